@@ -1,0 +1,106 @@
+"""The command ``fer``: groups of commands, imported only when asked for.
+
+Command modules import click and nothing heavy: ``fer --help`` answers at once. What a command
+needs is imported in its body.
+"""
+
+from __future__ import annotations
+
+import importlib
+import keyword
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from fercli import __version__
+from fercli.errors import FerError
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for.
+
+    Parameters
+    ----------
+    package : str
+        The package that holds the commands: ``build-info`` is the function ``build_info`` of the
+        module ``build_info`` in it.
+    names : sequence of str
+        The commands, in the order in which help lists them.
+    """
+
+    def __init__(self, *args: Any, package: str, names: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.package = package
+        self.names = tuple(names)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the given order, not the alphabet's."""
+        return list(self.names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in self.names:
+            return None
+        name = cmd_name.replace("-", "_")
+        if keyword.iskeyword(name):
+            name += "_"
+        command: click.Command = getattr(importlib.import_module(f"{self.package}.{name}"), name)
+        return command
+
+
+@click.group(
+    cls=LazyGroup,
+    package="fercli.commands",
+    names=["cascade"],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="fer")
+def fer() -> None:
+    """Train Haar-cascade detectors and facial-expression networks, and run them.
+
+    \b
+    Examples:
+      fer doctor                                   what is installed, what is missing
+      fer cascade build-info faces/ --negatives scenes/ --out work/
+      fer cascade train --help
+    """
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run ``fer`` and return its exit status.
+
+    0: done; 1: a named error, one line on stderr; 2: wrong usage; 130: interrupted.
+    """
+    try:
+        status = fer.main(args=args, prog_name="fer", standalone_mode=False)
+        # Help and --version end with a status; a command returns None, or a status of its own.
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("fer: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except FerError as error:
+        return _report(str(error))
+    except BrokenPipeError:
+        # The reader (`| head`) went away: nobody is left to tell.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        return EXIT_ERROR
+    except OSError as error:
+        return _report(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except MemoryError:
+        return _report("not enough memory; try: fewer or smaller pictures, or fewer --workers")
+
+
+def _report(text: str) -> int:
+    one_line = " ".join(text.split("\n"))
+    click.echo(f"fer: error: {one_line}", err=True)
+    return EXIT_ERROR

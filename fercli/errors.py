@@ -1,0 +1,106 @@
+"""The errors that fer names.
+
+Every error that a user can cause or meet is a `FerError`: it says what was wanted, what was found
+and where, and what to try. The command line prints it on one line and ends with status 1.
+Anything else that escapes is a bug.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+
+class FerError(Exception):
+    """Base of all errors that fer names.
+
+    Parameters
+    ----------
+    message : str
+        What was wanted and what was found, without a full stop.
+    hint : str, optional
+        What to try, as a clause that can follow "try:".
+    path : path-like, optional
+        The file that the error is about.
+    line : int, optional
+        The line (or record) in `path`, counted from 1.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        path: str | PathLike[str] | None = None,
+        line: int | None = None,
+    ) -> None:
+        super().__init__(message, hint, path, line)
+        self.message = message
+        self.hint = hint
+        self.path = None if path is None else Path(path)
+        self.line = line
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the way back from a worker process, keywords included."""
+        return _rebuild, (type(self), self.message, self.hint, self.path, self.line)
+
+    def __str__(self) -> str:
+        where = "" if self.path is None else str(self.path)
+        if self.line is not None:
+            where += f":{self.line}"
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text}; try: {self.hint}" if self.hint else text
+
+
+def _rebuild(
+    kind: type[FerError], message: str, hint: str | None, path: Path | None, line: int | None
+) -> FerError:
+    return kind(message, hint=hint, path=path, line=line)
+
+
+class InputError(FerError):
+    """Raised when something that was given to fer cannot be used."""
+
+
+class OptionError(InputError):
+    """Raised when options contradict each other or are out of range for the data at hand."""
+
+
+class PictureError(InputError):
+    """Raised when a picture is missing, is not a picture, is truncated or is too large."""
+
+
+class AnnotationError(InputError):
+    """Raised when a file of boxes or a list of backgrounds is malformed."""
+
+
+class VecError(InputError):
+    """Raised when a ``.vec`` file of samples is malformed or does not fit the window."""
+
+
+class CascadeFileError(InputError):
+    """Raised when a file is not a cascade that a detector can load."""
+
+
+class RecipeError(InputError):
+    """Raised when a recipe cannot be read or holds an unknown or wrong option."""
+
+
+class OutputError(FerError):
+    """Raised when a result cannot be written."""
+
+
+class OutputExistsError(OutputError):
+    """Raised when a result is already there and may not be overwritten."""
+
+
+class DependencyError(FerError):
+    """Raised when a library or program that is needed is missing or does not work."""
+
+
+class ProgramError(FerError):
+    """Raised when one of OpenCV's programs fails."""
+
+
+class TrainingError(FerError):
+    """Raised when a training cannot start, go on or end with a usable result."""

@@ -1,0 +1,176 @@
+"""Files: found in a stable order, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fercli.errors import InputError, OutputError, OutputExistsError
+
+#: What is taken for a picture by its name, lower case.
+PICTURE_EXTENSIONS = (
+    ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
+    ".webp",
+)  # fmt: skip
+
+
+def require_absent(path: Path, *, overwrite: bool) -> None:
+    """Raise `OutputExistsError` if `path` exists and may not be overwritten."""
+    if not overwrite and os.path.lexists(path):
+        raise OutputExistsError("already exists", hint="--overwrite, or another name", path=path)
+
+
+def make_folder(path: Path) -> Path:
+    """Create the folder `path` and its parents where missing, and return it.
+
+    Raises
+    ------
+    OutputError
+        A parent is a file, or may not be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(error, path) from error
+    return path
+
+
+@contextmanager
+def written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside `path`; rename it to `path` if the body succeeds.
+
+    Whatever happens in the body (an exception, Ctrl-C, a full disk), `path` holds either what it
+    held before or the whole new content. Missing parent folders are created.
+
+    Parameters
+    ----------
+    path : Path
+        The final name.
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+
+    Yields
+    ------
+    Path
+        The temporary name, with the same suffix (so that writers that look at it work).
+
+    Raises
+    ------
+    OutputExistsError
+        `path` exists and `overwrite` is False.
+    OutputError
+        The folder cannot be written, the disk is full, …
+    """
+    require_absent(path, overwrite=overwrite)
+    make_folder(path.parent)
+    try:
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=".fer-", dir=path.parent)
+    except OSError as error:
+        raise output_error(error, path) from error
+    temporary = Path(name)
+    try:
+        os.fchmod(handle, 0o666 & ~_umask())
+        os.close(handle)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise output_error(error, path) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write `text` (UTF-8) to `path`, whole or not at all; errors as `written_whole`."""
+    with written_whole(path, overwrite=overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_text(path: Path) -> str:
+    """Return the content of a UTF-8 text file (a byte-order mark is dropped).
+
+    Raises
+    ------
+    InputError
+        The file is missing, a folder, unreadable or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"wanted a UTF-8 text file, found byte 0x{error.object[error.start]:02x} at offset "
+            f"{error.start}",
+            hint="is this the right file, or one in another encoding?",
+            path=path,
+        ) from error
+    except OSError as error:
+        raise input_error(error, path) from error
+
+
+def find_files(
+    folder: Path, extensions: Sequence[str] = PICTURE_EXTENSIONS, *, recursive: bool = True
+) -> list[Path]:
+    """Return the files below `folder` with one of `extensions`, sorted by their path.
+
+    Hidden files and folders are left out; links to folders are followed once.
+
+    Raises
+    ------
+    InputError
+        `folder` is missing, not a folder or unreadable.
+    """
+    try:
+        next(os.scandir(folder), None)
+    except OSError as error:
+        raise input_error(error, folder, wanted="a folder") from error
+    wanted = tuple(extension.lower() for extension in extensions)
+    found: list[Path] = []
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [] if not recursive else sorted(d for d in folders if not d.startswith("."))
+        found.extend(
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(wanted)
+        )
+    return sorted(found)
+
+
+def input_error(error: OSError, path: Path, *, wanted: str = "a file") -> InputError:
+    """Return the named error for an operating-system error met while reading `path`."""
+    found = {
+        errno.ENOENT: "nothing of that name",
+        errno.EISDIR: "a folder",
+        errno.ENOTDIR: "a file",
+        errno.EACCES: "no permission to read it",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return InputError(f"wanted {wanted}, found {found}", path=path)
+
+
+def output_error(error: OSError, path: Path) -> OutputError:
+    """Return the named error for an operating-system error met while writing `path`."""
+    hints = {
+        errno.ENOSPC: "free some space, or write to another disk",
+        errno.EDQUOT: "free some of your quota, or write to another disk",
+        errno.EACCES: "another folder, or its owner's rights",
+        errno.EROFS: "another folder: this disk is read-only",
+    }
+    reason = error.strerror or str(error)
+    return OutputError(f"cannot be written: {reason}", hint=hints.get(error.errno or 0), path=path)
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    current = os.umask(0o022)
+    os.umask(current)
+    return current

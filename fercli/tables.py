@@ -1,0 +1,31 @@
+"""Plain text tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows below headers in aligned columns; columns of numbers are aligned right.
+
+    Floats are shown with three decimals; give strings for anything else.
+    """
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(headers, *cells, strict=True)]
+    right = [
+        bool(rows) and all(isinstance(row[at], int | float) for row in rows)
+        for at in range(len(headers))
+    ]
+    return "\n".join(_line(row, widths, right) for row in [list(headers), *cells])
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = [
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(padded).rstrip()

@@ -1,0 +1,66 @@
+"""What all tests share: the command line in-process, small pictures, the optional parts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.cli import main
+
+
+@dataclass
+class Result:
+    """What a run of ``fer`` gave: exit status, standard output, standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def fer(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run ``fer`` in this process: ``fer("cascade", "inspect", path).out``."""
+
+    def run(*args: object) -> Result:
+        capfd.readouterr()
+        status = main([str(arg) for arg in args])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return Result(status, out, err)
+
+    return run
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20260101)
+
+
+@pytest.fixture
+def make_picture(tmp_path: Path, rng: np.random.Generator) -> Callable[..., Path]:
+    """Write a grey picture of smooth random texture: ``make_picture("a.png", width, height)``."""
+
+    def make(name: str, width: int = 64, height: int = 48) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = rng.integers(0, 256, (height, width), np.uint8)
+        cv2.imwrite(str(path), cv2.GaussianBlur(noise, (0, 0), 1.5))
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of development data, named by FER_DATA; the test is skipped without it."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("FER_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("needs the development data: FER_DATA=/path/to/data")
+    return folder

@@ -1,0 +1,75 @@
+import subprocess
+import sys
+
+import pytest
+
+from fercli import __version__, errors
+from fercli.cli import LazyGroup, fer, main
+
+HEAVY = {"cv2", "numpy", "numba", "tensorflow", "keras", "matplotlib", "joblib", "PIL", "tqdm"}
+
+
+def all_groups(group=fer, path=()):
+    yield path
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        if isinstance(command, LazyGroup):
+            yield from all_groups(command, (*path, name))
+
+
+def all_commands(group=fer, path=()):
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        yield (*path, name), command
+        if isinstance(command, LazyGroup):
+            yield from all_commands(command, (*path, name))
+
+
+def test_version(fer):
+    result = fer("--version")
+    assert (result.status, result.out) == (0, f"fer, version {__version__}\n")
+
+
+@pytest.mark.parametrize("path", list(all_groups()), ids=" ".join)
+def test_help_of_groups_imports_nothing_heavy(path):
+    code = (
+        "import sys; from fercli.cli import main; status = main(sys.argv[1:]); "
+        f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr); sys.exit(status)"
+    )
+    command = [sys.executable, "-c", code, *path, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert done.stdout.startswith("Usage: fer")
+
+
+@pytest.mark.parametrize(("path", "command"), list(all_commands()), ids=lambda v: str(v)[:40])
+def test_help_of_commands_is_complete(path, command, fer):
+    result = fer(*path, "--help")
+    assert result.status == 0
+    assert "Examples:" in result.out or isinstance(command, LazyGroup)
+    for parameter in command.params:
+        assert parameter.param_type_name == "argument" or parameter.help, parameter.name
+
+
+def test_wrong_usage_ends_with_2(fer):
+    result = fer("no-such-command")
+    assert result.status == 2
+    assert "No such command" in result.err
+
+
+def test_named_errors_end_with_1_on_one_line(monkeypatch, fer, capfd):
+    def fail(*args, **kwargs):
+        raise errors.AnnotationError("wanted 4\nfound 3", hint="a fix", path="a.dat", line=7)
+
+    monkeypatch.setattr("fercli.cli.fer.main", fail)
+    assert main([]) == 1
+    assert capfd.readouterr().err == "fer: error: a.dat:7: wanted 4 found 3; try: a fix\n"
+
+
+def test_interruption_ends_with_130(monkeypatch, capfd):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fercli.cli.fer.main", interrupt)
+    assert main([]) == 130
+    assert capfd.readouterr().err == "fer: interrupted\n"
