@@ -1,0 +1,54 @@
+"""Plots: one look for all, drawn without a display and without matplotlib's global state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fercli.errors import OutputError
+from fercli.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's colours, which people with any kind of colour vision tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def new_plot(
+    title: str, x_label: str, y_label: str, *, size_inches: tuple[float, float] = (7.0, 4.5)
+) -> tuple[Figure, Axes]:
+    """Return an empty figure of one plot with its title and axes named."""
+    from cycler import cycler
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size_inches, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_prop_cycle(cycler(color=COLOURS))
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:
+    """Write a figure in the format of the name's suffix (.png, .svg, .pdf), whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        The suffix is no format of matplotlib's, or the file exists or cannot be written.
+    """
+    formats = figure.canvas.get_supported_filetypes()
+    if path.suffix.lstrip(".").lower() not in formats:
+        raise OutputError(
+            f"wanted the suffix of a plot, found {path.suffix!r}",
+            hint="a name that ends in .png, .svg or .pdf",
+            path=path,
+        )
+    with written_whole(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, dpi=150)
