@@ -1,0 +1,56 @@
+# One word a task; `make` lists them.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+export MPLBACKEND := Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast coverage lint format docs tools bench cascade clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.setup: setup.cfg pyproject.toml scripts/environment.sh
+	@PYTHON="$(PYTHON)" sh scripts/environment.sh "$(VENV)" demo
+	@touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup
+	@PYTHON="$(PYTHON)" sh scripts/environment.sh "$(VENV)" demo,test,lint
+	@touch $@
+
+setup: $(VENV)/.setup  ## make a virtual environment and install fer into it
+	@echo "fer is installed: $(BIN)/fer --help"
+
+demo: $(VENV)/.setup  ## train a face cascade on real faces, measure it, draw it on a photograph
+	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh demo
+
+test: $(VENV)/.setup-dev tools  ## run all tests, those with OpenCV's own programs included
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+test-fast: $(VENV)/.setup-dev  ## run the quick tests only
+	$(BIN)/pytest -n $(WORKERS) -m "not slow and not opencv3"
+
+coverage: $(VENV)/.setup-dev tools  ## measure what the tests reach, kernels included
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term -m "not slow"
+
+lint: $(VENV)/.setup-dev  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.setup-dev  ## put the code into the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.setup-dev  ## write the command reference anew from --help
+	$(BIN)/python scripts/command_reference.py docs/commands.md
+
+tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (minutes)
+	@sh scripts/need.sh g++ g++
+	$(BIN)/fer cascade tools install
+
+clean:  ## remove what builds, tests and the demo left; environments stay
+	rm -rf build dist demo htmlcov .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
