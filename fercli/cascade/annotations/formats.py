@@ -1,0 +1,148 @@
+"""The formats of annotations that fer reads, and how they are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from fercli.cascade.annotations import info, pictures
+from fercli.cascade.annotations.base import AnnotatedPicture, OnError, Record, raise_it
+from fercli.errors import AnnotationError, OptionError
+from fercli.files import input_error
+
+
+class Reader(Protocol):
+    """Reads a file or folder of annotations."""
+
+    def __call__(
+        self, path: Path, pictures: Path | None = None, on_error: OnError = raise_it
+    ) -> list[Record]:
+        """Return what `path` says, and tell `on_error` of what cannot be made out."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format of annotations.
+
+    Parameters
+    ----------
+    name : str
+        The word for it on the command line.
+    title : str
+        What people call it.
+    looks_like : callable
+        Whether a path seems to hold this format; cheap, and never raises.
+    read : callable
+        Reads it.
+    """
+
+    name: str
+    title: str
+    looks_like: Callable[[Path], bool]
+    read: Reader
+
+
+#: By name, in the order in which they are tried.
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        Format("pictures", "whole pictures", pictures.looks_like, pictures.read),
+        Format("info", "OpenCV info file", info.looks_like, info.read),
+    )
+}
+
+
+def detect_format(path: Path) -> Format:
+    """Return the format that a file or folder seems to be of.
+
+    Raises
+    ------
+    AnnotationError
+        It is like none of `FORMATS`.
+    InputError
+        It is missing or cannot be read.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        raise input_error(error, path, wanted="annotations or a folder of pictures") from error
+    for format in FORMATS.values():
+        if format.looks_like(path):
+            return format
+    raise AnnotationError(
+        f"wanted annotations ({_titles()}), found none of them",
+        hint="--format, which then tells what is wrong with it",
+        path=path,
+    )
+
+
+def read_records(
+    path: Path,
+    *,
+    format: str | None = None,
+    pictures: Path | None = None,
+    labels: Collection[str] = (),
+    on_error: OnError = raise_it,
+) -> list[Record]:
+    """Return the records of a file or folder of annotations, boxes as they are there.
+
+    Parameters as `read_annotations`, and:
+
+    Parameters
+    ----------
+    on_error : callable
+        Told of what is malformed and left out. Defaults to raising it.
+    """
+    if format is not None and format not in FORMATS:
+        raise OptionError(f"wanted a format of annotations ({', '.join(FORMATS)}), found {format}")
+    reader = detect_format(path) if format is None else FORMATS[format]
+    records = reader.read(path, pictures, on_error)
+    return [record.with_labels(labels) for record in records] if labels else records
+
+
+def read_annotations(
+    path: Path,
+    *,
+    format: str | None = None,
+    pictures: Path | None = None,
+    labels: Collection[str] = (),
+) -> list[AnnotatedPicture]:
+    """Return the pictures and boxes of a file or folder of annotations.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or the folder for formats of one file a picture and for whole pictures.
+    format : str, optional
+        A name of `FORMATS`. Defaults to the one that it looks like.
+    pictures : Path, optional
+        The folder that the names of pictures are relative to. Defaults to what the format says,
+        mostly the folder of the file.
+    labels : collection of str, optional
+        Only boxes of these labels are kept. Defaults to all boxes, whatever their label.
+
+    Returns
+    -------
+    list of AnnotatedPicture
+        In the order of the file; fractional boxes rounded as `round_box`. The pictures
+        themselves are not opened, save where boxes are fractions of a picture's size.
+
+    Raises
+    ------
+    AnnotationError
+        The annotations are malformed, or of no format that fer knows.
+    InputError
+        The file is missing or cannot be read.
+    PictureError
+        A picture's size is needed and the picture cannot be read.
+    OptionError
+        `format` is no name of `FORMATS`.
+    """
+    records = read_records(path, format=format, pictures=pictures, labels=labels)
+    return [record.in_pixels() for record in records]
+
+
+def _titles() -> str:
+    return ", ".join(format.title for format in FORMATS.values())
