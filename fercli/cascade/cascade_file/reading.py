@@ -12,6 +12,8 @@ from fercli.cascade.cascade_file.old_format import old_cascade
 from fercli.cascade.cascade_file.parts import (
     Cascade,
     FeatureType,
+    HaarFeature,
+    LbpFeature,
     Node,
     Stage,
     WeakClassifier,
