@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fercli.errors import AnnotationError, FerError
@@ -39,11 +39,14 @@ class AnnotatedPicture:
         Boxes that the annotators did not want counted, for or against: crowds (COCO), difficult
         objects (Pascal VOC), ``ignore`` (dlib). Not for training; a detector that finds them is
         neither right nor wrong.
+    size_wh : (int, int), optional
+        The picture's size where it is known; no part of what makes two equal.
     """
 
     path: Path
     boxes_xywh: tuple[Box, ...]
     ignored_xywh: tuple[Box, ...] = ()
+    size_wh: tuple[int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,12 @@ class LabelledBox:
     def scaled(self, size_wh: tuple[int, int]) -> LabelledBox:
         """Return the box with fractions of a picture turned into pixels of it."""
         width, height = size_wh
-        return LabelledBox(
-            self.x * width,
-            self.y * height,
-            self.width * width,
-            self.height * height,
-            self.label,
-            self.ignored,
+        return replace(
+            self,
+            x=self.x * width,
+            y=self.y * height,
+            width=self.width * width,
+            height=self.height * height,
         )
 
     def rounded(self) -> Box:
@@ -100,8 +102,7 @@ class Record:
 
     def with_labels(self, labels: Collection[str]) -> Record:
         """Return the record with the boxes of these labels alone."""
-        kept = tuple(box for box in self.boxes if box.label in labels)
-        return Record(self.path, kept, self.source, self.line, self.normalised)
+        return replace(self, boxes=tuple(box for box in self.boxes if box.label in labels))
 
     def in_pixels(self, size_wh: tuple[int, int] | None = None) -> AnnotatedPicture:
         """Return the boxes in whole pixels.
@@ -128,6 +129,7 @@ class Record:
                 self.path,
                 tuple(box.rounded() for box in boxes if not box.ignored),
                 tuple(box.rounded() for box in boxes if box.ignored),
+                size_wh,
             )
         except AnnotationError as error:
             raise AnnotationError(error.message, path=self.source, line=self.line) from error
@@ -146,7 +148,7 @@ def round_box(x: float, y: float, width: float, height: float) -> Box:
         A number is not finite or beyond `LARGEST`.
     """
     if not all(abs(value) <= LARGEST for value in (x, y, width, height)):
-        found = f"{x:g} {y:g} {width:g} {height:g}"
+        found = f"{x} {y} {width} {height}"[:80]
         raise AnnotationError(f"wanted a box in pixels, found {found}")
     left, top = _nearest(x), _nearest(y)
     return left, top, _extent(left, x, width), _extent(top, y, height)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fercli.cascade.annotations import info, pictures
+from fercli.cascade.annotations import coco, csv_table, dlib, info, pictures, voc, yolo
 from fercli.cascade.annotations.base import AnnotatedPicture, OnError, Record, raise_it
+from fercli.cascade.description import write_info
 from fercli.errors import AnnotationError, OptionError
 from fercli.files import input_error
 
@@ -20,6 +21,15 @@ class Reader(Protocol):
         self, path: Path, pictures: Path | None = None, on_error: OnError = raise_it
     ) -> list[Record]:
         """Return what `path` says, and tell `on_error` of what cannot be made out."""
+
+
+class Writer(Protocol):
+    """Writes a file of annotations."""
+
+    def __call__(
+        self, path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool = False
+    ) -> None:
+        """Write `pictures` to `path`."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +46,28 @@ class Format:
         Whether a path seems to hold this format; cheap, and never raises.
     read : callable
         Reads it.
+    write : callable, optional
+        Writes it, for the formats that are one file.
     """
 
     name: str
     title: str
     looks_like: Callable[[Path], bool]
     read: Reader
+    write: Writer | None = None
 
 
 #: By name, in the order in which they are tried.
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
+        Format("csv", "CSV table", csv_table.looks_like, csv_table.read, csv_table.write),
+        Format("coco", "COCO JSON", coco.looks_like, coco.read, coco.write),
+        Format("dlib", "dlib XML", dlib.looks_like, dlib.read, dlib.write),
+        Format("voc", "Pascal VOC XML", voc.looks_like, voc.read),
+        Format("yolo", "YOLO text files", yolo.looks_like, yolo.read),
         Format("pictures", "whole pictures", pictures.looks_like, pictures.read),
-        Format("info", "OpenCV info file", info.looks_like, info.read),
+        Format("info", "OpenCV info file", info.looks_like, info.read, write_info),
     )
 }
 
