@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,35 @@ def new_plot(
     title: str, x_label: str, y_label: str, *, size_inches: tuple[float, float] = (7.0, 4.5)
 ) -> tuple[Figure, Axes]:
     """Return an empty figure of one plot with its title and axes named."""
-    from cycler import cycler
+    figure, (axes,) = new_plots([(title, x_label, y_label)], size_inches=size_inches)
+    return figure, axes
+
+
+def new_plots(
+    labels: Sequence[tuple[str, str, str]], *, size_inches: tuple[float, float] = (7.0, 4.5)
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of plots side by side.
+
+    Parameters
+    ----------
+    labels : sequence of (str, str, str)
+        Title, label of x and label of y for each plot.
+    size_inches : (float, float)
+        Width and height of each plot.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size_inches, layout="constrained")
-    axes = figure.add_subplot()
+    width, height = size_inches
+    figure = Figure(figsize=(width * len(labels), height), layout="constrained")
+    plots = [figure.add_subplot(1, len(labels), at + 1) for at in range(len(labels))]
+    for axes, texts in zip(plots, labels, strict=True):
+        _dress(axes, *texts)
+    return figure, plots
+
+
+def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    from cycler import cycler
+
     axes.set_prop_cycle(cycler(color=COLOURS))
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel(x_label)
@@ -32,7 +57,6 @@ def new_plot(
     axes.grid(color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:

@@ -41,15 +41,49 @@ def in_drawn_order(
     )
 
 
+def draw(
+    items: Sequence[T],
+    number: int,
+    digest: Callable[[T], bytes],
+    seed: int,
+    purpose: str,
+    *,
+    together: bool = False,
+) -> tuple[list[T], list[T]]:
+    """Return the items that are drawn and the rest, both in their given order.
+
+    Parameters
+    ----------
+    items, digest, seed, purpose
+        As `in_drawn_order`.
+    number : int
+        How many to draw.
+    together : bool
+        Whether items of equal digest must not be parted; a few more may then be drawn.
+    """
+    places = in_drawn_order(range(len(items)), lambda at: digest(items[at]), seed, purpose)
+    while together and 0 < number < len(items) and (
+        digest(items[places[number]]) == digest(items[places[number - 1]])
+    ):  # fmt: skip
+        number += 1
+    drawn = set(places[:number])
+    return (
+        [item for at, item in enumerate(items) if at in drawn],
+        [item for at, item in enumerate(items) if at not in drawn],
+    )
+
+
 def number_of(amount: Amount, total: int, what: str) -> int:
     """Return how many of `total` an amount is.
 
     Raises
     ------
     OptionError
-        There are not as many.
+        There are not as many, or it is none at all.
     """
     wanted = round(amount * total) if isinstance(amount, float) else amount
     if wanted > total:
         raise OptionError(f"wanted {wanted} {what}, found {total}")
+    if wanted < 1:
+        raise OptionError(f"wanted at least one of {total} {what}, found that {amount} is none")
     return wanted

@@ -82,10 +82,7 @@ def detect_format(path: Path) -> Format:
     InputError
         It is missing or cannot be read.
     """
-    try:
-        path.stat()
-    except OSError as error:
-        raise input_error(error, path, wanted="annotations or a folder of pictures") from error
+    _require_there(path)
     for format in FORMATS.values():
         if format.looks_like(path):
             return format
@@ -115,9 +112,10 @@ def read_records(
     """
     if format is not None and format not in FORMATS:
         raise OptionError(f"wanted a format of annotations ({', '.join(FORMATS)}), found {format}")
+    _require_there(path)
     reader = detect_format(path) if format is None else FORMATS[format]
     records = reader.read(path, pictures, on_error)
-    return [record.with_labels(labels) for record in records] if labels else records
+    return _labelled(records, labels, path) if labels else records
 
 
 def read_annotations(
@@ -160,6 +158,24 @@ def read_annotations(
     """
     records = read_records(path, format=format, pictures=pictures, labels=labels)
     return [record.in_pixels() for record in records]
+
+
+def _require_there(path: Path) -> None:
+    try:
+        path.stat()
+    except OSError as error:
+        raise input_error(error, path, wanted="annotations or a folder of pictures") from error
+
+
+def _labelled(records: Sequence[Record], labels: Collection[str], path: Path) -> list[Record]:
+    there = {box.label for record in records for box in record.boxes}
+    if not there.intersection(labels):
+        found = ", ".join(repr(label) for label in sorted(there)[:20]) or "none"
+        wanted = ", ".join(repr(label) for label in labels)
+        raise AnnotationError(
+            f"wanted boxes labelled {wanted}, found the labels {found}", path=path
+        )
+    return [record.with_labels(labels) for record in records]
 
 
 def _titles() -> str:

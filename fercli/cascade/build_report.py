@@ -1,0 +1,190 @@
+"""What `fer cascade build-info` found and did, as data and as text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fercli.cascade.positives import HIT_RATE, STAGES, usable_positives
+from fercli.cascade.size_statistics import SizeStatistics, draw_histogram
+from fercli.cascade.survey import LeftOut, Surveyed
+
+#: So many of what was left out are shown; all are in the table beside the list.
+SHOWN = 10
+
+#: Left out for these reasons, a picture is named in the report; for others it is only counted.
+NAMED = ("unreadable", "malformed annotation", "seems to hold the object", "also a positive")
+
+#: A hit rate that asks less of the number of samples than the usual one.
+HIGHER_HIT_RATE = 0.999
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or folder that was read: as what, how many pictures it names, boxes by label."""
+
+    path: Path
+    format: str
+    pictures: int
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One half of a description, positives or negatives.
+
+    Parameters
+    ----------
+    sources : tuple of Source
+        Where the pictures come from.
+    training, test : tuple of Surveyed
+        The pictures that are used, in the order of the lists.
+    left_out : tuple of LeftOut
+        What cannot be used.
+    without_box : int
+        How many pictures were fine but have no box that is used.
+    not_taken : int
+        How many usable pictures were not drawn.
+    """
+
+    sources: tuple[Source, ...]
+    training: tuple[Surveyed, ...]
+    test: tuple[Surveyed, ...]
+    left_out: tuple[LeftOut, ...]
+    without_box: int = 0
+    not_taken: int = 0
+
+    @property
+    def used(self) -> tuple[Surveyed, ...]:
+        """The pictures that are used, for training and test."""
+        return self.training + self.test
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many were left out for each reason, the most frequent first."""
+        return dict(Counter(each.reason for each in self.left_out).most_common())
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """The whole of it.
+
+    Parameters
+    ----------
+    positives, negatives : Part, optional
+        None where none were given.
+    sizes : SizeStatistics, optional
+        Of the positives' boxes.
+    files : dict of Path to str
+        What was written, and what is in it.
+    """
+
+    positives: Part | None
+    negatives: Part | None
+    sizes: SizeStatistics | None
+    files: Mapping[Path, str]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain data for JSON."""
+        boxes = 0 if self.positives is None else count_boxes(self.positives.training)
+        return {
+            "positives": None if self.positives is None else _part_dict(self.positives),
+            "negatives": None if self.negatives is None else _part_dict(self.negatives),
+            "sizes": None if self.sizes is None else asdict(self.sizes),
+            "usable_positives": usable_positives(boxes) if boxes else None,
+            "files": {str(path): content for path, content in self.files.items()},
+        }
+
+    def text(self) -> str:
+        """Return the report for people, lines of text."""
+        lines: list[str] = []
+        for name, part in (("positives", self.positives), ("negatives", self.negatives)):
+            if part is not None:
+                lines += [*_part_lines(name, part), ""]
+        if self.sizes is not None and self.positives is not None:
+            lines += [*_size_lines(self.sizes, self.positives), ""]
+        lines += [f"{shown(path)}: {content}" for path, content in self.files.items()]
+        return "\n".join(lines)
+
+
+def count_boxes(pictures: Sequence[Surveyed]) -> int:
+    """Return the number of usable boxes in pictures."""
+    return sum(len(picture.samples) for picture in pictures)
+
+
+def shown(path: Path) -> str:
+    """Return a path as it can be printed: on one line, and whatever its bytes are."""
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _part_dict(part: Part) -> dict[str, object]:
+    samples = [sample for picture in part.used for sample in picture.samples]
+    return {
+        "sources": [{**asdict(source), "path": str(source.path)} for source in part.sources],
+        "pictures": len(part.used),
+        "training_pictures": len(part.training),
+        "test_pictures": len(part.test),
+        "boxes": len(samples),
+        "training_boxes": count_boxes(part.training),
+        "test_boxes": count_boxes(part.test),
+        "clipped": sum(sample.clipped for sample in samples),
+        "stretched": sum(sample.stretched for sample in samples),
+        "without_box": part.without_box,
+        "not_taken": part.not_taken,
+        "left_out_counts": part.reasons,
+        "left_out": [{**asdict(each), "path": str(each.path)} for each in part.left_out],
+    }
+
+
+def _part_lines(name: str, part: Part) -> Iterator[str]:
+    boxes = f", {count_boxes(part.used)} boxes" if name == "positives" else ""
+    yield f"{name}: {len(part.used)} pictures{boxes}"
+    for source in part.sources:
+        yield f"  from {shown(source.path)}: {source.pictures} pictures ({source.format})"
+        if len(source.labels) > 1:
+            yield f"  of several labels (--label takes one): {_counts(source.labels)}"
+    yield from (f"  left out: {count} {reason}" for reason, count in part.reasons.items())
+    if part.without_box:
+        yield f"  left out: {part.without_box} without a box"
+    if part.not_taken:
+        yield f"  not drawn: {part.not_taken}"
+    samples = [sample for picture in part.used for sample in picture.samples]
+    if clipped := sum(sample.clipped for sample in samples):
+        yield f"  clipped to the picture: {clipped} boxes"
+    if stretched := sum(sample.stretched for sample in samples):
+        yield f"  not of the window's shape, the picture being too small: {stretched} boxes"
+    yield from _named_lines([each for each in part.left_out if each.reason in NAMED])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    most = list(counts.items())[:SHOWN]
+    text = ", ".join(f"{count} {name or 'without label'}" for name, count in most)
+    return text if len(counts) <= SHOWN else f"{text}, …"
+
+
+def _named_lines(left_out: Sequence[LeftOut]) -> Iterator[str]:
+    for each in left_out[:SHOWN]:
+        yield f"  {each.reason}: {shown(each.path)}: {each.detail}"
+    if len(left_out) > SHOWN:
+        yield f"  … and {len(left_out) - SHOWN} more, in the table of what was left out"
+
+
+def _size_lines(sizes: SizeStatistics, positives: Part) -> Iterator[str]:
+    yield "shorter sides of the boxes, pixels"
+    yield from draw_histogram(sizes.shorter_sides)
+    yield "width / height of the boxes"
+    yield from draw_histogram(sizes.aspects)
+    width, height = sizes.window_wh
+    yield (
+        f"window: -w {width} -h {height} (--size {width}x{height}); the median box is "
+        f"{sizes.median_wh[0]}x{sizes.median_wh[1]}, {sizes.smaller} boxes are smaller"
+    )
+    boxes = count_boxes(positives.training)
+    most, higher = usable_positives(boxes), usable_positives(boxes, hit_rate=HIGHER_HIT_RATE)
+    yield (
+        f"{STAGES} stages can use {most} positives of {boxes} at a hit rate of {HIT_RATE} "
+        f"({higher} at {HIGHER_HIT_RATE}); a tenth fewer leaves room for odd ones"
+    )
