@@ -5,11 +5,14 @@ Each is a decorator. A command takes the parameter that the option is named afte
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from fercli.parallel import Workers
 from fercli.progress import SILENT, Progress, TerminalProgress
 
 
@@ -41,6 +44,27 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5
         return size
 
 
+class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
+    """A number of things such as ``500``, or a share of them such as ``20%``."""
+
+    name = "N|P%"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """Return a number as an int, a share as a float from 0 to 1."""
+        if isinstance(value, int | float):
+            return value
+        text = str(value).strip()
+        try:
+            amount = float(text[:-1]) / 100 if text.endswith("%") else int(text)
+        except ValueError:
+            self.fail(f"wanted a number such as 500 or a share such as 20%, found {value!r}")
+        if not 0 < amount <= (1 if isinstance(amount, float) else amount):
+            self.fail(f"wanted more than none and at most 100%, found {value!r}", param, ctx)
+        return amount
+
+
 def _to_progress(ctx: click.Context, param: click.Parameter, quiet: bool) -> Progress:
     return SILENT if quiet else TerminalProgress()
 
@@ -62,6 +86,41 @@ workers = click.option(
     type=click.IntRange(min=1),
     metavar="N",
     help="How many run at once.  [default: all cores]",
+)
+
+
+def spread(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--workers``, ``--parallel`` and ``--scheduler``; the command takes `workers`."""
+
+    @functools.wraps(command)
+    def with_workers(
+        *args: Any, workers: int | None, parallel: str, scheduler: str | None, **options: Any
+    ) -> Any:
+        if (parallel == "dask") != (scheduler is not None):
+            raise click.UsageError("--parallel dask and --scheduler ADDRESS go together")
+        prefer: Any = "threads" if parallel == "threads" else "processes"
+        return command(*args, workers=Workers(workers, prefer, scheduler), **options)
+
+    for option in (_scheduler, _parallel, workers):
+        with_workers = option(with_workers)
+    return with_workers
+
+
+_parallel = click.option(
+    "--parallel",
+    type=click.Choice(["processes", "threads", "dask"]),
+    default="processes",
+    show_default=True,
+    help="What the workers are; dask: a cluster, which must see the same files.",
+)
+_scheduler = click.option(
+    "--scheduler", metavar="ADDRESS", help="The Dask scheduler, such as tcp://node1:8786."
+)
+picture_size = click.option(
+    "--size",
+    "size_wh",
+    type=Size(),
+    help="Cut about the centre and scale to this size.  [default: as they are]",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what exists already.")
 quiet = click.option(
@@ -90,4 +149,47 @@ recipe = click.option(
     callback=_read_recipe,
     metavar="FILE.toml",
     help="Read options from a TOML file; options given here win over it.",
+)
+
+
+def split_extensions(text: str) -> tuple[str, ...]:
+    """Return ``png, .JPG`` as ``(".png", ".jpg")``; ``*`` stands for any."""
+    words = (word.strip().lower().lstrip(".") for word in text.split(","))
+    return tuple("" if word == "*" else f".{word}" for word in words if word)
+
+
+#: The names of `fercli.cascade.annotations.FORMATS`, which a command does not import for its help.
+ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "pictures", "info")
+
+
+def annotation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what annotations take: ``--format``, ``--pictures`` and ``--label`` (`labels`)."""
+    for option in (_label, _pictures, _format):
+        command = option(command)
+    return command
+
+
+_format = click.option(
+    "--format",
+    type=click.Choice(ANNOTATION_FORMATS),
+    help="Format of the boxes.  [default: what it looks like]",
+)
+_pictures = click.option(
+    "--pictures",
+    type=path_type(),
+    metavar="DIR",
+    help="Folder that names in annotations are relative to.  [default: the file's, or beside it]",
+)
+_label = click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="Only boxes of this label; may be repeated.  [default: all]",
+)
+tools = click.option(
+    "--tools",
+    type=path_type(),
+    metavar="DIR",
+    help="Folder with OpenCV's programs.  [default: FER_OPENCV_TOOLS, PATH, fer's cache]",
 )

@@ -1,14 +1,18 @@
-"""The one seam through which work is spread over cores: joblib.
+"""The one seam through which work is spread over cores and machines: joblib.
 
 Results come back in the order of the items, whatever the number of workers, so that everything
-built on `parallel_map` is the same on one core and on many.
+built on `parallel_map` is the same on one core and on many, and on a cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Literal, TypeVar
 
+from fercli.errors import DependencyError, FerError
 from fercli.progress import SILENT, Progress
 
 T = TypeVar("T")
@@ -16,6 +20,30 @@ R = TypeVar("R")
 
 #: Fewer items than this are not worth starting workers for.
 SMALL = 16
+
+#: How long to wait for a scheduler to answer, in seconds.
+SCHEDULER_TIMEOUT = 10
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many workers there are, and where.
+
+    Parameters
+    ----------
+    count : int, optional
+        How many run at once. Defaults to `available_workers`; a cluster decides for itself.
+    prefer : {"processes", "threads"}
+        Threads start at once and suit functions that spend their time in cv2 or NumPy, which
+        release the GIL; processes suit Python code.
+    scheduler : str, optional
+        The address of a Dask scheduler, such as ``"tcp://node1:8786"``. Its workers must see the
+        same files under the same names. Defaults to None: this machine.
+    """
+
+    count: int | None = None
+    prefer: Literal["processes", "threads"] = "processes"
+    scheduler: str | None = None
 
 
 def available_workers() -> int:
@@ -27,9 +55,9 @@ def available_workers() -> int:
 
 def parallel_map(
     function: Callable[[T], R],
-    items: Sequence[T],
+    items: Iterable[T],
     *,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     prefer: Literal["processes", "threads"] = "processes",
     progress: Progress = SILENT,
     description: str = "",
@@ -37,38 +65,112 @@ def parallel_map(
 ) -> Iterator[R]:
     """Yield ``function(item)`` for each item, in order.
 
+    Items are taken from an iterator only as workers become free, so that a stream longer than
+    the memory can pass.
+
     Parameters
     ----------
     function : callable
-        Picklable when `prefer` is ``"processes"``.
-    items : sequence
-        What to apply it to.
-    workers : int, optional
-        How many run at once. Defaults to `available_workers`.
+        Picklable unless threads are asked for.
+    items : iterable
+        What to apply it to. For a cluster each should be plain data (lists, tuples, bytes, not
+        arrays): joblib stores arrays on one worker, and they are lost if that worker dies.
+    workers : int or Workers, optional
+        How many run at once, or where. Defaults to `available_workers`.
     prefer : {"processes", "threads"}
-        Threads start at once and suit functions that spend their time in cv2 or NumPy, which
-        release the GIL; processes suit Python code.
+        As in `Workers`; not looked at if `workers` is one.
     progress, description, unit
         The bar that advances with each result.
 
     Raises
     ------
+    DependencyError
+        The scheduler does not answer, has no workers, or loses the same work again and again.
     Exception
         The first that `function` raises, as it is; the workers are then stopped.
     """
-    workers = min(workers or available_workers(), max(len(items), 1))
-    results: Iterator[R]
-    if workers == 1 or len(items) < SMALL:
-        results = map(function, items)
-    else:
-        results = _spread(function, items, workers, prefer)
-    yield from progress.track(results, description, total=len(items), unit=unit)
+    where = workers if isinstance(workers, Workers) else Workers(workers, prefer)
+    total = len(items) if isinstance(items, Sized) else None
+    results = _results(function, iter(items), where)
+    yield from progress.track(results, description, total=total, unit=unit)
 
 
-def _spread(
-    function: Callable[[T], R], items: Sequence[T], workers: int, prefer: str
+def _results(function: Callable[[T], R], items: Iterator[T], where: Workers) -> Iterator[R]:
+    first = list(islice(items, SMALL))
+    items = chain(first, items)
+    if where.scheduler is not None:
+        return _spread_over_cluster(function, items, where.scheduler)
+    count = where.count or available_workers()
+    if count == 1 or len(first) < SMALL:
+        return map(function, items)
+    return _spread(function, items, n_jobs=count, prefer=where.prefer)
+
+
+def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> Iterator[R]:
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    failed: list[Exception] = []
+    pool = joblib.Parallel(return_as="generator", **settings)
+    try:
+        yield from pool(joblib.delayed(function)(item) for item in _until_failure(items, failed))
+    except TerminatedWorkerError as error:
+        raise FerError(
+            "a worker process was killed, most likely for want of memory",
+            hint="fewer --workers, or smaller pictures",
+        ) from error
+    if failed:
+        raise failed[0]
+
+
+def _until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
+    """Yield items until their source fails, and keep the failure.
+
+    joblib takes items in a thread of its own, where an exception would be lost.
+    """
+    try:
+        yield from items
+    except Exception as error:
+        failed.append(error)
+
+
+def _spread_over_cluster(
+    function: Callable[[T], R], items: Iterator[T], scheduler: str
 ) -> Iterator[R]:
     import joblib
 
-    pool = joblib.Parallel(n_jobs=workers, prefer=prefer, return_as="generator")
-    yield from pool(joblib.delayed(function)(item) for item in items)
+    with _client(scheduler) as client, joblib.parallel_config("dask", client=client):
+        from distributed.scheduler import KilledWorker
+
+        try:
+            yield from _spread(function, items)
+        except KilledWorker as error:
+            raise DependencyError(
+                f"the cluster at {scheduler} gave up: the same work killed several workers",
+                hint="workers with more memory, and their logs",
+            ) from error
+
+
+@contextmanager
+def _client(scheduler: str) -> Iterator[Any]:
+    """Connect to a scheduler that answers and has workers."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise DependencyError(
+            "--parallel dask needs the library distributed", hint="pip install 'fer[cluster]'"
+        ) from error
+    try:
+        client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise DependencyError(
+            f"no Dask scheduler answers at {scheduler}",
+            hint="dask scheduler, then its address, such as tcp://node1:8786",
+        ) from error
+    with client:
+        if not client.ncores():
+            raise DependencyError(
+                f"the Dask scheduler at {scheduler} has no workers",
+                hint=f"dask worker {scheduler}",
+            )
+        yield client

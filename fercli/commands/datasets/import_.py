@@ -1,0 +1,138 @@
+"""``fer datasets import``: published data sets to one tree."""
+
+import json
+from pathlib import Path
+
+import click
+
+from fercli import options
+from fercli.parallel import Workers
+from fercli.progress import Progress
+
+#: The named formats are listed here again because reading them off the library is slow.
+FORMATS = (
+    "ferplus", "fer2013", "affectnet", "rafdb", "ckplus", "rafd", "jaffe", "kdef", "csv", "folder",
+)  # fmt: skip
+
+
+@click.command("import")
+@click.argument("sources", nargs=-1, required=True, metavar="[FORMAT=]PATH...")
+@click.option("--out", type=options.path_type(), required=True, help="The root of the new tree.")
+@click.option(
+    "--classes",
+    metavar="5|7|8|NAMES",
+    help="The classes: 5, 7 or 8 expressions, or names with commas between them, each NAME or "
+    "NAME=LABEL+LABEL.  [default: those that occur]",
+)
+@click.option(
+    "--map",
+    "renames",
+    multiple=True,
+    metavar="WORD=LABEL",
+    help="What a word of the source means; WORD= leaves it out. May be given again.",
+)
+@options.picture_size
+@click.option(
+    "--channels",
+    type=click.Choice(["keep", "grey", "colour"]),
+    default="keep",
+    show_default=True,
+    help="What the pictures are stored as.",
+)
+@click.option(
+    "--votes",
+    type=options.path_type(),
+    metavar="FILE",
+    help="FER+: its fer2013new.csv, for the FER-2013 CSV given.  [default: beside it]",
+)
+@click.option(
+    "--agreement",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.5,
+    show_default=True,
+    metavar="SHARE",
+    help="FER+: a class needs more than this share of the votes.",
+)
+@click.option(
+    "--least-votes",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="FER+: fewer votes for an expression are slips, and not counted.",
+)
+@click.option("--all-angles", is_flag=True, help="RaFD, KDEF: faces from the side too.")
+@click.option(
+    "--peak-frames",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="CK+ sequences: the last N frames show the expression.",
+)
+@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@options.overwrite
+@options.spread
+@options.as_json
+@options.quiet
+def import_(
+    sources: tuple[str, ...],
+    out: Path,
+    classes: str | None,
+    renames: tuple[str, ...],
+    size_wh: tuple[int, int] | None,
+    channels: str,
+    votes: Path | None,
+    agreement: float,
+    least_votes: int,
+    all_angles: bool,
+    peak_frames: int,
+    strict: bool,
+    overwrite: bool,
+    workers: Workers,
+    as_json: bool,
+    progress: Progress,
+) -> None:
+    """Import published data sets into one tree ROOT/<split>/<class>/*.png.
+
+    The format of a PATH is found out, or named: fer2013 (fer2013.csv, .gz, .zip, or folders),
+    ferplus (the same with --votes), affectnet, rafd, ckplus, jaffe, kdef, rafdb, csv (columns path
+    and label), folder (a folder a class). The cards in datasets/ say where to get each and how it
+    must lie. A run that was stopped goes on when the same command is given again. Pictures that
+    cannot be used are listed in skipped.csv.
+
+    \b
+    Examples:
+      fer datasets import fer2013.csv --out fer2013/
+      fer datasets import fer2013.csv --votes fer2013new.csv --classes 5 --out ferplus5/
+      fer datasets import affectnet=AffectNet/ --size 96x96 --channels grey --out affectnet/
+      fer datasets import ferplus=fer2013.csv.gz affectnet=AffectNet/ --classes 8 --out both/
+      fer datasets import my_faces/ --map smirk=contempt --map blurred= --out mine/
+      fer datasets import masks/ --classes masked,bare --out masks_tree/
+    """
+    from fercli.datasets import importing, labelling, reports, vocabulary
+    from fercli.datasets import sources as found
+
+    result = importing.import_sources(
+        found.find_sources(sources, votes),
+        out,
+        labelling.ImportOptions(
+            scheme=vocabulary.parse_classes(classes),
+            renames=vocabulary.parse_renames(renames),
+            size_wh=size_wh,
+            channels=channels,  # type: ignore[arg-type]  # click's choice
+            agreement=agreement,
+            least_votes=least_votes,
+            votes=votes,
+            all_angles=all_angles,
+            peak_frames=peak_frames,
+            strict=strict,
+        ),
+        overwrite=overwrite,
+        workers=workers,
+        progress=progress,
+    )
+    if as_json:
+        click.echo(json.dumps(reports.import_as_json(result), indent=2))
+    else:
+        click.echo(reports.import_as_text(result, out))

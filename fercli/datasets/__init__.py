@@ -1,0 +1,1 @@
+"""Data sets: from what their authors publish to ``ROOT/<split>/<class>/*.png``."""

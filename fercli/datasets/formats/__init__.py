@@ -1,0 +1,60 @@
+"""The published forms that fer reads, one module a form (or a kind of form)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fercli.datasets.entries import Format
+from fercli.datasets.formats import (
+    affectnet,
+    ckplus,
+    csv_list,
+    fer2013,
+    ferplus,
+    file_names,
+    folder,
+    rafdb,
+)
+from fercli.errors import InputError
+from fercli.files import input_error
+
+#: By name, in the order in which they are tried on a path: the particular before the general.
+FORMATS = {
+    form.name: form
+    for form in (
+        ferplus.FORMAT,
+        fer2013.FORMAT,
+        affectnet.FORMAT,
+        rafdb.FORMAT,
+        ckplus.FORMAT,
+        file_names.RAFD,
+        file_names.JAFFE,
+        file_names.KDEF,
+        csv_list.FORMAT,
+        folder.FORMAT,
+    )
+}
+
+
+def detect_format(path: Path) -> Format:
+    """Return the format of what is at `path`.
+
+    FER-2013's CSV is taken for FER+ only if that is asked for: `ferplus` is never guessed.
+
+    Raises
+    ------
+    InputError
+        Nothing is there, or it is of no format that fer knows.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        raise input_error(error, path, wanted="a data set") from error
+    for form in FORMATS.values():
+        if form is not ferplus.FORMAT and form.recognises(path):
+            return form
+    raise InputError(
+        f"wanted a data set of a known form ({', '.join(FORMATS)}), found another",
+        hint="FORMAT=PATH if it is one of them",
+        path=path,
+    )

@@ -1,0 +1,154 @@
+"""AffectNet: faces from the web, eight expressions, labelled by hand. Two published forms.
+
+The full set: ``training.csv`` and ``validation.csv`` beside or above the folder
+``Manually_Annotated_Images``. The smaller one, often called AffectNet-8: ``train_set`` and
+``val_set``, each with ``images/<number>.jpg`` and ``annotations/<number>_exp.npy``.
+
+See: Mollahosseini, Hasani and Mahoor, "AffectNet: A database for facial expression, valence, and
+arousal computing in the wild", IEEE Trans. Affective Computing 2019; card
+``datasets/affectnet.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
+from fercli.datasets.formats.tables import Row, read_rows
+from fercli.errors import InputError
+from fercli.files import find_files
+
+#: The expressions, in the order of the set's numbers; then why a picture has none.
+LABELS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+NO_LABEL = ("none", "uncertain", "no face")
+PUBLISHED = {
+    "train": dict(zip(LABELS, (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750), strict=True)),
+    "validation": dict.fromkeys(LABELS, 500),
+}
+TABLES = {"training.csv": "train", "validation.csv": "validation"}
+SETS = {"train_set": "train", "val_set": "validation"}
+COLUMNS = (
+    "subdirectory_filepath", "face_x", "face_y", "face_width", "face_height", "expression",
+)  # fmt: skip
+PICTURES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images", ".")
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+    tables = _tables(path)
+    if tables:
+        for table, split in tables.items():
+            yield from _read_table(table, split)
+        return
+    sets = {path / name: split for name, split in SETS.items() if (path / name).is_dir()}
+    if not sets:
+        raise InputError(
+            "wanted training.csv and validation.csv, or train_set/ and val_set/, found neither",
+            hint="the folder that has them, as AffectNet is published",
+            path=path,
+        )
+    for folder, split in sets.items():
+        yield from _read_annotations(folder, split)
+
+
+def _tables(path: Path) -> dict[Path, str]:
+    if path.is_file():
+        return {path: TABLES.get(path.name, "all")}
+    folders = (path, path / "Manually_Annotated_file_lists")
+    found = ((folder / name, split) for folder in folders for name, split in TABLES.items())
+    return {table: split for table, split in found if table.is_file()}
+
+
+def _read_table(table: Path, split: str) -> Iterator[Entry | Dropped]:
+    rows = read_rows(table, COLUMNS)
+    pictures: Path | None = None
+    for row in rows:
+        pictures = pictures or _pictures_folder(table, row[1]["subdirectory_filepath"])
+        yield _table_entry(row, table, pictures, split)
+
+
+def _pictures_folder(table: Path, first: str) -> Path:
+    """Return the folder that the table's paths start from: beside the table, or one above."""
+    candidates = [base / name for base in (table.parent, table.parent.parent) for name in PICTURES]
+    return next((folder for folder in candidates if (folder / first).is_file()), candidates[0])
+
+
+def _table_entry(row: Row, table: Path, pictures: Path, split: str) -> Entry | Dropped:
+    line, cells = row
+    origin = cells["subdirectory_filepath"]
+    label = _label(cells["expression"], table, line)
+    if label not in LABELS:
+        return Dropped(origin, f"labelled {label}")
+    return Entry(
+        name=str(Path(origin).with_suffix("")).replace("/", "-"),
+        picture=pictures / origin,
+        origin=origin,
+        label=label,
+        split=split,
+        box_xywh=_box(cells),
+        source_file=table,
+        line=line,
+    )
+
+
+def _box(cells: dict[str, str]) -> tuple[int, int, int, int] | None:
+    """Return the face's box, or None where the table has none (``NULL``)."""
+    try:
+        x, y, width, height = (int(float(cells[name])) for name in COLUMNS[1:5])
+    except ValueError:
+        return None
+    return (x, y, width, height) if width > 0 and height > 0 else None
+
+
+def _label(text: str, path: Path, line: int | None = None) -> str:
+    names = (*LABELS, *NO_LABEL)
+    try:
+        number = int(text)
+        return names[number] if number >= 0 else names[len(names)]
+    except (ValueError, IndexError) as error:
+        raise InputError(
+            f"wanted an expression from 0 to {len(names) - 1}, found {text[:40]!r}",
+            path=path,
+            line=line,
+        ) from error
+
+
+def _read_annotations(folder: Path, split: str) -> Iterator[Entry | Dropped]:
+    pictures = {file.stem: file for file in find_files(folder / "images")}
+    for stem in sorted(pictures, key=lambda stem: (len(stem), stem)):
+        annotation = folder / "annotations" / f"{stem}_exp.npy"
+        origin = f"{folder.name}/images/{pictures[stem].name}"
+        label = _label(_load(annotation), annotation)
+        if label in LABELS:
+            yield Entry(f"{split}-{stem}", pictures[stem], origin, label, split)
+        else:
+            yield Dropped(origin, f"labelled {label}")
+
+
+def _load(path: Path) -> str:
+    """Return the number in an ``_exp.npy``, which is published as text or as an integer."""
+    try:
+        return str(np.load(path, allow_pickle=False).item())
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"wanted an array with one expression's number: {error}",
+            hint="the annotations folder as it is published",
+            path=path,
+        ) from error
+
+
+def _recognises(path: Path) -> bool:
+    if path.is_file():
+        return path.name in TABLES
+    return bool(_tables(path)) or any((path / name / "annotations").is_dir() for name in SETS)
+
+
+FORMAT = Format(
+    name="affectnet",
+    title="AffectNet: training.csv and validation.csv, or train_set/ and val_set/ with *_exp.npy",
+    read=_read,
+    recognises=_recognises,
+    published=PUBLISHED,
+)

@@ -1,0 +1,103 @@
+"""CK+: people who were filmed from a neutral face to the peak of an expression.
+
+Two forms: the original one (``cohn-kanade-images/S005/001/*.png`` with
+``Emotion/S005/001/*_emotion.txt`` beside it) and the widespread cropped one, a folder a class with
+the last three frames of each sequence at 48×48.
+
+See: Lucey, Cohn, Kanade, Saragih, Ambadar and Matthews, "The extended Cohn-Kanade dataset (CK+)",
+CVPR workshops 2010; card ``datasets/ckplus.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
+from fercli.datasets.formats.folder import read_folder
+from fercli.errors import InputError
+from fercli.files import find_files, read_text
+
+IMAGES, EMOTIONS = "cohn-kanade-images", "Emotion"
+
+#: The expressions, in the order of the label files' numbers.
+LABELS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
+
+#: Labelled sequences; the neutral faces are their first frames.
+SEQUENCES = {
+    "angry": 45, "contempt": 18, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83,
+}  # fmt: skip
+PUBLISHED = {"all": {label: 3 * count for label, count in SEQUENCES.items()}}
+
+_SUBJECT = re.compile(r"(S\d+)_")
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+    if (path / IMAGES).is_dir():
+        return _read_sequences(path, options)
+    return read_folder(path, options, subject_of=_subject)
+
+
+def _subject(name: str) -> str:
+    match = _SUBJECT.match(name)
+    return match[1] if match else ""
+
+
+def _read_sequences(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+    if not (path / EMOTIONS).is_dir():
+        raise InputError(
+            f"wanted the folder {EMOTIONS} with the labels beside {IMAGES}, found none",
+            hint="CK+ comes in several archives: unpack Emotion_labels.zip here",
+            path=path,
+        )
+    frames: dict[Path, list[Path]] = {}
+    for file in find_files(path / IMAGES):
+        frames.setdefault(file.parent, []).append(file)
+    for sequence, files in frames.items():
+        yield from _read_sequence(path, sequence, files, options.peak_frames)
+
+
+def _read_sequence(
+    path: Path, sequence: Path, frames: list[Path], peaks: int
+) -> Iterator[Entry | Dropped]:
+    labels = sorted((path / EMOTIONS / sequence.relative_to(path / IMAGES)).glob("*_emotion.txt"))
+    if not labels:
+        yield Dropped(str(sequence.relative_to(path)), "a sequence without a label")
+        return
+    label = _label(labels[0])
+    # A sequence shorter than that would give its neutral frame as a peak.
+    peaks = min(peaks, len(frames) - 1)
+    if peaks < 1:
+        yield Dropped(str(sequence.relative_to(path)), "a sequence of a single frame")
+        return
+    for frame, name in [(frames[0], "neutral"), *((frame, label) for frame in frames[-peaks:])]:
+        origin = frame.relative_to(path).as_posix()
+        yield Entry(frame.stem, frame, origin, name, subject=_subject(frame.name))
+
+
+def _label(path: Path) -> str:
+    """Return the expression in a label file, which holds a number such as ``3.0000000e+00``."""
+    text = read_text(path).strip()
+    try:
+        number = float(text)
+        if number == int(number) and 0 <= number < len(LABELS):
+            return LABELS[int(number)]
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(f"wanted a label from 0 to {len(LABELS) - 1}, found {text[:40]!r}", path=path)
+
+
+def _recognises(path: Path) -> bool:
+    if (path / IMAGES).is_dir():
+        return True
+    return path.is_dir() and any(_SUBJECT.match(file.name) for file in path.glob("*/S[0-9]*_*.png"))
+
+
+FORMAT = Format(
+    name="ckplus",
+    title=f"CK+: a folder a class (48×48), or {IMAGES}/ and {EMOTIONS}/",
+    read=_read,
+    recognises=_recognises,
+    published=PUBLISHED,
+)

@@ -1,0 +1,84 @@
+"""FER+: ten people's votes for each picture of FER-2013, in place of its labels.
+
+See: Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression
+recognition with crowd-sourced label distribution", ICMI 2016; card ``datasets/ferplus.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from fercli.datasets.entries import VOTED, Dropped, Entry, Format, ReadOptions
+from fercli.datasets.formats.fer2013 import read_table, usage_split
+from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
+from fercli.errors import InputError
+
+VOTES_FILE = "fer2013new.csv"
+
+#: The file's columns of votes, in the order of `VOTED`.
+COLUMNS = (
+    "anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise",
+    "unknown", "nf",
+)  # fmt: skip
+assert len(COLUMNS) == len(VOTED)
+
+
+def votes_file(path: Path, options: ReadOptions) -> Path:
+    """Return the file of votes that goes with FER-2013's `path`."""
+    return options.votes or path.parent / VOTES_FILE
+
+
+def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+    votes = votes_file(path, options)
+    if not votes.exists():
+        raise InputError(
+            "wanted the votes of FER+, found nothing of that name", hint="--votes FILE", path=votes
+        )
+    _require_same_length(path, votes)
+    rows = read_rows(votes, ("usage", *COLUMNS))
+    for (_, entry), vote_row in zip(read_table(path), rows, strict=True):
+        yield replace(entry, label="", votes=_votes(vote_row, entry, votes))
+
+
+def _require_same_length(path: Path, votes: Path) -> None:
+    pictures, voted = count_rows(path), count_rows(votes)
+    if pictures != voted:
+        raise InputError(
+            f"wanted one row of votes for each of the {pictures} pictures of {path}, found {voted}",
+            hint="the two files as they are published, both whole or both cut alike",
+            path=votes,
+        )
+
+
+def _votes(row: Row, entry: Entry, path: Path) -> tuple[int, ...]:
+    line, cells = row
+    if usage_split(cells["usage"], path, line) != entry.split:
+        raise InputError(
+            f"wanted the usage of the picture in {entry.origin}, found {cells['usage']}",
+            hint="the rows of the two files in the same order",
+            path=path,
+            line=line,
+        )
+    try:
+        counts = tuple(int(cells[column]) for column in COLUMNS)
+    except ValueError as error:
+        raise InputError(f"wanted whole numbers of votes: {error}", path=path, line=line) from error
+    if min(counts) < 0:
+        raise InputError(f"wanted counts of votes, found {min(counts)}", path=path, line=line)
+    return counts
+
+
+def _recognises(path: Path) -> bool:
+    line = first_line(path) if path.is_file() else ""
+    return "pixels" in line and (path.parent / VOTES_FILE).exists()
+
+
+FORMAT = Format(
+    name="ferplus",
+    title=f"FER+: FER-2013's CSV with the votes of {VOTES_FILE} (--votes) as labels",
+    read=_read,
+    recognises=_recognises,
+    count=lambda path: count_rows(path) if path.suffix.lower() == ".csv" else None,
+)

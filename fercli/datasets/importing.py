@@ -1,0 +1,210 @@
+"""Import: published sources to one tree, as a stream, over many cores, resumable.
+
+The readers of `fercli.datasets.formats` yield entries in an order that is always the same. They
+pass in batches to the workers, which decode, cut, scale and write the pictures; the journal notes
+what is there. No more than a few batches are in memory at any time.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fercli.datasets.decoding import read_entry
+from fercli.datasets.entries import Dropped, Entry
+from fercli.datasets.journal import Journal
+from fercli.datasets.labelling import ImportOptions, decide_by_votes
+from fercli.datasets.manifest import FileRecord, Manifest
+from fercli.datasets.sources import Skipped, Source, SourceReport, checksum, compare_counts
+from fercli.datasets.tree import finish_tree, save_picture
+from fercli.errors import PictureError
+from fercli.files import write_text
+from fercli.parallel import Workers, parallel_map
+from fercli.progress import SILENT, Progress
+
+T = TypeVar("T")
+
+#: Pictures that go to a worker at once: enough to hide the way there, few enough for the memory.
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class ImportResult:
+    """What an import gave: the manifest, a report for each source, whether it was resumed."""
+
+    manifest: Manifest
+    reports: list[SourceReport]
+    resumed: bool
+
+
+def import_sources(
+    sources: Sequence[Source],
+    out: Path,
+    options: ImportOptions,
+    *,
+    overwrite: bool = False,
+    workers: int | Workers | None = None,
+    progress: Progress = SILENT,
+) -> ImportResult:
+    """Write the pictures of all sources into one tree.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        What to read; see `find_sources`.
+    out : Path
+        The root of the tree: missing, empty, or unfinished by the same import, which then goes
+        on.
+    options : ImportOptions
+        What becomes of the pictures.
+    overwrite : bool
+        Whether a tree that fer made before is removed first.
+    workers, progress
+        As in `fercli.parallel.parallel_map`.
+
+    Raises
+    ------
+    InputError
+        A source is malformed; what was imported before it stays, and is gone on with.
+    OutputError
+        The tree cannot be written.
+    """
+    reports = [
+        SourceReport(
+            source.name, source.form.name, str(source.path), checksum(source, options.reading())
+        )
+        for source in sources
+    ]
+    plan = {"import": [[r.format, r.path, r.sha256] for r in reports], "options": asdict(options)}
+    with Journal(out, plan, overwrite=overwrite) as journal:
+        if journal.resumed:
+            progress.note(f"goes on with {len(journal.done)} pictures that are in {out} already")
+        taken: set[str] = set()
+        for source, report in zip(sources, reports, strict=True):
+            prefix = f"{source.name}-" if len(sources) > 1 else ""
+            stage = _Stage(source, report, options, prefix, taken)
+            _import_one(stage, journal, workers, progress)
+        _write_skipped(out, reports)
+        manifest = finish_tree(
+            journal,
+            options.scheme.classes if options.scheme.fixed else None,
+            sources=[report.as_json() for report in reports],
+            made_by=[{"command": "import", "options": _plain(options)}],
+        )
+    return ImportResult(manifest, reports, journal.resumed)
+
+
+@dataclass
+class _Stage:
+    """One source on its way into the tree."""
+
+    source: Source
+    report: SourceReport
+    options: ImportOptions
+    prefix: str
+    taken: set[str]
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def jobs(self) -> Iterator[tuple[Entry, FileRecord]]:
+        """Yield the pictures that belong into the tree, with the files they become."""
+        for item in self.source.form.read(self.source.path, self.options.reading()):
+            entry = item if isinstance(item, Entry) else None
+            self.found[entry.split if entry else "", entry.label if entry else ""] += 1
+            name, votes, reason = self._decide(item)
+            if entry is None or name is None:
+                self.report.dropped[reason] += 1
+                continue
+            file = self._free_name(f"{entry.split}/{name}/{self.prefix}{entry.name[:180]}")
+            subject = f"{self.source.name}:{entry.subject}" if entry.subject else ""
+            yield entry, FileRecord(file, self.source.name, entry.origin, subject, "", votes)
+
+    def _decide(self, item: Entry | Dropped) -> tuple[str | None, tuple[int, ...], str]:
+        if isinstance(item, Dropped):
+            return None, (), item.reason
+        if item.votes:
+            return decide_by_votes(item.votes, self.options)
+        name = self.options.scheme.class_of(item.label)
+        return name, (), f"{item.label}: not among the classes"
+
+    def _free_name(self, stem: str) -> str:
+        """Return a file name that no other picture has, also where case makes no difference."""
+        name, number = stem, 1
+        while name.casefold() in self.taken:
+            number += 1
+            name = f"{stem}-{number}"
+        self.taken.add(name.casefold())
+        return f"{name}.png"
+
+
+def _import_one(
+    stage: _Stage, journal: Journal, workers: int | Workers | None, progress: Progress
+) -> None:
+    total = stage.source.form.count(stage.source.path)
+    write = _Write(journal.root, stage.options)
+    batches = _batches(_unwritten(stage.jobs(), journal, stage.report), BATCH)
+    with progress.bar(f"import {stage.source.name}", total=total, unit="picture") as bar:
+        for results in parallel_map(write, batches, workers=workers):
+            records = [result for result in results if isinstance(result, FileRecord)]
+            journal.add(records)
+            stage.report.pictures += len(records)
+            stage.report.skipped += [item for item in results if isinstance(item, Skipped)]
+            bar.advance(len(results))
+    if stage.options.as_published:
+        stage.report.published = compare_counts(stage.found, stage.source.form.published)
+
+
+def _unwritten(
+    jobs: Iterable[tuple[Entry, FileRecord]], journal: Journal, report: SourceReport
+) -> Iterator[tuple[Entry, FileRecord]]:
+    for entry, record in jobs:
+        if record.file in journal.done:
+            report.pictures += 1
+        else:
+            yield entry, record
+
+
+@dataclass(frozen=True)
+class _Write:
+    """Decodes, cuts, scales and writes a batch of pictures; runs in the workers."""
+
+    root: Path
+    options: ImportOptions
+
+    def __call__(self, batch: Sequence[tuple[Entry, FileRecord]]) -> list[FileRecord | Skipped]:
+        return [self._one(entry, record) for entry, record in batch]
+
+    def _one(self, entry: Entry, record: FileRecord) -> FileRecord | Skipped:
+        try:
+            picture = read_entry(entry, self.options.size_wh, self.options.channels)
+        except PictureError as error:
+            if self.options.strict:
+                raise
+            return Skipped(record.origin, error.message)
+        return save_picture(self.root, record, picture)
+
+
+def _write_skipped(out: Path, reports: Sequence[SourceReport]) -> None:
+    rows = [[r.name, item.origin, item.reason] for r in reports for item in r.skipped]
+    if rows:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([["source", "origin", "reason"], *rows])
+        write_text(out / "skipped.csv", text.getvalue(), overwrite=True)
+
+
+def _plain(options: ImportOptions) -> dict[str, Any]:
+    """Return options as JSON can hold them."""
+    values = asdict(options) | {"votes": str(options.votes) if options.votes else None}
+    return values | {"scheme": {k: list(v) for k, v in options.scheme.members.items()}}
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of at most `size` items (`itertools.batched`, which is of Python 3.12)."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

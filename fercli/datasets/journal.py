@@ -1,0 +1,145 @@
+"""The journal of a tree that is being made, so that a killed run goes on where it stopped.
+
+It is a file in the tree: a first line that says what is being made of what, then the lines of
+``files.csv`` for the pictures that are there. It is removed when the tree is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fercli.datasets.manifest import (
+    FILES,
+    MANIFEST,
+    FileRecord,
+    from_fields,
+    read_files,
+    to_line,
+)
+from fercli.errors import OutputExistsError
+from fercli.files import make_folder, output_error
+
+JOURNAL = ".unfinished.csv"
+
+#: Files of ours that stand in a tree beside the pictures.
+OWN_FILES = (MANIFEST, FILES, JOURNAL, "skipped.csv")
+
+
+class Journal:
+    """What is in a tree already.
+
+    Parameters
+    ----------
+    root : Path
+        The tree. It must be missing, empty, or unfinished with the same plan.
+    plan : mapping
+        What is being made of what, as JSON; a journal with another plan is not gone on with.
+    overwrite : bool
+        Whether a tree that fer wrote before may be removed first. Defaults to False.
+
+    Raises
+    ------
+    OutputExistsError
+        The folder holds something else, or a finished tree, or one with another plan.
+    """
+
+    def __init__(self, root: Path, plan: Mapping[str, Any], *, overwrite: bool = False) -> None:
+        self.root = root
+        self.path = root / JOURNAL
+        self._plan = json.dumps(plan, sort_keys=True, default=str)
+        if overwrite:
+            remove_tree(root)
+        self.resumed = self._matches()
+        if not self.resumed:
+            _require_free(root)
+        make_folder(root)
+        self.done = {record.file for record in self.records()} if self.resumed else set()
+        try:
+            self._stream = self.path.open("a" if self.resumed else "w", encoding="utf-8")
+            if not self.resumed:
+                self._stream.write(f"# {self._plan}\n")
+                self._stream.flush()
+        except OSError as error:
+            raise output_error(error, self.path) from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        # What could not be flushed to a full disk is told by the error that is on its way.
+        with contextlib.suppress(OSError):
+            self._stream.close()
+
+    def add(self, records: Iterable[FileRecord]) -> None:
+        """Note pictures that are now in the tree."""
+        try:
+            self._stream.writelines(map(to_line, records))
+            self._stream.flush()
+        except OSError as error:
+            raise output_error(error, self.path) from error
+
+    def lines(self) -> list[str]:
+        """Return the whole lines so far, sorted, without their doubles."""
+        with self.path.open(encoding="utf-8", newline="") as stream:
+            next(stream, None)
+            return sorted({line for line in stream if line.endswith("\n")})
+
+    def records(self) -> Iterator[FileRecord]:
+        """Yield the pictures so far, in the order of their paths."""
+        return map(from_fields, csv.reader(self.lines()))
+
+    def remove(self) -> None:
+        """Remove the journal: the tree is whole."""
+        self._stream.close()
+        self.path.unlink()
+
+    def _matches(self) -> bool:
+        """Whether there is a journal with the same plan; cuts a half-written last line off."""
+        if not self.path.is_file():
+            return False
+        with self.path.open("rb+") as stream:
+            if stream.readline() != f"# {self._plan}\n".encode():
+                raise OutputExistsError(
+                    "holds an unfinished data set of other sources or options",
+                    hint="the same command as before to go on with it, or --overwrite",
+                    path=self.root,
+                )
+            stream.seek(0)
+            stream.truncate(stream.read().rfind(b"\n") + 1)
+        return True
+
+
+def remove_tree(root: Path) -> None:
+    """Remove what fer wrote below `root`, and nothing else."""
+    for record in list(read_files(root)) + _unfinished(root):
+        (root / record.file).unlink(missing_ok=True)
+    for name in OWN_FILES:
+        (root / name).unlink(missing_ok=True)
+    for folder in sorted(root.glob("*/*/")) + sorted(root.glob("*/")):
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+            shutil.rmtree(folder)
+
+
+def _unfinished(root: Path) -> list[FileRecord]:
+    path = root / JOURNAL
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+    return list(map(from_fields, csv.reader(line for line in lines if line.endswith("\n"))))
+
+
+def _require_free(root: Path) -> None:
+    if (root / MANIFEST).exists():
+        raise OutputExistsError(
+            "holds a data set already", hint="--overwrite, or another name", path=root
+        )
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise OutputExistsError(
+            "wanted a new or empty folder, found something in it", hint="another name", path=root
+        )

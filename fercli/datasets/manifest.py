@@ -1,0 +1,180 @@
+"""What stands beside a tree: ``dataset.json`` for the whole, ``files.csv`` for each picture.
+
+``dataset.json`` is small and meant to be read: classes, counts, sources, options. What belongs to
+a single picture (its source, subject, checksum and votes) stands in ``files.csv``, one line a
+picture, because 300,000 records in one JSON document can be neither read by people nor streamed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fercli import __version__
+from fercli.errors import InputError
+from fercli.files import input_error, read_text, write_text, written_whole
+
+MANIFEST = "dataset.json"
+FILES = "files.csv"
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One picture of a tree: a line of ``files.csv``.
+
+    Parameters
+    ----------
+    file : str
+        Its path below the root, ``<split>/<class>/<name>.png``, with forward slashes.
+    source : str
+        The name of the source it came from.
+    origin : str
+        Where in the source: ``fer2013.csv:17`` (a line), or a path below the source's folder.
+    subject : str
+        The person in it, unique within the source, or ``""``.
+    sha256 : str
+        Checksum of the file's bytes.
+    votes : tuple of int
+        How many people voted for each class, in the order of the tree's classes, or ``()``.
+        A network can be trained on their distribution in place of the single label.
+    """
+
+    file: str
+    source: str = ""
+    origin: str = ""
+    subject: str = ""
+    sha256: str = ""
+    votes: tuple[int, ...] = ()
+
+    @property
+    def split(self) -> str:
+        """The first folder of `file`."""
+        return PurePosixPath(self.file).parts[0]
+
+    @property
+    def label(self) -> str:
+        """The class: the second folder of `file`."""
+        return PurePosixPath(self.file).parts[1]
+
+
+COLUMNS = tuple(field.name for field in fields(FileRecord))
+
+
+@dataclass
+class Manifest:
+    """The content of ``dataset.json``.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        In the order of a network's outputs, which is the alphabet's.
+    counts : dict
+        Pictures by split and class.
+    sources : list of dict
+        For each source its name, format, path, checksum, and what was taken from it and not.
+    made_by : list of dict
+        The commands that led here, oldest first, each with its options.
+    """
+
+    classes: Sequence[str]
+    counts: Mapping[str, Mapping[str, int]]
+    sources: Sequence[Mapping[str, Any]] = ()
+    made_by: Sequence[Mapping[str, Any]] = ()
+    fer: str = __version__
+    version: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Write ``dataset.json`` below `root`, whole or not at all."""
+    content = {"format": "fer-dataset", **asdict(manifest), "files": FILES}
+    text = json.dumps(content | content.pop("extra"), indent=2, ensure_ascii=False)
+    write_text(root / MANIFEST, text + "\n", overwrite=True)
+
+
+def read_manifest(root: Path) -> Manifest | None:
+    """Return what ``dataset.json`` below `root` says, or None if there is none.
+
+    Raises
+    ------
+    InputError
+        It is not JSON, or not of a data set.
+    """
+    path = root / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(read_text(path))
+        known = {item.name for item in fields(Manifest)} - {"extra"}
+        return Manifest(**{name: content[name] for name in known})
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(
+            "wanted the dataset.json of a data set, found something else",
+            hint="import the data set again, or remove the file",
+            path=path,
+        ) from error
+
+
+def to_line(record: FileRecord) -> str:
+    """Return the line of ``files.csv`` that describes a picture."""
+    text = io.StringIO()
+    votes = " ".join(map(str, record.votes))
+    csv.writer(text, lineterminator="\n").writerow([*_texts(record), votes])
+    return text.getvalue()
+
+
+def from_fields(cells: Sequence[str]) -> FileRecord:
+    """Return the picture that the cells of a line describe; ValueError if they do not."""
+    if len(cells) != len(COLUMNS) or len(PurePosixPath(cells[0]).parts) != 3:
+        raise ValueError(f"wanted {len(COLUMNS)} fields, found {len(cells)}")
+    file, source, origin, subject, sha256, votes = cells
+    return FileRecord(file, source, origin, subject, sha256, tuple(map(int, votes.split())))
+
+
+def write_files(root: Path, lines: Iterable[str]) -> None:
+    """Write ``files.csv`` below `root` from lines made by `to_line`."""
+    with (
+        written_whole(root / FILES, overwrite=True) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        stream.write(",".join(COLUMNS) + "\n")
+        stream.writelines(lines)
+
+
+def read_files(root: Path) -> Iterator[FileRecord]:
+    """Yield the pictures of ``files.csv`` below `root`; nothing if there is none.
+
+    Raises
+    ------
+    InputError
+        A line does not have the fields of `FileRecord`.
+    """
+    path = root / FILES
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            yield from _read_lines(stream, path)
+    except OSError as error:
+        raise input_error(error, path) from error
+
+
+def _read_lines(stream: Iterable[str], path: Path) -> Iterator[FileRecord]:
+    reader = csv.reader(stream)
+    next(reader, None)
+    try:
+        for cells in reader:
+            yield from_fields(cells)
+    except (ValueError, csv.Error) as error:
+        raise InputError(
+            f"not a line of {FILES}: {error}", path=path, line=reader.line_num
+        ) from error
+
+
+def _texts(record: FileRecord) -> list[str]:
+    return [getattr(record, name) for name in COLUMNS[:-1]]

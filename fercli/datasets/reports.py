@@ -1,0 +1,57 @@
+"""What the commands say at their end: tables of counts, and what became of each source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fercli.datasets.importing import ImportResult
+from fercli.datasets.sources import SourceReport
+from fercli.tables import format_table
+
+
+def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> str:
+    """Return a table of pictures by class and split, with sums."""
+    splits = list(counts)
+    rows: list[list[object]] = [
+        [name, *(counts[split].get(name, 0) for split in splits)] for name in classes
+    ]
+    rows.append(["total", *(sum(counts[split].values()) for split in splits)])
+    if len(splits) > 1:
+        for row in rows:
+            row.append(sum(count for count in row[1:] if isinstance(count, int)))
+    return format_table(["class", *splits, *(["total"] if len(splits) > 1 else [])], rows)
+
+
+def import_as_text(result: ImportResult, out: Path) -> str:
+    """Return what an import did, for people."""
+    parts = [counts_table(result.manifest.counts, result.manifest.classes), ""]
+    for report in result.reports:
+        parts += _source_lines(report, out)
+    return "\n".join([*parts, f"wrote {out}/"])
+
+
+def import_as_json(result: ImportResult) -> dict[str, Any]:
+    """Return what an import did, for programs."""
+    return {
+        "classes": list(result.manifest.classes),
+        "counts": result.manifest.counts,
+        "sources": list(result.manifest.sources),
+        "resumed": result.resumed,
+    }
+
+
+def _source_lines(report: SourceReport, out: Path) -> list[str]:
+    lines = [f"{report.name} ({report.path}): {report.pictures:,} pictures"]
+    lines += [f"  left out: {count:,} {reason}" for reason, count in report.dropped.most_common()]
+    if report.skipped:
+        lines.append(
+            f"  could not be used: {len(report.skipped):,}, listed in {out / 'skipped.csv'}"
+        )
+    lines += [
+        f"  {split}: {'counts ' if verdict == 'as published' else ''}"
+        f"{verdict if verdict in ('as published', 'absent') else 'not as published: ' + verdict}"
+        for split, verdict in report.published.items()
+    ]
+    return lines

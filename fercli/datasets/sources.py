@@ -1,0 +1,130 @@
+"""Sources: what the user names to be imported, and the report of what came of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fercli.datasets.entries import Counts, Format, ReadOptions
+from fercli.datasets.formats import FORMATS, detect_format
+from fercli.datasets.formats.ferplus import votes_file
+from fercli.errors import OptionError
+from fercli.files import find_files
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source as the user gives it: a format and a path, and the name it has in the tree."""
+
+    name: str
+    form: Format
+    path: Path
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that could not be used, and why."""
+
+    origin: str
+    reason: str
+
+
+@dataclass
+class SourceReport:
+    """What came of a source.
+
+    Parameters
+    ----------
+    pictures : int
+        How many are in the tree.
+    dropped : Counter
+        How many were left out on purpose, by reason.
+    skipped : list of Skipped
+        Those that could not be used.
+    published : dict
+        For each split that has published counts: ``"as published"``, ``"absent"``, or what
+        differs.
+    """
+
+    name: str
+    format: str
+    path: str
+    sha256: str
+    pictures: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    skipped: list[Skipped] = field(default_factory=list)
+    published: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the manifest, where pictures that were skipped are only counted."""
+        return asdict(self) | {"skipped": len(self.skipped), "dropped": dict(self.dropped)}
+
+
+def parse_source(text: str) -> tuple[str | None, Path]:
+    """Return the format (None: to be found out) and the path of ``[FORMAT=]PATH``."""
+    name, sign, path = text.partition("=")
+    return (name, Path(path)) if sign and name in FORMATS else (None, Path(text))
+
+
+def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source]:
+    """Return the sources that ``[FORMAT=]PATH`` name.
+
+    Raises
+    ------
+    InputError
+        One is missing, or of no known form.
+    OptionError
+        There is none, or votes are given and no FER-2013.
+    """
+    sources: list[Source] = []
+    used: Counter[str] = Counter()
+    for text in texts:
+        name, path = parse_source(text)
+        form = detect_format(path)
+        # FER-2013's table together with votes can only mean FER+.
+        if name is None and form.name == "fer2013" and votes is not None and path.is_file():
+            name = "ferplus"
+        form = FORMATS[name] if name else form
+        used[form.name] += 1
+        number = used[form.name]
+        sources.append(Source(form.name + (str(number) if number > 1 else ""), form, path))
+    if not sources:
+        raise OptionError("wanted a data set to import, found none")
+    if votes is not None and "ferplus" not in used:
+        raise OptionError("--votes goes with the CSV of FER-2013, which is not among the sources")
+    return sources
+
+
+def compare_counts(found: Mapping[tuple[str, str], int], published: Counts) -> dict[str, str]:
+    """Return for each split how what was found compares with what is published."""
+    verdicts = {}
+    for split, wanted in published.items():
+        differing = [
+            f"{label} {found.get((split, label), 0):,} for {count:,}"
+            for label, count in wanted.items()
+            if found.get((split, label), 0) != count
+        ]
+        present = any(found.get((split, label)) for label in wanted)
+        verdicts[split] = (
+            "absent" if not present else ", ".join(differing) if differing else "as published"
+        )
+    return verdicts
+
+
+def checksum(source: Source, options: ReadOptions) -> str:
+    """Return a checksum of a source: of a file's bytes, or of a folder's names and sizes."""
+    digest = hashlib.sha256()
+    if source.path.is_file():
+        with source.path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+        if source.form.name == "ferplus" and votes_file(source.path, options).is_file():
+            digest.update(votes_file(source.path, options).read_bytes())
+        return digest.hexdigest()
+    for file in find_files(source.path, ("",)):
+        name = file.relative_to(source.path).as_posix()
+        digest.update(f"{name}\0{file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

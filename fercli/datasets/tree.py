@@ -1,0 +1,200 @@
+"""A tree: ``ROOT/<split>/<class>/*.png``, read with or without its manifest, and written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import cv2
+
+from fercli.datasets.entries import SPLITS, split_of
+from fercli.datasets.journal import Journal
+from fercli.datasets.manifest import (
+    FileRecord,
+    Manifest,
+    read_files,
+    read_manifest,
+    write_files,
+    write_manifest,
+)
+from fercli.datasets.vocabulary import sorted_classes
+from fercli.errors import InputError, OutputError
+from fercli.files import find_files, make_folder, output_error, written_whole
+from fercli.pictures import Picture
+
+#: How files come from one tree into another; a hard link takes no space and outlives the first.
+Placing = Literal["link", "copy", "symlink"]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The pictures of a tree.
+
+    Parameters
+    ----------
+    root : Path
+        Its folder.
+    classes : tuple of str
+        In the order of a network's outputs: the alphabet's.
+    records : tuple of FileRecord
+        The pictures that are there, in the order of their paths.
+    manifest : Manifest, optional
+        What ``dataset.json`` says. Defaults to None: there is none.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    records: tuple[FileRecord, ...]
+    manifest: Manifest | None = None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are there, train first."""
+        found = {record.split for record in self.records}
+        return tuple(split for split in SPLITS if split in found) + tuple(
+            sorted(found - set(SPLITS))
+        )
+
+    def path(self, record: FileRecord) -> Path:
+        """Return the file of a picture."""
+        return self.root / record.file
+
+
+def read_tree(root: Path) -> Tree:
+    """Return the pictures below `root`, whether fer made the tree or not.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, no picture in it, or it has another shape.
+    """
+    manifest = read_manifest(root)
+    if manifest is None:
+        records = [_unlisted(file, root) for file in find_files(root)]
+        classes = sorted_classes(record.label for record in records)
+    else:
+        known = {record.file: record for record in read_files(root)}
+        files = (file.relative_to(root).as_posix() for file in find_files(root))
+        records = [known.get(file) or _require_shape(FileRecord(file), root) for file in files]
+        classes = tuple(manifest.classes)
+    if not records:
+        raise InputError(
+            "wanted a tree <split>/<class>/*.png, found no picture",
+            hint="fer datasets import",
+            path=root,
+        )
+    return Tree(root, classes, tuple(records), manifest)
+
+
+def counts(records: Iterable[FileRecord]) -> dict[str, dict[str, int]]:
+    """Return the number of pictures by split and class, in the order of `SPLITS`."""
+    counter = Counter((record.split, record.label) for record in records)
+    splits = sorted({split for split, _ in counter}, key=_split_order)
+    labels = sorted_classes(label for _, label in counter)
+    return {split: {label: counter[split, label] for label in labels} for split in splits}
+
+
+def save_picture(root: Path, record: FileRecord, picture: Picture) -> FileRecord:
+    """Write a picture of a tree as PNG, and return its record with the checksum.
+
+    A file that is there is replaced: it can only be from a run that was killed before it could
+    note it.
+    """
+    # Speed over size: the level changes 48×48 pictures by a few per cent.
+    _, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    content = data.tobytes()
+    with written_whole(root / record.file, overwrite=True) as temporary:
+        temporary.write_bytes(content)
+    return replace(record, sha256=hashlib.sha256(content).hexdigest())
+
+
+def place_file(source: Path, target: Path, how: Placing) -> None:
+    """Link or copy a file of one tree into another; hard links across disks become copies.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be placed.
+    """
+    make_folder(target.parent)
+    target.unlink(missing_ok=True)
+    try:
+        if how == "symlink":
+            target.symlink_to(os.path.relpath(source.resolve(), target.parent.resolve()))
+        elif how == "link":
+            _hard_link(source, target)
+        else:
+            _copy(source, target)
+    except OSError as error:
+        raise output_error(error, target) from error
+
+
+def finish_tree(
+    journal: Journal,
+    classes: Sequence[str] | None,
+    *,
+    sources: Sequence[Mapping[str, Any]] = (),
+    made_by: Sequence[Mapping[str, Any]] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Write the manifest of a tree whose pictures are all there, and remove its journal.
+
+    Every split gets a folder for every class, empty ones too: Keras takes classes from folders,
+    and would otherwise number them differently in different splits.
+    """
+    root = journal.root
+    totals = counts(journal.records())
+    if not totals:
+        raise OutputError("no picture came through: there is nothing to make a tree of", path=root)
+    if classes is None:
+        classes = sorted_classes(label for row in totals.values() for label in row)
+    full = {split: {name: row.get(name, 0) for name in classes} for split, row in totals.items()}
+    for split in full:
+        for name in classes:
+            make_folder(root / split / name)
+    write_files(root, journal.lines())
+    manifest = Manifest(list(classes), full, list(sources), list(made_by), extra=extra or {})
+    write_manifest(root, manifest)
+    journal.remove()
+    return manifest
+
+
+def _unlisted(file: Path, root: Path) -> FileRecord:
+    relative = file.relative_to(root).as_posix()
+    return _require_shape(FileRecord(relative), root)
+
+
+def _require_shape(record: FileRecord, root: Path) -> FileRecord:
+    if len(PurePosixPath(record.file).parts) != 3:
+        raise InputError(
+            f"wanted <split>/<class>/<picture>, found {record.file}",
+            hint="fer datasets import folder=… makes such a tree of other folders",
+            path=root,
+        )
+    return record
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    known = split_of(split)
+    return (SPLITS.index(known) if known else len(SPLITS), split)
+
+
+def _hard_link(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            raise
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with written_whole(target, overwrite=True) as temporary:
+        shutil.copyfile(source, temporary)
