@@ -141,21 +141,23 @@ def _part_dict(part: Part) -> dict[str, object]:
 
 def _part_lines(name: str, part: Part) -> Iterator[str]:
     boxes = f", {count_boxes(part.used)} boxes" if name == "positives" else ""
-    yield f"{name}: {len(part.used)} pictures{boxes}"
+    test = f", {len(part.test)} of them for testing" if part.test else ""
+    yield f"{name}: {len(part.used)} pictures{test}{boxes}"
     for source in part.sources:
-        yield f"  from {shown(source.path)}: {source.pictures} pictures ({source.format})"
+        yield f"  from {shown(source.path)} ({source.format}): {source.pictures}"
         if len(source.labels) > 1:
             yield f"  of several labels (--label takes one): {_counts(source.labels)}"
-    yield from (f"  left out: {count} {reason}" for reason, count in part.reasons.items())
-    if part.without_box:
-        yield f"  left out: {part.without_box} without a box"
-    if part.not_taken:
-        yield f"  not drawn: {part.not_taken}"
+    yield from (f"  left out, {reason}: {count}" for reason, count in part.reasons.items())
     samples = [sample for picture in part.used for sample in picture.samples]
-    if clipped := sum(sample.clipped for sample in samples):
-        yield f"  clipped to the picture: {clipped} boxes"
-    if stretched := sum(sample.stretched for sample in samples):
-        yield f"  not of the window's shape, the picture being too small: {stretched} boxes"
+    notes = {
+        "left out, without a box": part.without_box,
+        "not drawn": part.not_taken,
+        "boxes clipped to the picture": sum(sample.clipped for sample in samples),
+        "boxes not of the window's shape, the picture being too small": sum(
+            sample.stretched for sample in samples
+        ),
+    }
+    yield from (f"  {text}: {count}" for text, count in notes.items() if count)
     yield from _named_lines([each for each in part.left_out if each.reason in NAMED])
 
 

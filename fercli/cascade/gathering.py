@@ -236,13 +236,14 @@ def _merged(pictures: Sequence[Surveyed]) -> list[Surveyed]:
 
 
 def _nothing(kind: str, pictures: int, left_out: Sequence[LeftOut]) -> AnnotationError:
+    wanted = f"wanted at least one usable {kind}, found none in {pictures} pictures"
+    if not left_out:
+        hint = "--extensions, if they have unusual names" if not pictures else None
+        return AnnotationError(wanted, hint=hint)
     counts = Counter(each.reason for each in left_out)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    first = f"; the first: {left_out[0].path}: {left_out[0].detail}" if left_out else ""
-    return AnnotationError(
-        f"wanted at least one usable {kind}, found none in {pictures} pictures"
-        + (f" ({reasons}{first})" if reasons else "")
-    )
+    first = left_out[0]
+    return AnnotationError(f"{wanted}: {reasons}; the first: {first.path}: {first.detail}")
 
 
 def _drawn(part: Part, options: GatherOptions, what: str, take: Amount | None) -> Part:

@@ -178,13 +178,15 @@ def _draw_bars(axes: Axes, histogram: Histogram, mark: float, label: str) -> Non
 
     marked = _bin_of(histogram.edges, mark)
     filled = [at for at, count in enumerate(histogram.counts) if count] + [marked]
-    shown = range(min(filled), max(filled) + 1)
+    # An empty bin on each side shows that there is nothing beyond.
+    shown = range(max(min(filled) - 1, 0), min(max(filled) + 2, len(histogram.counts)))
     for at in shown:
         bar = axes.bar(at, histogram.counts[at], color=COLOURS[at == marked], width=0.9)
         if at == marked:
             bar.set_label(label)
     axes.set_xticks(list(shown), [_range_text(histogram, at) for at in shown], rotation=45,
                     ha="right", rotation_mode="anchor")  # fmt: skip
+    axes.margins(y=0.15)
     axes.legend(frameon=False)
 
 

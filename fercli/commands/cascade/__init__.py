@@ -8,7 +8,7 @@ from fercli.cli import LazyGroup
 @click.group(
     cls=LazyGroup,
     package="fercli.commands.cascade",
-    names=[],
+    names=["build-info", "check-info"],
 )
 def cascade() -> None:
     """Train, evaluate and inspect Haar and LBP cascades.
