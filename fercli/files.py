@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -91,6 +92,55 @@ def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+@contextmanager
+def only_one(folder: Path, doing: str) -> Iterator[int]:
+    """Hold the lock of a folder while the body runs, so that only one process works in it.
+
+    The system drops the lock when the process dies, however it does, so that nothing is left
+    to clean up. File systems without locks are trusted.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    doing : str
+        What is done there, for the message: "a training".
+
+    Yields
+    ------
+    int
+        The descriptor that holds the lock: a child that inherits it holds the lock, too.
+
+    Raises
+    ------
+    OutputError
+        Another process holds the lock, or there is no such folder.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise output_error(error, folder) from error
+    try:
+        if not _lock(handle):
+            raise OutputError(
+                f"{doing} is under way there already", hint="wait for its end", path=folder
+            )
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Return whether the lock was to be had; yes where there are no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def read_text(path: Path) -> str:
     """Return the content of a UTF-8 text file (a byte-order mark is dropped).
 
@@ -125,7 +175,7 @@ def find_files(
         `folder` is missing, not a folder or unreadable.
     """
     try:
-        next(os.scandir(folder), None)
+        os.scandir(folder).close()
     except OSError as error:
         raise input_error(error, folder, wanted="a folder") from error
     wanted = tuple(extension.lower() for extension in extensions)
@@ -144,6 +194,11 @@ def find_files(
             if not name.startswith(".") and name.lower().endswith(wanted)
         )
     return sorted(found)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something under this name; False for one too long to be a name."""
+    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises for names that are too long
 
 
 def input_error(error: OSError, path: Path, *, wanted: str = "a file") -> InputError:

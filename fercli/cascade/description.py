@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fercli.errors import AnnotationError
-from fercli.files import input_error, written_whole
+from fercli.files import input_error, is_there, written_whole
 
 if TYPE_CHECKING:
     from fercli.cascade.annotations import AnnotatedPicture
@@ -62,7 +62,7 @@ def read_background_list(path: Path) -> list[Path]:
 def _beside_or_here(folder: Path, name: str) -> Path:
     beside = folder / name
     here = Path(name)
-    return here if not beside.exists() and here.exists() else beside
+    return here if not is_there(beside) and is_there(here) else beside
 
 
 def write_info(

@@ -6,6 +6,8 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from fercli.files import is_there
+
 #: Folders of pictures, seen from the folder of the annotations, in the order they are tried.
 USUAL = (".", "images", "../images", "../JPEGImages", "..")
 
@@ -28,7 +30,7 @@ def locate(name: str, folder: Path, pictures: Path | None = None) -> Path:
         The first that exists; if none does, the first that was tried.
     """
     tried = list(_candidates(name, folder, pictures))
-    return next((path for path in tried if path.exists()), tried[0])
+    return next((path for path in tried if is_there(path)), tried[0])
 
 
 def _candidates(name: str, folder: Path, pictures: Path | None) -> Iterator[Path]:

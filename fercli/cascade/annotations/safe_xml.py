@@ -71,10 +71,11 @@ def read_xml(path: Path) -> Document:
         It is missing or cannot be read.
     """
     try:
-        content = path.read_bytes() if path.stat().st_size <= LARGEST_FILE else None
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise input_error(error, path) from error
-    if content is None:
+    if len(content) > LARGEST_FILE:
         raise AnnotationError(f"wanted at most {LARGEST_FILE >> 20} MiB of XML", path=path)
     return _Parser(path).parse(content)
 

@@ -18,7 +18,7 @@ from fercli.cascade.annotations.base import LabelledBox, OnError, Record, raise_
 from fercli.cascade.annotations.places import first_file, locate
 from fercli.cascade.annotations.safe_xml import Document, read_xml, root_tag
 from fercli.errors import AnnotationError, FerError
-from fercli.files import PICTURE_EXTENSIONS, find_files
+from fercli.files import PICTURE_EXTENSIONS, find_files, is_there
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -75,7 +75,7 @@ def _picture(document: Document, pictures: Path | None) -> Path:
     names = [name, whole] if pictures is None else [name]
     names += [stem + suffix for suffix in PICTURE_EXTENSIONS]
     tried = [locate(each, folder, pictures) for each in names if each]
-    return next((path for path in tried if path.is_file()), tried[0])
+    return next((path for path in tried if is_there(path)), tried[0])
 
 
 def _boxes(document: Document) -> Iterator[LabelledBox]:

@@ -21,6 +21,7 @@ from fercli.cascade.checking.records import (
 from fercli.cascade.description import programs_read
 from fercli.cascade.survey import digest_of
 from fercli.errors import PictureError
+from fercli.files import is_there
 from fercli.parallel import parallel_map
 from fercli.pictures import read_grey
 from fercli.progress import SILENT, Progress
@@ -101,9 +102,9 @@ def _open(name: str, folder: Path, kind: Kind) -> Opened:
             return Opened(_size(picture.shape), digest_of(picture), "format", _shown(name))
         return Opened(_size(picture.shape), digest_of(picture))
     except PictureError as error:
-        if _is_there(path):
+        if is_there(path):
             return Opened(None, b"", "unreadable", f"{_shown(name)}: {error.message}")
-        if kind == "bg" and _is_there(folder / name):
+        if kind == "bg" and is_there(folder / name):
             return Opened(None, b"", "not here", _shown(name))
         return Opened(None, b"", "missing", _shown(name))
 
@@ -151,13 +152,6 @@ def _duplicates(entries: Sequence[Entry], opened: Sequence[Opened]) -> Iterator[
             yield entry.problem("duplicate", f"{_shown(entry.name)}: also record {first}")
         elif same != entry.record:
             yield entry.problem("duplicate", f"{_shown(entry.name)}: same pixels as record {same}")
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that is longer than a name can be
-        return False
 
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+
+from fercli.cascade.annotations import FORMATS, read_annotations
+from fercli.cascade.annotations.formats import detect_format
+from fercli.errors import AnnotationError, InputError, OptionError
+from fercli.options import ANNOTATION_FORMATS
+
+
+def test_the_command_line_offers_all_formats():
+    assert set(ANNOTATION_FORMATS) == set(FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        ("a.csv", "", "csv"),
+        ("a.JSON", "", "coco"),
+        ("a.xml", "<dataset/>", "dlib"),
+        ("a.xml", "<?xml version='1.0'?>\n<annotation>", "voc"),
+        ("a.txt", "0 0.5 0.5 1 1", "yolo"),
+        ("a.txt", "a.png 1 0 0 5 5", "info"),
+        ("positives", "a.png 0\n", "info"),
+        ("a.jpg", "", "pictures"),
+    ],
+)
+def test_formats_are_told_apart(tmp_path, name, content, wanted):
+    (tmp_path / name).write_text(content)
+    assert detect_format(tmp_path / name).name == wanted
+
+
+def test_folders_are_told_apart(tmp_path, make_picture):
+    make_picture("deep/down/a.png")
+    assert detect_format(tmp_path).name == "pictures"
+    (tmp_path / "deep" / "a.xml").write_text("<annotation/>")
+    assert detect_format(tmp_path).name == "voc"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello world\n", b"\0\0", b"<html></html>", b"1 2 3"])
+def test_what_is_no_annotation(tmp_path, content):
+    (tmp_path / "a.dat").write_bytes(content)
+    with pytest.raises(AnnotationError, match=r"CSV table.*found none of them"):
+        read_annotations(tmp_path / "a.dat")
+
+
+@pytest.mark.parametrize("format", [None, *FORMATS])
+def test_missing(tmp_path, format):
+    with pytest.raises(InputError, match="nothing of that name"):
+        read_annotations(tmp_path / "nope", format=format)
+
+
+def test_unknown_format(tmp_path):
+    with pytest.raises(OptionError, match="found xyz"):
+        read_annotations(tmp_path, format="xyz")
+
+
+def test_whole_pictures(tmp_path, make_picture):
+    for name in ("b.png", "a.JPG", "deep/c.bmp", ".hidden.png", "notes.md"):
+        make_picture(name if name != "notes.md" else "notes.png", 20, 10)
+    (tmp_path / "notes.png").rename(tmp_path / "notes.md")
+    pictures = read_annotations(tmp_path)
+    assert [p.path.relative_to(tmp_path) for p in pictures] == [
+        Path("a.JPG"),
+        Path("b.png"),
+        Path("deep/c.bmp"),
+    ]
+    assert {p.boxes_xywh for p in pictures} == {((0, 0, 20, 10),)}
+    assert len(read_annotations(tmp_path / "b.png")) == 1
