@@ -1,0 +1,1 @@
+"""Features: what a weak classifier asks about a window."""
