@@ -115,10 +115,10 @@ def _of_the_whole(entries: Sequence[Entry], kind: Kind) -> Iterator[Problem]:
             yield Problem("no names", "no picture is listed")
         return
     if not any(entry.boxes_xywh for entry in entries):
-        yield Problem("no boxes", f"{len(entries)} records without a box")
+        yield Problem("no boxes", f"records without a box: {len(entries)}")
     absolute = [entry for entry in entries if entry.name.startswith("/")]
     if absolute:
-        detail = f"{len(absolute)} records, the first: {_shown(absolute[0].name)}"
+        detail = f"records: {len(absolute)}, the first: {_shown(absolute[0].name)}"
         yield Problem("absolute name", detail, None, absolute[0].line)
 
 

@@ -98,10 +98,11 @@ class CheckReport:
         from fercli.tables import format_table
 
         what = "info file" if self.kind == "info" else "background list"
-        boxes = f", {self.boxes} boxes" if self.kind == "info" else ""
-        summary = f"{self.path}: {what}, {self.records} records{boxes}: "
+        boxes = f", boxes: {self.boxes}" if self.kind == "info" else ""
+        number = len(self.problems) or "none"
+        summary = f"{self.path}: {what}; records: {self.records}{boxes}, problems: {number}"
         if not self.problems:
-            return f"{summary}no problems"
+            return summary
         rows = [
             (_number(each.record), _number(each.line), each.kind, each.detail)
             for each in self.problems
@@ -113,7 +114,7 @@ class CheckReport:
                 "",
                 *(f"{kind}: {CONSEQUENCES[kind]}" for kind in kinds),
                 "",
-                f"{summary}{len(self.problems)} problems",
+                summary,
             ]
         )
 

@@ -73,7 +73,7 @@ def read_lines(path: Path) -> Lines:
         lines.pop()
     ends = [number for number, line in enumerate(lines, 1) if line.endswith(b"\r")]
     if ends:
-        problems.append(Problem("CRLF", f"{len(ends)} lines end with it", None, ends[0]))
+        problems.append(Problem("CRLF", f"at the end of lines: {len(ends)}", None, ends[0]))
     return Lines(tuple(line.removesuffix(b"\r") for line in lines), tuple(problems))
 
 
@@ -110,7 +110,7 @@ def background_entries(lines: Sequence[bytes]) -> Iterator[Entry | Problem]:
             continue
         if not name:
             ignored = sum(bool(other.strip()) for other in lines[number:])
-            detail = f"{ignored} names after it are not read" if ignored else "the last line"
+            detail = f"names after it that are not read: {ignored}"
             yield Problem("blank line", detail, None, number)
             continue
         record += 1
@@ -205,9 +205,8 @@ def _fault(words: Sequence[bytes]) -> tuple[str, str]:
     odd = next((word for word in numbers if not INTEGER.fullmatch(word)), None)
     if odd is not None:
         return "not a number", shown(odd)
-    boxes, rest = divmod(len(numbers) - 1, 4)
-    more = f" and {rest} numbers" if rest else ""
-    return "wrong count", f"count {int(numbers[0])}, then {boxes} boxes{more}"
+    count, found = int(numbers[0]), len(numbers) - 1
+    return "wrong count", f"count {count}, then {found} numbers instead of {4 * max(count, 0)}"
 
 
 def _is_number(word: bytes) -> bool:
