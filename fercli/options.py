@@ -6,7 +6,7 @@ Each is a decorator. A command takes the parameter that the option is named afte
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,28 @@ _parallel = click.option(
 _scheduler = click.option(
     "--scheduler", metavar="ADDRESS", help="The Dask scheduler, such as tcp://node1:8786."
 )
+
+
+def each(decorators: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
+    """Return a decorator that adds several options, in their order."""
+    several = list(decorators)
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(several):
+            command = decorator(command)
+        return command
+
+    return add
+
+
+placing = click.option(
+    "--files",
+    "placing",
+    type=click.Choice(["link", "copy", "symlink"]),
+    default="link",
+    show_default=True,
+    help="How files come into the new tree; link: hard links, which take no space.",
+)
 picture_size = click.option(
     "--size",
     "size_wh",
@@ -187,9 +209,54 @@ _label = click.option(
     metavar="NAME",
     help="Only boxes of this label; may be repeated.  [default: all]",
 )
+
+
+def detection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add how pictures are searched, the fields of `fercli.cascade.detection.DetectionOptions`."""
+    for option in (_equalize, _max_size, _min_size, _min_neighbors, _scale_factor):
+        command = option(command)
+    return command
+
+
+_scale_factor = click.option(
+    "--scale-factor",
+    type=click.FloatRange(1.01),
+    default=1.1,
+    show_default=True,
+    metavar="X",
+    help="Ratio of one window size to the next.",
+)
+_min_neighbors = click.option(
+    "--min-neighbors",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="A detection must be seen by more windows than this.",
+)
+_min_size = click.option(
+    "--min-size",
+    "min_size_wh",
+    type=Size(),
+    help="Smallest object looked for.  [default: the cascade's window]",
+)
+_max_size = click.option(
+    "--max-size",
+    "max_size_wh",
+    type=Size(),
+    help="Largest object looked for.  [default: the picture]",
+)
+_equalize = click.option(
+    "--equalize", is_flag=True, help="Equalise the histogram of pictures before the search."
+)
 tools = click.option(
     "--tools",
     type=path_type(),
     metavar="DIR",
     help="Folder with OpenCV's programs.  [default: FER_OPENCV_TOOLS, PATH, fer's cache]",
+)
+sample_size = click.option(
+    "--size",
+    type=Size(),
+    help="Width and height of the samples.  [default: the squarest that fits the file]",
 )

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+#: What a column of numbers holds: a number, perhaps with separators or a unit sign, or none.
+NUMBER = re.compile(r"-|[+-]?[\d,]+(\.\d+)?%?")
 
 
 def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return rows below headers in aligned columns; columns of numbers are aligned right.
 
-    Floats are shown with three decimals; give strings for anything else.
+    Floats are shown with three decimals; give strings for anything else, "-" for no number.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(headers, *cells, strict=True)]
-    right = [
-        bool(rows) and all(isinstance(row[at], int | float) for row in rows)
-        for at in range(len(headers))
-    ]
+    right = [bool(rows) and all(_is_number(row[at]) for row in rows) for at in range(len(headers))]
     return "\n".join(_line(row, widths, right) for row in [list(headers), *cells])
 
 
 def _cell(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) or (
+        isinstance(value, str) and bool(NUMBER.fullmatch(value))
+    )
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

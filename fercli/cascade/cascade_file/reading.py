@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -47,19 +48,25 @@ def read_cascade(path: Path) -> Cascade:
         The file is not a cascade, or not one that a detector may load; says what it is instead,
         or which stage, weak classifier or feature is wrong.
     """
-    root = read_storage(path)
+    return checked_cascade(read_storage(path), path)
+
+
+def checked_cascade(root: Element, path: Path) -> Cascade:
+    """Return the cascade that the first node of a storage holds; errors as `read_cascade`."""
     try:
-        cascade = cascade_of(root)
+        cascade = old_cascade(root) if is_old_format(root) else _new_cascade(root)
         check_cascade(cascade)
     except CascadeFileError as error:
         raise CascadeFileError(error.message, hint=error.hint, path=path) from error
     return cascade
 
 
-def cascade_of(root: Element) -> Cascade:
-    """Return the cascade that the first node of a storage holds, not checked as a whole."""
-    if root.find("stages") is not None and root.find("size") is not None:
-        return old_cascade(root)
+def is_old_format(root: Element) -> bool:
+    """Return whether the first node of a storage is an ``opencv-haar-classifier``."""
+    return root.find("stages") is not None and root.find("size") is not None
+
+
+def _new_cascade(root: Element) -> Cascade:
     _refuse_others(root)
     feature_type = _feature_type(root)
     _check_categories(root, feature_type)
@@ -134,7 +141,7 @@ def _parameters(root: Element) -> dict[str, object]:
         text = (root.findtext(f"{section}/{name}") or "").strip()
         if kind is str and text:
             found[name] = text
-        elif NUMBER.fullmatch(text):
+        elif NUMBER.fullmatch(text) and math.isfinite(float(text)):
             found[name] = kind(float(text))
     return found
 

@@ -1,0 +1,102 @@
+"""Evaluation from files to files: cascades, annotations and backgrounds in, a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Literal
+
+from fercli.cascade.annotations import AnnotatedPicture, read_annotations
+from fercli.cascade.description import read_background_list
+from fercli.cascade.detection import DEFAULTS, DetectionOptions
+from fercli.cascade.evaluation.matching import MatchRule
+from fercli.cascade.evaluation.measuring import evaluate
+from fercli.cascade.evaluation.report import prepare_report_folder, save_report
+from fercli.cascade.evaluation.results import CascadeResult, Evaluation
+from fercli.errors import AnnotationError, OptionError
+from fercli.progress import SILENT, Progress
+
+#: Boxes larger or smaller than the truth's by more than this lose hits to the rules of matching.
+NOTEWORTHY_RATIO = 1.25
+
+
+def evaluate_files(
+    cascades: Sequence[Path],
+    truth: Path | None = None,
+    backgrounds: Path | None = None,
+    *,
+    format: str | None = None,
+    pictures: Path | None = None,
+    labels: Collection[str] = (),
+    options: DetectionOptions = DEFAULTS,
+    rule: MatchRule | None = None,
+    box_scale: float | Literal["auto"] = 1.0,
+    out: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Measure cascades on annotated pictures and on pictures without an object.
+
+    Parameters
+    ----------
+    cascades : sequence of Path
+    truth : Path, optional
+        Annotations, with `format`, `pictures` and `labels` as `read_annotations`.
+    backgrounds : Path, optional
+        A list of pictures without an object.
+    options, rule, box_scale, progress
+        As `evaluate`.
+    out : Path, optional
+        The folder for the report (`save_report`), which must be empty or missing unless
+        `overwrite`.
+
+    Raises
+    ------
+    OptionError
+        There is neither truth nor backgrounds, or an option is out of range.
+    AnnotationError, InputError, CascadeFileError, OutputError
+        An input cannot be used, or the report cannot be written.
+    """
+    if truth is None and backgrounds is None:
+        raise OptionError("wanted annotated pictures, backgrounds or both, found neither")
+    annotated: list[AnnotatedPicture] = []
+    if truth is not None:
+        annotated += read_annotations(truth, format=format, pictures=pictures, labels=labels)
+        _refuse_empty_boxes(annotated, truth)
+    if backgrounds is not None:
+        annotated += [AnnotatedPicture(path, ()) for path in read_background_list(backgrounds)]
+    if out is not None:
+        prepare_report_folder(out, overwrite=overwrite)
+    evaluation = evaluate(
+        cascades, annotated, options=options, rule=rule, box_scale=box_scale, progress=progress
+    )
+    for error in evaluation.left_out:
+        progress.note(f"left out: {error}")
+    for result in evaluation.cascades:
+        _note_other_size(result, box_scale, progress)
+    if out is not None:
+        save_report(evaluation, out, overwrite=overwrite, progress=progress)
+    return evaluation
+
+
+def _refuse_empty_boxes(pictures: Sequence[AnnotatedPicture], truth: Path) -> None:
+    for picture in pictures:
+        for box in picture.boxes_xywh:
+            if min(box[2:]) <= 0:
+                raise AnnotationError(
+                    f"wanted boxes with some width and height, found {box} in {picture.path}",
+                    hint="fer cascade check-info",
+                    path=truth,
+                )
+
+
+def _note_other_size(
+    result: CascadeResult, box_scale: float | Literal["auto"], progress: Progress
+) -> None:
+    ratio = result.box_ratio
+    if box_scale != 1 or ratio is None or 1 / NOTEWORTHY_RATIO <= ratio <= NOTEWORTHY_RATIO:
+        return
+    progress.note(
+        f"{result.name}: its boxes have {ratio:.2f} times the sides of the truth's, which costs "
+        f"hits; --box-scale auto makes up for it"
+    )

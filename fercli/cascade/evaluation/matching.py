@@ -1,0 +1,202 @@
+"""Matching: which detection is which object.
+
+Two rules are in use. *Intersection over union* asks how much of the two boxes is common; at least
+a half is the habit of the field (Pascal VOC, FDDB, WIDER FACE), and the default here. *Centre and
+size* asks for the same place and about the same size; it forgives a detector whose boxes are
+drawn wider or narrower than the annotators', as those of another training crop are. Its limits
+are those of OpenCV's former ``opencv_performance``: 0.3 of the object's side, a factor of 1.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fercli.errors import OptionError
+
+Boxes = NDArray[np.float64]
+NO_MATCH = -np.inf
+
+#: Verdicts on detections that are no object's.
+FALSE_ALARM = -1
+IGNORED = -2
+#: A detection lies in an ignored region if this share of it does (COCO's rule for crowds).
+IGNORED_SHARE = 0.5
+
+
+class MatchRule(Protocol):
+    """Says how well boxes agree."""
+
+    def agreement(self, detections: Boxes, truths: Boxes) -> NDArray[np.float64]:
+        """Return how well each detection (row) agrees with each truth (column).
+
+        Larger is better; `NO_MATCH` where the two are not the same object.
+        """
+
+
+@dataclass(frozen=True)
+class IouRule:
+    """Intersection over union of at least `minimum` (above 0, at most 1)."""
+
+    minimum: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minimum <= 1:
+            raise OptionError(f"wanted an overlap above 0 and at most 1, found {self.minimum}")
+
+    def __str__(self) -> str:
+        return f"intersection over union of at least {self.minimum:g}"
+
+    def agreement(self, detections: Boxes, truths: Boxes) -> NDArray[np.float64]:
+        """Return intersection over union where it is enough."""
+        common = intersections(detections, truths)
+        areas, others = (boxes[:, 2] * boxes[:, 3] for boxes in (detections, truths))
+        union = areas[:, np.newaxis] + others - common
+        overlap = np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+        return np.where(overlap >= self.minimum, overlap, NO_MATCH)
+
+
+@dataclass(frozen=True)
+class CentreRule:
+    """Centres close together, and sides (the root of the area) of about the same length.
+
+    Parameters
+    ----------
+    max_distance : float
+        Largest distance of the centres, as a share of the truth's side. Defaults to 0.3.
+    max_size_ratio : float
+        Largest ratio of the longer side to the shorter. Defaults to 1.5.
+    """
+
+    max_distance: float = 0.3
+    max_size_ratio: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not self.max_distance > 0 or not self.max_size_ratio >= 1:
+            raise OptionError(
+                "wanted a distance above 0 and a size ratio of at least 1, "
+                f"found {self.max_distance} and {self.max_size_ratio}"
+            )
+
+    def __str__(self) -> str:
+        return (
+            f"centres within {self.max_distance:g} sides, "
+            f"sides within a factor of {self.max_size_ratio:g}"
+        )
+
+    def agreement(self, detections: Boxes, truths: Boxes) -> NDArray[np.float64]:
+        """Return minus the distance of the centres, in sides of the truth, where it is enough."""
+        between = centres(detections)[:, np.newaxis] - centres(truths)
+        distance = np.hypot(between[..., 0], between[..., 1]) / sides(truths)
+        ratio = size_ratios(detections, truths)
+        same = (distance <= self.max_distance) & (
+            np.maximum(ratio, 1 / ratio) <= self.max_size_ratio
+        )
+        return np.where(same, -distance, NO_MATCH)
+
+
+def match_rule(
+    name: str,
+    *,
+    minimum: float | None = None,
+    max_distance: float | None = None,
+    max_size_ratio: float | None = None,
+) -> MatchRule:
+    """Return the rule "iou" or "centre" with the limits that are not None.
+
+    Raises
+    ------
+    OptionError
+        There is no such rule, or a limit is out of range or not one of this rule's.
+    """
+    kinds: dict[str, type[IouRule] | type[CentreRule]] = {"iou": IouRule, "centre": CentreRule}
+    if name not in kinds:
+        raise OptionError(f"wanted one of the rules {', '.join(kinds)}, found {name!r}")
+    limits = {"minimum": minimum, "max_distance": max_distance, "max_size_ratio": max_size_ratio}
+    given = {limit: value for limit, value in limits.items() if value is not None}
+    own = {field.name for field in fields(kinds[name])}
+    if not own.issuperset(given):
+        other = ", ".join(sorted(set(given) - own)).replace("_", " ")
+        raise OptionError(f"wanted limits of the rule {name}, found {other}, which is another's")
+    return kinds[name](**given)
+
+
+def match(
+    detections_xywh: ArrayLike,
+    truths_xywh: ArrayLike,
+    rule: MatchRule,
+    *,
+    ignored_xywh: ArrayLike = (),
+) -> NDArray[np.intp]:
+    """Return the verdict on each detection of a picture.
+
+    Each detection, best first, takes the truth that it agrees with best among those that are
+    left; a truth is taken once, so a second detection of the same object is a false alarm.
+
+    Parameters
+    ----------
+    detections_xywh : array-like, shape (n, 4)
+        In the order of their scores, best first.
+    truths_xywh : array-like, shape (m, 4)
+    rule : MatchRule
+    ignored_xywh : array-like, shape (k, 4), optional
+        Regions where a detection counts neither for nor against the detector.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The index of the truth, `FALSE_ALARM` or `IGNORED`.
+    """
+    detections, truths, ignored = (
+        np.asarray(boxes, np.float64).reshape(-1, 4)
+        for boxes in (detections_xywh, truths_xywh, ignored_xywh)
+    )
+    verdicts = np.where(_lies_in(detections, ignored), IGNORED, FALSE_ALARM).astype(np.intp)
+    if len(truths) == 0:
+        return verdicts
+    agreement = rule.agreement(detections, truths)
+    for at, row in enumerate(agreement):
+        best = int(row.argmax())
+        if row[best] > NO_MATCH:
+            verdicts[at] = best
+            agreement[:, best] = NO_MATCH
+    return verdicts
+
+
+def scaled(boxes_xywh: ArrayLike, factor: float) -> Boxes:
+    """Return boxes made larger by `factor` around their centres."""
+    boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
+    sizes = boxes[:, 2:] * factor
+    return np.hstack([centres(boxes) - sizes / 2, sizes])
+
+
+def intersections(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
+    """Return the common area of each box (row) with each other box (column)."""
+    starts = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
+    ends = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, np.newaxis], others[:, :2] + others[:, 2:])
+    common: NDArray[np.float64] = np.clip(ends - starts, 0, None).prod(axis=2)
+    return common
+
+
+def centres(boxes: Boxes) -> NDArray[np.float64]:
+    """Return the centres (x, y) of boxes."""
+    return boxes[:, :2] + boxes[:, 2:] / 2
+
+
+def sides(boxes: Boxes) -> NDArray[np.float64]:
+    """Return the roots of the boxes' areas, at least a thousandth of a pixel."""
+    return np.maximum(np.sqrt(boxes[:, 2] * boxes[:, 3]), 1e-3)
+
+
+def size_ratios(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
+    """Return the ratio of each box's side (row) to each other box's side (column)."""
+    return sides(boxes)[:, np.newaxis] / sides(others)
+
+
+def _lies_in(boxes: Boxes, regions: Boxes) -> NDArray[np.bool_]:
+    areas = (boxes[:, 2] * boxes[:, 3])[:, np.newaxis]
+    inside = intersections(boxes, regions) >= IGNORED_SHARE * areas
+    return np.asarray(inside.any(axis=1), np.bool_)

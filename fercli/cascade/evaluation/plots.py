@@ -1,0 +1,77 @@
+"""Plots of an evaluation: recall over false alarms, precision over recall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fercli.cascade.evaluation.results import CascadeResult, Evaluation
+from fercli.plots import new_plot, save_plot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
+    """Draw the recall that is had at each number of false alarms, with the point of operation.
+
+    False alarms are counted on a scale that is logarithmic from 1 on, and has a 0.
+    """
+    figure, axes = new_plot(
+        "Recall over false alarms",
+        f"false alarms in {evaluation.pictures:,} pictures",
+        "recall",
+    )
+    for result in evaluation.cascades:
+        curve = result.curve
+        # A step goes up at a false alarm, so only the last point of each number of them counts.
+        last = np.flatnonzero(np.diff(curve.false_alarms, append=-1))
+        axes.step(curve.false_alarms[last], curve.recall[last], where="post", label=_label(result))
+        _point_of_operation(axes, result, result.false_alarms, result.recall)
+    most = max((result.curve.false_alarms[-1:].sum() for result in evaluation.cascades), default=1)
+    _logarithmic_from_1(axes, int(most))
+    _finish(axes, evaluation)
+    save_plot(figure, path, overwrite=overwrite)
+
+
+def plot_precision(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
+    """Draw precision over recall, with the point of operation."""
+    figure, axes = new_plot("Precision over recall", "recall", "precision")
+    for result in evaluation.cascades:
+        curve = result.curve
+        axes.plot(curve.recall, curve.precision, label=_label(result))
+        _point_of_operation(axes, result, result.recall, result.precision)
+    axes.set_xlim(0, 1.02)
+    _finish(axes, evaluation)
+    save_plot(figure, path, overwrite=overwrite)
+
+
+def _label(result: CascadeResult) -> str:
+    precision = result.average_precision
+    return result.name if precision is None else f"{result.name}: AP {precision:.3f}"
+
+
+def _point_of_operation(
+    axes: Axes, result: CascadeResult, x: float | None, y: float | None
+) -> None:
+    if x is not None and y is not None:
+        axes.plot(x, y, "o", color=axes.lines[-1].get_color(), markersize=7, clip_on=False)
+
+
+def _logarithmic_from_1(axes: Axes, most: int) -> None:
+    axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+    axes.set_xlim(0, max(most, 2) * 1.05)
+    decades = range(len(str(max(most, 2))))
+    ticks = [0, *(step * 10**decade for decade in decades for step in (1, 2, 5))]
+    ticks = [tick for tick in ticks if tick <= max(most, 2)]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _finish(axes: Axes, evaluation: Evaluation) -> None:
+    axes.set_ylim(0, 1.02)
+    neighbors = evaluation.options.min_neighbors
+    axes.plot([], [], "o", color="#777777", label=f"as used (min neighbors {neighbors})")
+    axes.legend(loc="best", framealpha=0.9, fontsize="small")

@@ -1,0 +1,203 @@
+"""Reports of an evaluation: a table, JSON, CSV files, plots and pictures of the errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fercli.cascade.evaluation.curves import recall_at
+from fercli.cascade.evaluation.error_pictures import write_error_pictures, write_error_sheet
+from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
+from fercli.cascade.evaluation.plots import plot_precision, plot_recall
+from fercli.cascade.evaluation.results import CascadeResult, Evaluation
+from fercli.errors import OutputExistsError
+from fercli.files import make_folder, write_text
+from fercli.progress import SILENT, Progress
+from fercli.tables import format_table
+
+HEADERS = (
+    "cascade", "AP", "precision", "recall", "F1", "hits", "misses", "false alarms", "per picture",
+    "ms",
+)  # fmt: skip
+
+#: False alarms in all pictures at which the recall is told.
+FALSE_ALARMS_TOLD = (0, 10, 100)
+
+
+def report_text(evaluation: Evaluation) -> str:
+    """Return the figures of all cascades as lines for the terminal."""
+    table = format_table(HEADERS, [_row(result) for result in evaluation.cascades])
+    pictures, objects = evaluation.pictures, evaluation.cascades[0].truths
+    left_out = f" ({len(evaluation.left_out)} left out)" if evaluation.left_out else ""
+    return (
+        f"{table}\n\n"
+        f"{_count(pictures, 'picture')}{left_out}, {_count(objects, 'object')}; "
+        f"a hit: {evaluation.rule}; min neighbors {evaluation.options.min_neighbors}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def summary(evaluation: Evaluation) -> dict[str, object]:
+    """Return the figures of all cascades, as JSON has them; None for what is undefined."""
+    first = evaluation.cascades[0]
+    return {
+        "pictures": evaluation.pictures,
+        "objects": first.truths,
+        "left_out": [str(error) for error in evaluation.left_out],
+        "detection": vars(evaluation.options),
+        "match": {"rule": type(evaluation.rule).__name__, **vars(evaluation.rule)},
+        "cascades": [_figures(result) for result in evaluation.cascades],
+    }
+
+
+def prepare_report_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Make the folder of a report; to be called before the work that is to be reported.
+
+    Raises
+    ------
+    OutputExistsError
+        It holds something, and `overwrite` is False.
+    OutputError
+        It cannot be made.
+    """
+    make_folder(folder)
+    if not overwrite and any(os.scandir(folder)):
+        raise OutputExistsError(
+            "wanted an empty folder", hint="--overwrite, or another folder", path=folder
+        )
+
+
+def save_report(
+    evaluation: Evaluation, folder: Path, *, overwrite: bool = False, progress: Progress = SILENT
+) -> list[Path]:
+    """Write everything that is known of an evaluation, and return the files.
+
+    ``summary.json``, ``pictures.csv`` (a line a cascade and picture), ``detections.csv``,
+    ``recall.png`` and ``precision.png`` (the curves), and for each cascade ``errors-NAME.png``,
+    a sheet of what was missed and of false alarms, and a folder ``errors-NAME`` of the pictures
+    where they are.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        A file exists and `overwrite` is False, or cannot be written.
+    """
+    files = [folder / name for name in ("summary.json", "pictures.csv", "detections.csv")]
+    texts = (
+        json.dumps(summary(evaluation), indent=2) + "\n",
+        _csv(PICTURE_COLUMNS, _picture_rows(evaluation)),
+        _csv(DETECTION_COLUMNS, _detection_rows(evaluation)),
+    )
+    for path, text in zip(files, texts, strict=True):
+        write_text(path, text, overwrite=overwrite)
+    if evaluation.cascades[0].truths:
+        files += [folder / "recall.png", folder / "precision.png"]
+        plot_recall(evaluation, files[-2], overwrite=overwrite)
+        plot_precision(evaluation, files[-1], overwrite=overwrite)
+    for result in evaluation.cascades:
+        name = "errors-" + result.name.replace("/", "-")
+        if write_error_sheet(result, folder / f"{name}.png", overwrite=overwrite):
+            files.append(folder / f"{name}.png")
+        if write_error_pictures(result, folder / name, overwrite=overwrite, progress=progress):
+            files.append(folder / name)
+    return files
+
+
+def _row(result: CascadeResult) -> list[object]:
+    shares = (result.average_precision, result.precision, result.recall, result.f1)
+    return [
+        result.name,
+        *("-" if share is None else share for share in shares),
+        result.hits,
+        result.truths - result.hits,
+        result.false_alarms,
+        f"{result.false_alarms_per_picture:.2f}",
+        f"{result.median_milliseconds:.1f}",
+    ]
+
+
+def _figures(result: CascadeResult) -> dict[str, object]:
+    curve = result.curve
+    best = int(curve.f1.argmax()) if result.truths and len(curve.f1) else None
+    return {
+        "cascade": str(result.path),
+        "name": result.name,
+        "average_precision": result.average_precision,
+        "precision": result.precision,
+        "recall": result.recall,
+        "f1": result.f1,
+        "hits": result.hits,
+        "misses": result.truths - result.hits,
+        "false_alarms": result.false_alarms,
+        "false_alarms_per_picture": result.false_alarms_per_picture,
+        "median_milliseconds": result.median_milliseconds,
+        "box_scale": result.box_scale,
+        "box_ratio": result.box_ratio,
+        "best_f1": None
+        if best is None
+        else {
+            "f1": float(curve.f1[best]),
+            "precision": float(curve.precision[best]),
+            "recall": float(curve.recall[best]),
+            "score": float(curve.thresholds[best]),
+        },
+        "recall_at_false_alarms": {
+            str(count): recall_at(curve, count) for count in FALSE_ALARMS_TOLD
+        },
+    }
+
+
+PICTURE_COLUMNS = (
+    "cascade", "picture", "objects", "hits", "misses", "false_alarms", "milliseconds",
+)  # fmt: skip
+DETECTION_COLUMNS = ("cascade", "picture", "x", "y", "width", "height", "score", "verdict")
+
+
+def _picture_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
+    for result in evaluation.cascades:
+        for of_picture in result.pictures:
+            truths = len(of_picture.picture.boxes_xywh)
+            yield (
+                result.name,
+                of_picture.picture.path,
+                truths,
+                of_picture.hits,
+                truths - of_picture.hits,
+                of_picture.false_alarms,
+                f"{of_picture.milliseconds:.2f}",
+            )
+
+
+def _detection_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
+    words = {FALSE_ALARM: "false alarm", IGNORED: "ignored"}
+    for result in evaluation.cascades:
+        for of_picture in result.pictures:
+            found = of_picture.chosen
+            for box, score, verdict in zip(
+                found.boxes_xywh.tolist(),
+                found.scores.tolist(),
+                found.verdicts.tolist(),
+                strict=True,
+            ):
+                yield (
+                    result.name,
+                    of_picture.picture.path,
+                    *(f"{value:g}" for value in box),
+                    f"{score:.6g}",
+                    words.get(verdict, "hit"),
+                )
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,166 @@
+"""Results: the verdicts on what cascades found, and the figures that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.cascade.annotations import AnnotatedPicture
+from fercli.cascade.detection import DetectionOptions
+from fercli.cascade.evaluation.curves import Curve, average_precision, curve_of
+from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
+from fercli.errors import PictureError
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Detections of a picture, best first, each with its verdict (see `match`)."""
+
+    boxes_xywh: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    verdicts: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class PictureResult:
+    """What a cascade made of a picture.
+
+    Attributes
+    ----------
+    picture : AnnotatedPicture
+    chosen : Judged
+        What the detector gives with its options.
+    ranked : Judged
+        All that it could give, for the curve.
+    milliseconds : float
+        Time for the detection (not for the reading of the file).
+    """
+
+    picture: AnnotatedPicture
+    chosen: Judged
+    ranked: Judged
+    milliseconds: float
+
+    @property
+    def hits(self) -> int:
+        """Objects that were found."""
+        return int((self.chosen.verdicts >= 0).sum())
+
+    @property
+    def false_alarms(self) -> int:
+        """Detections that are no object."""
+        return int((self.chosen.verdicts == FALSE_ALARM).sum())
+
+    @property
+    def missed(self) -> list[int]:
+        """The indices of the objects that were not found."""
+        found = set(self.chosen.verdicts.tolist())
+        return [at for at in range(len(self.picture.boxes_xywh)) if at not in found]
+
+
+@dataclass(frozen=True)
+class CascadeResult:
+    """What a cascade made of all pictures.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        A name for people that no other cascade of the evaluation has.
+    pictures : tuple of PictureResult
+    box_scale : float
+        What the detections were made larger by before they were matched.
+    box_ratio : float, optional
+        Median ratio of a detection's side to the object's, before that; None if too few.
+    """
+
+    path: Path
+    name: str
+    pictures: tuple[PictureResult, ...]
+    box_scale: float
+    box_ratio: float | None
+
+    @cached_property
+    def truths(self) -> int:
+        """The objects in all pictures."""
+        return sum(len(result.picture.boxes_xywh) for result in self.pictures)
+
+    @cached_property
+    def hits(self) -> int:
+        """Objects that were found."""
+        return sum(result.hits for result in self.pictures)
+
+    @cached_property
+    def false_alarms(self) -> int:
+        """Detections that are no object."""
+        return sum(result.false_alarms for result in self.pictures)
+
+    @property
+    def precision(self) -> float | None:
+        """The share of the detections that are objects; None without detections."""
+        found = self.hits + self.false_alarms
+        return self.hits / found if found else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the objects that were found; None without objects."""
+        return self.hits / self.truths if self.truths else None
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of precision and recall; None without objects."""
+        return (
+            2 * self.hits / (self.hits + self.false_alarms + self.truths) if self.truths else None
+        )
+
+    @cached_property
+    def curve(self) -> Curve:
+        """Recall, precision and false alarms at all scores."""
+        judged = [result.ranked for result in self.pictures]
+        scores = np.concatenate([picture.scores for picture in judged])
+        verdicts = np.concatenate([picture.verdicts for picture in judged])
+        counted = verdicts != IGNORED
+        return curve_of(scores[counted], verdicts[counted] >= 0, self.truths)
+
+    @property
+    def average_precision(self) -> float | None:
+        """See `curves.average_precision`."""
+        return average_precision(self.curve)
+
+    @property
+    def false_alarms_per_picture(self) -> float:
+        """Mean number of false alarms."""
+        return self.false_alarms / len(self.pictures)
+
+    @property
+    def median_milliseconds(self) -> float:
+        """Median time for a picture."""
+        return float(np.median([result.milliseconds for result in self.pictures]))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Cascades measured on the same pictures.
+
+    Attributes
+    ----------
+    cascades : tuple of CascadeResult
+    left_out : tuple of PictureError
+        The pictures that could not be read.
+    options : DetectionOptions
+    rule : MatchRule
+    """
+
+    cascades: tuple[CascadeResult, ...]
+    left_out: tuple[PictureError, ...]
+    options: DetectionOptions
+    rule: MatchRule
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures were searched."""
+        return len(self.cascades[0].pictures)

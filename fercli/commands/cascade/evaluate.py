@@ -1,0 +1,156 @@
+"""``fer cascade evaluate``: how well cascades find what is annotated."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli import options
+from fercli.progress import Progress
+
+
+class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
+    """A factor above 0, or ``auto``."""
+
+    name = "X|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | str:
+        """Return the factor, or "auto"."""
+        if value == "auto":
+            return "auto"
+        return click.FloatRange(0, min_open=True).convert(value, param, ctx)
+
+
+@click.command()
+@click.argument("cascades", nargs=-1, required=True, type=options.path_type())
+@click.option(
+    "--truth",
+    type=options.path_type(),
+    metavar="PATH",
+    help="Where the objects are: annotations of any format that build-info reads.",
+)
+@options.annotation_options
+@click.option(
+    "--bg",
+    type=options.path_type(),
+    metavar="FILE",
+    help="List of pictures without an object, in which every detection is a false alarm.",
+)
+@click.option(
+    "--match",
+    type=click.Choice(["iou", "centre"]),
+    default="iou",
+    show_default=True,
+    help="When a detection is the object: see above.",
+)
+@click.option(
+    "--iou",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="X",
+    help="Least intersection over union, for --match iou.  [default: 0.5]",
+)
+@click.option(
+    "--max-distance",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
+    help="Largest distance of the centres, in sides of the object, for --match centre."
+    "  [default: 0.3]",
+)
+@click.option(
+    "--max-size-ratio",
+    type=click.FloatRange(1),
+    metavar="X",
+    help="Largest ratio of the two sides, for --match centre.  [default: 1.5]",
+)
+@click.option(
+    "--box-scale",
+    type=BoxScale(),
+    default="1",
+    show_default=True,
+    help="Make detections larger by this before they are matched; auto: as large as the truth.",
+)
+@options.detection_options
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    help="Write curves, tables and pictures of the errors to this folder.",
+)
+@options.overwrite
+@options.as_json
+@options.quiet
+def evaluate(
+    cascades: tuple[Path, ...],
+    truth: Path | None,
+    bg: Path | None,
+    match: str,
+    iou: float | None,
+    max_distance: float | None,
+    max_size_ratio: float | None,
+    box_scale: Any,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    progress: Progress,
+    format: str | None,
+    pictures: Path | None,
+    labels: tuple[str, ...],
+    **search: Any,
+) -> None:
+    """Measure how well CASCADES find the objects of annotated pictures, side by side.
+
+    For each cascade: precision, recall and F1 of the detections that a program would get from
+    detectMultiScale with these options; average precision (AP, all points) over all that the
+    cascade could detect; false alarms a picture; the median time for a picture (detection alone,
+    one picture at a time on all cores).
+
+    --match iou calls a detection a hit if its box and the object's share at least half of what
+    they cover together, as most of the field does. --match centre asks for the same centre and
+    about the same size. Each object is found once, by the detection of the highest score; a
+    second one is a false alarm. Boxes that the annotations say to ignore count neither way.
+
+    Annotators and detectors draw the box of the same object differently. Where a cascade's boxes
+    are much larger or smaller than the truth's, a note says so, and --box-scale makes up for it.
+
+    In DIR: summary.json, recall.png and precision.png (the curves), pictures.csv, detections.csv,
+    and for each cascade errors-NAME.png (crops of what was missed, and of false alarms) and the
+    folder errors-NAME of whole pictures with boxes.
+
+    \b
+    Examples:
+      fer cascade evaluate cascade.xml --truth test/info.dat
+      fer cascade evaluate old.xml new.xml --truth boxes.json --pictures photos/ --out report/
+      fer cascade evaluate cascade.xml --truth faces.xml --match centre --box-scale auto --json
+      fer cascade evaluate cascade.xml --bg scenes/bg.txt
+    """
+    from fercli.cascade.detection import DetectionOptions
+    from fercli.cascade.evaluation import evaluate_files, match_rule, report_text, summary
+
+    if truth is None and bg is None:
+        raise click.UsageError("wanted --truth PATH, --bg FILE or both")
+    evaluation = evaluate_files(
+        cascades,
+        truth,
+        bg,
+        format=format,
+        pictures=pictures,
+        labels=labels,
+        options=DetectionOptions(**search),
+        rule=match_rule(
+            match, minimum=iou, max_distance=max_distance, max_size_ratio=max_size_ratio
+        ),
+        box_scale=box_scale,
+        out=out,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    if as_json:
+        click.echo(json.dumps(summary(evaluation), indent=2))
+    else:
+        click.echo(report_text(evaluation))
+        if out is not None:
+            click.echo(f"\nCurves, tables and pictures of the errors are in {out}")
