@@ -67,12 +67,18 @@ def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:
     OutputError
         The suffix is no format of matplotlib's, or the file exists or cannot be written.
     """
-    formats = figure.canvas.get_supported_filetypes()
-    if path.suffix.lstrip(".").lower() not in formats:
+    require_suffix(path)
+    with written_whole(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def require_suffix(path: Path) -> None:
+    """Raise `OutputError` if a name's suffix is no format of matplotlib's."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
         raise OutputError(
             f"wanted the suffix of a plot, found {path.suffix!r}",
             hint="a name that ends in .png, .svg or .pdf",
             path=path,
         )
-    with written_whole(path, overwrite=overwrite) as temporary:
-        figure.savefig(temporary, dpi=150)

@@ -21,7 +21,9 @@ from fercli.cascade.description import (
 )
 from fercli.cascade.staging import MAPPING, make_links, plan_names
 from fercli.cascade.survey import LeftOut, Surveyed
+from fercli.errors import OutputError
 from fercli.files import require_absent, written_whole
+from fercli.plots import require_suffix
 
 INFO, TEST_INFO = "info.dat", "test_info.dat"
 BACKGROUNDS, TEST_BACKGROUNDS = "bg.txt", "test_bg.txt"
@@ -73,7 +75,19 @@ class FileOptions:
 
 
 def require_room(out: Path, options: FileOptions, *, positives: bool, negatives: bool) -> None:
-    """Raise `OutputExistsError` if a file of a description is there and may not be replaced."""
+    """Raise the error that writing would meet at its end: before hours of detection.
+
+    Raises
+    ------
+    OutputError
+        `out` is a file, or the plot's name no plot's.
+    OutputExistsError
+        A file of a description is there and may not be replaced.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError("wanted a folder to write to, found a file", path=out)
+    if options.plot:
+        require_suffix(options.plot)
     names = (POSITIVE_FILES if positives else ()) + (NEGATIVE_FILES if negatives else ())
     also = [out / ALSO[options.also]] if options.also else []
     plot = [options.plot] if options.plot else []

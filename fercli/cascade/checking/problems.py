@@ -18,6 +18,7 @@ CONSEQUENCES = {
     "absolute name": "opencv_createsamples puts the folder of the info file before it, then aborts"
     " (save if started in that folder)",
     "wrong count": "opencv_createsamples stops there, or takes numbers for names",
+    "no name": "opencv_createsamples takes a number for a name, then aborts or stops",
     "no count": "opencv_createsamples tries the words one after another as names, then stops",
     "decimals": "opencv_createsamples stops there",
     "not a number": "opencv_createsamples stops there",

@@ -159,6 +159,9 @@ def _made_out(
     words: Sequence[bytes], line: bytes, record: int, number: int
 ) -> Iterator[Entry | Problem]:
     """Yield the entry of a record, and what is wrong with it."""
+    if INTEGER.fullmatch(words[0]):
+        yield Problem("no name", shown(line), record, number)
+        return
     spaces = 0 if _is_exact(words) else _spaces_in_name(words)
     name = b" ".join(words[: spaces + 1])
     entry = Entry(record, number, os.fsdecode(_as_written(name, line)), _boxes(words[spaces + 2 :]))
@@ -172,8 +175,12 @@ def _made_out(
 
 
 def _spaces_in_name(words: Sequence[bytes]) -> int:
-    """Return how many spaces the name must have for the numbers after it to be right, or 0."""
-    return next((at for at in range(1, len(words) - 1) if _is_exact(words[at:])), 0)
+    """Return how many spaces the name must have for the numbers after it to be right, or 0.
+
+    A name does not end in a number: that would rather be a count that is wrong.
+    """
+    ends = (at for at in range(1, len(words) - 1) if not INTEGER.fullmatch(words[at]))
+    return next((at for at in ends if _is_exact(words[at:])), 0)
 
 
 def _as_written(name: bytes, line: bytes) -> bytes:

@@ -63,6 +63,15 @@ def test_wrong_records_do_not_hide_the_next(line, name, problem):
     assert problems(text) == [(*problem, 2, 2)]
 
 
+def test_lines_of_numbers_have_no_name():
+    text = b"a.png 1 1 1 2 2 3\n1 2 3 4\nb.png 0"
+    assert [entry.name for entry in entries(text)] == ["a.png", "b.png"]
+    assert problems(text) == [
+        ("wrong count", "count 1, then 5 numbers instead of 4", 1, 1),
+        ("no name", "1 2 3 4", 2, 2),
+    ]
+
+
 def test_lines_that_are_no_records():
     text = b"# made by hand\na.png 0\n \nb.png 0"
     assert problems(text) == [

@@ -1,0 +1,103 @@
+import json
+
+import pytest
+
+
+@pytest.fixture
+def folders(tmp_path, make_picture, monkeypatch):
+    """Folders faces/ and scenes/ in the working directory."""
+    for number in range(10):
+        make_picture(f"faces/{number}.png", 40 + number, 40)
+        make_picture(f"scenes/{number}.png", 90 + number, 70)
+    (tmp_path / "scenes" / "broken.png").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_usual_way(folders, fer, tmp_path):
+    result = fer("cascade", "build-info", "faces", "--negatives", "scenes", "--out", "work")
+    assert result.status == 0
+    assert result.out.startswith(
+        "positives: 10 pictures, 10 boxes\n"
+        "  from faces (whole pictures): 10\n"
+        "\n"
+        "negatives: 10 pictures\n"
+        "  from scenes (folder): 11\n"
+        "  left out, unreadable: 1\n"
+        "  unreadable: scenes/broken.png: wanted a picture, found a file that neither OpenCV nor "
+        "Pillow can decode\n"
+        "\n"
+        "shorter sides of the boxes, pixels\n"
+        "        32–47       10  ████████████████████████████████████████\n"
+    )
+    assert "window: -w 25 -h 23 (--size 25x23); the median box is 44x40, 0" in result.out
+    assert "20 stages can use 9 positives of 10 at a hit rate of 0.995" in result.out
+    assert "work/info.dat: 10 boxes in 10 pictures\nwork/bg.txt: 10 pictures\n" in result.out
+    assert (tmp_path / "work" / "info.dat").read_text().count(" 1 0 0 4") == 10
+    assert fer("cascade", "check-info", "work/info.dat").status == 0
+
+
+def test_all_options(folders, fer, tmp_path):
+    (tmp_path / "faces" / "boxes.csv").write_text(
+        "path,x,y,w,h,label\n" + "".join(f"{n}.png,5,{n},20,10,face\n" for n in range(10))
+    )
+    words = (
+        "faces/boxes.csv -n scenes -o work --format csv --pictures faces --label face"
+        " --extensions png --no-recursive --size 24 --padding 0.1 --min-size 10x10"
+        " --keep-duplicates --take 80% --take-negatives 8 --test 25% --seed 3 --in-order"
+        " --separator tab --names relative --also coco --plot work/sizes.png -j 2 --json -q"
+    )
+    result = fer("cascade", "build-info", *words.split())
+    assert (result.status, result.err) == (0, "")
+    report = json.loads(result.out)
+    assert report["positives"]["training_pictures"] == 6
+    assert report["positives"]["test_boxes"] == 2
+    assert report["negatives"]["left_out_counts"] == {"unreadable": 1}
+    assert report["sizes"]["window_wh"] == [24, 24]
+    assert list(report["files"]) == [
+        "work/info.dat",
+        "work/test_info.dat",
+        "work/annotations.json",
+        "work/bg.txt",
+        "work/test_bg.txt",
+        "work/bg_left_out.csv",
+        "work/sizes.png",
+    ]
+    name, count, *box = (tmp_path / "work" / "info.dat").read_text().split("\n")[0].split("\t")
+    assert (name.startswith("../faces/"), count, box[2:]) == (True, "1", ["24", "24"])
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        ("faces", 2, "Missing option '-o' / '--out'"),
+        ("-o work", 1, "wanted positives or negatives, found neither"),
+        ("nope -o work", 1, "nope: wanted annotations or a folder of pictures, found nothing"),
+        ("faces -n nope -o work", 1, "nope: wanted a list of pictures, found nothing"),
+        ("faces -o faces/0.png", 1, "wanted a folder to write to, found a file"),
+        ("faces -o work --take 0", 2, "wanted more than none and at most 100%"),
+        ("faces -o work --take 101%", 2, "wanted more than none and at most 100%"),
+        ("faces -o work --test many", 2, "wanted a number such as 500 or a share such as 20%"),
+        ("faces -o work --take 11", 1, "wanted 11 positives, found 10"),
+        ("faces -o work --format coco", 1, "wanted a file, found a folder"),
+        ("faces -o work --plot sizes.xyz", 1, "wanted the suffix of a plot, found '.xyz'"),
+        ("-n scenes -o work --plot sizes.png", 1, "wanted positives for --plot and --also"),
+        ("faces -o work --detect faces/0.png", 1, "faces/0.png"),
+        ("faces -o work --min-size 99", 1, "none in 10 pictures: 10 too small"),
+        ("faces -o work --extensions jpg", 1, "found none in 0 pictures; try: --extensions"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_nothing_is_written(folders, fer, words, status, message):
+    result = fer("cascade", "build-info", *words.split())
+    assert result.status == status
+    assert message in result.err
+    assert not fer("cascade", "build-info", "faces", "-o", "work").status
+
+
+def test_nothing_is_overwritten(folders, fer):
+    assert fer("cascade", "build-info", "faces", "-o", "work").status == 0
+    result = fer("cascade", "build-info", "faces", "-o", "work")
+    assert result.status == 1
+    assert result.err == (
+        "fer: error: work/info.dat: already exists; try: --overwrite, or another name\n"
+    )
+    assert fer("cascade", "build-info", "faces", "-o", "work", "--overwrite").status == 0
