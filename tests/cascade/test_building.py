@@ -296,7 +296,7 @@ def edges(tmp_path):
     feature = HaarFeature(
         (WeightedRectangle(0, 0, 24, 24, -1.0), WeightedRectangle(12, 0, 12, 24, 2.0))
     )
-    weak = WeakClassifier((Node(0, -1, 0, 1.15),), (-1.0, 1.0))
+    weak = WeakClassifier((Node(0, -1, 0, 1.0),), (-1.0, 1.0))
     path = tmp_path / "edges.xml"
     # Two stages: of one stage cv2 reports, with levels, windows that it refuses for their contrast.
     stages = (Stage(0.5, (weak,)),) * 2
@@ -317,8 +317,8 @@ def test_negatives_that_seem_to_hold_the_object(tmp_path, scenes, build, edges):
 
 
 def test_boxes_that_a_cascade_finds(tmp_path, scenes, build, edges):
-    pixels = np.full((60, 90), 128, np.uint8)
-    pixels[:, :45], pixels[:, 45:60] = 0, 255
+    pixels = np.zeros((60, 90), np.uint8)
+    pixels[:, 45:] = 255
     cv2.imwrite(str(scenes / "edge.png"), pixels)
     report = build([scenes], detect=edges)
     assert report.positives.without_box == 10
