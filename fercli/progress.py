@@ -74,13 +74,14 @@ class _TerminalBar:
     def __init__(self, description: str, total: float | None, unit: str) -> None:
         from tqdm import tqdm
 
-        # A bar that ends within a blink is noise: it is drawn only after a third of a second.
+        # A bar that ends within a blink is noise, and so is one in a log file.
         self._bar = tqdm(
             desc=description,
             total=total,
             unit=f" {unit}",
             dynamic_ncols=True,
             delay=0.3,
+            disable=None,
             mininterval=0.2,
         )
 
