@@ -121,8 +121,9 @@ def _feature_type(root: Element) -> FeatureType:
 def _check_categories(root: Element, feature_type: FeatureType) -> None:
     section = root.find("featureParams")
     if section is None or len(section) == 0:
-        close = next((e.tag for e in root if e.tag.startswith("feat") and len(e) == 1), None)
-        found = f"<{close}>" if close and close != "features" else "none"
+        others = [e.tag for e in root if e.tag not in ("features", "featureType")]
+        misspelled = next((tag for tag in others if tag.startswith("feat")), None)
+        found = f"<{misspelled}>" if misspelled else "none"
         raise CascadeFileError(
             f"wanted a section <featureParams>, found {found}: OpenCV loads nothing without it"
         )

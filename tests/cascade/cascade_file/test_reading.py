@@ -185,21 +185,21 @@ def test_a_file_cut_anywhere_is_refused(haar, tmp_path):
         refusal(write(tmp_path, content[:length]))
 
 
-@given(st.data())
+@given(drawn=st.data())
 def test_garbled_files_are_read_or_refused_and_opencv_survives_what_is_read(
-    data, any_cascade, tmp_path_factory
+    drawn, any_cascade, tmp_path_factory
 ):
-    content = bytearray(cascade_text(data.draw(any_cascade)).encode())
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(content) - 1))
-        kind = data.draw(st.sampled_from(["change", "delete", "number"]))
+    content = bytearray(cascade_text(drawn.draw(any_cascade)).encode())
+    for _ in range(drawn.draw(st.integers(1, 4))):
+        at = drawn.draw(st.integers(0, len(content) - 1))
+        kind = drawn.draw(st.sampled_from(["change", "delete", "number"]))
         if kind == "change":
-            content[at] = data.draw(st.integers(0, 255))
+            content[at] = drawn.draw(st.integers(0, 255))
         elif kind == "delete":
-            del content[at : at + data.draw(st.integers(1, 30))]
+            del content[at : at + drawn.draw(st.integers(1, 30))]
         else:
             digits = [i for i, byte in enumerate(content) if chr(byte).isdigit()]
-            content[data.draw(st.sampled_from(digits))] = ord(data.draw(st.sampled_from("09-.e")))
+            content[drawn.draw(st.sampled_from(digits))] = ord(drawn.draw(st.sampled_from("09-.e")))
     path = write(tmp_path_factory.getbasetemp(), bytes(content), "garbled.xml")
     try:
         cascade = read_cascade(path)

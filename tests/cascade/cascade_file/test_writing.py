@@ -38,9 +38,9 @@ def without_unused_features(cascade):
     return replace(cascade, stages=stages, features=tuple(cascade.features[at] for at in number))
 
 
-@given(st.data())
-def test_a_cascade_comes_back_exactly_and_opencv_loads_it(data, any_cascade, tmp_path_factory):
-    cascade = data.draw(any_cascade)
+@given(drawn=st.data())
+def test_a_cascade_comes_back_exactly_and_opencv_loads_it(drawn, any_cascade, tmp_path_factory):
+    cascade = drawn.draw(any_cascade)
     text = cascade_text(cascade)
     again = read_text(text, tmp_path_factory.getbasetemp())
     assert again == without_unused_features(cascade)
