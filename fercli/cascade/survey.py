@@ -272,10 +272,12 @@ def _sample(box: Box, picture: Picture, rules: BoxRules, path: Path) -> Sample |
     if not _holds(fitted[2:], rules.min_size_wh):
         return LeftOut(path, "too small", _size_text(fitted[2:]), box)
     x, y, width, height = fitted
-    digest = digest_of(picture[y : y + height, x : x + width])
+    pixels = picture[y : y + height, x : x + width]
+    if pixels.min() == pixels.max():
+        return LeftOut(path, "one grey level", _size_text(fitted[2:]), box)
     clipped = clip_box(box, size_wh) != box
     stretched = rules.window_wh is not None and not has_shape(fitted, rules.window_wh)
-    return Sample(fitted, digest, clipped, stretched)
+    return Sample(fitted, digest_of(pixels), clipped, stretched)
 
 
 def _holds(size_wh: tuple[int, int], window_wh: tuple[int, int]) -> bool:

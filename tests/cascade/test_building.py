@@ -374,7 +374,7 @@ def awkward(tmp_path, make_picture):
         name = f"faces {number}/{number}.png" if number % 2 else f"faces/{number}.png"
         make_picture(name, 30 + number, 30)
         make_picture(f"scenes/my scene {number}.png", 90, 70 + number)
-    Image.fromarray(np.full((30, 30), 99, np.uint8)).save(tmp_path / "faces" / "x.gif")
+    Image.fromarray(np.eye(30, dtype=np.uint8) * 99).save(tmp_path / "faces" / "x.gif")
     sources = [tmp_path / "faces", *tmp_path.glob("faces *")]
     build_description(sources, [tmp_path / "scenes"], tmp_path / "out")
     return tmp_path / "out"

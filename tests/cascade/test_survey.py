@@ -78,6 +78,16 @@ def test_a_broken_picture_or_record_never_ends_the_survey(tmp_path, picture):
     )
 
 
+def test_boxes_of_one_grey_level_teach_nothing(tmp_path):
+    pixels = np.full((20, 20), 99, np.uint8)
+    pixels[0, 0] = 98
+    path = tmp_path / "flat.png"
+    cv2.imwrite(str(path), pixels)
+    (found,) = positives(record(path, (0, 0, 20, 20), (1, 0, 9, 9)))
+    assert [sample.box_xywh for sample in found.samples] == [(0, 0, 20, 20)]
+    assert found.left_out == (LeftOut(path, "one grey level", "9x9", (1, 0, 9, 9)),)
+
+
 def test_boxes_that_are_found_replace_those_that_are_annotated(picture):
     (found,) = positives(record(picture, (0, 0, 5, 5)), find_boxes=lambda pixels: [(1, 1, 9, 9)])
     assert [sample.box_xywh for sample in found.samples] == [(1, 1, 9, 9)]
