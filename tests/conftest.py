@@ -64,3 +64,15 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the development data: FER_DATA=/path/to/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def opencv_tools() -> Path:
+    """The folder with OpenCV's programs; the test is skipped without them."""
+    from fercli.cascade.opencv_tools.locate import find_program
+    from fercli.errors import DependencyError
+
+    try:
+        return find_program("opencv_createsamples").parent
+    except DependencyError as error:
+        pytest.skip(str(error))
