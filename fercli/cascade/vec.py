@@ -258,6 +258,11 @@ def _require_samples(info: VecInfo) -> None:
     found = "none"
     if info.whole_samples:
         found = f"a header that promises none, before {info.whole_samples} whole ones"
+    elif info.header_count:
+        found = (
+            f"a header that promises {info.header_count} of {info.vec_size} pixels in a file of "
+            f"{info.file_size} bytes"
+        )
     raise VecError(f"wanted samples, found {found}", path=info.path)
 
 

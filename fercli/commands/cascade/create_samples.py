@@ -1,0 +1,231 @@
+"""``fer cascade create-samples``: marked boxes, or one picture warped, to a ``.vec`` file."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from fercli import options
+
+ANGLE = click.FloatRange(min=0, max=1.5)
+
+#: Parameters of every way of making samples.
+COMMON = ("engine", "tools", "workers", "overwrite", "progress")
+
+#: Options that mean something in one way of making samples only.
+FOR_BOXES = ("format", "pictures", "labels", "mirror")
+DISTORTION = ("max_x_angle", "max_y_angle", "max_z_angle", "max_intensity_deviation", "invert")
+FOR_IMAGES = (
+    *("bg", "bg_color", "bg_threshold", "seed", "test_pictures", "max_scale"),
+    *DISTORTION,
+)
+
+
+@click.command()
+@click.option(
+    "--info",
+    type=options.path_type(),
+    metavar="FILE",
+    help="Crop the boxes of an info file, or of annotations of any other format.",
+)
+@click.option(
+    "--image",
+    "images",
+    type=options.path_type(),
+    multiple=True,
+    metavar="FILE",
+    help="Warp a picture of the object many times; may be repeated, the pictures take turns.",
+)
+@click.option("--out", type=options.path_type(), metavar="FILE.vec", help="The file to write.")
+@click.option(
+    "--size",
+    type=options.Size(),
+    default="24x24",
+    show_default=True,
+    help="Width and height of the samples: the window of the training.",
+)
+@click.option(
+    "--num",
+    type=click.IntRange(min=1, max=2**31 - 1),
+    metavar="N",
+    help="The most samples to make.  [default: all boxes; with --image 1000]",
+)
+@click.option(
+    "--format", metavar="NAME", help="Format of --info.  [default: the one that it looks like]"
+)
+@click.option(
+    "--pictures",
+    type=options.path_type(),
+    metavar="DIR",
+    help="Folder that the names in --info are relative to.  [default: that of the file]",
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME", help="Only boxes of this label; repeatable."
+)
+@click.option("--mirror", is_flag=True, help="Add the mirror image after each sample.")
+@click.option(
+    "--bg",
+    type=options.path_type(),
+    metavar="LIST",
+    help="Background list for --image: windows of these pictures stand behind the object.",
+)
+@click.option(
+    "--bg-color",
+    type=click.IntRange(0, 255),
+    metavar="GREY",
+    help="Grey level of the image that is transparent.  [default: none is]",
+)
+@click.option(
+    "--bg-threshold",
+    type=click.IntRange(0, 255),
+    default=80,
+    show_default=True,
+    metavar="GREY",
+    help="How far from --bg-color grey levels are transparent.",
+)
+@click.option(
+    "--max-x-angle",
+    type=ANGLE,
+    default=1.1,
+    show_default=True,
+    metavar="RAD",
+    help="The image nods by up to this angle, in radians.",
+)
+@click.option(
+    "--max-y-angle",
+    type=ANGLE,
+    default=1.1,
+    show_default=True,
+    metavar="RAD",
+    help="It turns to the sides by up to this angle, less the one around x.",
+)
+@click.option(
+    "--max-z-angle",
+    type=ANGLE,
+    default=0.5,
+    show_default=True,
+    metavar="RAD",
+    help="It tilts by up to this angle.",
+)
+@click.option(
+    "--max-intensity-deviation",
+    type=click.IntRange(0, 255),
+    default=40,
+    show_default=True,
+    metavar="GREY",
+    help="Its grey levels are shifted by up to this.",
+)
+@click.option(
+    "--invert",
+    type=click.Choice(["never", "always", "random"]),
+    default="never",
+    show_default=True,
+    help="Whether its grey levels are inverted.",
+)
+@click.option(
+    "--test-pictures",
+    type=options.path_type(),
+    metavar="DIR",
+    help="Instead of samples: paste the image into the backgrounds, with an info.dat, for tests.",
+)
+@click.option(
+    "--max-scale",
+    type=click.FloatRange(min=1),
+    metavar="X",
+    help="The largest object in test pictures, in sizes of the window.  [default: 0.7 × picture]",
+)
+@options.seed
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out and list what cannot be used, rather than stop."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["native", "opencv"]),
+    default="native",
+    show_default=True,
+    help="Who does it: fer, or OpenCV's own opencv_createsamples.",
+)
+@options.tools
+@options.workers
+@options.overwrite
+@options.as_json
+@options.quiet
+@click.pass_context
+def create_samples(ctx: click.Context, /, **given: Any) -> None:
+    """Make a .vec file of samples, for the training.
+
+    Either every marked box of the pictures becomes a sample (--info), or one picture of the
+    object is warped as if seen from other angles, in other light, in front of other backgrounds
+    (--image).
+
+    Boxes are resized to the size of the samples, whatever their shape, as OpenCV's
+    opencv_createsamples does. A box outside its picture, or a picture that cannot be read, is an
+    error that names file and record; with --skip-bad it is left out. The result is the same for
+    any number of workers.
+
+    \b
+    Examples:
+      fer cascade create-samples --info work/info.dat --size 20x20 --out work/faces.vec
+      fer cascade create-samples --info faces.csv --num 7000 --mirror --out faces.vec
+      fer cascade create-samples --image logo.png --bg bg.txt --num 2000 --out logo.vec
+      fer cascade create-samples --image logo.png --bg bg.txt --test-pictures test/
+    """
+    _check_usage(ctx, given)
+    created = _create_from_boxes(given) if given["info"] else _create_from_images(given)
+    if given["as_json"]:
+        click.echo(json.dumps(created.as_json(), indent=2))
+        return
+    click.echo(created.summary())
+    if given["out"]:
+        size = "x".join(map(str, given["size"]))
+        click.echo(f"look at them: fer cascade samples show {given['out']} --size {size}")
+
+
+def _create_from_boxes(given: dict[str, Any]) -> Any:
+    from fercli.cascade.samples.marked import CropRules, create_from_annotations
+
+    rules = CropRules(given["size"], given["num"], given["mirror"], given["skip_bad"])
+    names = ("format", "pictures", "labels", *COMMON)
+    return create_from_annotations(given["info"], given["out"], rules, **_of(given, names))
+
+
+def _create_from_images(given: dict[str, Any]) -> Any:
+    from fercli.cascade.samples.scene import WarpRules
+    from fercli.cascade.samples.test_pictures import create_test_pictures
+    from fercli.cascade.samples.warped import create_from_pictures
+    from fercli.cascade.samples.warping import Distortion
+
+    distortion = Distortion(**_of(given, DISTORTION))
+    names = ("bg_color", "bg_threshold", "seed", "skip_bad")
+    rules = WarpRules(given["size"], distortion, given["bg"], **_of(given, names))
+    common = _of(given, COMMON)
+    if given["test_pictures"]:
+        return create_test_pictures(
+            given["images"], given["test_pictures"], given["num"], rules,
+            max_scale=given["max_scale"], **common,
+        )  # fmt: skip
+    return create_from_pictures(
+        given["images"], given["out"], given["num"] or 1000, rules, **common
+    )
+
+
+def _of(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: given[name] for name in names}
+
+
+def _check_usage(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Stop on options that contradict each other, rather than ignore one of them."""
+    if bool(given["info"]) == bool(given["images"]):
+        raise click.UsageError("one of --info and --image is needed, and not both")
+    if bool(given["out"]) == bool(given["test_pictures"]):
+        raise click.UsageError("--out FILE.vec is needed (or, with --image, --test-pictures DIR)")
+    unused = FOR_IMAGES if given["info"] else FOR_BOXES
+    command_line = click.core.ParameterSource.COMMANDLINE
+    for name in unused:
+        if ctx.get_parameter_source(name) == command_line:
+            option = next(p.opts[0] for p in ctx.command.params if p.name == name)
+            way = "--info" if given["info"] else "--image"
+            raise click.UsageError(f"{option} has no meaning with {way}")
+    if given["max_scale"] is not None and not given["test_pictures"]:
+        raise click.UsageError("--max-scale has no meaning without --test-pictures")

@@ -1,0 +1,54 @@
+"""``fer cascade samples export``: the samples of a ``.vec`` file as PNG files."""
+
+from pathlib import Path
+
+import click
+
+from fercli import options
+from fercli.progress import Progress
+
+
+@click.command()
+@click.argument("vec", type=options.path_type(), metavar="FILE.vec")
+@click.option(
+    "--out",
+    type=options.path_type(),
+    required=True,
+    metavar="DIR",
+    help="Folder for the pictures, which are named by their number.",
+)
+@options.sample_size
+@click.option(
+    "--num", type=click.IntRange(min=1), metavar="N", help="The most samples.  [default: all]"
+)
+@options.workers
+@options.overwrite
+@options.quiet
+def export(
+    vec: Path,
+    out: Path,
+    size: tuple[int, int] | None,
+    num: int | None,
+    workers: int | None,
+    overwrite: bool,
+    progress: Progress,
+) -> None:
+    """Write the samples of a .vec file as PNG files.
+
+    \b
+    Examples:
+      fer cascade samples export faces.vec --out faces/
+      fer cascade samples export faces.vec --size 20x20 --num 100 --out few/
+    """
+    from fercli.cascade.samples.viewing import export
+
+    written = export(
+        vec,
+        out,
+        size_wh=size,
+        num=num,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    click.echo(f"{written.path}: {written.count} pictures")

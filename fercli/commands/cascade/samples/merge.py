@@ -1,0 +1,55 @@
+"""``fer cascade samples merge``: several ``.vec`` files to one."""
+
+from pathlib import Path
+
+import click
+
+from fercli import options
+from fercli.progress import Progress
+
+
+@click.command()
+@click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
+@click.option(
+    "--out", type=options.path_type(), required=True, metavar="FILE.vec", help="The file to write."
+)
+@options.sample_size
+@click.option("--drop-duplicates", is_flag=True, help="Write samples that are equal once.")
+@click.option(
+    "--shuffle", is_flag=True, help="Write them in random order, so that a training mixes them."
+)
+@options.seed
+@options.overwrite
+@options.quiet
+def merge(
+    vecs: tuple[Path, ...],
+    out: Path,
+    size: tuple[int, int] | None,
+    drop_duplicates: bool,
+    shuffle: bool,
+    seed: int,
+    overwrite: bool,
+    progress: Progress,
+) -> None:
+    """Merge .vec files whose samples are of one size.
+
+    One file is copied, which repairs a header that tells the wrong count.
+
+    \b
+    Examples:
+      fer cascade samples merge a.vec b.vec --out both.vec
+      fer cascade samples merge *.vec --shuffle --drop-duplicates --out all.vec
+    """
+    from fercli.cascade.samples.merging import merge
+
+    written = merge(
+        vecs,
+        out,
+        size_wh=size,
+        drop_duplicates=drop_duplicates,
+        shuffle=shuffle,
+        seed=seed,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    click.echo(f"{written.path}: {written.count} samples")

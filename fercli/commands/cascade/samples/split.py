@@ -1,0 +1,81 @@
+"""``fer cascade samples split``: one ``.vec`` file to several."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from fercli import options
+from fercli.progress import Progress
+
+
+def _to_shares(
+    ctx: click.Context, param: click.Parameter, values: Sequence[str]
+) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for value in values:
+        name, _, share = value.rpartition("=")
+        try:
+            shares[name] = float(share)
+        except ValueError:
+            name = ""
+        if not name:
+            raise click.BadParameter(f"wanted NAME=SHARE such as train=0.8, found {value!r}")
+    if len(shares) < len(values):
+        raise click.BadParameter("wanted a name for each share, found one twice")
+    return shares
+
+
+@click.command()
+@click.argument("vec", type=options.path_type(), metavar="FILE.vec")
+@click.option(
+    "--share",
+    "shares",
+    multiple=True,
+    callback=_to_shares,
+    default=("train=0.8", "test=0.2"),
+    show_default=True,
+    metavar="NAME=SHARE",
+    help="A part and how large it is, in proportion to the others; repeatable.",
+)
+@click.option(
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    help="Folder for the parts, FILE-NAME.vec.  [default: that of FILE.vec]",
+)
+@options.sample_size
+@options.seed
+@options.overwrite
+@options.quiet
+def split(
+    vec: Path,
+    shares: dict[str, float],
+    out: Path | None,
+    size: tuple[int, int] | None,
+    seed: int,
+    overwrite: bool,
+    progress: Progress,
+) -> None:
+    """Split a .vec file at random, as into samples to train and to test with.
+
+    Samples that are equal, pixel by pixel, stay together.
+
+    \b
+    Examples:
+      fer cascade samples split faces.vec
+      fer cascade samples split faces.vec --share train=9 --share test=1 --out parts/
+    """
+    from fercli.cascade.samples.splitting import split
+
+    parts = split(
+        vec,
+        shares,
+        out or vec.parent,
+        size_wh=size,
+        seed=seed,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    for part in parts:
+        click.echo(f"{part.path}: {part.count} samples")
