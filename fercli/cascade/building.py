@@ -6,7 +6,8 @@ OpenCV's programs can read from any directory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fercli.cascade.build_files import (
@@ -83,13 +84,29 @@ def build_description(
             negatives, out, objects, options, workers=workers, progress=progress
         )
     sizes = None if found is None else _sizes(found, options)
-    written = dict(_write(found, empty, sizes, out, files))
+    written = _all_or_nothing(_write(found, empty, sizes, out, files), files)
     return BuildReport(found, empty, sizes, written)
 
 
 def _sizes(part: Part, options: GatherOptions) -> SizeStatistics:
     sizes_wh = [sample.box_xywh[2:] for picture in part.used for sample in picture.samples]
     return describe_sizes(sizes_wh, options.rules.window_wh)
+
+
+def _all_or_nothing(writing: Iterable[tuple[Path, str]], files: FileOptions) -> dict[Path, str]:
+    """Return all that is written; if that breaks off, remove what was, unless it replaced some."""
+    written: dict[Path, str] = {}
+    try:
+        for path, content in writing:
+            written[path] = content
+    except BaseException:
+        for path in written if not files.overwrite else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
+    return written
 
 
 def _write(

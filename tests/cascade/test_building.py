@@ -26,7 +26,14 @@ from fercli.cascade.checking import check_list
 from fercli.cascade.description import read_background_list
 from fercli.cascade.gathering import GatherOptions
 from fercli.cascade.survey import BoxRules
-from fercli.errors import AnnotationError, FerError, InputError, OptionError, OutputExistsError
+from fercli.errors import (
+    AnnotationError,
+    FerError,
+    InputError,
+    OptionError,
+    OutputError,
+    OutputExistsError,
+)
 
 
 @pytest.fixture
@@ -276,6 +283,17 @@ def test_nothing_is_overwritten_and_nothing_old_stays(tmp_path, crops, scenes, b
     build([], [scenes])  # the negatives can follow later
     build([crops], overwrite=True)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bg.txt", "info.dat"]
+
+
+def test_what_breaks_off_leaves_nothing_behind(tmp_path, build, make_picture, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OutputError("no space left")
+
+    make_picture("faces/a b.png")
+    monkeypatch.setattr("fercli.cascade.build_files.write_background_list", fail)
+    with pytest.raises(OutputError):
+        build([tmp_path / "faces"], [make_picture("c.png", 70, 70)])
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_what_is_not_there(tmp_path, crops, build):
