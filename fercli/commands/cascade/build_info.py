@@ -51,7 +51,12 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     metavar="png,jpg,…",
     help="Endings of pictures in folders, * for any.  [default: those of all common formats]",
 )
-@click.option("--recursive/--no-recursive", default=True, help="Look into folders in folders.")
+@click.option(
+    "--recursive/--no-recursive",
+    default=True,
+    show_default=True,
+    help="Look into folders in folders.",
+)
 @click.option(
     "--size",
     type=options.Size(),

@@ -1,5 +1,6 @@
 import re
 import shutil
+import subprocess
 
 import cv2
 import numpy as np
@@ -125,3 +126,49 @@ def test_text_says_what_follows(check):
     assert re.fullmatch(r" *1 +1 +box outside +60 0 5 5 in a picture of 64x48", lines[1])
     assert "box outside: opencv_createsamples aborts" in lines
     assert lines[-1].endswith("info file; records: 1, boxes: 1, problems: 1")
+
+
+def samples_made(folder, tools):
+    """Return how many samples opencv_createsamples makes of a list, None if it fails."""
+    words = ["-info", "list", "-vec", "out.vec", "-num", "2", "-w", "20", "-h", "20"]
+    done = subprocess.run(
+        [tools / "opencv_createsamples", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    made = re.search(r"Created (\d+) samples", done.stdout)
+    return int(made.group(1)) if made and done.returncode == 0 else None
+
+
+@pytest.mark.opencv3
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("a.png 1 0 0 9 9", None),
+        ("a.png\t1\n0 0\n9 9", None),
+        ("a.png 1 60 0 9 9", "box outside"),
+        ("a.png 1 0 0 9 0", "empty box"),
+        ("none.png 1 0 0 9 9", "missing"),
+        ("text.png 1 0 0 9 9", "unreadable"),
+        ("tiff.png 1 0 0 9 9", "format"),
+        ("my none.png 1 0 0 9 9", "white space in name"),
+        ("a.png 2 0 0 9 9", "wrong count"),
+        ("a.png 1 0 0 9", "wrong count"),
+        ("a.png 1 0 0.5 9 9", "decimals"),
+        ("a.png one 0 0 9 9", "no count"),
+        ("a.png 1 0 x 9 9", "not a number"),
+        ("1 1 0 0 9 9", "no name"),
+        ("a.png 1 0 0 9 99999999999999999999", "out of range"),
+        ("\ufeffa.png 1 0 0 9 9", "byte-order mark"),
+    ],
+)
+def test_opencv_createsamples_fails_where_a_problem_is_found(
+    check, tmp_path, opencv_tools, line, kind
+):
+    (tmp_path / "text.png").write_text("no picture")
+    Image.fromarray(np.eye(20, dtype=np.uint8) * 99).save(tmp_path / "tiff.png", "TIFF")
+    report = check(f"{line}\nb.png 1 0 0 9 9\n")
+    assert kind in ({problem.kind for problem in report.problems} or {None})
+    assert (samples_made(tmp_path, opencv_tools) == 2) == (kind is None)
