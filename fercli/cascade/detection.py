@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,12 +119,22 @@ def load_detector(path: Path) -> Detector:
         )
     cascade = read_cascade(path)
     classifier = cv2.CascadeClassifier()
-    storage = cv2.FileStorage(
-        cascade_text(cascade), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY
-    )
+    text = cascade_text(_with_two_stages(cascade))
+    storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
     if not classifier.read(storage.getFirstTopLevelNode()):
         raise CascadeFileError(f"OpenCV {cv2.__version__} cannot load this cascade", path=path)
     return Detector(classifier, cascade)
+
+
+def _with_two_stages(cascade: Cascade) -> Cascade:
+    """Return a cascade that accepts the same windows and has at least two stages.
+
+    With outputRejectLevels, cv2 takes windows without contrast, which it passes over with the
+    result -1, for ones that reached the last of one stage.
+    """
+    if len(cascade.stages) > 1:
+        return cascade
+    return replace(cascade, stages=cascade.stages * 2)
 
 
 def detect(
