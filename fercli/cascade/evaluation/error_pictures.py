@@ -78,6 +78,13 @@ def write_error_pictures(
     return len(wrong)
 
 
+def remove_error_pictures(folder: Path) -> None:
+    """Remove what earlier reports left: the sheet beside `folder`, and the pictures in it."""
+    folder.with_name(f"{folder.name}.png").unlink(missing_ok=True)
+    for path in folder.glob("[0-9][0-9][0-9]-*.png"):
+        path.unlink()
+
+
 def annotated(of_picture: PictureResult) -> NDArray[np.uint8]:
     """Return a picture with its hits, misses and false alarms drawn, in cv2's order of colours."""
     image = Image.fromarray(read_colour(of_picture.picture.path)[:, :, ::-1])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation
-from fercli.plots import new_plot, save_plot
+from fercli.plots import COLOURS, new_plot, save_plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,11 +26,13 @@ def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) 
         f"false alarms in {evaluation.pictures:,} pictures",
         "recall",
     )
-    for result in evaluation.cascades:
+    for result, style in zip(evaluation.cascades, _styles(), strict=False):
         curve = result.curve
         # A step goes up at a false alarm, so only the last point of each number of them counts.
         last = np.flatnonzero(np.diff(curve.false_alarms, append=-1))
-        axes.step(curve.false_alarms[last], curve.recall[last], where="post", label=_label(result))
+        axes.step(
+            curve.false_alarms[last], curve.recall[last], style, where="post", label=_label(result)
+        )
         _point_of_operation(axes, result, result.false_alarms, result.recall)
     most = max((result.curve.false_alarms[-1:].sum() for result in evaluation.cascades), default=1)
     _logarithmic_from_1(axes, int(most))
@@ -39,13 +43,18 @@ def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) 
 def plot_precision(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
     """Draw precision over recall, with the point of operation."""
     figure, axes = new_plot("Precision over recall", "recall", "precision")
-    for result in evaluation.cascades:
+    for result, style in zip(evaluation.cascades, _styles(), strict=False):
         curve = result.curve
-        axes.plot(curve.recall, curve.precision, label=_label(result))
+        axes.plot(curve.recall, curve.precision, style, label=_label(result))
         _point_of_operation(axes, result, result.recall, result.precision)
     axes.set_xlim(0, 1.02)
     _finish(axes, evaluation)
     save_plot(figure, path, overwrite=overwrite)
+
+
+def _styles() -> Iterator[str]:
+    """Yield a line style for each cascade: once the colours begin again, another."""
+    return (style for style in cycle(("-", "--", ":", "-.")) for _ in COLOURS)
 
 
 def _label(result: CascadeResult) -> str:

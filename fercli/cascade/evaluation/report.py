@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fercli.cascade.evaluation.curves import recall_at
-from fercli.cascade.evaluation.error_pictures import write_error_pictures, write_error_sheet
+from fercli.cascade.evaluation.error_pictures import (
+    remove_error_pictures,
+    write_error_pictures,
+    write_error_sheet,
+)
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
 from fercli.cascade.evaluation.plots import plot_precision, plot_recall
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation
@@ -68,7 +71,7 @@ def prepare_report_folder(folder: Path, *, overwrite: bool = False) -> None:
         It cannot be made.
     """
     make_folder(folder)
-    if not overwrite and any(os.scandir(folder)):
+    if not overwrite and any(folder.iterdir()):
         raise OutputExistsError(
             "wanted an empty folder", hint="--overwrite, or another folder", path=folder
         )
@@ -103,6 +106,8 @@ def save_report(
         plot_precision(evaluation, files[-1], overwrite=overwrite)
     for result in evaluation.cascades:
         name = "errors-" + result.name.replace("/", "-")
+        if overwrite:
+            remove_error_pictures(folder / name)
         if write_error_sheet(result, folder / f"{name}.png", overwrite=overwrite):
             files.append(folder / f"{name}.png")
         if write_error_pictures(result, folder / name, overwrite=overwrite, progress=progress):

@@ -1,0 +1,30 @@
+import cv2
+import numpy as np
+import pytest
+
+from fercli.cascade.annotations import AnnotatedPicture
+from fercli.cascade.detection import detect, load_detector
+
+
+@pytest.fixture(scope="session")
+def face(face_cascade, astronaut):
+    """The box that the cascade gives the astronaut's face."""
+    (box,) = detect(load_detector(face_cascade), astronaut).boxes_xywh[:1].tolist()
+    return tuple(box)
+
+
+@pytest.fixture
+def make_annotated(tmp_path, astronaut):
+    """Write the astronaut's picture and annotate it: ``make_annotated("a.png", box, …)``."""
+
+    def make(name, *boxes, ignored=(), picture=astronaut):
+        cv2.imwrite(str(tmp_path / name), picture)
+        return AnnotatedPicture(tmp_path / name, boxes, tuple(ignored))
+
+    return make
+
+
+@pytest.fixture
+def blank(make_annotated):
+    """A picture of nothing, in which nothing is."""
+    return make_annotated("blank.png", picture=np.full((60, 80), 127, np.uint8))

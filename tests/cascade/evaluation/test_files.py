@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from fercli.cascade.evaluation import evaluate_files
+from fercli.errors import AnnotationError, OptionError, OutputExistsError
+from fercli.progress import Progress
+
+ELSEWHERE = (5, 300, 60, 60)
+
+
+class Notes(Progress):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def write_info(tmp_path, *lines):
+    path = tmp_path / "info.dat"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def numbers(*boxes):
+    return " ".join(str(value) for box in boxes for value in box)
+
+
+def test_annotations_and_backgrounds_go_together(
+    face_cascade, make_annotated, blank, face, tmp_path
+):
+    make_annotated("a.png", face)
+    (tmp_path / "bg.txt").write_text("blank.png\n")
+    truth = write_info(tmp_path, f"a.png 1 {numbers(face)}")
+    evaluation = evaluate_files([face_cascade], truth, tmp_path / "bg.txt")
+    (result,) = evaluation.cascades
+    assert (evaluation.pictures, result.truths, result.hits) == (2, 1, 1)
+
+
+def test_backgrounds_alone(face_cascade, make_annotated, tmp_path):
+    make_annotated("a.png")
+    (tmp_path / "bg.txt").write_text("a.png\n")
+    (result,) = evaluate_files([face_cascade], None, tmp_path / "bg.txt").cascades
+    assert (result.truths, result.false_alarms) == (0, 1)
+
+
+def test_neither_is_an_error(face_cascade):
+    with pytest.raises(OptionError, match="annotated pictures, backgrounds or both, found neither"):
+        evaluate_files([face_cascade])
+
+
+def test_labels_and_pictures_are_those_of_annotations(face_cascade, make_annotated, face, tmp_path):
+    make_annotated("a.png")
+    table = tmp_path / "elsewhere" / "boxes.csv"
+    table.parent.mkdir()
+    rows = [f"a.png,{','.join(map(str, box))},{label}" for box, label in
+            [(face, "face"), (ELSEWHERE, "flag")]]  # fmt: skip
+    table.write_text("path,x,y,w,h,label\n" + "\n".join(rows) + "\n")
+    evaluation = evaluate_files([face_cascade], table, labels=["face"], pictures=tmp_path)
+    assert (evaluation.cascades[0].truths, evaluation.cascades[0].hits) == (1, 1)
+
+
+def test_boxes_without_extent_are_refused(face_cascade, make_annotated, tmp_path):
+    make_annotated("a.png")
+    truth = write_info(tmp_path, "a.png 1 5 5 0 9")
+    with pytest.raises(AnnotationError, match=r"some width and height, found .*try: fer cascade"):
+        evaluate_files([face_cascade], truth)
+
+
+def test_what_is_left_out_and_another_size_of_boxes_are_told(
+    face_cascade, make_annotated, face, tmp_path
+):
+    x, y, width, height = face
+    large = (x - width // 3, y - height // 3, width * 5 // 3, height * 5 // 3)
+    for at in range(5):
+        make_annotated(f"{at}.png")
+    lines = [f"{at}.png 1 {numbers(large)}" for at in range(5)]
+    truth = write_info(tmp_path, *lines, "missing.png 1 1 1 9 9")
+    progress = Notes()
+    evaluate_files([face_cascade], truth, progress=progress)
+    left_out, size = progress.notes
+    assert left_out.startswith("left out: ")
+    assert "missing.png: wanted a picture, found nothing of that name" in left_out
+    assert size.startswith("faces: its boxes have 0.60 times the sides of the truth's")
+    progress = Notes()
+    evaluate_files([face_cascade], truth, box_scale="auto", progress=progress)
+    assert len(progress.notes) == 1
+
+
+def test_a_folder_that_is_taken_is_refused_before_the_work(face_cascade, make_annotated, tmp_path):
+    make_annotated("a.png")
+    truth = write_info(tmp_path, "a.png 1 5 5 9 9")
+    with pytest.raises(OutputExistsError, match="wanted an empty folder"):
+        evaluate_files([face_cascade], truth, out=tmp_path)
+    evaluate_files([face_cascade], truth, out=tmp_path / "report")
+    assert json.loads((tmp_path / "report" / "summary.json").read_text())["objects"] == 1

@@ -1,0 +1,124 @@
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.cascade.evaluation import evaluate, prepare_report_folder, report_text, save_report
+from fercli.cascade.evaluation.error_pictures import FALSE, HIT, MISS, annotated
+from fercli.errors import OutputExistsError
+
+ELSEWHERE = (5, 300, 60, 60)
+
+
+@pytest.fixture
+def evaluation(face_cascade, make_annotated, blank, face):
+    wrong = make_annotated("wrong, with a comma ü.png", ELSEWHERE)
+    return evaluate([face_cascade], [make_annotated("a.png", face), wrong, blank])
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_table_has_the_figures(evaluation):
+    text = report_text(evaluation)
+    header, line, _, summary = text.splitlines()
+    assert header.split()[:5] == ["cascade", "AP", "precision", "recall", "F1"]
+    # The hit and the false alarm are the same face in two pictures: one score, together 1/2.
+    assert line.split()[:8] == ["faces", "0.250", "0.500", "0.500", "0.500", "1", "1", "1"]
+    assert summary.startswith(
+        "3 pictures, 2 objects; a hit: intersection over union of at least 0.5"
+    )
+
+
+def test_a_report_is_complete(evaluation, tmp_path):
+    folder = tmp_path / "new" / "report"
+    prepare_report_folder(folder)
+    files = save_report(evaluation, folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in files)
+    assert {path.name for path in files} == {
+        "summary.json", "pictures.csv", "detections.csv", "recall.png", "precision.png",
+        "errors-faces.png", "errors-faces",
+    }  # fmt: skip
+    assert [path.name for path in (folder / "errors-faces").iterdir()] == [
+        "001-wrong, with a comma ü.png"
+    ]
+
+
+def test_the_figures_agree_between_files(evaluation, tmp_path):
+    save_report(evaluation, tmp_path / "report")
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    (figures,) = summary["cascades"]
+    pictures = rows(tmp_path / "report" / "pictures.csv")
+    detections = rows(tmp_path / "report" / "detections.csv")
+    assert (summary["pictures"], summary["objects"]) == (3, 2)
+    for name in ("hits", "misses", "false_alarms"):
+        assert sum(int(row[name]) for row in pictures) == figures[name] == 1
+    assert [row["verdict"] for row in detections] == ["hit", "false alarm"]
+    assert [row["picture"].endswith("ü.png") for row in pictures] == [False, True, False]
+    assert figures["recall_at_false_alarms"]["10"] == 0.5
+    assert figures["best_f1"]["f1"] >= figures["f1"]
+    assert figures["box_ratio"] is None
+
+
+def test_plots_have_a_line_for_each_cascade(evaluation, tmp_path):
+    save_report(evaluation, tmp_path)
+    for name in ("recall.png", "precision.png"):
+        plot = cv2.imread(str(tmp_path / name))
+        assert plot.shape[1] > 1000
+        blue = np.abs(plot.astype(int) - (0xB2, 0x72, 0x00)).sum(axis=2) < 30
+        assert blue.sum() > 300
+
+
+def test_error_pictures_show_where(evaluation, face):
+    picture = annotated(evaluation.cascades[0].pictures[1])
+
+    def colour_at(x, y):
+        return tuple(int(value) for value in picture[y, x][::-1])
+
+    x, y, _, height = face
+    assert colour_at(x, y + height // 2) == FALSE
+    assert colour_at(ELSEWHERE[0], ELSEWHERE[1] + 30) == MISS
+    right = annotated(evaluation.cascades[0].pictures[0])
+    assert tuple(right[y + height // 2, x][::-1]) == HIT
+    assert right.shape == (512, 512, 3)
+
+
+def test_the_sheet_has_a_tile_for_each_error(evaluation, tmp_path):
+    save_report(evaluation, tmp_path)
+    sheet = cv2.imread(str(tmp_path / "errors-faces.png"))
+    for colour in (MISS, FALSE):
+        assert (sheet == colour[::-1]).all(axis=2).sum() > 200
+
+
+def test_without_errors_there_is_no_sheet(face_cascade, make_annotated, face, tmp_path):
+    evaluation = evaluate([face_cascade], [make_annotated("a.png", face)])
+    files = save_report(evaluation, tmp_path / "report")
+    assert not [path for path in files if path.name.startswith("errors")]
+
+
+def test_backgrounds_alone_have_no_curve_but_a_report(face_cascade, make_annotated, tmp_path):
+    evaluation = evaluate([face_cascade], [make_annotated("a.png")])
+    names = {path.name for path in save_report(evaluation, tmp_path / "report")}
+    assert "recall.png" not in names
+    assert {"summary.json", "errors-faces.png"} <= names
+    assert report_text(evaluation).splitlines()[1].split()[:3] == ["faces", "-", "0.000"]
+
+
+def test_nothing_is_overwritten_unless_asked(evaluation, tmp_path):
+    folder = tmp_path / "report"
+    save_report(evaluation, folder)
+    with pytest.raises(OutputExistsError, match="wanted an empty folder; try: --overwrite"):
+        prepare_report_folder(folder)
+    with pytest.raises(OutputExistsError):
+        save_report(evaluation, folder)
+    prepare_report_folder(folder, overwrite=True)
+    (folder / "recall.png").write_text("old")
+    (folder / "errors-faces" / "002-old.png").write_text("of an earlier report")
+    (folder / "errors-faces" / "notes.txt").write_text("of the user")
+    save_report(evaluation, folder, overwrite=True)
+    assert cv2.imread(str(folder / "recall.png")) is not None
+    assert {path.name[:3] for path in (folder / "errors-faces").iterdir()} == {"001", "not"}
