@@ -197,3 +197,44 @@ def _client(scheduler: str) -> Iterator[Any]:
                 hint=f"dask worker {scheduler}",
             )
         yield client
+
+
+class Team:
+    """Threads that share the loops of kernels, which run without the GIL.
+
+    Work is cut into the same pieces whatever the number of threads, and each piece writes its
+    own part of the result, so that the result is the same on one core and on many.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Defaults to `available_workers`.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or available_workers()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+            self._threads = None
+
+    def share(self, work: Callable[[int, int], None], count: int, *, piece: int) -> None:
+        """Call ``work(begin, end)`` for pieces of `piece` that cover the range of `count`."""
+        begins = range(0, count, piece)
+
+        def run(begin: int) -> None:
+            work(begin, min(begin + piece, count))
+
+        if self.workers == 1 or len(begins) < 2:
+            for begin in begins:
+                run(begin)
+            return
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.workers)
+        for _ in self._threads.map(run, begins):
+            pass

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -106,6 +107,32 @@ class HaarFeatures:
         """Return one as the rectangles that the cascade's file has."""
         return as_rectangles(self.parts[index])
 
+    def neighbours(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the features of the same kind that differ by 1 or 2 pixels in x, y, dx or dy.
+
+        Parameters
+        ----------
+        chosen : ndarray of int64, shape (n,)
+
+        Returns
+        -------
+        ndarray of int64
+            Ascending, each once; without those of `chosen` that are nobody's neighbour.
+        """
+        steps = np.zeros((16, 5), np.int64)
+        for place, step in enumerate((-2, -1, 1, 2)):
+            steps[4 * place : 4 * place + 4, 1:] = step * np.eye(4, dtype=np.int64)
+        moved = self.parts[chosen][:, None, :].astype(np.int64) + steps
+        wanted = np.unique(_keys(moved.reshape(-1, 5)))
+        places = np.searchsorted(self._all_keys, wanted)
+        places[places == len(self)] = 0
+        found: NDArray[np.int64] = places[self._all_keys[places] == wanted].astype(np.int64)
+        return found
+
+    @cached_property
+    def _all_keys(self) -> NDArray[np.int64]:
+        return _keys(self.parts.astype(np.int64))
+
 
 def haar_features(size_wh: tuple[int, int], mode: HaarMode) -> HaarFeatures:
     """Return all features of a window: x outermost, then y, dx, dy and the kinds.
@@ -122,6 +149,14 @@ def haar_features(size_wh: tuple[int, int], mode: HaarMode) -> HaarFeatures:
     kinds = [number for number, kind in enumerate(KINDS) if kind.mode in wanted]
     columns = [_features_at(x, size_wh, kinds) for x in range(size_wh[0])]
     return HaarFeatures(size_wh, mode, np.concatenate(columns))
+
+
+def _keys(parts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return a number for each feature that ascends in the order of the list; −1 for nonsense."""
+    kind, x, y, dx, dy = parts.T
+    keys: NDArray[np.int64] = ((((x << 8) + y << 8) + dx << 8) + dy << 8) + kind
+    sensible = ((parts >= 0) & (parts < 256)).all(axis=1)
+    return np.where(sensible, keys, -1)
 
 
 def as_rectangles(part: NDArray[np.uint8]) -> HaarFeature:
