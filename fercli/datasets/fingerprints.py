@@ -14,9 +14,9 @@ CVPR 2012 (the search).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -29,7 +29,7 @@ from fercli.pictures import Picture, read_colour
 from fercli.progress import SILENT, Progress
 
 #: The most bits in which near duplicates may differ, of the short hash and of the long one.
-SHORT_RADIUS, LONG_RADIUS = 4, 20
+SHORT_RADIUS, LONG_RADIUS = 6, 48
 
 #: A picture whose grey levels deviate less from their mean has no structure to compare.
 LEAST_DEVIATION = 2.0
@@ -37,7 +37,7 @@ LEAST_DEVIATION = 2.0
 #: Pictures that go to a worker at once.
 BATCH = 256
 
-Hashes = NDArray[np.uint8]
+Hashes = NDArray[np.uint64]
 Pairs = NDArray[np.intp]
 
 
@@ -147,19 +147,20 @@ def near_pairs(prints: Sequence[Fingerprint]) -> Pairs:
     at = np.array([i for i, print_ in enumerate(prints) if print_.short_hash], np.intp)
     if len(at) < 2:
         return np.empty((0, 2), np.intp)
-    short = np.array([np.frombuffer(prints[i].short_hash, np.uint8) for i in at])
-    long = np.array([np.frombuffer(prints[i].long_hash, np.uint8) for i in at])
+    short = _words(print_.short_hash for print_ in prints if print_.short_hash)
+    long = _words(print_.long_hash for print_ in prints if print_.short_hash)
     # A few candidates at a time: there may be many more of them than pairs.
     parts = [
-        pairs[distances(long[pairs[:, 0]], long[pairs[:, 1]]) <= LONG_RADIUS]
+        pairs[bit_distances(long[pairs[:, 0]], long[pairs[:, 1]]) <= LONG_RADIUS]
         for pairs in _candidates(short)
     ]
-    return at[np.unique(np.concatenate([np.empty((0, 2), np.intp), *parts]), axis=0)]
+    found = np.unique(np.concatenate([np.empty((0, 2), np.intp), *parts]), axis=0)
+    return np.asarray(at[found], np.intp)
 
 
-def distances(a: Hashes, b: Hashes) -> NDArray[np.uint8]:
-    """Return the number of bits in which rows of bytes differ, shape (n,)."""
-    return _BITS[a ^ b].sum(axis=1, dtype=np.uint8 if a.shape[1] < 32 else np.uint16)
+def bit_distances(a: Hashes, b: Hashes) -> NDArray[np.int64]:
+    """Return the number of bits in which rows of 64-bit words differ, shape (n,)."""
+    return np.asarray(_count_bits(a ^ b).sum(axis=1), np.int64)
 
 
 def groups(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
@@ -189,7 +190,21 @@ def exact_pairs(keys: Sequence[bytes | str]) -> Iterator[tuple[int, int]]:
             yield first[key], item
 
 
-_BITS = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
+def _words(hashes: Iterable[bytes]) -> Hashes:
+    """Return hashes as rows of 64-bit words."""
+    rows = list(hashes)
+    return np.frombuffer(b"".join(rows), np.uint64).reshape(len(rows), -1)
+
+
+def _count_bits_by_table(words: Hashes) -> NDArray[np.uint8]:
+    parts = _BITS[np.ascontiguousarray(words).view(np.uint16)]
+    return np.asarray(parts.reshape(*words.shape, 4).sum(axis=-1), np.uint8)
+
+
+_BITS = np.array([bin(part).count("1") for part in range(1 << 16)], np.uint8)
+_count_bits: Callable[[Hashes], NDArray[np.uint8]]
+#: NumPy counts bits itself from version 2 on.
+_count_bits = getattr(np, "bitwise_count", _count_bits_by_table)
 
 
 def _fingerprint_batch(paths: Sequence[Path]) -> list[Fingerprint]:
@@ -197,7 +212,7 @@ def _fingerprint_batch(paths: Sequence[Path]) -> list[Fingerprint]:
 
 
 def _batches(paths: Sequence[Path]) -> list[list[Path]]:
-    return [list(islice(paths, at, at + BATCH)) for at in range(0, len(paths), BATCH)]
+    return [list(paths[at : at + BATCH]) for at in range(0, len(paths), BATCH)]
 
 
 def _candidates(short: Hashes) -> Iterator[Pairs]:
@@ -206,21 +221,21 @@ def _candidates(short: Hashes) -> Iterator[Pairs]:
     If they do, they agree in at least one of `SHORT_RADIUS` + 1 parts: only pictures that agree in
     a part are compared. A pair may come several times.
     """
-    words = short.view(np.uint64).ravel()
-    parts = SHORT_RADIUS + 1
-    edges = np.linspace(0, 64, parts + 1).astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    words = short.ravel()
+    edges = np.linspace(0, 64, SHORT_RADIUS + 2).astype(int)
+    for low, high in pairwise(edges):
         mask = np.uint64((1 << int(high - low)) - 1)
         keys = (words >> np.uint64(low)) & mask
-        order = np.argsort(keys, kind="stable").astype(np.intp)
-        starts = np.flatnonzero(np.diff(keys[order], prepend=keys[order][:1] ^ np.uint64(1)))
-        for bucket in np.split(order, starts[1:]):
-            yield from _within(bucket, short)
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.diff(keys[order])) + 1
+        for bucket in np.split(order, starts):
+            yield from _within(bucket, words[bucket])
 
 
-def _within(bucket: NDArray[np.intp], short: Hashes) -> Iterator[Pairs]:
-    for at in range(0, len(bucket) - 1):
-        others = bucket[at + 1 :]
-        near = others[distances(short[others], short[bucket[at]][None]) <= SHORT_RADIUS]
+def _within(bucket: NDArray[np.intp], words: Hashes) -> Iterator[Pairs]:
+    """Yield pairs of a bucket; its positions ascend, so that the smaller stands first."""
+    for at in range(len(bucket) - 1):
+        near = np.flatnonzero(_count_bits(words[at + 1 :] ^ words[at]) <= SHORT_RADIUS)
         if len(near):
-            yield np.stack([np.full(len(near), bucket[at]), near], axis=1)
+            others = bucket[at + 1 + near]
+            yield np.stack([np.full(len(near), bucket[at]), others], axis=1)

@@ -22,7 +22,7 @@ from fercli.datasets.journal import Journal
 from fercli.datasets.labelling import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import FileRecord, Manifest
 from fercli.datasets.sources import Skipped, Source, SourceReport, checksum, compare_counts
-from fercli.datasets.tree import finish_tree, save_picture
+from fercli.datasets.tree import finish_tree, require_apart, save_picture
 from fercli.errors import PictureError
 from fercli.files import write_text
 from fercli.parallel import Workers, parallel_map
@@ -75,6 +75,8 @@ def import_sources(
     OutputError
         The tree cannot be written.
     """
+    for source in sources:
+        require_apart(source.path, out)
     reports = [
         SourceReport(
             source.name, source.form.name, str(source.path), checksum(source, options.reading())

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fercli.datasets.augmenting import AugmentResult
 from fercli.datasets.importing import ImportResult
 from fercli.datasets.sources import SourceReport
+from fercli.datasets.splitting import SplitResult
 from fercli.tables import format_table
 
 
@@ -55,3 +57,42 @@ def _source_lines(report: SourceReport, out: Path) -> list[str]:
         for split, verdict in report.published.items()
     ]
     return lines
+
+
+def split_as_text(result: SplitResult) -> str:
+    """Return what a split did, for people."""
+    parts = []
+    for root, manifest in result.trees.items():
+        parts += [*([f"{root}:"] if len(result.trees) > 1 else [])]
+        parts += [counts_table(manifest.counts, manifest.classes), ""]
+    if result.alike:
+        parts.append(
+            f"kept together: {result.alike_pictures:,} pictures in {result.alike:,} groups that "
+            "look alike"
+        )
+    if result.subjects:
+        parts.append(f"kept together: the pictures of each of {result.subjects:,} persons")
+    return "\n".join([*parts, *(f"wrote {root}/" for root in result.trees)])
+
+
+def split_as_json(result: SplitResult) -> dict[str, Any]:
+    """Return what a split did, for programs."""
+    return {
+        "trees": {str(root): manifest.counts for root, manifest in result.trees.items()},
+        "groups_alike": result.alike,
+        "pictures_alike": result.alike_pictures,
+        "subjects": result.subjects,
+    }
+
+
+def augment_as_text(result: AugmentResult, out: Path) -> str:
+    """Return what an augmentation did, for people."""
+    before = sum(sum(row.values()) for row in result.before.values())
+    after = sum(sum(row.values()) for row in result.manifest.counts.values())
+    table = counts_table(result.manifest.counts, result.manifest.classes)
+    return f"{table}\n\n{before:,} pictures and {after - before:,} changed copies\nwrote {out}/"
+
+
+def augment_as_json(result: AugmentResult) -> dict[str, Any]:
+    """Return what an augmentation did, for programs."""
+    return {"before": result.before, "after": result.manifest.counts}

@@ -25,7 +25,7 @@ from fercli.datasets.manifest import (
     write_manifest,
 )
 from fercli.datasets.vocabulary import sorted_classes
-from fercli.errors import InputError, OutputError
+from fercli.errors import InputError, OptionError, OutputError
 from fercli.files import find_files, make_folder, output_error, written_whole
 from fercli.pictures import Picture
 
@@ -93,6 +93,16 @@ def read_tree(root: Path) -> Tree:
     return Tree(root, classes, tuple(records), manifest)
 
 
+def require_apart(source: Path, out: Path) -> None:
+    """Raise `OptionError` if one of two folders is the other or lies in it."""
+    one, other = source.resolve(), out.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise OptionError(
+            f"wanted a new tree apart from {source}, found --out {out}",
+            hint="a folder beside it",
+        )
+
+
 def counts(records: Iterable[FileRecord]) -> dict[str, dict[str, int]]:
     """Return the number of pictures by split and class, in the order of `SPLITS`."""
     counter = Counter((record.split, record.label) for record in records)
@@ -113,6 +123,14 @@ def save_picture(root: Path, record: FileRecord, picture: Picture) -> FileRecord
     with written_whole(root / record.file, overwrite=True) as temporary:
         temporary.write_bytes(content)
     return replace(record, sha256=hashlib.sha256(content).hexdigest())
+
+
+def with_checksum(root: Path, record: FileRecord) -> FileRecord:
+    """Return a record with the checksum of its file, which is computed if it has none."""
+    if record.sha256:
+        return record
+    with (root / record.file).open("rb") as stream:
+        return replace(record, sha256=hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def place_file(source: Path, target: Path, how: Placing) -> None:

@@ -1,0 +1,56 @@
+"""``fer datasets stats``: what is in a tree, and what is wrong with it."""
+
+import json
+from pathlib import Path
+
+import click
+
+from fercli import options
+from fercli.parallel import Workers
+from fercli.progress import Progress
+
+
+@click.command()
+@click.argument("tree", type=options.path_type())
+@click.option(
+    "--plot", type=options.path_type(), metavar="FILE.png", help="Draw counts and grey levels."
+)
+@options.overwrite
+@options.spread
+@options.as_json
+@options.quiet
+def stats(
+    tree: Path,
+    plot: Path | None,
+    overwrite: bool,
+    workers: Workers,
+    as_json: bool,
+    progress: Progress,
+) -> None:
+    """Count the pictures of TREE and find what is wrong with them.
+
+    Counts by split and class, sizes, grey levels; exact and near duplicates, those of them that
+    leak from one split into another, and those with several classes; constant and unreadable
+    pictures; persons in several splits. With --json every such file is named.
+
+    \b
+    Examples:
+      fer datasets stats fer2013/
+      fer datasets stats fer2013/ --plot counts.png
+      fer datasets stats mine/ --json > stats.json
+    """
+    from fercli.datasets import statistics, statistics_report
+    from fercli.datasets import tree as trees
+    from fercli.files import require_absent
+
+    if plot is not None:
+        require_absent(plot, overwrite=overwrite)
+    found = statistics.describe_tree(trees.read_tree(tree), workers=workers, progress=progress)
+    if plot is not None:
+        statistics_report.plot(found, plot, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        click.echo(statistics_report.as_text(found))
+        if plot is not None:
+            click.echo(f"wrote {plot}")

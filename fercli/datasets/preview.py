@@ -1,0 +1,112 @@
+"""Preview: a contact sheet a class, so that people see what a network is to learn."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fercli.cascade.samples.contact_sheet import contact_sheet
+from fercli.datasets.decoding import fit
+from fercli.datasets.manifest import FileRecord
+from fercli.datasets.tree import Tree
+from fercli.errors import OptionError, PictureError
+from fercli.files import require_absent
+from fercli.pictures import read_grey, write_picture
+from fercli.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class PreviewOptions:
+    """What stands on a sheet.
+
+    Parameters
+    ----------
+    split : str, optional
+        Defaults to None: all splits.
+    count : int
+        Pictures a class, chosen at random. Defaults to 100.
+    columns : int
+        Pictures a row. Defaults to 10.
+    size_wh : tuple of int
+        Width and height of each picture on the sheet. Defaults to 64 × 64.
+    seed : int
+        Start of the random numbers.
+    """
+
+    split: str | None = None
+    count: int = 100
+    columns: int = 10
+    size_wh: tuple[int, int] = (64, 64)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A contact sheet that was written: its file, its class, and the pictures on it."""
+
+    path: Path
+    label: str
+    pictures: int
+    unreadable: int
+
+
+def write_previews(
+    tree: Tree,
+    out: Path,
+    options: PreviewOptions,
+    *,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> list[Sheet]:
+    """Write ``<class>.png`` for each class of a tree into the folder `out`.
+
+    Pictures that cannot be read are left out and counted.
+
+    Raises
+    ------
+    OptionError
+        The tree has no such split.
+    OutputError
+        A sheet exists already or cannot be written.
+    """
+    if options.split is not None and options.split not in tree.splits:
+        raise OptionError(
+            f"wanted the split {options.split!r}, found {', '.join(tree.splits)}",
+            hint="without --split for all of them",
+        )
+    records = [r for r in tree.records if options.split in (None, r.split)]
+    by_class = {
+        name: [record for record in records if record.label == name] for name in tree.classes
+    }
+    wanted = {name: some for name, some in by_class.items() if some}
+    for name in wanted:
+        require_absent(out / f"{name}.png", overwrite=overwrite)
+    return [
+        _write(tree, out / f"{name}.png", some, options, overwrite)
+        for name, some in progress.track(list(wanted.items()), "draw", unit="class")
+    ]
+
+
+def _write(
+    tree: Tree, path: Path, records: Sequence[FileRecord], options: PreviewOptions, overwrite: bool
+) -> Sheet:
+    pictures, unreadable = [], 0
+    for record in _chosen(records, options):
+        try:
+            pictures.append(fit(read_grey(tree.path(record)), options.size_wh))
+        except PictureError:
+            unreadable += 1
+    if pictures:
+        sheet = contact_sheet(np.stack(pictures), options.columns)
+        write_picture(path, sheet, overwrite=overwrite)
+    return Sheet(path, records[0].label, len(pictures), unreadable)
+
+
+def _chosen(records: Sequence[FileRecord], options: PreviewOptions) -> list[FileRecord]:
+    rng = np.random.default_rng([options.seed, zlib.crc32(records[0].label.encode())])
+    count = min(options.count, len(records))
+    return [records[at] for at in sorted(rng.choice(len(records), count, replace=False))]

@@ -1,0 +1,337 @@
+"""Split: which pictures are for training and which for tests, without leaks between them.
+
+Pictures that belong together (duplicates, near duplicates, one person's) form a group, and a group
+goes into one split as a whole. Within that bound every split gets its share of every class.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.datasets.fingerprints import exact_pairs, fingerprints, groups, near_pairs
+from fercli.datasets.journal import Journal
+from fercli.datasets.manifest import FileRecord, Manifest, read_manifest
+from fercli.datasets.tree import (
+    Placing,
+    Tree,
+    finish_tree,
+    place_file,
+    require_apart,
+    with_checksum,
+)
+from fercli.errors import OptionError
+from fercli.parallel import Workers
+from fercli.progress import SILENT, Progress
+
+#: Which pictures that look alike stay together; "apart": none, they may fall into several splits.
+Duplicates = Literal["near", "exact", "apart"]
+
+#: Pictures between two notes in the journal.
+NOTED_AT_ONCE = 500
+
+Integers = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How a tree is split.
+
+    Parameters
+    ----------
+    ratios : mapping
+        The share of each split. Defaults to 80 % train, 10 % validation, 10 % test.
+    folds : int, optional
+        Make this many trees ``fold1``, ``fold2``, … in place of one: each picture is in the
+        validation split of one of them, and in the train split of the others. `ratios` are then
+        not looked at.
+    by_subject : bool
+        Keep each person in one split. Defaults to False.
+    subject_pattern : str, optional
+        A regular expression whose first group (or whole match) in a file's name is the person.
+        Defaults to None: the person that ``files.csv`` names.
+    duplicates : {"near", "exact", "apart"}
+        Which pictures that look alike stay together.
+    placing : {"link", "copy", "symlink"}
+        How files come into the new tree.
+    seed : int
+        Start of the random numbers.
+    """
+
+    ratios: Mapping[str, float] = field(
+        default_factory=lambda: {"train": 0.8, "validation": 0.1, "test": 0.1}
+    )
+    folds: int | None = None
+    by_subject: bool = False
+    subject_pattern: str | None = None
+    duplicates: Duplicates = "near"
+    placing: Placing = "link"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """What a split gave.
+
+    Parameters
+    ----------
+    trees : dict
+        The manifest of each tree by its folder.
+    alike : int
+        Groups of pictures that look alike and were kept together.
+    alike_pictures : int
+        Pictures in them.
+    subjects : int
+        Persons that were kept together; 0 if that was not asked for.
+    """
+
+    trees: Mapping[Path, Manifest]
+    alike: int
+    alike_pictures: int
+    subjects: int
+
+
+def parse_ratios(text: str) -> dict[str, float]:
+    """Return the shares of ``80,10,10`` (train, validation, test) or ``80,20`` (without test).
+
+    Raises
+    ------
+    OptionError
+        It is not two or three positive numbers.
+    """
+    names = ("train", "validation", "test")
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (2, 3) or not all(0 < number < 1e6 for number in numbers):
+        raise OptionError(
+            f"wanted two or three positive numbers, found --ratios {text}", hint="80,10,10"
+        )
+    return {name: number / sum(numbers) for name, number in zip(names, numbers, strict=False)}
+
+
+def split_tree(
+    tree: Tree,
+    out: Path,
+    options: SplitOptions,
+    *,
+    overwrite: bool = False,
+    workers: int | Workers | None = None,
+    progress: Progress = SILENT,
+) -> SplitResult:
+    """Make a tree of the pictures of another, split anew; whatever splits it has are pooled.
+
+    Raises
+    ------
+    OptionError
+        Persons are to be kept together and some picture's is unknown, or there are fewer groups
+        than splits.
+    OutputError
+        The new tree cannot be written.
+    """
+    require_apart(tree.root, out)
+    records = tree.records
+    subjects = _subjects(records, options)
+    alike = _alike(tree, options, workers, progress)
+    together = groups(len(records), chain(exact_pairs(subjects), alike))
+    shares = [1 / options.folds] * options.folds if options.folds else list(options.ratios.values())
+    _require_enough(together, len(shares))
+    labels = np.unique([record.label for record in records], return_inverse=True)[1]
+    part = assign(labels, together, shares, np.random.default_rng(options.seed))
+    trees = {
+        root: _write(tree, root, names, options, overwrite, progress)
+        for root, names in _layout(out, part, options)
+    }
+    sizes = np.unique(groups(len(records), alike), return_counts=True)[1]
+    return SplitResult(
+        trees,
+        int((sizes > 1).sum()),
+        int(sizes[sizes > 1].sum()),
+        len(set(subjects)) if any(subjects) else 0,
+    )
+
+
+def assign(
+    labels: Integers, together: Integers, shares: Sequence[float], rng: np.random.Generator
+) -> Integers:
+    """Return the part of each picture, so that every part gets its share of every class.
+
+    Groups of several pictures go first, the largest before the others, each to the part that
+    lacks most of what it holds; then single pictures fill what is left, class by class.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        The class of each picture, from 0.
+    together : ndarray of int, shape (n,)
+        Pictures with the same number stay together.
+    shares : sequence of float
+        The share of each part; their sum is 1.
+    rng : numpy.random.Generator
+        Decides which pictures; the numbers a part do not depend on it much.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        From 0 to ``len(shares) - 1``.
+    """
+    wanted = np.outer(shares, np.bincount(labels))
+    missing = wanted.copy()
+    part = np.full(len(labels), -1, np.intp)
+    for members in _shuffled_groups(together, rng):
+        held = np.bincount(labels[members], minlength=wanted.shape[1])
+        best = int(np.argmax((missing / np.maximum(wanted, 1e-9)) @ held))
+        part[members] = best
+        missing[best] -= held
+    for label in range(wanted.shape[1]):
+        single = rng.permutation(np.flatnonzero((labels == label) & (part < 0)))
+        counts = _apportion(np.maximum(missing[:, label], 0), len(single))
+        part[single] = np.repeat(np.arange(len(shares)), counts)
+    return part
+
+
+def _shuffled_groups(together: Integers, rng: np.random.Generator) -> list[Integers]:
+    """Return the members of each group of several, largest group first, equals in random order."""
+    order = np.argsort(together, kind="stable")
+    starts = np.flatnonzero(np.diff(together[order])) + 1
+    several: list[Integers] = [members for members in np.split(order, starts) if len(members) > 1]
+    ranks = rng.permutation(len(several))
+    at = sorted(range(len(several)), key=lambda i: (-len(several[i]), ranks[i]))
+    return [several[i] for i in at]
+
+
+def _apportion(weights: NDArray[np.float64], count: int) -> Integers:
+    """Return whole numbers in proportion to weights whose sum is `count` (largest remainder)."""
+    if not weights.sum():
+        weights = np.ones_like(weights)
+    exact = weights / weights.sum() * count
+    whole = np.floor(exact).astype(np.intp)
+    rest = count - int(whole.sum())
+    whole[np.argsort(whole - exact, kind="stable")[:rest]] += 1
+    return np.asarray(whole, np.intp)
+
+
+def _subjects(records: Sequence[FileRecord], options: SplitOptions) -> list[str]:
+    """Return the person of each picture, or ``""`` for each if that makes no difference."""
+    if not options.by_subject and options.subject_pattern is None:
+        return [""] * len(records)
+    pattern = _compile(options.subject_pattern) if options.subject_pattern else None
+    subjects = [_subject(record, pattern) for record in records]
+    if "" in subjects:
+        raise OptionError(
+            f"wanted the person in each picture, found {subjects.count('')} without, "
+            f"such as {records[subjects.index('')].file}",
+            hint=r"--subject-pattern with a regular expression for file names, such as '(S\d+)_'",
+        )
+    return subjects
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise OptionError(f"--subject-pattern {pattern}: {error}") from error
+
+
+def _subject(record: FileRecord, pattern: re.Pattern[str] | None) -> str:
+    if pattern is None:
+        return record.subject
+    match = pattern.search(Path(record.file).name)
+    return match[match.re.groups and 1] or "" if match else ""
+
+
+def _alike(
+    tree: Tree, options: SplitOptions, workers: int | Workers | None, progress: Progress
+) -> list[tuple[int, int]]:
+    if options.duplicates == "apart":
+        return []
+    prints = fingerprints(
+        [tree.path(record) for record in tree.records], workers=workers, progress=progress
+    )
+    pairs = list(exact_pairs([print_.pixels for print_ in prints]))
+    if options.duplicates == "near":
+        pairs += map(tuple, near_pairs(prints).tolist())
+    return pairs
+
+
+def _require_enough(together: Integers, parts: int) -> None:
+    count = len(np.unique(together))
+    if count < parts:
+        raise OptionError(
+            f"wanted at least {parts} persons or groups of pictures that look alike, one for each "
+            f"part, found {count}",
+            hint="fewer parts, or --duplicates apart",
+        )
+
+
+def _layout(out: Path, part: Integers, options: SplitOptions) -> Iterator[tuple[Path, list[str]]]:
+    """Yield each tree that is to be made, with the split of each picture."""
+    if options.folds is None:
+        names = list(options.ratios)
+        yield out, [names[number] for number in part]
+        return
+    for fold in range(options.folds):
+        held_out = ["validation" if number == fold else "train" for number in part]
+        yield out / f"fold{fold + 1}", held_out
+
+
+def _write(
+    tree: Tree,
+    out: Path,
+    names: Sequence[str],
+    options: SplitOptions,
+    overwrite: bool,
+    progress: Progress,
+) -> Manifest:
+    made = {"command": "split", "of": str(tree.root), "options": asdict(options)}
+    if options.folds and not overwrite and (finished := _finished(out, made)):
+        return finished
+    plan: dict[str, Any] = {"split": str(tree.root), "options": asdict(options)}
+    moved = _moved(tree.records, names)
+    with Journal(out, plan | {"pictures": len(moved)}, overwrite=overwrite) as journal:
+        waiting = [pair for pair in moved if pair[1].file not in journal.done]
+        noted: list[FileRecord] = []
+        for old, new in progress.track(waiting, f"write {out.name}", unit="picture"):
+            place_file(tree.path(old), out / new.file, options.placing)
+            noted.append(with_checksum(out, new))
+            if len(noted) == NOTED_AT_ONCE:
+                journal.add(noted)
+                noted = []
+        journal.add(noted)
+        return finish_tree(
+            journal,
+            tree.classes,
+            sources=tree.manifest.sources if tree.manifest else (),
+            made_by=[*(tree.manifest.made_by if tree.manifest else ()), made],
+        )
+
+
+def _finished(out: Path, made: dict[str, Any]) -> Manifest | None:
+    """Return the manifest of a fold that the same command finished before it was stopped."""
+    manifest = read_manifest(out)
+    same = manifest is not None and manifest.made_by[-1:] == [json.loads(json.dumps(made))]
+    return manifest if same else None
+
+
+def _moved(
+    records: Sequence[FileRecord], names: Sequence[str]
+) -> list[tuple[FileRecord, FileRecord]]:
+    """Return each picture's old and new record; what two splits call the same gets a number."""
+    moved, taken = [], set()
+    for record, split in zip(records, names, strict=True):
+        path = Path(record.file)
+        stem, number = f"{split}/{record.label}/{path.stem}", 1
+        while (name := stem + (f"-{number}" if number > 1 else "")).casefold() in taken:
+            number += 1
+        taken.add(name.casefold())
+        moved.append((record, replace(record, file=name + path.suffix)))
+    return moved
