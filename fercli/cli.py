@@ -53,6 +53,12 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(f"{self.package}.{name}"), name)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the whole first sentence of each, not as much as fits a line."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.names)
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, c.get_short_help_str(limit=200)) for n, c in commands if c])
+
 
 @click.group(
     cls=LazyGroup,
