@@ -1,0 +1,240 @@
+"""The source of OpenCV's programs: the source package of opencv-python 3.4 on PyPI.
+
+It carries all of OpenCV 3.4.18 in a folder ``opencv/``. OpenCV 4 no longer builds the programs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from gzip import BadGzipFile
+from pathlib import Path, PurePosixPath
+
+from fercli.cascade.opencv_tools.process import running
+from fercli.errors import DependencyError, InputError
+from fercli.files import input_error
+from fercli.progress import SILENT, Progress
+
+PACKAGE = "opencv-python"
+PACKAGE_VERSION = "3.4.18.65"
+SHA256 = "0c2d5ebd08420079d6ebdec7a247f0284d403edd87647e9fbcc474c5adcb310b"
+
+#: What the two programs need of OpenCV, with what those modules need themselves.
+MODULES = (
+    "core", "imgproc", "imgcodecs", "videoio", "highgui", "flann", "features2d", "calib3d",
+    "objdetect",
+)  # fmt: skip
+
+#: The folders of OpenCV's source that are unpacked.
+PARTS = (
+    "CMakeLists.txt", "LICENSE", "apps", "cmake", "doc/CMakeLists.txt", "data/CMakeLists.txt",
+    "include", "modules/CMakeLists.txt", "platforms", "3rdparty/include", "3rdparty/libjpeg-turbo",
+    "3rdparty/libpng", "3rdparty/zlib", "3rdparty/quirc", "3rdparty/cpufeatures",
+    *(f"modules/{module}/{part}" for module in MODULES
+      for part in ("CMakeLists.txt", "cmake", "include", "src")),
+)  # fmt: skip
+
+#: A file that is only where the program that matters is.
+LANDMARK = "apps/traincascade/cascadeclassifier.cpp"
+
+#: pip asks a source package's build backend for its metadata, which for this one means building
+#: old versions of its requirements. This stands in for that backend: it reads the name and the
+#: version from PKG-INFO, and pip keeps the archive.
+_BACKEND = """
+import pathlib
+import sys
+
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    lines = pathlib.Path("PKG-INFO").read_text(encoding="utf-8").splitlines()
+    wanted = [line for line in lines if line.startswith(("Name: ", "Version: "))]
+    name, version = (line.split(": ", 1)[1] for line in wanted)
+    made = pathlib.Path(folder, f"{name.replace('-', '_')}-{version}.dist-info")
+    made.mkdir()
+    text = "\\n".join(["Metadata-Version: 2.1", *wanted, ""])
+    (made / "METADATA").write_text(text, encoding="utf-8")
+    return made.name
+
+
+def build_wheel(*args, **kwargs):
+    raise RuntimeError("only the archive is wanted")
+
+
+get_requires_for_build_sdist = get_requires_for_build_wheel
+build_sdist = build_wheel
+__legacy__ = sys.modules[__name__]
+"""
+
+
+def download_source(folder: Path) -> Path:
+    """Download the source package by pip into `folder`, and return the archive.
+
+    pip takes it from the index that it is configured for; its hash is checked against `SHA256`.
+
+    Raises
+    ------
+    DependencyError
+        This Python has no pip, or pip cannot get the package.
+    """
+    backend = folder / "backend" / "setuptools"
+    backend.mkdir(parents=True)
+    (backend / "__init__.py").touch()
+    (backend / "build_meta.py").write_text(_BACKEND, encoding="utf-8")
+    wanted = folder / "wanted.txt"
+    wanted.write_text(f"{PACKAGE}=={PACKAGE_VERSION} --hash=sha256:{SHA256}\n")
+    run_pip(
+        ["download", "--no-deps", "--no-binary", PACKAGE, "--no-build-isolation",
+         "--require-hashes", "--dest", str(folder), "--requirement", str(wanted)],
+        folder, {"PYTHONPATH": str(backend.parent)},
+    )  # fmt: skip
+    return next(folder.glob(f"{PACKAGE.replace('-', '[-_]')}-{PACKAGE_VERSION}*"))
+
+
+def run_pip(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run pip with its temporary files in `folder`.
+
+    Raises
+    ------
+    DependencyError
+        This Python has no pip, or pip fails: with its last words.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise DependencyError(
+            f"wanted pip, found none in {sys.executable}",
+            hint=f"{sys.executable} -m ensurepip",
+        )
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    # Settings of the user's that contradict a download into a folder of ours.
+    ours = {"TMPDIR": str(folder), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+    with running([*command, *arguments], environment={**ours, **(environment or {})}) as pip:
+        lines = list(pip.lines())
+    if pip.wait():
+        errors = [line for line in lines if line.startswith("ERROR: ")] or lines[-1:]
+        raise DependencyError(
+            f"wanted {PACKAGE} {PACKAGE_VERSION}'s source, or cmake and ninja, from the package "
+            f"index; pip says {' '.join(errors).removeprefix('ERROR: ')!r}",
+            hint="look at the network and pip's settings, or download the source package "
+            f"{PACKAGE}-{PACKAGE_VERSION}.tar.gz elsewhere and name it with --source",
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """OpenCV's source, unpacked: its folder, and its version such as "3.4.18"."""
+
+    folder: Path
+    version: str
+
+
+def unpack_source(archive: Path, folder: Path, progress: Progress = SILENT) -> Source:
+    """Unpack what the programs need of OpenCV's source into `folder`.
+
+    Parameters
+    ----------
+    archive : Path
+        The source package of opencv-python 3.4, or an archive of OpenCV 3's own source; .tar.*
+        or .zip.
+    folder : Path
+        Where to.
+    progress : Progress
+        Shows a bar over the files.
+
+    Raises
+    ------
+    InputError
+        The archive is missing, damaged, or holds no source of OpenCV 3.
+    """
+    target = folder / "opencv"
+    try:
+        with _files(archive) as files:
+            root = _root(files, archive)
+            chosen = [name for name in files if _is_wanted(name, root)]
+            for name in progress.track(chosen, "unpacking OpenCV", unit="file"):
+                _write(target / name.relative_to(root), files[name]())
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, BadGzipFile) as error:
+        raise InputError(f"wanted a whole .tar.gz or .zip: {error}", path=archive) from error
+    return Source(target, _version(target, archive))
+
+
+Files = Mapping[PurePosixPath, Callable[[], bytes]]
+
+
+@contextmanager
+def _files(archive: Path) -> Iterator[Files]:
+    """Give the regular files of an archive, in its order, as functions that read them."""
+    try:
+        archive.open("rb").close()
+    except OSError as error:
+        raise input_error(error, archive, wanted="an archive of OpenCV's source") from error
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            yield {
+                PurePosixPath(name): partial(packed.read, name)
+                for name in packed.namelist()
+                if not name.endswith("/")
+            }
+    else:
+        with tarfile.open(archive) as tape:
+            yield {
+                PurePosixPath(member.name): partial(_read_member, tape, member)
+                for member in tape
+                if member.isreg()
+            }
+
+
+def _read_member(tape: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    content = tape.extractfile(member)
+    assert content is not None  # it is a regular file
+    return content.read()
+
+
+def _root(files: Files, archive: Path) -> PurePosixPath:
+    """Return the folder of OpenCV in the archive."""
+    for name in files:
+        if str(name).endswith(LANDMARK):
+            return name.parents[LANDMARK.count("/")]
+    raise _not_the_source(f"no {LANDMARK}", archive)
+
+
+def _is_wanted(name: PurePosixPath, root: PurePosixPath) -> bool:
+    if not name.is_relative_to(root) or ".." in name.parts:
+        return False
+    inside = str(name.relative_to(root))
+    return any(inside == part or inside.startswith(f"{part}/") for part in PARTS)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _version(source: Path, archive: Path) -> str:
+    """Return OpenCV's version by its own header; only 3 still builds the programs."""
+    header = source / "modules/core/include/opencv2/core/version.hpp"
+    text = header.read_text(encoding="utf-8") if header.is_file() else ""
+    numbers = re.findall(r"define CV_VERSION_(?:MAJOR|MINOR|REVISION)\s+(\d+)", text)
+    if len(numbers) != 3 or numbers[0] != "3":
+        raise _not_the_source(f"OpenCV {'.'.join(numbers) or 'of no version'}", archive)
+    return ".".join(numbers)
+
+
+def _not_the_source(found: str, archive: Path) -> InputError:
+    return InputError(
+        f"wanted an archive of OpenCV 3's source, found {found}",
+        hint=f"{PACKAGE}-{PACKAGE_VERSION}.tar.gz from the Python package index",
+        path=archive,
+    )

@@ -1,0 +1,33 @@
+"""``fer cascade tools status``: where OpenCV's programs were found."""
+
+import json
+from pathlib import Path
+
+import click
+
+from fercli import options
+
+
+@click.command()
+@options.tools
+@options.as_json
+def status(tools: Path | None, as_json: bool) -> int:
+    """Say where each of OpenCV's programs was found, or that it was not.
+
+    Ends with status 1 if one is missing or does not run.
+
+    \b
+    Examples:
+      fer cascade tools status
+      fer cascade tools status --tools ~/opencv-3.4/bin
+      fer cascade tools status --json
+    """
+    from fercli.cascade.opencv_tools.status import examine_programs
+
+    found = examine_programs(tools)
+    if as_json:
+        click.echo(json.dumps([program.as_json() for program in found], indent=2))
+    else:
+        for program in found:
+            click.echo(program)
+    return int(any(program.problem for program in found))
