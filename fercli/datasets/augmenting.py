@@ -28,7 +28,7 @@ from fercli.pictures import read_colour
 from fercli.progress import SILENT, Progress
 
 #: Pictures that go to a worker at once.
-BATCH = 128
+BATCH = 32
 
 #: Splits that may be augmented; what a network is judged by must stay as it is.
 ALLOWED = ("train", "validation", "all")

@@ -35,7 +35,7 @@ SHORT_RADIUS, LONG_RADIUS = 6, 48
 LEAST_DEVIATION = 2.0
 
 #: Pictures that go to a worker at once.
-BATCH = 256
+BATCH = 32
 
 Hashes = NDArray[np.uint64]
 Pairs = NDArray[np.intp]

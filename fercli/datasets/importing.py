@@ -31,7 +31,7 @@ from fercli.progress import SILENT, Progress
 T = TypeVar("T")
 
 #: Pictures that go to a worker at once: enough to hide the way there, few enough for the memory.
-BATCH = 128
+BATCH = 32
 
 
 @dataclass(frozen=True)

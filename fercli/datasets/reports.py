@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.datasets.augmenting import AugmentResult
+from fercli.datasets.cropping import CropResult
 from fercli.datasets.importing import ImportResult
 from fercli.datasets.sources import SourceReport
 from fercli.datasets.splitting import SplitResult
@@ -96,3 +97,19 @@ def augment_as_text(result: AugmentResult, out: Path) -> str:
 def augment_as_json(result: AugmentResult) -> dict[str, Any]:
     """Return what an augmentation did, for programs."""
     return {"before": result.before, "after": result.manifest.counts}
+
+
+def crop_as_text(result: CropResult, out: Path) -> str:
+    """Return what a run of cropping did, for people."""
+    faces = sum(record.faces for record in result.records)
+    lines = [f"{len(result.records):,} pictures, {faces:,} faces, {result.crops:,} crops"]
+    if result.looked_at < len(result.records):
+        lines.append(f"looked at {result.looked_at:,}: the others were done already")
+    for title, files in (
+        ("no face was found in", result.without_face),
+        ("could not be read:", list(result.unreadable)),
+    ):
+        if files:
+            more = f" and {len(files) - 3:,} more" if len(files) > 3 else ""
+            lines.append(f"{title} {len(files):,}: {', '.join(files[:3])}{more}")
+    return "\n".join([*lines, f"wrote {out}/ and {out / 'crops.csv'}"])

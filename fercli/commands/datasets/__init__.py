@@ -8,7 +8,7 @@ from fercli.cli import LazyGroup
 @click.group(
     cls=LazyGroup,
     package="fercli.commands.datasets",
-    names=["import", "split", "augment", "stats", "preview"],
+    names=["import", "crop", "split", "augment", "stats", "preview"],
 )
 def datasets() -> None:
     """Import, crop, split, augment and examine data sets of expressions.
