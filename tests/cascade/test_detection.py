@@ -41,7 +41,16 @@ def test_the_face_is_found_and_ranks_first(detector, astronaut):
     everything = detect(detector, astronaut, DetectionOptions(min_neighbors=0))
     assert len(everything.scores) > 1
     assert everything.boxes_xywh[0].tolist() == found.boxes_xywh[0].tolist()
-    assert everything.scores[0] > 3 * everything.scores[1]
+    assert everything.scores[0] > 1.5 * everything.scores[1]
+
+
+def test_a_score_is_the_norm_of_the_margins_of_its_windows(detector, astronaut):
+    options = DetectionOptions(min_neighbors=0, min_size_wh=(90, 90), max_size_wh=(120, 120))
+    face = astronaut[50:200, 150:300]
+    margins = scan(detector, face, options).margins
+    found = detect(detector, face, options)
+    assert len(margins) > 5
+    assert found.scores.tolist() == pytest.approx([np.linalg.norm(margins)])
 
 
 def test_colour_pictures_are_searched_as_grey(detector, astronaut):

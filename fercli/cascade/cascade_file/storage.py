@@ -62,7 +62,9 @@ def _read_bytes(path: Path) -> bytes:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         found = input_error(error, path, wanted="a cascade file")
-        raise CascadeFileError(found.message, path=path) from error
+        inside = path / "cascade.xml"
+        hint = str(inside) if inside.is_file() else None
+        raise CascadeFileError(found.message, hint=hint, path=path) from error
     if len(data) > MOST_BYTES:
         raise CascadeFileError(
             f"wanted a cascade of at most {MOST_BYTES >> 20} MiB, found a larger file", path=path

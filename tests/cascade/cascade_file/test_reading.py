@@ -87,6 +87,8 @@ def test_files_that_are_no_cascades_are_named(tmp_path, content, message):
 
 def test_a_folder_and_a_missing_file_are_named(tmp_path):
     assert refusal(tmp_path).endswith("wanted a cascade file, found a folder")
+    inside = write(tmp_path, b"")
+    assert refusal(tmp_path).endswith(f"found a folder; try: {inside}")
     assert refusal(tmp_path / "no.xml").endswith(
         "wanted a cascade file, found nothing of that name"
     )
