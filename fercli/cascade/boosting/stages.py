@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fercli.cascade.boosting.methods import METHODS, MethodName, untrimmed
 from fercli.cascade.boosting.trees import Search, grow_tree
 from fercli.cascade.cascade_file import Stage, WeakClassifier
-from fercli.cascade.scanner_tables import EPSILON
+from fercli.cascade.scanner.tables import EPSILON
 from fercli.parallel import Team
 
 

@@ -1,7 +1,7 @@
 """The scanner: a cascade over windows, decided as cv2's detector decides, and faster.
 
 A window is accepted here exactly if cv2 accepts it: the same types in the same order (see
-`scanner_kernels`). Besides, the scanner says how far each window came.
+`kernels`). Besides, the scanner says how far each window came.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.cascade_file import Cascade
-from fercli.cascade.detector_grid import Layer, Picture, detector_layers
-from fercli.cascade.scanner_kernels import LANES, Grid, pass_windows, scan
-from fercli.cascade.scanner_tables import compile_cascade
+from fercli.cascade.scanner.grid import Layer, Picture, detector_layers
+from fercli.cascade.scanner.kernels import LANES, Grid, pass_windows, scan
+from fercli.cascade.scanner.tables import compile_cascade
 from fercli.parallel import parallel_map
 
 #: Windows of a picture that are scanned at a time, about: it bounds the memory.
 BAND = 1 << 17
 #: Windows of an array that a thread takes at a time.
-BATCH = 1024
+BATCH = 256
 
 
 @dataclass(frozen=True)

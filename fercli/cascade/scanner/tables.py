@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fercli.cascade.cascade_file import Cascade, HaarFeature, LbpFeature, Node, WeakClassifier
-from fercli.cascade.scanner_kernels import Tables
+from fercli.cascade.scanner.kernels import Tables
 
 Corner = tuple[int, int]
 
