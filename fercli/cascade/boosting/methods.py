@@ -180,8 +180,9 @@ def untrimmed(weights: Doubles, rate: float) -> NDArray[np.intp]:
     if not 0 < rate < 1:
         return np.arange(len(weights))
     ascending = np.sort(weights)
-    # The share is used up one weight at a time, as the program does, and not by one sum.
-    left = (1 - rate) - np.concatenate([[0.0], np.cumsum(ascending)])[:-1]
+    # The share is used up one weight at a time, and is a float32 in the program.
+    share = 1 - float(np.float32(rate))
+    left = np.subtract.accumulate(np.concatenate([[share], ascending]))[:-1]
     first = int(np.argmax(left <= 0)) if (left <= 0).any() else len(weights)
     if first == len(weights):
         return np.empty(0, np.intp)
