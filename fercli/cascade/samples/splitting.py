@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,6 +24,7 @@ def split(
     folder: Path,
     *,
     size_wh: tuple[int, int] | None = None,
+    together: int = 1,
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -45,6 +46,9 @@ def split(
         Where the parts go.
     size_wh : (int, int), optional
         Width and height of the samples; needed only to have it checked.
+    together : int
+        Runs of so many samples, from the first on, stay together too: 2 where each is followed by
+        its mirror image, 10 in the faces that come with OpenCV. Defaults to 1.
     seed : int
         Start of the random choice. Defaults to 0.
     overwrite : bool
@@ -70,7 +74,7 @@ def split(
         require_absent(file, overwrite=overwrite)
     size = assumed_size(path, size_wh)
     samples = read_vec(path, size, progress=progress)
-    members = _dealt(digests(samples, progress), shares, seed)
+    members = _dealt(digests(samples, progress), shares, together, seed)
     for name, chosen in zip(shares, members, strict=True):
         if not len(chosen):
             raise OptionError(
@@ -97,14 +101,15 @@ def _require_shares(shares: Mapping[str, float]) -> None:
 
 
 def _dealt(
-    names: Sequence[bytes], shares: Mapping[str, float], seed: int
+    names: Sequence[bytes], shares: Mapping[str, float], together: int, seed: int
 ) -> list[NDArray[np.int64]]:
-    """Return the samples of each part, in order; those of equal names in the same part."""
-    order = in_drawn_order(range(len(names)), names.__getitem__, seed, "split samples")
+    """Return the samples of each part, in order; groups of samples as `_groups`."""
+    groups = _groups(names, together)
+    order = in_drawn_order(groups, lambda group: names[group[0]], seed, "split samples")
     ends = np.cumsum(list(shares.values())) / sum(shares.values()) * len(names)
     parts: list[list[int]] = [[] for _ in shares]
     at = 0
-    for group in _groups(order, names):
+    for group in order:
         # A group goes where its middle falls, so that a large one is not always pushed on.
         part = int(np.searchsorted(ends, at + len(group) / 2))
         parts[min(part, len(parts) - 1)] += group
@@ -112,11 +117,20 @@ def _dealt(
     return [np.array(sorted(part), np.int64) for part in parts]
 
 
-def _groups(order: Sequence[int], names: Sequence[bytes]) -> Iterator[list[int]]:
-    group: list[int] = []
-    for number in order:
-        if group and names[number] != names[group[0]]:
-            yield group
-            group = []
-        group.append(number)
-    yield group
+def _groups(names: Sequence[bytes], together: int) -> list[list[int]]:
+    """Return samples that must not be parted: of one run, or equal, or linked by such."""
+    first: dict[bytes, int] = {}
+    leader = list(range(-(-len(names) // together)))
+
+    def lead(run: int) -> int:
+        while leader[run] != run:
+            leader[run] = run = leader[leader[run]]
+        return run
+
+    for at, name in enumerate(names):
+        one, other = lead(at // together), lead(first.setdefault(name, at // together))
+        leader[max(one, other)] = min(one, other)
+    groups: dict[int, list[int]] = {}
+    for at in range(len(names)):
+        groups.setdefault(lead(at // together), []).append(at)
+    return list(groups.values())

@@ -14,7 +14,7 @@ from fercli.cascade.vec import Samples, VecInfo, describe_vec, read_vec
 from fercli.progress import SILENT, Progress
 
 #: Samples that are looked at at once, so that memory stays bounded.
-CHUNK = 4096
+CHUNK = 1024
 
 #: OpenCV's detectors refuse windows whose standard deviation (without the 1-pixel border) is not
 #: more than this, before the first stage: see ``FeatureEvaluator::updateScaleData`` and
@@ -128,9 +128,8 @@ def examine_vec(
     flat: list[int] = []
     total = squares = 0
     for start, chunk in chunks_of(samples, progress, "examining"):
-        grey = chunk.astype(np.int64)
-        total += int(grey.sum())
-        squares += int((grey * grey).sum())
+        total += int(chunk.sum(dtype=np.int64))
+        squares += int(np.square(chunk, dtype=np.uint16).sum(dtype=np.int64))
         spread = chunk.reshape(len(chunk), -1)
         same = spread.min(axis=1) == spread.max(axis=1)
         dull = ~same & (_inner(chunk).std(axis=(1, 2)) <= LEAST_DEVIATION)

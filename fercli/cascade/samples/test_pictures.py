@@ -24,7 +24,7 @@ from fercli.cascade.samples.scene import (
     with_skip_hint,
 )
 from fercli.cascade.samples.warping import draw_pose, place
-from fercli.errors import FerError, OptionError, OutputExistsError, PictureError
+from fercli.errors import FerError, OptionError, OutputError, OutputExistsError, PictureError
 from fercli.files import input_error, make_folder, output_error
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture, write_picture
@@ -220,6 +220,8 @@ def _filled_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
             make_folder(folder)
             for file in sorted(Path(name).iterdir()):
                 file.replace(folder / file.name)
+    except OutputError as error:
+        raise OutputError(error.message, hint=error.hint, path=folder) from error
     except OSError as error:
         raise output_error(error, folder) from error
 

@@ -15,7 +15,7 @@ from fercli.cascade.vec import Samples, read_vec
 from fercli.errors import OptionError, OutputExistsError
 from fercli.files import make_folder, require_absent
 from fercli.parallel import parallel_map
-from fercli.pictures import write_picture
+from fercli.pictures import MOST_PIXELS, write_picture
 from fercli.progress import SILENT, Progress
 
 
@@ -77,6 +77,12 @@ def show(
         pages = -(-len(samples) // per_page)
         raise OptionError(f"wanted page {page}, found {pages} pages of {per_page}", path=path)
     scale = scale or (2 if max(shown.shape[1:]) < 32 else 1)
+    if shown.size * scale**2 > MOST_PIXELS:
+        raise OptionError(
+            f"wanted a sheet of at most {MOST_PIXELS >> 20} megapixels, found "
+            f"{shown.size * scale**2 >> 20}",
+            hint="a smaller --per-page or --scale",
+        )
     sheet = contact_sheet(shown, columns, scale=scale, first_number=first + 1)
     write_picture(out, sheet, overwrite=overwrite)
     return Sheet(out, first + 1, first + len(shown), len(samples))

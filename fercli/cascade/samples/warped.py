@@ -22,7 +22,10 @@ from fercli.pictures import Picture
 from fercli.progress import SILENT, Progress
 
 #: Samples that are drawn from one stream of random numbers: what a seed gives depends on it.
-CHUNK = 256
+CHUNK = 64
+
+#: More samples than this are worth starting processes for, which take `TASK` samples at a time.
+MANY, TASK = 20_000, 1024
 
 #: Windows that a chunk takes from one background, so that not each needs a picture opened.
 WINDOWS = 8
@@ -124,14 +127,19 @@ def _write_natively(
 ) -> list[FerError]:
     small = tuple(fitted(each, scene.rules.size_wh) for each in scene.foregrounds)
     scene = Scene(scene.rules, scene.pictures, small, scene.backgrounds)
-    draw = partial(_draw_chunk, scene, num)
+    many = num > MANY
+    task = TASK if many else CHUNK
+    draw = partial(_draw_task, scene, num, task)
     found: dict[str, FerError] = {}
     with (
         vec_writer(out, scene.rules.size_wh, overwrite=overwrite) as write,
         progress.bar("warping", total=num, unit="sample") as bar,
     ):
         for samples, errors in parallel_map(
-            draw, range(0, num, CHUNK), workers=workers, prefer="threads"
+            draw,
+            range(0, num, task),
+            workers=workers,
+            prefer="processes" if many else "threads",
         ):
             write(samples)
             bar.advance(len(samples))
@@ -139,8 +147,11 @@ def _write_natively(
     return list(found.values())
 
 
-def _draw_chunk(scene: Scene, num: int, start: int) -> tuple[Samples, list[FerError]]:
-    return draw_samples(scene, start, min(CHUNK, num - start))
+def _draw_task(scene: Scene, num: int, task: int, start: int) -> tuple[Samples, list[FerError]]:
+    end = min(start + task, num)
+    chunks = [draw_samples(scene, at, min(CHUNK, end - at)) for at in range(start, end, CHUNK)]
+    samples = np.concatenate([samples for samples, _ in chunks])
+    return samples, [error for _, errors in chunks for error in errors]
 
 
 def _draw(

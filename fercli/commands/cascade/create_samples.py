@@ -1,6 +1,7 @@
 """``fer cascade create-samples``: marked boxes, or one picture warped, to a ``.vec`` file."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -178,8 +179,9 @@ def create_samples(ctx: click.Context, /, **given: Any) -> None:
         return
     click.echo(created.summary())
     if given["out"]:
-        size = "x".join(map(str, given["size"]))
-        click.echo(f"look at them: fer cascade samples show {given['out']} --size {size}")
+        command = ["fer", "cascade", "samples", "show", str(given["out"])]
+        command += ["--size", "x".join(map(str, given["size"]))]
+        click.echo(f"look at them: {shlex.join(command)}")
 
 
 def _create_from_boxes(given: dict[str, Any]) -> Any:
@@ -227,5 +229,8 @@ def _check_usage(ctx: click.Context, given: dict[str, Any]) -> None:
             option = next(p.opts[0] for p in ctx.command.params if p.name == name)
             way = "--info" if given["info"] else "--image"
             raise click.UsageError(f"{option} has no meaning with {way}")
+    by_hand = ctx.get_parameter_source("bg_threshold") == command_line
+    if by_hand and given["bg_color"] is None:
+        raise click.UsageError("--bg-threshold has no meaning without --bg-color")
     if given["max_scale"] is not None and not given["test_pictures"]:
         raise click.UsageError("--max-scale has no meaning without --test-pictures")

@@ -45,6 +45,21 @@ def test_equal_samples_stay_together(tmp_path, rng):
     assert 100 < parts[2].count < 200
 
 
+def test_runs_stay_together_and_so_do_those_with_equal_samples(tmp_path, rng):
+    values = np.arange(120, dtype=np.uint8)
+    values[57] = values[3]  # links the runs that begin at 55 and at 0
+    values[83] = values[59]  # and that at 80 to both
+    write_vec(tmp_path / "a.vec", values.reshape(-1, 1, 1))
+    for seed in range(10):
+        parts = split(tmp_path / "a.vec", SHARES, tmp_path, together=5, seed=seed, overwrite=True)
+        test = set(read_vec(parts[1].path, (1, 1)).ravel().tolist())
+        rows = values.reshape(-1, 5).tolist()
+        assert all(set(row) <= test or not set(row) & test for row in rows)
+        linked = [set(rows[at]) <= test for at in (0, 11, 16)]
+        assert len(set(linked)) == 1
+        assert parts[0].count + parts[1].count == 120
+
+
 @pytest.mark.parametrize(
     ("shares", "words"),
     [

@@ -41,5 +41,7 @@ def test_pages_show_the_samples_in_turn(make_vec, tmp_path):
 
 
 def test_a_page_that_is_not_there_is_named(make_vec, tmp_path):
+    with pytest.raises(OptionError, match="at most 256 megapixels, found 286"):
+        show(make_vec()[0], tmp_path / "p.png", scale=1000)
     with pytest.raises(OptionError, match="wanted page 4, found 3 pages of 4"):
-        show(make_vec()[0], tmp_path / "p.png", page=4, per_page=4)
+        show(tmp_path / "a.vec", tmp_path / "p.png", page=4, per_page=4)

@@ -40,6 +40,14 @@ def test_any_number_of_workers_gives_the_same_and_less_is_a_beginning_of_more(
     np.testing.assert_array_equal(create(smooth_picture, num=21, **rules)[1], samples[:21])
 
 
+def test_processes_give_what_threads_do(create, smooth_picture, make_backgrounds, monkeypatch):
+    rules = {"backgrounds": make_backgrounds(), "num": 20 * CHUNK + 7, "workers": 2}
+    _, samples = create(smooth_picture, **rules)
+    monkeypatch.setattr("fercli.cascade.samples.warped.MANY", 100)
+    monkeypatch.setattr("fercli.cascade.samples.warped.TASK", CHUNK)
+    np.testing.assert_array_equal(create(smooth_picture, **rules)[1], samples)
+
+
 def test_seeds_give_other_samples_and_no_two_are_alike(create, smooth_picture):
     samples = [create(smooth_picture, num=CHUNK + 9, seed=seed)[1] for seed in (0, 1)]
     both = np.concatenate(samples).reshape(2 * (CHUNK + 9), -1)
@@ -67,7 +75,7 @@ def test_what_stands_behind_the_object(create, tmp_path, make_backgrounds):
 
 
 def test_every_background_is_used(create, tmp_path):
-    """Thirty backgrounds of one grey level each: all are seen in a thousand samples."""
+    """Thirty backgrounds of one grey level each: all are seen in two thousand samples."""
     lines = []
     for grey in range(100, 130):
         cv2.imwrite(str(tmp_path / f"{grey}.png"), np.full((40, 40), grey, np.uint8))
@@ -75,11 +83,11 @@ def test_every_background_is_used(create, tmp_path):
     (tmp_path / "bg.txt").write_text("".join(lines))
     cv2.imwrite(str(tmp_path / "bar.png"), np.full((30, 6), 200, np.uint8))
     _, samples = create(
-        tmp_path / "bar.png", num=1000, distortion=STILL, backgrounds=tmp_path / "bg.txt"
+        tmp_path / "bar.png", num=2000, distortion=STILL, backgrounds=tmp_path / "bg.txt"
     )
     greys, counts = np.unique(samples[:, 0, 0], return_counts=True)
     assert greys.tolist() == list(range(100, 130))
-    assert counts.min() > 10
+    assert counts.min() > 20
 
 
 def test_much_transparency_is_told(create, tmp_path, rng):

@@ -45,6 +45,14 @@ def _to_shares(
     help="Folder for the parts, FILE-NAME.vec.  [default: that of FILE.vec]",
 )
 @options.sample_size
+@click.option(
+    "--together",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Keep runs of N samples together: views of one object, 2 after --mirror.",
+)
 @options.seed
 @options.overwrite
 @options.quiet
@@ -53,17 +61,20 @@ def split(
     shares: dict[str, float],
     out: Path | None,
     size: tuple[int, int] | None,
+    together: int,
     seed: int,
     overwrite: bool,
     progress: Progress,
 ) -> None:
     """Split a .vec file at random, as into samples to train and to test with.
 
-    Samples that are equal, pixel by pixel, stay together.
+    Samples that are equal, pixel by pixel, stay together. Where several samples in a row show
+    one object (mirror images, warped views), say how many, or tests will be too good.
 
     \b
     Examples:
       fer cascade samples split faces.vec
+      fer cascade samples split mirrored.vec --together 2
       fer cascade samples split faces.vec --share train=9 --share test=1 --out parts/
     """
     from fercli.cascade.samples.splitting import split
@@ -73,6 +84,7 @@ def split(
         shares,
         out or vec.parent,
         size_wh=size,
+        together=together,
         seed=seed,
         overwrite=overwrite,
         progress=progress,
