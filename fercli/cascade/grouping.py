@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from fercli.cascade.compiled import compiled
 
 #: How far the edges of two windows may be apart, as a share of their mean side (cv2: GROUP_EPS).
 SIMILARITY = 0.2
@@ -82,7 +83,7 @@ def _merged(
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def label_similar(windows_xywh: NDArray[np.int64], similarity: float) -> NDArray[np.int64]:
     """Return the group (0, 1, …) of each window; windows similar to similar ones share a group.
 
@@ -132,7 +133,7 @@ def label_similar(windows_xywh: NDArray[np.int64], similarity: float) -> NDArray
     return labels
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def keep_groups(
     boxes_xywh: NDArray[np.int64], counts: NDArray[np.int32], min_neighbors: int
 ) -> NDArray[np.bool_]:
