@@ -8,7 +8,8 @@ from pathlib import Path
 
 from fercli.cascade.description import read_background_list
 from fercli.cascade.samples.backgrounds import read_background
-from fercli.cascade.samples.warping import Distortion, Foreground, cut_out
+from fercli.cascade.samples.poses import Distortion
+from fercli.cascade.samples.warping import Foreground, cut_out
 from fercli.errors import AnnotationError, FerError, OptionError, PictureError
 from fercli.parallel import parallel_map
 from fercli.pictures import read_grey

@@ -16,6 +16,7 @@ from fercli.cascade.annotations import AnnotatedPicture, Box
 from fercli.cascade.description import write_info
 from fercli.cascade.samples.backgrounds import read_background
 from fercli.cascade.samples.creation import Created, Engine
+from fercli.cascade.samples.poses import draw_pose
 from fercli.cascade.samples.scene import (
     LARGEST_SHARE,
     Scene,
@@ -23,7 +24,7 @@ from fercli.cascade.samples.scene import (
     read_scene,
     with_skip_hint,
 )
-from fercli.cascade.samples.warping import draw_pose, place
+from fercli.cascade.samples.warping import place
 from fercli.errors import FerError, OptionError, OutputError, OutputExistsError, PictureError
 from fercli.files import input_error, make_folder, output_error
 from fercli.parallel import parallel_map

@@ -12,8 +12,9 @@ import numpy as np
 
 from fercli.cascade.samples.backgrounds import cut_window, read_background
 from fercli.cascade.samples.creation import Created, Engine
+from fercli.cascade.samples.poses import draw_pose
 from fercli.cascade.samples.scene import Scene, WarpRules, read_scene, with_skip_hint
-from fercli.cascade.samples.warping import Foreground, draw_pose, fitted, place
+from fercli.cascade.samples.warping import Foreground, fitted, place
 from fercli.cascade.vec import Samples, vec_writer
 from fercli.errors import FerError, PictureError
 from fercli.files import require_absent, written_whole

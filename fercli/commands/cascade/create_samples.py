@@ -193,10 +193,10 @@ def _create_from_boxes(given: dict[str, Any]) -> Any:
 
 
 def _create_from_images(given: dict[str, Any]) -> Any:
+    from fercli.cascade.samples.poses import Distortion
     from fercli.cascade.samples.scene import WarpRules
     from fercli.cascade.samples.test_pictures import create_test_pictures
     from fercli.cascade.samples.warped import create_from_pictures
-    from fercli.cascade.samples.warping import Distortion
 
     distortion = Distortion(**_of(given, DISTORTION))
     names = ("bg_color", "bg_threshold", "seed", "skip_bad")

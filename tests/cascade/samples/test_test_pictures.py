@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from fercli.cascade.annotations import read_annotations
+from fercli.cascade.samples.poses import Distortion
 from fercli.cascade.samples.scene import WarpRules, read_scene
 from fercli.cascade.samples.test_pictures import create_test_pictures, paste
-from fercli.cascade.samples.warping import Distortion
 from fercli.errors import OptionError, OutputExistsError, PictureError
 from fercli.pictures import read_grey
 

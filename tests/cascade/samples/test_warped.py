@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.cascade.samples.poses import Distortion
 from fercli.cascade.samples.scene import WarpRules
 from fercli.cascade.samples.warped import CHUNK, create_from_pictures
-from fercli.cascade.samples.warping import Distortion
 from fercli.cascade.vec import read_vec
 from fercli.errors import AnnotationError, OptionError, OutputExistsError, PictureError
 
