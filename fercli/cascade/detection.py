@@ -76,10 +76,13 @@ class Detections(NamedTuple):
     ----------
     boxes_xywh : ndarray of int32, shape (n, 4)
     scores : ndarray of float64, shape (n,)
+    neighbors : ndarray of int32, shape (n,)
+        How many windows were joined to each.
     """
 
     boxes_xywh: NDArray[np.int32]
     scores: NDArray[np.float64]
+    neighbors: NDArray[np.int32]
 
 
 class Windows(NamedTuple):
@@ -200,4 +203,4 @@ def group(windows: Windows, min_neighbors: int) -> Detections:
     from fercli.cascade.grouping import group_windows
 
     found = group_windows(windows.boxes_xywh, windows.margins**2, min_neighbors=min_neighbors)
-    return Detections(found.boxes_xywh, np.sqrt(found.scores))
+    return Detections(found.boxes_xywh, np.sqrt(found.scores), found.counts)

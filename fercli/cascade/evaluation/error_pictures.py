@@ -51,8 +51,8 @@ def write_error_sheet(result: CascadeResult, path: Path, *, overwrite: bool = Fa
     if not misses and not alarms:
         return False
     sections = [
-        (f"{result.name}: {len(misses)} missed of {result.truths}", misses),
-        (f"{result.name}: {len(alarms)} false alarms, surest first", alarms),
+        (f"{result.name}: {len(misses):,} missed of {result.tally.truths}", misses),
+        (f"{result.name}: {len(alarms):,} false alarms, surest first", alarms),
     ]
     write_picture(path, _sheet([s for s in sections if s[1]]), overwrite=overwrite)
     return True
@@ -66,8 +66,8 @@ def write_error_pictures(
     The names begin with a number, in the order of the errors in them, most first; at most
     `MOST_PICTURES` are written.
     """
-    wrong = [p for p in result.pictures if p.missed or p.false_alarms]
-    wrong.sort(key=lambda p: -(len(p.missed) + p.false_alarms))
+    wrong = [p for p in result.pictures if p.tally.misses or p.tally.false_alarms]
+    wrong.sort(key=lambda p: -(p.tally.misses + p.tally.false_alarms))
     wrong = wrong[:MOST_PICTURES]
     if not wrong:
         return 0

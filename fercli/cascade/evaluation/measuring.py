@@ -28,13 +28,24 @@ from fercli.cascade.evaluation.matching import (
     scaled,
     size_ratios,
 )
-from fercli.cascade.evaluation.results import CascadeResult, Evaluation, Judged, PictureResult
+from fercli.cascade.evaluation.results import (
+    CascadeResult,
+    Evaluation,
+    Judged,
+    PictureResult,
+    Tally,
+    tally_of,
+    total,
+)
 from fercli.errors import InputError, OptionError, PictureError
 from fercli.pictures import Picture, read_grey
 from fercli.progress import SILENT, Progress
 
 #: The curve is made of all detections, even those that a single window saw.
 CURVE_NEIGHBORS = 0
+#: Choices of ``min_neighbors`` to be compared. From 3 on, asking for more only drops detections:
+#: what lies inside a larger group is dropped already (see `grouping`).
+TRIED_NEIGHBORS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)
 #: For the ratio of sizes: the same place, whatever the size.
 ANY_SIZE = CentreRule(max_distance=0.3, max_size_ratio=3.0)
 #: Fewer objects than this say nothing about a cascade's habit.
@@ -47,6 +58,7 @@ class _Found:
 
     chosen: Detections
     ranked: Detections
+    tried: Detections
     milliseconds: float
 
 
@@ -91,36 +103,23 @@ def evaluate(
         raise OptionError(f"wanted a box scale above 0, or auto, found {box_scale}")
     if not cascades or not pictures:
         raise InputError("wanted at least one cascade and one annotated picture, found none")
-    detectors = [load_detector(path) for path in cascades]
-    for detector in detectors:
-        _warm_up(detector)
-    searched: list[AnnotatedPicture] = []
-    found: list[list[_Found]] = []
-    left_out: list[PictureError] = []
-    for picture in progress.track(pictures, "detecting", unit="picture"):
-        try:
-            grey = read_grey(picture.path)
-        except PictureError as error:
-            left_out.append(error)
-            continue
-        searched.append(picture)
-        found.append([_search(detector, grey, options) for detector in detectors])
-    if not searched:
-        raise InputError(f"wanted pictures, found none that can be read: {left_out[0]}")
     rule = rule or IouRule()
-    results = [
-        _judge(path, name, searched, [picture[at] for picture in found], rule, box_scale)
-        for at, (path, name) in enumerate(zip(cascades, short_names(cascades), strict=True))
-    ]
-    return Evaluation(tuple(results), tuple(left_out), options, rule)
+    detectors = [load_detector(path) for path in cascades]
+    searched, found, left_out = _search_all(detectors, pictures, options, progress)
+    results = tuple(
+        _judge(path, name, searched, of_cascade, rule, box_scale)
+        for path, name, of_cascade in zip(cascades, short_names(cascades), found, strict=True)
+    )
+    return Evaluation(results, tuple(left_out), options, rule)
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
     """Return the shortest ends of paths that tell them apart, without a suffix.
 
-    A path that is there twice gets a number.
+    ``cascade.xml``, as every training names its result, goes by its folder's name. A path that is
+    there twice gets a number.
     """
-    parts = [path.absolute().with_suffix("").parts for path in paths]
+    parts = [_telling_parts(path.absolute()) for path in paths]
     names = []
     for at, own in enumerate(parts):
         others = [other for other in parts if other != own]
@@ -132,10 +131,41 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
+def _telling_parts(path: Path) -> tuple[str, ...]:
+    named_by_folder = path.stem == "cascade" and path.parent.name
+    return path.parent.parts if named_by_folder else path.with_suffix("").parts
+
+
 def _warm_up(detector: Detector) -> None:
     """Run once on nothing, so that no picture's time holds what is done only once."""
     width, height = detector.cascade.size_wh
     group(scan(detector, np.zeros((height + 8, width + 8), np.uint8)), CURVE_NEIGHBORS)
+
+
+def _search_all(
+    detectors: Sequence[Detector],
+    pictures: Sequence[AnnotatedPicture],
+    options: DetectionOptions,
+    progress: Progress,
+) -> tuple[list[AnnotatedPicture], list[list[_Found]], list[PictureError]]:
+    """Return the pictures that can be read, what each cascade finds in them, and the errors."""
+    for detector in detectors:
+        _warm_up(detector)
+    searched: list[AnnotatedPicture] = []
+    found: list[list[_Found]] = [[] for _ in detectors]
+    left_out: list[PictureError] = []
+    for picture in progress.track(pictures, "detecting", unit="picture"):
+        try:
+            grey = read_grey(picture.path)
+        except PictureError as error:
+            left_out.append(error)
+            continue
+        searched.append(picture)
+        for of_cascade, detector in zip(found, detectors, strict=True):
+            of_cascade.append(_search(detector, grey, options))
+    if not searched:
+        raise InputError(f"wanted pictures, found none that can be read: {left_out[0]}")
+    return searched, found, left_out
 
 
 def _search(detector: Detector, grey: Picture, options: DetectionOptions) -> _Found:
@@ -143,7 +173,8 @@ def _search(detector: Detector, grey: Picture, options: DetectionOptions) -> _Fo
     windows = scan(detector, grey, options)
     chosen = group(windows, options.min_neighbors)
     milliseconds = 1000 * (time.perf_counter() - start)
-    return _Found(chosen, group(windows, CURVE_NEIGHBORS), milliseconds)
+    ranked, tried = group(windows, CURVE_NEIGHBORS), group(windows, TRIED_NEIGHBORS[0])
+    return _Found(chosen, ranked, tried, milliseconds)
 
 
 def _judge(
@@ -165,7 +196,25 @@ def _judge(
         )
         for picture, of_picture in zip(pictures, found, strict=True)
     )
-    return CascadeResult(path, name, results, scale, ratio)
+    by_neighbors = {
+        count: total(
+            _tally_beyond(count, of_picture.tried, picture, rule, scale)
+            for picture, of_picture in zip(pictures, found, strict=True)
+        )
+        for count in TRIED_NEIGHBORS
+    }
+    return CascadeResult(path, name, results, scale, ratio, by_neighbors)
+
+
+def _tally_beyond(
+    count: int, detections: Detections, picture: AnnotatedPicture, rule: MatchRule, scale: float
+) -> Tally:
+    """Return the tally of the detections of more than `count` windows."""
+    kept = detections.neighbors > count
+    of_count = Detections(
+        detections.boxes_xywh[kept], detections.scores[kept], detections.neighbors[kept]
+    )
+    return tally_of(_judged(of_count, picture, rule, scale).verdicts, picture)
 
 
 def _judged(

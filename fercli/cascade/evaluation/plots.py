@@ -15,6 +15,8 @@ from fercli.plots import COLOURS, new_plot, save_plot
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LEGEND_COLUMNS = 2
+
 
 def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
     """Draw the recall that is had at each number of false alarms, with the point of operation.
@@ -33,7 +35,7 @@ def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) 
         axes.step(
             curve.false_alarms[last], curve.recall[last], style, where="post", label=_label(result)
         )
-        _point_of_operation(axes, result, result.false_alarms, result.recall)
+        _point_of_operation(axes, result, result.tally.false_alarms, result.tally.recall)
     most = max((result.curve.false_alarms[-1:].sum() for result in evaluation.cascades), default=1)
     _logarithmic_from_1(axes, int(most))
     _finish(axes, evaluation)
@@ -46,7 +48,7 @@ def plot_precision(evaluation: Evaluation, path: Path, *, overwrite: bool = Fals
     for result, style in zip(evaluation.cascades, _styles(), strict=False):
         curve = result.curve
         axes.plot(curve.recall, curve.precision, style, label=_label(result))
-        _point_of_operation(axes, result, result.recall, result.precision)
+        _point_of_operation(axes, result, result.tally.recall, result.tally.precision)
     axes.set_xlim(0, 1.02)
     _finish(axes, evaluation)
     save_plot(figure, path, overwrite=overwrite)
@@ -82,5 +84,10 @@ def _logarithmic_from_1(axes: Axes, most: int) -> None:
 def _finish(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_ylim(0, 1.02)
     neighbors = evaluation.options.min_neighbors
-    axes.plot([], [], "o", color="#777777", label=f"as used (min neighbors {neighbors})")
-    axes.legend(loc="best", framealpha=0.9, fontsize="small")
+    axes.plot([], [], "o", color="#777777", label=f"as used: min neighbors {neighbors}")
+    # Below the plot, where it hides no curve; the plot keeps its height.
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    rows = -(-(len(evaluation.cascades) + 1) // LEGEND_COLUMNS)
+    figure.set_figheight(figure.get_figheight() + 0.22 * rows)
+    figure.legend(loc="outside lower left", ncols=LEGEND_COLUMNS, fontsize="small", frameon=False)

@@ -16,7 +16,7 @@ from fercli.cascade.evaluation.error_pictures import (
 )
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
 from fercli.cascade.evaluation.plots import plot_precision, plot_recall
-from fercli.cascade.evaluation.results import CascadeResult, Evaluation
+from fercli.cascade.evaluation.results import CascadeResult, Evaluation, Tally
 from fercli.errors import OutputExistsError
 from fercli.files import make_folder, write_text
 from fercli.progress import SILENT, Progress
@@ -27,6 +27,8 @@ HEADERS = (
     "ms",
 )  # fmt: skip
 
+#: How much F1 another choice of min neighbors must gain to be told.
+WORTHWHILE = 0.01
 #: False alarms in all pictures at which the recall is told.
 FALSE_ALARMS_TOLD = (0, 10, 100)
 
@@ -34,12 +36,25 @@ FALSE_ALARMS_TOLD = (0, 10, 100)
 def report_text(evaluation: Evaluation) -> str:
     """Return the figures of all cascades as lines for the terminal."""
     table = format_table(HEADERS, [_row(result) for result in evaluation.cascades])
-    pictures, objects = evaluation.pictures, evaluation.cascades[0].truths
+    pictures, objects = evaluation.pictures, evaluation.cascades[0].tally.truths
     left_out = f" ({len(evaluation.left_out)} left out)" if evaluation.left_out else ""
     return (
         f"{table}\n\n"
         f"{_count(pictures, 'picture')}{left_out}, {_count(objects, 'object')}; "
         f"a hit: {evaluation.rule}; min neighbors {evaluation.options.min_neighbors}"
+        + "".join(map(_advice, evaluation.cascades))
+    )
+
+
+def _advice(result: CascadeResult) -> str:
+    """Return a line on a better choice of min neighbors, if there is a much better one."""
+    best = result.best_neighbors
+    if best is None or (result.by_neighbors[best].f1 or 0) < (result.tally.f1 or 0) + WORTHWHILE:
+        return ""
+    tally = result.by_neighbors[best]
+    return (
+        f"\n{result.name}: --min-neighbors {best} gives F1 {tally.f1:.3f} "
+        f"(precision {tally.precision:.3f}, recall {tally.recall:.3f})"
     )
 
 
@@ -52,7 +67,7 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
     first = evaluation.cascades[0]
     return {
         "pictures": evaluation.pictures,
-        "objects": first.truths,
+        "objects": first.tally.truths,
         "left_out": [str(error) for error in evaluation.left_out],
         "detection": vars(evaluation.options),
         "match": {"rule": type(evaluation.rule).__name__, **vars(evaluation.rule)},
@@ -100,7 +115,7 @@ def save_report(
     )
     for path, text in zip(files, texts, strict=True):
         write_text(path, text, overwrite=overwrite)
-    if evaluation.cascades[0].truths:
+    if evaluation.cascades[0].tally.truths:
         files += [folder / "recall.png", folder / "precision.png"]
         plot_recall(evaluation, files[-2], overwrite=overwrite)
         plot_precision(evaluation, files[-1], overwrite=overwrite)
@@ -116,45 +131,46 @@ def save_report(
 
 
 def _row(result: CascadeResult) -> list[object]:
-    shares = (result.average_precision, result.precision, result.recall, result.f1)
+    tally = result.tally
+    shares = (result.average_precision, tally.precision, tally.recall, tally.f1)
     return [
         result.name,
         *("-" if share is None else share for share in shares),
-        result.hits,
-        result.truths - result.hits,
-        result.false_alarms,
+        tally.hits,
+        tally.misses,
+        tally.false_alarms,
         f"{result.false_alarms_per_picture:.2f}",
         f"{result.median_milliseconds:.1f}",
     ]
 
 
+def _tally(tally: Tally) -> dict[str, object]:
+    return {
+        "precision": tally.precision,
+        "recall": tally.recall,
+        "f1": tally.f1,
+        "hits": tally.hits,
+        "misses": tally.misses,
+        "false_alarms": tally.false_alarms,
+    }
+
+
 def _figures(result: CascadeResult) -> dict[str, object]:
-    curve = result.curve
-    best = int(curve.f1.argmax()) if result.truths and len(curve.f1) else None
     return {
         "cascade": str(result.path),
         "name": result.name,
         "average_precision": result.average_precision,
-        "precision": result.precision,
-        "recall": result.recall,
-        "f1": result.f1,
-        "hits": result.hits,
-        "misses": result.truths - result.hits,
-        "false_alarms": result.false_alarms,
+        **_tally(result.tally),
         "false_alarms_per_picture": result.false_alarms_per_picture,
         "median_milliseconds": result.median_milliseconds,
         "box_scale": result.box_scale,
         "box_ratio": result.box_ratio,
-        "best_f1": None
-        if best is None
-        else {
-            "f1": float(curve.f1[best]),
-            "precision": float(curve.precision[best]),
-            "recall": float(curve.recall[best]),
-            "score": float(curve.thresholds[best]),
+        "best_min_neighbors": result.best_neighbors,
+        "by_min_neighbors": {
+            str(count): _tally(tally) for count, tally in result.by_neighbors.items()
         },
         "recall_at_false_alarms": {
-            str(count): recall_at(curve, count) for count in FALSE_ALARMS_TOLD
+            str(count): recall_at(result.curve, count) for count in FALSE_ALARMS_TOLD
         },
     }
 
@@ -168,14 +184,14 @@ DETECTION_COLUMNS = ("cascade", "picture", "x", "y", "width", "height", "score",
 def _picture_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
     for result in evaluation.cascades:
         for of_picture in result.pictures:
-            truths = len(of_picture.picture.boxes_xywh)
+            tally = of_picture.tally
             yield (
                 result.name,
                 of_picture.picture.path,
-                truths,
-                of_picture.hits,
-                truths - of_picture.hits,
-                of_picture.false_alarms,
+                tally.truths,
+                tally.hits,
+                tally.misses,
+                tally.false_alarms,
                 f"{of_picture.milliseconds:.2f}",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,43 @@ from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.evaluation.curves import Curve, average_precision, curve_of
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
 from fercli.errors import PictureError
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many objects were found, how many detections are none, and how many objects there are."""
+
+    hits: int
+    false_alarms: int
+    truths: int
+
+    @property
+    def misses(self) -> int:
+        """Objects that were not found."""
+        return self.truths - self.hits
+
+    @property
+    def precision(self) -> float | None:
+        """The share of the detections that are objects; None without detections."""
+        found = self.hits + self.false_alarms
+        return self.hits / found if found else None
+
+    @property
+    def recall(self) -> float | None:
+        """The share of the objects that were found; None without objects."""
+        return self.hits / self.truths if self.truths else None
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of precision and recall; None without objects."""
+        both = self.hits + self.false_alarms + self.truths
+        return 2 * self.hits / both if self.truths else None
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Return the sum of tallies."""
+    rows = [(tally.hits, tally.false_alarms, tally.truths) for tally in tallies]
+    return Tally(*(sum(column) for column in zip(*rows, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -46,20 +84,21 @@ class PictureResult:
     milliseconds: float
 
     @property
-    def hits(self) -> int:
-        """Objects that were found."""
-        return int((self.chosen.verdicts >= 0).sum())
-
-    @property
-    def false_alarms(self) -> int:
-        """Detections that are no object."""
-        return int((self.chosen.verdicts == FALSE_ALARM).sum())
+    def tally(self) -> Tally:
+        """What is right and wrong with the chosen detections."""
+        return tally_of(self.chosen.verdicts, self.picture)
 
     @property
     def missed(self) -> list[int]:
         """The indices of the objects that were not found."""
         found = set(self.chosen.verdicts.tolist())
         return [at for at in range(len(self.picture.boxes_xywh)) if at not in found]
+
+
+def tally_of(verdicts: NDArray[np.intp], picture: AnnotatedPicture) -> Tally:
+    """Return the tally of the verdicts on a picture's detections."""
+    hits, false_alarms = int((verdicts >= 0).sum()), int((verdicts == FALSE_ALARM).sum())
+    return Tally(hits, false_alarms, len(picture.boxes_xywh))
 
 
 @dataclass(frozen=True)
@@ -76,6 +115,8 @@ class CascadeResult:
         What the detections were made larger by before they were matched.
     box_ratio : float, optional
         Median ratio of a detection's side to the object's, before that; None if too few.
+    by_neighbors : mapping of int to Tally
+        What other choices of ``min_neighbors`` would have given.
     """
 
     path: Path
@@ -83,39 +124,12 @@ class CascadeResult:
     pictures: tuple[PictureResult, ...]
     box_scale: float
     box_ratio: float | None
+    by_neighbors: Mapping[int, Tally]
 
     @cached_property
-    def truths(self) -> int:
-        """The objects in all pictures."""
-        return sum(len(result.picture.boxes_xywh) for result in self.pictures)
-
-    @cached_property
-    def hits(self) -> int:
-        """Objects that were found."""
-        return sum(result.hits for result in self.pictures)
-
-    @cached_property
-    def false_alarms(self) -> int:
-        """Detections that are no object."""
-        return sum(result.false_alarms for result in self.pictures)
-
-    @property
-    def precision(self) -> float | None:
-        """The share of the detections that are objects; None without detections."""
-        found = self.hits + self.false_alarms
-        return self.hits / found if found else None
-
-    @property
-    def recall(self) -> float | None:
-        """The share of the objects that were found; None without objects."""
-        return self.hits / self.truths if self.truths else None
-
-    @property
-    def f1(self) -> float | None:
-        """The harmonic mean of precision and recall; None without objects."""
-        return (
-            2 * self.hits / (self.hits + self.false_alarms + self.truths) if self.truths else None
-        )
+    def tally(self) -> Tally:
+        """What is right and wrong with the detections in all pictures."""
+        return total(result.tally for result in self.pictures)
 
     @cached_property
     def curve(self) -> Curve:
@@ -124,7 +138,7 @@ class CascadeResult:
         scores = np.concatenate([picture.scores for picture in judged])
         verdicts = np.concatenate([picture.verdicts for picture in judged])
         counted = verdicts != IGNORED
-        return curve_of(scores[counted], verdicts[counted] >= 0, self.truths)
+        return curve_of(scores[counted], verdicts[counted] >= 0, self.tally.truths)
 
     @property
     def average_precision(self) -> float | None:
@@ -132,9 +146,16 @@ class CascadeResult:
         return average_precision(self.curve)
 
     @property
+    def best_neighbors(self) -> int | None:
+        """The ``min_neighbors`` of the best F1, the least of several; None without objects."""
+        if not self.tally.truths:
+            return None
+        return max(sorted(self.by_neighbors), key=lambda count: self.by_neighbors[count].f1 or 0.0)
+
+    @property
     def false_alarms_per_picture(self) -> float:
         """Mean number of false alarms."""
-        return self.false_alarms / len(self.pictures)
+        return self.tally.false_alarms / len(self.pictures)
 
     @property
     def median_milliseconds(self) -> float:

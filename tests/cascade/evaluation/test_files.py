@@ -35,14 +35,14 @@ def test_annotations_and_backgrounds_go_together(
     truth = write_info(tmp_path, f"a.png 1 {numbers(face)}")
     evaluation = evaluate_files([face_cascade], truth, tmp_path / "bg.txt")
     (result,) = evaluation.cascades
-    assert (evaluation.pictures, result.truths, result.hits) == (2, 1, 1)
+    assert (evaluation.pictures, result.tally.truths, result.tally.hits) == (2, 1, 1)
 
 
 def test_backgrounds_alone(face_cascade, make_annotated, tmp_path):
     make_annotated("a.png")
     (tmp_path / "bg.txt").write_text("a.png\n")
     (result,) = evaluate_files([face_cascade], None, tmp_path / "bg.txt").cascades
-    assert (result.truths, result.false_alarms) == (0, 1)
+    assert (result.tally.truths, result.tally.false_alarms) == (0, 1)
 
 
 def test_neither_is_an_error(face_cascade):
@@ -58,7 +58,7 @@ def test_labels_and_pictures_are_those_of_annotations(face_cascade, make_annotat
             [(face, "face"), (ELSEWHERE, "flag")]]  # fmt: skip
     table.write_text("path,x,y,w,h,label\n" + "\n".join(rows) + "\n")
     evaluation = evaluate_files([face_cascade], table, labels=["face"], pictures=tmp_path)
-    assert (evaluation.cascades[0].truths, evaluation.cascades[0].hits) == (1, 1)
+    assert (evaluation.cascades[0].tally.truths, evaluation.cascades[0].tally.hits) == (1, 1)
 
 
 def test_boxes_without_extent_are_refused(face_cascade, make_annotated, tmp_path):

@@ -60,7 +60,8 @@ def test_the_figures_agree_between_files(evaluation, tmp_path):
     assert [row["verdict"] for row in detections] == ["hit", "false alarm"]
     assert [row["picture"].endswith("ü.png") for row in pictures] == [False, True, False]
     assert figures["recall_at_false_alarms"]["10"] == 0.5
-    assert figures["best_f1"]["f1"] >= figures["f1"]
+    assert figures["by_min_neighbors"]["3"]["f1"] == figures["f1"] == 0.5
+    assert figures["best_min_neighbors"] == 3
     assert figures["box_ratio"] is None
 
 
