@@ -1,0 +1,58 @@
+"""How much memory this process may still take, containers included."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+def available_memory(groups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int:
+    """Return the bytes of memory that can be taken without swapping or being killed.
+
+    The least of what the system has and of what the control groups of this process, up to the
+    root, have left. Pages of files that a group only caches count as free.
+
+    Parameters
+    ----------
+    groups, membership : Path
+        Where Linux shows the control groups, and to which this process belongs.
+    """
+    import psutil
+
+    rooms = [_room(folder) for folder in _folders(groups, membership)]
+    free = int(psutil.virtual_memory().available)
+    return max(0, min([free, *(r for r in rooms if r is not None)]))
+
+
+def _folders(groups: Path, membership: Path) -> list[Path]:
+    """Return the folders of this process's groups and their parents, of versions 1 and 2."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers in ("", "memory"):
+            group = PurePosixPath(name.lstrip("/"))
+            found += [groups / controllers / part for part in (group, *group.parents)]
+    return found
+
+
+def _room(folder: Path) -> int | None:
+    """Return what one group has left; None if it has no limit."""
+    for limit, usage, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most = int((folder / limit).read_text())  # "max" stands for no limit
+            used = int((folder / usage).read_text())
+            lines = (folder / "memory.stat").read_text().splitlines()
+        except (OSError, ValueError):
+            continue
+        statistics = dict(line.split(maxsplit=1) for line in lines)
+        return most - used + int(statistics.get(cached, 0))
+    return None
