@@ -73,7 +73,7 @@ def write_error_pictures(
         return 0
     make_folder(folder)
     for at, of_picture in enumerate(progress.track(wrong, "drawing errors", unit="picture"), 1):
-        name = f"{at:03}-{of_picture.picture.path.stem}.png"
+        name = f"{at:03}-{of_picture.picture.path.stem}.jpg"
         write_picture(folder / name, annotated(of_picture), overwrite=overwrite)
     return len(wrong)
 
@@ -81,7 +81,7 @@ def write_error_pictures(
 def remove_error_pictures(folder: Path) -> None:
     """Remove what earlier reports left: the sheet beside `folder`, and the pictures in it."""
     folder.with_name(f"{folder.name}.png").unlink(missing_ok=True)
-    for path in folder.glob("[0-9][0-9][0-9]-*.png"):
+    for path in folder.glob("[0-9][0-9][0-9]-*.jpg"):
         path.unlink()
 
 

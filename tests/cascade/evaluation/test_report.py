@@ -44,7 +44,7 @@ def test_a_report_is_complete(evaluation, tmp_path):
         "errors-faces.png", "errors-faces",
     }  # fmt: skip
     assert [path.name for path in (folder / "errors-faces").iterdir()] == [
-        "001-wrong, with a comma ü.png"
+        "001-wrong, with a comma ü.jpg"
     ]
 
 
@@ -118,7 +118,7 @@ def test_nothing_is_overwritten_unless_asked(evaluation, tmp_path):
         save_report(evaluation, folder)
     prepare_report_folder(folder, overwrite=True)
     (folder / "recall.png").write_text("old")
-    (folder / "errors-faces" / "002-old.png").write_text("of an earlier report")
+    (folder / "errors-faces" / "002-old.jpg").write_text("of an earlier report")
     (folder / "errors-faces" / "notes.txt").write_text("of the user")
     save_report(evaluation, folder, overwrite=True)
     assert cv2.imread(str(folder / "recall.png")) is not None
