@@ -167,6 +167,8 @@ class Looker:
 
     def _choose(self, positions: NDArray[np.int32], job: Job, number: int) -> NDArray[np.int32]:
         """Return up to a limit of windows in random order, but one of each spot first."""
+        if len(positions) == 0:
+            return positions
         random = self.random(CHOICE, job.picture, number)
         shuffled = positions[random.permutation(len(positions))]
         width, height = self._scanner.cascade.size_wh
