@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 
 from fercli.cli import main
 
@@ -76,3 +77,12 @@ def opencv_tools() -> Path:
         return find_program("opencv_createsamples").parent
     except DependencyError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def face_cascade(tmp_path_factory) -> Path:
+    """A real LBP cascade: scikit-image's copy, whose misspelled section OpenCV does not load."""
+    text = Path(skimage.data.lbp_frontal_face_cascade_filename()).read_text()
+    path = tmp_path_factory.mktemp("cascades") / "faces.xml"
+    path.write_text(text.replace("featuhreParams", "featureParams"))
+    return path

@@ -8,7 +8,16 @@ from fercli.cli import LazyGroup
 @click.group(
     cls=LazyGroup,
     package="fercli.commands.cascade",
-    names=["build-info", "check-info", "create-samples", "samples", "evaluate", "inspect", "tools"],
+    names=[
+        "build-info",
+        "check-info",
+        "create-samples",
+        "samples",
+        "evaluate",
+        "detect",
+        "inspect",
+        "tools",
+    ],
 )
 def cascade() -> None:
     """Train, evaluate and inspect Haar and LBP cascades.

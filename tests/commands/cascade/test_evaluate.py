@@ -7,11 +7,8 @@ import skimage.data
 
 
 @pytest.fixture
-def cascade(tmp_path):
-    text = Path(skimage.data.lbp_frontal_face_cascade_filename()).read_text()
-    path = tmp_path / "faces.xml"
-    path.write_text(text.replace("featuhreParams", "featureParams"))
-    return path
+def cascade(face_cascade):
+    return face_cascade
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import skimage.data
 
 
 @pytest.fixture
-def cascade(tmp_path):
-    text = Path(skimage.data.lbp_frontal_face_cascade_filename()).read_text()
+def cascade(face_cascade, tmp_path):
     path = tmp_path / "cascade ü.xml"
-    path.write_text(text.replace("featuhreParams", "featureParams"))
+    path.write_bytes(face_cascade.read_bytes())
     return path
 
 

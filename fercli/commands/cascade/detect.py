@@ -1,0 +1,86 @@
+"""``fer cascade detect``: the boxes that a cascade finds in pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli import options
+from fercli.progress import Progress
+
+
+@click.command()
+@click.argument("cascade", type=options.path_type())
+@click.argument("inputs", nargs=-1, required=True, type=options.path_type())
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    help="Write the pictures with the boxes drawn to this folder.",
+)
+@click.option(
+    "--csv",
+    "csv_file",
+    type=options.path_type(),
+    metavar="FILE",
+    help="Write the boxes as a table, which build-info and evaluate read.",
+)
+@options.detection_options
+@options.workers
+@options.overwrite
+@options.as_json
+@options.quiet
+def detect(
+    cascade: Path,
+    inputs: tuple[Path, ...],
+    out: Path | None,
+    csv_file: Path | None,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+    progress: Progress,
+    **choices: Any,
+) -> None:
+    """Find objects in pictures with a CASCADE: OpenCV's or one that fer trained.
+
+    INPUTS are pictures and folders of pictures. Each box comes with a score, which is only good
+    for comparing boxes of the same cascade. A picture that cannot be read is named on stderr and
+    left out.
+
+    \b
+    Examples:
+      fer cascade detect cascade.xml photo.jpg --out found/
+      fer cascade detect cascade.xml photos/ --csv boxes.csv --min-size 40x40
+    """
+    from fercli.cascade.detection import DetectionOptions
+    from fercli.cascade.finding import COLUMNS, as_csv, find_objects, pictures_of
+    from fercli.files import require_absent, write_text
+    from fercli.tables import format_table
+
+    if csv_file is not None:
+        require_absent(csv_file, overwrite=overwrite)
+    found = find_objects(
+        cascade,
+        pictures_of(inputs),
+        DetectionOptions(**choices),
+        out=out,
+        overwrite=overwrite,
+        workers=workers,
+        progress=progress,
+    )
+    if csv_file is not None:
+        write_text(csv_file, as_csv(found), overwrite=overwrite)
+    rows = [row for one in found for row in one.rows()]
+    if as_json:
+        click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
+    elif rows:
+        click.echo(format_table(COLUMNS, rows))
+    for one in found:
+        if one.error:
+            click.echo(one.error, err=True)
+    if not as_json:
+        unread = sum(bool(one.error) for one in found)
+        left_out = f", {unread} unreadable" if unread else ""
+        click.echo(f"{len(rows)} found in {len(found) - unread} pictures{left_out}")

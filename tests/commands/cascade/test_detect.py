@@ -1,0 +1,98 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from fercli.cascade.annotations import read_annotations
+
+PACKAGE = Path(skimage.data.__file__).parent
+
+
+@pytest.fixture
+def photo():
+    return PACKAGE / "astronaut.png"
+
+
+def covers(box, x, y):
+    return box["x"] <= x <= box["x"] + box["w"] and box["y"] <= y <= box["y"] + box["h"]
+
+
+def test_finds_the_face_and_draws_it(fer, face_cascade, photo, tmp_path):
+    result = fer(
+        "cascade", "detect", face_cascade, photo, "--json", "--out", tmp_path, "--min-size", 60
+    )
+    (box,) = json.loads(result.out)
+    assert covers(box, 222, 117)  # between her eyes
+    drawn, original = cv2.imread(str(tmp_path / "astronaut.png")), cv2.imread(str(photo))
+    changed = np.argwhere((drawn != original).any(axis=2))
+    top, left = changed.min(axis=0)
+    bottom, right = changed.max(axis=0)
+    assert (left, right) == (box["x"], box["x"] + box["w"])
+    assert bottom == box["y"] + box["h"]
+    assert 0 < box["y"] - top < 25  # the label stands above
+
+
+def test_the_table_is_read_by_the_other_commands(fer, face_cascade, photo, tmp_path):
+    table = tmp_path / "boxes.csv"
+    result = fer("cascade", "detect", face_cascade, photo, PACKAGE / "grass.png", "--csv", table)
+    pictures = {p.path.name: p.boxes_xywh for p in read_annotations(table)}
+    assert pictures["grass.png"] == ()
+    found = len(pictures["astronaut.png"])
+    assert found >= 1
+    assert result.out.endswith(f"{found} found in 2 pictures\n")
+
+
+def test_a_broken_picture_is_named_and_the_rest_searched(fer, face_cascade, photo, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_text("no picture")
+    result = fer("cascade", "detect", face_cascade, tmp_path, photo)
+    assert result.status == 0
+    assert f"{broken}: wanted a picture" in result.err
+    assert "in 1 pictures, 1 unreadable" in result.out
+
+
+def test_the_same_at_any_number_of_workers_and_equal_names_are_told_apart(
+    fer, face_cascade, photo, tmp_path
+):
+    for at in range(20):
+        folder = tmp_path / "in" / str(at)
+        folder.mkdir(parents=True)
+        (folder / "a.png").symlink_to(photo)
+    arguments = ("cascade", "detect", face_cascade, tmp_path / "in", "--json", "--min-size", 60)
+    one = fer(*arguments, "-j", 1, "--out", tmp_path / "one")
+    four = fer(*arguments, "-j", 4, "--out", tmp_path / "four")
+    assert one.out == four.out
+    names = sorted(path.name for path in (tmp_path / "four").iterdir())
+    assert names == sorted(["a.png", *(f"a-{number}.png" for number in range(2, 21))])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (["missing.png"], "missing.png: wanted a picture, found nothing of that name"),
+        (["empty"], "wanted pictures, found none in"),
+    ],
+)
+def test_inputs_that_are_not_there(fer, face_cascade, tmp_path, inputs, message):
+    (tmp_path / "empty").mkdir()
+    result = fer("cascade", "detect", face_cascade, *[tmp_path / name for name in inputs])
+    assert message in result.err
+
+
+def test_nothing_is_overwritten_unasked(fer, face_cascade, photo, tmp_path):
+    (tmp_path / "astronaut.png").write_text("mine")
+    arguments = ("cascade", "detect", face_cascade, photo, "--out", tmp_path)
+    result = fer(*arguments)
+    assert result.status == 1
+    assert "already exists" in result.err
+    assert (tmp_path / "astronaut.png").read_text() == "mine"
+    assert fer(*arguments, "--overwrite").status == 0
+
+
+def test_a_file_that_is_no_cascade(fer, face_cascade, photo):
+    result = fer("cascade", "detect", photo, photo)
+    assert result.status == 1
+    assert "fer: error:" in result.err
