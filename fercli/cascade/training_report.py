@@ -44,6 +44,8 @@ class StageRecord:
         Negatives that the stage was trained with.
     seconds : float or None
         Time for its samples, its training and its file.
+    validation_hit_rate, validation_false_alarm_rate : float or None
+        The stage's rates on positives and negatives that it was not trained with.
     """
 
     index: int
@@ -55,6 +57,8 @@ class StageRecord:
     positives_consumed: int | None = None
     negatives: int | None = None
     seconds: float | None = None
+    validation_hit_rate: float | None = None
+    validation_false_alarm_rate: float | None = None
 
     def __str__(self) -> str:
         several = "" if self.weak_classifiers == 1 else "s"
@@ -62,6 +66,11 @@ class StageRecord:
         if self.hit_rate is not None and self.false_alarm_rate is not None:
             parts.append(f"hit rate {self.hit_rate:.4f}")
             parts.append(f"false alarm rate {self.false_alarm_rate:.4f}")
+        if self.validation_hit_rate is not None and self.validation_false_alarm_rate is not None:
+            parts.append(
+                f"held out {self.validation_hit_rate:.4f} and "
+                f"{self.validation_false_alarm_rate:.4f}"
+            )
         if self.negatives is not None and self.acceptance_ratio is not None:
             parts.append(f"{self.negatives} negatives at {self.acceptance_ratio:.2g} of windows")
         if self.seconds is not None:
@@ -152,24 +161,26 @@ class TrainingResult:
 
 
 def stages_table(stages: Sequence[StageRecord]) -> str:
-    """Return the stages as a table, a line each."""
-    headers = ["stage", "weak", "hit rate", "false alarms", "acceptance", "positives", "of",
-               "negatives", "seconds"]  # fmt: skip
-    rows = [
-        [
-            str(stage.index),
-            str(stage.weak_classifiers),
-            _shown(stage.hit_rate, ".4f"),
-            _shown(stage.false_alarm_rate, ".4f"),
-            _shown(stage.acceptance_ratio, ".6f"),
-            _shown(stage.positives, "d"),
-            _shown(stage.positives_consumed, "d"),
-            _shown(stage.negatives, "d"),
-            _shown(stage.seconds, ".1f"),
-        ]
-        for stage in stages
-    ]
-    return format_table(headers, rows)
+    """Return the stages as a table, a line each; what was not held out has no column."""
+    columns = {
+        "stage": [str(stage.index) for stage in stages],
+        "weak": [str(stage.weak_classifiers) for stage in stages],
+        "hit rate": [_shown(stage.hit_rate, ".4f") for stage in stages],
+        "held out": [_shown(stage.validation_hit_rate, ".4f") for stage in stages],
+        "false alarms": [_shown(stage.false_alarm_rate, ".4f") for stage in stages],
+        "held out ": [_shown(stage.validation_false_alarm_rate, ".4f") for stage in stages],
+        "acceptance": [_shown(stage.acceptance_ratio, ".3g") for stage in stages],
+        "positives": [_shown(stage.positives, "d") for stage in stages],
+        "of": [_shown(stage.positives_consumed, "d") for stage in stages],
+        "negatives": [_shown(stage.negatives, "d") for stage in stages],
+        "seconds": [_shown(stage.seconds, ".1f") for stage in stages],
+    }
+    shown = {
+        name: cells
+        for name, cells in columns.items()
+        if not name.startswith("held out") or set(cells) != {"-"}
+    }
+    return format_table(list(shown), list(zip(*shown.values(), strict=True)))
 
 
 def format_duration(seconds: float) -> str:
