@@ -16,15 +16,15 @@ from fercli.errors import RecipeError
 from fercli.files import read_text, write_text
 
 
-def read_recipe(path: Path, names: Collection[str]) -> dict[str, Any]:
+def read_recipe(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """Return the options of a recipe, by parameter name (underscores).
 
     Parameters
     ----------
     path : Path
         The TOML file.
-    names : collection of str
-        The parameters that the command has, with underscores.
+    names : collection of str, optional
+        The parameters that the command has, with underscores. Defaults to taking any.
 
     Raises
     ------
@@ -38,8 +38,8 @@ def read_recipe(path: Path, names: Collection[str]) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"not a TOML file: {error}", path=path) from error
     options = {key.replace("-", "_"): value for key, value in values.items()}
-    unknown = sorted(set(options) - set(names))
-    if unknown:
+    unknown = [] if names is None else sorted(set(options) - set(names))
+    if names is not None and unknown:
         raise RecipeError(
             f"wanted options of this command, found {', '.join(unknown)}",
             hint=_suggestion(unknown[0], names),
