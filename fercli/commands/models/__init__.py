@@ -1,0 +1,24 @@
+"""``fer models``: from a tree of labelled faces to a trained, measured, exported network."""
+
+import click
+
+from fercli.cli import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    package="fercli.commands.models",
+    names=["list", "summary", "train", "evaluate", "predict", "export", "embed"],
+)
+def models() -> None:
+    """Train, evaluate, export and run expression networks.
+
+    NETWORK is the name of a shipped network, a .keras file or an .onnx file.
+
+    \b
+    The way from a tree to a network that runs anywhere:
+      fer models train --recipe models/fernet-ferplus.toml --data ferplus/ --out run/
+      fer models evaluate run/best.keras --data ferplus/ --out report/
+      fer models export run/best.keras --out network.onnx --data ferplus/
+      fer models predict network.onnx faces/
+    """

@@ -1,0 +1,50 @@
+"""Options that several commands of ``fer models`` share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from fercli import options
+
+data = click.option(
+    "--data", type=options.path_type(), required=True, help="The tree, from `fer datasets`."
+)
+split = click.option(
+    "--split", default="validation", show_default=True, help="The split of the tree."
+)
+network = click.argument("network", metavar="NETWORK")
+
+
+def network_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what an .onnx file of others does not say; the command takes **said."""
+    for option in reversed(_SETTINGS):
+        command = option(command)
+    return command
+
+
+_SETTINGS = [
+    click.option("--classes", metavar="A,B,…", help="Foreign .onnx: its classes, in its order."),
+    click.option("--size", type=options.Size(), help="Foreign .onnx: its input size."),
+    click.option(
+        "--mean", type=float, help="Foreign .onnx: it sees (pixel - mean) / std.  [default: 127.5]"
+    ),
+    click.option("--std", type=float, help="Foreign .onnx: see --mean.  [default: 127.5]"),
+    click.option(
+        "--colour-order", type=click.Choice(["rgb", "bgr"]), help="Foreign .onnx: of its channels."
+    ),
+]
+
+
+def to_settings(said: dict[str, Any]) -> Any:
+    """Return the library's settings for what `network_settings` took."""
+    from fercli.models.classifier import Settings
+
+    classes = said["classes"]
+    return Settings(
+        classes=[name.strip() for name in classes.split(",")] if classes else None,
+        size_wh=said["size"],
+        mean=said["mean"],
+        std=said["std"],
+        colour_order=said["colour_order"],
+    )

@@ -1,0 +1,70 @@
+"""``fer models embed``: faces as points, their clusters and a map."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli import options
+from fercli.commands.models import _options
+from fercli.progress import Progress
+
+
+@click.command()
+@_options.network
+@_options.data
+@_options.split
+@click.option("--out", type=options.path_type(), required=True, help="The folder of results.")
+@click.option("--clusters", type=click.IntRange(min=2), help="[default: as many as classes]")
+@click.option(
+    "--projection",
+    type=click.Choice(["tsne", "pca"]),
+    default="tsne",
+    show_default=True,
+    help="How the map is made.",
+)
+@_options.network_settings
+@options.seed
+@options.workers
+@options.overwrite
+@options.quiet
+def embed(
+    network: str,
+    data: Path,
+    split: str,
+    out: Path,
+    clusters: int | None,
+    projection: str,
+    seed: int,
+    workers: int | None,
+    overwrite: bool,
+    progress: Progress,
+    **said: Any,
+) -> None:
+    """Take what the last layer sees of each face, cluster it, and draw a map.
+
+    OUT gets features.npz, clusters.csv and map.png. The table shows how far clusters that were
+    found without labels agree with the labels.
+
+    \b
+    Examples:
+      fer models embed ferplus --data ferplus/ --out points/
+      fer models embed run/best.keras --data mine/ --split test --clusters 20 --out points/
+    """
+    from fercli.models.embedding import describe_embedding, embed_tree
+
+    embedding, classes = embed_tree(
+        network,
+        data,
+        split,
+        out,
+        settings=_options.to_settings(said),
+        clusters=clusters,
+        projection=projection,
+        seed=seed,
+        workers=workers,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    click.echo(describe_embedding(embedding, classes))
+    click.echo(f"wrote {out}")

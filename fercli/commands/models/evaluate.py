@@ -1,0 +1,84 @@
+"""``fer models evaluate``: how well a network tells expressions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli import options
+from fercli.commands.models import _options
+from fercli.progress import Progress
+
+
+@click.command()
+@_options.network
+@_options.data
+@_options.split
+@click.option(
+    "--compare", multiple=True, metavar="NETWORK", help="Another network; may be given again."
+)
+@click.option(
+    "--average",
+    type=click.Choice(["none", "flip", "ten"]),
+    default="none",
+    show_default=True,
+    help="Average over each face and its mirror image, or over ten crops.",
+)
+@click.option(
+    "--check-copies",
+    is_flag=True,
+    help="Also without pictures that occur, pixel for pixel, in the split train.",
+)
+@click.option("--out", type=options.path_type(), help="Write a report with pictures here.")
+@_options.network_settings
+@options.workers
+@options.overwrite
+@options.as_json
+@options.quiet
+def evaluate(
+    network: str,
+    data: Path,
+    split: str,
+    compare: tuple[str, ...],
+    average: str,
+    check_copies: bool,
+    out: Path | None,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+    progress: Progress,
+    **said: Any,
+) -> None:
+    """Measure a network on a split of a tree; with --compare, several in one table.
+
+    OUT gets report.json, confusion.png and mistakes.png.
+
+    \b
+    Examples:
+      fer models evaluate ferplus --data ferplus/
+      fer models evaluate run/best.keras --data fer2013/ --check-copies --out report/
+      fer models evaluate ferplus --compare run/best.keras --data ferplus/ --average flip
+      fer models evaluate other.onnx --classes happy,sad --mean 0 --std 255 --data mine/
+    """
+    from fercli.models import evaluation_report as report
+    from fercli.models.evaluating import evaluate_files
+
+    faces, found = evaluate_files(
+        [network, *compare],
+        data,
+        split,
+        settings=_options.to_settings(said),
+        average=average,
+        check_copies=check_copies,
+        workers=workers,
+        progress=progress,
+    )
+    if out is not None:
+        report.write_report(out, found[0], faces, overwrite=overwrite)
+    if as_json:
+        click.echo(json.dumps([report.as_plain(one) for one in found], indent=2))
+    else:
+        click.echo(report.comparison(found) if compare else report.as_text(found[0]))
+        if out is not None:
+            click.echo(f"wrote {out}")

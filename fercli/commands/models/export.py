@@ -1,0 +1,44 @@
+"""``fer models export``: a trained network to one .onnx file."""
+
+from pathlib import Path
+
+import click
+
+from fercli import options
+from fercli.commands.models import _options
+from fercli.progress import Progress
+
+
+@click.command()
+@click.argument("network", type=options.path_type())
+@click.option("--out", type=options.path_type(), required=True, help="The .onnx file.")
+@click.option("--data", type=options.path_type(), help="A tree: compare on its faces.")
+@_options.split
+@click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on --data.")
+@options.overwrite
+@options.quiet
+def export(
+    network: Path,
+    out: Path,
+    data: Path | None,
+    split: str,
+    int8: bool,
+    overwrite: bool,
+    progress: Progress,
+) -> None:
+    """Write a .keras network as one .onnx file, which runs without Keras.
+
+    Its metadata hold the classes, the input size, the normalisation and a summary of the
+    training. Both files are compared, on real faces if --data is given.
+
+    \b
+    Examples:
+      fer models export run/best.keras --out network.onnx --data ferplus/
+      fer models export run/best.keras --out small.onnx --data ferplus/ --int8
+    """
+    from fercli.models.exporting import describe_export, export_file
+
+    result = export_file(
+        network, out, data, split, int8=int8, overwrite=overwrite, progress=progress
+    )
+    click.echo(describe_export(result))

@@ -1,0 +1,25 @@
+"""``fer models list``: the architectures and the networks that come with fer."""
+
+import json
+
+import click
+
+from fercli import options
+
+
+@click.command("list")
+@options.as_json
+def list(as_json: bool) -> None:
+    """List the shipped networks and the architectures that can be trained.
+
+    \b
+    Examples:
+      fer models list
+      fer models list --json
+    """
+    from fercli.models.catalogue import architectures_table, as_plain, networks_table
+
+    if as_json:
+        click.echo(json.dumps(as_plain(), indent=2))
+    else:
+        click.echo("\n\n".join([networks_table(), architectures_table()]))

@@ -1,0 +1,49 @@
+"""``fer models predict``: pictures of faces to probabilities."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli import options
+from fercli.commands.models import _options
+from fercli.progress import Progress
+
+
+@click.command()
+@_options.network
+@click.argument("faces", nargs=-1, required=True, type=options.path_type())
+@click.option("--out", type=options.path_type(), help="A CSV file.  [default: standard output]")
+@_options.network_settings
+@options.workers
+@options.overwrite
+@options.quiet
+def predict(
+    network: str,
+    faces: tuple[Path, ...],
+    out: Path | None,
+    workers: int | None,
+    overwrite: bool,
+    progress: Progress,
+    **said: Any,
+) -> int:
+    """Give the probabilities of all classes for pictures of faces, as CSV.
+
+    FACES are pictures, or folders of them, that show one face each, cropped; `fer datasets crop`
+    finds faces in photographs. Pictures that cannot be read are named and left out, and the
+    status is then 1.
+
+    \b
+    Examples:
+      fer models predict ferplus faces/ > answers.csv
+      fer models predict run/best.keras a.png b.png --out answers.csv
+    """
+    from fercli.models.prediction import predict_files
+
+    text, unreadable = predict_files(
+        network, faces, _options.to_settings(said), out, overwrite, workers, progress
+    )
+    click.echo(text, nl=False)
+    for error in unreadable:
+        click.echo(f"fer: left out: {error}", err=True)
+    return int(bool(unreadable))

@@ -1,0 +1,24 @@
+"""``fer models summary``: the layers of an architecture or a network."""
+
+import click
+
+from fercli import options
+
+
+@click.command()
+@click.argument("name", metavar="ARCHITECTURE|NETWORK")
+@click.option("--classes", type=click.IntRange(min=2), help="Of an architecture: its classes.")
+@click.option("--size", type=options.Size(), help="Of an architecture: its input size.")
+def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> None:
+    """Show the layers of an architecture, or what a network's file says about itself.
+
+    \b
+    Examples:
+      fer models summary fernet
+      fer models summary mini-xception --classes 8 --size 64x64
+      fer models summary run/best.keras
+      fer models summary network.onnx
+    """
+    from fercli.models.summary import summarise
+
+    click.echo(summarise(name, classes, size))

@@ -1,0 +1,97 @@
+"""``fer models train``: a tree of labelled faces to a network."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli import options
+from fercli.models.architectures import ARCHITECTURES
+from fercli.models.schedules import SCHEDULES
+from fercli.models.training_options import MONITORS, OPTIMIZERS, PRECISIONS, TrainingOptions
+from fercli.progress import Progress
+
+Command = Callable[..., Any]
+
+DEFAULTS = {field.name: field.default for field in fields(TrainingOptions)}
+
+
+def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """Return a click option whose default is that of `TrainingOptions`."""
+    name = names[-1].lstrip("-").replace("-", "_")
+    default = DEFAULTS[name]
+    shown = default is not None and not isinstance(default, bool)
+    return click.option(*names, default=default, show_default=shown, **settings)
+
+
+def choice(values: Any) -> click.Choice[str]:
+    """Return the type of an option that takes one of a few words."""
+    return click.Choice(list(values))
+
+
+@click.command()
+@options.recipe
+@click.option(
+    "--data", type=options.path_type(), required=True, help="The tree, from `fer datasets`."
+)
+@click.option("--out", type=options.path_type(), required=True, help="The folder of results.")
+@option("--architecture", type=choice(ARCHITECTURES), help="See `fer models list`.")
+@option("--size", type=options.Size(), help="Size of the input.  [default: the architecture's]")
+@option("--crop", type=int, metavar="SIDE", help="Learn from square parts, run on the middle one.")
+@option("--epochs", type=int, help="How often all pictures are seen.")
+@option("--batch-size", type=int, help="Pictures a step.")
+@option("--optimizer", type=choice(OPTIMIZERS), help="sgd has Nesterov's momentum.")
+@option("--learning-rate", type=float, help="The highest rate.")
+@option("--momentum", type=float, help="Momentum of sgd.")
+@option("--weight-decay", type=float, help="Decay of weights.")
+@option("--schedule", type=choice(SCHEDULES), help="How the rate goes after warming up.")
+@option("--warmup-epochs", type=float, help="Over these the rate rises.")
+@option("--average", type=float, help="Momentum of the average of weights that is kept; 0: none.")
+@option("--precision", type=choice(PRECISIONS), help="mixed_bfloat16 is faster where it is known.")
+@option("--augment", metavar="POLICY", help="none, light, standard, strong or a TOML file.")
+@option("--label-smoothing", type=float, help="Share of a label spread over all classes.")
+@option("--mixup", type=float, help="Parameter of the mixing of pictures; 0: none.")
+@option("--soft-labels", is_flag=True, help="Learn the distribution of people's votes.")
+@option(
+    "--class-weights", type=choice(["none", "balanced"]), help="balanced: rare ones weigh more."
+)
+@option("--patience", type=int, help="Stop after so many epochs without a better one; 0: never.")
+@option("--monitor", type=choice(MONITORS), help="What the kept epoch is the best in.")
+@option("--validation", metavar="SPLIT", help="The split that epochs are compared on.")
+@option("--init", type=options.path_type(), help="Start from this .keras file where it fits.")
+@option("--freeze", type=int, help="Do not train the first N layers; negative: all but N.")
+@option("--stream", is_flag=True, help="Read pictures again each epoch, to save memory.")
+@option("--tensorboard", is_flag=True, help="Write a log for TensorBoard.")
+@option("--distribute", is_flag=True, help="Use all devices and hosts that Keras finds.")
+@options.seed
+@options.workers
+@options.overwrite
+@options.quiet
+def train(
+    recipe: Path | None,
+    data: Path,
+    out: Path,
+    workers: int | None,
+    overwrite: bool,
+    progress: Progress,
+    **chosen: Any,
+) -> None:
+    """Train a network on a tree's split "train"; the best epoch on "validation" is kept.
+
+    OUT gets best.keras, checkpoint.npz, history.csv, curves.png, recipe.toml and result.json.
+    A training that was stopped or killed goes on from its last whole epoch when the same command
+    is given again.
+
+    \b
+    Examples:
+      fer models train --recipe models/fernet-ferplus.toml --data ferplus/ --out run/
+      fer models train --data fer2013/ --architecture mini-xception --epochs 100 --out run/
+      fer models train --data mine/ --init run/best.keras --freeze -1 --epochs 10 --out mine_run/
+    """
+    from fercli.models.training import describe_result, train
+
+    wanted = TrainingOptions(**chosen)
+    result = train(data, out, wanted, overwrite=overwrite, workers=workers, progress=progress)
+    click.echo(describe_result(result))

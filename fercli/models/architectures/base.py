@@ -1,0 +1,53 @@
+"""What an architecture is: a name, what its input looks like, where it comes from, how to build it.
+
+Architecture modules import Keras only when they build, so that they can be listed without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras import Model
+
+#: (height, width, channels)
+InputShape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of networks that differ in the number of classes.
+
+    Parameters
+    ----------
+    name : str
+        What `fer models train --architecture` calls it.
+    build : callable
+        Takes an input shape (height, width, channels) and the number of classes and returns a
+        Keras model that ends in a softmax. Its last layer but one gives the features.
+    size_wh : (int, int)
+        The size of input that its source describes, in pixels.
+    channels : {1, 3}
+        1 for grey levels, 3 for colour.
+    classes : int
+        The number of classes that its source describes.
+    parameters : int
+        All parameters at that size and number of classes, those not trained included.
+    source : str
+        Where it was published.
+    """
+
+    name: str
+    build: Callable[[InputShape, int], Model]
+    size_wh: tuple[int, int]
+    channels: int
+    classes: int
+    parameters: int
+    source: str
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """The shape (height, width, channels) of one input."""
+        return self.size_wh[1], self.size_wh[0], self.channels

@@ -1,0 +1,84 @@
+"""Ours: a small residual network whose multiply-adds lie where they are cheap.
+
+Designed for about half a millisecond a face on one core: the 5×5 convolution of the input
+has stride 2, so that nothing wide happens at 48×48; channels double whenever the area is
+quartered (32, 64, 128), in multiples of 16, the width of a vector register in float32; and most
+blocks are where the area is smallest. Residual blocks: He et al., "Deep residual learning for image
+recognition", CVPR 2016 (arXiv 1512.03385); the shortcut that pools before its 1×1 convolution:
+He et al., "Bag of tricks for image classification with convolutional neural networks", CVPR 2019
+(arXiv 1812.01187), figure 2c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fercli.models.architectures.base import Architecture, InputShape
+
+if TYPE_CHECKING:
+    from keras import Model
+
+
+def build(
+    shape: InputShape,
+    classes: int,
+    *,
+    widths: Sequence[int] = (32, 64, 128),
+    depths: Sequence[int] = (1, 2, 3),
+    name: str = "fernet",
+) -> Model:
+    """Return the network, untrained.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Height, width and channels of the input; any size from 16×16 on.
+    classes : int
+        The number of classes.
+    widths, depths : sequences of int
+        Channels and residual blocks of each stage; each stage but the first halves the size.
+    """
+    from keras import Model, layers
+
+    inputs = layers.Input(shape)
+    x = _normalised(layers.Conv2D(widths[0], 5, 2, "same", use_bias=False)(inputs), active=True)
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+        for block in range(depth):
+            x = _block(x, width, halve=stage > 0 and block == 0)
+    x = layers.GlobalAveragePooling2D()(x)
+    features = layers.Dropout(0.3, name="features")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
+    return Model(inputs, outputs(features), name=name)
+
+
+def _normalised(x: Any, *, active: bool) -> Any:
+    from keras import layers
+
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+    return layers.ReLU()(x) if active else x
+
+
+def _block(x: Any, width: int, *, halve: bool) -> Any:
+    """Two 3×3 convolutions beside a shortcut."""
+    from keras import layers
+
+    shortcut = layers.AveragePooling2D(2, padding="same")(x) if halve else x
+    if x.shape[-1] != width:
+        shortcut = layers.Conv2D(width, 1, use_bias=False)(shortcut)
+        shortcut = _normalised(shortcut, active=False)
+    stride = 2 if halve else 1
+    y = _normalised(layers.Conv2D(width, 3, stride, "same", use_bias=False)(x), active=True)
+    y = _normalised(layers.Conv2D(width, 3, 1, "same", use_bias=False)(y), active=False)
+    return layers.ReLU()(layers.Add()([y, shortcut]))
+
+
+ARCHITECTURE = Architecture(
+    name="fernet",
+    build=build,
+    size_wh=(48, 48),
+    channels=1,
+    classes=8,
+    parameters=975_784,
+    source="fer's own, small: under 1 M parameters, half a millisecond a face",
+)

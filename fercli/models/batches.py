@@ -1,0 +1,183 @@
+"""Batches: shuffled, augmented, normalised pictures, made in threads ahead of the network.
+
+What is in a batch depends on the seed, the epoch and the number of the batch alone, so that a
+training is repeated, or goes on after it was killed, with the same pictures whatever the number
+of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.models.backend import load_keras
+from fercli.models.card import MIDDLE
+from fercli.models.classifier import middle
+from fercli.models.faces import Faces
+
+if TYPE_CHECKING:
+    from keras.utils import PyDataset
+
+#: Takes pictures (n, height, width, channels) and random numbers; returns as many, changed.
+Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+
+#: (pictures, targets, weights)
+Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+THREADS = 2
+QUEUE = 8
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How batches are made.
+
+    Parameters
+    ----------
+    size : int
+        Pictures a batch.
+    seed : int
+        Start of all random numbers.
+    augment : callable, optional
+        Changes the pictures of a batch. Defaults to None: as they are.
+    crop : int, optional
+        Side of the random part of each picture that the network sees. Defaults to all of it.
+    label_smoothing : float
+        Share of each target that is spread over all classes.
+    mixup : float
+        Parameter of the beta distribution that two pictures are mixed by; 0: not mixed.
+        Zhang et al., "mixup: beyond empirical risk minimization", arXiv 1710.09412.
+    balanced : bool
+        Whether rare classes weigh more, in inverse proportion to their number.
+    """
+
+    size: int
+    seed: int = 0
+    augment: Augment | None = None
+    crop: int | None = None
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    balanced: bool = False
+
+
+class BatchMaker:
+    """Makes any batch of any epoch.
+
+    Parameters
+    ----------
+    faces : Faces
+        The pictures.
+    options : BatchOptions
+        How they are changed.
+    """
+
+    def __init__(self, faces: Faces, options: BatchOptions) -> None:
+        self.faces = faces
+        self.options = options
+        self.count = max(len(faces) // options.size, 1)
+        self.class_weights = balanced_weights(faces) if options.balanced else None
+
+    def make(self, epoch: int, number: int) -> Batch:
+        """Return batch `number` of `epoch`, both counted from 0."""
+        options = self.options
+        order = np.random.default_rng((options.seed, epoch)).permutation(len(self.faces))
+        indices = order[number * options.size : (number + 1) * options.size]
+        rng = np.random.default_rng((options.seed, epoch, number))
+        pixels = self.faces.take(indices)
+        if options.augment is not None:
+            pixels = options.augment(pixels, rng)
+        if options.crop is not None:
+            pixels = random_crops(pixels, options.crop, rng)
+        targets = self.faces.targets[indices]
+        weights = self._weights(targets)
+        targets = smooth(targets, options.label_smoothing)
+        pictures = normalise(pixels)
+        if options.mixup:
+            pictures, targets = mix(pictures, targets, options.mixup, rng)
+        return pictures, targets, weights
+
+    def _weights(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.class_weights is None:
+            return np.ones(len(targets), np.float32)
+        return targets @ self.class_weights
+
+
+def normalise(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return grey levels 0…255 as −1…1."""
+    return np.asarray(pixels, np.float32) / np.float32(MIDDLE) - np.float32(1)
+
+
+def smooth(targets: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Return targets of which `share` is spread evenly over all classes."""
+    return targets * np.float32(1 - share) + np.float32(share / targets.shape[1])
+
+
+def mix(
+    pictures: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    alpha: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a batch mixed with itself in another order, each pair by its own share."""
+    share = rng.beta(alpha, alpha, len(pictures)).astype(np.float32)
+    other = rng.permutation(len(pictures))
+    by_picture, by_target = share[:, None, None, None], share[:, None]
+    return (
+        by_picture * pictures + (1 - by_picture) * pictures[other],
+        by_target * targets + (1 - by_target) * targets[other],
+    )
+
+
+def random_crops(
+    pixels: NDArray[np.uint8], side: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Return a random square part of each picture, of `side` pixels."""
+    count, height, width, channels = pixels.shape
+    tops = rng.integers(0, height - side + 1, count)
+    lefts = rng.integers(0, width - side + 1, count)
+    crops = np.empty((count, side, side, channels), np.uint8)
+    for index, (top, left) in enumerate(zip(tops, lefts, strict=True)):
+        crops[index] = pixels[index, top : top + side, left : left + side]
+    return crops
+
+
+def balanced_weights(faces: Faces) -> NDArray[np.float32]:
+    """Return a weight for each class, 1 on average over the pictures."""
+    totals = faces.targets.sum(axis=0)
+    weights = len(faces) / (len(totals) * np.maximum(totals, 1e-9))
+    return np.asarray(weights, np.float32)
+
+
+def training_batches(maker: BatchMaker) -> PyDataset:
+    """Return batches for Keras's ``fit``; set its ``epoch`` before each epoch."""
+    keras = load_keras()
+
+    class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
+        epoch = 0
+
+        def __len__(self) -> int:
+            return maker.count
+
+        def __getitem__(self, number: int) -> Batch:
+            return maker.make(self.epoch, number)
+
+    return TrainingBatches(workers=THREADS, max_queue_size=QUEUE)
+
+
+def plain_batches(faces: Faces, size: int, crop: int | None = None) -> Any:
+    """Return all pictures in order, unchanged but for the crop, for Keras's ``evaluate``."""
+    keras = load_keras()
+
+    class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
+        def __len__(self) -> int:
+            return -(-len(faces) // size)
+
+        def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            indices = np.arange(number * size, min((number + 1) * size, len(faces)))
+            return normalise(middle(faces.take(indices), crop)), faces.targets[indices]
+
+    return PlainBatches()

@@ -1,0 +1,111 @@
+"""What happens after each batch and each epoch of a training."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fercli.models.backend import load_keras
+from fercli.models.checkpoint import State
+from fercli.progress import Bar, Progress
+
+if TYPE_CHECKING:
+    from keras import Model
+
+
+@dataclass
+class Watch:
+    """A training that is going on: what it reports to, and what came of it.
+
+    Parameters
+    ----------
+    state : State
+        Grows by one row of history an epoch.
+    monitor : str
+        What the best epoch has the best of.
+    epochs, patience, batch_size : int
+        As in the training's options.
+    validate : callable
+        Gives the figures of the model on the validation split; within the context the model
+        is as it was validated, with averaged weights.
+    save_best, save_epoch : callable
+        Called with the model after an epoch that is the best so far, and after every epoch.
+    progress : Progress
+        Bars and notes.
+    """
+
+    state: State
+    monitor: str
+    epochs: int
+    patience: int
+    batch_size: int
+    validate: Callable[[Model], AbstractContextManager[dict[str, float]]]
+    save_best: Callable[[Model], None]
+    save_epoch: Callable[[Model], None]
+    progress: Progress
+    stack: ExitStack = field(default_factory=ExitStack)
+    broken: bool = False
+    out_of_patience: bool = False
+
+    def finish_epoch(self, model: Model, logs: Mapping[str, Any], seconds: float) -> None:
+        """Note the figures of an epoch and save what is to be kept."""
+        figures = {name: float(value) for name, value in logs.items()}
+        before = self.state.best(self.monitor)
+        with self.validate(model) as validated:
+            row = {"epoch": self.state.epoch + 1, **figures, **validated, "seconds": seconds}
+            self.state.history.append(row)
+            self.state.epoch += 1
+            best = self.state.best(self.monitor)
+            assert best is not None
+            if best is not before:
+                self.save_best(model)
+        self.save_epoch(model)
+        self.out_of_patience = 0 < self.patience <= row["epoch"] - best["epoch"]
+        self.progress.note(self._line(row, best))
+
+    def _line(self, row: Mapping[str, float], best: Mapping[str, float]) -> str:
+        mark = "best" if best is row else f"best {best[self.monitor]:.4f} in {best['epoch']:.0f}"
+        return (
+            f"epoch {row['epoch']:.0f}/{self.epochs}  loss {row['loss']:.4f}  "
+            f"accuracy {row['accuracy']:.4f}  validation loss {row['val_loss']:.4f}  "
+            f"accuracy {row['val_accuracy']:.4f} ({mark})  {row['seconds']:.0f} s"
+        )
+
+
+def make_callback(watch: Watch, batches: Any) -> Any:
+    """Return the Keras callback that reports to `watch` and sets the epoch of `batches`."""
+    keras = load_keras()
+
+    class Reporter(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
+        bar: Bar
+        start = 0.0
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            batches.epoch = epoch
+            self.start = time.perf_counter()
+            total = len(batches) * watch.batch_size
+            name = f"epoch {epoch + 1}/{watch.epochs}"
+            bar = watch.progress.bar(name, total=total, unit="picture")
+            self.bar = watch.stack.enter_context(bar)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            loss = float(logs["loss"])
+            if not math.isfinite(loss):
+                watch.broken = True
+                self.model.stop_training = True
+            self.bar.figures(f"loss {loss:.3f}, accuracy {float(logs['accuracy']):.3f}")
+            self.bar.advance(watch.batch_size)
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            watch.stack.close()
+            if watch.broken:
+                return
+            watch.finish_epoch(self.model, logs, time.perf_counter() - self.start)
+            if watch.out_of_patience:
+                self.model.stop_training = True
+
+    return Reporter()

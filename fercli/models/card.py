@@ -1,0 +1,106 @@
+"""What a network's file says about the network: classes, input, normalisation, training.
+
+The same card travels in a ``.keras`` file (as a member ``fer.json`` of the archive) and in an
+``.onnx`` file (in its metadata), so that a network needs nothing beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fercli import __version__
+
+#: How grey levels 0…255 become −1…1, which is what fer trains on.
+MIDDLE = 127.5
+
+
+@dataclass(frozen=True)
+class NetworkCard:
+    """What must be known to run a network, and what it was made of.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        In the order of its outputs.
+    size_wh : (int, int)
+        Width and height that faces are brought to, in pixels.
+    channels : {1, 3}
+        Grey levels or colour.
+    mean, std : tuple of float
+        One a channel, in grey levels 0…255: the network sees ``(pixel - mean) / std``.
+        Default to 127.5: −1…1.
+    crop : int, optional
+        Side of the middle part of a face that the network sees, in pixels. Defaults to None: all.
+    colour_order : {"rgb", "bgr"}
+        The order of three channels. Defaults to "rgb".
+    architecture : str
+        Its name in fer, or "".
+    training : mapping
+        Data, epochs, seed, accuracy and so on, as far as known; plain values of JSON.
+    """
+
+    classes: tuple[str, ...]
+    size_wh: tuple[int, int]
+    channels: int = 1
+    mean: tuple[float, ...] = (MIDDLE,)
+    std: tuple[float, ...] = (MIDDLE,)
+    crop: int | None = None
+    colour_order: Literal["rgb", "bgr"] = "rgb"
+    architecture: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of what the network itself takes."""
+        width, height = (self.crop, self.crop) if self.crop else self.size_wh
+        return height, width, self.channels
+
+
+def to_metadata(card: NetworkCard) -> dict[str, str]:
+    """Return a card as texts by key, as ONNX wants its metadata."""
+    return {
+        "fer.version": __version__,
+        "fer.classes": json.dumps(card.classes, ensure_ascii=False),
+        "fer.input_size": f"{card.size_wh[0]}x{card.size_wh[1]}",
+        "fer.channels": str(card.channels),
+        "fer.mean": json.dumps(card.mean),
+        "fer.std": json.dumps(card.std),
+        "fer.crop": str(card.crop or ""),
+        "fer.colour_order": card.colour_order,
+        "fer.architecture": card.architecture,
+        "fer.training": json.dumps(card.training, ensure_ascii=False),
+    }
+
+
+def from_metadata(metadata: Mapping[str, str]) -> NetworkCard | None:
+    """Return the card that `to_metadata` wrote, or None if there is none.
+
+    Raises
+    ------
+    ValueError
+        The metadata are fer's but cannot be understood.
+    """
+    if "fer.classes" not in metadata:
+        return None
+    try:
+        return _parse(metadata)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"unreadable metadata: {error}") from error
+
+
+def _parse(metadata: Mapping[str, str]) -> NetworkCard:
+    width, height = map(int, metadata["fer.input_size"].split("x"))
+    return NetworkCard(
+        classes=tuple(map(str, json.loads(metadata["fer.classes"]))),
+        size_wh=(width, height),
+        channels=int(metadata["fer.channels"]),
+        mean=tuple(map(float, json.loads(metadata["fer.mean"]))),
+        std=tuple(map(float, json.loads(metadata["fer.std"]))),
+        crop=int(metadata["fer.crop"]) if metadata.get("fer.crop") else None,
+        colour_order="bgr" if metadata.get("fer.colour_order") == "bgr" else "rgb",
+        architecture=metadata.get("fer.architecture", ""),
+        training=dict(json.loads(metadata.get("fer.training", "{}"))),
+    )

@@ -1,0 +1,107 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped, in one file.
+
+One ``.npz`` file holds the weights, the optimiser's state, the random state of dropout, the epoch
+and the history. It is replaced whole after each epoch, so that a kill at any moment leaves one
+that is consistent.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.errors import InputError, TrainingError
+from fercli.files import input_error, written_whole
+
+if TYPE_CHECKING:
+    from keras import Model
+
+
+@dataclass
+class State:
+    """How far a training is.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs that are done.
+    history : list of dict
+        The figures of each.
+    """
+
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def best(self, monitor: str) -> dict[str, float] | None:
+        """Return the figures of the best epoch, the first of equals; None before the first."""
+        sign = -1 if monitor.endswith("loss") else 1
+        return max(self.history, key=lambda row: sign * row[monitor], default=None)
+
+
+def write_checkpoint(path: Path, model: Model, state: State) -> None:
+    """Write the model's and its optimiser's variables and the state of the training."""
+    arrays = {f"{at:04d}": np.asarray(value) for at, value in enumerate(_values(model))}
+    about = {"architecture": model.name, "epoch": state.epoch, "history": state.history}
+    with written_whole(path, overwrite=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **{"about": np.array(json.dumps(about)), **arrays})  # type: ignore[arg-type]
+
+
+def read_checkpoint(path: Path, model: Model) -> State:
+    """Give the model and its optimiser the variables in a checkpoint; return the state.
+
+    Raises
+    ------
+    TrainingError
+        The checkpoint is of another architecture, size or number of classes, or of another
+        optimiser.
+    InputError
+        The file cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            about: dict[str, Any] = json.loads(str(stored["about"]))
+            arrays = [stored[name] for name in sorted(set(stored.files) - {"about"})]
+    except OSError as error:
+        raise input_error(error, path) from error
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+        raise InputError(
+            "wanted a checkpoint, found something else",
+            hint="--overwrite starts the training anew",
+            path=path,
+        ) from error
+    _assign(model, arrays, about["architecture"], path)
+    return State(int(about["epoch"]), list(about["history"]))
+
+
+def _assign(model: Model, arrays: list[NDArray[Any]], architecture: str, path: Path) -> None:
+    variables = _variables(model)
+    expected = [tuple(variable.shape) for variable in variables]
+    if architecture != model.name or expected != [array.shape for array in arrays]:
+        raise TrainingError(
+            f"wanted a checkpoint of {model.name} with these options, found one of "
+            f"{architecture} with others",
+            hint="the options it was made with, another --out, or --overwrite to start anew",
+            path=path,
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _values(model: Model) -> list[Any]:
+    from fercli.models.backend import load_keras
+
+    ops = load_keras().ops
+    return [ops.convert_to_numpy(variable) for variable in _variables(model)]
+
+
+def _variables(model: Model) -> list[Any]:
+    """Return weights, random state and the optimiser's variables, in an order that is fixed."""
+    metrics = {id(variable) for variable in model.metrics_variables}
+    own = [variable for variable in model.variables if id(variable) not in metrics]
+    return [*own, *model.optimizer.variables]

@@ -1,0 +1,280 @@
+"""Runs expression networks from ``.onnx`` files. Needs onnxruntime and NumPy, nothing else.
+
+Files that `fer models export` wrote say in their metadata what they take; for those of others
+the user says it (`Settings`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.errors import DependencyError, InputError, OptionError
+from fercli.files import input_error
+from fercli.models.card import MIDDLE, NetworkCard, from_metadata
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+#: Faces that go through a network at once: more do not stay in a core's cache.
+CHUNK = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user says about a network, in place of what its file says or leaves out.
+
+    Parameters
+    ----------
+    classes : sequence of str, optional
+        In the order of the outputs.
+    size_wh : (int, int), optional
+        Width and height of the input, for networks that take any.
+    mean, std : float, optional
+        The network sees ``(pixel - mean) / std`` of pixels 0…255. Without metadata they default
+        to 127.5, which gives −1…1.
+    colour_order : {"rgb", "bgr"}, optional
+        The order of three channels.
+    """
+
+    classes: Sequence[str] | None = None
+    size_wh: tuple[int, int] | None = None
+    mean: float | None = None
+    std: float | None = None
+    colour_order: Literal["rgb", "bgr"] | None = None
+
+
+class Classifier:
+    """An expression network that is ready to run.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.onnx`` file.
+    settings : Settings, optional
+        What the file does not say.
+    threads : int, optional
+        Threads for one call. Defaults to 1: callers that have many faces run many calls.
+
+    Attributes
+    ----------
+    card : NetworkCard
+        Classes, input size and so on.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not a network, or not one from a picture to classes.
+    OptionError
+        The number of classes given is not the number of outputs.
+    DependencyError
+        onnxruntime is not installed.
+    """
+
+    def __init__(
+        self, path: Path, settings: Settings | None = None, *, threads: int | None = 1
+    ) -> None:
+        self.path = path
+        self._session = _open_session(path, threads)
+        given = self._session.get_inputs()[0]
+        self._input = given.name
+        self._dtype = np.float16 if given.type == "tensor(float16)" else np.float32
+        self._outputs = {output.name: output for output in self._session.get_outputs()}
+        self._channels_first = _channels_first(given.shape, path)
+        self._batch = given.shape[0] if isinstance(given.shape[0], int) else None
+        self.card = _read_card(self._session, settings or Settings(), given.shape, path)
+        self._scale = _scale(self.card)
+        self._answer, self._logits = self._examine()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the probabilities."""
+        return self.card.classes
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the network gives the features of its last layer too."""
+        return "features" in self._outputs
+
+    def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probability of each class for each face.
+
+        Parameters
+        ----------
+        faces : ndarray of uint8, shape (n, height, width) or (n, height, width, channels)
+            Faces of the card's size; three channels are red, green, blue.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, number of classes)
+        """
+        scores = self._run(faces, self._answer, len(self.classes))
+        return softmax(scores) if self._logits else scores
+
+    def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the last layer sees of each face, shape (n, width of the layer).
+
+        Raises
+        ------
+        OptionError
+            The network does not give it.
+        """
+        if not self.has_features:
+            raise OptionError(
+                f"wanted a network with an output 'features', found {', '.join(self._outputs)} in "
+                f"{self.path}",
+                hint="one that `fer models export` wrote, or the .keras file",
+            )
+        return self._run(faces, "features", int(self._outputs["features"].shape[-1]))
+
+    def _run(self, faces: NDArray[np.uint8], output: str, width: int) -> NDArray[np.float32]:
+        faces = _with_channels(faces, self.card)
+        answers = np.empty((len(faces), width), np.float32)
+        step = self._batch or CHUNK
+        for start in range(0, len(faces), step):
+            chunk = self._prepare(faces[start : start + step])
+            missing = step - len(chunk) if self._batch else 0
+            if missing:
+                chunk = np.concatenate([chunk, np.zeros((missing, *chunk.shape[1:]), chunk.dtype)])
+            (answer,) = self._session.run([output], {self._input: chunk})
+            answers[start : start + step] = answer.reshape(len(chunk), width)[
+                : len(chunk) - missing
+            ]
+        return answers
+
+    def _prepare(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
+        scale, offset = self._scale
+        faces = middle(faces, self.card.crop)
+        if self.card.channels == 3 and self.card.colour_order == "bgr":
+            faces = faces[..., ::-1]
+        pictures = faces.astype(np.float32) * scale + offset
+        if self._channels_first:
+            pictures = pictures.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(pictures, self._dtype)
+
+    def _examine(self) -> tuple[str, bool]:
+        """Return the name of the output and whether it needs a softmax, by trying."""
+        name = "probabilities" if "probabilities" in self._outputs else next(iter(self._outputs))
+        shape = (2, self.card.size_wh[1], self.card.size_wh[0], self.card.channels)
+        faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        try:
+            scores = self._run(faces, name, len(self.card.classes))
+        except Exception as error:  # onnxruntime raises its own kinds; NumPy ValueError
+            raise InputError(
+                f"wanted a network from a picture of {shape[2]}×{shape[1]} to "
+                f"{len(self.card.classes)} classes, found an error: {error}",
+                hint="--classes and --size as the network's authors give them",
+                path=self.path,
+            ) from error
+        sums = scores.sum(axis=1)
+        return name, bool(scores.min() < 0 or np.abs(sums - 1).max() > 1e-2)
+
+
+def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
+    """Return the middle part of each face, a square of `side` pixels; all if it is None."""
+    if side is None:
+        return faces
+    top, left = (faces.shape[1] - side) // 2, (faces.shape[2] - side) // 2
+    return faces[:, top : top + side, left : left + side]
+
+
+def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scores as probabilities, row by row."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def _open_session(path: Path, threads: int | None) -> InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyError(
+            f"running a network needs onnxruntime: {error}", hint="pip install onnxruntime"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        content = path.read_bytes()
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except OSError as error:
+        raise input_error(error, path, wanted="an .onnx file") from error
+    except Exception as error:  # onnxruntime's errors share no base class
+        reason = str(error).splitlines()[0]
+        raise InputError(f"wanted an .onnx network, found: {reason}", path=path) from error
+
+
+def _channels_first(shape: Sequence[Any], path: Path) -> bool:
+    if len(shape) == 4 and shape[3] in (1, 3):
+        return False
+    if len(shape) == 4 and shape[1] in (1, 3):
+        return True
+    raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
+
+
+def _read_card(
+    session: InferenceSession, settings: Settings, shape: Sequence[Any], path: Path
+) -> NetworkCard:
+    try:
+        card = from_metadata(session.get_modelmeta().custom_metadata_map)
+    except ValueError as error:
+        raise InputError(str(error), path=path) from error
+    card = card or _guess_card(session, settings, shape, path)
+    if settings.classes is not None:
+        if len(settings.classes) != len(card.classes):
+            raise OptionError(
+                f"wanted {len(card.classes)} classes for {path}, found {len(settings.classes)}"
+            )
+        card = replace(card, classes=tuple(settings.classes))
+    if settings.mean is not None:
+        card = replace(card, mean=(settings.mean,) * card.channels)
+    if settings.std is not None:
+        if not settings.std > 0:
+            raise OptionError(f"wanted a number above 0 for --std, found {settings.std}")
+        card = replace(card, std=(settings.std,) * card.channels)
+    return replace(card, colour_order=settings.colour_order or card.colour_order)
+
+
+def _guess_card(
+    session: InferenceSession, settings: Settings, shape: Sequence[Any], path: Path
+) -> NetworkCard:
+    """Return what can be told from the shapes of a network without metadata of fer's."""
+    first = _channels_first(shape, path)
+    height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
+    if isinstance(height, int) and isinstance(width, int):
+        size = (width, height)
+    elif settings.size_wh:
+        size = settings.size_wh
+    else:
+        raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
+    outputs = session.get_outputs()[0].shape
+    count = outputs[-1] if outputs and isinstance(outputs[-1], int) else None
+    count = count or len(settings.classes or ())
+    if count < 2:
+        raise OptionError(f"{path} does not say how many classes it has", hint="--classes a,b,c")
+    classes = tuple(settings.classes or (f"class {at}" for at in range(count)))
+    return NetworkCard(classes, size, channels, (MIDDLE,) * channels, (MIDDLE,) * channels)
+
+
+def _scale(card: NetworkCard) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return factor and summand of the normalisation, which is one multiplication less."""
+    mean, std = (np.array(values, np.float32) for values in (card.mean, card.std))
+    return np.float32(1) / std, -mean / std
+
+
+def _with_channels(faces: NDArray[np.uint8], card: NetworkCard) -> NDArray[np.uint8]:
+    """Return faces with an axis of channels, grey ones repeated for a network of colours."""
+    if faces.ndim == 3:
+        faces = faces[..., None]
+    if faces.shape[3:] == (1,) and card.channels == 3:
+        faces = np.repeat(faces, 3, axis=3)
+    wanted = (card.size_wh[1], card.size_wh[0], card.channels)
+    if faces.ndim != 4 or faces.shape[1:] != wanted:
+        raise ValueError(f"wanted faces of shape (n, {wanted}), found {faces.shape}")
+    return faces

@@ -1,0 +1,211 @@
+"""Faces as points: features of a network's last layer, their clusters, and a map of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.datasets.tree import read_tree
+from fercli.errors import DependencyError, OptionError
+from fercli.files import make_folder, require_absent, written_whole
+from fercli.models.classifier import Settings
+from fercli.models.faces import Faces, read_split
+from fercli.models.networks import Network, open_network
+from fercli.plots import COLOURS, new_plot, save_plot
+from fercli.progress import SILENT, Progress
+from fercli.tables import format_table
+
+CHUNK = 256
+#: Faces on a map at most: more hide each other, and t-SNE takes minutes.
+MAPPED = 2000
+PROJECTIONS = ("tsne", "pca")
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Faces as points, and their clusters.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, width)
+        What the network's last layer sees, of length 1.
+    clusters : ndarray of int64, shape (n,)
+        The cluster of each face.
+    purity : float
+        Share of the faces that are of the most frequent class of their cluster.
+    table : ndarray of int64, shape (clusters, classes)
+        Faces by cluster and class.
+    """
+
+    features: NDArray[np.float32]
+    clusters: NDArray[np.int64]
+    purity: float
+    table: NDArray[np.int64]
+
+
+def embed(
+    network: Network,
+    faces: Faces,
+    *,
+    clusters: int | None = None,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Embedding:
+    """Return the features of faces and their k-means clusters.
+
+    Parameters
+    ----------
+    clusters : int, optional
+        How many. Defaults to the number of classes.
+
+    Raises
+    ------
+    OptionError
+        More clusters than faces; a network that gives no features.
+    DependencyError
+        scikit-learn is not installed.
+    """
+    count = clusters or len(faces.classes)
+    if not 2 <= count <= len(faces):
+        raise OptionError(f"wanted 2…{len(faces)} clusters, found {count}")
+    features = _features(network, faces, progress)
+    progress.note(f"finding {count} clusters")
+    found = _sklearn("cluster").KMeans(count, n_init=4, random_state=seed).fit_predict(features)
+    clusters_found = np.asarray(found, np.int64)
+    table = contingency(clusters_found, faces.labels, count, len(faces.classes))
+    return Embedding(features, clusters_found, purity(table), table)
+
+
+def contingency(
+    clusters: NDArray[np.int64], labels: NDArray[np.int64], count: int, classes: int
+) -> NDArray[np.int64]:
+    """Return faces by cluster (row) and class (column)."""
+    flat = np.bincount(clusters * classes + labels, minlength=count * classes)
+    return flat.reshape(count, classes)
+
+
+def purity(table: NDArray[np.int64]) -> float:
+    """Return the share of faces that are of their cluster's most frequent class."""
+    return float(table.max(axis=1).sum() / table.sum())
+
+
+def write_embedding(
+    out: Path,
+    embedding: Embedding,
+    faces: Faces,
+    *,
+    projection: str = "tsne",
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write features.npz, clusters.csv and map.png into a folder and return them."""
+    paths = [out / name for name in ("features.npz", "clusters.csv", "map.png")]
+    for path in paths:
+        require_absent(path, overwrite=overwrite)
+    make_folder(out)
+    labels = faces.labels
+    with written_whole(paths[0], overwrite=overwrite) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(
+            stream, features=embedding.features, labels=labels, classes=np.array(faces.classes)
+        )
+    with written_whole(paths[1], overwrite=overwrite) as temporary:
+        rows = zip(faces.paths, labels, embedding.clusters, strict=True)
+        lines = [f'"{path}",{faces.classes[label]},{cluster}' for path, label, cluster in rows]
+        temporary.write_text("\n".join(["file,class,cluster", *lines, ""]), encoding="utf-8")
+    save_plot(_draw_map(embedding, faces, projection, seed), paths[2], overwrite=overwrite)
+    return paths
+
+
+def embed_tree(
+    name: str,
+    data: Path,
+    split: str,
+    out: Path,
+    *,
+    settings: Settings | None = None,
+    clusters: int | None = None,
+    projection: str = "tsne",
+    seed: int = 0,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> tuple[Embedding, tuple[str, ...]]:
+    """Embed a split of a tree and write the results; return the embedding and the classes.
+
+    The network's classes need not be the tree's.
+    """
+    network = open_network(name, settings)
+    card = network.card
+    faces = read_split(
+        read_tree(data),
+        split,
+        card.size_wh,
+        channels=card.channels,
+        workers=workers,
+        progress=progress,
+    )
+    embedding = embed(network, faces, clusters=clusters, seed=seed, progress=progress)
+    write_embedding(out, embedding, faces, projection=projection, seed=seed, overwrite=overwrite)
+    return embedding, faces.classes
+
+
+def describe_embedding(embedding: Embedding, classes: Sequence[str]) -> str:
+    """Return the clusters as a table, and how pure they are."""
+    rows = [(at, *map(int, row)) for at, row in enumerate(embedding.table)]
+    table = format_table(("cluster", *classes), rows)
+    return f"{table}\n\npurity {embedding.purity:.4f} on {len(embedding.clusters)} faces"
+
+
+def _features(network: Network, faces: Faces, progress: Progress) -> NDArray[np.float32]:
+    rows = []
+    with progress.bar("embedding", total=len(faces), unit="face") as bar:
+        for start in range(0, len(faces), CHUNK):
+            indices = np.arange(start, min(start + CHUNK, len(faces)))
+            rows.append(network.features(faces.take(indices)))
+            bar.advance(len(indices))
+    features = np.concatenate(rows)
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, 1e-9))
+
+
+def _draw_map(embedding: Embedding, faces: Faces, projection: str, seed: int) -> Any:
+    order = np.random.default_rng(seed).permutation(len(faces))[:MAPPED]
+    points = _project(embedding.features[order], projection, seed)
+    title = f"{len(order)} faces by {projection}; clusters are {embedding.purity:.0%} pure"
+    figure, axes = new_plot(title, "", "", size_inches=(8.0, 7.0))
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for at, name in enumerate(faces.classes):
+        chosen = points[faces.labels[order] == at]
+        colour = COLOURS[at % len(COLOURS)]
+        marker = "osv^"[at // len(COLOURS) % 4]
+        axes.scatter(
+            chosen[:, 0], chosen[:, 1], s=9, color=colour, marker=marker, label=name, alpha=0.7
+        )
+    axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _project(features: NDArray[np.float32], projection: str, seed: int) -> NDArray[np.float32]:
+    if projection == "pca" or len(features) < 10:
+        model = _sklearn("decomposition").PCA(2, random_state=seed)
+    else:
+        perplexity = min(30.0, len(features) / 4)
+        model = _sklearn("manifold").TSNE(2, perplexity=perplexity, random_state=seed)
+    return np.asarray(model.fit_transform(features), np.float32)
+
+
+def _sklearn(module: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(f"sklearn.{module}")
+    except ImportError as error:
+        raise DependencyError(
+            f"clusters and maps need scikit-learn: {error}", hint='pip install "fer[train]"'
+        ) from error

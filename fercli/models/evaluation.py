@@ -1,0 +1,226 @@
+"""How well a network tells expressions, on a split of a tree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.models.faces import Faces
+from fercli.models.metrics import Metrics, measure
+from fercli.models.networks import Network
+from fercli.progress import SILENT, Progress
+
+Pixels = NDArray[np.uint8]
+
+#: Faces that go through a network between two movements of the bar.
+CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network made of a split.
+
+    Parameters
+    ----------
+    network : str
+        Its file.
+    metrics : Metrics
+        On all pictures.
+    without_copies : Metrics, optional
+        On those that do not occur, pixel for pixel, among the training pictures.
+    probabilities : ndarray of float32, shape (n, classes)
+        Face by face.
+    milliseconds : float
+        Median time for one face alone, from grey levels to probabilities.
+    size : int
+        Bytes of the file.
+    """
+
+    network: str
+    metrics: Metrics
+    without_copies: Metrics | None
+    probabilities: NDArray[np.float32]
+    milliseconds: float
+    size: int
+
+
+def evaluate(
+    network: Network,
+    faces: Faces,
+    *,
+    average: str = "none",
+    training: Faces | None = None,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Run a network on labelled faces and measure its answers.
+
+    Parameters
+    ----------
+    network : Network
+        What is measured.
+    faces : Faces
+        Labelled pictures, with the network's classes.
+    average : str
+        One of `AVERAGES`: over which versions of a face the probabilities are averaged.
+    training : Faces, optional
+        If given, the measures are also taken without pictures that occur among these.
+    progress : Progress
+        A bar.
+    """
+    probabilities = classify_all(network, faces, average, progress)
+    return Evaluation(
+        network=str(network.path),
+        metrics=measure(probabilities, faces.labels, faces.classes),
+        without_copies=_measure_new(probabilities, faces, training) if training else None,
+        probabilities=probabilities,
+        milliseconds=time_one_face(network, faces),
+        size=network.path.stat().st_size,
+    )
+
+
+def classify_all(
+    network: Network, faces: Faces, average: str = "none", progress: Progress = SILENT
+) -> NDArray[np.float32]:
+    """Return probabilities of all faces, shape (n, classes)."""
+    versions = AVERAGES[average](network)
+    rows = []
+    with progress.bar("classifying", total=len(faces), unit="face") as bar:
+        for start in range(0, len(faces), CHUNK):
+            indices = np.arange(start, min(start + CHUNK, len(faces)))
+            pixels = faces.take(indices)
+            answers = [network.classify(version(pixels)) for version in versions]
+            rows.append(np.mean(answers, axis=0))
+            bar.advance(len(indices))
+    return np.concatenate(rows)
+
+
+def time_one_face(network: Network, faces: Faces, repeats: int = 50) -> float:
+    """Return the median time in milliseconds that one face takes."""
+    face = faces.take(np.arange(1))
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        network.classify(face)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1000
+
+
+def _measure_new(
+    probabilities: NDArray[np.float32], faces: Faces, training: Faces
+) -> Metrics | None:
+    new = ~copies(faces, training)
+    if not new.any():
+        return None
+    return measure(probabilities[new], faces.labels[new], faces.classes)
+
+
+def copies(faces: Faces, training: Faces) -> NDArray[np.bool_]:
+    """Return for each face whether it occurs, pixel for pixel, among the training pictures."""
+    known = set(_fingerprints(training))
+    return np.array([fingerprint in known for fingerprint in _fingerprints(faces)])
+
+
+def _fingerprints(faces: Faces) -> list[int]:
+    return [hash(faces.take(np.array([at])).tobytes()) for at in range(len(faces))]
+
+
+def _same(pixels: Pixels) -> Pixels:
+    return pixels
+
+
+def _mirrored(pixels: Pixels) -> Pixels:
+    return np.ascontiguousarray(pixels[:, :, ::-1])
+
+
+def _shifted(x: int, y: int, mirror: bool) -> Callable[[Pixels], Pixels]:
+    """Return a function that shifts faces by pixels, repeating their edges."""
+
+    def shift(pixels: Pixels) -> Pixels:
+        rows = np.clip(np.arange(pixels.shape[1]) - y, 0, pixels.shape[1] - 1)
+        columns = np.clip(np.arange(pixels.shape[2]) - x, 0, pixels.shape[2] - 1)
+        moved = pixels[:, rows][:, :, columns]
+        return _mirrored(moved) if mirror else moved
+
+    return shift
+
+
+def _ten(network: Network) -> list[Callable[[Pixels], Pixels]]:
+    """Return the middle and the four corners, each as it is and mirrored.
+
+    Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
+    networks", NeurIPS 2012, section 4.1.
+    """
+    card = network.card
+    step = (min(card.size_wh) - card.crop) // 2 if card.crop else max(min(card.size_wh) // 24, 1)
+    places = [(0, 0), *((x, y) for x in (-step, step) for y in (-step, step))]
+    return [_shifted(x, y, mirror) for x, y in places for mirror in (False, True)]
+
+
+#: Over which versions of a face probabilities are averaged.
+AVERAGES: dict[str, Callable[[Network], Sequence[Callable[[Pixels], Pixels]]]] = {
+    "none": lambda network: [_same],
+    "flip": lambda network: [_same, _mirrored],
+    "ten": _ten,
+}
+
+
+def worst_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> list[int]:
+    """Return the faces whose wrong answer was the surest, the surest first, as indices."""
+    probabilities = evaluation.probabilities
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != faces.labels)
+    order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
+    return [int(at) for at in wrong[order[:most]]]
+
+
+def draw_confusion(metrics: Metrics, title: str) -> Any:
+    """Return a figure with the confusion table as counts and as shares of each row."""
+    from matplotlib.figure import Figure
+
+    names = [figure.name for figure in metrics.classes]
+    table = metrics.confusion
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    side = max(4.0, 0.75 * len(names))
+    figure = Figure(figsize=(2 * side + 1, side + 0.6), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    for axes, values, form in zip(
+        figure.subplots(1, 2), (table, shares), ("{:d}", "{:.0%}"), strict=True
+    ):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlabel("taken for")
+        axes.set_ylabel("truth")
+        for (row, column), value in np.ndenumerate(values):
+            colour = "white" if shares[row, column] > 0.55 else "black"
+            axes.text(column, row, form.format(value), ha="center", va="center", color=colour)
+    return figure
+
+
+def draw_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> Any:
+    """Return a figure of the surest mistakes: what each is, and what it was taken for."""
+    from matplotlib.figure import Figure
+
+    chosen = worst_mistakes(evaluation, faces, most)
+    columns = 8
+    rows = max(-(-len(chosen) // columns), 1)
+    figure = Figure(figsize=(1.5 * columns, 1.9 * rows + 0.4), layout="constrained")
+    figure.suptitle("the surest mistakes: truth → taken for", x=0.01, ha="left", fontweight="bold")
+    for place, axes in enumerate(np.atleast_1d(figure.subplots(rows, columns)).flat):
+        axes.axis("off")
+        if place >= len(chosen):
+            continue
+        at = chosen[place]
+        answer = evaluation.probabilities[at]
+        taken = int(answer.argmax())
+        picture = faces.take(np.array([at]))[0]
+        grey = picture if picture.shape[2] == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+        axes.imshow(grey)
+        truth, name = faces.classes[faces.labels[at]], faces.classes[taken]
+        axes.set_title(f"{truth} →\n{name} {answer[taken]:.0%}", fontsize=8)
+    return figure

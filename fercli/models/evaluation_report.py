@@ -1,0 +1,114 @@
+"""An evaluation as text, as JSON and as pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fercli.files import make_folder, require_absent, write_text
+from fercli.models.evaluation import Evaluation, draw_confusion, draw_mistakes
+from fercli.models.faces import Faces
+from fercli.models.metrics import Metrics
+from fercli.plots import save_plot
+from fercli.tables import format_table
+
+REPORT = "report.json"
+CONFUSION = "confusion.png"
+MISTAKES = "mistakes.png"
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """Return the measures of one network as tables."""
+    metrics = evaluation.metrics
+    rows = [
+        (figure.name, figure.support, figure.precision, figure.recall, figure.f1)
+        for figure in metrics.classes
+    ]
+    lines = [
+        format_table(("class", "pictures", "precision", "recall", "F1"), rows),
+        "",
+        _summary(metrics),
+    ]
+    if evaluation.without_copies:
+        left_out = metrics.count - evaluation.without_copies.count
+        lines.append(
+            f"without {left_out} copies of training pictures: accuracy "
+            f"{evaluation.without_copies.accuracy:.4f} on {evaluation.without_copies.count}"
+        )
+    lines.append(
+        f"{evaluation.milliseconds:.2f} ms a face, {evaluation.size / 1e6:.1f} MB: "
+        f"{evaluation.network}"
+    )
+    return "\n".join(lines)
+
+
+def comparison(evaluations: Sequence[Evaluation]) -> str:
+    """Return several networks as one table."""
+    headers = ("network", "accuracy", "balanced", "F1", "log loss", "calibration error")
+    rows = [
+        (
+            one.network,
+            one.metrics.accuracy,
+            one.metrics.balanced_accuracy,
+            one.metrics.macro_f1,
+            one.metrics.log_loss,
+            one.metrics.calibration_error,
+            one.milliseconds,
+            one.size / 1e6,
+        )
+        for one in evaluations
+    ]
+    return format_table((*headers, "ms a face", "MB"), rows)
+
+
+def as_plain(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain values, for JSON; what is not a number is None."""
+    again = evaluation.without_copies
+    return {
+        "network": evaluation.network,
+        **_plain(evaluation.metrics),
+        "without_copies": _plain(again) if again else None,
+        "milliseconds_a_face": round(evaluation.milliseconds, 3),
+        "bytes": evaluation.size,
+    }
+
+
+def write_report(out: Path, evaluation: Evaluation, faces: Faces, *, overwrite: bool) -> list[Path]:
+    """Write report.json, confusion.png and mistakes.png into a folder and return them."""
+    paths = [out / name for name in (REPORT, CONFUSION, MISTAKES)]
+    for path in paths:
+        require_absent(path, overwrite=overwrite)
+    make_folder(out)
+    text = json.dumps(as_plain(evaluation), indent=2, ensure_ascii=False)
+    write_text(paths[0], text + "\n", overwrite=overwrite)
+    title = f"accuracy {evaluation.metrics.accuracy:.1%} on {evaluation.metrics.count} faces"
+    save_plot(draw_confusion(evaluation.metrics, title), paths[1], overwrite=overwrite)
+    save_plot(draw_mistakes(evaluation, faces), paths[2], overwrite=overwrite)
+    return paths
+
+
+def _summary(metrics: Metrics) -> str:
+    return (
+        f"accuracy {metrics.accuracy:.4f} on {metrics.count} pictures, balanced "
+        f"{metrics.balanced_accuracy:.4f}, F1 {metrics.macro_f1:.4f}, log loss "
+        f"{metrics.log_loss:.4f}, calibration error {metrics.calibration_error:.4f}"
+    )
+
+
+def _plain(metrics: Metrics) -> dict[str, Any]:
+    content = asdict(metrics)
+    content["confusion"] = metrics.confusion.tolist()
+    cleaned: dict[str, Any] = _without_nan(content)
+    return cleaned
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

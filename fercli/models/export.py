@@ -1,0 +1,213 @@
+"""Export: a ``.keras`` file to one ``.onnx`` file that says all about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.errors import DependencyError, OptionError, TrainingError
+from fercli.files import require_absent, written_whole
+from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
+from fercli.models.batches import normalise
+from fercli.models.card import NetworkCard, to_metadata
+from fercli.models.classifier import Classifier, middle
+from fercli.models.faces import Faces
+from fercli.models.metrics import accuracy
+from fercli.models.network_file import load_network
+from fercli.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from keras import Model
+
+#: Probabilities of the two files may differ by this much: float32, other orders of summation.
+TOLERANCE = 1e-4
+#: Faces that the comparison and the calibration of int8 take.
+COMPARED = 512
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was written, and how it compares with the network it was made of.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.onnx`` file.
+    size : int
+        Bytes.
+    faces : int
+        Faces that both files were compared on; 0: noise, because no data were given.
+    difference : float
+        The largest difference of a probability.
+    accuracy_before, accuracy_after : float, optional
+        On those faces; None without labels.
+    """
+
+    path: Path
+    size: int
+    faces: int
+    difference: float
+    accuracy_before: float | None = None
+    accuracy_after: float | None = None
+
+
+def export_onnx(
+    network: Path,
+    out: Path,
+    *,
+    faces: Faces | None = None,
+    int8: bool = False,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> ExportResult:
+    """Write a ``.keras`` network as ``.onnx``, and compare the two.
+
+    The file has two outputs, "probabilities" and "features" (what the last layer sees), and the
+    network's card in its metadata.
+
+    Parameters
+    ----------
+    network, out : Path
+        From where to where.
+    faces : Faces, optional
+        Real faces for the comparison. Defaults to None: noise.
+    int8 : bool
+        Weights and activations in 8 bits, calibrated on `faces`: a quarter of the size.
+    overwrite : bool
+        Whether `out` may be replaced.
+
+    Raises
+    ------
+    TrainingError
+        The two networks answer differently by more than `TOLERANCE` (never with `int8`).
+    OptionError
+        `int8` without faces.
+    DependencyError
+        What Keras needs to write ONNX is not installed.
+    """
+    require_absent(out, overwrite=overwrite)
+    if int8 and faces is None:
+        raise OptionError("wanted real faces to calibrate int8 on, found none", hint="--data TREE")
+    model, card = load_network(network)
+    sample = _sample(faces, card)
+    with written_whole(out, overwrite=overwrite) as temporary:
+        progress.note(f"writing {out}")
+        _write(model, temporary)
+        if int8:
+            progress.note("calibrating int8")
+            _quantise(temporary, sample, card)
+        _add_metadata(temporary, replace(card, training={**card.training, "int8": int8}))
+        result = _compare(model, temporary, sample, faces, card)
+        if not int8 and not result.difference <= TOLERANCE:
+            raise TrainingError(
+                f"the exported network answers differently: by {result.difference:.2g}, wanted at "
+                f"most {TOLERANCE:g}",
+                path=network,
+            )
+    return replace(result, path=out, size=out.stat().st_size)
+
+
+def with_features(model: Model) -> Model:
+    """Return the model with two outputs: probabilities, and what its last layer sees."""
+    keras = load_keras()
+    last = next(layer for layer in reversed(model.layers) if layer.weights)
+    features = last.input
+    if len(features.shape) > 2:  # mini-Xception ends in a convolution
+        features = keras.layers.GlobalAveragePooling2D()(features)
+    flat = keras.layers.Identity(name="features_output")(features)
+    return keras.Model(model.inputs[0], {"probabilities": model.outputs[0], "features": flat})
+
+
+def _sample(faces: Faces | None, card: NetworkCard) -> NDArray[np.uint8]:
+    rng = np.random.default_rng(0)
+    if faces is None:
+        shape = (32, card.size_wh[1], card.size_wh[0], card.channels)
+        return rng.integers(0, 256, shape, np.uint8)
+    return faces.take(_chosen(faces))
+
+
+def _chosen(faces: Faces) -> NDArray[np.int64]:
+    order = np.random.default_rng(0).permutation(len(faces))
+    return np.sort(order[:COMPARED])
+
+
+def _write(model: Model, path: Path) -> None:
+    both = with_features(model)
+    both(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports what has run once
+    try:
+        with quiet_stderr(), quiet_warnings():
+            both.export(path, format="onnx", verbose=False)
+    except ImportError as error:
+        raise DependencyError(
+            f"exporting to ONNX needs more: {error}", hint='pip install "fer[train]"'
+        ) from error
+    _name_outputs(path)
+
+
+def _name_outputs(path: Path) -> None:
+    """Give the outputs their names: Keras's own depend on its version and backend."""
+    import onnx
+
+    model = onnx.load(path)
+    widths = {output.name: output.type.tensor_type.shape.dim for output in model.graph.output}
+    assert len(widths) == 2
+    features, probabilities = (output.name for output in model.graph.output)
+    _rename(model, {features: "features", probabilities: "probabilities"})
+    onnx.save(model, path)
+
+
+def _rename(model: Any, names: dict[str, str]) -> None:
+    for values in (model.graph.output, model.graph.input):
+        for value in values:
+            value.name = names.get(value.name, value.name)
+    for node in model.graph.node:
+        for places in (node.input, node.output):
+            places[:] = [names.get(name, name) for name in places]
+
+
+def _add_metadata(path: Path, card: NetworkCard) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, to_metadata(card))
+    model.producer_name = "fer"
+    onnx.save(model, path)
+
+
+def _quantise(path: Path, sample: NDArray[np.uint8], card: NetworkCard) -> None:
+    from onnxruntime import quantization
+
+    pictures = normalise(middle(sample, card.crop))
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self, name: str) -> None:
+            self.rows: Iterator[Any] = iter({name: pictures[at : at + 1]} for at in range(256))
+
+        def get_next(self) -> Any:
+            return next(self.rows, None)
+
+    import onnx
+
+    name = onnx.load(path).graph.input[0].name
+    with quiet_stderr(), quiet_warnings():
+        quantization.quantize_static(path, path, Reader(name), per_channel=True)
+
+
+def _compare(
+    model: Model, path: Path, sample: NDArray[np.uint8], faces: Faces | None, card: NetworkCard
+) -> ExportResult:
+    pictures = normalise(middle(sample, card.crop))
+    before = np.asarray(model.predict(pictures, verbose=0))
+    after = Classifier(path).classify(sample)
+    difference = float(np.abs(before - after).max())
+    if faces is None:
+        return ExportResult(path, 0, 0, difference)
+    labels = faces.labels[_chosen(faces)]
+    return ExportResult(
+        path, 0, len(sample), difference, accuracy(before, labels), accuracy(after, labels)
+    )

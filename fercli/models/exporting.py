@@ -1,0 +1,57 @@
+"""Exports from files, and what came of them in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fercli.datasets.tree import read_tree
+from fercli.errors import InputError
+from fercli.models.export import ExportResult, export_onnx
+from fercli.models.faces import Faces, read_split
+from fercli.models.network_file import load_network
+from fercli.progress import SILENT, Progress
+
+
+def export_file(
+    network: Path,
+    out: Path,
+    data: Path | None = None,
+    split: str = "validation",
+    *,
+    int8: bool = False,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> ExportResult:
+    """Export a ``.keras`` file; see `fercli.models.export.export_onnx`."""
+    if out.suffix != ".onnx":
+        raise InputError(f"wanted a name that ends in .onnx, found {out}")
+    faces = None if data is None else _faces(network, data, split, progress)
+    return export_onnx(network, out, faces=faces, int8=int8, overwrite=overwrite, progress=progress)
+
+
+def describe_export(result: ExportResult) -> str:
+    """Return a few lines that say how the exported network compares."""
+    on = f"{result.faces} faces" if result.faces else "noise (no --data given)"
+    lines = [
+        f"wrote {result.path}, {result.size / 1e6:.2f} MB",
+        f"largest difference of a probability: {result.difference:.2g}, on {on}",
+    ]
+    if result.accuracy_before is not None and result.accuracy_after is not None:
+        loss = result.accuracy_before - result.accuracy_after
+        lines.append(
+            f"accuracy on them: {result.accuracy_after:.4f}, {loss:+.4f} lost from "
+            f"{result.accuracy_before:.4f}"
+        )
+    return "\n".join(lines)
+
+
+def _faces(network: Path, data: Path, split: str, progress: Progress) -> Faces:
+    _, card = load_network(network)
+    return read_split(
+        read_tree(data),
+        split,
+        card.size_wh,
+        channels=card.channels,
+        classes=card.classes,
+        progress=progress,
+    )

@@ -1,0 +1,131 @@
+"""Measures of a classifier, from probabilities and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Probabilities = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+#: Bins of the calibration error.
+BINS = 15
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How well one class is told.
+
+    Parameters
+    ----------
+    name : str
+        The class.
+    support : int
+        Pictures of it.
+    precision, recall, f1 : float
+        NaN where nothing is to be divided by: no picture of the class, or none taken for it.
+    """
+
+    name: str
+    support: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """All measures of a classifier on some pictures.
+
+    Parameters
+    ----------
+    count : int
+        Pictures.
+    accuracy, balanced_accuracy : float
+        Share told right; the mean of the recalls of the classes that occur.
+    macro_f1 : float
+        The mean of the F1 of the classes that occur.
+    log_loss : float
+        Mean of minus the natural logarithm of the right class's probability.
+    calibration_error : float
+        Expected calibration error, see `calibration_error`.
+    classes : tuple of ClassFigures
+        Class by class.
+    confusion : ndarray of int64, shape (classes, classes)
+        Pictures by true class (row) and class taken for (column).
+    """
+
+    count: int
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    log_loss: float
+    calibration_error: float
+    classes: tuple[ClassFigures, ...]
+    confusion: NDArray[np.int64]
+
+
+def measure(probabilities: Probabilities, labels: Labels, classes: Sequence[str]) -> Metrics:
+    """Return all measures.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float32, shape (n, classes)
+    labels : ndarray of int64, shape (n,)
+        The true classes.
+    classes : sequence of str
+        Their names.
+    """
+    table = confusion(probabilities.argmax(axis=1), labels, len(classes))
+    figures = tuple(class_figures(table, at, name) for at, name in enumerate(classes))
+    there = [figure for figure in figures if figure.support]
+    right = probabilities[np.arange(len(labels)), labels]
+    return Metrics(
+        count=len(labels),
+        accuracy=accuracy(probabilities, labels),
+        balanced_accuracy=float(np.mean([figure.recall for figure in there])),
+        macro_f1=float(np.mean([figure.f1 for figure in there])),
+        log_loss=float(-np.log(np.maximum(right, 1e-12)).mean()),
+        calibration_error=calibration_error(probabilities, labels),
+        classes=figures,
+        confusion=table,
+    )
+
+
+def accuracy(probabilities: Probabilities, labels: Labels) -> float:
+    """Return the share of pictures whose most probable class is the true one."""
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def confusion(predicted: Labels, labels: Labels, classes: int) -> NDArray[np.int64]:
+    """Return counts by true class (row) and predicted class (column)."""
+    flat = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return flat.reshape(classes, classes)
+
+
+def class_figures(table: NDArray[np.int64], at: int, name: str) -> ClassFigures:
+    """Return precision, recall and F1 of one class from the confusion table."""
+    right, support, taken = (int(v) for v in (table[at, at], table[at].sum(), table[:, at].sum()))
+    f1 = 2 * right / (support + taken) if support + taken else float("nan")
+    return ClassFigures(name, support, _share(right, taken), _share(right, support), f1)
+
+
+def calibration_error(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> float:
+    """Return the expected calibration error of the most probable class.
+
+    The mean distance between confidence and accuracy over bins of equal width, weighted by the
+    pictures in each. Source: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural
+    networks", ICML 2017 (arXiv 1706.04599), equation 5.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    index = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(index, confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")

@@ -1,0 +1,133 @@
+"""Networks as ``.keras`` files that carry their card.
+
+A ``.keras`` file is a zip archive; fer adds a member ``fer.json``, which Keras ignores.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fercli.errors import InputError, OptionError
+from fercli.files import input_error, written_whole
+from fercli.models.architectures import ARCHITECTURES
+from fercli.models.backend import load_keras, quiet_warnings
+from fercli.models.card import NetworkCard, from_metadata, to_metadata
+
+if TYPE_CHECKING:
+    from keras import Model
+
+CARD = "fer.json"
+
+
+def save_network(path: Path, model: Model, card: NetworkCard, *, overwrite: bool = False) -> None:
+    """Write a model with its card, whole or not at all."""
+    with written_whole(path, overwrite=overwrite) as temporary:
+        with quiet_warnings():
+            model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CARD, json.dumps(to_metadata(card), indent=2, ensure_ascii=False))
+
+
+def load_network(path: Path) -> tuple[Model, NetworkCard]:
+    """Return a model, not compiled, and its card.
+
+    A file that Keras wrote without fer gets a card with classes "class 0", "class 1", …
+
+    Raises
+    ------
+    InputError
+        The file is missing or is not a ``.keras`` file that Keras can load.
+    DependencyError
+        Keras is not installed.
+    """
+    card = read_card(path)
+    keras = load_keras()
+    try:
+        with quiet_warnings():
+            model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, …
+        raise InputError(
+            f"wanted a network that Keras {keras.__version__} can load, found an error: {error}",
+            path=path,
+        ) from error
+    return model, card or _card_of(model)
+
+
+def read_card(path: Path) -> NetworkCard | None:
+    """Return the card in a ``.keras`` file without loading the network; None if there is none.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not a ``.keras`` file, or its card cannot be understood.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if "config.json" not in archive.namelist():
+                raise InputError("wanted a .keras file, found another zip archive", path=path)
+            if CARD not in archive.namelist():
+                return None
+            return from_metadata(json.loads(archive.read(CARD)))
+    except OSError as error:
+        raise input_error(error, path) from error
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise InputError(f"wanted a .keras file, found something else: {error}", path=path) from (
+            error
+        )
+
+
+def rebuild(model: Model, card: NetworkCard) -> Model:
+    """Return the network in float32, whatever precision it was trained in."""
+    keras = load_keras()
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        fresh = ARCHITECTURES[card.architecture].build(card.input_shape, len(card.classes))
+    finally:
+        keras.config.set_dtype_policy(policy)
+    fresh.set_weights(model.get_weights())
+    return fresh
+
+
+def start_from(model: Model, path: Path) -> int:
+    """Copy the weights of a saved network into `model` and return how many layers were taken.
+
+    Layers are paired in order; one whose shapes differ (the last one, when the classes differ)
+    keeps its own weights.
+
+    Raises
+    ------
+    OptionError
+        The networks differ in more than their last layer.
+    """
+    source, _ = load_network(path)
+    ours = [layer for layer in model.layers if layer.weights]
+    theirs = [layer for layer in source.layers if layer.weights]
+    pairs = list(zip(ours, theirs, strict=False))
+    fits = [_shapes(a) == _shapes(b) for a, b in pairs]
+    if len(ours) != len(theirs) or not all(fits[:-1]):
+        raise OptionError(
+            f"wanted a network that starts as {model.name} does, found {source.name} in {path}",
+            hint="the same --architecture, or none of --init",
+        )
+    for (mine, its), fit in zip(pairs, fits, strict=True):
+        if fit:
+            mine.set_weights(its.get_weights())
+    return sum(fits)
+
+
+def _shapes(layer: object) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
+
+
+def _card_of(model: Model) -> NetworkCard:
+    shape = model.input_shape
+    if len(shape) != 4 or shape[3] not in (1, 3) or None in shape[1:3]:
+        raise InputError(f"wanted a network of pictures, found one of inputs {shape}")
+    channels = int(shape[3])
+    classes = tuple(f"class {at}" for at in range(model.output_shape[-1]))
+    scale = (127.5,) * channels
+    return NetworkCard(classes, (int(shape[2]), int(shape[1])), channels, scale, scale)

@@ -1,0 +1,161 @@
+"""What a training can be told; also the keys of a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fercli.errors import OptionError
+from fercli.models.architectures import find_architecture
+from fercli.models.architectures.base import Architecture
+from fercli.models.schedules import SCHEDULES
+
+#: Those that may change between a training and its continuation.
+MAY_CHANGE = frozenset({"epochs", "patience", "stream", "tensorboard", "data", "workers"})
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+MONITORS = ("val_accuracy", "val_loss")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    architecture : str
+        One of `fercli.models.architectures.ARCHITECTURES`.
+    size : (int, int), optional
+        Width and height of the input. Defaults to the architecture's.
+    epochs, batch_size : int
+        How often all pictures are seen, and how many at once.
+    optimizer : {"sgd", "adam", "adamw"}
+        "sgd" is with Nesterov's momentum.
+    learning_rate, momentum, weight_decay : float
+        The highest rate; momentum of "sgd"; decay of weights other than biases and those of
+        normalisations.
+    schedule : str
+        One of `fercli.models.schedules.SCHEDULES`.
+    warmup_epochs : float
+        Over these the rate rises to its highest.
+    average : float
+        Momentum of the moving average of weights that is validated and kept; 0: none.
+    precision : str
+        "float32", or faster and half the memory on processors that can.
+    augment : str
+        A policy of `fercli.datasets.augmentation` by name or TOML file, or "none".
+    crop : int, optional
+        The network sees a square part of this side: in training any, later the middle one.
+    label_smoothing, mixup : float
+        See `fercli.models.batches.BatchOptions`.
+    soft_labels : bool
+        Train on the distribution of people's votes.
+    class_weights : {"none", "balanced"}
+        Whether rare classes weigh more.
+    patience : int
+        Stop after this many epochs without a better one; 0: never.
+    monitor : {"val_accuracy", "val_loss"}
+        What is better.
+    seed : int
+        Start of all random numbers.
+    init : Path, optional
+        A saved network whose weights are taken where they fit.
+    freeze : int
+        The first so many layers that have weights are not trained; negative: all but so many.
+    validation : str
+        The split that epochs are compared on.
+    stream : bool
+        Read pictures again in each epoch even if they fit into memory.
+    tensorboard, distribute : bool
+        Write a log for TensorBoard; use all devices (and hosts) that Keras finds.
+    """
+
+    architecture: str = "fernet"
+    size: tuple[int, int] | None = None
+    epochs: int = 60
+    batch_size: int = 128
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    schedule: str = "trapezoid"
+    warmup_epochs: float = 2.0
+    average: float = 0.999
+    precision: str = "float32"
+    augment: str = "standard"
+    crop: int | None = None
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    soft_labels: bool = False
+    class_weights: Literal["none", "balanced"] = "none"
+    patience: int = 0
+    monitor: str = "val_accuracy"
+    seed: int = 0
+    init: Path | None = None
+    freeze: int = 0
+    validation: str = "validation"
+    stream: bool = False
+    tensorboard: bool = False
+    distribute: bool = False
+
+    @property
+    def found(self) -> Architecture:
+        """The architecture of that name."""
+        return find_architecture(self.architecture)
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """The input size: the one given, or the architecture's."""
+        return self.size or self.found.size_wh
+
+
+def check_options(options: TrainingOptions) -> None:
+    """Raise `OptionError` for the first option that cannot be."""
+    choices: dict[str, tuple[str, ...]] = {
+        "optimizer": OPTIMIZERS,
+        "schedule": tuple(SCHEDULES),
+        "precision": PRECISIONS,
+        "monitor": MONITORS,
+    }
+    for name, allowed in choices.items():
+        if getattr(options, name) not in allowed:
+            raise _wrong(name, "one of " + ", ".join(allowed), getattr(options, name))
+    _check_ranges(options)
+    most = min(options.size_wh)
+    if options.crop is not None and not 16 <= options.crop <= most:
+        raise _wrong("crop", f"16…{most} pixels", options.crop)
+
+
+def _check_ranges(options: TrainingOptions) -> None:
+    for name in ("epochs", "batch_size", "learning_rate"):
+        if not getattr(options, name) > 0:
+            raise _wrong(name, "a number above 0", getattr(options, name))
+    for name in ("momentum", "average", "label_smoothing"):
+        if not 0 <= getattr(options, name) < 1:
+            raise _wrong(name, "0 ≤ number < 1", getattr(options, name))
+    for name in ("weight_decay", "warmup_epochs", "mixup", "patience"):
+        if not getattr(options, name) >= 0:
+            raise _wrong(name, "a number from 0 on", getattr(options, name))
+
+
+def _wrong(name: str, wanted: str, found: object) -> OptionError:
+    return OptionError(f"wanted {wanted} for --{name.replace('_', '-')}, found {found}")
+
+
+def to_recipe(options: TrainingOptions) -> dict[str, Any]:
+    """Return the options as a recipe's keys and values; the input size is spelt out."""
+    width, height = options.size_wh
+    return {**asdict(options), "size": f"{width}x{height}"}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return, as ``"name before → now"``, options that differ and may not."""
+    names = sorted((set(before) | set(now)) - MAY_CHANGE)
+    return [
+        f"--{name.replace('_', '-')} {before.get(name)} → {now.get(name)}"
+        for name in names
+        if str(before.get(name)) != str(now.get(name))
+    ]

@@ -1,0 +1,58 @@
+import pytest
+
+from fercli.errors import OptionError
+from fercli.models.architectures import ARCHITECTURES, find_architecture
+from fercli.models.backend import load_keras
+
+# All parameters, and those that are not trained; counted by hand from the layers, or published.
+COUNTS = {
+    "fernet": (975_784, 2_624),
+    "fernet-large": (1_189_368, 2_848),
+    "five-class": (1_004_805, 1_792),
+    "cnn4": (2_345_607, 0),
+    "vgg-like": (5_905_863, 3_712),
+    "average-pooling": (8_482_440, 0),
+    "mini-xception": (58_423, 1_472),
+}
+
+
+def test_every_architecture_is_counted():
+    assert set(COUNTS) == set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameters(name):
+    load_keras()
+    architecture = ARCHITECTURES[name]
+    model = architecture.build(architecture.input_shape, architecture.classes)
+    trained = sum(weight.numpy().size for weight in model.trainable_weights)
+    assert (model.count_params(), model.count_params() - trained) == COUNTS[name]
+    assert architecture.parameters == COUNTS[name][0]
+    assert model.output_shape == (None, architecture.classes)
+
+
+def test_five_class_parameters_by_hand():
+    convolutions = [(9 * a + 1) * b for a, b in ((1, 64), (64, 128), (128, 256), (256, 256))]
+    dense = [(a + 1) * b for a, b in ((256, 128), (128, 64), (64, 5))]
+    normalised = 64 + 128 + 256 + 256 + 128 + 64
+    assert sum(convolutions) + sum(dense) + 4 * normalised == ARCHITECTURES["five-class"].parameters
+
+
+def test_five_class_drops_out_before_the_second_activation():
+    load_keras()
+    model = ARCHITECTURES["five-class"].build((48, 48, 1), 5)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    second = kinds.index("Conv2D", kinds.index("Conv2D") + 1)
+    assert kinds[second : second + 5] == [
+        "Conv2D",
+        "Dropout",
+        "ReLU",
+        "BatchNormalization",
+        "MaxPooling2D",
+    ]
+    assert model.layers[kinds.index("Flatten")].output.shape == (None, 256)
+
+
+def test_unknown_name_is_an_error_with_the_nearest():
+    with pytest.raises(OptionError, match="mini-xception"):
+        find_architecture("mini-exception")

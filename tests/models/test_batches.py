@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from fercli.datasets.augmentation import POLICIES
+from fercli.models.batches import (
+    BatchMaker,
+    BatchOptions,
+    balanced_weights,
+    mix,
+    normalise,
+    random_crops,
+    smooth,
+)
+from fercli.models.faces import Faces
+
+
+@pytest.fixture
+def faces(rng):
+    labels = np.array([0] * 30 + [1] * 10)
+    pixels = rng.integers(0, 256, (40, 48, 48, 1), np.uint8)
+    targets = np.eye(2, dtype=np.float32)[labels]
+    return Faces(("",) * 40, labels, targets, ("a", "b"), (48, 48), 1, pixels)
+
+
+def test_normalised_to_one_either_way():
+    levels = np.array([0, 255], np.uint8)
+    assert normalise(levels).tolist() == [-1, 1]
+
+
+def test_an_epoch_shows_every_picture_once(faces):
+    maker = BatchMaker(faces, BatchOptions(8, seed=3))
+    seen = np.concatenate([maker.make(5, number)[0] for number in range(maker.count)])
+    expected = normalise(faces.pixels)
+    assert sorted(seen.sum(axis=(1, 2, 3))) == pytest.approx(
+        sorted(expected.sum(axis=(1, 2, 3))), abs=1e-2
+    )
+
+
+def test_batches_depend_on_seed_epoch_and_number_alone(faces):
+    options = BatchOptions(8, 3, POLICIES["strong"].apply_batch, crop=40, mixup=0.2)
+    one, other = BatchMaker(faces, options), BatchMaker(faces, options)
+    other.make(0, 0)
+    for mine, its in zip(one.make(2, 1), other.make(2, 1), strict=True):
+        assert (mine == its).all()
+    assert (one.make(2, 1)[0] != one.make(3, 1)[0]).any()
+
+
+def test_crops_are_parts_of_their_pictures(rng):
+    pixels = rng.integers(0, 256, (5, 10, 12, 1), np.uint8)
+    for picture, crop in zip(pixels, random_crops(pixels, 8, rng), strict=True):
+        parts = [
+            (picture[top : top + 8, left : left + 8] == crop).all()
+            for top in range(3)
+            for left in range(5)
+        ]
+        assert any(parts)
+
+
+def test_smoothed_targets_sum_to_one():
+    assert smooth(np.eye(4, dtype=np.float32), 0.2)[0] == pytest.approx([0.85, 0.05, 0.05, 0.05])
+
+
+def test_mixed_pictures_and_targets_are_mixed_alike(rng):
+    targets = np.eye(6, dtype=np.float32)
+    pictures = targets.reshape(6, 6, 1, 1)
+    mixed, labels = mix(pictures, targets, 0.4, rng)
+    assert mixed.reshape(6, 6) == pytest.approx(labels)
+    assert labels.sum(axis=1) == pytest.approx(1)
+
+
+def test_balanced_weights_make_classes_count_alike(faces):
+    weights = balanced_weights(faces)
+    assert weights * faces.counts() == pytest.approx([20, 20])
+    batch = BatchMaker(faces, BatchOptions(40, balanced=True)).make(0, 0)
+    assert batch[2].mean() == pytest.approx(1)

@@ -1,0 +1,226 @@
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.datasets.tree import read_tree
+from fercli.errors import InputError, OptionError, PictureError, TrainingError
+from fercli.models.checkpoint import read_checkpoint
+from fercli.models.faces import read_split
+from fercli.models.network_file import load_network, read_card
+from fercli.models.training import train
+from fercli.models.training_options import TrainingOptions, check_options
+from fercli.progress import Progress
+
+from .conftest import CLASSES, QUICK, make_tree
+
+
+class StopAfter(Progress):
+    """Presses Ctrl-C when an epoch is announced."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def note(self, text):
+        if text.startswith(f"epoch {self.epoch}/"):
+            raise KeyboardInterrupt
+
+
+def variables(out):
+    with np.load(out / "checkpoint.npz") as stored:
+        return {name: stored[name] for name in stored.files if name != "about"}
+
+
+def test_a_training_leaves_all_that_is_promised(run):
+    assert {path.name for path in run.iterdir()} == {
+        "best.keras", "checkpoint.npz", "curves.png", "history.csv", "recipe.toml", "result.json",
+    }  # fmt: skip
+    rows = list(csv.DictReader((run / "history.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["loss"]) < float(rows[0]["loss"])
+    result = json.loads((run / "result.json").read_text())
+    assert result["epochs"] == 2
+    assert "keras" in result["versions"]
+    assert cv2.imread(str(run / "curves.png")) is not None
+
+
+def test_the_best_network_knows_itself_and_its_task(run, validation):
+    model, card = load_network(run / "best.keras")
+    assert card == read_card(run / "best.keras")
+    assert (card.classes, card.size_wh, card.architecture) == (CLASSES, (48, 48), "mini-xception")
+    assert card.training["pictures"] == dict.fromkeys(CLASSES, 24)
+    pictures = validation.pixels.astype(np.float32) / 127.5 - 1
+    answers = model.predict(pictures, verbose=0)
+    accuracy = (answers.argmax(axis=1) == validation.labels).mean()
+    assert accuracy == pytest.approx(card.training["validation_accuracy"], abs=1e-4)
+
+
+def test_interrupted_and_continued_is_the_same_as_never_interrupted(tree, run, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        train(tree, out, QUICK, progress=StopAfter(1))
+    train(tree, out, QUICK)
+    expected, found = variables(run), variables(out)
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_crop_averages_and_votes(tmp_path):
+    """The other way through everything: crops, augmentation, mixup, soft labels, weights."""
+    root = make_tree(tmp_path / "tree", (("train", 8), ("validation", 4)))
+    lines = ["file,source,origin,subject,sha256,votes"]
+    for path in sorted(root.glob("*/*/*.png")):
+        votes = [9 if name == path.parent.name else 1 for name in CLASSES]
+        lines.append(f"{path.relative_to(root).as_posix()},x,x,,,{' '.join(map(str, votes))}")
+    (root / "files.csv").write_text("\n".join(lines) + "\n")
+    manifest = {"classes": CLASSES, "counts": {}, "sources": [], "made_by": [], "fer": "0",
+                "version": 1}  # fmt: skip
+    (root / "dataset.json").write_text(json.dumps(manifest))
+    options = replace(
+        QUICK, epochs=1, crop=40, augment="standard", mixup=0.2, soft_labels=True,
+        class_weights="balanced", label_smoothing=0.1, optimizer="adamw",
+        precision="mixed_bfloat16", learning_rate=1e-3,
+    )  # fmt: skip
+    result = train(root, tmp_path / "out", options)
+    model, card = load_network(result.network)
+    assert model.input_shape == (None, 40, 40, 1)
+    assert (card.crop, card.size_wh) == (40, (48, 48))
+    assert model.dtype_policy.name == "float32"
+    training = read_split(read_tree(root), "train", (48, 48), soft_labels=True)
+    assert training.targets[0] == pytest.approx([9 / 11, 1 / 11, 1 / 11])
+
+
+def test_other_options_do_not_go_on(run, tree):
+    with pytest.raises(TrainingError, match=r"--learning-rate 0\.05 → 0\.01"):
+        train(tree, run, replace(QUICK, learning_rate=0.01))
+
+
+def test_a_checkpoint_of_another_architecture(run, validation):
+    from fercli.models.training import _compiled_model
+
+    model = _compiled_model(validation, 1, replace(QUICK, architecture="cnn4"))
+    with pytest.raises(TrainingError, match="found one of mini_xception"):
+        read_checkpoint(run / "checkpoint.npz", model)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 truncated"])
+def test_a_broken_checkpoint(tree, tmp_path, run, content):
+    for name in ("recipe.toml", "best.keras"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    (tmp_path / "checkpoint.npz").write_bytes(content)
+    with pytest.raises(InputError, match="wanted a checkpoint"):
+        train(tree, tmp_path, QUICK)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tree, tmp_path):
+    options = replace(QUICK, learning_rate=1e30, average=0.0)
+    with pytest.raises(TrainingError, match="not a number any more in epoch 1"):
+        train(tree, tmp_path, options)
+    assert not list(tmp_path.glob("*.keras"))
+
+
+@pytest.mark.slow
+def test_patience(tree, tmp_path):
+    options = replace(QUICK, epochs=9, patience=1, learning_rate=1e-9, schedule="constant")
+    result = train(tree, tmp_path, options)
+    assert result.epochs < 9
+    assert result.stopped_because == "no better epoch for 1"
+
+
+def test_start_from_a_network_with_other_classes(run, tmp_path):
+    root = make_tree(tmp_path / "tree", (("train", 8), ("validation", 4)), ("down", "up"))
+    notes = []
+    progress = Progress()
+    progress.note = notes.append
+    options = replace(QUICK, epochs=1, init=run / "best.keras", freeze=-1)
+    train(root, tmp_path / "out", options, progress=progress)
+    (kernels,) = [note for note in notes if "start from" in note]
+    before, _ = load_network(run / "best.keras")
+    after, card = load_network(tmp_path / "out" / "best.keras")
+    assert card.classes == ("down", "up")
+    first = before.layers[1].get_weights()[0]
+    assert (after.layers[1].get_weights()[0] == first).all(), kernels
+
+
+def test_init_of_another_architecture(run, tree, tmp_path):
+    options = replace(QUICK, architecture="cnn4", init=run / "best.keras")
+    with pytest.raises(OptionError, match="starts as cnn4 does, found mini_xception"):
+        train(tree, tmp_path, options)
+
+
+def test_streamed_pictures_are_those_in_memory(tree):
+    kept = read_split(read_tree(tree), "train", (40, 32))
+    streamed = read_split(read_tree(tree), "train", (40, 32), streamed=True)
+    assert streamed.pixels is None
+    indices = np.array([3, 70, 0])
+    assert kept.take(indices).shape == (3, 32, 40, 1)
+    assert (streamed.take(indices) == kept.take(indices)).all()
+
+
+@pytest.mark.parametrize(
+    ("classes", "empty", "message"),
+    [(("left",), None, "at least two classes"), (CLASSES, "right", "none of right")],
+)
+def test_trees_that_cannot_be_learned_from(tmp_path, classes, empty, message):
+    root = make_tree(tmp_path / "tree", (("train", 2), ("validation", 2)), classes)
+    for path in (root / "train").glob(f"{empty}/*"):
+        path.unlink()
+    with pytest.raises(TrainingError, match=message):
+        train(root, tmp_path / "out", QUICK)
+
+
+def test_no_validation_split(tmp_path):
+    root = make_tree(tmp_path / "tree", (("train", 2),))
+    with pytest.raises(OptionError, match="wanted a split 'validation', found train"):
+        train(root, tmp_path / "out", QUICK)
+
+
+def test_corrupt_pictures_are_counted_and_the_first_named(tmp_path):
+    root = make_tree(tmp_path / "tree", (("train", 2), ("validation", 2)))
+    for name in ("000", "001"):
+        (root / "train" / "left" / f"{name}.png").write_bytes(b"no picture")
+    with pytest.raises(PictureError, match=r"left/000.png.*1 more cannot be read"):
+        train(root, tmp_path / "out", QUICK)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "--epochs, found 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate, found nan"),
+        ({"average": 1.0}, "--average"),
+        ({"schedule": "up"}, "one of constant"),
+        ({"crop": 50}, "16…48"),
+        ({"architecture": "lenet"}, "found 'lenet'"),
+    ],
+)
+def test_options_that_cannot_be(changes, message):
+    with pytest.raises(OptionError, match=message):
+        check_options(replace(TrainingOptions(), **changes))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends(backend, tree, tmp_path):
+    pytest.importorskip(backend, reason=f"pip install {backend}")
+    code = (
+        "import sys; from pathlib import Path; from fercli.models.training import train;"
+        "from fercli.models.training_options import TrainingOptions;"
+        f"options = TrainingOptions(**{vars(QUICK)!r});"
+        "print(train(Path(sys.argv[1]), Path(sys.argv[2]), options).best['val_accuracy'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tree, tmp_path / "out"],
+        env={"KERAS_BACKEND": backend, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert float(done.stdout) > 1 / 3
