@@ -125,3 +125,16 @@ def test_blocks_outside_the_window_are_refused(lbp, xywh):
 def test_leaves_may_be_swapped_where_a_cascade_has_larger_trees(haar):
     (tree, _), swapped = haar.stages[0].weak_classifiers, one_tree((-1, 0))[0].weak_classifiers[0]
     check_cascade(replace(haar, stages=(Stage(0.0, (tree, swapped)),)))
+
+
+def test_a_node_has_either_a_threshold_or_a_subset(haar, lbp):
+    both = Node(0, -1, 0, threshold=0.0, subset=(0,) * 8)
+    stages = (Stage(0.0, (WeakClassifier((both,), (0.0, 1.0)),)),)
+    for cascade in (haar, lbp):
+        with pytest.raises(CascadeFileError, match="stage 0, weak classifier 0: wanted a"):
+            check_cascade(replace(cascade, stages=stages))
+
+
+@pytest.mark.parametrize("size_wh", [(3, 3), (1 << 14, 1 << 14)])
+def test_the_smallest_and_the_largest_window(haar, size_wh):
+    check_cascade(replace(haar, size_wh=size_wh, features=one_feature((0, 0, 1, 1, 1.0))))

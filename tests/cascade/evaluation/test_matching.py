@@ -56,9 +56,18 @@ def test_cases_by_hand(detections, truths, rule, verdicts):
 
 def test_ignored_regions_take_what_no_object_takes():
     crowd = [(0, 0, 100, 100)]
-    detections = [(10, 10, 10, 10), (50, 50, 10, 10), (95, 95, 10, 10), (200, 0, 10, 10)]
+    inside, half_inside, a_quarter_inside = (50, 50, 10, 10), (95, 0, 10, 10), (95, 95, 10, 10)
+    detections = [(10, 10, 10, 10), inside, half_inside, a_quarter_inside, (200, 0, 10, 10)]
     verdicts = match(detections, [(10, 10, 10, 10)], IouRule(), ignored_xywh=crowd)
-    assert verdicts.tolist() == [0, IGNORED, FALSE_ALARM, FALSE_ALARM]
+    assert verdicts.tolist() == [0, IGNORED, IGNORED, FALSE_ALARM, FALSE_ALARM]
+
+
+@pytest.mark.filterwarnings("error")
+def test_boxes_without_extent_match_nothing():
+    point = [(5, 5, 0, 0)]
+    for rule in (IouRule(), CentreRule()):
+        assert match(point, [(0, 0, 10, 10)], rule).tolist() == [FALSE_ALARM]
+    assert match(point, point, IouRule()).tolist() == [FALSE_ALARM]
 
 
 def naive_match(detections, truths, minimum):
@@ -115,6 +124,8 @@ def test_scaling_keeps_the_centre():
     [
         ("iou", {}, IouRule(0.5)),
         ("iou", {"minimum": 0.3, "max_distance": None}, IouRule(0.3)),
+        ("iou", {"minimum": 1.0}, IouRule(1.0)),
+        ("centre", {"max_size_ratio": 1.0}, CentreRule(0.3, 1.0)),
         ("centre", {"max_size_ratio": 2.0}, CentreRule(0.3, 2.0)),
     ],
 )
@@ -130,6 +141,7 @@ def test_rules_by_name(name, limits, rule):
         ("centre", {"minimum": 0.3}, "wanted limits of the rule centre, found minimum"),
         ("iou", {"minimum": 0.0}, "wanted an overlap above 0"),
         ("iou", {"minimum": float("nan")}, "wanted an overlap above 0"),
+        ("iou", {"minimum": 1.01}, "wanted an overlap above 0 and at most 1, found 1"),
         ("centre", {"max_distance": 0.0}, "wanted a distance above 0"),
         ("centre", {"max_size_ratio": 0.9}, "a size ratio of at least 1"),
     ],
