@@ -6,6 +6,8 @@ built on `parallel_map` is the same on one core and on many, and on a cluster.
 
 from __future__ import annotations
 
+import pickle
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,8 +77,7 @@ def parallel_map(
     function : callable
         Picklable unless threads are asked for.
     items : iterable
-        What to apply it to. For a cluster each should be plain data (lists, tuples, bytes, not
-        arrays): joblib stores arrays on one worker, and they are lost if that worker dies.
+        What to apply it to.
     workers : int or Workers, optional
         How many run at once, or where. Defaults to `available_workers`.
     prefer : {"processes", "threads"}
@@ -116,10 +117,11 @@ def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: 
     Not joblib's: its threads run on when the work is given up, and a process that ends while one
     is inside cv2 aborts.
     """
+    failed: list[Exception] = []
     with ThreadPoolExecutor(count) as pool:
         ahead: deque[Future[R]] = deque()
         try:
-            for item in items:
+            for item in _until_failure(items, failed):
                 ahead.append(pool.submit(function, item))
                 if len(ahead) > 4 * count:
                     yield ahead.popleft().result()
@@ -127,6 +129,8 @@ def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: 
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+    if failed:
+        raise failed[0]
 
 
 def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> Iterator[R]:
@@ -135,8 +139,11 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
 
     failed: list[Exception] = []
     pool = joblib.Parallel(return_as="generator", **settings)
+    calls = (joblib.delayed(function)(item) for item in _until_failure(items, failed))
     try:
-        yield from pool(joblib.delayed(function)(item) for item in _until_failure(items, failed))
+        with _interrupts_held():
+            results = pool(calls)
+        yield from results
     except TerminatedWorkerError as error:
         raise FerError(
             "a worker process was killed, most likely for want of memory",
@@ -146,11 +153,25 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
         raise failed[0]
 
 
-def _until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
-    """Yield items until their source fails, and keep the failure.
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment.
 
-    joblib takes items in a thread of its own, where an exception would be lost.
+    Processes that are started meanwhile never see it. It goes to all processes of a terminal, and
+    each worker would answer with a traceback; this one stops them in good order.
     """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
+    """Yield items until their source fails, and keep the failure until their results are out."""
     try:
         yield from items
     except Exception as error:
@@ -163,15 +184,26 @@ def _spread_over_cluster(
     import joblib
 
     with _client(scheduler) as client, joblib.parallel_config("dask", client=client):
+        import cloudpickle
         from distributed.scheduler import KilledWorker
 
+        # Bytes, because joblib stores other things on one worker, which takes them along when it
+        # dies, and waits for ever for what cannot be pickled.
+        pickled = cloudpickle.dumps(function)
+        calls = ((pickled, cloudpickle.dumps(item)) for item in items)
         try:
-            yield from _spread(function, items)
+            yield from _spread(_call_pickled, calls)
         except KilledWorker as error:
             raise DependencyError(
                 f"the cluster at {scheduler} gave up: the same work killed several workers",
                 hint="workers with more memory, and their logs",
             ) from error
+
+
+def _call_pickled(call: tuple[bytes, bytes]) -> Any:
+    """Call a pickled function with a pickled item; runs on the cluster."""
+    function, item = map(pickle.loads, call)
+    return function(item)
 
 
 @contextmanager

@@ -122,7 +122,8 @@ class _Stage:
             if entry is None or name is None:
                 self.report.dropped[reason] += 1
                 continue
-            file = self._free_name(f"{entry.split}/{name}/{self.prefix}{entry.name[:180]}")
+            plain = "".join(c if c.isprintable() else "_" for c in entry.name)[:180]
+            file = self._free_name(f"{entry.split}/{name}/{self.prefix}{plain}")
             subject = f"{self.source.name}:{entry.subject}" if entry.subject else ""
             yield entry, FileRecord(file, self.source.name, entry.origin, subject, "", votes)
 

@@ -75,6 +75,10 @@ class Journal:
         # What could not be flushed to a full disk is told by the error that is on its way.
         with contextlib.suppress(OSError):
             self._stream.close()
+            # Nothing came of it: leave no trace that the next command would have to go on with.
+            if not self.resumed and self.path.exists() and not self.lines():
+                self.path.unlink()
+                self.root.rmdir()
 
     def add(self, records: Iterable[FileRecord]) -> None:
         """Note pictures that are now in the tree."""

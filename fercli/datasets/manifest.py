@@ -121,7 +121,7 @@ def read_manifest(root: Path) -> Manifest | None:
 
 
 def to_line(record: FileRecord) -> str:
-    """Return the line of ``files.csv`` that describes a picture."""
+    """Return the line of ``files.csv`` that describes a picture; line breaks become spaces."""
     text = io.StringIO()
     votes = " ".join(map(str, record.votes))
     csv.writer(text, lineterminator="\n").writerow([*_texts(record), votes])
@@ -177,4 +177,4 @@ def _read_lines(stream: Iterable[str], path: Path) -> Iterator[FileRecord]:
 
 
 def _texts(record: FileRecord) -> list[str]:
-    return [getattr(record, name) for name in COLUMNS[:-1]]
+    return [" ".join(getattr(record, name).splitlines()) for name in COLUMNS[:-1]]

@@ -177,11 +177,19 @@ def finish_tree(
     for split in full:
         for name in classes:
             make_folder(root / split / name)
+    if journal.resumed:
+        _remove_halves(root)
     write_files(root, journal.lines())
     manifest = Manifest(list(classes), full, list(sources), list(made_by), extra=extra or {})
     write_manifest(root, manifest)
     journal.remove()
     return manifest
+
+
+def _remove_halves(root: Path) -> None:
+    """Remove what a killed run was writing: Keras would take hidden files for pictures too."""
+    for half in root.glob("*/*/.fer-*"):
+        half.unlink()
 
 
 def _unlisted(file: Path, root: Path) -> FileRecord:
@@ -190,7 +198,7 @@ def _unlisted(file: Path, root: Path) -> FileRecord:
 
 
 def _require_shape(record: FileRecord, root: Path) -> FileRecord:
-    if len(PurePosixPath(record.file).parts) != 3:
+    if len(PurePosixPath(record.file).parts) != 3 or len(record.file.splitlines()) > 1:
         raise InputError(
             f"wanted <split>/<class>/<picture>, found {record.file}",
             hint="fer datasets import folder=… makes such a tree of other folders",

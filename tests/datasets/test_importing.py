@@ -1,0 +1,311 @@
+"""The whole way from sources to a tree, through the command."""
+
+import csv
+import hashlib
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.datasets.decoding import fit
+from fercli.datasets.importing import import_sources
+from fercli.datasets.labelling import ImportOptions, decide_by_votes
+from fercli.datasets.manifest import read_files
+from fercli.datasets.sources import find_sources
+from fercli.datasets.tree import read_tree
+from fercli.datasets.vocabulary import parse_classes
+from fercli.errors import InputError, OutputExistsError
+
+ROWS = [(3, "Training"), (0, "PublicTest"), (6, "PrivateTest"), (3, "Training")]
+
+
+def files(root):
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def do_import(sources, out, classes=None, **options):
+    options = ImportOptions(parse_classes(classes), **options)
+    return import_sources(find_sources([str(s) for s in sources], options.votes), out, options)
+
+
+def test_fer2013_to_a_tree(fer, fer_csv, tmp_path):
+    table = fer_csv(ROWS)
+    result = fer("datasets", "import", table, "--out", tmp_path / "out", "--json")
+    assert result.status == 0
+    assert json.loads(result.out)["counts"]["train"] == {"angry": 0, "happy": 2, "neutral": 0}
+    tree = read_tree(tmp_path / "out")
+    assert [record.file for record in tree.records] == [
+        "test/neutral/fer0000002.png",
+        "train/happy/fer0000000.png",
+        "train/happy/fer0000003.png",
+        "validation/angry/fer0000001.png",
+    ]
+    pixels = cv2.imread(str(tmp_path / "out/train/happy/fer0000003.png"), cv2.IMREAD_UNCHANGED)
+    row = table.read_text().splitlines()[4].split(",")[1]
+    assert pixels.shape == (48, 48)
+    assert row == " ".join(map(str, pixels.ravel()))
+    for record in tree.records:
+        assert hashlib.sha256(tree.path(record).read_bytes()).hexdigest() == record.sha256
+        assert record.origin.startswith("fer2013.csv:")
+    # Keras takes classes from folders: each split must have all of them.
+    assert {p.name for p in (tmp_path / "out/test").iterdir()} == {"angry", "happy", "neutral"}
+    assert tree.manifest.sources[0]["sha256"] == hashlib.sha256(table.read_bytes()).hexdigest()
+    assert (
+        "train: not as published"
+        in fer("datasets", "import", table, "--out", tmp_path / "again").out
+    )
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (" ".join(["7"] * 2303), "fer2013.csv:3: wanted 2304 grey levels .*found 2303"),
+        (" ".join(["256"] * 2304), "fer2013.csv:3: wanted grey levels from 0 to 255"),
+        (" ".join(["nan"] * 2304), "fer2013.csv:3: wanted grey levels from 0 to 255"),
+    ],
+)
+def test_a_row_of_other_pixels_is_named(fer_csv, tmp_path, pixels, message):
+    with pytest.raises(InputError, match=message):
+        do_import([fer_csv(ROWS, pixels={1: pixels})], tmp_path / "out")
+
+
+def test_an_import_is_the_same_with_any_number_of_workers(fer, fer_csv, tmp_path):
+    table = fer_csv([(number % 7, "Training") for number in range(40)])
+    trees = []
+    for name, options in (("a", ["-j1"]), ("b", ["-j2"]), ("c", ["-j2", "--parallel", "threads"])):
+        out = tmp_path / name
+        assert fer("datasets", "import", table, "--out", out, *options).status == 0
+        trees.append(files(out))
+    assert trees[0] == trees[1] == trees[2]
+
+
+def test_finished_trees_are_not_overwritten_unless_asked(fer_csv, tmp_path):
+    table = fer_csv(ROWS)
+    do_import([table], tmp_path / "out")
+    before = files(tmp_path / "out")
+    with pytest.raises(OutputExistsError, match="holds a data set already; try: --overwrite"):
+        do_import([table], tmp_path / "out")
+    assert files(tmp_path / "out") == before
+    scheme = ImportOptions(parse_classes("happy,rest=neutral"))
+    import_sources(find_sources([str(table)]), tmp_path / "out", scheme, overwrite=True)
+    assert sorted(p.name for p in (tmp_path / "out/train").iterdir()) == ["happy", "rest"]
+    assert not (tmp_path / "out/validation").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone_even_with_overwrite(fer_csv, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.txt").write_text("years of work")
+    with pytest.raises(OutputExistsError, match="found something in it"):
+        import_sources(
+            find_sources([str(fer_csv(ROWS))]),
+            tmp_path / "out",
+            ImportOptions(parse_classes(None)),
+            overwrite=True,
+        )
+    assert (tmp_path / "out/thesis.txt").read_text() == "years of work"
+
+
+def test_a_stopped_import_goes_on(fer_csv, tmp_path):
+    rows = [(number % 7, "Training") for number in range(200)]
+    bad = fer_csv(rows, pixels={150: "1 2 3"})
+    with pytest.raises(InputError, match=r"fer2013\.csv:152"):
+        do_import([bad], tmp_path / "out")
+    there = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.png")}
+    assert len(there) >= 128
+    assert not (tmp_path / "out/dataset.json").exists()
+    # The last line is cut off, as by a power failure; the row is still wrong.
+    journal = tmp_path / "out/.unfinished.csv"
+    journal.write_bytes(journal.read_bytes()[:-10])
+    with pytest.raises(InputError):
+        do_import([bad], tmp_path / "out")
+    again = {p: p.stat().st_mtime_ns for p in there}
+    assert sum(again[p] != there[p] for p in there) <= 32 + 150 - 128
+    good = fer_csv(rows)
+    with pytest.raises(OutputExistsError, match="unfinished data set of other sources"):
+        do_import([good], tmp_path / "out")
+
+
+def test_a_killed_import_goes_on_and_ends_the_same(fer_csv, tmp_path):
+    rows = [(number % 7, "Training") for number in range(1500)]
+    table = fer_csv(rows)
+    command = [sys.executable, "-m", "fercli", "datasets", "import", str(table), "-j1", "-q"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "--out", str(killed)], stdout=subprocess.DEVNULL)
+    while sum(1 for _ in killed.rglob("*.png")) < 100:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (killed / "train/happy/.fer-half.png").touch()
+    assert not (killed / "dataset.json").exists()
+    done = subprocess.run(
+        [*command[:-1], "--out", str(killed)], check=True, capture_output=True, text=True
+    )
+    assert "goes on with" in done.stderr
+    assert not (killed / ".unfinished.csv").exists()
+    assert files(killed) == files(whole)
+
+
+def test_interrupted_imports_end_with_130(fer_csv, tmp_path):
+    table = fer_csv([(0, "Training")] * 1500)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "fercli", "datasets", "import", str(table), "--out", str(out)]
+    process = subprocess.Popen(
+        [*command, "-j2", "-q"], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not sum(1 for _ in out.rglob("*.png")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (130, False), err
+
+
+def png_header(width, height):
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height) + b"IEND" * 3
+
+
+def test_pictures_that_cannot_be_used_are_listed(fer, put, tmp_path):
+    put("in/happy/good.png")
+    put("in/sad/good.jpg")
+    put("in/sad/one.png", width=1, height=1)
+    (tmp_path / "in/sad/text.png").write_text("not a picture")
+    (tmp_path / "in/sad/empty.png").touch()
+    (tmp_path / "in/sad/huge.png").write_bytes(png_header(40_000, 40_000))
+    result = fer("datasets", "import", tmp_path / "in", "--out", tmp_path / "out")
+    assert result.status == 0
+    assert "could not be used: 4, listed in" in result.out
+    with (tmp_path / "out/skipped.csv").open() as stream:
+        reasons = {row["origin"]: row["reason"] for row in csv.DictReader(stream)}
+    assert {name: reasons[f"sad/{name}.png"].split(",")[0] for name in ("one", "empty")} == {
+        "one": "wanted a side of at least 8 pixels",
+        "empty": "wanted a picture",
+    }
+    assert "megapixels" in reasons["sad/huge.png"]
+    assert len(read_tree(tmp_path / "out").records) == 2
+    strict = fer("datasets", "import", tmp_path / "in", "--out", tmp_path / "s", "--strict")
+    assert strict.status == 1
+    assert "in/sad/" in strict.err
+
+
+def test_several_sources_in_one_tree_keep_where_pictures_came_from(fer_csv, put, tmp_path):
+    put("mine/happy/a.png")
+    put("mine/happy/A.jpg")
+    put("yours/happy/a.png")
+    sources = [fer_csv(ROWS), tmp_path / "mine", f"folder={tmp_path / 'yours'}"]
+    result = do_import(sources, tmp_path / "out")
+    rows = {r.file: (r.source, r.origin) for r in read_files(tmp_path / "out")}
+    assert rows["train/happy/fer2013-fer0000000.png"] == ("fer2013", "fer2013.csv:2")
+    assert rows["all/happy/folder-A.png"] == ("folder", "happy/A.jpg")
+    assert rows["all/happy/folder-a-2.png"] == ("folder", "happy/a.png")
+    assert rows["all/happy/folder2-a.png"] == ("folder2", "happy/a.png")
+    assert [report.pictures for report in result.reports] == [4, 2, 1]
+
+
+def test_own_classes_and_words(fer, put, tmp_path):
+    put("in/smirk/a.png")
+    put("in/blurred/b.png")
+    put("in/masked/c.png")
+    command = ["datasets", "import", tmp_path / "in", "--out", tmp_path / "out"]
+    assert "wanted an expression, found 'blurred'" in fer(*command).err
+    result = fer(
+        *command, "--map", "smirk=contempt", "--map", "blurred=", "--classes", "contempt,masked",
+    )  # fmt: skip
+    assert "left out: 1 labelled blurred" in result.out
+    assert read_tree(tmp_path / "out").classes == ("contempt", "masked")
+
+
+def test_size_and_channels(put, tmp_path):
+    grey, colour = texture(1, 60, 40), np.dstack([texture(seed, 60, 40) for seed in (1, 2, 3)])
+    put("in/happy/grey.png", picture=cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
+    put("in/happy/colour.png", picture=colour)
+    for channels, wanted in (
+        ("keep", {"grey": (20, 20), "colour": (20, 20, 3)}),
+        ("grey", {"grey": (20, 20), "colour": (20, 20)}),
+        ("colour", {"grey": (20, 20, 3), "colour": (20, 20, 3)}),
+    ):
+        out = tmp_path / channels
+        do_import([tmp_path / "in"], out, size_wh=(20, 20), channels=channels)
+        found = {
+            name: cv2.imread(str(out / f"all/happy/{name}.png"), cv2.IMREAD_UNCHANGED).shape
+            for name in wanted
+        }
+        assert found == wanted
+
+
+def test_fit_cuts_about_the_centre():
+    picture = np.zeros((40, 60), np.uint8)
+    picture[:, 10:50] = 200
+    assert (fit(picture, (20, 20)) == 200).all()
+    assert fit(picture, (30, 20)).min() == 0
+
+
+def texture(seed, width=48, height=48):
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 2)
+
+
+def naive_majority(row):
+    """The rule of the authors' own program, for the file's columns without the first two."""
+    votes = [0 if count < 2 else count for count in row]
+    best = max(range(10), key=lambda at: votes[at])
+    return best if votes[best] > 0.5 * sum(votes) and best < 8 else None
+
+
+FILE_ORDER = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
+
+
+def test_votes_are_decided_as_by_the_authors(rng):
+    options = ImportOptions(parse_classes("8"))
+    for row in rng.multinomial(10, [0.4, 0.2, *[0.05] * 8], 500).tolist():
+        by_name = dict(zip((*FILE_ORDER, "unknown", "not-a-face"), row, strict=True))
+        votes = [by_name[name] for name in (*sorted(FILE_ORDER), "unknown", "not-a-face")]
+        best = naive_majority(row)
+        wanted = None if best is None else FILE_ORDER[best]
+        assert decide_by_votes(votes, options)[0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("votes", "options", "wanted"),
+    [
+        # angry contempt disgust fear happy neutral sad surprise unknown not-a-face
+        ([3, 0, 3, 0, 0, 4, 0, 0, 0, 0], {"classes": "8"}, (None, (), "no agreement")),
+        ([3, 0, 3, 0, 0, 4, 0, 0, 0, 0], {"classes": "5"}, ("angry", (6, 0, 4, 0, 0), "")),
+        ([0, 0, 0, 8, 0, 2, 0, 0, 0, 0], {"classes": "5"}, (None, (), "voted fear")),
+        ([0, 0, 0, 0, 0, 0, 0, 0, 0, 9], {"classes": "5"}, (None, (), "voted not-a-face")),
+        ([1] * 10, {"classes": "8"}, (None, (), "no votes that count")),
+        ([0, 0, 0, 0, 4, 3, 3, 0, 0, 0], {"classes": "5", "agreement": 0.0},
+         ("happy", (0, 4, 3, 3, 0), "")),
+        ([0, 0, 0, 0, 4, 4, 2, 0, 0, 0], {"classes": "5", "agreement": 0.0},
+         (None, (), "no agreement")),
+        ([0, 0, 0, 0, 6, 1, 1, 1, 1, 0], {"classes": "5", "least_votes": 1},
+         ("happy", (0, 6, 1, 1, 1), "")),
+    ],
+)  # fmt: skip
+def test_votes_by_hand(votes, options, wanted):
+    scheme = parse_classes(options.pop("classes"))
+    assert decide_by_votes(votes, ImportOptions(scheme, **options)) == wanted
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_real_ferplus_votes_as_the_authors_decide_them(data):
+    options = ImportOptions(parse_classes("8"))
+    differing = 0
+    with (data / "ferplus" / "fer2013new.csv").open() as stream:
+        for row in csv.reader(stream):
+            if row[0] == "Usage":
+                continue
+            counts = list(map(int, row[2:]))
+            by_name = dict(zip((*FILE_ORDER, "unknown", "not-a-face"), counts, strict=True))
+            votes = [by_name[name] for name in (*sorted(FILE_ORDER), "unknown", "not-a-face")]
+            best = naive_majority(counts)
+            wanted = None if best is None else FILE_ORDER[best]
+            differing += decide_by_votes(votes, options)[0] != wanted
+    assert differing == 0

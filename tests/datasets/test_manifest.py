@@ -1,0 +1,58 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fercli.datasets.manifest import (
+    FileRecord,
+    Manifest,
+    read_files,
+    read_manifest,
+    to_line,
+    write_files,
+    write_manifest,
+)
+from fercli.errors import InputError
+
+words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=20)
+names = st.text("abc é,\"'.-_", min_size=1, max_size=12).filter(lambda name: name.strip(". "))
+records = st.builds(
+    FileRecord,
+    file=st.builds(lambda a, b: f"train/{a}/{b}.png", names, names),
+    source=words,
+    origin=words,
+    subject=words,
+    sha256=st.text("0123456789abcdef", max_size=64),
+    votes=st.lists(st.integers(0, 10), max_size=8).map(tuple),
+)
+
+
+@given(st.lists(records, max_size=5))
+def test_files_come_back_as_they_were(tmp_path_factory, wanted):
+    root = tmp_path_factory.mktemp("tree")
+    write_files(root, map(to_line, wanted))
+    assert list(read_files(root)) == wanted
+
+
+def test_a_line_break_in_a_name_of_a_source_does_not_break_the_line():
+    assert to_line(FileRecord("a/b/c.png", origin="x\ny\rz")) == "a/b/c.png,,x y z,,,\n"
+
+
+def test_manifest_comes_back_as_it_was(tmp_path):
+    manifest = Manifest(["happy", "sad"], {"train": {"happy": 2, "sad": 0}}, [{"name": "é"}], [])
+    write_manifest(tmp_path, manifest)
+    assert read_manifest(tmp_path) == manifest
+    assert read_manifest(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"classes": []}'])
+def test_what_is_no_manifest(tmp_path, text):
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(InputError, match=r"dataset\.json"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["a,b", "no-folders.png,,,,,", "a/b/c.png,,,,,1 x"])
+def test_a_line_that_is_none(tmp_path, line):
+    (tmp_path / "files.csv").write_text(f"file,source,origin,subject,sha256,votes\n{line}\n")
+    with pytest.raises(InputError, match=r"files\.csv:2: not a line"):
+        list(read_files(tmp_path))

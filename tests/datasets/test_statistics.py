@@ -1,0 +1,100 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.datasets.manifest import FileRecord, Manifest, to_line, write_files, write_manifest
+from fercli.datasets.statistics import describe_tree
+from fercli.datasets.tree import read_tree
+from fercli.errors import InputError
+
+
+@pytest.fixture
+def faulty_tree(small_tree, put):
+    """The small tree with a bit of everything that can be wrong."""
+    put("tree/train/happy/x.png", seed=1)
+    put("tree/validation/sad/x.png", seed=1)
+    put("tree/train/happy/y.png", seed=1)
+    put("tree/train/happy/flat.png", picture=np.full((20, 30), 7, np.uint8))
+    put("tree/train/sad/red.png", picture=np.zeros((20, 30, 3), np.uint8) + np.uint8([0, 0, 9]))
+    (small_tree / "train/sad/text.png").write_text("not a picture")
+    return small_tree
+
+
+def test_what_is_wrong_is_found(faulty_tree):
+    found = describe_tree(read_tree(faulty_tree))
+    assert found.counts == {
+        "train": {"happy": 9, "sad": 8},
+        "validation": {"happy": 6, "sad": 7},
+    }
+    assert found.sizes == {"48x48": 27, "30x20": 2}
+    assert found.colour == 1
+    for alike in (found.exact, found.near):
+        assert (alike.groups, alike.pictures, alike.superfluous) == (1, 3, 2)
+        assert (alike.crossing, alike.conflicts) == (3, 1)
+        assert alike.crossing_by_split == {"train": 2, "validation": 1}
+        assert alike.conflicting == [
+            ["train/happy/x.png", "train/happy/y.png", "validation/sad/x.png"]
+        ]
+    assert sorted(found.constant) == ["train/happy/flat.png", "train/sad/red.png"]
+    assert list(found.unreadable) == ["train/sad/text.png"]
+    assert sum(found.histograms["happy"]) == pytest.approx(1)
+
+
+def test_near_duplicates_that_are_not_exact(small_tree):
+    picture = cv2.imread(str(small_tree / "train/sad/0.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(small_tree / "validation/sad/again.jpg"), picture)
+    found = describe_tree(read_tree(small_tree))
+    assert (found.exact.groups, found.near.groups, found.near.crossing) == (0, 1, 2)
+
+
+def test_persons_in_several_splits_are_counted(small_tree):
+    files = [r.file for r in read_tree(small_tree).records]
+    lines = [to_line(FileRecord(f, subject="S1" if "/0" in f else f)) for f in files]
+    write_files(small_tree, lines)
+    write_manifest(small_tree, Manifest(["happy", "sad"], {}))
+    found = describe_tree(read_tree(small_tree))
+    assert (found.subjects, found.subjects_crossing) == (21, 1)
+
+
+def test_the_command_says_it_and_draws_it(fer, faulty_tree, tmp_path):
+    plot = tmp_path / "plot.png"
+    result = fer("datasets", "stats", faulty_tree, "--plot", plot)
+    assert result.status == 0
+    assert "LEAK: 3 of them are in more than one split (2 in train, 1 in validation)" in result.out
+    assert "constant pictures: 2: train/happy/flat.png, train/sad/red.png" in result.out
+    assert "unreadable files: 1: train/sad/text.png (wanted a picture" in result.out
+    assert cv2.imread(str(plot)).shape[1] > 1000
+    assert "already exists" in fer("datasets", "stats", faulty_tree, "--plot", plot).err
+    as_json = json.loads(fer("datasets", "stats", faulty_tree, "--json").out)
+    assert as_json["exact"]["crossing"] == 3
+
+
+def test_previews(fer, faulty_tree, tmp_path):
+    command = ["datasets", "preview", faulty_tree, "--out", tmp_path / "sheets"]
+    result = fer(*command, "--columns", 4, "--size", "32x32", "--seed", 1)
+    assert result.out == (
+        f"{tmp_path}/sheets/happy.png: 15 pictures\n"
+        f"{tmp_path}/sheets/sad.png: 14 pictures, 1 unreadable\n"
+    )
+    assert cv2.imread(str(tmp_path / "sheets/sad.png")).shape == (4 * 33 + 1, 4 * 33 + 1, 3)
+    assert "already exists" in fer(*command).err
+    assert "wanted the split 'test', found train, validation" in fer(*command, "--split=test").err
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "found no picture"),
+        (["a.png"], "found a.png"),
+        (["a/b.png"], "found a/b.png"),
+        (["a/b/c/d.png"], "found a/b/c/d.png"),
+    ],
+)
+def test_what_is_no_tree(put, tmp_path, names, message):
+    (tmp_path / "tree").mkdir()
+    for name in names:
+        put(f"tree/{name}")
+    with pytest.raises(InputError, match=message):
+        read_tree(tmp_path / "tree")
