@@ -71,8 +71,8 @@ class StageRecord:
                 f"held out {self.validation_hit_rate:.4f} and "
                 f"{self.validation_false_alarm_rate:.4f}"
             )
-        if self.negatives is not None and self.acceptance_ratio is not None:
-            parts.append(f"{self.negatives} negatives at {self.acceptance_ratio:.2g} of windows")
+        if self.acceptance_ratio is not None:
+            parts.append(f"acceptance ratio {self.acceptance_ratio:.2g}")
         if self.seconds is not None:
             parts.append(format_duration(self.seconds))
         return ", ".join(parts)

@@ -39,7 +39,7 @@ def result(tmp_path):
 def test_a_stage_is_one_line():
     assert str(FIRST) == (
         "stage 0: 3 weak classifiers, hit rate 0.9960, false alarm rate 0.4000, "
-        "45 negatives at 1 of windows, 2.5 s"
+        "acceptance ratio 1, 2.5 s"
     )
     assert str(StageRecord(4, 1)) == "stage 4: 1 weak classifier"
 

@@ -13,9 +13,11 @@ from fercli.cli import LazyGroup
         "check-info",
         "create-samples",
         "samples",
+        "train",
         "evaluate",
         "detect",
         "inspect",
+        "visualize",
         "tools",
     ],
 )

@@ -1,0 +1,82 @@
+"""The folder of a training by ``opencv_traincascade``: locked, compared, made ready."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fercli.cascade.opencv_tools.settings import ProgramSettings
+from fercli.cascade.opencv_tools.stages import PARAMETERS, adopt, read_parameters
+from fercli.cascade.opencv_tools.status import opencv_version
+from fercli.cascade.result_folder import ResultFolder, changes, refuse_other_training
+from fercli.errors import TrainingError
+from fercli.files import make_folder, only_one, output_error
+
+ENGINE = "opencv"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
+    """Give the folder of results, ours alone; one that stays empty is removed again."""
+    make_folder(out)
+    try:
+        with only_one(out, "a training") as lock:
+            yield ResultFolder(out.absolute()), lock
+    except OSError as error:
+        raise output_error(error, out) from error
+    finally:
+        with suppress(OSError):
+            out.rmdir()
+
+
+def refuse_other(folder: ResultFolder, settings: ProgramSettings, *, resume: bool) -> bool:
+    """Return whether to go on with what is there; raise if it is not of these settings."""
+    options = {"engine": ENGINE, **settings.to_options()}
+    there = read_parameters(folder.engine)
+    by_hand = folder.read_recipe() is None and (there or read_parameters(folder.path)) is not None
+    going_on = refuse_other_training(folder, options, resume=resume)
+    there = there or (read_parameters(folder.path) if by_hand else None)
+    if there is not None:
+        different = changes(there, {name: options[name] for name in there}).values()
+        if different:
+            raise TrainingError(
+                f"holds stages trained with other settings: {'; '.join(different)}",
+                hint="another --out, or --overwrite to start anew",
+                path=folder.path,
+            )
+    if by_hand and not resume:
+        raise TrainingError(
+            "holds stages that opencv_traincascade was run for by hand",
+            hint="--resume to go on with them, another --out, or --overwrite to start anew",
+            path=folder.path,
+        )
+    if resume and not (going_on or by_hand):
+        raise TrainingError("wanted a training to go on with, found none", path=folder.path)
+    return going_on or by_hand
+
+
+def adopt_by_hand(folder: ResultFolder) -> None:
+    """Take over the stages of a training that the program was run for by hand in this folder."""
+    by_hand = folder.read_recipe() is None and (folder.path / PARAMETERS).exists()
+    if by_hand and not (folder.engine / PARAMETERS).exists():
+        adopt(folder.path, folder.engine)
+
+
+def lay_out(
+    folder: ResultFolder, settings: ProgramSettings, program: Path, *, going_on: bool
+) -> None:
+    """Write down what is about to be done, in a folder without another training."""
+    if going_on:
+        adopt_by_hand(folder)
+    else:
+        folder.clear()
+    make_folder(folder.engine)
+    folder.write_recipe({"engine": ENGINE, **settings.to_options()})
+    folder.write_versions(
+        {
+            "opencv_traincascade": opencv_version(program),
+            "opencv_traincascade_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),
+        }
+    )
