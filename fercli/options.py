@@ -213,12 +213,12 @@ _label = click.option(
 
 def detection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add how pictures are searched, the fields of `fercli.cascade.detection.DetectionOptions`."""
-    for option in (_equalize, _max_size, _min_size, _min_neighbors, _scale_factor):
+    for option in (_equalize, _max_size, _min_size, _min_neighbors, scale_factor):
         command = option(command)
     return command
 
 
-_scale_factor = click.option(
+scale_factor = click.option(
     "--scale-factor",
     type=click.FloatRange(1.01),
     default=1.1,

@@ -1,0 +1,83 @@
+"""``fer cascade visualize``: pictures of a cascade's features, and how it rejects windows."""
+
+import json
+from pathlib import Path
+
+import click
+
+from fercli import options
+from fercli.progress import Progress
+
+
+@click.command()
+@click.argument("cascade", type=options.path_type())
+@click.argument("pictures", nargs=-1, type=options.path_type())
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=options.path_type(),
+    metavar="DIR",
+    help="Write the pictures to this folder.",
+)
+@click.option(
+    "--vec",
+    type=options.path_type(),
+    metavar="FILE",
+    help="Positives, whose mean is drawn under the features.",
+)
+@click.option(
+    "--picture",
+    type=options.path_type(),
+    metavar="FILE",
+    help="A picture of the object, cropped as the positives are, to be drawn there instead.",
+)
+@options.scale_factor
+@options.workers
+@options.overwrite
+@options.as_json
+@options.quiet
+def visualize(
+    cascade: Path,
+    pictures: tuple[Path, ...],
+    out: Path,
+    vec: Path | None,
+    picture: Path | None,
+    scale_factor: float,
+    workers: int | None,
+    overwrite: bool,
+    as_json: bool,
+    progress: Progress,
+) -> None:
+    """Draw the features of a CASCADE, and how it rejects the windows of PICTURES.
+
+    The folder gets features.png with the first features of all stages, and a sheet for each stage
+    (stage_00.png, …) with all its features in their order and with their votes. With PICTURES
+    (pictures, or folders of them) there is a table of how many windows each stage sees, and
+    profile.png, its plot.
+
+    \b
+    Examples:
+      fer cascade visualize cascade.xml --vec faces.vec --out drawn/
+      fer cascade visualize cascade.xml scenes/ --picture face.png --out drawn/
+    """
+    from fercli.cascade.finding import pictures_of
+    from fercli.cascade.visualization.visualizing import visualize_cascade
+
+    drawn = visualize_cascade(
+        cascade,
+        out,
+        vec=vec,
+        picture=picture,
+        scan=pictures_of(pictures) if pictures else (),
+        scale_factor=scale_factor,
+        overwrite=overwrite,
+        workers=workers,
+        progress=progress,
+    )
+    if as_json:
+        click.echo(json.dumps(drawn.as_dict(), indent=2))
+        return
+    if drawn.profile is not None:
+        click.echo(drawn.profile.text() + "\n")
+    click.echo(f"{len(drawn.files)} pictures in {out}: {drawn.files[0].name} shows all stages")
