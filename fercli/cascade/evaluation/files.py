@@ -61,10 +61,13 @@ def evaluate_files(
         raise OptionError("wanted annotated pictures, backgrounds or both, found neither")
     annotated: list[AnnotatedPicture] = []
     if truth is not None:
-        annotated += read_annotations(truth, format=format, pictures=pictures, labels=labels)
-        _refuse_empty_boxes(annotated, truth)
+        annotated = read_annotations(truth, format=format, pictures=pictures, labels=labels)
+        _refuse_empty(annotated, truth)
     if backgrounds is not None:
-        annotated += [AnnotatedPicture(path, ()) for path in read_background_list(backgrounds)]
+        names = read_background_list(backgrounds)
+        if not names:
+            raise AnnotationError("wanted a list of pictures, found none", path=backgrounds)
+        annotated += [AnnotatedPicture(path, ()) for path in names]
     if out is not None:
         prepare_report_folder(out, overwrite=overwrite)
     evaluation = evaluate(
@@ -79,7 +82,9 @@ def evaluate_files(
     return evaluation
 
 
-def _refuse_empty_boxes(pictures: Sequence[AnnotatedPicture], truth: Path) -> None:
+def _refuse_empty(pictures: Sequence[AnnotatedPicture], truth: Path) -> None:
+    if not pictures:
+        raise AnnotationError("wanted annotated pictures, found none", path=truth)
     for picture in pictures:
         for box in picture.boxes_xywh:
             if min(box[2:]) <= 0:

@@ -79,7 +79,9 @@ def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
         (["--truth", "info.dat", "--box-scale", "big"], 2, "'--box-scale': 'big' is not a valid"),
         (["--truth", "info.dat", "--max-distance", "1"], 1, "limits of the rule iou, found max"),
         (["--truth", "missing.dat"], 1, "missing.dat: wanted annotations"),
-        (["--truth", "empty.dat"], 1, "empty.dat: "),
+        (["--truth", "empty.dat"], 1, "empty.dat: wanted annotat"),
+        (["--truth", "empty.csv"], 1, "empty.csv: wanted annotated pictures, found none"),
+        (["--bg", "empty.dat"], 1, "empty.dat: wanted a list of pictures, found none"),
         (["--bg", "missing.txt"], 1, "missing.txt: wanted a list of pictures, found nothing"),
         (["--truth", "info.dat", "--out", "info.dat"], 1, "info.dat: "),
     ],
@@ -87,6 +89,7 @@ def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
 def test_what_is_wrong_is_named(fer, cascade, truth, args, status, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("empty.dat").touch()
+    Path("empty.csv").write_text("path,x,y,w,h\n")
     result = fer("cascade", "evaluate", cascade, *args)
     assert (result.status, result.out) == (status, "")
     assert message in result.err
