@@ -1,8 +1,8 @@
 """Lay out the demo's pictures: faces, photographs without faces, and a test with known boxes.
 
-All of it comes from scikit-image's package: 100 faces of Labeled Faces in the Wild (25×25) and
-photographs. Seventy faces are for training; the other thirty are pasted into photographs that the
-training does not see, at sizes of 30 to 70 pixels.
+All of it comes from scikit-image's package: 100 faces and 100 other crops of Labeled Faces in the
+Wild (25×25), and photographs. Seventy faces are for training; the other thirty are pasted into
+photographs that the training does not see, at sizes of 30 to 70 pixels.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from PIL import Image
 
 PACKAGE = Path(skimage.data.__file__).parent
 TRAINING_SCENES = [
-    "brick.png", "cell.png", "chelsea.png", "clock_motion.png", "coins.png", "grass.png",
-    "gravel.png", "horse.png", "hubble_deep_field.jpg", "ihc.png", "moon.png",
-    "motorcycle_left.png", "page.png", "retina.jpg", "text.png",
+    "brick.png", "camera.png", "cell.png", "chelsea.png", "chessboard_GRAY.png",
+    "clock_motion.png", "coins.png", "color.png", "grass.png", "gravel.png", "horse.png",
+    "hubble_deep_field.jpg", "ihc.png", "logo.png", "moon.png", "motorcycle_left.png", "page.png",
+    "phantom.png", "retina.jpg", "text.png",
 ]  # fmt: skip
 TEST_SCENES = ["coffee.png", "rocket.jpg", "motorcycle_right.png"]
 FACES_A_SCENE = 10
@@ -28,8 +29,10 @@ FACES_A_SCENE = 10
 def main(folder: Path) -> None:
     rng = np.random.default_rng(7)
     lfw = np.load(PACKAGE / "lfw_subset.npy")
-    faces = np.round(lfw[:100] * 255).astype(np.uint8)[rng.permutation(100)]
+    crops = np.round(lfw * 255).astype(np.uint8)
+    faces = crops[:100][rng.permutation(100)]
     write_crops(folder / "faces", faces[:70])
+    write_crops(folder / "scenes", crops[100:])
     for name in TRAINING_SCENES:
         write(folder / "scenes" / Path(name).with_suffix(".png"), read(name))
     write_test(folder / "test", faces[70:], rng)
