@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fercli.cascade.drawing import FOUND, WHITE, Font, draw_box, label_font, line_width
 from fercli.cascade.evaluation.matching import FALSE_ALARM
 from fercli.cascade.evaluation.results import CascadeResult, PictureResult
 from fercli.files import make_folder
 from fercli.pictures import read_colour, write_picture
 from fercli.progress import SILENT, Progress
 
-HIT, MISS, FALSE, TEXT, GROUND = (
-    (0, 158, 115), (230, 159, 0), (213, 94, 0), (40, 40, 40), (255, 255, 255),
-)  # fmt: skip
+MISS, FALSE, TEXT = (230, 159, 0), (213, 94, 0), (40, 40, 40)
 
 #: Of each kind of error so many are on a sheet; pictures with most errors come first.
 MOST_TILES = 60
@@ -89,37 +88,17 @@ def annotated(of_picture: PictureResult) -> NDArray[np.uint8]:
     """Return a picture with its hits, misses and false alarms drawn, in cv2's order of colours."""
     image = Image.fromarray(read_colour(of_picture.picture.path)[:, :, ::-1])
     draw = ImageDraw.Draw(image)
-    width = max(2, round(max(image.size) / 400))
-    font = ImageFont.load_default(max(11, round(max(image.size) / 60)))
+    width, font = line_width(image.size), label_font(image.size)
     found = of_picture.chosen
     for box, verdict in zip(found.boxes_xywh.tolist(), found.verdicts.tolist(), strict=True):
         if verdict >= 0:
-            _draw_box(draw, box, HIT, width)
+            draw_box(draw, box, FOUND, width)
     for at in of_picture.missed:
-        _draw_box(draw, of_picture.picture.boxes_xywh[at], MISS, width, "missed", font)
+        draw_box(draw, of_picture.picture.boxes_xywh[at], MISS, width, "missed", font)
     for at in np.flatnonzero(found.verdicts == FALSE_ALARM).tolist():
         label = f"{found.scores[at]:.3g}"
-        _draw_box(draw, found.boxes_xywh[at].tolist(), FALSE, width, label, font)
+        draw_box(draw, found.boxes_xywh[at].tolist(), FALSE, width, label, font)
     return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
-
-
-def _draw_box(
-    draw: ImageDraw.ImageDraw,
-    box_xywh: Iterable[float],
-    colour: tuple[int, int, int],
-    width: int,
-    label: str = "",
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont | None = None,
-) -> None:
-    x, y, box_width, box_height = box_xywh
-    draw.rectangle((x, y, x + box_width, y + box_height), outline=colour, width=width)
-    if label:
-        left, top, right, bottom = draw.textbbox((x, y), label, font=font, anchor="lb")
-        if top < 0:
-            y -= top
-            top, bottom = 0, bottom - top
-        draw.rectangle((left, top, right + 4, bottom), fill=colour)
-        draw.text((x + 2, y), label, fill=GROUND, font=font, anchor="lb")
 
 
 def _misses(result: CascadeResult) -> list[_Error]:
@@ -155,7 +134,7 @@ def _sheet(sections: list[tuple[str, list[_Error]]]) -> NDArray[np.uint8]:
         for _, errors in sections
     ]
     size = (MARGIN + columns * (TILE + MARGIN), sum(heights) + MARGIN)
-    image = Image.new("RGB", size, GROUND)
+    image = Image.new("RGB", size, WHITE)
     top = 0
     for (title, errors), height in zip(sections, heights, strict=True):
         _draw_section(image, top, columns, title, errors)
@@ -191,11 +170,11 @@ def _tiles(errors: list[_Error]) -> Iterator[tuple[_Error, Image.Image]]:
         )  # fmt: skip
         zoom = TILE / side
         box = ((x - left) * zoom, (y - top) * zoom, width * zoom, height * zoom)
-        _draw_box(ImageDraw.Draw(tile), box, error.colour, 2)
+        draw_box(ImageDraw.Draw(tile), box, error.colour, 2)
         yield error, tile
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _fitted(text: str, font: Font) -> str:
     if font.getlength(text) <= TILE:
         return text
     while text and font.getlength(text + "…") > TILE:

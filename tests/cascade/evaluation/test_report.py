@@ -5,8 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.cascade.drawing import FOUND
 from fercli.cascade.evaluation import evaluate, prepare_report_folder, report_text, save_report
-from fercli.cascade.evaluation.error_pictures import FALSE, HIT, MISS, annotated
+from fercli.cascade.evaluation.error_pictures import FALSE, MISS, annotated
 from fercli.errors import OutputExistsError
 
 ELSEWHERE = (5, 300, 60, 60)
@@ -84,7 +85,7 @@ def test_error_pictures_show_where(evaluation, face):
     assert colour_at(x, y + height // 2) == FALSE
     assert colour_at(ELSEWHERE[0], ELSEWHERE[1] + 30) == MISS
     right = annotated(evaluation.cascades[0].pictures[0])
-    assert tuple(right[y + height // 2, x][::-1]) == HIT
+    assert tuple(right[y + height // 2, x][::-1]) == FOUND
     assert right.shape == (512, 512, 3)
 
 
