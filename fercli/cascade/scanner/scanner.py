@@ -63,6 +63,11 @@ class Scanner:
     ----------
     cascade : Cascade
         One without a stage accepts all windows, but for flat ones if its features are Haar's.
+
+    Raises
+    ------
+    CascadeFileError
+        The cascade is one that no detector may load.
     """
 
     def __init__(self, cascade: Cascade) -> None:

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fercli.cascade.cascade_file import Cascade, HaarFeature, LbpFeature, Node, WeakClassifier
+from fercli.cascade.cascade_file import (
+    Cascade,
+    HaarFeature,
+    LbpFeature,
+    Node,
+    WeakClassifier,
+    check_cascade,
+)
 from fercli.cascade.scanner.kernels import Tables
 
 Corner = tuple[int, int]
@@ -23,8 +30,15 @@ def compile_cascade(cascade: Cascade) -> Tables:
     Parameters
     ----------
     cascade : Cascade
-        As `check_cascade` wants it, but that it may have no stage.
+        It may have no stage.
+
+    Raises
+    ------
+    CascadeFileError
+        The cascade is one that no detector may load: kernels do not check what they read.
     """
+    if cascade.stages:
+        check_cascade(cascade)
     rows = _Rows(cascade.features)
     stage_first = [0]
     for stage in cascade.stages:

@@ -22,7 +22,7 @@ def pictures(make_picture):
 def lbp_cascade(seed, stages=1):
     """Random subsets that let through about a quarter of the windows a stage."""
     rng = np.random.default_rng(seed)
-    features = tuple(LbpFeature(2 * at, at, 3, 5) for at in range(4 * stages))
+    features = tuple(LbpFeature(at, at % 9, 3, 5) for at in range(4 * stages))
     subsets = rng.integers(-(2**31), 2**31, (4 * stages, 8)).tolist()
     weak = [
         WeakClassifier((Node(0, -1, at, subset=tuple(subset)),), (1.0, -1.0))

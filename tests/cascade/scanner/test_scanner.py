@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 from fercli.cascade.cascade_file import read_cascade, write_cascade
 from fercli.cascade.scanner import Scanner, scanner
-from fercli.errors import OptionError
+from fercli.errors import CascadeFileError, OptionError
 
 KINDS = {
     "haar": {},
@@ -213,6 +213,13 @@ def test_pictures_smaller_than_the_window(random_cascade):
 def test_scale_factors_that_never_end_are_refused(factor, random_cascade):
     with pytest.raises(OptionError, match="above 1"):
         Scanner(random_cascade()).detect(np.zeros((50, 50), np.uint8), scale_factor=factor)
+
+
+def test_what_no_detector_may_load_is_refused(random_cascade):
+    cascade = random_cascade(feature_type="LBP")
+    outside = dataclasses.replace(cascade.features[0], x=20, width=3)
+    with pytest.raises(CascadeFileError):
+        Scanner(dataclasses.replace(cascade, features=(outside, *cascade.features[1:])))
 
 
 def test_without_a_stage_all_but_flat_windows_pass(random_cascade, rng):
