@@ -7,7 +7,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast coverage lint format docs tools bench cascade clean
+.PHONY: help setup demo test test-fast coverage lint format docs tools bench cascade datasets clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ docs: $(VENV)/.setup-dev  ## write the command reference anew from --help
 tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (minutes)
 	@sh scripts/need.sh g++ g++
 	$(BIN)/fer cascade tools install
+
+datasets: $(VENV)/.setup  ## import, split and examine FER-2013 and FER+: DOWNLOADS=folder
+	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/datasets.sh "$(DOWNLOADS)" runs/datasets
 
 clean:  ## remove what builds, tests and the demo left; environments stay
 	rm -rf build dist demo htmlcov .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

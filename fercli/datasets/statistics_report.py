@@ -73,7 +73,8 @@ def _alike(title: str, alike: Alike) -> list[str]:
         )
         lines.append(f"  LEAK: {alike.crossing:,} of them are in more than one split ({where})")
     if alike.conflicts:
-        example = " and ".join(alike.conflicting[0][:2])
+        by_class = {file.split("/")[1]: file for file in alike.conflicting[0]}
+        example = " and ".join(list(by_class.values())[:2])
         lines.append(f"  {alike.conflicts:,} groups have several classes, such as {example}")
     return lines
 

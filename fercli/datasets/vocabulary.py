@@ -27,8 +27,8 @@ SYNONYMS = {
 _NAMES = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
 
 #: What ``--classes 5``, ``7`` and ``8`` mean. Seven: without contempt, as in FER-2013. Five:
-#: disgust is counted as angry, for it is rare and most often taken for anger; fear and contempt
-#: are left out, for neither belongs with one of the others.
+#: disgust is counted as angry, for it is rare and its voters' second choice is anger; fear and
+#: contempt are left out, for their voters are divided over surprise, sad and neutral.
 SCHEMES = {
     "5": "angry=angry+disgust,happy,neutral,sad,surprise",
     "7": "angry,disgust,fear,happy,neutral,sad,surprise",

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.datasets import fingerprints as module
@@ -98,6 +98,7 @@ def test_what_is_known_of_a_picture(put, tmp_path):
     assert "wanted a picture" in fingerprint(tmp_path / "b.png").error
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
 def test_groups_are_those_of_a_plain_search(pairs):
     reach = {at: {at} for at in range(20)}

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.datasets.manifest import (
@@ -26,6 +26,7 @@ records = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(records, max_size=5))
 def test_files_come_back_as_they_were(tmp_path_factory, wanted):
     root = tmp_path_factory.mktemp("tree")

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.datasets.splitting import SplitOptions, assign, parse_ratios, split_tree
@@ -10,6 +10,7 @@ from fercli.datasets.tree import read_tree
 from fercli.errors import OptionError, OutputExistsError
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), min_size=1, max_size=80),
     st.integers(0, 3),

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Import, split and examine FER-2013 and FER+ from a folder of downloads.
+# usage: datasets.sh DOWNLOADS OUT   (fer2013.csv or fer2013.csv.gz or fer2013.zip, fer2013new.csv)
+set -eu
+
+downloads=${1:-} out=${2:-runs/datasets}
+if [ ! -d "$downloads" ]; then
+    echo "wanted the folder with fer2013.csv and fer2013new.csv; try: make datasets DOWNLOADS=folder" >&2
+    exit 1
+fi
+for name in fer2013.csv fer2013.csv.gz fer2013.zip; do
+    [ -f "$downloads/$name" ] && table="$downloads/$name" && break
+done
+if [ -z "${table:-}" ] || [ ! -f "$downloads/fer2013new.csv" ]; then
+    echo "wanted fer2013.csv (or .csv.gz, .zip) and fer2013new.csv in $downloads; datasets/fer2013.md" \
+        "and datasets/ferplus.md say where to get them" >&2
+    exit 1
+fi
+
+tree() {  # tree NAME OPTIONS...: import once, split once, look
+    name=$1
+    shift
+    echo "== $name"
+    [ -f "$out/$name/dataset.json" ] || fer datasets import "$@" --out "$out/$name"
+    [ -f "$out/$name-split/dataset.json" ] ||
+        fer datasets split "$out/$name" --out "$out/$name-split"
+    fer datasets stats "$out/$name" --plot "$out/$name.png" --overwrite
+    fer datasets preview "$out/$name" --out "$out/$name-sheets" --overwrite
+}
+
+tree fer2013 "$table"
+for classes in 8 7 5; do
+    tree "ferplus$classes" "$table" --votes "$downloads/fer2013new.csv" --classes "$classes"
+done
