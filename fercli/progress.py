@@ -6,6 +6,7 @@ passes a `TerminalProgress`, which draws bars with rate and time left on stderr.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import Protocol, TypeVar
 
@@ -70,6 +71,10 @@ class Progress:
 SILENT = Progress()
 
 
+#: A bar is drawn after this many seconds, and then at most once in so many.
+DELAY, INTERVAL = 0.3, 0.2
+
+
 class _TerminalBar:
     def __init__(self, description: str, total: float | None, unit: str) -> None:
         from tqdm import tqdm
@@ -80,10 +85,11 @@ class _TerminalBar:
             total=total,
             unit=f" {unit}",
             dynamic_ncols=True,
-            delay=0.3,
+            delay=DELAY,
             disable=None,
-            mininterval=0.2,
+            mininterval=INTERVAL,
         )
+        self._next_drawing = time.monotonic() + DELAY
 
     def __enter__(self) -> _TerminalBar:
         return self
@@ -96,6 +102,11 @@ class _TerminalBar:
 
     def figures(self, text: str) -> None:
         self._bar.set_postfix_str(text, refresh=False)
+        # Between two steps figures may change for minutes; tqdm draws at steps alone.
+        now = time.monotonic()
+        if now >= self._next_drawing:
+            self._bar.refresh()
+            self._next_drawing = now + INTERVAL
 
 
 class TerminalProgress(Progress):

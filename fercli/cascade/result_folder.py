@@ -30,7 +30,7 @@ from fercli.files import make_folder, output_error, require_absent, write_text
 from fercli.recipes import read_recipe, write_recipe
 
 #: Settings that change how long a training takes, not what comes of it.
-UNIMPORTANT = frozenset({"workers", "tools", "value_buffer", "index_buffer"})
+UNIMPORTANT = frozenset({"workers", "tools", "value_buffer", "index_buffer", "memory"})
 
 #: Settings that a training cannot change on its way.
 FIXED = frozenset(
@@ -132,7 +132,6 @@ class ResultFolder:
 
     def write_result(self, result: TrainingResult) -> None:
         """Write what belongs to a training that has ended."""
-        self.write_stages(list(result.stages))
         write_result(self.result, result)
         draw_rates(self.rates, result.stages)
 

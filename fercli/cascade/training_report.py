@@ -129,6 +129,18 @@ class TrainingResult:
         """The product of the stages' false alarm rates, if all are known."""
         return _product([stage.false_alarm_rate for stage in self.stages])
 
+    @property
+    def passing(self) -> float | None:
+        """About which share of the backgrounds' windows passes all stages, if it is known.
+
+        What passes all stages but the last was counted; the last lets as much of that pass as of
+        the negatives that it was trained with.
+        """
+        if not self.stages:
+            return None
+        last = self.stages[-1]
+        return _product([last.acceptance_ratio, last.false_alarm_rate])
+
     def summary(self) -> str:
         """Return the table of stages and a few lines on the whole."""
         width, height = self.size_wh
@@ -141,10 +153,10 @@ class TrainingResult:
             f"{self.feature_type}, window {width}x{height}, "
             f"{self.weak_classifiers} weak classifiers, engine {self.engine}",
         ]
-        if self.hit_rate is not None and self.false_alarm_rate is not None:
+        if self.hit_rate is not None and self.passing is not None:
             lines.append(
-                f"all stages together, by the training's own samples: hit rate "
-                f"{self.hit_rate:.4f}, false alarm rate {self.false_alarm_rate:.2g}"
+                f"of its own positives {self.hit_rate:.1%} pass all stages, of the windows of the "
+                f"backgrounds about {self.passing:.2g}"
             )
         size = self.cascade.stat().st_size
         return "\n".join([*lines, f"{self.cascade}: {size / 1000:.1f} kB"])
@@ -157,6 +169,7 @@ class TrainingResult:
             "weak_classifiers": self.weak_classifiers,
             "hit_rate": self.hit_rate,
             "false_alarm_rate": self.false_alarm_rate,
+            "passing": self.passing,
         }
 
 

@@ -55,7 +55,7 @@ def test_a_rate_that_is_not_known_leaves_the_product_unknown(result):
         result.cascade, "opencv", "LBP", (20, 24), (FIRST, UNKNOWN), 3, 1.0, "stopped"
     )
     assert partly.hit_rate is None
-    assert "together" not in partly.summary()
+    assert "own positives" not in partly.summary()
     assert partly.summary().splitlines()[2].split() == ["2", "7", *"-------"]
 
 
@@ -63,6 +63,8 @@ def test_the_summary_says_what_matters(result):
     text = result.summary()
     assert "2 of 3 stages in 1 min 10 s: stopped\ndo so\n" in text
     assert "LBP, window 20x24, 8 weak classifiers" in text
+    assert "of its own positives 99.1% pass all stages" in text
+    assert "of the windows of the backgrounds about 0.12\n" in text
     assert text.endswith("cascade.xml: 1.2 kB")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fercli.cascade.opencv_tools.builders import Builders, find_builders, require_compilers
 from fercli.cascade.opencv_tools.locate import PROGRAMS, Program, target_folder
-from fercli.cascade.opencv_tools.process import running
+from fercli.cascade.opencv_tools.process import running, signals_as_interrupts
 from fercli.cascade.opencv_tools.source import MODULES, download_source, unpack_source
 from fercli.cascade.opencv_tools.status import examine_programs, fault
 from fercli.errors import DependencyError, OutputError
@@ -137,7 +137,7 @@ def install_programs(
         return Installation(found, None, 0.0)
     target = target_folder(folder)
     start = time.monotonic()
-    with _workplace(target) as place:
+    with signals_as_interrupts(), _workplace(target) as place:
         version = _build(place, target, source, workers or available_workers(), progress)
     programs = {name: target / name for name in PROGRAMS}
     return Installation(programs, version, time.monotonic() - start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -34,11 +35,24 @@ class Child:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
-    def lines(self) -> Iterator[str]:
-        r"""Yield what the program prints, split at ``\n`` and ``\r``, without empty lines."""
+    def lines(self, tick: float | None = None) -> Iterator[str]:
+        r"""Yield what the program prints, split at ``\n`` and ``\r``, without empty lines.
+
+        Parameters
+        ----------
+        tick : float, optional
+            Yield an empty line whenever nothing came for so many seconds. Defaults to waiting.
+        """
         assert self._process.stdout is not None
+        pipe = self._process.stdout.fileno()
         rest = b""
-        while chunk := os.read(self._process.stdout.fileno(), 1 << 16):
+        while True:
+            if not select.select([pipe], [], [], tick)[0]:
+                yield ""
+                continue
+            chunk = os.read(pipe, 1 << 16)
+            if not chunk:
+                break
             *whole, rest = _LINE_ENDS.split(rest + chunk)
             yield from (_to_text(line) for line in whole if line)
         if rest:

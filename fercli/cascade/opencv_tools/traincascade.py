@@ -28,6 +28,9 @@ from fercli.errors import FerError, OutputError, ProgramError, TrainingError
 #: The program's own name of its result.
 PRODUCT = "cascade.xml"
 
+#: How often a bar is drawn anew while the program is silent, in seconds.
+TICK = 1.0
+
 #: With fewer windows than these, a share of them says little.
 CREDIBLE = 20
 
@@ -147,8 +150,8 @@ class TrainCascade:
             running(command, folder=self.folder, handed_on=[self.lock]) as child,
         ):
             log.write(f"# {datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(command)}\n")
-            for line in child.lines():
-                if not FLOOD.fullmatch(line):
+            for line in child.lines(TICK):
+                if line and not FLOOD.fullmatch(line):
                     log.write(line + "\n")
                 listener.read(line)
             status = child.wait()

@@ -68,9 +68,13 @@ class TrainingLog:
     error: str | None = None
     last: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _begun: float = 0.0
+    _told: str = ""
 
     def read(self, line: str) -> None:
-        """Take one line of the program's output."""
+        """Take one line of the program's output; an empty one if it is silent."""
+        if not line:
+            self.on_figures(self._told)
+            return
         if flood := FLOOD.fullmatch(line):
             if flood[1]:
                 self._count(flood[1], int(flood[2]))
@@ -93,6 +97,7 @@ class TrainingLog:
             self.current = replace(stage, positives=int(found[1]), positives_consumed=int(found[2]))
         elif found := _NEGATIVES.match(line):
             self.current = replace(stage, negatives=int(found[1]), acceptance_ratio=float(found[2]))
+            self._tell("computing features")
         elif found := _ROW.match(line):
             self.current = replace(
                 stage,
@@ -119,4 +124,5 @@ class TrainingLog:
 
     def _tell(self, text: str) -> None:
         assert self.current is not None
-        self.on_figures(f"stage {self.current.index}: {text}")
+        self._told = f"stage {self.current.index}: {text}"
+        self.on_figures(self._told)
