@@ -7,12 +7,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from fercli.cascade.opencv_tools.stages import PARAMETERS
+from fercli.cascade.result_folder import ResultFolder
 from fercli.cascade.training_report import TrainingResult
 from fercli.errors import OptionError
 from fercli.progress import Progress
 
 #: The modules of the engines; each has the functions of `Engine`.
-ENGINES = {"opencv": "fercli.cascade.opencv_tools.training"}
+ENGINES = {
+    "native": "fercli.cascade.training.engine",
+    "opencv": "fercli.cascade.opencv_tools.training",
+}
+DEFAULT = "native"
 
 
 class Engine(Protocol):
@@ -56,8 +62,16 @@ def find_engine(name: str) -> Engine:
     return cast(Engine, import_module(ENGINES[name]))
 
 
+def engine_there(out: Path) -> str:
+    """Return the engine of the training that a folder holds; the default where there is none."""
+    recipe = ResultFolder(out).read_recipe()
+    if recipe is not None:
+        return str(recipe.get("engine", DEFAULT))
+    return "opencv" if (out / PARAMETERS).exists() else DEFAULT
+
+
 def train_cascade(
-    engine: str,
+    engine: str | None,
     options: Mapping[str, Any],
     out: Path,
     *,
@@ -69,8 +83,9 @@ def train_cascade(
 
     Parameters
     ----------
-    engine : str
-        One of `ENGINES`.
+    engine : str or None
+        One of `ENGINES`. Without any, the one that began the training to be resumed, or the
+        default.
     options : mapping
         Options of the engine by name. To resume, only those that are to change.
     out : Path
@@ -89,7 +104,7 @@ def train_cascade(
     """
     if resume and overwrite:
         raise OptionError("wanted --resume or --overwrite, found both")
-    chosen = find_engine(engine)
+    chosen = find_engine(engine or (engine_there(out) if resume else DEFAULT))
     before = chosen.options_there(out) if resume else {}
     return chosen.train(
         {**before, **options}, out, resume=resume, overwrite=overwrite, progress=progress

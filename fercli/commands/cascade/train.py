@@ -1,6 +1,7 @@
 """``fer cascade train``: positives and backgrounds to a cascade.xml."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from fercli import options
 from fercli.progress import Progress
 
 #: The names of `fercli.cascade.engines.ENGINES`, which a command does not import for its help.
-ENGINES = ("opencv",)
+ENGINES = ("native", "opencv")
 
 
 class FeatureType(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
@@ -31,20 +32,30 @@ def choice(*values: str) -> click.Choice:  # type: ignore[type-arg]
     return click.Choice(values, case_sensitive=False)
 
 
+def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
+    """Return an option that only fer's own engine has."""
+    return click.option(name, help=f"Engine native: {help[0].lower()}{help[1:]}", **attributes)
+
+
 @click.command()
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
-    default="opencv",
-    show_default=True,
-    help="What trains: OpenCV 3.4's own opencv_traincascade.",
+    help="What trains: fer itself, or OpenCV 3.4's own opencv_traincascade.  [default: native]",
 )
-@click.option("--vec", type=options.path_type(), metavar="FILE", help="The positives.")
+@click.option("--vec", type=options.path_type(), metavar="FILE", help="The positives, as a .vec.")
+@native(
+    "--info",
+    type=options.path_type(),
+    metavar="FILE",
+    help="The positives, as annotated pictures, in place of --vec.",
+)
 @click.option(
     "--bg",
     type=options.path_type(),
     metavar="FILE",
-    help="List of backgrounds, whose windows are the negatives.",
+    help="List of backgrounds, whose windows are the negatives. Native also: a folder, or "
+    "annotated pictures, of which windows that touch a box are not taken.",
 )
 @click.option(
     "-o", "--out", type=options.path_type(), required=True, metavar="DIR", help="Results."
@@ -58,14 +69,15 @@ def choice(*values: str) -> click.Choice:  # type: ignore[type-arg]
     "--num-pos",
     type=int,
     metavar="N",
-    help="Positives of each stage.  [default: as many as the .vec allows]",
+    help="Positives of each stage.  [default: native: all; opencv: as the .vec allows]",
 )
 @click.option(
     "--negatives",
     "--num-neg",
     type=int,
     metavar="N",
-    help="Negatives of each stage.  [default: half of the positives]",
+    help="Negatives of each stage.  [default: native: as many as positives, 10000 at most; "
+    "opencv: half of the positives]",
 )
 @click.option(
     "--min-hit-rate",
@@ -111,20 +123,85 @@ def choice(*values: str) -> click.Choice:  # type: ignore[type-arg]
     metavar="X",
     help="Stop when at most this share of background windows passes.  [default: never]",
 )
+@native(
+    "--search",
+    type=click.Choice(["fast", "exhaustive"]),
+    help="How features are chosen; exhaustive: as opencv_traincascade, slow.  [default: fast]",
+)
+@native(
+    "--validation",
+    type=float,
+    metavar="X",
+    help="Share of the samples to measure each stage with, not to train.  [default: 0.1]",
+)
+@native(
+    "--variants",
+    type=int,
+    metavar="N",
+    help="Train on N variants of each positive as well, changed by the --jitter options.  "
+    "[default: 0]",
+)
+@native("--mirror", is_flag=True, default=None, help="Train on mirror images as well.")
+@native(
+    "--jitter-shift",
+    type=float,
+    metavar="X",
+    help="Variants: shifted up to this share of the window.  [default: 0.04]",
+)
+@native(
+    "--jitter-scale",
+    type=float,
+    metavar="X",
+    help="Variants: larger or smaller up to this share.  [default: 0.06]",
+)
+@native(
+    "--jitter-angle",
+    type=float,
+    metavar="DEGREES",
+    help="Variants: turned up to this angle.  [default: 4]",
+)
+@native(
+    "--jitter-brightness",
+    type=float,
+    metavar="X",
+    help="Variants: gamma changed up to this share.  [default: 0.2]",
+)
+@native(
+    "--continue-from",
+    type=options.path_type(),
+    metavar="FILE",
+    help="A cascade.xml, of any origin, whose stages are to be the first.",
+)
+@native(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Start of the random numbers: the same seed gives the same cascade.  [default: 0]",
+)
+@native(
+    "--memory",
+    type=click.IntRange(min=1),
+    metavar="MB",
+    help="What samples, features and pictures may take.  [default: half of what is free]",
+)
 @click.option(
-    "--old-format", is_flag=True, default=None, help="Write the format of OpenCV 1 (HAAR only)."
+    "--old-format",
+    is_flag=True,
+    default=None,
+    help="Engine opencv: write the format of OpenCV 1 (HAAR only).",
 )
 @click.option(
     "--value-buffer",
     type=click.IntRange(min=0),
     metavar="MB",
-    help="Cache of the features' values.  [default: all, if memory allows]",
+    help="Engine opencv: cache of the features' values.  [default: all, if memory allows]",
 )
 @click.option(
     "--index-buffer",
     type=click.IntRange(min=0),
     metavar="MB",
-    help="Cache of their order, of which two are kept.  [default: all, if memory allows]",
+    help="Engine opencv: cache of their order, of which two are kept.  [default: all, if memory "
+    "allows]",
 )
 @options.recipe
 @click.option(
@@ -141,7 +218,7 @@ def choice(*values: str) -> click.Choice:  # type: ignore[type-arg]
 @options.as_json
 @options.quiet
 def train(
-    engine: str,
+    engine: str | None,
     out: Path,
     recipe: Path | None,
     resume: bool,
@@ -151,32 +228,34 @@ def train(
     progress: Progress,
     **settings: Any,
 ) -> None:
-    """Train a cascade from positives (.vec) and a list of backgrounds.
+    """Train a cascade from positives and backgrounds.
 
     DIR gets cascade.xml once the training has ended; stages.csv, a line a stage as they come;
-    training.log, what the program said; recipe.toml, all settings, for --recipe; result.json,
-    rates.png and versions.json.
+    recipe.toml, all settings, for --recipe; result.json, rates.png and versions.json; from the
+    engine opencv also training.log, what the program said.
 
-    Interrupted (Ctrl-C, kill, power), the same command goes on after the last whole stage.
-    --finish writes the cascade of the stages so far, also in a folder in which
-    opencv_traincascade was run by hand. When positives run out, which is where
-    opencv_traincascade aborts, the training goes on with fewer. It may end before --stages when
-    windows of the first backgrounds are refused: the summary then says so.
+    Interrupted (Ctrl-C, kill, power), the same command goes on after the last whole stage and
+    ends with the same cascade. --finish writes the cascade of the stages so far, with the engine
+    opencv also in a folder in which opencv_traincascade was run by hand. When positives or
+    backgrounds run out, the training goes on with fewer, or ends early, and the summary says so.
 
     \b
     Examples:
       fer cascade train --vec faces.vec --bg bg.txt --out faces/
+      fer cascade train --info info.dat --bg scenes/ --out faces/ --mirror --variants 2
       fer cascade train --vec faces.vec --bg bg.txt --out lbp/ --feature-type LBP --size 20x20
+      fer cascade train --engine opencv --vec faces.vec --bg bg.txt --out real/
       fer cascade train --resume --out faces/ --stages 25      five stages more
       fer cascade train --finish --out faces/ --stages 12      only the first twelve
       fer cascade train --recipe faces/recipe.toml --out again/
     """
-    from fercli.cascade.engines import find_engine, train_cascade
+    from fercli.cascade.engines import engine_there, find_engine, train_cascade
 
     given = {name: value for name, value in settings.items() if value is not None}
     if finish:
         wanted, tools = given.get("stages"), given.get("tools")
-        result = find_engine(engine).finish(out, stages=wanted, tools=tools, progress=progress)
+        chosen = find_engine(engine or engine_there(out))
+        result = chosen.finish(out, stages=wanted, tools=tools, progress=progress)
     else:
         result = train_cascade(
             engine, given, out, resume=resume, overwrite=overwrite, progress=progress

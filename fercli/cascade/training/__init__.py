@@ -1,0 +1,1 @@
+"""The training of cascades by fer's own engine."""

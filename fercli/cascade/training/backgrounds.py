@@ -1,0 +1,75 @@
+"""The backgrounds of a training: pictures to mine, and the objects known to be in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fercli.cascade.annotations import AnnotatedPicture, Box, read_annotations
+from fercli.cascade.description import read_background_list
+from fercli.errors import AnnotationError, InputError
+from fercli.files import PICTURE_EXTENSIONS, find_files
+
+#: So many names of a list are looked for on the disk to see whether it is one.
+_TRIED = 20
+
+
+@dataclass(frozen=True)
+class BackgroundFiles:
+    """Background pictures, and boxes (x, y, width, height) that no negative may touch."""
+
+    paths: tuple[Path, ...]
+    objects: dict[Path, tuple[Box, ...]]
+
+
+def read_backgrounds(path: Path) -> BackgroundFiles:
+    """Return the backgrounds that a list, a folder or a file of annotations names.
+
+    Parameters
+    ----------
+    path : Path
+        A list of pictures, one a line; a folder of pictures; or annotated pictures in any format
+        that `fercli.cascade.annotations` knows, such as an info file.
+
+    Raises
+    ------
+    InputError
+        It is missing, unreadable, or names no picture.
+    AnnotationError
+        It is neither a list of pictures nor annotations.
+    """
+    if path.is_dir():
+        found = BackgroundFiles(tuple(find_files(path)), {})
+        hint = f"pictures whose names end in {', '.join(PICTURE_EXTENSIONS)}"
+    else:
+        found = _read_file(path)
+        hint = "the names of pictures without objects, one a line"
+    if not found.paths:
+        raise InputError("wanted background pictures, found none", hint=hint, path=path)
+    return found
+
+
+def _read_file(path: Path) -> BackgroundFiles:
+    try:
+        paths = read_background_list(path)
+    except AnnotationError:
+        # A binary file is not a list, but may be annotations of another kind.
+        return _with_objects(read_annotations(path))
+    if not paths or any(name.exists() for name in paths[:_TRIED]):
+        return BackgroundFiles(tuple(paths), {})
+    try:
+        return _with_objects(read_annotations(path))
+    except (AnnotationError, InputError):
+        raise InputError(
+            f"wanted background pictures, found names of none: {paths[0]} does not exist",
+            hint="names relative to the list's folder or to the working directory",
+            path=path,
+        ) from None
+
+
+def _with_objects(annotated: list[AnnotatedPicture]) -> BackgroundFiles:
+    objects: dict[Path, tuple[Box, ...]] = {}
+    for picture in annotated:
+        boxes = picture.boxes_xywh + picture.ignored_xywh
+        objects[picture.path] = objects.get(picture.path, ()) + boxes
+    return BackgroundFiles(tuple(objects), {path: b for path, b in objects.items() if b})

@@ -1,0 +1,139 @@
+"""The stages so far of a training, kept in its folder so that it can go on.
+
+``stages.xml`` holds the stages, ready for a detector; ``training.json`` tells how they came out
+and what they were trained on. Each is replaced whole after every stage, the stages first: if the
+second is lost, there is one stage too many, which is trained again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fercli.cascade.cascade_file import (
+    Cascade,
+    HaarFeature,
+    LbpFeature,
+    Node,
+    Stage,
+    read_cascade,
+    write_cascade,
+)
+from fercli.cascade.training_report import StageRecord
+from fercli.errors import FerError, TrainingError
+from fercli.files import read_text, write_text
+
+STAGES, STATE = "stages.xml", "training.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a training has come to.
+
+    Parameters
+    ----------
+    cascade : Cascade
+        Without a stage if none is trained yet.
+    records : tuple of StageRecord
+        A record for each stage.
+    seconds : float
+        Time of the training so far.
+    origin : mapping
+        Digests of what the stages were trained on, by name.
+    """
+
+    cascade: Cascade
+    records: tuple[StageRecord, ...] = ()
+    seconds: float = 0.0
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return what a folder holds; None if it holds no stage.
+
+    Raises
+    ------
+    TrainingError
+        What is there is damaged.
+    """
+    if not (folder / STATE).exists():
+        return None
+    try:
+        state = json.loads(read_text(folder / STATE))
+        records = tuple(StageRecord(**record) for record in state["stages"])
+        cascade = read_cascade(folder / STAGES)
+        if len(cascade.stages) < len(records):
+            raise ValueError(f"{len(records)} stages are told of, {len(cascade.stages)} are there")
+        seconds, origin = float(state["seconds"]), dict(state["origin"])
+    except (FerError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TrainingError(
+            f"wanted the stages of a training, found damaged ones: {error}",
+            hint="--overwrite to start anew",
+            path=folder,
+        ) from error
+    return Checkpoint(first_stages(cascade, len(records)), records, seconds, origin)
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint in place of the last.
+
+    Raises
+    ------
+    OutputError
+        The disk is full, …; the last checkpoint is still there.
+    """
+    write_cascade(folder / STAGES, checkpoint.cascade, overwrite=True)
+    state = {
+        "stages": [asdict(record) for record in checkpoint.records],
+        "seconds": round(checkpoint.seconds, 3),
+        "origin": dict(checkpoint.origin),
+    }
+    write_text(folder / STATE, json.dumps(state, indent=2) + "\n", overwrite=True)
+
+
+def first_stages(cascade: Cascade, count: int) -> Cascade:
+    """Return a cascade of the first stages, without features that only later ones use.
+
+    Features stand in the order of their first use, as `with_stage` adds them.
+    """
+    stages = cascade.stages[:count]
+    used = [
+        node.feature for stage in stages for weak in stage.weak_classifiers for node in weak.nodes
+    ]
+    return replace(cascade, stages=stages, features=cascade.features[: max(used, default=-1) + 1])
+
+
+def with_stage(
+    cascade: Cascade, stage: Stage, feature: Callable[[int], HaarFeature | LbpFeature]
+) -> Cascade:
+    """Return a cascade with one more stage.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    stage : Stage
+        Its features are numbers in another list.
+    feature : callable
+        Gives the feature of such a number.
+    """
+    features = list(cascade.features)
+    places: dict[HaarFeature | LbpFeature, int] = {}
+    for number, known in enumerate(features):
+        places.setdefault(known, number)
+
+    def renumbered(node: Node) -> Node:
+        wanted = feature(node.feature)
+        if wanted not in places:
+            places[wanted] = len(features)
+            features.append(wanted)
+        return replace(node, feature=places[wanted])
+
+    weak_classifiers = tuple(
+        replace(weak, nodes=tuple(renumbered(node) for node in weak.nodes))
+        for weak in stage.weak_classifiers
+    )
+    added = replace(stage, weak_classifiers=weak_classifiers)
+    return replace(cascade, stages=(*cascade.stages, added), features=tuple(features))

@@ -1,0 +1,302 @@
+"""fer's own engine: trainings in folders, checked, gone on with, and reported."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numba
+
+from fercli.cascade.cascade_file import Cascade, read_cascade, write_cascade
+from fercli.cascade.result_folder import ResultFolder, refuse_other_training
+from fercli.cascade.training.backgrounds import read_backgrounds
+from fercli.cascade.training.checkpoint import (
+    Checkpoint,
+    first_stages,
+    read_checkpoint,
+    save_checkpoint,
+)
+from fercli.cascade.training.loop import Ending, Training
+from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.origin import origin
+from fercli.cascade.training.positives import load_positives
+from fercli.cascade.training_report import TrainingResult
+from fercli.errors import InputError, OptionError, TrainingError
+from fercli.files import make_folder, only_one, output_error
+from fercli.parallel import Team
+from fercli.progress import SILENT, Progress
+
+ENGINE = "native"
+
+
+def train(
+    options: Mapping[str, Any],
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> TrainingResult:
+    """Train a cascade, or go on with a training of the same options that was interrupted.
+
+    Parameters
+    ----------
+    options : mapping
+        The options of `TrainingOptions`, by the command's names.
+    out : Path
+        The folder of results; see `ResultFolder`.
+    resume : bool
+        Whether to go on with a training that has ended, or with other options than it began
+        with, as far as they may change. Defaults to False.
+    overwrite : bool
+        Whether to remove a training that is there. Defaults to False.
+    progress : Progress
+        Shows a bar over the stages with the figures of the current one, and a note a stage.
+
+    Raises
+    ------
+    OptionError
+        Options are out of range, contradict each other, or need more memory than there is.
+    InputError
+        The positives or the backgrounds cannot be used.
+    OutputError
+        The folder cannot be written, the disk is full, or another training is under way.
+    TrainingError
+        The folder holds another training; or not even one stage could be trained.
+    KeyboardInterrupt
+        Interrupted (SIGTERM and SIGHUP included); whole stages stay.
+    """
+    wanted = TrainingOptions.from_options(options)
+    backgrounds = read_backgrounds(wanted.bg)
+    start = _start(wanted)
+    with _locked(out) as folder, Team(wanted.workers) as team:
+        going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
+        checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
+        checkpoint = _same_origin(checkpoint, origin(wanted, backgrounds), folder, resume=resume)
+        positives = load_positives(wanted, progress=progress)
+        training = Training(wanted, positives, backgrounds, team, progress)
+        for note in positives.notes:
+            progress.note(note)
+        _lay_out(folder, wanted, going_on=going_on)
+        if checkpoint.records:
+            progress.note(f"{len(checkpoint.records)} stages are there already")
+
+        def save(reached: Checkpoint) -> None:
+            save_checkpoint(folder.engine, reached)
+            folder.write_stages(list(reached.records))
+
+        with _told_what_is_kept(folder, progress):
+            outcome = training.run(checkpoint, save)
+        if not outcome.checkpoint.records and not start.stages:
+            ending = outcome.ending or Ending("")
+            raise TrainingError(
+                f"no stage could be trained: {ending.why}", hint=ending.advice or None
+            )
+        return _conclude(folder, wanted, outcome.checkpoint, outcome.ending)
+
+
+def finish(
+    out: Path,
+    *,
+    stages: int | None = None,
+    tools: Path | None = None,
+    progress: Progress = SILENT,
+) -> TrainingResult:
+    """Write the cascade of the stages that a training has come to.
+
+    Parameters
+    ----------
+    out : Path
+        The folder of the training.
+    stages : int, optional
+        Write the first so many. Defaults to all.
+    tools : Path, optional
+        Not looked at: other engines need it.
+
+    Raises
+    ------
+    TrainingError
+        There is no whole stage.
+    OutputError
+        The folder cannot be written.
+    """
+    with _locked(out) as folder:
+        there = options_there(out)
+        checkpoint = read_checkpoint(folder.engine)
+        if not there or checkpoint is None or not checkpoint.records:
+            raise TrainingError("wanted a training with at least one whole stage", path=out)
+        count = min(stages or len(checkpoint.records), len(checkpoint.records))
+        records = checkpoint.records[:count]
+        cut = replace(
+            checkpoint,
+            cascade=first_stages(checkpoint.cascade, records[-1].index + 1),
+            records=records,
+            seconds=sum(record.seconds or 0 for record in records),
+        )
+        options = TrainingOptions.from_options(there)
+        return _conclude(folder, options, cut, Ending("written from the stages that there are"))
+
+
+def options_there(out: Path) -> dict[str, Any]:
+    """Return the options of the training that a folder holds; none if there is no training."""
+    there = ResultFolder(out).read_recipe() or {}
+    return {name: value for name, value in there.items() if name != "engine"}
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[ResultFolder]:
+    """Give the folder of results, ours alone; one that stays empty is removed again."""
+    make_folder(out)
+    try:
+        with only_one(out, "a training"):
+            yield ResultFolder(out.absolute())
+    except OSError as error:
+        raise output_error(error, out) from error
+    finally:
+        with suppress(OSError):
+            out.rmdir()
+
+
+def _refuse_other(folder: ResultFolder, options: TrainingOptions, *, resume: bool) -> bool:
+    """Return whether to go on with what is there; raise if it is not of these options."""
+    given = {"engine": ENGINE, **options.to_options()}
+    going_on = refuse_other_training(folder, given, resume=resume)
+    if resume and not going_on:
+        raise TrainingError("wanted a training to go on with, found none", path=folder.path)
+    return going_on
+
+
+def _start(options: TrainingOptions) -> Cascade:
+    """Return the cascade to begin with: without a stage, or one that was given."""
+    stage = options.stage
+    parameters: dict[str, object] = {
+        "boostType": stage.method,
+        "minHitRate": stage.hit_rate,
+        "maxFalseAlarm": stage.false_alarm_rate,
+        "weightTrimRate": stage.weight_trim_rate,
+        "maxDepth": stage.max_depth,
+        "maxWeakCount": stage.max_weak_count,
+    }
+    if options.feature_type == "HAAR":
+        parameters["mode"] = options.haar_mode
+    if options.continue_from is None:
+        return Cascade(options.feature_type, options.size_wh, (), (), parameters)
+    given = read_cascade(options.continue_from)
+    _require_alike(given, options)
+    return replace(given, parameters=parameters)
+
+
+def _require_alike(given: Cascade, options: TrainingOptions) -> None:
+    wanted, found = (
+        f"{kind} with a window of {size_wh[0]}x{size_wh[1]}"
+        for kind, size_wh in (
+            (options.feature_type, options.size_wh),
+            (given.feature_type, given.size_wh),
+        )
+    )
+    if wanted != found:
+        raise InputError(
+            f"wanted a cascade of {wanted}, found {found}",
+            hint="--feature-type and --size as the cascade has them",
+            path=options.continue_from,
+        )
+    if len(given.stages) >= options.stages:
+        raise OptionError(
+            f"--stages: wanted more than the {len(given.stages)} that {options.continue_from} "
+            f"has, found {options.stages}"
+        )
+
+
+def _where_to_start(
+    folder: ResultFolder, options: TrainingOptions, start: Cascade, *, going_on: bool
+) -> Checkpoint:
+    checkpoint = read_checkpoint(folder.engine) if going_on else None
+    if checkpoint is None:
+        return Checkpoint(start)
+    there = len(checkpoint.cascade.stages)
+    if there > options.stages:
+        raise TrainingError(
+            f"holds {there} stages, found --stages {options.stages}",
+            hint=f"--finish --stages {options.stages}, to write the first ones",
+            path=folder.path,
+        )
+    # A cascade's file has the parameters of its last training.
+    cascade = replace(checkpoint.cascade, parameters=start.parameters)
+    return replace(checkpoint, cascade=cascade)
+
+
+def _same_origin(
+    checkpoint: Checkpoint, now: Mapping[str, Any], folder: ResultFolder, *, resume: bool
+) -> Checkpoint:
+    """Return a checkpoint of the present samples; raise if its stages had others."""
+    changed = [name for name in now if checkpoint.origin.get(name) != now[name]]
+    if checkpoint.records and changed and not resume:
+        raise TrainingError(
+            f"holds stages of other samples: what has changed are the {' and the '.join(changed)}",
+            hint="--resume to go on with the present ones, or --overwrite to start anew",
+            path=folder.path,
+        )
+    return replace(checkpoint, origin=now)
+
+
+def _lay_out(folder: ResultFolder, options: TrainingOptions, *, going_on: bool) -> None:
+    """Write down what is about to be done, in a folder without another training."""
+    if not going_on:
+        folder.clear()
+    make_folder(folder.engine)
+    folder.cascade.unlink(missing_ok=True)
+    folder.write_recipe({"engine": ENGINE, **options.to_options()})
+    folder.write_versions({"opencv": cv2.__version__, "numba": numba.__version__})
+
+
+@contextmanager
+def _told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None]:
+    """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGHUP) if here else ()
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        checkpoint = read_checkpoint(folder.engine)
+        kept = len(checkpoint.records) if checkpoint else 0
+        progress.note(
+            f"interrupted; {kept} whole stages are kept in {folder.path}: the same command goes "
+            "on, --finish writes their cascade"
+        )
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _conclude(
+    folder: ResultFolder, options: TrainingOptions, reached: Checkpoint, ending: Ending | None
+) -> TrainingResult:
+    """Put the cascade in its place, and write down what came of the training."""
+    write_cascade(folder.cascade, reached.cascade, overwrite=True)
+    ending = ending or Ending("all stages are trained")
+    result = TrainingResult(
+        cascade=folder.cascade,
+        engine=ENGINE,
+        feature_type=options.feature_type,
+        size_wh=options.size_wh,
+        stages=reached.records,
+        stages_wanted=options.stages,
+        seconds=round(reached.seconds, 2),
+        stopped_because=ending.why,
+        advice=ending.advice,
+    )
+    folder.write_stages(list(reached.records))
+    folder.write_result(result)
+    return result

@@ -1,0 +1,210 @@
+"""The positives of a training: read, varied, checked, and part of them held out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.cascade.annotations.base import Record
+from fercli.cascade.annotations.formats import read_records
+from fercli.cascade.samples.cropping import crop_record
+from fercli.cascade.training.jitter import Jitter, Picture, vary
+from fercli.cascade.training.options import FEWEST, TrainingOptions
+from fercli.cascade.vec import read_vec
+from fercli.cascade.windows import as_windows
+from fercli.errors import InputError
+from fercli.parallel import parallel_map
+from fercli.pictures import read_grey
+from fercli.progress import SILENT, Progress
+
+Samples = NDArray[np.uint8]
+
+#: What random numbers are drawn for, besides the stages, which are numbered from 0.
+_HOLD_OUT, _JITTER = (1 << 20), (1 << 20) + 1
+#: Samples that are looked at, or varied, at once.
+_PIECE = 4096
+
+
+@dataclass(frozen=True)
+class Positives:
+    """Positives, ready to train with.
+
+    Parameters
+    ----------
+    training : ndarray of uint8, shape (n, height, width)
+        Originals first, then the variants.
+    validation : ndarray of uint8, shape (m, height, width)
+        Originals that are held out, and no variant of theirs.
+    notes : tuple of str
+        What whoever trains should know about them.
+    """
+
+    training: Samples
+    validation: Samples
+    notes: tuple[str, ...]
+
+
+def load_positives(options: TrainingOptions, *, progress: Progress = SILENT) -> Positives:
+    """Read the positives of a training.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        There are too few, or too few different ones, or none that the detector would look at.
+    VecError, AnnotationError, PictureError
+        The file, or a picture, cannot be used.
+    """
+    source: _Vec | _Marked
+    if options.vec is not None:
+        source = _Vec(options.vec, options.size_wh, progress)
+    else:
+        assert options.info is not None
+        source = _Marked(options.info, options.size_wh, options.workers, progress)
+    originals, notes = _usable(source, options)
+    held_out = _held_out(len(originals), options)
+    kept = np.setdiff1d(np.arange(len(originals)), held_out)
+    _require_enough(len(kept), source.path, "left for the training")
+    samples = source.samples[originals[kept]]
+    if options.jitter.copies > 1:
+        samples = _with_variants(source, originals[kept], options, progress)
+    validation = np.ascontiguousarray(source.samples[originals[held_out]])
+    return Positives(np.ascontiguousarray(samples), validation, tuple(notes))
+
+
+class _Vec:
+    """Positives of a ``.vec`` file."""
+
+    def __init__(self, path: Path, size_wh: tuple[int, int], progress: Progress) -> None:
+        self.path = path
+        self.samples = read_vec(path, size_wh, progress=progress)
+
+    def vary(self, number: int, jitter: Jitter, rng: np.random.Generator) -> Picture:
+        """Return a variant of a sample, whose border is continued."""
+        sample = np.ascontiguousarray(self.samples[number])
+        height, width = sample.shape
+        return vary(sample, (0, 0, width, height), (width, height), jitter, rng)
+
+
+class _Marked:
+    """Positives marked in pictures."""
+
+    def __init__(
+        self, path: Path, size_wh: tuple[int, int], workers: int | None, progress: Progress
+    ) -> None:
+        self.path = path
+        self._size_wh = size_wh
+        records = read_records(path)
+        crops = list(
+            parallel_map(
+                lambda record: crop_record(record, size_wh), records, workers=workers,
+                prefer="threads", progress=progress, description="Positives",
+            )
+        )  # fmt: skip
+        for crop in crops:
+            if crop.errors:
+                raise crop.errors[0]
+        width, height = size_wh
+        found = [sample for crop in crops for sample in crop.samples]
+        self.samples = np.array(found, np.uint8).reshape(-1, height, width)
+        self._places: list[tuple[Record, tuple[int, int, int, int]]] = [
+            (crop.record, box) for crop in crops for box in crop.boxes_xywh
+        ]
+        self._last: tuple[Path, Picture] | None = None
+
+    def vary(self, number: int, jitter: Jitter, rng: np.random.Generator) -> Picture:
+        """Return a variant of a sample, cut anew out of its picture."""
+        record, box = self._places[number]
+        if self._last is None or self._last[0] != record.path:
+            self._last = record.path, read_grey(record.path)
+        return vary(self._last[1], box, self._size_wh, jitter, rng)
+
+
+def _usable(source: _Vec | _Marked, options: TrainingOptions) -> tuple[NDArray[np.intp], list[str]]:
+    """Return the numbers of the positives that can be used, and notes on the others."""
+    count = len(source.samples)
+    _require_enough(count, source.path, "in all")
+    notes = []
+    usable = np.arange(count)
+    if options.feature_type == "HAAR":
+        usable = usable[_have_contrast(source.samples)]
+        if len(usable) < count:
+            notes.append(
+                f"{count - len(usable)} of {count} positives are left out: they vary by 10 grey "
+                "levels or less, and the detector refuses such windows unseen"
+            )
+        _require_enough(len(usable), source.path, "that vary by more than 10 grey levels")
+    different = _count_different(source.samples[usable])
+    _require_enough(different, source.path, "that differ from each other")
+    if different < len(usable):
+        repeated = len(usable) - different
+        notes.append(f"{repeated} of {count} positives repeat others exactly")
+    return usable, notes
+
+
+def _have_contrast(samples: Samples) -> NDArray[np.bool_]:
+    pieces = [samples[start : start + _PIECE] for start in range(0, len(samples), _PIECE)]
+    return np.concatenate([as_windows(piece).have_contrast() for piece in pieces])
+
+
+def _count_different(samples: Samples) -> int:
+    return len({hashlib.blake2b(s.tobytes(), digest_size=16).digest() for s in samples})
+
+
+def _require_enough(count: int, path: Path, words: str) -> None:
+    if count < FEWEST:
+        raise InputError(
+            f"wanted at least {FEWEST} positives {words}, found {count}",
+            hint="hundreds, better thousands",
+            path=path,
+        )
+
+
+def _held_out(count: int, options: TrainingOptions) -> NDArray[np.intp]:
+    rng = np.random.default_rng([options.seed, _HOLD_OUT])
+    chosen = rng.permutation(count)[: round(options.validation * count)]
+    return np.sort(chosen)
+
+
+def _with_variants(
+    source: _Vec | _Marked,
+    originals: NDArray[np.intp],
+    options: TrainingOptions,
+    progress: Progress,
+) -> Samples:
+    """Return the originals, their mirror images, and as many rounds of variants as wanted."""
+    jitter = options.jitter
+    samples = [source.samples[originals]]
+    if jitter.variants:
+        samples.append(_variants(source, originals, options, progress))
+    if jitter.mirror:
+        samples = [part for array in samples for part in (array, array[:, :, ::-1])]
+    return np.concatenate(samples)
+
+
+def _variants(
+    source: _Vec | _Marked,
+    originals: NDArray[np.intp],
+    options: TrainingOptions,
+    progress: Progress,
+) -> Samples:
+    """Return the variants, round by round: the first of each positive, then the second."""
+    width, height = options.size_wh
+    rounds = options.jitter.variants
+    samples = np.empty((rounds, len(originals), height, width), np.uint8)
+    with progress.bar("Variants", total=rounds * len(originals), unit="sample") as bar:
+        # All of a positive at a time: its picture is read once.
+        for place, number in enumerate(originals):
+            for at in range(rounds):
+                rng = np.random.default_rng([options.seed, _JITTER, int(number), at])
+                samples[at, place] = source.vary(int(number), options.jitter, rng)
+            bar.advance(rounds)
+    return samples.reshape(-1, height, width)
