@@ -181,7 +181,7 @@ def find_files(
     wanted = tuple(extension.lower() for extension in extensions)
     found: list[Path] = []
     seen: set[str] = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:
             folders.clear()
@@ -199,6 +199,11 @@ def find_files(
 def is_there(path: Path) -> bool:
     """Whether there is something under this name; False for one too long to be a name."""
     return os.path.exists(path)  # noqa: PTH110  # Path.exists raises for names that are too long
+
+
+def _refuse_folder(error: OSError) -> None:
+    """Name a folder that cannot be listed: to pass over it would lose what is in it unseen."""
+    raise input_error(error, Path(error.filename), wanted="a folder") from error
 
 
 def input_error(error: OSError, path: Path, *, wanted: str = "a file") -> InputError:

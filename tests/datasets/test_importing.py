@@ -309,3 +309,14 @@ def test_the_real_ferplus_votes_as_the_authors_decide_them(data):
             wanted = None if best is None else FILE_ORDER[best]
             differing += decide_by_votes(votes, options)[0] != wanted
     assert differing == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_without_read_rights_is_named_and_not_passed_over(fer, put, tmp_path):
+    put("in/happy/a.png")
+    put("in/sad/b.png")
+    (tmp_path / "in/sad").chmod(0)
+    result = fer("datasets", "import", tmp_path / "in", "--out", tmp_path / "out")
+    (tmp_path / "in/sad").chmod(0o755)
+    assert result.status == 1
+    assert "in/sad: wanted a folder, found no permission to read it" in result.err
