@@ -255,7 +255,10 @@ def _guess_card(
         raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
     outputs = session.get_outputs()[0].shape
     count = outputs[-1] if outputs and isinstance(outputs[-1], int) else None
-    count = count or len(settings.classes or ())
+    given = len(settings.classes or ())
+    if count and given and count != given:
+        raise OptionError(f"wanted {count} classes for {path}, found {given}")
+    count = count or given
     if count < 2:
         raise OptionError(f"{path} does not say how many classes it has", hint="--classes a,b,c")
     classes = tuple(settings.classes or (f"class {at}" for at in range(count)))

@@ -1,0 +1,201 @@
+"""The commands of ``fer models`` on a small tree, one after the other, as a user would."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.models.networks import DEFAULT, shipped_networks
+
+SIDES = {"down": np.s_[24:, :], "left": np.s_[:, :24], "right": np.s_[:, 24:]}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    root = tmp_path_factory.mktemp("trees") / "a tree"
+    rng = np.random.default_rng(1)
+    for split, count in (("train", 20), ("validation", 8)):
+        for name, side in SIDES.items():
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                picture = rng.integers(0, 90, (48, 48), np.uint8)
+                picture[side] += 120
+                cv2.imwrite(str(folder / f"{number}.png"), picture)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tree, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    recipe = out.parent / "quick.toml"
+    recipe.write_text(
+        'architecture = "mini-xception"\nepochs = 2\nbatch-size = 10\nlearning-rate = 0.05\n'
+        'average = 0.5\nwarmup-epochs = 0.0\naugment = "none"\n'
+    )
+    command = [sys.executable, "-m", "fercli", "models", "train", "--recipe", recipe]
+    done = subprocess.run(
+        [*command, "--data", tree, "--out", out], capture_output=True, text=True, check=True
+    )
+    assert "2 epochs" in done.stdout
+    assert "epoch 2/2" in done.stderr
+    assert "cuda" not in done.stderr.lower()
+    return out
+
+
+@pytest.fixture(scope="module")
+def network(trained, tree):
+    out = trained / "network.onnx"
+    command = [sys.executable, "-m", "fercli", "models", "export", trained / "best.keras"]
+    done = subprocess.run(
+        [*command, "--out", out, "--data", tree], capture_output=True, text=True, check=True
+    )
+    assert "largest difference of a probability" in done.stdout
+    return out
+
+
+def test_list(fer):
+    result = fer("models", "list")
+    assert "mini-xception" in result.out
+    assert "58,423" in result.out
+    plain = json.loads(fer("models", "list", "--json").out)
+    assert {one["name"] for one in plain["networks"]} == set(shipped_networks())
+
+
+def test_summary_of_a_network(fer, network):
+    result = fer("models", "summary", network)
+    assert "down, left, right" in result.out
+    assert "(pixel - 127.5) / 127.5" in result.out
+
+
+def test_summary_of_nothing(fer):
+    result = fer("models", "summary", "no-such-network")
+    assert result.status == 1
+    assert "wanted a network, found 'no-such-network'" in result.err
+
+
+def test_evaluate(fer, network, tree, tmp_path):
+    result = fer("models", "evaluate", network, "--data", tree, "--out", tmp_path, "--check-copies")
+    assert result.status == 0, result.err
+    assert "accuracy" in result.out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["count"] == 24
+    assert np.sum(report["confusion"]) == 24
+    for name in ("confusion.png", "mistakes.png"):
+        assert cv2.imread(str(tmp_path / name)) is not None
+    again = fer("models", "evaluate", network, "--data", tree, "--out", tmp_path)
+    assert again.status == 1
+    assert "--overwrite" in again.err
+
+
+def test_evaluate_compares(fer, network, tree):
+    result = fer("models", "evaluate", network, "--compare", network, "--data", tree, "-q")
+    header, *rows = result.out.splitlines()
+    assert header.split()[:2] == ["network", "accuracy"]
+    assert len(rows) == 2
+    averaged = fer("models", "evaluate", network, "--average", "ten", "--data", tree, "--json")
+    assert 0 <= json.loads(averaged.out)[0]["accuracy"] <= 1
+
+
+def test_check_copies_finds_copies(fer, network, tree, tmp_path):
+    root = tmp_path / "tree"
+    for path in tree.glob("*/*/*.png"):
+        target = root / path.relative_to(tree)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    source = root / "train" / "left" / "3.png"
+    (root / "validation" / "left" / "again.png").write_bytes(source.read_bytes())
+    result = fer("models", "evaluate", network, "--data", root, "--check-copies", "--json")
+    (report,) = json.loads(result.out)
+    assert (report["count"], report["without_copies"]["count"]) == (25, 24)
+
+
+def test_evaluate_other_classes(fer, network, tmp_path):
+    for name in ("left", "up"):
+        folder = tmp_path / "validation" / name
+        folder.mkdir(parents=True)
+        cv2.imwrite(str(folder / "a.png"), np.zeros((48, 48), np.uint8))
+    result = fer("models", "evaluate", network, "--data", tmp_path)
+    assert result.status == 1
+    assert "found up too" in result.err
+
+
+def test_predict(fer, network, tree, tmp_path):
+    result = fer("models", "predict", network, tree / "validation", "-q")
+    rows = list(csv.DictReader(io.StringIO(result.out)))
+    assert len(rows) == 24
+    assert list(rows[0])[:2] == ["file", "class"]
+    for row in rows:
+        shares = [float(row[name]) for name in SIDES]
+        assert sum(shares) == pytest.approx(1, abs=1e-4)
+        assert float(row[row["class"]]) == max(shares)
+    broken = tmp_path / "ü broken.png"
+    broken.write_bytes(b"no picture")
+    good = next(tree.glob("train/left/*.png"))
+    result = fer("models", "predict", network, good, broken, "--out", tmp_path / "a.csv")
+    assert result.status == 1
+    assert "ü broken.png" in result.err
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
+
+
+def test_predict_on_nothing(fer, network, tmp_path):
+    result = fer("models", "predict", network, tmp_path)
+    assert result.status == 1
+    assert "wanted pictures of faces, found none" in result.err
+
+
+def test_embed(fer, network, tree, tmp_path):
+    result = fer(
+        "models", "embed", network, "--data", tree, "--out", tmp_path, "--projection", "pca"
+    )
+    assert result.status == 0, result.err
+    assert "purity" in result.out
+    with np.load(tmp_path / "features.npz") as stored:
+        assert stored["features"].shape == (24, 128)
+    assert len((tmp_path / "clusters.csv").read_text().splitlines()) == 25
+    assert cv2.imread(str(tmp_path / "map.png")) is not None
+
+
+def test_embed_with_more_clusters_than_faces(fer, network, tree, tmp_path):
+    result = fer("models", "embed", network, "--data", tree, "--out", tmp_path, "--clusters", 99)
+    assert result.status == 1
+    assert "2…24 clusters" in result.err
+
+
+def test_train_with_a_misspelt_recipe(fer, tree, tmp_path):
+    recipe = tmp_path / "a.toml"
+    recipe.write_text("epoch = 2\n")
+    result = fer("models", "train", "--recipe", recipe, "--data", tree, "--out", tmp_path / "o")
+    assert result.status == 1
+    assert "try: epochs" in result.err
+
+
+def test_export_to_another_suffix(fer, trained, tmp_path):
+    result = fer("models", "export", trained / "best.keras", "--out", tmp_path / "a.tflite")
+    assert result.status == 1
+    assert "ends in .onnx" in result.err
+
+
+def test_shipped_networks(fer):
+    """Each is small, knows itself, and is the better for a smile."""
+    assert next(iter(shipped_networks())) == DEFAULT
+    for name, path in shipped_networks().items():
+        assert path.stat().st_size < 6e6
+        assert "validation_accuracy" in fer("models", "summary", name).out
+
+
+@pytest.mark.data
+def test_shipped_network_on_real_faces(data):
+    from fercli.models.classifier import Classifier
+    from fercli.models.faces import read_faces
+
+    paths = sorted((data / "ck48" / "happy").glob("*.png"))
+    classifier = Classifier(shipped_networks()[DEFAULT])
+    answers = classifier.classify(read_faces(paths, (48, 48)))
+    happy = answers.argmax(axis=1) == classifier.classes.index("happy")
+    assert happy.mean() > 0.9

@@ -1,0 +1,90 @@
+import json
+import time
+
+import numpy as np
+import onnx
+import pytest
+
+from fercli.errors import InputError, OptionError
+from fercli.models.classifier import Classifier
+from fercli.models.export import TOLERANCE, export_onnx
+from fercli.models.network_file import load_network
+
+
+@pytest.fixture(scope="module")
+def exported(run, validation, tmp_path_factory):
+    out = tmp_path_factory.mktemp("onnx") / "network.onnx"
+    return export_onnx(run / "best.keras", out, faces=validation)
+
+
+def test_the_exported_network_answers_as_the_trained_one(exported, run, validation):
+    model, card = load_network(run / "best.keras")
+    pictures = validation.pixels.astype(np.float32) / 127.5 - 1
+    classifier = Classifier(exported.path)
+    expected = model.predict(pictures, verbose=0)
+    assert classifier.classify(validation.pixels) == pytest.approx(expected, abs=TOLERANCE)
+    assert exported.difference <= TOLERANCE
+    assert exported.accuracy_before == exported.accuracy_after
+    assert exported.size == exported.path.stat().st_size
+    found = classifier.card
+    assert found.classes == card.classes
+    assert found.training == {**card.training, "int8": False}
+
+
+def test_metadata_can_be_read_by_anyone(exported):
+    properties = {p.key: p.value for p in onnx.load(exported.path).metadata_props}
+    assert json.loads(properties["fer.classes"]) == ["down", "left", "right"]
+    assert properties["fer.input_size"] == "48x48"
+    assert json.loads(properties["fer.mean"]) == [127.5]
+
+
+def test_features_are_the_second_output(exported, validation):
+    features = Classifier(exported.path).features(validation.pixels)
+    assert features.shape == (len(validation), 128)
+    assert features.std() > 0
+
+
+def test_int8_is_smaller_and_nearly_as_good(exported, run, validation, tmp_path):
+    small = export_onnx(run / "best.keras", tmp_path / "a.onnx", faces=validation, int8=True)
+    assert small.accuracy_after is not None
+    assert small.accuracy_after >= exported.accuracy_after - 0.1
+    kinds = {node.op_type for node in onnx.load(small.path).graph.node}
+    assert "QuantizeLinear" in kinds
+
+
+def test_int8_wants_faces(run, tmp_path):
+    with pytest.raises(OptionError, match="--data"):
+        export_onnx(run / "best.keras", tmp_path / "a.onnx", int8=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"garbage"])
+def test_not_a_keras_file(tmp_path, content):
+    path = tmp_path / "a.keras"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"wanted a \.keras file"):
+        export_onnx(path, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_one_face_takes_less_than_a_millisecond(tmp_path):
+    """fer's own architecture, untrained, on one core; the best of many, as others may be busy."""
+    from fercli.models.architectures import ARCHITECTURES
+    from fercli.models.backend import load_keras
+    from fercli.models.card import NetworkCard
+    from fercli.models.network_file import save_network
+
+    load_keras()
+    classes = tuple("abcdefgh")
+    model = ARCHITECTURES["fernet"].build((40, 40, 1), 8)
+    card = NetworkCard(classes, (48, 48), crop=40, architecture="fernet")
+    save_network(tmp_path / "a.keras", model, card)
+    result = export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx")
+    assert result.size < 6e6
+    classifier = Classifier(result.path)
+    face = np.zeros((1, 48, 48), np.uint8)
+    times = []
+    for _ in range(200):
+        start = time.perf_counter()
+        classifier.classify(face)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1e-3
