@@ -94,6 +94,7 @@ class Hunt:
         self.basket = Basket(wanted)
         self.seen = 0
         self.accepted = 0
+        self._rounds = 0
         self.left_out: dict[int, PictureError] = {}
         # What parts brought back beyond what they may give as yet, and how many windows that is.
         self._rests: list[Catch] = []
@@ -104,7 +105,12 @@ class Hunt:
 
     @property
     def rare(self) -> bool:
-        """Whether the acceptance ratio is below the lowest wanted, by three standard deviations."""
+        """Whether the acceptance ratio is below the lowest wanted, by three standard deviations.
+
+        Windows of one picture are alike: only those of all pictures tell.
+        """
+        if self._rounds == 0:
+            return False
         most = self.accepted + 3 * math.sqrt(self.accepted + 1)
         return not self.basket.full and most < self.lowest_ratio * self.seen
 
@@ -122,6 +128,7 @@ class Hunt:
             order = self.looker.random(ORDER, first).permutation(pictures)
             jobs = jobs_of_round(order, first, first + count, quota + RESERVE, JOB)
             pictures = self._look(jobs, quota, bar)
+            self._rounds += 1
             # The next round is as large as all before it, and a part may give twice as much.
             first, count, quota = first + count, first + count, 2 * quota
             self._take_rests(quota, bar)
