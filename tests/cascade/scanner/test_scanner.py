@@ -3,6 +3,7 @@
 import dataclasses
 
 import cv2
+import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -21,6 +22,9 @@ KINDS = {
     "lbp": {"feature_type": "LBP"},
     "lbp, trees, wide": {"feature_type": "LBP", "nodes": 3, "size_wh": (31, 17)},
 }
+
+#: Whole pictures take minutes in plain Python; there, small ones must do.
+compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
 
 
 @pytest.fixture(params=KINDS)
@@ -73,6 +77,7 @@ def windows_of(picture, size_wh, rng, count):
     )
 
 
+@compiled_only
 def test_finds_what_cv2_finds(cascade, load, rng, astronaut):
     detections = Scanner(cascade).detect(astronaut)
     assert 0 < len(detections.boxes_xywh) < detections.entered[0] / 2
@@ -80,6 +85,7 @@ def test_finds_what_cv2_finds(cascade, load, rng, astronaut):
         assert_array_equal(found(Scanner(cascade), picture), found_by_cv2(load(cascade), picture))
 
 
+@compiled_only
 @pytest.mark.parametrize("stages", [1, 2])
 def test_finds_what_cv2_finds_after_few_stages(cascade, stages, load, rng):
     """Where many windows pass, many decisions are compared."""
@@ -88,12 +94,14 @@ def test_finds_what_cv2_finds_after_few_stages(cascade, stages, load, rng):
     assert_array_equal(found(short, picture), found_by_cv2(load(cascade, stages), picture))
 
 
+@compiled_only
 def test_finds_what_cv2_finds_with_a_real_cascade(face_cascade, astronaut):
     boxes = found(Scanner(read_cascade(face_cascade)), astronaut)
     assert len(boxes) > 10
     assert_array_equal(boxes, found_by_cv2(cv2.CascadeClassifier(str(face_cascade)), astronaut))
 
 
+@compiled_only
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -141,6 +149,7 @@ def test_refuses_flat_windows_as_cv2_does(random_cascade, load):
     assert set(passed.tolist()) == {-1, len(accepts_all.stages)}
 
 
+@compiled_only
 def test_picture_and_windows_agree(cascade, rng):
     """A window is judged alike alone and in its picture, at any step and start."""
     ready = Scanner(cascade)
@@ -158,6 +167,7 @@ def test_picture_and_windows_agree(cascade, rng):
         assert scan.entered.tolist() == [len(places), *entered]
 
 
+@compiled_only
 def test_bands_make_no_difference(random_cascade, rng, monkeypatch):
     ready = Scanner(random_cascade(tilted=True))
     picture = texture(rng, 161, 143)
@@ -169,6 +179,7 @@ def test_bands_make_no_difference(random_cascade, rng, monkeypatch):
     assert (banded.entered == whole.entered).all()
 
 
+@compiled_only
 def test_threads_make_no_difference(random_cascade, rng):
     ready = Scanner(random_cascade())
     picture = texture(rng, 320, 240)
@@ -180,6 +191,7 @@ def test_threads_make_no_difference(random_cascade, rng):
     assert (passed == ready.stages_passed(windows, workers=4)).all()
 
 
+@compiled_only
 def test_bright_pictures_do_not_overflow(random_cascade, load, rng):
     """The squares of 600 × 600 bright pixels are far beyond int32."""
     cascade = random_cascade()
@@ -190,6 +202,13 @@ def test_bright_pictures_do_not_overflow(random_cascade, load, rng):
     assert_array_equal(
         boxes, found_by_cv2(load(cascade), picture, minSize=(24, 24), maxSize=(26, 26))
     )
+
+
+def test_finds_what_cv2_finds_in_small_pictures(cascade, load, rng):
+    width, height = cascade.size_wh
+    first = dataclasses.replace(cascade, stages=cascade.stages[:2])
+    picture = texture(rng, width + 11, height + 9)
+    assert_array_equal(found(Scanner(first), picture), found_by_cv2(load(first), picture))
 
 
 @pytest.mark.parametrize("size_wh", [(24, 24), (25, 24), (24, 26), (27, 27)])
@@ -246,6 +265,7 @@ def test_the_threshold_of_a_stage_is_missed_by_a_little(random_cascade, load):
     assert len(set(accepted)) == 2
 
 
+@compiled_only
 @pytest.mark.data
 def test_finds_what_cv2_finds_in_photographs(cascade, load, data):
     for path in sorted((data / "negatives").iterdir())[::500]:
