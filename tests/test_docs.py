@@ -24,7 +24,7 @@ def console_sessions(text):
     """Return [(command, wanted output), …] for each fenced block marked `console`."""
     blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [
-        [(entry.split("\n", 1) + [""])[:2] for entry in re.split(r"^\$ ", block, flags=re.M)[1:]]
+        [entry.partition("\n")[::2] for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
         for block in blocks
     ]
 
@@ -50,7 +50,8 @@ def test_no_line_of_the_reference_is_cut():
 def test_the_readme_session_does_what_it_says(tmp_path):
     sessions = console_sessions((ROOT / "README.md").read_text(encoding="utf-8"))
     assert sessions, "the README has no console session"
-    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    for folder in ("scripts", "cascade"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",
