@@ -170,9 +170,12 @@ def arguments(settings: ProgramSettings, bg: Path) -> list[str]:
         "numNeg": settings.negatives, "numStages": settings.stages, "w": width, "h": height,
         "featureType": settings.feature_type, "bt": settings.boost_type,
         "minHitRate": settings.min_hit_rate, "maxFalseAlarmRate": settings.max_false_alarm_rate,
-        "weightTrimRate": settings.weight_trim_rate, "maxDepth": settings.max_depth,
+        "maxDepth": settings.max_depth,
         "maxWeakCount": settings.max_weak_count,
     }  # fmt: skip
+    if settings.weight_trim_rate != ProgramSettings.weight_trim_rate:
+        # Its default is 0.95; told so, it takes the nearest float32, and trees may differ.
+        options["weightTrimRate"] = settings.weight_trim_rate
     if settings.feature_type == "HAAR":
         options["mode"] = settings.mode or "BASIC"
     if settings.acceptance_ratio_break is not None:

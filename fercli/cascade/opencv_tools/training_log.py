@@ -86,6 +86,8 @@ class TrainingLog:
             self._within(line, self.current)
         if abort := _ABORT.search(line):
             self.error = abort[1].strip()
+        elif self.error is not None and line.startswith("> "):  # messages of several lines
+            self.error = f"{line[2:]} {self.error}".strip()
 
     def _count(self, kind: str, number: int) -> None:
         self.found[kind] = number

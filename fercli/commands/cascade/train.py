@@ -234,10 +234,11 @@ def train(
     recipe.toml, all settings, for --recipe; result.json, rates.png and versions.json; from the
     engine opencv also training.log, what the program said.
 
-    Interrupted (Ctrl-C, kill, power), the same command goes on after the last whole stage and
-    ends with the same cascade. --finish writes the cascade of the stages so far, with the engine
-    opencv also in a folder in which opencv_traincascade was run by hand. When positives or
-    backgrounds run out, the training goes on with fewer, or ends early, and the summary says so.
+    Interrupted (Ctrl-C, kill, power), the same command goes on after the last whole stage; the
+    engine native ends with the same cascade as if nothing had been. --finish writes the cascade
+    of the stages so far, with the engine opencv also in a folder in which opencv_traincascade was
+    run by hand. When positives or backgrounds run out, the training goes on with fewer, or ends
+    early, and the summary says so.
 
     \b
     Examples:

@@ -1,0 +1,66 @@
+"""The command line of ``fer cascade train``; what the engines do is tested beside them."""
+
+import pytest
+
+from fercli.cascade.engines import DEFAULT, ENGINES, engine_there, find_engine
+from fercli.commands.cascade import train as command
+from fercli.errors import OptionError
+
+
+def test_the_command_knows_all_engines(fer):
+    assert tuple(ENGINES) == command.ENGINES
+    assert f"[default: {DEFAULT}]" in fer("cascade", "train", "--help").out
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_has_what_it_needs(name):
+    engine = find_engine(name)
+    assert all(callable(f) for f in (engine.train, engine.finish, engine.options_there))
+
+
+def test_an_unknown_engine_is_named():
+    with pytest.raises(OptionError, match="wanted an engine out of native, opencv, found 'other'"):
+        find_engine("other")
+
+
+def test_a_folder_tells_its_engine(tmp_path):
+    assert engine_there(tmp_path) == DEFAULT
+    (tmp_path / "params.xml").touch()
+    assert engine_there(tmp_path) == "opencv"
+    (tmp_path / "recipe.toml").write_text('engine = "native"\n')
+    assert engine_there(tmp_path) == "native"
+
+
+def test_features_that_no_opencv_loads_are_refused_with_the_reason(fer, tmp_path):
+    result = fer("cascade", "train", "--feature-type", "HOG", "--out", tmp_path / "out")
+    assert result.status == 2
+    assert "OpenCV cannot load cascades of HOG features since 3.0" in result.err
+
+
+def test_upper_and_lower_case_are_the_same(fer, tmp_path):
+    result = fer("cascade", "train", "--feature-type", "lbp", "--boost-type", "gab",
+                 "--out", tmp_path / "out")  # fmt: skip
+    assert result.status == 1
+    assert "found none" in result.err
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_resume_and_overwrite_contradict_each_other(fer, tmp_path, engine):
+    result = fer("cascade", "train", "--resume", "--overwrite", "--engine", engine,
+                 "--out", tmp_path / "out")  # fmt: skip
+    assert result.status == 1
+    assert "wanted --resume or --overwrite, found both" in result.err
+
+
+def test_a_recipe_with_a_key_that_is_no_option_is_refused(fer, tmp_path):
+    (tmp_path / "recipe.toml").write_text('num-stage = 3\nvec = "a.vec"\n')
+    result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--out", tmp_path)
+    assert result.status == 1
+    assert "recipe.toml: wanted options of this command, found num_stage" in result.err
+
+
+def test_options_of_the_other_engine_are_refused(fer, tmp_path):
+    result = fer("cascade", "train", "--engine", "opencv", "--seed", 3, "--vec", "a.vec",
+                 "--bg", "bg.txt", "--out", tmp_path / "out")  # fmt: skip
+    assert result.status == 1
+    assert "--seed cannot be used with this --engine" in result.err
