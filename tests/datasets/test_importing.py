@@ -133,7 +133,7 @@ def test_a_stopped_import_goes_on(fer_csv, tmp_path):
 
 
 def test_a_killed_import_goes_on_and_ends_the_same(fer_csv, tmp_path):
-    rows = [(number % 7, "Training") for number in range(1500)]
+    rows = [(number % 7, "Training") for number in range(600)]
     table = fer_csv(rows)
     command = [sys.executable, "-m", "fercli", "datasets", "import", str(table), "-j1", "-q"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
