@@ -283,8 +283,7 @@ def _told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[Non
 def _conclude(
     folder: ResultFolder, options: TrainingOptions, reached: Checkpoint, ending: Ending | None
 ) -> TrainingResult:
-    """Put the cascade in its place, and write down what came of the training."""
-    write_cascade(folder.cascade, reached.cascade, overwrite=True)
+    """Write down what came of the training, and put the cascade in its place."""
     ending = ending or Ending("all stages are trained")
     result = TrainingResult(
         cascade=folder.cascade,
@@ -299,4 +298,6 @@ def _conclude(
     )
     folder.write_stages(list(reached.records))
     folder.write_result(result)
+    # Last, since where it is, the training has ended.
+    write_cascade(folder.cascade, reached.cascade, overwrite=True)
     return result

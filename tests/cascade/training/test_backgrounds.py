@@ -1,0 +1,55 @@
+import pytest
+
+from fercli.cascade.training.backgrounds import read_backgrounds
+from fercli.errors import FerError, InputError
+
+
+@pytest.fixture
+def pictures(make_picture):
+    return [make_picture("a b.png"), make_picture("sub/c.png")]
+
+
+def test_folder(pictures, tmp_path):
+    assert read_backgrounds(tmp_path).paths == tuple(pictures)
+
+
+def test_list(pictures, tmp_path):
+    (tmp_path / "bg.txt").write_text("a b.png\nsub/c.png\nmissing.png\n")
+    found = read_backgrounds(tmp_path / "bg.txt")
+    assert found.paths == (*pictures, tmp_path / "missing.png")
+    assert found.objects == {}
+
+
+def test_info_file_gives_the_objects_to_spare(make_picture, tmp_path):
+    first, second = make_picture("a.png"), make_picture("b.png")
+    (tmp_path / "info.dat").write_text("a.png 2 1 2 10 11 20 21 12 13\nb.png 0\n")
+    found = read_backgrounds(tmp_path / "info.dat")
+    assert found.paths == (first, second)
+    assert found.objects == {first: ((1, 2, 10, 11), (20, 21, 12, 13))}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "found none"),
+        (b"missing.png\nalso missing.png\n", "missing.png does not exist"),
+        (b"\0\1\2", "fer"),
+    ],
+    ids=["empty", "missing", "binary"],
+)
+def test_what_is_no_background_is_named(tmp_path, content, words):
+    path = tmp_path / "bg.txt"
+    path.write_bytes(content)
+    with pytest.raises(FerError) as raised:
+        read_backgrounds(path)
+    assert "bg.txt" in str(raised.value)
+
+
+def test_missing_list(tmp_path):
+    with pytest.raises(InputError, match="nothing of that name"):
+        read_backgrounds(tmp_path / "none.txt")
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(InputError, match="wanted background pictures, found none"):
+        read_backgrounds(tmp_path)

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.positives import load_positives
+from fercli.cascade.vec import write_vec
+from fercli.errors import InputError, VecError
+
+
+def load(**given):
+    return load_positives(TrainingOptions.from_options({"bg": "bg.txt", "size": (12, 12)} | given))
+
+
+@pytest.fixture
+def vec_of(tmp_path):
+    def make(samples):
+        write_vec(tmp_path / "made.vec", samples, overwrite=True)
+        return tmp_path / "made.vec"
+
+    return make
+
+
+def as_set(samples):
+    return {sample.tobytes() for sample in samples}
+
+
+def test_held_out_positives_are_not_trained_on(vec, lfw):
+    positives = load(vec=vec, validation=0.2)
+    assert len(positives.validation) == 20
+    assert not as_set(positives.validation) & as_set(positives.training)
+    assert as_set(positives.validation) | as_set(positives.training) <= as_set(lfw(12)[0])
+
+
+def test_without_validation_all_are_trained_on_in_order(vec, lfw):
+    positives = load(vec=vec, validation=0.0)
+    assert (positives.training == lfw(12)[0]).all()
+    assert len(positives.validation) == 0
+
+
+def test_the_seed_decides_who_is_held_out(vec):
+    sets = [as_set(load(vec=vec, seed=seed).validation) for seed in (1, 1, 2)]
+    assert sets[0] == sets[1] != sets[2]
+
+
+def test_originals_come_first_then_mirror_images_then_variants(vec):
+    plain = load(vec=vec).training
+    varied = load(vec=vec, mirror=True, variants=2).training
+    count = len(plain)
+    assert len(varied) == 6 * count
+    assert (varied[:count] == plain).all()
+    assert (varied[count : 2 * count] == plain[:, :, ::-1]).all()
+    variants = varied[2 * count : 4 * count]
+    assert (varied[4 * count :] == variants[:, :, ::-1]).all()
+    assert (variants[:count] != variants[count:]).any(axis=(1, 2)).all()
+    assert np.abs(variants[:count].astype(int) - plain).mean() < 25
+
+
+def test_no_variant_of_a_held_out_positive(vec):
+    still = {
+        "jitter_shift": 0.0,
+        "jitter_scale": 0.0,
+        "jitter_angle": 0.0,
+        "jitter_brightness": 0.0,
+    }
+    positives = load(vec=vec, variants=1, **still)
+    assert not as_set(positives.validation) & as_set(positives.training)
+
+
+def test_marked_pictures_give_what_a_vec_of_them_gives(marked, vec_of):
+    from_pictures = load(info=marked, validation=0.0)
+    assert from_pictures.training.shape == (100, 12, 12)
+    again = load(vec=vec_of(from_pictures.training), validation=0.0)
+    assert (again.training == from_pictures.training).all()
+
+
+def test_variants_of_marked_pictures_show_their_surroundings(marked):
+    given = {"jitter_shift": 0.0, "jitter_angle": 0.0, "jitter_brightness": 0.0}
+    varied = load(info=marked, validation=0.0, variants=1, jitter_scale=1.0, **given).training
+    # Of a box seen twice as large, the border is the grey of the sheet.
+    assert (np.abs(varied[100:, 0, 0].astype(int) - 90) < 5).any()
+
+
+def test_positives_without_contrast_are_left_out_and_told(vec_of, lfw):
+    faces = lfw(12)[0].copy()
+    faces[[3, 50]] = 128
+    positives = load(vec=vec_of(faces), validation=0.0)
+    assert len(positives.training) == 98
+    assert any("2 of 100 positives are left out" in note for note in positives.notes)
+    # Local binary patterns do not mind.
+    assert len(load(vec=vec_of(faces), validation=0.0, feature_type="LBP").training) == 100
+
+
+def test_repeated_positives_are_told(vec_of, lfw):
+    faces = lfw(12)[0].copy()
+    faces[40:50] = faces[30:40]
+    notes = load(vec=vec_of(faces), validation=0.0).notes
+    assert any("10 of 100 positives repeat others" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda faces: faces[:10], "at least 11 positives in all, found 10"),
+        (lambda faces: np.full_like(faces, 99), "vary by more than 10 grey levels, found 0"),
+        (lambda faces: np.repeat(faces[:1], 100, axis=0), "differ from each other, found 1"),
+        (lambda faces: faces[:12], "left for the training, found 6"),
+    ],
+    ids=["few", "constant", "duplicates", "held out"],
+)
+def test_too_few_positives_are_named(vec_of, lfw, change, words):
+    with pytest.raises(InputError) as raised:
+        load(vec=vec_of(change(lfw(12)[0])), validation=0.5)
+    assert words in str(raised.value)
+
+
+def test_vec_of_another_size(vec):
+    with pytest.raises(VecError, match="24x24"):
+        load(vec=vec, size=(24, 24))
