@@ -1,0 +1,167 @@
+"""Time the scanner against detectMultiScale of cv2, and the miner.
+
+Three tables. The same job for both: all windows that cv2 looks at, with equal results, on one core
+and on all. Then the windows of the whole grid a second, as the miner sees them, after so many
+stages. Then the miner itself. The two take turns, so that what else the machine does slows both;
+figures are medians, and CPU seconds stand beside wall seconds.
+
+    python benchmarks/scanner.py CASCADE... [--data DIR] [--pictures 40] [--repeats 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numba
+import numpy as np
+
+from fercli.cascade.cascade_file import Cascade, read_cascade
+from fercli.cascade.mining import NegativeMiner
+from fercli.cascade.scanner import Scanner, detector_layers
+from fercli.parallel import available_workers
+from fercli.pictures import Picture, read_grey
+from fercli.tables import format_table
+
+STAGES = (0, 1, 2, 3, 5, 8, 12, 16, 20, 25, 30)
+MINED = 2000
+
+Timing = tuple[float, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    parser.add_argument("cascades", nargs="+", type=Path, metavar="CASCADE")
+    parser.add_argument("--data", type=Path, default=os.environ.get("FER_DATA", beside))
+    parser.add_argument("--pictures", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    paths = sorted((given.data / "negatives").glob("*.jpg"))
+    step = max(len(paths) // given.pictures, 1)
+    pictures = [read_grey(path) for path in paths[::step][: given.pictures]]
+    print_machine(pictures)
+    named = [(path, read_cascade(path)) for path in given.cascades]
+    same_job(named, pictures, given.repeats)
+    by_stages(named, pictures, given.repeats)
+    mining(named, paths)
+
+
+def same_job(named: list[tuple[Path, Cascade]], pictures: list[Picture], repeats: int) -> None:
+    """Print the table of both on the windows that cv2 looks at."""
+    rows: list[list[object]] = []
+    for path, cascade in named:
+        scanner, detector = Scanner(cascade), cv2.CascadeClassifier(str(path))
+        windows = sum(int(scanner.detect(picture).entered[0]) for picture in pictures)
+        for cores in sorted({1, available_workers()}):
+            cv2.setNumThreads(cores)
+
+            def ours(scanner: Scanner = scanner, cores: int = cores) -> list[object]:
+                return [scanner.detect(picture, workers=cores).boxes_xywh for picture in pictures]
+
+            def theirs(detector: cv2.CascadeClassifier = detector) -> list[object]:
+                return [detector.detectMultiScale(p, minNeighbors=0) for p in pictures]
+
+            (wall, cpu), (wall_of_cv2, cpu_of_cv2) = in_turns(ours, theirs, repeats)
+            assert [len(a) for a in ours()] == [len(b) for b in theirs()]
+            rows.append(
+                [path.name, cores, windows / wall / 1e6, windows / wall_of_cv2 / 1e6,
+                 wall_of_cv2 / wall, cpu, cpu_of_cv2]
+            )  # fmt: skip
+    headers = ["cascade", "cores", "M windows/s", "cv2 M windows/s", "ratio", "CPU s", "cv2 CPU s"]
+    print(format_table(headers, rows), end="\n\n")
+
+
+def by_stages(named: list[tuple[Path, Cascade]], pictures: list[Picture], repeats: int) -> None:
+    """Print the windows a CPU second of one core, after so many stages."""
+    rows: list[list[object]] = []
+    for path, cascade in named:
+        counts = sorted({n for n in STAGES if n < len(cascade.stages)} | {len(cascade.stages)})
+        for count in counts:
+            scanner = Scanner(dataclasses.replace(cascade, stages=cascade.stages[:count]))
+            entered = scan_all(scanner, pictures)
+            _, cpu = median(timed(lambda s=scanner: scan_all(s, pictures)) for _ in range(repeats))
+            rows.append([path.name, count, entered[-1] / entered[0], entered[0] / cpu / 1e6])
+    headers = ["cascade", "stages", "accepted", "M windows/CPU s"]
+    cells = [[*row[:2], f"{row[2]:.2e}", row[3]] for row in rows]
+    print(format_table(headers, cells), end="\n\n")
+
+
+def scan_all(scanner: Scanner, pictures: list[Picture]) -> np.ndarray:
+    """Scan the whole grid of pictures, resizing and integral images included."""
+    entered = np.zeros(len(scanner.cascade.stages) + 2, np.int64)
+    for picture in pictures:
+        size = (picture.shape[1], picture.shape[0])
+        for layer in detector_layers(size, scanner.cascade.size_wh):
+            scan = scanner.scan_layer(
+                layer.resize(picture), layer.step, columns=layer.columns, rows=layer.rows
+            )
+            entered += scan.entered
+    return entered
+
+
+def mining(named: list[tuple[Path, Cascade]], paths: list[Path]) -> None:
+    """Print how long the miner takes for some negatives; the first time it reads the pictures."""
+    rows: list[list[object]] = []
+    for path, cascade in named:
+        miner = NegativeMiner(paths, cascade.size_wh, refuse_flat=cascade.feature_type == "HAAR")
+        for count in (n for n in STAGES if n <= len(cascade.stages)):
+            rows.append([path.name, count, *mined(miner, cascade, count)])
+    headers = ["cascade", "stages", "negatives", "accepted", "pictures", "M windows", "s", "CPU s"]
+    print(format_table([*headers, "M windows/s"], rows))
+
+
+def mined(miner: NegativeMiner, cascade: Cascade, count: int) -> list[object]:
+    so_far = dataclasses.replace(cascade, stages=cascade.stages[:count]) if count else None
+    results = []
+    wall, cpu = timed(lambda: results.append(miner.mine(so_far, MINED, stage_index=count)))
+    (result,) = results
+    return [
+        len(result.windows),
+        f"{result.acceptance_ratio:.2e}",
+        len(set(result.pictures.tolist())),
+        result.windows_seen / 1e6,
+        wall,
+        cpu,
+        result.windows_seen / wall / 1e6,
+    ]
+
+
+def in_turns(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
+) -> tuple[Timing, Timing]:
+    """Return the medians of both; a first turn warms up and does not count."""
+    timings = [(timed(ours), timed(theirs)) for _ in range(repeats + 1)][1:]
+    return median(a for a, _ in timings), median(b for _, b in timings)
+
+
+def median(timings: Iterable[Timing]) -> Timing:
+    wall, cpu = zip(*timings, strict=True)
+    return statistics.median(wall), statistics.median(cpu)
+
+
+def timed(work: Callable[[], object]) -> Timing:
+    """Return the wall and CPU seconds that something takes."""
+    began, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
+def print_machine(pictures: list[Picture]) -> None:
+    pixels = sum(picture.size for picture in pictures) / 1e6
+    print(
+        f"{platform.machine()}, {available_workers()} cores, load {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}, OpenCV {cv2.__version__}, "
+        f"numba {numba.__version__}; {len(pictures)} pictures, {pixels:.1f} megapixels\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
