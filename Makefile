@@ -51,6 +51,16 @@ tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (mi
 	@sh scripts/need.sh g++ g++
 	$(BIN)/fer cascade tools install
 
+bench: $(VENV)/.setup-dev  ## run all timed comparisons (minutes; on an idle machine)
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder
+	@test -n "$(VEC)" -a -n "$(NEGATIVES)" || \
+	    { echo "make cascade VEC=faces.vec NEGATIVES=folder; see cascade/README.md" >&2; exit 1; }
+	$(BIN)/fer cascade build-info --negatives "$(NEGATIVES)" --out runs/cascade/lists --overwrite
+	$(BIN)/fer cascade train --recipe cascade/frontalface.toml --vec "$(VEC)" \
+	    --bg runs/cascade/lists/bg.txt --out runs/cascade/frontalface
+
 datasets: $(VENV)/.setup  ## import, split and examine FER-2013 and FER+: DOWNLOADS=folder
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/datasets.sh "$(DOWNLOADS)" runs/datasets
 
