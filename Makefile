@@ -51,8 +51,11 @@ tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (mi
 	@sh scripts/need.sh g++ g++
 	$(BIN)/fer cascade tools install
 
-bench: $(VENV)/.setup-dev  ## run all timed comparisons (minutes; on an idle machine)
-	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+bench: $(VENV)/.setup-dev tools demo  ## run the timed comparisons, on an idle machine: DATA=folder
+	@test -d "$(DATA)" || { echo "make bench DATA=folder of the development data" >&2; exit 1; }
+	$(BIN)/python benchmarks/create_samples.py --data "$(DATA)"
+	$(BIN)/python benchmarks/scanner.py demo/trained/cascade.xml --data "$(DATA)"
+	$(BIN)/python benchmarks/crop.py demo/trained/cascade.xml "$(DATA)/photos/dlib_faces" 10
 
 cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder
 	@test -n "$(VEC)" -a -n "$(NEGATIVES)" || \
