@@ -172,20 +172,28 @@ def as_rectangles(part: NDArray[np.uint8]) -> HaarFeature:
     return HaarFeature(rectangles, kind.tilted)
 
 
-def corner_table() -> NDArray[np.int32]:
-    """Return the corners of each kind in the integral image, for the kernels.
+def corner_table(size_wh: tuple[int, int]) -> NDArray[np.int32]:
+    """Return where the corners of each kind are in the integral images of a window.
+
+    Parameters
+    ----------
+    size_wh : tuple of 2 int
+        The window; its integral images are laid out as in `fercli.cascade.integral`.
 
     Returns
     -------
-    ndarray of int32, shape (kinds, 9, 6)
-        ``x_dx, x_dy, y_dx, y_dy, weight, tilted`` each: the corner is at
-        ``(x + x_dx·dx + x_dy·dy, y + y_dx·dx + y_dy·dy)``. Corners that a kind does not have
-        weigh 0.
+    ndarray of int32, shape (kinds, 9, 4)
+        ``start, by_dx, by_dy, weight`` each: the corner of a feature at (x, y) is row
+        ``y · (width + 1) + x + start + dx · by_dx + dy · by_dy``. Corners that a kind does not
+        have weigh 0 and are at (x, y).
     """
-    table = np.zeros((len(KINDS), MOST_CORNERS, 6), np.int32)
+    line = size_wh[0] + 1
+    tilted_rows = line * (size_wh[1] + 1)
+    table = np.zeros((len(KINDS), MOST_CORNERS, 4), np.int32)
     for number, kind in enumerate(KINDS):
-        for place, (corner, weight) in enumerate(_corners(kind).items()):
-            table[number, place] = (*corner, weight, kind.tilted)
+        start = tilted_rows if kind.tilted else 0
+        for place, ((x_dx, x_dy, y_dx, y_dy), weight) in enumerate(_corners(kind).items()):
+            table[number, place] = (start, y_dx * line + x_dx, y_dy * line + x_dy, weight)
     return table
 
 

@@ -21,8 +21,6 @@ Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-#: Samples are worked on in blocks of this many, so that what is in use stays in the cache.
-BLOCK = 2048
 #: Bins of the histogram that screens features, over ± 2.5 standard deviations.
 SCREEN_BINS = 32
 #: Bins of the histogram that finds splits, over ± 3.5 standard deviations.
@@ -35,50 +33,41 @@ LEAST_SQUARES, GINI, MISCLASSIFICATION = 0, 1, 2
 
 
 @compiled
-def find_corners(
-    table: Ints, part: Bytes, size_wh: tuple[int, int], rows: Longs, weights: Ints
-) -> None:
-    """Write the rows and weights of a feature's corners; absent ones get row 0 and weight 0.
+def find_corners(table: Ints, part: Bytes, line: int, rows: Uints, weights: Ints) -> None:
+    """Write the rows and weights of a feature's corners.
 
     Parameters
     ----------
-    table : ndarray of int32, shape (kinds, 9, 6)
-        `fercli.cascade.features.haar.corner_table`.
+    table : ndarray of int32, shape (kinds, 9, 4)
+        `fercli.cascade.features.haar.corner_table` of the window.
     part : ndarray of uint8, shape (5,)
         Kind, x, y, dx, dy.
-    size_wh : tuple of 2 int
-    rows : ndarray of int64, shape (9,)
+    line : int
+        Corners of a line: the window's width and one.
+    rows : ndarray of uint32, shape (9,)
     weights : ndarray of int32, shape (9,)
     """
-    line = size_wh[0] + 1
-    upright = line * (size_wh[1] + 1)
-    kind, x, y = np.int64(part[0]), np.int64(part[1]), np.int64(part[2])
-    dx, dy = np.int64(part[3]), np.int64(part[4])
+    kind, dx, dy = np.uint32(part[0]), np.int64(part[3]), np.int64(part[4])
+    first = np.int64(part[2]) * line + np.int64(part[1])
     for place in range(9):
-        corner = table[kind, place]
-        weights[place] = corner[4]
-        rows[place] = 0
-        if corner[4] != 0:
-            at_x = x + corner[0] * dx + corner[1] * dy
-            at_y = y + corner[2] * dx + corner[3] * dy
-            rows[place] = at_y * line + at_x + corner[5] * upright
+        start, by_dx, by_dy = table[kind, place, 0], table[kind, place, 1], table[kind, place, 2]
+        rows[place] = np.uint32(first + start + dx * by_dx + dy * by_dy)
+        weights[place] = table[kind, place, 3]
 
 
 @compiled
-def sum_rows(integral: Ints, rows: Longs, weights: Ints, begin: int, end: int, out: Ints) -> None:
-    """Write the unnormalised values of a feature for the samples from `begin` to `end`."""
+def sum_rows(integral: Ints, rows: Uints, weights: Ints, out: Ints) -> None:
+    """Write the unnormalised values of a feature for all samples."""
     w0, w1, w2, w3, w4, w5 = weights[0], weights[1], weights[2], weights[3], weights[4], weights[5]
-    r0, r1 = integral[rows[0], begin:end], integral[rows[1], begin:end]
-    r2, r3 = integral[rows[2], begin:end], integral[rows[3], begin:end]
-    r4, r5 = integral[rows[4], begin:end], integral[rows[5], begin:end]
+    r0, r1, r2 = integral[rows[0]], integral[rows[1]], integral[rows[2]]
+    r3, r4, r5 = integral[rows[3]], integral[rows[4]], integral[rows[5]]
     if weights[6] == 0:
-        for i in range(end - begin):
+        for i in range(len(out)):
             out[i] = w0 * r0[i] + w1 * r1[i] + w2 * r2[i] + w3 * r3[i] + w4 * r4[i] + w5 * r5[i]
     else:
         w6, w7, w8 = weights[6], weights[7], weights[8]
-        r6, r7 = integral[rows[6], begin:end], integral[rows[7], begin:end]
-        r8 = integral[rows[8], begin:end]
-        for i in range(end - begin):
+        r6, r7, r8 = integral[rows[6]], integral[rows[7]], integral[rows[8]]
+        for i in range(len(out)):
             six = w0 * r0[i] + w1 * r1[i] + w2 * r2[i] + w3 * r3[i] + w4 * r4[i] + w5 * r5[i]
             out[i] = six + w6 * r6[i] + w7 * r7[i] + w8 * r8[i]
 
@@ -115,7 +104,7 @@ def screen_features(
     chosen: Longs,
     begin: int,
     end: int,
-    size_wh: tuple[int, int],
+    line: int,
     quality: Floats,
 ) -> None:
     """Estimate how well each feature splits samples of equal weight, positives first.
@@ -126,7 +115,7 @@ def screen_features(
     positives : int
         The first so many samples are positives.
     inverse_norms : ndarray of float32, shape (n,)
-    table, parts, size_wh
+    table, parts, line
         As `find_corners`.
     chosen : ndarray of int64, shape (m,)
         The features, as indices in `parts`; those from `begin` to `end` are evaluated.
@@ -136,13 +125,14 @@ def screen_features(
         guessing, 1 is perfect.
     """
     count = integral.shape[1]
-    rows, weights = np.empty(9, np.int64), np.empty(9, np.int32)
+    rows, weights = np.empty(9, np.uint32), np.empty(9, np.int32)
     sums, values = np.empty(count, np.int32), np.empty(count, np.float32)
     codes, histogram = np.empty(count, np.uint8), np.empty(SCREEN_BINS, np.int32)
+    gains = np.empty(SCREEN_BINS, np.float32)
     whole, surplus = np.float32(count), np.float32(2 * positives - count)
     for at in range(begin, end):
-        find_corners(table, parts[chosen[at]], size_wh, rows, weights)
-        sum_rows(integral, rows, weights, 0, count, sums)
+        find_corners(table, parts[chosen[at]], line, rows, weights)
+        sum_rows(integral, rows, weights, sums)
         scale_to_bins(sums, inverse_norms, SCREEN_BINS, 2.5, values, codes)
         histogram[:] = 0
         # Both classes are counted in one number: positives in the upper half of its bits.
@@ -150,17 +140,38 @@ def screen_features(
             histogram[code] += np.int32(1 << 16)
         for code in codes[positives:]:
             histogram[code] += np.int32(1)
-        below = np.int32(0)
-        best = np.float32(0.0)
-        for code in range(SCREEN_BINS - 1):
-            below += histogram[code]
-            first, second = np.float32(below >> 16), np.float32(below & 0xFFFF)
-            left, right = first + second, whole - first - second
-            left_surplus, right_surplus = first - second, surplus - first + second
-            if left > 0 and right > 0:
-                gain = left_surplus * left_surplus * right + right_surplus * right_surplus * left
-                best = max(best, gain / (left * right))
-        quality[at] = best / whole
+        quality[at] = best_gain(histogram, whole, surplus, gains) / whole
+
+
+@compiled_fast
+def best_gain(histogram: Ints, whole: Any, surplus: Any, gains: Floats) -> Any:
+    """Return the largest ``SL²/WL + SR²/WR`` between two bins of the counts of `screen_features`.
+
+    Parameters
+    ----------
+    histogram : ndarray of int32, shape (bins,)
+        Overwritten.
+    whole, surplus : float32
+        The number of samples, and of positives less negatives.
+    gains : ndarray of float32, shape (bins,)
+        Overwritten.
+    """
+    below = np.int32(0)
+    for code in range(len(histogram)):
+        below += histogram[code]
+        histogram[code] = below
+    for code in range(len(histogram)):
+        first = np.float32(histogram[code] >> 16)
+        second = np.float32(histogram[code] & np.int32(0xFFFF))
+        left, right = first + second, whole - first - second
+        left_surplus, right_surplus = first - second, surplus - first + second
+        gain = left_surplus * left_surplus * right + right_surplus * right_surplus * left
+        # With a side empty, the gain is 0, whatever it is divided by.
+        gains[code] = gain / max(left * right, np.float32(1.0))
+    best = np.float32(0.0)
+    for gain in gains:
+        best = max(best, gain)
+    return best
 
 
 @compiled
@@ -173,7 +184,7 @@ def split_by_histogram(
     chosen: Longs,
     begin: int,
     end: int,
-    size_wh: tuple[int, int],
+    line: int,
     criterion: int,
     quality: Doubles,
 ) -> None:
@@ -181,7 +192,7 @@ def split_by_histogram(
 
     Parameters
     ----------
-    integral, inverse_norms, table, parts, chosen, begin, end, size_wh
+    integral, inverse_norms, table, parts, chosen, begin, end, line
         As `screen_features`.
     packed : ndarray of int64, shape (n,)
         ``(weight << 32) + weight · target``, both rounded to integers, such that neither sum
@@ -193,12 +204,12 @@ def split_by_histogram(
         classified rightly.
     """
     count = integral.shape[1]
-    rows, weights = np.empty(9, np.int64), np.empty(9, np.int32)
+    rows, weights = np.empty(9, np.uint32), np.empty(9, np.int32)
     sums, values = np.empty(count, np.int32), np.empty(count, np.float32)
     codes, histogram = np.empty(count, np.uint8), np.empty(SPLIT_BINS, np.int64)
     for at in range(begin, end):
-        find_corners(table, parts[chosen[at]], size_wh, rows, weights)
-        sum_rows(integral, rows, weights, 0, count, sums)
+        find_corners(table, parts[chosen[at]], line, rows, weights)
+        sum_rows(integral, rows, weights, sums)
         scale_to_bins(sums, inverse_norms, SPLIT_BINS, 3.5, values, codes)
         histogram[:] = 0
         for i in range(count):
@@ -290,7 +301,7 @@ def split_exactly(
     chosen: Longs,
     begin: int,
     end: int,
-    size_wh: tuple[int, int],
+    line: int,
     criterion: int,
     quality: Floats,
     thresholds: Floats,
@@ -299,7 +310,7 @@ def split_exactly(
 
     Parameters
     ----------
-    integral, table, parts, chosen, begin, end, size_wh
+    integral, table, parts, chosen, begin, end, line
         As `screen_features`.
     samples : ndarray of float64, shape (n, 2)
         Weight and target of each.
@@ -314,12 +325,12 @@ def split_exactly(
         The result: the midpoint of the two values that the split falls between.
     """
     count = integral.shape[1]
-    rows, weights = np.empty(9, np.int64), np.empty(9, np.int32)
+    rows, weights = np.empty(9, np.uint32), np.empty(9, np.int32)
     sums, values = np.empty(count, np.int32), np.empty(count, np.float32)
     work = np.empty((3, count), np.uint32)
     for at in range(begin, end):
-        find_corners(table, parts[chosen[at]], size_wh, rows, weights)
-        sum_rows(integral, rows, weights, 0, count, sums)
+        find_corners(table, parts[chosen[at]], line, rows, weights)
+        sum_rows(integral, rows, weights, sums)
         for i in range(count):
             norm = norms[i]
             values[i] = np.float32(sums[i]) / norm if norm != 0 else np.float32(0.0)

@@ -78,7 +78,8 @@ class HaarSearch:
         self.method = method
         self.most_samples = most_samples
         self._team = team
-        self._table = corner_table()
+        self._table = corner_table(windows.size_wh)
+        self._line = windows.size_wh[0] + 1
         self._recent: Longs = np.empty(0, np.int64)
         self._images = IntegralImages(windows, tilted=features.tilted, team=team)
 
@@ -140,7 +141,7 @@ class HaarSearch:
         self._team.share(
             lambda begin, end: kernels.screen_features(
                 integral, positives, norms, self._table, self.features.parts, chosen,
-                begin, end, self.windows.size_wh, quality,
+                begin, end, self._line, quality,
             ),
             len(chosen), piece=1024,
         )  # fmt: skip
@@ -163,7 +164,7 @@ class HaarSearch:
         self._team.share(
             lambda begin, end: kernels.split_by_histogram(
                 integral, packed, norms, self._table, self.features.parts, chosen,
-                begin, end, self.windows.size_wh, criterion, quality,
+                begin, end, self._line, criterion, quality,
             ),
             len(chosen), piece=16,
         )  # fmt: skip
@@ -190,7 +191,7 @@ class HaarSearch:
         self._team.share(
             lambda begin, end: kernels.split_exactly(
                 integral, pairs, norms, self._table, self.features.parts, chosen,
-                begin, end, self.windows.size_wh, criterion, quality, thresholds,
+                begin, end, self._line, criterion, quality, thresholds,
             ),
             len(chosen), piece=1 if len(chosen) < 64 else 64,
         )  # fmt: skip

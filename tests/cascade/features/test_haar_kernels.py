@@ -10,7 +10,7 @@ from fercli.cascade.search.sampling import pack
 from fercli.cascade.windows import as_windows, haar_values
 from fercli.parallel import Team
 
-SIZE_WH = (9, 8)
+SIZE_WH, LINE = (9, 8), 10
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def values(windows, chosen):
 
 
 def test_sums_of_corners_are_the_values_of_features(windows, integral, chosen, values):
-    features, table = haar_features(SIZE_WH, "ALL"), corner_table()
-    rows, weights = np.empty(9, np.int64), np.empty(9, np.int32)
+    features, table = haar_features(SIZE_WH, "ALL"), corner_table(SIZE_WH)
+    rows, weights = np.empty(9, np.uint32), np.empty(9, np.int32)
     sums = np.empty(len(windows), np.int32)
     for number, expected in zip(chosen, values, strict=True):
-        kernels.find_corners(table, features.parts[number], SIZE_WH, rows, weights)
-        kernels.sum_rows(integral, rows, weights, 0, len(windows), sums)
+        kernels.find_corners(table, features.parts[number], LINE, rows, weights)
+        kernels.sum_rows(integral, rows, weights, sums)
         assert (sums.astype(np.float32) * windows.inverse_norms == expected).all()
 
 
@@ -87,8 +87,9 @@ def test_exact_split_is_the_naive_one(rng, windows, integral, chosen, values, cr
     samples = np.column_stack([rng.random(60), np.repeat([1.0, -1.0], 30)])
     quality, thresholds = np.empty(len(chosen), np.float32), np.empty(len(chosen), np.float32)
     kernels.split_exactly(
-        integral, samples, windows.norms, corner_table(), haar_features(SIZE_WH, "ALL").parts,
-        chosen, 0, len(chosen), SIZE_WH, criterion, quality, thresholds,
+        integral, samples, windows.norms, corner_table(SIZE_WH),
+        haar_features(SIZE_WH, "ALL").parts, chosen, 0, len(chosen), LINE, criterion,
+        quality, thresholds,
     )  # fmt: skip
     for at, of_feature in enumerate(values):
         best, threshold = naive_split(of_feature, samples, NAIVE[criterion])
@@ -164,8 +165,8 @@ def test_screening_is_a_split_between_bins(windows, integral, chosen, values):
     samples = np.column_stack([np.ones(60), np.where(np.arange(60) < positives, 1.0, -1.0)])
     quality = np.empty(len(chosen), np.float32)
     kernels.screen_features(
-        integral, positives, windows.inverse_norms, corner_table(),
-        haar_features(SIZE_WH, "ALL").parts, chosen, 0, len(chosen), SIZE_WH, quality,
+        integral, positives, windows.inverse_norms, corner_table(SIZE_WH),
+        haar_features(SIZE_WH, "ALL").parts, chosen, 0, len(chosen), LINE, quality,
     )  # fmt: skip
     codes = [naive_codes(of_feature, kernels.SCREEN_BINS, 2.5) for of_feature in values]
     expected = [naive_best_of_bins(c, samples, naive_gain) / 60 for c in codes]
@@ -179,8 +180,8 @@ def test_histogram_is_a_split_between_bins(rng, windows, integral, chosen, value
     samples = np.column_stack([rng.random(60), np.repeat([1.0, -1.0], 30)])
     quality = np.empty(len(chosen))
     kernels.split_by_histogram(
-        integral, pack(*samples.T), windows.inverse_norms, corner_table(),
-        haar_features(SIZE_WH, "ALL").parts, chosen, 0, len(chosen), SIZE_WH, criterion, quality,
+        integral, pack(*samples.T), windows.inverse_norms, corner_table(SIZE_WH),
+        haar_features(SIZE_WH, "ALL").parts, chosen, 0, len(chosen), LINE, criterion, quality,
     )  # fmt: skip
     codes = [naive_codes(of_feature, kernels.SPLIT_BINS, 3.5) for of_feature in values]
     total = samples[:, 0].sum()
