@@ -22,7 +22,7 @@ from fercli.cascade.opencv_tools.settings import ProgramSettings
 from fercli.cascade.positives import usable_positives
 from fercli.cascade.vec import VecInfo, describe_vec
 from fercli.errors import AnnotationError, OptionError, PictureError, VecError
-from fercli.files import make_folder, write_text
+from fercli.files import find_files, make_folder, write_text
 from fercli.parallel import parallel_map
 from fercli.pictures import read_grey, write_picture
 from fercli.progress import SILENT, Progress
@@ -116,7 +116,7 @@ class Backgrounds:
 def check_backgrounds(
     bg: Path, size_wh: tuple[int, int], *, progress: Progress = SILENT
 ) -> Backgrounds:
-    """Open every background, and return those that can be used.
+    """Open every background of a list or below a folder, and return those that can be used.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def check_backgrounds(
     InputError
         The list is missing or cannot be read.
     """
-    paths = read_background_list(bg)
+    paths = find_files(bg) if bg.is_dir() else read_background_list(bg)
     found = list(
         parallel_map(
             _background_size,

@@ -42,7 +42,12 @@ KNOWN: tuple[tuple[str, type[FerError], str, str | None], ...] = (
         "the samples of the .vec file are not of the window's size",
         "the --size that it was made with",
     ),
-    ("vec-file has incorrect structure", TrainingError, "the .vec file ends in a sample", None),
+    (
+        NO_POSITIVES,
+        TrainingError,
+        "too few positives pass the stages so far, again and again",
+        "fewer --positives, or --finish for a cascade of those stages",
+    ),
     (
         "Insufficient memory",
         TrainingError,

@@ -54,8 +54,8 @@ def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
     "--bg",
     type=options.path_type(),
     metavar="FILE",
-    help="List of backgrounds, whose windows are the negatives. Native also: a folder, or "
-    "annotated pictures, of which windows that touch a box are not taken.",
+    help="List or folder of backgrounds, whose windows are the negatives. Native also: annotated "
+    "pictures, of which windows that touch a box are not taken.",
 )
 @click.option(
     "-o", "--out", type=options.path_type(), required=True, metavar="DIR", help="Results."

@@ -109,6 +109,13 @@ def test_backgrounds_that_cannot_be_used_are_left_out(make_picture, tmp_path):
     assert found.windows == 2 * count_windows((40, 30), (10, 8))
 
 
+def test_a_folder_of_backgrounds_will_do(make_picture, tmp_path):
+    make_picture("scenes/b.png", 40, 30)
+    make_picture("scenes/deep/a.png", 40, 30)
+    found = check_backgrounds(tmp_path / "scenes", (10, 8))
+    assert [path.name for path in found.usable] == ["b.png", "a.png"]
+
+
 def test_without_usable_backgrounds_the_reasons_are_told(make_picture, tmp_path):
     make_picture("small.png", 9, 30)
     bg = tmp_path / "bg.txt"
