@@ -64,7 +64,8 @@ def read_checkpoint(path: Path, model: Model) -> State:
         The file cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # NumPy leaves a file that it cannot read open, unless it is given one that is.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             about: dict[str, Any] = json.loads(str(stored["about"]))
             arrays = [stored[name] for name in sorted(set(stored.files) - {"about"})]
     except OSError as error:

@@ -40,7 +40,7 @@ def test_a_training_leaves_all_that_is_promised(run):
     assert {path.name for path in run.iterdir()} == {
         "best.keras", "checkpoint.npz", "curves.png", "history.csv", "recipe.toml", "result.json",
     }  # fmt: skip
-    rows = list(csv.DictReader((run / "history.csv").open()))
+    rows = list(csv.DictReader((run / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[1]["loss"]) < float(rows[0]["loss"])
     result = json.loads((run / "result.json").read_text())
