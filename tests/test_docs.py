@@ -47,6 +47,7 @@ def test_no_line_of_the_reference_is_cut():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_readme_session_does_what_it_says(tmp_path):
     sessions = console_sessions((ROOT / "README.md").read_text(encoding="utf-8"))
     assert sessions, "the README has no console session"
