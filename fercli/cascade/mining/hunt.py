@@ -21,7 +21,7 @@ VARIETY = 1000
 #: Parts of a picture that a thread looks at in one go.
 JOB = 8
 #: Windows that a part brings back for later rounds, beyond those that it may give at once.
-RESERVE = 64
+RESERVE = 32
 
 
 class Basket:
@@ -54,7 +54,7 @@ class Basket:
                 self._known.add(digest)
                 self._windows.append(window.copy())
                 self._pictures.append(catch.picture)
-                self._boxes.append(catch.boxes_xywh[catch.used])
+                self._boxes.append(catch.layer.boxes(catch.positions_xy[catch.used, None]))
                 catch.given += 1
             catch.used += 1
         return len(self._windows) - before
@@ -67,7 +67,7 @@ class Basket:
         return (
             np.array(self._windows, np.uint8).reshape(-1, height, width),
             np.array(self._pictures, np.int32),
-            np.array(self._boxes, np.int32).reshape(-1, 4),
+            np.concatenate([np.empty((0, 4), np.int32), *self._boxes]),
         )
 
 
@@ -158,7 +158,7 @@ class Hunt:
             self._keep(catch)
         rate = self.seen / max(time.monotonic() - self._began, 1e-6)
         ratio = self.accepted / max(self.seen, 1)
-        bar.figures(f"{ratio:.3g} of {rate / 1e6:.1f} M windows/s accepted")
+        bar.figures(f"acceptance {ratio:.3g}, {rate / 1e6:.1f} M windows/s")
 
     def _keep(self, catch: Catch) -> None:
         """Keep what a part has left, as far as all of it could be wanted."""

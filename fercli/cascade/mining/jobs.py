@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from fercli.cascade.mining.backgrounds import Backgrounds
 from fercli.cascade.mining.parts import Boxes, Part, Sweep, parts_of, windows_on
-from fercli.cascade.scanner.grid import Picture
+from fercli.cascade.scanner.grid import Layer, Picture
 from fercli.cascade.scanner.scanner import Scanner
 from fercli.errors import PictureError
 
@@ -46,10 +47,11 @@ class Catch:
     ----------
     picture, part : int
         The picture, and the part's number in its random order.
+    layer : Layer
     windows : ndarray of uint8, shape (n, height, width)
         A random choice of the accepted windows, first those of different spots.
-    boxes_xywh : ndarray of int32, shape (n, 4)
-        Where they are in the picture.
+    positions_xy : ndarray of int32, shape (n, 2)
+        Where they are in the layer.
     seen, accepted : int
         How many windows were looked at, and accepted: perhaps more than brought back.
     used, given : int
@@ -58,8 +60,9 @@ class Catch:
 
     picture: int
     part: int
+    layer: Layer
     windows: NDArray[np.uint8]
-    boxes_xywh: NDArray[np.int32]
+    positions_xy: NDArray[np.int32]
     seen: int
     accepted: int
     used: int = 0
@@ -155,15 +158,8 @@ class Looker:
             positions, seen = positions[~on[rows, columns]], seen - int(on.sum())
         chosen = self._choose(positions, job, number)
         width, height = part.layer.window_wh
-        windows = [pixels[y : y + height, x : x + width] for x, y in chosen]
-        return Catch(
-            job.picture,
-            number,
-            np.array(windows, np.uint8).reshape(-1, height, width),
-            part.layer.boxes(chosen),
-            seen,
-            len(positions),
-        )
+        windows = sliding_window_view(pixels, (height, width))[chosen[:, 1], chosen[:, 0]]
+        return Catch(job.picture, number, part.layer, windows, chosen, seen, len(positions))
 
     def _choose(self, positions: NDArray[np.int32], job: Job, number: int) -> NDArray[np.int32]:
         """Return up to a limit of windows in random order, but one of each spot first."""

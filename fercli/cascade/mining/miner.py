@@ -151,8 +151,8 @@ class NegativeMiner:
         stage_index : int
             The stage that they are for: each has random numbers of its own.
         lowest_ratio : float
-            Give up when the acceptance ratio is surely (by three standard deviations) below this.
-            Defaults to 0: never.
+            Give up when the acceptance ratio over all pictures is surely (by three standard
+            deviations) below this. Defaults to 0: never.
         progress : Progress
 
         Raises

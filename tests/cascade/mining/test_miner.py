@@ -313,7 +313,7 @@ def test_tells_the_ratio_and_the_rate(pictures):
     )
     assert "7" in watched.description
     assert (watched.total, watched.advanced) == (300, len(result.windows))
-    assert watched.shown[-1].startswith(f"{result.acceptance_ratio:.3g} of ")
+    assert watched.shown[-1].startswith(f"acceptance {result.acceptance_ratio:.3g}, ")
     assert "windows/s" in watched.shown[-1]
 
 
