@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 #: What a column of numbers holds: a number, perhaps with separators or a unit sign, or none.
-NUMBER = re.compile(r"-|[+-]?[\d,]+(\.\d+)?%?")
+NUMBER = re.compile(r"-|[+-]?[\d,]+(\.\d+)?(e[+-]\d+)?%?")
 
 
 def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
