@@ -141,7 +141,7 @@ def measure_profile(
         return scanner.detect(picture, scale_factor=scale_factor, workers=1).entered
 
     total = np.zeros(len(cascade.stages) + 2, np.int64)
-    read = 0
+    read, why = 0, ""
     for result in parallel_map(
         scan,
         pictures,
@@ -152,11 +152,14 @@ def measure_profile(
     ):
         if isinstance(result, PictureError):
             progress.note(f"left out: {result}")
+            why = why or f"; the first: {result}"
             continue
         total += result
         read += 1
     if not read:
-        raise InputError(f"wanted pictures to scan, found none that can be read of {len(pictures)}")
+        raise InputError(
+            f"wanted pictures to scan, found none that can be read of {len(pictures)}{why}"
+        )
     windows, *entered, accepted = total.tolist()
     if not windows:
         raise InputError(
