@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
+import skimage.data
 
 from fercli.cascade import shipped
-from fercli.cascade.detection import load_detector
+from fercli.cascade.detection import detect, load_detector
 from fercli.errors import DependencyError
+from fercli.pictures import read_colour
 
 
 def test_a_copy_without_it_says_what_to_give(monkeypatch, tmp_path):
@@ -11,6 +15,14 @@ def test_a_copy_without_it_says_what_to_give(monkeypatch, tmp_path):
         shipped.shipped_cascade()
 
 
-@pytest.mark.skipif(not shipped.FRONTAL_FACE.is_file(), reason="not trained yet")
-def test_it_can_be_loaded():
-    assert load_detector(shipped.shipped_cascade()).cascade.size_wh
+def test_it_finds_the_one_face_of_a_photograph():
+    photograph = read_colour(Path(skimage.data.__file__).parent / "astronaut.png")
+    ((x, y, width, height),) = detect(
+        load_detector(shipped.shipped_cascade()), photograph
+    ).boxes_xywh.tolist()
+    assert x < 202 < 246 < x + width  # her eyes
+    assert y < 106 < y + height
+
+
+def test_it_is_small():
+    assert shipped.shipped_cascade().stat().st_size < 200_000
