@@ -123,7 +123,9 @@ class HaarFeatures:
         for place, step in enumerate((-2, -1, 1, 2)):
             steps[4 * place : 4 * place + 4, 1:] = step * np.eye(4, dtype=np.int64)
         moved = self.parts[chosen][:, None, :].astype(np.int64) + steps
-        wanted = np.unique(_keys(moved.reshape(-1, 5)))
+        moved = moved.reshape(-1, 5)
+        sensible = ((moved >= 0) & (moved < 256)).all(axis=1)
+        wanted = np.unique(_keys(moved[sensible]))
         places = np.searchsorted(self._all_keys, wanted)
         places[places == len(self)] = 0
         found: NDArray[np.int64] = places[self._all_keys[places] == wanted].astype(np.int64)
@@ -131,7 +133,7 @@ class HaarFeatures:
 
     @cached_property
     def _all_keys(self) -> NDArray[np.int64]:
-        return _keys(self.parts.astype(np.int64))
+        return _keys(self.parts)
 
 
 def haar_features(size_wh: tuple[int, int], mode: HaarMode) -> HaarFeatures:
@@ -151,12 +153,13 @@ def haar_features(size_wh: tuple[int, int], mode: HaarMode) -> HaarFeatures:
     return HaarFeatures(size_wh, mode, np.concatenate(columns))
 
 
-def _keys(parts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return a number for each feature that ascends in the order of the list; −1 for nonsense."""
-    kind, x, y, dx, dy = parts.T
-    keys: NDArray[np.int64] = ((((x << 8) + y << 8) + dx << 8) + dy << 8) + kind
-    sensible = ((parts >= 0) & (parts < 256)).all(axis=1)
-    return np.where(sensible, keys, -1)
+def _keys(parts: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return a number for each feature that ascends in the order of the list."""
+    keys = parts[:, 1].astype(np.int64)
+    for column in (2, 3, 4, 0):
+        keys <<= 8
+        keys |= parts[:, column]
+    return keys
 
 
 def as_rectangles(part: NDArray[np.uint8]) -> HaarFeature:
