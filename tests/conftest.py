@@ -11,8 +11,13 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from hypothesis import settings
 
 from fercli.cli import main
+
+# Machines that run tests are busy: how long an example takes says nothing.
+settings.register_profile("fer", deadline=None)
+settings.load_profile("fer")
 
 
 @dataclass
