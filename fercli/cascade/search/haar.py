@@ -106,12 +106,12 @@ class HaarSearch:
     def _shortlist(self, samples: WeightedSamples, rng: np.random.Generator) -> Longs:
         """Return the features that are worth an exact look, ascending."""
         chosen = self._first_candidates(rng)
-        if len(samples) > 2 * SCREENED_SAMPLES and len(chosen) > SCREENED_FEATURES:
+        if len(chosen) > SCREENED_FEATURES:
             quality = self._screen(samples, chosen, SCREENED_SAMPLES, rng)
             chosen = chosen[best_places(quality, SCREENED_FEATURES)]
         if len(self.features) > MOST_SCREENED:
             chosen = np.union1d(chosen, self.features.neighbours(chosen[:VISITED]))
-        if len(samples) > 2 * SECOND_SAMPLES and len(chosen) > SECOND_FEATURES:
+        if len(samples) > SECOND_SAMPLES and len(chosen) > SECOND_FEATURES:
             chosen = np.union1d(chosen, self._recent)
             quality = self._screen(samples, chosen, SECOND_SAMPLES, rng)
             chosen = chosen[best_places(quality, SECOND_FEATURES)]

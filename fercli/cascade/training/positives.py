@@ -25,6 +25,8 @@ Samples = NDArray[np.uint8]
 
 #: What random numbers are drawn for, besides the stages, which are numbered from 0.
 _HOLD_OUT, _JITTER = (1 << 20), (1 << 20) + 1
+#: Positives are held out in runs of neighbours, of so many that there are.
+RUNS = 200
 #: Samples that are looked at, or varied, at once.
 _PIECE = 4096
 
@@ -169,9 +171,15 @@ def _require_enough(count: int, path: Path, words: str) -> None:
 
 
 def _held_out(count: int, options: TrainingOptions) -> NDArray[np.intp]:
+    """Return which positives are only measured with: runs of neighbours, drawn at random.
+
+    Files of samples often hold several views of an object one after the other; of those, none
+    should be trained on if one is held out.
+    """
     rng = np.random.default_rng([options.seed, _HOLD_OUT])
-    chosen = rng.permutation(count)[: round(options.validation * count)]
-    return np.sort(chosen)
+    runs = np.array_split(np.arange(count), min(count, RUNS))
+    chosen = rng.permutation(len(runs))[: round(options.validation * len(runs))]
+    return np.concatenate([np.empty(0, np.intp), *(runs[number] for number in np.sort(chosen))])
 
 
 def _with_variants(

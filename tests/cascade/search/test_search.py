@@ -86,7 +86,7 @@ def test_of_equal_features_the_first_is_taken(rng):
 @pytest.mark.parametrize("kind", ["BASIC", "ALL", "LBP"])
 def test_fast_search_comes_close(rng, monkeypatch, windows, kind, criterion):
     monkeypatch.setattr(haar_search, "SCREENED_SAMPLES", 64)
-    monkeypatch.setattr(haar_search, "SECOND_SAMPLES", 90)
+    monkeypatch.setattr(haar_search, "SECOND_SAMPLES", 150)
     monkeypatch.setattr(haar_search, "SCREENED_FEATURES", 400)
     monkeypatch.setattr(haar_search, "SECOND_FEATURES", 100)
     if kind == "LBP":

@@ -31,6 +31,17 @@ def test_held_out_positives_are_not_trained_on(vec, lfw):
     assert as_set(positives.validation) | as_set(positives.training) <= as_set(lfw(12)[0])
 
 
+def test_neighbours_are_held_out_together(vec_of, rng):
+    samples = rng.integers(0, 256, (1000, 12, 12), np.uint8)
+    samples[:, 0, 0], samples[:, 0, 1] = np.divmod(np.arange(1000), 250)
+    validation = load(vec=vec_of(samples)).validation
+    numbers = 250 * validation[:, 0, 0].astype(int) + validation[:, 0, 1]
+    assert len(numbers) == 100
+    # Two hundred runs of five, of which some happen to be neighbours.
+    assert set(numbers.tolist()) == {5 * (n // 5) + k for n in numbers.tolist() for k in range(5)}
+    assert (np.diff(numbers) > 5).any()
+
+
 def test_without_validation_all_are_trained_on_in_order(vec, lfw):
     positives = load(vec=vec, validation=0.0)
     assert (positives.training == lfw(12)[0]).all()
