@@ -35,6 +35,10 @@ def make_folder(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(
+            "wanted a folder to write to, found a file", hint="another name", path=path
+        ) from error
     except OSError as error:
         raise output_error(error, path) from error
     return path

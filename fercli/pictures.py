@@ -70,6 +70,8 @@ def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> N
 
 
 def _read(path: Path, flags: int) -> Picture:
+    if path.is_fifo():
+        raise PictureError("wanted a picture, found a pipe", path=path)
     try:
         data = path.read_bytes()
     except OSError as error:
