@@ -67,7 +67,8 @@ def fit_box(
 def has_shape(box_xywh: Box, window_wh: tuple[int, int]) -> bool:
     """Whether a box has the window's shape, give or take the rounding of one side."""
     _, _, width, height = box_xywh
-    return (width, height) == _widened(width, height, window_wh)
+    aspect = window_wh[0] / window_wh[1]
+    return width == round(height * aspect) or height == round(width / aspect)
 
 
 def _widened(width: int, height: int, window_wh: tuple[int, int]) -> tuple[int, int]:

@@ -154,13 +154,14 @@ def test_a_killed_import_goes_on_and_ends_the_same(fer_csv, tmp_path):
 
 
 def test_interrupted_imports_end_with_130(fer_csv, tmp_path):
-    table = fer_csv([(0, "Training")] * 1500)
+    table = fer_csv([(0, "Training")] * 3000)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "fercli", "datasets", "import", str(table), "--out", str(out)]
     process = subprocess.Popen(
         [*command, "-j2", "-q"], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    while not sum(1 for _ in out.rglob("*.png")):
+    # A worker that is still importing its modules would say so: both are at work by then.
+    while sum(1 for _ in out.rglob("*.png")) < 1500:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
