@@ -70,9 +70,9 @@ def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> N
 
 
 def _read(path: Path, flags: int) -> Picture:
-    if path.is_fifo():
-        raise PictureError("wanted a picture, found a pipe", path=path)
     try:
+        if path.is_fifo():  # reading would wait for a writer for ever
+            raise PictureError("wanted a picture, found a pipe", path=path)
         data = path.read_bytes()
     except OSError as error:
         found = input_error(error, path, wanted="a picture")
