@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,6 +95,46 @@ def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Write `text` (UTF-8) to `path`, whole or not at all; errors as `written_whole`."""
     with written_whole(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def folder_written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; rename it to `path` if the body succeeds.
+
+    Parameters
+    ----------
+    path : Path
+        The final name.
+    overwrite : bool
+        Whether an existing folder may be replaced, with all that it holds. Defaults to False.
+
+    Yields
+    ------
+    Path
+        The temporary folder, empty.
+
+    Raises
+    ------
+    OutputExistsError
+        `path` exists and `overwrite` is False.
+    OutputError
+        The folder cannot be written, the disk is full, …
+    """
+    require_absent(path, overwrite=overwrite)
+    make_folder(path.parent)
+    temporary = None
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=".fer-", dir=path.parent))
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
+        temporary.rename(path)
+    except OSError as error:
+        raise output_error(error, path) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

@@ -11,14 +11,12 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fercli.cascade.description import Names, name_from
 from fercli.cascade.survey import Surveyed
-from fercli.files import PICTURE_EXTENSIONS, make_folder, output_error, require_absent
+from fercli.files import PICTURE_EXTENSIONS, folder_written_whole
 from fercli.pictures import read_grey, write_picture
 
 #: The file in a folder of links that says what each stands for.
@@ -84,7 +82,7 @@ def make_links(planned: Mapping[Path, Path], links: Path, *, overwrite: bool = F
         if overwrite and links.is_dir():
             shutil.rmtree(links)
         return 0
-    with _written_folder(links, overwrite=overwrite) as folder:
+    with folder_written_whole(links, overwrite=overwrite) as folder:
         for picture, name in staged.items():
             _stage(picture, folder / name.name)
         _write_mapping(folder / MAPPING, staged)
@@ -115,23 +113,3 @@ def _write_mapping(path: Path, staged: Mapping[Path, Path]) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("name", "picture"))
         table.writerows((name.name, picture.absolute()) for picture, name in staged.items())
-
-
-@contextmanager
-def _written_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a temporary folder beside `path`; rename it to `path` if the body succeeds."""
-    require_absent(path, overwrite=overwrite)
-    make_folder(path.parent)
-    temporary = None
-    try:
-        temporary = Path(tempfile.mkdtemp(prefix=".fer-", dir=path.parent))
-        temporary.chmod(0o755)
-        yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        temporary.rename(path)
-    except OSError as error:
-        raise output_error(error, path) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)

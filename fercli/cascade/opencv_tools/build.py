@@ -8,25 +8,25 @@ the programs are moved to their place when both run, and that folder is removed 
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.cascade.opencv_tools.builders import Builders, find_builders, require_compilers
+from fercli.cascade.opencv_tools.download import download_source
 from fercli.cascade.opencv_tools.locate import PROGRAMS, Program, target_folder
 from fercli.cascade.opencv_tools.process import running, signals_as_interrupts
-from fercli.cascade.opencv_tools.source import MODULES, download_source, unpack_source
+from fercli.cascade.opencv_tools.source import MODULES, unpack_source
 from fercli.cascade.opencv_tools.status import examine_programs, fault
-from fercli.errors import DependencyError, OutputError
-from fercli.files import make_folder, only_one, output_error
+from fercli.cascade.opencv_tools.workplace import workplace
+from fercli.errors import DependencyError
 from fercli.parallel import available_workers
 from fercli.progress import SILENT, Progress
 
-#: What a build takes on disk at its peak, rounded up.
-BYTES_NEEDED = 500 << 20
+#: What a build takes on disk at its peak, rounded up, in MB.
+MEGABYTES_NEEDED = 500
 
 _OFF = (
     "BUILD_DOCS", "BUILD_EXAMPLES", "BUILD_IPP_IW", "BUILD_ITT", "BUILD_JAVA", "BUILD_PERF_TESTS",
@@ -137,42 +137,18 @@ def install_programs(
         return Installation(found, None, 0.0)
     target = target_folder(folder)
     start = time.monotonic()
-    with signals_as_interrupts(), _workplace(target) as place:
+    with (
+        signals_as_interrupts(),
+        workplace(
+            target,
+            "an installation",
+            megabytes=MEGABYTES_NEEDED,
+            hint="another folder with --tools",
+        ) as place,
+    ):
         version = _build(place, target, source, workers or available_workers(), progress)
     programs = {name: target / name for name in PROGRAMS}
     return Installation(programs, version, time.monotonic() - start)
-
-
-@contextmanager
-def _workplace(target: Path) -> Iterator[Path]:
-    """Give an empty folder in the target, ours alone, that is gone afterwards."""
-    make_folder(target)
-    place = target / ".build"
-    try:
-        with only_one(target, "an installation"):
-            _require_room(target)
-            # A build that was killed may have left its folder.
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            try:
-                yield place
-            finally:
-                shutil.rmtree(place, ignore_errors=True)
-    except OSError as error:
-        raise output_error(error, target) from error
-    finally:
-        with suppress(OSError):  # it is not empty when something was built
-            target.rmdir()
-
-
-def _require_room(target: Path) -> None:
-    free = shutil.disk_usage(target).free
-    if free < BYTES_NEEDED:
-        raise OutputError(
-            f"wanted {BYTES_NEEDED >> 20} MB of free disk for the build, found {free >> 20} MB",
-            hint="another folder with --tools",
-            path=target,
-        )
 
 
 def _build(place: Path, target: Path, source: Path | None, workers: int, progress: Progress) -> str:
@@ -180,8 +156,7 @@ def _build(place: Path, target: Path, source: Path | None, workers: int, progres
     require_compilers(place)
     builders = find_builders(place, progress)
     if source is None:
-        progress.note("downloading OpenCV's source (88 MB)")
-        source = download_source(place)
+        source = download_source(place, progress)
     opencv = unpack_source(source, place, progress)
     made, log = place / "made", place / "build.log"
     with _kept_on_failure(log, target / log.name):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fercli.cascade.opencv_tools.source import run_pip
+from fercli.cascade.opencv_tools.download import run_pip
 from fercli.errors import DependencyError
 from fercli.progress import SILENT, Progress
 
@@ -88,7 +88,7 @@ def find_builders(folder: Path, progress: Progress = SILENT) -> Builders:
     packages = folder / "packages"
     if missing:
         progress.note(f"fetching {' and '.join(missing)} from the Python package index")
-        run_pip(["install", "--target", str(packages), *missing], folder)
+        run_pip(["install", "--target", str(packages), *missing], folder, " and ".join(missing))
     programs = {name: path or packages / "bin" / name for name, path in found.items()}
     environment = {"PYTHONPATH": str(packages)} if missing else {}
     return Builders(programs["cmake"], programs["ninja"], environment)

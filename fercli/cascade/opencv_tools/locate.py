@@ -98,13 +98,13 @@ def target_folder(folder: Path | None = None) -> Path:
     return place.folder.absolute()
 
 
-def cache_folder() -> Path:
-    """Return the folder that ``fer cascade tools install`` fills by default.
+def cache_folder(name: str = "opencv-tools") -> Path:
+    """Return a folder of fer's cache: by default that which ``fer cascade tools install`` fills.
 
-    ``$XDG_CACHE_HOME/fer/opencv-tools``, where that variable is unset (or relative, which the XDG
-    base directory specification tells to ignore) ``~/.cache/fer/opencv-tools``.
+    ``$XDG_CACHE_HOME/fer/NAME``, where that variable is unset (or relative, which the XDG base
+    directory specification tells to ignore) ``~/.cache/fer/NAME``.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
         base = Path("~/.cache").expanduser()
-    return base / "fer" / "opencv-tools"
+    return base / "fer" / name

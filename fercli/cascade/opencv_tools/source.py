@@ -5,27 +5,21 @@ It carries all of OpenCV 3.4.18 in a folder ``opencv/``. OpenCV 4 no longer buil
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
 
-from fercli.cascade.opencv_tools.process import running
-from fercli.errors import DependencyError, InputError
+from fercli.cascade.opencv_tools.download import PACKAGE, PACKAGE_VERSION
+from fercli.errors import InputError
 from fercli.files import input_error
 from fercli.progress import SILENT, Progress
-
-PACKAGE = "opencv-python"
-PACKAGE_VERSION = "3.4.18.65"
-SHA256 = "0c2d5ebd08420079d6ebdec7a247f0284d403edd87647e9fbcc474c5adcb310b"
 
 #: What the two programs need of OpenCV, with what those modules need themselves.
 MODULES = (
@@ -44,92 +38,6 @@ PARTS = (
 
 #: A file that is only where the program that matters is.
 LANDMARK = "apps/traincascade/cascadeclassifier.cpp"
-
-#: pip asks a source package's build backend for its metadata, which for this one means building
-#: old versions of its requirements. This stands in for that backend: it reads the name and the
-#: version from PKG-INFO, and pip keeps the archive.
-_BACKEND = """
-import pathlib
-import sys
-
-
-def get_requires_for_build_wheel(config_settings=None):
-    return []
-
-
-def prepare_metadata_for_build_wheel(folder, config_settings=None):
-    lines = pathlib.Path("PKG-INFO").read_text(encoding="utf-8").splitlines()
-    wanted = [line for line in lines if line.startswith(("Name: ", "Version: "))]
-    name, version = (line.split(": ", 1)[1] for line in wanted)
-    made = pathlib.Path(folder, f"{name.replace('-', '_')}-{version}.dist-info")
-    made.mkdir()
-    text = "\\n".join(["Metadata-Version: 2.1", *wanted, ""])
-    (made / "METADATA").write_text(text, encoding="utf-8")
-    return made.name
-
-
-def build_wheel(*args, **kwargs):
-    raise RuntimeError("only the archive is wanted")
-
-
-get_requires_for_build_sdist = get_requires_for_build_wheel
-build_sdist = build_wheel
-__legacy__ = sys.modules[__name__]
-"""
-
-
-def download_source(folder: Path) -> Path:
-    """Download the source package by pip into `folder`, and return the archive.
-
-    pip takes it from the index that it is configured for; its hash is checked against `SHA256`.
-
-    Raises
-    ------
-    DependencyError
-        This Python has no pip, or pip cannot get the package.
-    """
-    backend = folder / "backend" / "setuptools"
-    backend.mkdir(parents=True)
-    (backend / "__init__.py").touch()
-    (backend / "build_meta.py").write_text(_BACKEND, encoding="utf-8")
-    wanted = folder / "wanted.txt"
-    wanted.write_text(f"{PACKAGE}=={PACKAGE_VERSION} --hash=sha256:{SHA256}\n")
-    run_pip(
-        ["download", "--no-deps", "--no-binary", PACKAGE, "--no-build-isolation",
-         "--require-hashes", "--dest", str(folder), "--requirement", str(wanted)],
-        folder, {"PYTHONPATH": str(backend.parent)},
-    )  # fmt: skip
-    return next(folder.glob(f"{PACKAGE.replace('-', '[-_]')}-{PACKAGE_VERSION}*"))
-
-
-def run_pip(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
-) -> None:
-    """Run pip with its temporary files in `folder`.
-
-    Raises
-    ------
-    DependencyError
-        This Python has no pip, or pip fails: with its last words.
-    """
-    if importlib.util.find_spec("pip") is None:
-        raise DependencyError(
-            f"wanted pip, found none in {sys.executable}",
-            hint=f"{sys.executable} -m ensurepip",
-        )
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    # Settings of the user's that contradict a download into a folder of ours.
-    ours = {"TMPDIR": str(folder), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-    with running([*command, *arguments], environment={**ours, **(environment or {})}) as pip:
-        lines = list(pip.lines())
-    if pip.wait():
-        errors = [line for line in lines if line.startswith("ERROR: ")] or lines[-1:]
-        raise DependencyError(
-            f"wanted {PACKAGE} {PACKAGE_VERSION}'s source, or cmake and ninja, from the package "
-            f"index; pip says {' '.join(errors).removeprefix('ERROR: ')!r}",
-            hint="look at the network and pip's settings, or download the source package "
-            f"{PACKAGE}-{PACKAGE_VERSION}.tar.gz elsewhere and name it with --source",
-        )
 
 
 @dataclass(frozen=True)
@@ -159,14 +67,11 @@ def unpack_source(archive: Path, folder: Path, progress: Progress = SILENT) -> S
         The archive is missing, damaged, or holds no source of OpenCV 3.
     """
     target = folder / "opencv"
-    try:
-        with _files(archive) as files:
-            root = _root(files, archive)
-            chosen = [name for name in files if _is_wanted(name, root)]
-            for name in progress.track(chosen, "unpacking OpenCV", unit="file"):
-                _write(target / name.relative_to(root), files[name]())
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, BadGzipFile) as error:
-        raise InputError(f"wanted a whole .tar.gz or .zip: {error}", path=archive) from error
+    with archived_files(archive) as files:
+        root = find_root(files, LANDMARK, archive)
+        chosen = [name for name in files if _is_wanted(name, root)]
+        for name in progress.track(chosen, "unpacking OpenCV", unit="file"):
+            _write(target / name.relative_to(root), files[name]())
     return Source(target, _version(target, archive))
 
 
@@ -174,12 +79,29 @@ Files = Mapping[PurePosixPath, Callable[[], bytes]]
 
 
 @contextmanager
-def _files(archive: Path) -> Iterator[Files]:
-    """Give the regular files of an archive, in its order, as functions that read them."""
+def archived_files(archive: Path) -> Iterator[Files]:
+    """Give the regular files of a .tar.* or .zip, in its order, as functions that read them.
+
+    In another order than the archive's, reading takes long.
+
+    Raises
+    ------
+    InputError
+        The archive is missing, unreadable or damaged; also while files are read.
+    """
     try:
         archive.open("rb").close()
     except OSError as error:
         raise input_error(error, archive, wanted="an archive of OpenCV's source") from error
+    try:
+        with _open_archive(archive) as files:
+            yield files
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, BadGzipFile) as error:
+        raise InputError(f"wanted a whole .tar.gz or .zip: {error}", path=archive) from error
+
+
+@contextmanager
+def _open_archive(archive: Path) -> Iterator[Files]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             yield {
@@ -202,12 +124,18 @@ def _read_member(tape: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return content.read()
 
 
-def _root(files: Files, archive: Path) -> PurePosixPath:
-    """Return the folder of OpenCV in the archive."""
+def find_root(files: Files, landmark: str, archive: Path) -> PurePosixPath:
+    """Return the folder of OpenCV in an archive, by a file that is only there.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    """
     for name in files:
-        if str(name).endswith(LANDMARK):
-            return name.parents[LANDMARK.count("/")]
-    raise _not_the_source(f"no {LANDMARK}", archive)
+        if f"/{name}".endswith(f"/{landmark}"):
+            return name.parents[landmark.count("/")]
+    raise not_the_source(f"no {landmark}", archive)
 
 
 def _is_wanted(name: PurePosixPath, root: PurePosixPath) -> bool:
@@ -228,11 +156,12 @@ def _version(source: Path, archive: Path) -> str:
     text = header.read_text(encoding="utf-8") if header.is_file() else ""
     numbers = re.findall(r"define CV_VERSION_(?:MAJOR|MINOR|REVISION)\s+(\d+)", text)
     if len(numbers) != 3 or numbers[0] != "3":
-        raise _not_the_source(f"OpenCV {'.'.join(numbers) or 'of no version'}", archive)
+        raise not_the_source(f"OpenCV {'.'.join(numbers) or 'of no version'}", archive)
     return ".".join(numbers)
 
 
-def _not_the_source(found: str, archive: Path) -> InputError:
+def not_the_source(found: str, archive: Path) -> InputError:
+    """Return the error for an archive of something else."""
     return InputError(
         f"wanted an archive of OpenCV 3's source, found {found}",
         hint=f"{PACKAGE}-{PACKAGE_VERSION}.tar.gz from the Python package index",

@@ -9,6 +9,7 @@ from fercli.cli import LazyGroup
     cls=LazyGroup,
     package="fercli.commands.cascade",
     names=[
+        "fetch-faces",
         "build-info",
         "check-info",
         "create-samples",

@@ -12,10 +12,11 @@ import zipfile
 
 import pytest
 
-from fercli.cascade.opencv_tools import build, builders, source
+from fercli.cascade.opencv_tools import build, builders
 from fercli.cascade.opencv_tools.build import install_programs
+from fercli.cascade.opencv_tools.download import PACKAGE, download_source
 from fercli.cascade.opencv_tools.locate import PROGRAMS, find_program
-from fercli.cascade.opencv_tools.source import LANDMARK, PACKAGE, unpack_source
+from fercli.cascade.opencv_tools.source import LANDMARK, unpack_source
 from fercli.errors import DependencyError, InputError, OutputError
 from fercli.files import only_one
 
@@ -172,8 +173,8 @@ def test_two_installations_do_not_mix(archive, target):
 
 
 def test_too_little_room_is_said_at_once(archive, target, monkeypatch):
-    monkeypatch.setattr(build, "BYTES_NEEDED", 1 << 60)
-    with pytest.raises(OutputError, match="MB of free disk for the build"):
+    monkeypatch.setattr(build, "MEGABYTES_NEEDED", 1 << 40)
+    with pytest.raises(OutputError, match="MB of free disk for an installation"):
         install_programs(target, source=archive)
     assert not target.exists()
 
@@ -268,5 +269,5 @@ def test_a_package_that_pip_cannot_get_is_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(DependencyError, match="pip says 'Could not find a version") as caught:
-        source.download_source(tmp_path)
+        download_source(tmp_path)
     assert "--source" in caught.value.hint
