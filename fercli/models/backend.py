@@ -49,6 +49,18 @@ def load_keras() -> ModuleType:
 
 
 @contextmanager
+def precision_policy(name: str) -> Iterator[None]:
+    """Let networks be built in a precision of Keras's ("float32", "mixed_bfloat16", …)."""
+    keras = load_keras()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextmanager
 def quiet_warnings() -> Iterator[None]:
     """Hide what Keras warns its own developers of, such as NumPy's deprecations."""
     with warnings.catch_warnings():

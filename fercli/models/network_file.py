@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from fercli.errors import InputError, OptionError
 from fercli.files import input_error, written_whole
 from fercli.models.architectures import ARCHITECTURES
-from fercli.models.backend import load_keras, quiet_warnings
+from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.card import NetworkCard, from_metadata, to_metadata
+from fercli.models.onnx_weights import restore
 
 if TYPE_CHECKING:
     from keras import Model
@@ -81,13 +82,8 @@ def read_card(path: Path) -> NetworkCard | None:
 
 def rebuild(model: Model, card: NetworkCard) -> Model:
     """Return the network in float32, whatever precision it was trained in."""
-    keras = load_keras()
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with precision_policy("float32"):
         fresh = ARCHITECTURES[card.architecture].build(card.input_shape, len(card.classes))
-    finally:
-        keras.config.set_dtype_policy(policy)
     fresh.set_weights(model.get_weights())
     return fresh
 
@@ -101,9 +97,9 @@ def start_from(model: Model, path: Path) -> int:
     Raises
     ------
     OptionError
-        The networks differ in more than their last layer.
+        The networks differ in more than their last layer; an ``.onnx`` file cannot be taken back.
     """
-    source, _ = load_network(path)
+    source = load_network(path)[0] if path.suffix == ".keras" else restore(path)[0]
     ours = [layer for layer in model.layers if layer.weights]
     theirs = [layer for layer in source.layers if layer.weights]
     pairs = list(zip(ours, theirs, strict=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from fercli.errors import OptionError
@@ -61,8 +60,9 @@ class TrainingOptions:
         What is better.
     seed : int
         Start of all random numbers.
-    init : Path, optional
-        A saved network whose weights are taken where they fit.
+    init : str, optional
+        A network whose weights are taken where they fit: a shipped one by name, a ``.keras``
+        file, or an ``.onnx`` file that fer exported.
     freeze : int
         The first so many layers that have weights are not trained; negative: all but so many.
     validation : str
@@ -94,7 +94,7 @@ class TrainingOptions:
     patience: int = 0
     monitor: str = "val_accuracy"
     seed: int = 0
-    init: Path | None = None
+    init: str | None = None
     freeze: int = 0
     validation: str = "validation"
     stream: bool = False

@@ -103,9 +103,9 @@ def test_other_options_do_not_go_on(run, tree):
 
 
 def test_a_checkpoint_of_another_architecture(run, validation):
-    from fercli.models.training import _compiled_model
+    from fercli.models.compiling import compiled_model
 
-    model = _compiled_model(validation, 1, replace(QUICK, architecture="cnn4"))
+    model = compiled_model(validation, 1, replace(QUICK, architecture="cnn4"))
     with pytest.raises(TrainingError, match="found one of mini_xception"):
         read_checkpoint(run / "checkpoint.npz", model)
 
@@ -139,7 +139,7 @@ def test_start_from_a_network_with_other_classes(run, tmp_path):
     notes = []
     progress = Progress()
     progress.note = notes.append
-    options = replace(QUICK, epochs=1, init=run / "best.keras", freeze=-1)
+    options = replace(QUICK, epochs=1, init=str(run / "best.keras"), freeze=-1)
     train(root, tmp_path / "out", options, progress=progress)
     (kernels,) = [note for note in notes if "start from" in note]
     before, _ = load_network(run / "best.keras")
@@ -150,7 +150,7 @@ def test_start_from_a_network_with_other_classes(run, tmp_path):
 
 
 def test_init_of_another_architecture(run, tree, tmp_path):
-    options = replace(QUICK, architecture="cnn4", init=run / "best.keras")
+    options = replace(QUICK, architecture="cnn4", init=str(run / "best.keras"))
     with pytest.raises(OptionError, match="starts as cnn4 does, found mini_xception"):
         train(tree, tmp_path, options)
 

@@ -60,7 +60,7 @@ def choice(values: Any) -> click.Choice[str]:
 @option("--patience", type=int, help="Stop after so many epochs without a better one; 0: never.")
 @option("--monitor", type=choice(MONITORS), help="What the kept epoch is the best in.")
 @option("--validation", metavar="SPLIT", help="The split that epochs are compared on.")
-@option("--init", type=options.path_type(), help="Start from this .keras file where it fits.")
+@option("--init", metavar="NETWORK", help="Start from the weights of this one where they fit.")
 @option("--freeze", type=int, help="Do not train the first N layers; negative: all but N.")
 @option("--stream", is_flag=True, help="Read pictures again each epoch, to save memory.")
 @option("--tensorboard", is_flag=True, help="Write a log for TensorBoard.")
@@ -88,7 +88,8 @@ def train(
     Examples:
       fer models train --recipe models/fernet-ferplus.toml --data ferplus/ --out run/
       fer models train --data fer2013/ --architecture mini-xception --epochs 100 --out run/
-      fer models train --data mine/ --init run/best.keras --freeze -1 --epochs 10 --out mine_run/
+      fer models train --data mine/ --architecture fernet --crop 40 --init ferplus --out mine_run/
+      fer models train --data mine/ --init run/best.keras --freeze -1 --epochs 10 --out head/
     """
     from fercli.models.training import describe_result, train
 

@@ -1,0 +1,144 @@
+"""The network of a training: built, compiled, partly frozen, started from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.errors import TrainingError
+from fercli.models.backend import load_keras
+from fercli.models.card import MIDDLE, NetworkCard
+from fercli.models.faces import Faces
+from fercli.models.network_file import start_from
+from fercli.models.networks import find_network
+from fercli.models.onnx_weights import measure_normalisations
+from fercli.models.schedules import RateOptions, learning_rate
+from fercli.models.training_options import TrainingOptions
+from fercli.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from keras import Model
+
+
+def training_card(training: Faces, options: TrainingOptions) -> NetworkCard:
+    """Return what is known of a network before it is trained."""
+    scale = (MIDDLE,) * training.channels
+    return NetworkCard(
+        training.classes,
+        training.size_wh,
+        training.channels,
+        scale,
+        scale,
+        options.crop,
+        architecture=options.architecture,
+    )
+
+
+def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Model:
+    """Return the network, ready for ``fit``.
+
+    Parameters
+    ----------
+    training : Faces
+        The pictures; their classes are the network's.
+    steps : int
+        Batches an epoch, which the learning rate goes by.
+    options : TrainingOptions
+        All else.
+
+    Raises
+    ------
+    TrainingError
+        Keras cannot distribute with its backend.
+    """
+    keras = load_keras()
+    if options.distribute:
+        _distribute()
+    keras.utils.set_random_seed(options.seed)
+    shape = training_card(training, options).input_shape
+    model = options.found.build(shape, len(training.classes))
+    _freeze(model, options.freeze)
+    model.compile(
+        _optimizer(options, steps),
+        loss="categorical_crossentropy",
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=_jit(),
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def start(
+    model: Model,
+    init: str,
+    pictures: Callable[[], Iterable[NDArray[np.float32]]],
+    progress: Progress = SILENT,
+) -> None:
+    """Give a network the weights of a saved one where they fit.
+
+    Parameters
+    ----------
+    init : str
+        The name of a shipped network, a ``.keras`` file, or an ``.onnx`` file that fer exported.
+    pictures : callable
+        Gives batches as the network sees them, which an ``.onnx`` file's normalisations are
+        measured on.
+
+    Raises
+    ------
+    InputError, OptionError
+        There is no such network, or it is of another architecture.
+    """
+    path = find_network(init)
+    taken = start_from(model, path)
+    progress.note(f"{taken} layers start from {init}")
+    if path.suffix == ".onnx":
+        measure_normalisations(model, pictures())
+
+
+def _optimizer(options: TrainingOptions, steps: int) -> Any:
+    keras = load_keras()
+    warmup = round(options.warmup_epochs * steps)
+    rate = RateOptions(options.learning_rate, options.schedule, warmup, options.epochs * steps)
+    common = {
+        "learning_rate": learning_rate(rate),
+        "weight_decay": options.weight_decay or None,
+        "use_ema": bool(options.average),
+        "ema_momentum": options.average or 0.99,
+    }
+    if options.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=options.momentum, nesterov=True, **common)
+    else:
+        kinds = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+        optimizer = kinds[options.optimizer](**common)
+    if options.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _jit() -> bool | str:
+    """XLA makes convolutions several times slower on TensorFlow's CPU, and faster elsewhere."""
+    keras = load_keras()
+    if keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu"):
+        return False
+    return "auto"
+
+
+def _distribute() -> None:
+    keras = load_keras()
+    try:
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
+    except Exception as error:  # NotImplementedError, ValueError, RuntimeError, by backend
+        raise TrainingError(
+            f"Keras cannot distribute with {keras.backend.backend()}: {error}",
+            hint="KERAS_BACKEND=jax, or leave --distribute out",
+        ) from error
+
+
+def _freeze(model: Model, count: int) -> None:
+    layers = [layer for layer in model.layers if layer.weights]
+    for layer in layers[:count] if count else []:
+        layer.trainable = False

@@ -1,0 +1,98 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fercli.errors import InputError, OptionError
+from fercli.models.architectures import ARCHITECTURES
+from fercli.models.card import NetworkCard
+from fercli.models.export import export_onnx
+from fercli.models.network_file import load_network, save_network
+from fercli.models.networks import shipped_networks
+from fercli.models.onnx_weights import measure_normalisations, restore
+from fercli.models.training import train
+from fercli.progress import Progress
+
+from .conftest import QUICK, make_tree
+
+PICTURES = np.random.default_rng(1).normal(0, 0.5, (16, 40, 40, 1)).astype(np.float32)
+
+
+def save_untrained(path, architecture, classes=("a", "b", "c")):
+    """Write a network whose normalisations are as arbitrary as trained ones."""
+    rng = np.random.default_rng(0)
+    card = NetworkCard(classes, (48, 48), crop=40, architecture=architecture)
+    model = ARCHITECTURES[architecture].build(card.input_shape, len(classes))
+    model.set_weights([w * rng.uniform(0.5, 1.5, w.shape) + 0.01 for w in model.get_weights()])
+    save_network(path, model, card)
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    model = save_untrained(folder / "a.keras", "fernet")
+    return model, export_onnx(folder / "a.keras", folder / "a.onnx").path
+
+
+def test_the_restored_network_answers_as_the_one_exported(exported):
+    model, path = exported
+    restored, card = restore(path)
+    assert card.architecture == "fernet"
+    expected = model.predict_on_batch(PICTURES)
+    assert restored.predict_on_batch(PICTURES) == pytest.approx(expected, abs=1e-4)
+    assert restored.count_params() == model.count_params()
+
+
+def test_measured_normalisations_change_no_answer_and_fit_the_pictures(exported):
+    """What a training step normalises by is what the network was measured with."""
+    restored, _ = restore(exported[1])
+    before = restored.predict_on_batch(PICTURES)
+    measure_normalisations(restored, [PICTURES])
+    assert restored.predict_on_batch(PICTURES) == pytest.approx(before, abs=1e-4)
+    for layer in restored.layers:
+        if "dropout" in type(layer).__name__.lower():
+            layer.rate = 0.0
+    in_training = np.asarray(restored(PICTURES, training=True))
+    assert in_training == pytest.approx(before, abs=1e-3)
+
+
+def test_a_training_starts_from_a_shipped_network(tmp_path):
+    root = make_tree(tmp_path / "tree", (("train", 4), ("validation", 2)), ("left", "right"))
+    notes = []
+    progress = Progress()
+    progress.note = notes.append
+    options = replace(
+        QUICK, architecture="fernet", crop=40, epochs=1, batch_size=4, learning_rate=1e-9,
+        average=0.0, weight_decay=0.0, init="ferplus", freeze=-1,
+    )  # fmt: skip
+    result = train(root, tmp_path / "out", options, progress=progress)
+    assert "30 layers start from ferplus" in notes
+    trained, _ = load_network(result.network)
+    source, _ = restore(shipped_networks()["ferplus"])
+    kernels = [
+        next(layer.get_weights()[0] for layer in model.layers if layer.weights)
+        for model in (trained, source)
+    ]
+    assert (kernels[0] == kernels[1]).all()
+
+
+def test_normalisations_after_activations_cannot_be_restored(tmp_path):
+    card = NetworkCard(("a", "b"), (48, 48), architecture="five-class")
+    model = ARCHITECTURES["five-class"].build(card.input_shape, 2)
+    save_network(tmp_path / "a.keras", model, card)
+    path = export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx").path
+    with pytest.raises(OptionError, match="cannot be taken back into Keras"):
+        restore(path)
+
+
+def test_networks_of_others_cannot_be_restored(tmp_path):
+    from .test_classifier import write_network
+
+    with pytest.raises(OptionError, match="cannot be taken back into Keras"):
+        restore(write_network(tmp_path / "a.onnx"))
+
+
+def test_no_network(tmp_path):
+    with pytest.raises(InputError, match=r"a\.onnx"):
+        restore(tmp_path / "a.onnx")
