@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
+
+import numpy as np
 
 from fercli.cascade.cascade_file.checks import CATEGORIES, check_cascade, float32
 from fercli.cascade.cascade_file.parts import (
@@ -25,12 +28,27 @@ STAGE_PARAMETERS = (
 )  # fmt: skip
 
 
-def write_cascade(path: Path, cascade: Cascade, *, overwrite: bool = False) -> None:
+#: A number as `_number` writes it.
+_LONG_NUMBER = re.compile(r"-?\d\.\d{16}e[+-]\d\d")
+
+
+def write_cascade(
+    path: Path, cascade: Cascade, *, overwrite: bool = False, compact: bool = False
+) -> None:
     """Write a cascade that ``cv2.CascadeClassifier`` loads, whole or not at all.
 
     The same cascade gives the same bytes. Numbers are rounded to float32, and every float32 comes
     back exactly. Only features that nodes use are written, in their order, numbered anew from 0,
     as ``opencv_traincascade`` does.
+
+    Parameters
+    ----------
+    path : Path
+    cascade : Cascade
+    overwrite : bool
+        Whether the file may be replaced. Defaults to False.
+    compact : bool
+        As `cascade_text`.
 
     Raises
     ------
@@ -39,13 +57,32 @@ def write_cascade(path: Path, cascade: Cascade, *, overwrite: bool = False) -> N
     OutputExistsError, OutputError
         The file exists and `overwrite` is False, or cannot be written.
     """
-    write_text(path, cascade_text(cascade), overwrite=overwrite)
+    write_text(path, cascade_text(cascade, compact=compact), overwrite=overwrite)
 
 
-def cascade_text(cascade: Cascade) -> str:
-    """Return the content of the file that `write_cascade` writes."""
+def cascade_text(cascade: Cascade, *, compact: bool = False) -> str:
+    """Return the content of the file that `write_cascade` writes.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    compact : bool
+        Whether to leave out blanks and digits that nobody needs: about half the size, and the
+        same cascade. Defaults to False: the layout of ``opencv_traincascade``.
+    """
     check_cascade(cascade)
-    return "\n".join(_lines(cascade)) + "\n"
+    text = "\n".join(_lines(cascade)) + "\n"
+    return _compacted(text) if compact else text
+
+
+def _compacted(text: str) -> str:
+    """Return the same storage with a line for each weak classifier and each feature."""
+    head, stages, rest = text.partition("  <stages>\n")
+    # Parameters keep their digits: they are doubles.
+    rest = _LONG_NUMBER.sub(lambda number: _short_number(float(number[0])), rest)
+    rest = re.sub(r"\s+", " ", rest).replace("> ", ">").replace(" <", "<")
+    rest = re.sub(r"<_>(?=<(internalNodes|maxWeakCount|rects?)>)", "\n<_>", rest)
+    return f"{head}{stages.rstrip()}{rest}\n"
 
 
 def _lines(cascade: Cascade) -> Iterator[str]:
@@ -172,6 +209,11 @@ def wrapped(texts: Iterable[str], indent: int) -> Iterator[str]:
 
 def _real(value: float) -> str:
     return _number(float32(value))
+
+
+def _short_number(value: float) -> str:
+    """Return a float32 in the fewest digits from which it comes back exactly."""
+    return np.format_float_scientific(np.float32(value), trim="-", exp_digits=1)
 
 
 def _number(value: float) -> str:

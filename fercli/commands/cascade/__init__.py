@@ -18,6 +18,7 @@ from fercli.cli import LazyGroup
         "evaluate",
         "detect",
         "inspect",
+        "convert",
         "visualize",
         "tools",
     ],

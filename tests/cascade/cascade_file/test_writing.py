@@ -48,6 +48,16 @@ def test_a_cascade_comes_back_exactly_and_opencv_loads_it(drawn, any_cascade, tm
     assert loads(text)
 
 
+@given(drawn=st.data())
+def test_a_compact_file_holds_the_same_cascade(drawn, any_cascade, tmp_path_factory):
+    cascade = drawn.draw(any_cascade)
+    text = cascade_text(cascade, compact=True)
+    again = read_text(text, tmp_path_factory.getbasetemp())
+    assert cascade_text(again) == cascade_text(cascade)
+    assert loads(text)
+    assert len(text) < len(cascade_text(cascade))
+
+
 def test_the_layout_is_that_of_opencv_traincascade(haar):
     expected = """<?xml version="1.0"?>
 <opencv_storage>
