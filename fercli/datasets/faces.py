@@ -12,10 +12,9 @@ import numpy as np
 
 from fercli.cascade.detection import DetectionOptions, Detector, detect, load_detector
 from fercli.datasets.eyes import find_eyes, tilt
+from fercli.datasets.largest import Box, find_largest
 from fercli.errors import OptionError
 from fercli.pictures import Picture
-
-Box = tuple[int, int, int, int]
 
 #: Where the point between the eyes is in a face's box, as shares of its sides.
 BETWEEN_EYES = (0.5, 0.38)
@@ -72,11 +71,11 @@ def find_faces(picture: Picture, options: FaceOptions) -> list[Box]:
     if min(picture.shape[:2]) < options.least_face:
         return []
     settings = DetectionOptions(options.scale_factor, options.min_neighbors, min_size_wh=least)
-    found = detect(_detector(options.cascade), picture, settings).boxes_xywh
-    boxes = sorted((int(x), int(y), int(w), int(h)) for x, y, w, h in found)
+    detector = _detector(options.cascade)
     if options.faces == "largest":
-        return [max(boxes, key=lambda box: box[2] * box[3])] if boxes else []
-    return boxes
+        largest = find_largest(detector, picture, settings)
+        return [] if largest is None else [largest]
+    return sorted(map(tuple, detect(detector, picture, settings).boxes_xywh.tolist()))
 
 
 def cut_face(picture: Picture, box_xywh: Box, options: FaceOptions) -> Picture:

@@ -197,7 +197,9 @@ def _write_skipped(out: Path, reports: Sequence[SourceReport]) -> None:
     if rows:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([["source", "origin", "reason"], *rows])
-        write_text(out / "skipped.csv", text.getvalue(), overwrite=True)
+        # Names of files need not be UTF-8.
+        lines = text.getvalue().encode("utf-8", "backslashreplace").decode("utf-8")
+        write_text(out / "skipped.csv", lines, overwrite=True)
 
 
 def _plain(options: ImportOptions) -> dict[str, Any]:

@@ -23,9 +23,12 @@ from fercli.datasets.manifest import (
     to_line,
 )
 from fercli.errors import OutputExistsError
-from fercli.files import make_folder, output_error
+from fercli.files import make_folder, only_one, output_error
 
 JOURNAL = ".unfinished.csv"
+
+#: How it is read and written: names of files need not be UTF-8.
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 #: Files of ours that stand in a tree beside the pictures.
 OWN_FILES = (MANIFEST, FILES, JOURNAL, "skipped.csv")
@@ -47,21 +50,29 @@ class Journal:
     ------
     OutputExistsError
         The folder holds something else, or a finished tree, or one with another plan.
+    OutputError
+        Another process is at work in it, or it cannot be written.
     """
 
     def __init__(self, root: Path, plan: Mapping[str, Any], *, overwrite: bool = False) -> None:
         self.root = root
         self.path = root / JOURNAL
         self._plan = json.dumps(plan, sort_keys=True, default=str)
+        make_folder(root)
+        with contextlib.ExitStack() as held:
+            held.enter_context(only_one(root, "the making of a data set"))
+            self._open(overwrite)
+            self._held = held.pop_all()
+
+    def _open(self, overwrite: bool) -> None:
         if overwrite:
-            remove_tree(root)
+            remove_tree(self.root)
         self.resumed = self._matches()
         if not self.resumed:
-            _require_free(root)
-        make_folder(root)
+            _require_free(self.root)
         self.done = {record.file for record in self.records()} if self.resumed else set()
         try:
-            self._stream = self.path.open("a" if self.resumed else "w", encoding="utf-8")
+            self._stream = self.path.open("a" if self.resumed else "w", **_TEXT)
             if not self.resumed:
                 self._stream.write(f"# {self._plan}\n")
                 self._stream.flush()
@@ -79,6 +90,7 @@ class Journal:
             if not self.resumed and self.path.exists() and not self.lines():
                 self.path.unlink()
                 self.root.rmdir()
+        self._held.close()
 
     def add(self, records: Iterable[FileRecord]) -> None:
         """Note pictures that are now in the tree."""
@@ -90,7 +102,7 @@ class Journal:
 
     def lines(self) -> list[str]:
         """Return the whole lines so far, sorted, without their doubles."""
-        with self.path.open(encoding="utf-8", newline="") as stream:
+        with self.path.open(newline="", **_TEXT) as stream:
             next(stream, None)
             return sorted({line for line in stream if line.endswith("\n")})
 
@@ -134,8 +146,10 @@ def _unfinished(root: Path) -> list[FileRecord]:
     path = root / JOURNAL
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
-    return list(map(from_fields, csv.reader(line for line in lines if line.endswith("\n"))))
+    with path.open(newline="", **_TEXT) as stream:
+        next(stream, None)
+        lines = [line for line in stream if line.endswith("\n")]
+    return list(map(from_fields, csv.reader(lines)))
 
 
 def _require_free(root: Path) -> None:

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -87,13 +87,14 @@ class Manifest:
     made_by: Sequence[Mapping[str, Any]] = ()
     fer: str = __version__
     version: int = 1
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
     """Write ``dataset.json`` below `root`, whole or not at all."""
     content = {"format": "fer-dataset", **asdict(manifest), "files": FILES}
-    text = json.dumps(content | content.pop("extra"), indent=2, ensure_ascii=False)
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    # A path that is not UTF-8 gets \udc.. in it, which JSON reads as what it was.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     write_text(root / MANIFEST, text + "\n", overwrite=True)
 
 
@@ -110,8 +111,7 @@ def read_manifest(root: Path) -> Manifest | None:
         return None
     try:
         content = json.loads(read_text(path))
-        known = {item.name for item in fields(Manifest)} - {"extra"}
-        return Manifest(**{name: content[name] for name in known})
+        return Manifest(**{item.name: content[item.name] for item in fields(Manifest)})
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(
             "wanted the dataset.json of a data set, found something else",
@@ -140,7 +140,7 @@ def write_files(root: Path, lines: Iterable[str]) -> None:
     """Write ``files.csv`` below `root` from lines made by `to_line`."""
     with (
         written_whole(root / FILES, overwrite=True) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as stream,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         stream.write(",".join(COLUMNS) + "\n")
         stream.writelines(lines)
@@ -158,7 +158,7 @@ def read_files(root: Path) -> Iterator[FileRecord]:
     if not path.exists():
         return
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             yield from _read_lines(stream, path)
     except OSError as error:
         raise input_error(error, path) from error

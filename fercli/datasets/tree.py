@@ -82,7 +82,7 @@ def read_tree(root: Path) -> Tree:
     else:
         known = {record.file: record for record in read_files(root)}
         files = (file.relative_to(root).as_posix() for file in find_files(root))
-        records = [known.get(file) or _require_shape(FileRecord(file), root) for file in files]
+        records = [known.get(file) or require_shape(FileRecord(file), root) for file in files]
         classes = tuple(manifest.classes)
     if not records:
         raise InputError(
@@ -91,6 +91,17 @@ def read_tree(root: Path) -> Tree:
             path=root,
         )
     return Tree(root, classes, tuple(records), manifest)
+
+
+def require_shape(record: FileRecord, root: Path) -> FileRecord:
+    """Return a record whose file is ``<split>/<class>/<picture>``; raise `InputError` else."""
+    if len(PurePosixPath(record.file).parts) != 3 or len(record.file.splitlines()) > 1:
+        raise InputError(
+            f"wanted <split>/<class>/<picture>, found {record.file}",
+            hint="fer datasets import folder=… makes such a tree of other folders",
+            path=root,
+        )
+    return record
 
 
 def require_apart(source: Path, out: Path) -> None:
@@ -160,7 +171,6 @@ def finish_tree(
     *,
     sources: Sequence[Mapping[str, Any]] = (),
     made_by: Sequence[Mapping[str, Any]] = (),
-    extra: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write the manifest of a tree whose pictures are all there, and remove its journal.
 
@@ -173,38 +183,35 @@ def finish_tree(
         raise OutputError("no picture came through: there is nothing to make a tree of", path=root)
     if classes is None:
         classes = sorted_classes(label for row in totals.values() for label in row)
-    full = {split: {name: row.get(name, 0) for name in classes} for split, row in totals.items()}
-    for split in full:
-        for name in classes:
-            make_folder(root / split / name)
+    full = fill_counts(root, totals, classes)
     if journal.resumed:
-        _remove_halves(root)
+        remove_halves(root)
     write_files(root, journal.lines())
-    manifest = Manifest(list(classes), full, list(sources), list(made_by), extra=extra or {})
+    manifest = Manifest(list(classes), full, list(sources), list(made_by))
     write_manifest(root, manifest)
     journal.remove()
     return manifest
 
 
-def _remove_halves(root: Path) -> None:
+def fill_counts(
+    root: Path, totals: Mapping[str, Mapping[str, int]], classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Return counts by split and class with all classes, and make the folders that are missing."""
+    for split in totals:
+        for name in classes:
+            make_folder(root / split / name)
+    return {split: {name: row.get(name, 0) for name in classes} for split, row in totals.items()}
+
+
+def remove_halves(root: Path) -> None:
     """Remove what a killed run was writing: Keras would take hidden files for pictures too."""
-    for half in root.glob("*/*/.fer-*"):
+    for half in root.rglob(".fer-*"):
         half.unlink()
 
 
 def _unlisted(file: Path, root: Path) -> FileRecord:
     relative = file.relative_to(root).as_posix()
-    return _require_shape(FileRecord(relative), root)
-
-
-def _require_shape(record: FileRecord, root: Path) -> FileRecord:
-    if len(PurePosixPath(record.file).parts) != 3 or len(record.file.splitlines()) > 1:
-        raise InputError(
-            f"wanted <split>/<class>/<picture>, found {record.file}",
-            hint="fer datasets import folder=… makes such a tree of other folders",
-            path=root,
-        )
-    return record
+    return require_shape(FileRecord(relative), root)
 
 
 def _split_order(split: str) -> tuple[int, str]:

@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -7,9 +9,11 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from fercli.datasets.cropping import crop_folder
+from fercli.cascade.detection import DetectionOptions, detect, load_detector
+from fercli.datasets.cropping import crop_folder, unique_stems
 from fercli.datasets.eyes import find_eyes, tilt
 from fercli.datasets.faces import FaceOptions, cut_turned, find_faces
+from fercli.datasets.largest import find_largest
 from fercli.datasets.manifest import FileRecord, Manifest, to_line, write_files, write_manifest
 from fercli.datasets.tree import read_tree
 from fercli.errors import InputError, OptionError, OutputExistsError
@@ -124,7 +128,7 @@ def test_a_later_run_does_only_what_is_missing(photos, put, astronaut, cascade, 
 def test_other_options_need_overwrite(photos, cascade, tmp_path):
     out = tmp_path / "out"
     crop_folder(photos, out, FaceOptions(cascade, faces="all"))
-    with pytest.raises(OutputExistsError, match="made with other options; try: --overwrite"):
+    with pytest.raises(OutputExistsError, match="of other pictures or options; try: --overwrite"):
         crop_folder(photos, out, FaceOptions(cascade, (20, 20)))
     crop_folder(photos, out, FaceOptions(cascade, (20, 20)), overwrite=True)
     assert set(crops(out)) == {"one.png", "sub/two.png"}
@@ -150,6 +154,21 @@ def test_a_tree_gives_a_tree(put, astronaut, cascade, tmp_path):
     assert (tmp_path / "out/train/sad").is_dir()
 
 
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["a.png", "b.jpg"], ["a", "b"]),
+        (["a.jpg", "A.png", "b.png"], ["a-jpg", "A-png", "b"]),
+        (["x.png/a.png", "x.png/a.jpg"], ["x.png/a-png", "x.png/a-jpg"]),
+        # The crops of a folder of crops: the second face of x.png is called x-face2.png.
+        (["x-face2.png", "x.png"], ["x-face2-png", "x"]),
+        (["a-png.gif", "a.gif", "a.png"], ["a-png", "a-gif", "a-png-2"]),
+    ],
+)
+def test_no_two_crops_have_one_name(names, wanted):
+    assert unique_stems([Path(name) for name in names]) == wanted
+
+
 def test_two_pictures_of_one_name_become_two_crops(put, astronaut, cascade, tmp_path):
     put("in/a.png", picture=astronaut)
     put("in/a.jpg", picture=astronaut)
@@ -157,14 +176,76 @@ def test_two_pictures_of_one_name_become_two_crops(put, astronaut, cascade, tmp_
     assert set(crops(tmp_path / "out")) == {"a-png.png", "a-jpg.png"}
 
 
+def test_later_runs_give_what_one_run_gives(photos, put, astronaut, cascade, tmp_path):
+    """Pictures that come, go and change, and what a killed run was writing."""
+    out, options = tmp_path / "out", FaceOptions(cascade, faces="all")
+    put("photos/gone.png", picture=astronaut)
+    crop_folder(photos, out, options)
+    (photos / "gone.png").unlink()
+    put("photos/sub/two.jpg", picture=astronaut)  # two faces before
+    put("photos/one.jpg", picture=astronaut)  # there is a one.png
+    (out / "sub/.fer-half.png").touch()
+    crop_folder(photos, out, options)
+    crop_folder(photos, tmp_path / "fresh", options)
+    assert crops(out) == crops(tmp_path / "fresh")
+    assert set(crops(out)) == {"one-png.png", "one-jpg.png", "sub/two.png"}
+    assert (out / "crops.csv").read_bytes() == (tmp_path / "fresh/crops.csv").read_bytes()
+
+
+def test_odd_names(photos, put, astronaut, cascade, tmp_path):
+    names = ["a;b, c.png", "line\nbreak.png", "ä 'q'.png", os.fsdecode(b"\xff.png")]
+    for name in names:
+        put(f"odd/{name}", picture=astronaut)
+    for looked_at in (4, 0):
+        result = crop_folder(tmp_path / "odd", tmp_path / "out", FaceOptions(cascade))
+        assert result.looked_at == looked_at
+        assert {file for record in result.records for file in record.files} == set(names)
+
+
+def test_a_tree_with_a_picture_beside_its_classes(put, cascade, tmp_path):
+    put("tree/sheet.png")
+    write_manifest(tmp_path / "tree", Manifest(["happy", "sad"], {}))
+    with pytest.raises(InputError, match=r"wanted <split>/<class>/<picture>, found sheet\.png"):
+        crop_folder(tmp_path / "tree", tmp_path / "out", FaceOptions(cascade))
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_pictures_or_with_a_silly_margin(cascade, tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(InputError, match="wanted pictures, found none"):
         crop_folder(tmp_path / "in", tmp_path / "out", FaceOptions(cascade))
     assert not (tmp_path / "out").exists()
+    (tmp_path / "in/subject01.happy").touch()
+    with pytest.raises(InputError, match="found none among 1 files; try: names that end in"):
+        crop_folder(tmp_path / "in", tmp_path / "out", FaceOptions(cascade))
     for margin in (-0.5, 5, float("nan")):
         with pytest.raises(OptionError, match="wanted a margin"):
             FaceOptions(cascade, margin=margin)
+
+
+def naive_largest(detector, picture, options):
+    boxes = sorted(map(tuple, detect(detector, picture, options).boxes_xywh.tolist()))
+    return max(boxes, key=lambda box: box[2] * box[3], default=None)
+
+
+@pytest.mark.parametrize("min_neighbors", [0, 1, 3])
+@pytest.mark.parametrize("scale_factor", [1.1, 2])
+def test_the_largest_face_is_that_of_a_search_over_all_sizes(
+    astronaut, cascade, rng, scale_factor, min_neighbors
+):
+    detector = load_detector(cascade)
+    options = DetectionOptions(scale_factor, min_neighbors, min_size_wh=(24, 24))
+    face, found = astronaut[:300, 80:380], 0
+    for _ in range(6):
+        # Faces of several sizes, overlapping, so that groups of windows touch and oust each other.
+        scene = rng.integers(0, 60, (200, 320, 3), np.uint8)
+        for side in rng.integers(60, 200, 3):
+            x, y = rng.integers(0, 320 - side), rng.integers(0, 200 - side + 1)
+            scene[y : y + side, x : x + side] = cv2.resize(face, (side, side))
+        wanted = naive_largest(detector, scene, options)
+        assert find_largest(detector, scene, options) == wanted
+        found += wanted is not None
+    assert found >= 3
 
 
 def test_eyes_are_found_where_they_are(astronaut, cascade):

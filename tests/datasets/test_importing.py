@@ -21,7 +21,8 @@ from fercli.datasets.manifest import read_files
 from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree
 from fercli.datasets.vocabulary import parse_classes
-from fercli.errors import InputError, OutputExistsError
+from fercli.errors import InputError, OutputError, OutputExistsError
+from fercli.files import only_one
 
 ROWS = [(3, "Training"), (0, "PublicTest"), (6, "PrivateTest"), (3, "Training")]
 
@@ -153,19 +154,59 @@ def test_a_killed_import_goes_on_and_ends_the_same(fer_csv, tmp_path):
     assert files(killed) == files(whole)
 
 
-def test_interrupted_imports_end_with_130(fer_csv, tmp_path):
-    table = fer_csv([(0, "Training")] * 3000)
+def test_interrupted_imports_end_with_130(fer, fer_csv, tmp_path):
+    table = fer_csv([(0, "Training")] * 1500)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "fercli", "datasets", "import", str(table), "--out", str(out)]
+    command = ["datasets", "import", str(table), "-j2", "-q", "--size", "256x256", "--out"]
     process = subprocess.Popen(
-        [*command, "-j2", "-q"], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-m", "fercli", *command, str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     # A worker that is still importing its modules would say so: both are at work by then.
-    while sum(1 for _ in out.rglob("*.png")) < 1500:
+    while len(noted(out)) < 400:
+        assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, "Traceback" in err) == (130, False), err
+    assert len(noted(out)) < 1500
+    for name in ("out", "whole"):
+        assert fer(*command, tmp_path / name).status == 0
+    assert files(out) == files(tmp_path / "whole")
+
+
+def noted(root):
+    """The lines of the journal so far."""
+    journal = root / ".unfinished.csv"
+    return journal.read_bytes().splitlines()[1:] if journal.exists() else []
+
+
+def test_only_one_works_in_a_tree(fer_csv, tmp_path):
+    table = fer_csv(ROWS)
+    (tmp_path / "out").mkdir()
+    with only_one(tmp_path / "out", "another"), pytest.raises(OutputError, match="under way"):
+        do_import([table], tmp_path / "out")
+    assert do_import([table], tmp_path / "out").reports[0].pictures == 4
+
+
+def test_names_that_are_not_utf8(fer, put, tmp_path):
+    odd = os.fsdecode(b"\xff")
+    put(f"{odd}/happy/{odd}.png")
+    put(f"{odd}/sad/b.png")
+    (tmp_path / f"{odd}/sad/{odd}.png").touch()
+    result = fer("datasets", "import", tmp_path / odd, "--out", tmp_path / "out")
+    assert (result.status, "could not be used: 1" in result.out) == (0, True)
+    assert [record.file for record in read_tree(tmp_path / "out").records] == [
+        "all/happy/_.png", "all/sad/b.png",
+    ]  # fmt: skip
+    for name in ("happy", "sad"):
+        put(f"tree/train/{name}/{odd}.png")
+    out = tmp_path / odd / "s"
+    assert fer("datasets", "split", tmp_path / "tree", "--ratios=1,1", "--out", out).status == 0
+    assert fer("datasets", "stats", out).status == 0
 
 
 def png_header(width, height):

@@ -1,0 +1,152 @@
+"""What a run of cropping notes, so that a later one does only what is missing.
+
+``crop.json`` in the new folder says what was cropped and how; ``crops.csv`` says for each picture
+what was found in it. It is written as the crops are made, and put in order at the end.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from fercli.datasets.faces import FaceOptions
+from fercli.errors import OutputExistsError
+from fercli.files import make_folder, output_error, write_text, written_whole
+
+CROPS, PLAN = "crops.csv", "crop.json"
+
+#: Pictures between two notes in ``crops.csv``.
+NOTED_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class CropRecord:
+    """What was found in a picture: a line of ``crops.csv``.
+
+    Parameters
+    ----------
+    picture : str
+        Its path below the source's folder.
+    size, modified : int
+        Bytes and time (ns) of the file; if they change, it is looked at again.
+    faces : int
+        Faces found, of those wanted.
+    boxes : str
+        Their boxes, ``x y w h;x y w h``.
+    crop : str
+        The first crop, below the new folder; ``""`` if there is none. See `crop_names`.
+    sha256 : str
+        The checksums of the crops, with spaces between them.
+    problem : str
+        Why there is no crop.
+    """
+
+    picture: str
+    size: int
+    modified: int
+    faces: int = 0
+    boxes: str = ""
+    crop: str = ""
+    sha256: str = ""
+    problem: str = ""
+
+    @property
+    def files(self) -> list[str]:
+        """The crops, below the new folder."""
+        return crop_names(self.crop.removesuffix(".png"), max(self.faces, 1)) if self.crop else []
+
+
+COLUMNS = tuple(field.name for field in fields(CropRecord))
+
+
+def crop_names(stem: str, count: int) -> list[str]:
+    """Return the names of the crops of a picture: ``a.png``, ``a-face2.png`` and so on."""
+    return [f"{stem}{'' if n == 1 else f'-face{n}'}.png" for n in range(1, count + 1)]
+
+
+def open_log(
+    out: Path, source: Path, options: FaceOptions, *, overwrite: bool
+) -> dict[str, CropRecord]:
+    """Return what earlier runs with the same plan did, by picture, and make ready for another.
+
+    Raises
+    ------
+    OutputExistsError
+        `out` holds something else, or crops that were made with other options, which `overwrite`
+        removes.
+    """
+    plan = json.dumps(plan_of(source, options), indent=2) + "\n"
+    path = out / PLAN
+    if path.is_file() and path.read_text(encoding="utf-8") == plan:
+        return {record.picture: record for record in _read(out / CROPS)}
+    if path.is_file() and overwrite:
+        remove_crops(out, _read(out / CROPS))
+        (out / CROPS).unlink(missing_ok=True)
+    elif path.is_file():
+        raise OutputExistsError(
+            "holds crops of other pictures or options",
+            hint="--overwrite, or another name",
+            path=out,
+        )
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExistsError(
+            "wanted a new or empty folder, found something in it", hint="another name", path=out
+        )
+    make_folder(out)
+    write_text(path, plan, overwrite=True)
+    return {}
+
+
+def plan_of(source: Path, options: FaceOptions) -> dict[str, Any]:
+    """Return what is cropped and how, as JSON can hold it."""
+    digest = hashlib.sha256(options.cascade.read_bytes()).hexdigest()
+    choices = asdict(options) | {"cascade": str(options.cascade)}
+    return {"source": str(source), "cascade_sha256": digest, "options": choices}
+
+
+def remove_crops(out: Path, records: Iterable[CropRecord]) -> None:
+    """Remove the crops of pictures that are gone, have changed, or are to be cut otherwise."""
+    for record in records:
+        for file in record.files:
+            (out / file).unlink(missing_ok=True)
+
+
+def noted(records: Iterable[CropRecord], out: Path) -> Iterator[CropRecord]:
+    """Append records to ``crops.csv`` as they come, so that a killed run can be gone on with."""
+    path = out / CROPS
+    try:
+        with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            for number, record in enumerate(records, start=1):
+                writer.writerow(astuple(record))
+                if number % NOTED_AT_ONCE == 0:
+                    stream.flush()
+                yield record
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
+def rewrite_log(out: Path, records: Sequence[CropRecord]) -> None:
+    """Write ``crops.csv`` anew, with a header and one line a picture."""
+    with (
+        written_whole(out / CROPS, overwrite=True) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([COLUMNS, *map(astuple, records)])
+
+
+def _read(path: Path) -> Iterator[CropRecord]:
+    """Yield the records of ``crops.csv``; a line that was cut off is passed over."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        for cells in csv.reader(line for line in stream if line.endswith("\n")):
+            if len(cells) == len(COLUMNS) and cells[1].isdigit():
+                name, size, modified, faces, *texts = cells
+                yield CropRecord(name, int(size), int(modified), int(faces), *texts)
