@@ -7,7 +7,27 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.datasets.entries import Dropped, Entry, ReadOptions
+from fercli.datasets.formats import FORMATS, detect_format
+from fercli.datasets.vocabulary import expression_of
+
 FER_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+AFFECTNET_HEADER = (
+    "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,"
+    "valence,arousal\n"
+)
+
+OPTIONS = ReadOptions(label_of=expression_of)
+
+
+def read(path, options=OPTIONS, form=None):
+    """Return {name: (label, split, subject)} and [reason, …] as the found-out format reads it."""
+    form = FORMATS[form] if form else detect_format(path)
+    items = list(form.read(path, options))
+    entries = {e.name: (e.label, e.split, e.subject) for e in items if isinstance(e, Entry)}
+    return form.name, entries, [e.reason for e in items if isinstance(e, Dropped)]
 
 
 def texture(seed, width=48, height=48):
