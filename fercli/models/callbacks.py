@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fercli.errors import DependencyError
 from fercli.models.backend import load_keras
 from fercli.models.checkpoint import State
 from fercli.progress import Bar, Progress
@@ -56,6 +59,9 @@ class Watch:
         figures = {name: float(value) for name, value in logs.items()}
         before = self.state.best(self.monitor)
         with self.validate(model) as validated:
+            if not math.isfinite(validated["val_loss"]):  # the epoch's last step broke the weights
+                self.broken = True
+                return
             row = {"epoch": self.state.epoch + 1, **figures, **validated, "seconds": seconds}
             self.state.history.append(row)
             self.state.epoch += 1
@@ -74,6 +80,23 @@ class Watch:
             f"accuracy {row['accuracy']:.4f}  validation loss {row['val_loss']:.4f}  "
             f"accuracy {row['val_accuracy']:.4f} ({mark})  {row['seconds']:.0f} s"
         )
+
+
+def tensorboard_log(folder: Path) -> Any:
+    """Return the Keras callback that writes a log for TensorBoard into a folder.
+
+    Raises
+    ------
+    DependencyError
+        TensorBoard, or TensorFlow, whose summaries it reads, is not installed.
+    """
+    for name in ("tensorflow", "tensorboard"):
+        if importlib.util.find_spec(name) is None:
+            raise DependencyError(
+                f"a log for TensorBoard needs {name}, which is not installed",
+                hint=f"pip install {name}, or leave --tensorboard out",
+            )
+    return load_keras().callbacks.TensorBoard(folder)
 
 
 def make_callback(watch: Watch, batches: Any) -> Any:
@@ -105,7 +128,7 @@ def make_callback(watch: Watch, batches: Any) -> Any:
             if watch.broken:
                 return
             watch.finish_epoch(self.model, logs, time.perf_counter() - self.start)
-            if watch.out_of_patience:
+            if watch.broken or watch.out_of_patience:
                 self.model.stop_training = True
 
     return Reporter()

@@ -253,8 +253,9 @@ def _guess_card(
         size = settings.size_wh
     else:
         raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
-    outputs = session.get_outputs()[0].shape
-    count = outputs[-1] if outputs and isinstance(outputs[-1], int) else None
+    outputs = session.get_outputs()[0].shape or []
+    # Some end in a convolution of 1×1, and give (n, classes, 1, 1).
+    count = next((side for side in outputs[:0:-1] if isinstance(side, int) and side > 1), None)
     given = len(settings.classes or ())
     if count and given and count != given:
         raise OptionError(f"wanted {count} classes for {path}, found {given}")

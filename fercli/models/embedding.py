@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from fercli.datasets.tree import read_tree
 from fercli.errors import DependencyError, OptionError
-from fercli.files import make_folder, require_absent, written_whole
+from fercli.files import make_folder, require_absent, write_text, written_whole
 from fercli.models.classifier import Settings
 from fercli.models.faces import Faces, read_split
 from fercli.models.networks import Network, open_network
@@ -113,10 +115,7 @@ def write_embedding(
         np.savez_compressed(
             stream, features=embedding.features, labels=labels, classes=np.array(faces.classes)
         )
-    with written_whole(paths[1], overwrite=overwrite) as temporary:
-        rows = zip(faces.paths, labels, embedding.clusters, strict=True)
-        lines = [f'"{path}",{faces.classes[label]},{cluster}' for path, label, cluster in rows]
-        temporary.write_text("\n".join(["file,class,cluster", *lines, ""]), encoding="utf-8")
+    write_text(paths[1], _as_csv(embedding, faces), overwrite=overwrite)
     save_plot(_draw_map(embedding, faces, projection, seed), paths[2], overwrite=overwrite)
     return paths
 
@@ -159,6 +158,15 @@ def describe_embedding(embedding: Embedding, classes: Sequence[str]) -> str:
     rows = [(at, *map(int, row)) for at, row in enumerate(embedding.table)]
     table = format_table(("cluster", *classes), rows)
     return f"{table}\n\npurity {embedding.purity:.4f} on {len(embedding.clusters)} faces"
+
+
+def _as_csv(embedding: Embedding, faces: Faces) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", "class", "cluster"])
+    for path, label, cluster in zip(faces.paths, faces.labels, embedding.clusters, strict=True):
+        writer.writerow([path, faces.classes[label], cluster])
+    return text.getvalue()
 
 
 def _features(network: Network, faces: Faces, progress: Progress) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fercli import __version__
 from fercli.errors import OutputExistsError, TrainingError
-from fercli.files import make_folder, write_text
+from fercli.files import write_text
 from fercli.models.backend import load_keras
 from fercli.models.training_options import TrainingOptions, differences, to_recipe
 from fercli.recipes import read_recipe, write_recipe
@@ -39,7 +39,6 @@ def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite
     if going_on:
         _require_same(out, recipe)
     else:
-        make_folder(out)
         if not overwrite and any((out / name).exists() for name in (BEST, RESULT)):
             raise OutputExistsError("holds a network already", hint="--overwrite", path=out)
         (out / CHECKPOINT).unlink(missing_ok=True)

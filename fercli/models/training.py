@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from fercli.datasets.augmentation import find_policy
 from fercli.datasets.tree import Tree, read_tree
 from fercli.errors import TrainingError
+from fercli.files import make_folder, only_one
 from fercli.models.averaging import MEASURED, averaged
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.batches import BatchMaker, BatchOptions, plain_batches, training_batches
-from fercli.models.callbacks import Watch, make_callback
+from fercli.models.callbacks import Watch, make_callback, tensorboard_log
 from fercli.models.checkpoint import State, read_checkpoint, write_checkpoint
 from fercli.models.compiling import compiled_model, start, training_card
 from fercli.models.faces import Faces, read_split
@@ -121,28 +122,20 @@ def train(
     TrainingError
         The tree has one class only or a class without pictures; the checkpoint is of other
         options; the loss is not a number any more.
+    OutputError
+        Another training is under way in `out`.
     DependencyError
         Keras is not installed.
     """
     check_options(options)
     tree = read_tree(data)
     _check_tree(tree)
-    going_on = prepare_folder(out, options, data, overwrite=overwrite)
-    read = partial(
-        read_split,
-        tree,
-        size_wh=options.size_wh,
-        channels=options.found.channels,
-        streamed=True if options.stream else None,
-        workers=workers,
-        progress=progress,
-    )
-    training = read("train", soft_labels=options.soft_labels)
-    validation = read(options.validation)
-    _check_counts(training)
-    maker = BatchMaker(training, _batch_options(options))
-    with precision_policy(options.precision), quiet_warnings():
-        return _run(_Task(maker, validation, out, options, progress), going_on)
+    with only_one(make_folder(out), "a training"):
+        going_on = prepare_folder(out, options, data, overwrite=overwrite)
+        training, validation = _read(tree, options, workers, progress)
+        maker = BatchMaker(training, _batch_options(options))
+        with precision_policy(options.precision), quiet_warnings():
+            return _run(_Task(maker, validation, out, options, progress), going_on)
 
 
 def describe_result(result: TrainingResult) -> str:
@@ -161,6 +154,24 @@ def _check_tree(tree: Tree) -> None:
         raise TrainingError(
             f"wanted at least two classes, found {', '.join(tree.classes)} only in {tree.root}"
         )
+
+
+def _read(
+    tree: Tree, options: TrainingOptions, workers: int | None, progress: Progress
+) -> tuple[Faces, Faces]:
+    """Return the pictures that are learned from, and those that epochs are compared on."""
+    read = partial(
+        read_split,
+        tree,
+        size_wh=options.size_wh,
+        channels=options.found.channels,
+        streamed=True if options.stream else None,
+        workers=workers,
+        progress=progress,
+    )
+    training = read("train", soft_labels=options.soft_labels)
+    _check_counts(training)
+    return training, read(options.validation)
 
 
 def _check_counts(training: Faces) -> None:
@@ -214,7 +225,7 @@ def _fit(model: Model, task: _Task, watch: Watch) -> None:
     batches = training_batches(task.maker)
     callbacks = [make_callback(watch, batches)]
     if task.options.tensorboard:
-        callbacks.append(load_keras().callbacks.TensorBoard(task.out / "tensorboard"))
+        callbacks.append(tensorboard_log(task.out / "tensorboard"))
     with watch.stack:
         model.fit(
             batches,

@@ -54,6 +54,21 @@ def test_networks_of_others(tmp_path, shape, scores):
     assert answers.argmax(axis=1).tolist() == [at % 3 for at in range(11)]
 
 
+def test_answers_that_end_in_a_convolution(tmp_path):
+    """Networks without a dense layer give (n, classes, 1, 1)."""
+    path = write_network(tmp_path / "a.onnx", scores=True)
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([0, 3, 1, 1]), "four"))
+    model.graph.node.append(helper.make_node("Reshape", ["scores", "four"], ["answer"]))
+    del model.graph.output[:]
+    shape = ("n", 3, 1, 1)
+    model.graph.output.append(helper.make_tensor_value_info("answer", TensorProto.FLOAT, shape))
+    onnx.save(model, path)
+    classifier = Classifier(path)
+    assert classifier.classes == ("class 0", "class 1", "class 2")
+    assert classifier.classify(np.stack([face(1), face(2)])).argmax(axis=1).tolist() == [1, 2]
+
+
 def test_normalisation_is_the_users(tmp_path):
     path = write_network(tmp_path / "a.onnx", scores=True)
     faces = face(1)[None]

@@ -1,7 +1,10 @@
 import csv
+import importlib.util
 import json
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import cv2
@@ -9,7 +12,15 @@ import numpy as np
 import pytest
 
 from fercli.datasets.tree import read_tree
-from fercli.errors import InputError, OptionError, PictureError, TrainingError
+from fercli.errors import (
+    DependencyError,
+    InputError,
+    OptionError,
+    OutputError,
+    PictureError,
+    TrainingError,
+)
+from fercli.files import only_one
 from fercli.models.checkpoint import read_checkpoint
 from fercli.models.faces import read_split
 from fercli.models.network_file import load_network, read_card
@@ -97,6 +108,28 @@ def test_crop_averages_and_votes(tmp_path):
     assert training.targets[0] == pytest.approx([9 / 11, 1 / 11, 1 / 11])
 
 
+@pytest.mark.slow
+def test_killed_and_continued_is_the_same_as_never_interrupted(tree, tmp_path):
+    """SIGKILL right after the first checkpoint of a training that changes its pictures."""
+    options = replace(QUICK, epochs=3, augment="standard", optimizer="adam", learning_rate=1e-3)
+    with subprocess.Popen(training_command(tree, tmp_path / "a", options)) as process:
+        while not (tmp_path / "a" / "checkpoint.npz").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    train(tree, tmp_path / "a", options)
+    train(tree, tmp_path / "b", options)
+    expected, found = variables(tmp_path / "b"), variables(tmp_path / "a")
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-3, atol=1e-4)
+    assert not list((tmp_path / "a").glob("*tmp*"))
+
+
+def test_two_trainings_in_one_folder(run, tree):
+    with only_one(run, "a training"), pytest.raises(OutputError, match="under way there already"):
+        train(tree, run, QUICK)
+
+
 def test_other_options_do_not_go_on(run, tree):
     with pytest.raises(TrainingError, match=r"--learning-rate 0\.05 → 0\.01"):
         train(tree, run, replace(QUICK, learning_rate=0.01))
@@ -124,6 +157,24 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(tree, tmp_path):
     with pytest.raises(TrainingError, match="not a number any more in epoch 1"):
         train(tree, tmp_path, options)
     assert not list(tmp_path.glob("*.keras"))
+
+
+def test_a_last_step_that_breaks_the_weights_is_no_epoch(tree, tmp_path):
+    """The loss of the only step is a number still; that of the validation is not."""
+    options = replace(QUICK, learning_rate=1e30, average=0.0, batch_size=72)
+    with pytest.raises(TrainingError, match="not a number any more in epoch 1"):
+        train(tree, tmp_path, options)
+    assert not list(tmp_path.glob("*.npz"))
+
+
+def test_a_log_for_tensorboard(tree, tmp_path):
+    options = replace(QUICK, epochs=1, tensorboard=True)
+    if importlib.util.find_spec("tensorboard") is None:
+        with pytest.raises(DependencyError, match="needs tensorboard"):
+            train(tree, tmp_path, options)
+    else:
+        train(tree, tmp_path, options)
+        assert list((tmp_path / "tensorboard").rglob("events*"))
 
 
 @pytest.mark.slow
@@ -206,21 +257,35 @@ def test_options_that_cannot_be(changes, message):
         check_options(replace(TrainingOptions(), **changes))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends(backend, tree, tmp_path):
-    pytest.importorskip(backend, reason=f"pip install {backend}")
+def training_command(data, out, options):
+    """Return a command that trains in a process of its own and writes the best accuracy."""
     code = (
         "import sys; from pathlib import Path; from fercli.models.training import train;"
         "from fercli.models.training_options import TrainingOptions;"
-        f"options = TrainingOptions(**{vars(QUICK)!r});"
+        f"options = TrainingOptions(**{vars(options)!r});"
         "print(train(Path(sys.argv[1]), Path(sys.argv[2]), options).best['val_accuracy'])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tree, tmp_path / "out"],
-        env={"KERAS_BACKEND": backend, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    return [sys.executable, "-c", code, data, out]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distribute", [False, True])
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends(backend, distribute, tree, tmp_path):
+    """JAX on two devices, too, which the processor plays; it goes on after an interruption."""
+    pytest.importorskip(backend, reason=f"pip install {backend}")
+    if distribute and backend != "jax":
+        pytest.skip("Keras distributes with JAX only")
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"} if distribute else {}
+    for epochs in (1, 2):
+        options = replace(QUICK, epochs=epochs, distribute=distribute, schedule="constant")
+        done = subprocess.run(
+            training_command(tree, tmp_path / "out", options),
+            env={**os.environ, "KERAS_BACKEND": backend, **flags},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     assert float(done.stdout) > 1 / 3
+    rows = (tmp_path / "out" / "history.csv").read_text().splitlines()
+    assert len(rows) == 3
