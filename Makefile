@@ -7,7 +7,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast coverage lint format docs tools bench cascade datasets clean
+.PHONY: help setup demo test test-fast coverage lint format docs tools bench cascade datasets models clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,17 +55,21 @@ bench: $(VENV)/.setup-dev tools demo  ## run the timed comparisons, on an idle m
 	@test -d "$(DATA)" || { echo "make bench DATA=folder of the development data" >&2; exit 1; }
 	$(BIN)/python benchmarks/create_samples.py --data "$(DATA)"
 	$(BIN)/python benchmarks/scanner.py demo/trained/cascade.xml --data "$(DATA)"
-	$(BIN)/python benchmarks/crop.py demo/trained/cascade.xml "$(DATA)/photos/dlib_faces" 10
+	$(BIN)/python benchmarks/crop.py "$(DATA)/photos/dlib_faces" 4
+	$(BIN)/python benchmarks/crop.py "$(DATA)/yalefaces" 2
 
-cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder
-	@test -n "$(VEC)" -a -n "$(NEGATIVES)" || \
-	    { echo "make cascade VEC=faces.vec NEGATIVES=folder; see cascade/README.md" >&2; exit 1; }
-	$(BIN)/fer cascade build-info --negatives "$(NEGATIVES)" --out runs/cascade/lists --overwrite
-	$(BIN)/fer cascade train --recipe cascade/frontalface.toml --vec "$(VEC)" \
-	    --bg runs/cascade/lists/bg.txt --out runs/cascade/frontalface
+cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder, else fetched ones
+	$(if $(and $(VEC),$(NEGATIVES)),,$(BIN)/fer cascade fetch-faces --out runs/cascade/faces.vec \
+	    $(if $(NEGATIVES),,--negatives runs/cascade/scenes))
+	$(BIN)/fer cascade train --recipe cascade/frontalface.toml \
+	    --vec "$(or $(VEC),runs/cascade/faces.vec)" --bg "$(or $(NEGATIVES),runs/cascade/scenes)" \
+	    --out runs/cascade/frontalface $(OPTIONS)
 
 datasets: $(VENV)/.setup  ## import, split and examine FER-2013 and FER+: DOWNLOADS=folder
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/datasets.sh "$(DOWNLOADS)" runs/datasets
+
+models: $(VENV)/.setup  ## train, measure and export the networks, hours: DOWNLOADS=folder NAMES=some
+	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/models.sh "$(DOWNLOADS)" runs/models $(NAMES)
 
 clean:  ## remove what builds, tests and the demo left; environments stay
 	rm -rf build dist demo htmlcov .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

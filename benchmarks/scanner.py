@@ -11,21 +11,22 @@ figures are medians, and CPU seconds stand beside wall seconds.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import platform
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import cv2
 import numba
 import numpy as np
 
-from fercli.cascade.cascade_file import Cascade, read_cascade
+from fercli.cascade.cascade_file import Cascade, read_cascade, write_cascade
 from fercli.cascade.mining import NegativeMiner
 from fercli.cascade.scanner import Scanner, detector_layers
+from fercli.cascade.training.checkpoint import first_stages
 from fercli.parallel import available_workers
 from fercli.pictures import Picture, read_grey
 from fercli.tables import format_table
@@ -44,39 +45,71 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    paths = sorted((given.data / "negatives").glob("*.jpg"))
-    step = max(len(paths) // given.pictures, 1)
-    pictures = [read_grey(path) for path in paths[::step][: given.pictures]]
+    paths = background_paths(given.data)
+    pictures = chosen_pictures(paths, given.pictures)
     print_machine(pictures)
     named = [(path, read_cascade(path)) for path in given.cascades]
-    same_job(named, pictures, given.repeats)
+    against_cv2(named, pictures, given.repeats)
     by_stages(named, pictures, given.repeats)
     mining(named, paths)
 
 
-def same_job(named: list[tuple[Path, Cascade]], pictures: list[Picture], repeats: int) -> None:
-    """Print the table of both on the windows that cv2 looks at."""
-    rows: list[list[object]] = []
-    for path, cascade in named:
-        scanner, detector = Scanner(cascade), cv2.CascadeClassifier(str(path))
-        windows = sum(int(scanner.detect(picture).entered[0]) for picture in pictures)
-        for cores in sorted({1, available_workers()}):
-            cv2.setNumThreads(cores)
+def background_paths(data: Path) -> list[Path]:
+    return sorted((data / "negatives").glob("*.jpg"))
 
-            def ours(scanner: Scanner = scanner, cores: int = cores) -> list[object]:
-                return [scanner.detect(picture, workers=cores).boxes_xywh for picture in pictures]
 
-            def theirs(detector: cv2.CascadeClassifier = detector) -> list[object]:
-                return [detector.detectMultiScale(p, minNeighbors=0) for p in pictures]
+def chosen_pictures(paths: list[Path], count: int) -> list[Picture]:
+    """Return some pictures, evenly out of all."""
+    step = max(len(paths) // count, 1)
+    return [read_grey(path) for path in paths[::step][:count]]
 
-            (wall, cpu), (wall_of_cv2, cpu_of_cv2) = in_turns(ours, theirs, repeats)
-            assert [len(a) for a in ours()] == [len(b) for b in theirs()]
-            rows.append(
-                [path.name, cores, windows / wall / 1e6, windows / wall_of_cv2 / 1e6,
-                 wall_of_cv2 / wall, cpu, cpu_of_cv2]
-            )  # fmt: skip
-    headers = ["cascade", "cores", "M windows/s", "cv2 M windows/s", "ratio", "CPU s", "cv2 CPU s"]
-    print(format_table(headers, rows), end="\n\n")
+
+def against_cv2(
+    named: list[tuple[Path, Cascade]],
+    pictures: list[Picture],
+    repeats: int,
+    stages: Collection[int] = (),
+) -> None:
+    """Print the table of both on the windows that cv2 looks at.
+
+    Of each cascade: its first so many stages, and all.
+    """
+    rows = [
+        [path.name, count, *same_job(first_stages(cascade, count), pictures, repeats, cores)]
+        for path, cascade in named
+        for count in sorted({n for n in stages if n < len(cascade.stages)} | {len(cascade.stages)})
+        for cores in sorted({1, available_workers()})
+    ]
+    headers = ["cascade", "stages", "accepted", "cores", "M windows/s", "cv2 M windows/s", "ratio"]
+    print(format_table([*headers, "CPU s", "cv2 CPU s"], rows), end="\n\n")
+
+
+def same_job(cascade: Cascade, pictures: list[Picture], repeats: int, cores: int) -> list[object]:
+    """Return the cells of both on one cascade, with equal results."""
+    scanner, detector = Scanner(cascade), detector_of(cascade)
+    entered = sum(scanner.detect(picture).entered for picture in pictures)
+    cv2.setNumThreads(cores)
+
+    def ours() -> list[object]:
+        return [scanner.detect(picture, workers=cores).boxes_xywh for picture in pictures]
+
+    def theirs() -> list[object]:
+        return [detector.detectMultiScale(picture, minNeighbors=0) for picture in pictures]
+
+    (wall, cpu), (wall_of_cv2, cpu_of_cv2) = in_turns(ours, theirs, repeats)
+    assert [len(a) for a in ours()] == [len(b) for b in theirs()]
+    windows = entered[0] / 1e6
+    return [
+        f"{entered[-1] / entered[0]:.2e}", cores, windows / wall, windows / wall_of_cv2,
+        wall_of_cv2 / wall, cpu, cpu_of_cv2,
+    ]  # fmt: skip
+
+
+def detector_of(cascade: Cascade) -> cv2.CascadeClassifier:
+    """Return the detector of a cascade, by way of a file, as anyone loads one."""
+    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
+        write_cascade(Path(folder) / "cascade.xml", cascade)
+        return cv2.CascadeClassifier(f"{folder}/cascade.xml")
 
 
 def by_stages(named: list[tuple[Path, Cascade]], pictures: list[Picture], repeats: int) -> None:
@@ -85,7 +118,7 @@ def by_stages(named: list[tuple[Path, Cascade]], pictures: list[Picture], repeat
     for path, cascade in named:
         counts = sorted({n for n in STAGES if n < len(cascade.stages)} | {len(cascade.stages)})
         for count in counts:
-            scanner = Scanner(dataclasses.replace(cascade, stages=cascade.stages[:count]))
+            scanner = Scanner(first_stages(cascade, count))
             entered = scan_all(scanner, pictures)
             _, cpu = median(timed(lambda s=scanner: scan_all(s, pictures)) for _ in range(repeats))
             rows.append([path.name, count, entered[-1] / entered[0], entered[0] / cpu / 1e6])
@@ -119,7 +152,7 @@ def mining(named: list[tuple[Path, Cascade]], paths: list[Path]) -> None:
 
 
 def mined(miner: NegativeMiner, cascade: Cascade, count: int) -> list[object]:
-    so_far = dataclasses.replace(cascade, stages=cascade.stages[:count]) if count else None
+    so_far = first_stages(cascade, count) if count else None
     results = []
     wall, cpu = timed(lambda: results.append(miner.mine(so_far, MINED, stage_index=count)))
     (result,) = results

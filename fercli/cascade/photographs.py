@@ -51,6 +51,6 @@ OPENCV_PHOTOGRAPHS = (
 SKIMAGE_PHOTOGRAPHS = (
     "brick.png", "cell.png", "chelsea.png", "chessboard_GRAY.png", "clock_motion.png",
     "coffee.png", "color.png", "grass.png", "gravel.png", "horse.png", "hubble_deep_field.jpg",
-    "ihc.png", "logo.png", "moon.png", "motorcycle_left.png", "page.png", "retina.jpg",
+    "ihc.png", "logo.png", "moon.png", "motorcycle_left.png", "retina.jpg",
     "rocket.jpg", "text.png",
 )  # fmt: skip
