@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fercli.datasets.tree import read_tree
+from fercli.datasets.tree import Tree, read_tree
 from fercli.errors import InputError
 from fercli.models.export import ExportResult, export_onnx
 from fercli.models.faces import Faces, read_split
-from fercli.models.network_file import load_network
+from fercli.models.network_file import load_network, read_card
 from fercli.progress import SILENT, Progress
 
 
@@ -25,8 +25,15 @@ def export_file(
     """Export a ``.keras`` file; see `fercli.models.export.export_onnx`."""
     if out.suffix != ".onnx":
         raise InputError(f"wanted a name that ends in .onnx, found {out}")
-    faces = None if data is None else _faces(network, data, split, progress)
-    return export_onnx(network, out, faces=faces, int8=int8, overwrite=overwrite, progress=progress)
+    faces = calibration = None
+    if data is not None:
+        tree = read_tree(data)
+        faces = _faces(network, tree, split, progress)
+        calibration = _faces(network, tree, "train", progress) if _learns(tree, int8) else None
+    return export_onnx(
+        network, out, faces=faces, calibration=calibration, int8=int8, overwrite=overwrite,
+        progress=progress,
+    )  # fmt: skip
 
 
 def describe_export(result: ExportResult) -> str:
@@ -45,10 +52,15 @@ def describe_export(result: ExportResult) -> str:
     return "\n".join(lines)
 
 
-def _faces(network: Path, data: Path, split: str, progress: Progress) -> Faces:
-    _, card = load_network(network)
+def _learns(tree: Tree, int8: bool) -> bool:
+    """Return whether 8 bits can be calibrated on other faces than they are compared on."""
+    return int8 and "train" in tree.splits
+
+
+def _faces(network: Path, tree: Tree, split: str, progress: Progress) -> Faces:
+    card = read_card(network) or load_network(network)[1]
     return read_split(
-        read_tree(data),
+        tree,
         split,
         card.size_wh,
         channels=card.channels,

@@ -42,17 +42,17 @@ class KerasNetwork:
         from fercli.models.network_file import load_network
 
         self.path = path
-        self._model, self.card = load_network(path)
+        self.model, self.card = load_network(path)
 
     def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, classes)."""
-        return self._predict(self._model, faces)
+        return self._predict(self.model, faces)
 
     def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the last layer sees, shape (n, width)."""
         from fercli.models.export import with_features
 
-        return self._predict(with_features(self._model), faces, "features")
+        return self._predict(with_features(self.model), faces, "features")
 
     def _predict(
         self, model: Model, faces: NDArray[np.uint8], output: str = ""

@@ -8,6 +8,7 @@ import pytest
 from fercli.errors import InputError, OptionError
 from fercli.models.classifier import Classifier
 from fercli.models.export import TOLERANCE, export_onnx
+from fercli.models.exporting import describe_export, export_file
 from fercli.models.network_file import load_network
 
 
@@ -50,6 +51,13 @@ def test_int8_is_smaller_and_nearly_as_good(exported, run, validation, tmp_path)
     assert small.accuracy_after >= exported.accuracy_after - 0.1
     kinds = {node.op_type for node in onnx.load(small.path).graph.node}
     assert "QuantizeLinear" in kinds
+
+
+def test_int8_is_calibrated_on_training_faces_and_measured_on_others(run, tree, tmp_path):
+    result = export_file(run / "best.keras", tmp_path / "a.onnx", tree, int8=True)
+    assert result.faces == 36
+    assert "lost from" in describe_export(result)
+    assert Classifier(result.path).card.training["int8"]
 
 
 def test_int8_wants_faces(run, tmp_path):

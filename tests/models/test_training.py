@@ -227,6 +227,17 @@ def test_trees_that_cannot_be_learned_from(tmp_path, classes, empty, message):
         train(root, tmp_path / "out", QUICK)
 
 
+def test_pictures_of_two_sizes_are_brought_to_one(tmp_path):
+    root = make_tree(tmp_path / "tree", (("train", 2),))
+    large = np.zeros((96, 96), np.uint8)
+    large[:, :48] = 200
+    cv2.imwrite(str(root / "train" / "left" / "large.png"), large)
+    faces = read_split(read_tree(root), "train", (48, 48))
+    assert faces.pixels.shape == (7, 48, 48, 1)
+    at = [path.name for path in faces.paths].index("large.png")
+    assert (faces.pixels[at, :, :, 0] == large[::2, ::2]).all()
+
+
 def test_no_validation_split(tmp_path):
     root = make_tree(tmp_path / "tree", (("train", 2),))
     with pytest.raises(OptionError, match="wanted a split 'validation', found train"):

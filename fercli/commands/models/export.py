@@ -14,7 +14,7 @@ from fercli.progress import Progress
 @click.option("--out", type=options.path_type(), required=True, help="The .onnx file.")
 @click.option("--data", type=options.path_type(), help="A tree: compare on its faces.")
 @_options.split
-@click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on --data.")
+@click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on the split train.")
 @options.overwrite
 @options.quiet
 def export(
