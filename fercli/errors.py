@@ -70,6 +70,10 @@ class PictureError(InputError):
     """Raised when a picture is missing, is not a picture, is truncated or is too large."""
 
 
+class VideoError(InputError):
+    """Raised when a video, a camera or a stream cannot be opened, or gives no pictures."""
+
+
 class AnnotationError(InputError):
     """Raised when a file of boxes or a list of backgrounds is malformed."""
 

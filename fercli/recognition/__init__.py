@@ -1,0 +1,1 @@
+"""Recognition: faces and their expressions in pictures, video, cameras and streams."""

@@ -1,0 +1,144 @@
+"""The pipeline: frames in, frames with faces out; decoding, search and network at the same time.
+
+::
+
+    frames → search (whole or around known faces) → cut → network → people → frames with faces
+
+Each arrow is a bounded queue between two threads, so that memory stays the same however long a
+video is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.recognition.ahead import Newest, run_ahead
+from fercli.recognition.face import Face, FrameFaces
+from fercli.recognition.following import Follower
+from fercli.recognition.frames import Frame
+from fercli.recognition.options import VideoOptions
+from fercli.recognition.recogniser import Recogniser
+from fercli.recognition.searching import NONE, Boxes
+from fercli.recognition.tracks import Tracks
+
+DEFAULTS = VideoOptions()
+
+#: Frames decoded ahead.
+DEPTH = 8
+
+#: Frames between two whole searches, at most: bounds what is in memory, whatever the interval.
+LONGEST = 16
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A frame, where its faces are, and the faces cut out; `cuts` is None if it was passed over."""
+
+    frame: Frame
+    boxes: Boxes
+    cuts: NDArray[np.uint8] | None
+
+
+def recognise_frames(
+    recogniser: Recogniser,
+    frames: Iterable[Frame],
+    options: VideoOptions = DEFAULTS,
+    *,
+    live: bool = False,
+) -> Iterator[FrameFaces]:
+    """Yield each frame with its faces, in order.
+
+    Closing the generator ends all of its threads.
+
+    Parameters
+    ----------
+    recogniser : Recogniser
+    frames : iterable of Frame
+        Used by a thread of the pipeline's own, and closed by it.
+    options : VideoOptions
+        Whoever makes `frames` sees to its part of the video.
+    live : bool
+        Answer each frame at once and drop what comes too fast. Defaults to False: some frames are
+        looked at together, which misses fewer faces and takes less time.
+    """
+    source = Newest(frames) if live else run_ahead(frames, DEPTH)
+    searched = run_ahead(_searched(recogniser, source, options, live), 1 if live else 4)
+    grouped = _grouped(searched, 1 if live else options.batch)
+    return run_ahead(_answered(recogniser, grouped, options), 1 if live else DEPTH)
+
+
+def _searched(
+    recogniser: Recogniser, frames: Iterable[Frame], options: VideoOptions, live: bool
+) -> Iterator[list[_Found]]:
+    """Yield runs of frames, searched together; each but the last ends with a whole search."""
+    follower = Follower(recogniser, options.search_interval)
+    run: list[Frame] = []
+    for frame in frames:
+        run.append(frame)
+        analysed = frame.number % options.every == 0
+        whole = analysed and follower.is_due(frame.seconds)
+        if whole or live or len(run) >= LONGEST:
+            yield _search_run(recogniser, follower, run, options.every, whole)
+            run = []
+    if run:
+        analysed = run[-1].number % options.every == 0
+        yield _search_run(recogniser, follower, run, options.every, analysed)
+
+
+def _search_run(
+    recogniser: Recogniser, follower: Follower, run: list[Frame], every: int, whole: bool
+) -> list[_Found]:
+    looked_at = [frame for frame in run if frame.number % every == 0]
+    boxes = iter(follower.find(looked_at, whole=whole) if looked_at else [])
+    return [
+        _cut(recogniser, frame, next(boxes))
+        if frame.number % every == 0
+        else _Found(frame, NONE, None)
+        for frame in run
+    ]
+
+
+def _cut(recogniser: Recogniser, frame: Frame, boxes: Boxes) -> _Found:
+    picture = frame.grey if recogniser.card.channels == 1 or not len(boxes) else frame.colour
+    cuts = recogniser.cut(picture, boxes)
+    frame.forget_grey()
+    return _Found(frame, boxes, cuts)
+
+
+def _grouped(runs: Iterable[list[_Found]], size: int) -> Iterator[list[_Found]]:
+    """Yield runs joined until there are at least `size` frames."""
+    group: list[_Found] = []
+    for run in runs:
+        group += run
+        if len(group) >= size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _answered(
+    recogniser: Recogniser, groups: Iterable[list[_Found]], options: VideoOptions
+) -> Iterator[FrameFaces]:
+    tracks = Tracks(recogniser.name, options.smooth)
+    last: tuple[Face, ...] = ()
+    for group in groups:
+        cuts = [one.cuts for one in group if one.cuts is not None]
+        answers = recogniser.classify(np.concatenate(cuts)) if cuts else None
+        start = 0
+        for one in group:
+            if one.cuts is None or answers is None:
+                yield FrameFaces(one.frame, _unseen(last), analysed=False)
+                continue
+            end = start + len(one.cuts)
+            last = tracks.update(one.frame.seconds, one.boxes, answers[start:end])
+            start = end
+            yield FrameFaces(one.frame, last)
+
+
+def _unseen(faces: tuple[Face, ...]) -> tuple[Face, ...]:
+    return tuple(replace(face, seen=False) for face in faces)

@@ -1,0 +1,180 @@
+"""Video files, read with FFmpeg's libraries (PyAV)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fercli.errors import VideoError
+from fercli.files import input_error
+from fercli.recognition.frames import Frame
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+
+class VideoFile:
+    """A video file that is open. A context manager.
+
+    Parameters
+    ----------
+    path : Path
+
+    Attributes
+    ----------
+    name : str
+    rate : float
+        Frames a second.
+    seconds : float or None
+        How long it is, as far as the file says.
+    count : int or None
+        How many frames there are, as far as can be told without decoding.
+    has_sound : bool
+    problems : list of str
+        What was met while reading, such as damaged frames; complete after the last frame.
+
+    Raises
+    ------
+    VideoError
+        The file is missing, unreadable, or not a video that FFmpeg knows.
+    """
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        self.problems: list[str] = []
+        self._container = _open(path)
+        try:
+            self._stream = _video_stream(self._container, path)
+        except VideoError:
+            self._container.close()
+            raise
+        self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+        self.seconds = _seconds(self._container, self._stream)
+        self.count = self._stream.frames or (
+            round(self.seconds * self.rate) if self.seconds else None
+        )
+        self.has_sound = bool(self._container.streams.audio)
+        self._begin = (self._stream.start_time or 0) * self._stream.time_base
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def frames(self, start: float = 0.0, end: float = math.inf) -> Iterator[Frame]:
+        """Yield the frames of a part of the video, in order; once.
+
+        Parameters
+        ----------
+        start, end : float
+            In seconds. Default to all of it.
+
+        Raises
+        ------
+        VideoError
+            There is no frame at all.
+        """
+        number = -1
+        if start:
+            self._seek(start)
+        for number, picture in self._numbered(sought=start > 0):
+            seconds = self._time(picture, number)
+            if seconds >= end:
+                return
+            if seconds >= start - 0.5 / self.rate:
+                yield Frame(number, seconds, picture)
+        self._conclude(number)
+
+    def _numbered(self, *, sought: bool) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield frames with their numbers, counted from the first that a search led to."""
+        first = None
+        for count, picture in enumerate(self._decoded()):
+            if first is None:
+                first = round(self._time(picture, 0) * self.rate) if sought else 0
+            yield first + count, picture
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        import av
+
+        damaged = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    yield from packet.decode()
+                except av.error.InvalidDataError:
+                    damaged += 1
+        except av.error.FFmpegError as error:
+            self.problems.append(f"reading ended early: {error.strerror}")
+        if damaged:
+            self.problems.append(f"{damaged} damaged frames were left out")
+
+    def _time(self, picture: VideoFrame, number: int) -> float:
+        if picture.pts is None:
+            return number / self.rate
+        return max(float(picture.pts * picture.time_base - self._begin), 0.0)
+
+    def _seek(self, start: float) -> None:
+        import av
+
+        offset = int((self._begin + start) / self._stream.time_base)
+        with suppress(av.error.FFmpegError):  # cannot be sought: read from the start
+            self._container.seek(max(offset, 0), stream=self._stream)
+
+    def _conclude(self, last: int) -> None:
+        if last < 0:
+            raise VideoError("wanted a video, found one without frames", path=self.path)
+        expected = self._stream.frames
+        if expected and last + 1 < expected:
+            self.problems.append(f"ends after {last + 1} of {expected} frames: truncated?")
+
+
+def _open(path: Path) -> Any:
+    import av
+
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise VideoError(input_error(error, path, wanted="a video").message, path=path) from error
+    if not path.stat().st_size:
+        raise VideoError("wanted a video, found an empty file", path=path)
+    try:
+        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+        return av.open(f"file:{path}", metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"wanted a video, found a file that cannot be read as one ({_reason(error)})",
+            hint="is it truncated, or another kind of file?",
+            path=path,
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    # A cover picture in a sound file is a stream of one frame.
+    streams = [s for s in container.streams.video if s.codec_context is not None]
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+        raise VideoError(f"wanted a video, found {', '.join(kinds)} alone", path=path)
+    streams[0].thread_type = "AUTO"
+    return streams[0]
+
+
+def _seconds(container: Any, stream: Any) -> float | None:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else None
