@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,16 +168,20 @@ def training_batches(maker: BatchMaker) -> PyDataset:
     return TrainingBatches(workers=THREADS, max_queue_size=QUEUE)
 
 
-def plain_batches(faces: Faces, size: int, crop: int | None = None) -> Any:
-    """Return all pictures in order, unchanged but for the crop, for Keras's ``evaluate``."""
+def plain_batches(faces: Faces, size: int, crop: int | None = None) -> PyDataset:
+    """Return all pictures in order, unchanged but for the crop, for Keras's ``predict``.
+
+    All batches are of one size, so that they can be spread over devices: the last picture fills
+    the last one up.
+    """
     keras = load_keras()
 
     class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
         def __len__(self) -> int:
             return -(-len(faces) // size)
 
-        def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            indices = np.arange(number * size, min((number + 1) * size, len(faces)))
-            return normalise(middle(faces.take(indices), crop)), faces.targets[indices]
+        def __getitem__(self, number: int) -> tuple[NDArray[np.float32]]:
+            indices = np.minimum(np.arange(number * size, (number + 1) * size), len(faces) - 1)
+            return (normalise(middle(faces.take(indices), crop)),)
 
     return PlainBatches()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import TrainingError
+from fercli.errors import OptionError, TrainingError
 from fercli.models.backend import load_keras
 from fercli.models.card import MIDDLE, NetworkCard
 from fercli.models.faces import Faces
@@ -37,6 +38,32 @@ def training_card(training: Faces, options: TrainingOptions) -> NetworkCard:
     )
 
 
+@contextmanager
+def spread(options: TrainingOptions) -> Iterator[None]:
+    """Let models that are built in the body learn on all devices, each from a part of a batch.
+
+    Does nothing unless `options.distribute`.
+
+    Raises
+    ------
+    TrainingError
+        Keras runs on another backend than JAX, the only one that it distributes with.
+    OptionError
+        The devices are not a divisor of the size of batches.
+    """
+    if not options.distribute:
+        yield
+        return
+    keras = load_keras()
+    check_devices(keras.backend.backend(), keras.distribution.list_devices(), options.batch_size)
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
 def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Model:
     """Return the network, ready for ``fit``.
 
@@ -48,15 +75,8 @@ def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Mod
         Batches an epoch, which the learning rate goes by.
     options : TrainingOptions
         All else.
-
-    Raises
-    ------
-    TrainingError
-        Keras cannot distribute with its backend.
     """
     keras = load_keras()
-    if options.distribute:
-        _distribute()
     keras.utils.set_random_seed(options.seed)
     shape = training_card(training, options).input_shape
     model = options.found.build(shape, len(training.classes))
@@ -127,15 +147,18 @@ def _jit() -> bool | str:
     return "auto"
 
 
-def _distribute() -> None:
-    keras = load_keras()
-    try:
-        keras.distribution.set_distribution(keras.distribution.DataParallel())
-    except Exception as error:  # NotImplementedError, ValueError, RuntimeError, by backend
+def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None:
+    """Raise an error unless this many pictures can be spread over these devices."""
+    if backend != "jax":
         raise TrainingError(
-            f"Keras cannot distribute with {keras.backend.backend()}: {error}",
+            f"wanted JAX for --distribute, found {backend}",
             hint="KERAS_BACKEND=jax, or leave --distribute out",
-        ) from error
+        )
+    if batch_size % len(devices):
+        raise OptionError(
+            f"wanted a multiple of {len(devices)}, the number of devices, for --batch-size, found "
+            f"{batch_size}"
+        )
 
 
 def _freeze(model: Model, count: int) -> None:

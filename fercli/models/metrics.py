@@ -82,13 +82,12 @@ def measure(probabilities: Probabilities, labels: Labels, classes: Sequence[str]
     table = confusion(probabilities.argmax(axis=1), labels, len(classes))
     figures = tuple(class_figures(table, at, name) for at, name in enumerate(classes))
     there = [figure for figure in figures if figure.support]
-    right = probabilities[np.arange(len(labels)), labels]
     return Metrics(
         count=len(labels),
         accuracy=accuracy(probabilities, labels),
         balanced_accuracy=float(np.mean([figure.recall for figure in there])),
         macro_f1=float(np.mean([figure.f1 for figure in there])),
-        log_loss=float(-np.log(np.maximum(right, 1e-12)).mean()),
+        log_loss=log_loss(probabilities, labels),
         calibration_error=calibration_error(probabilities, labels),
         classes=figures,
         confusion=table,
@@ -98,6 +97,12 @@ def measure(probabilities: Probabilities, labels: Labels, classes: Sequence[str]
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:
     """Return the share of pictures whose most probable class is the true one."""
     return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def log_loss(probabilities: Probabilities, labels: Labels) -> float:
+    """Return the mean of minus the natural logarithm of the right class's probability."""
+    right = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(right, 1e-12)).mean())
 
 
 def confusion(predicted: Labels, labels: Labels, classes: int) -> NDArray[np.int64]:

@@ -21,9 +21,10 @@ from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.batches import BatchMaker, BatchOptions, plain_batches, training_batches
 from fercli.models.callbacks import Watch, make_callback, tensorboard_log
 from fercli.models.checkpoint import State, read_checkpoint, write_checkpoint
-from fercli.models.compiling import compiled_model, start, training_card
+from fercli.models.compiling import compiled_model, spread, start, training_card
 from fercli.models.faces import Faces, read_split
 from fercli.models.history import draw_curves, write_history
+from fercli.models.metrics import accuracy, log_loss
 from fercli.models.network_file import rebuild, save_network
 from fercli.models.run_folder import (
     BEST,
@@ -134,7 +135,7 @@ def train(
         going_on = prepare_folder(out, options, data, overwrite=overwrite)
         training, validation = _read(tree, options, workers, progress)
         maker = BatchMaker(training, _batch_options(options))
-        with precision_policy(options.precision), quiet_warnings():
+        with precision_policy(options.precision), quiet_warnings(), spread(options):
             return _run(_Task(maker, validation, out, options, progress), going_on)
 
 
@@ -240,9 +241,13 @@ def _fit(model: Model, task: _Task, watch: Watch) -> None:
 @contextmanager
 def _validated(model: Model, *, task: _Task) -> Iterator[dict[str, float]]:
     with averaged(model, task.first_pictures()):
-        batches = plain_batches(task.validation, 4 * task.options.batch_size, task.options.crop)
-        figures = model.evaluate(batches, return_dict=True, verbose=0)
-        yield {f"val_{name}": float(value) for name, value in figures.items()}
+        faces = task.validation
+        batches = plain_batches(faces, 4 * task.options.batch_size, task.options.crop)
+        answers = np.asarray(model.predict(batches, verbose=0), np.float32)[: len(faces)]
+        yield {
+            "val_loss": log_loss(answers, faces.labels),
+            "val_accuracy": accuracy(answers, faces.labels),
+        }
 
 
 def _save_best(task: _Task, state: State, model: Model) -> None:

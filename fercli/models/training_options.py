@@ -70,7 +70,7 @@ class TrainingOptions:
     stream : bool
         Read pictures again in each epoch even if they fit into memory.
     tensorboard, distribute : bool
-        Write a log for TensorBoard; use all devices (and hosts) that Keras finds.
+        Write a log for TensorBoard; use all devices of this host, which Keras does with JAX.
     """
 
     architecture: str = "fernet"

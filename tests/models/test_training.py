@@ -22,6 +22,7 @@ from fercli.errors import (
 )
 from fercli.files import only_one
 from fercli.models.checkpoint import read_checkpoint
+from fercli.models.compiling import check_devices, compiled_model
 from fercli.models.faces import read_split
 from fercli.models.network_file import load_network, read_card
 from fercli.models.training import train
@@ -125,6 +126,17 @@ def test_killed_and_continued_is_the_same_as_never_interrupted(tree, tmp_path):
     assert not list((tmp_path / "a").glob("*tmp*"))
 
 
+def test_only_jax_distributes(tree, tmp_path):
+    with pytest.raises(TrainingError, match="wanted JAX for --distribute, found tensorflow"):
+        train(tree, tmp_path, replace(QUICK, distribute=True))
+
+
+def test_devices_share_a_batch_evenly():
+    with pytest.raises(OptionError, match="multiple of 3"):
+        check_devices("jax", ["gpu:0", "gpu:1", "gpu:2"], 128)
+    check_devices("jax", ["gpu:0", "gpu:1"], 128)
+
+
 def test_two_trainings_in_one_folder(run, tree):
     with only_one(run, "a training"), pytest.raises(OutputError, match="under way there already"):
         train(tree, run, QUICK)
@@ -136,8 +148,6 @@ def test_other_options_do_not_go_on(run, tree):
 
 
 def test_a_checkpoint_of_another_architecture(run, validation):
-    from fercli.models.compiling import compiled_model
-
     model = compiled_model(validation, 1, replace(QUICK, architecture="cnn4"))
     with pytest.raises(TrainingError, match="found one of mini_xception"):
         read_checkpoint(run / "checkpoint.npz", model)

@@ -64,7 +64,7 @@ def choice(values: Any) -> click.Choice[str]:
 @option("--freeze", type=int, help="Do not train the first N layers; negative: all but N.")
 @option("--stream", is_flag=True, help="Read pictures again each epoch, to save memory.")
 @option("--tensorboard", is_flag=True, help="Write a log for TensorBoard.")
-@option("--distribute", is_flag=True, help="Use all devices and hosts that Keras finds.")
+@option("--distribute", is_flag=True, help="Use all devices that Keras finds; needs JAX.")
 @options.seed
 @options.workers
 @options.overwrite
