@@ -1,16 +1,17 @@
 """Train cascades by fer's own engine and by opencv_traincascade, side by side.
 
 Both get the same .vec, the same backgrounds in the same order, and as many positives and negatives
-a stage; each trains to its own end. The program runs at its best, both of its buffers large enough
-for all features, and in a case of its own with its default buffers. Run it on an idle machine: the
-load before each training is in the table.
+a stage. The program runs at its best, both of its buffers large enough for all features, and in a
+case of its own with its default buffers. Run it on an idle machine: the load before each training
+is in the table.
 
-    python benchmarks/cascade_training.py [CASE…] [--data DIR] [--quick] [--engines native,opencv]
+    python benchmarks/cascade_training.py [CASE…] [--data DIR] [--quick] [--minutes N]
 
-Cases: haar20 (20×20 BASIC, FER-2013), haar24 (24×24 ALL, the faces of OpenCV's .vec; as many
-samples and stages as the program trains within half an hour), lbp24 (the same faces),
-default-buffers (the first four stages of haar20 by the program with its defaults). `--quick` takes
-a tenth of the samples and a third of the stages, to see that all works.
+Cases: haar20 (20×20 BASIC, FER-2013), haar24 (24×24 ALL, the faces of OpenCV's .vec), lbp24 (the
+same faces), default-buffers (haar20 by the program with its default buffers). `--quick` takes a
+tenth of the samples and a third of the stages, to see that all works. `--minutes` stops the program
+after so long: what it has come to is then compared with as many stages of fer's (wall seconds of
+whole stages; its CPU seconds are reduced in proportion).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +36,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.annotations import read_annotations
+from fercli.cascade.conversion import convert_cascade
 from fercli.cascade.evaluation.measuring import evaluate
+from fercli.cascade.training_report import StageRecord, read_stages
 from fercli.cascade.vec import read_vec, write_vec
 from fercli.parallel import available_workers
 from fercli.tables import format_table
@@ -80,13 +85,16 @@ class Case:
 BASIC = ("--mode", "BASIC")
 CASES = {
     "haar20": Case("fer2013", 20, 7000, 5950, 3500, 12, BASIC),
-    "haar24": Case("opencv", 24, 16520, 4000, 2000, 10, ("--mode", "ALL")),
+    "haar24": Case("opencv", 24, 16520, 4000, 2000, 12, ("--mode", "ALL")),
     "lbp24": Case("opencv", 24, 16520, 14000, 7000, 15, ("--feature-type", "LBP")),
     "default-buffers": Case(
-        "fer2013", 20, 7000, 5950, 3500, 4, BASIC,
+        "fer2013", 20, 7000, 5950, 3500, 12, BASIC,
         ("--value-buffer", "1024", "--index-buffer", "1024"), ("opencv",),
     ),
 }  # fmt: skip
+
+#: Fewer stages let so many windows pass that their precision says nothing.
+FEWEST_STAGES = 6
 
 HEADERS = ["case", "engine", "stages", "weak", "wall s", "CPU s", "peak MB", "s a weak",
            "AP", "precision", "recall", "load"]  # fmt: skip
@@ -99,6 +107,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("FER_DATA", beside))
     parser.add_argument("--engines", default="native,opencv")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--minutes", type=float, help="stop the program after so long")
     parser.add_argument("--out", type=Path, help="keep the trainings here")
     given = parser.parse_args()
     unknown = set(given.cases) - set(CASES)
@@ -115,13 +124,20 @@ def main() -> None:
             prepare(case, given.data, work)
             for engine in case.engines:
                 if engine in given.engines.split(","):
-                    rows.append([name, engine, *train(case, engine, work, given.data)])
+                    limit = given.minutes if engine == "opencv" else None
+                    rows += train(name, case, engine, work, given.data, limit)
                     print(format_table(HEADERS, rows[-1:]), flush=True)
+            rows += fewer_stages(name, rows, work, given.data)
     print(format_table(HEADERS, rows))
     for name in sorted({row[0] for row in rows}):
-        walls = {row[1]: float(row[4]) for row in rows if row[0] == name}
-        if len(walls) == 2:
-            print(f"{name}: native is {walls['opencv'] / walls['native']:.1f} times faster")
+        walls = {row[2]: {} for row in rows if row[0] == name}
+        for row in rows:
+            if row[0] == name:
+                walls[row[2]][row[1]] = float(row[4])
+        for stages, by_engine in walls.items():
+            if len(by_engine) == 2:
+                ratio = by_engine["opencv"] / by_engine["native"]
+                print(f"{name}, {stages} stages: native is {ratio:.1f} times faster")
 
 
 def prepare(case: Case, data: Path, folder: Path) -> None:
@@ -157,55 +173,89 @@ def fer2013_faces(data: Path) -> NDArray[np.uint8]:
     return np.array([row.split() for row in rows], np.uint8).reshape(-1, 48, 48)
 
 
-def train(case: Case, engine: str, folder: Path, data: Path) -> list[object]:
-    """Return what a training took and what its cascade is worth."""
+def train(
+    name: str, case: Case, engine: str, folder: Path, data: Path, minutes: float | None
+) -> list[list[object]]:
+    """Return a row: what a training took and what its cascade is worth."""
     out = folder / engine
+    fer = [sys.executable, "-m", "fercli", "cascade", "train", "--quiet", "--out", str(out)]
     command = [
-        sys.executable, "-m", "fercli", "cascade", "train", "--engine", engine, "--quiet",
-        "--json", "--overwrite", "--vec", str(folder / "faces.vec"), "--bg",
-        str(folder / "bg.txt"), "--out", str(out), "--size", f"{case.side}x{case.side}",
+        *fer, "--engine", engine, "--overwrite", "--vec", str(folder / "faces.vec"), "--bg",
+        str(folder / "bg.txt"), "--size", f"{case.side}x{case.side}",
         "--stages", str(case.stages), "--positives", str(case.positives),
         "--negatives", str(case.negatives), *case.options,
     ]  # fmt: skip
     command += ["--validation", "0"] if engine == "native" else [*case.program_options]
     load = os.getloadavg()[0]
-    wall, cpu, peak, text = watched(command)
-    result = json.loads(text)
-    weak = result["weak_classifiers"]
-    figures = evaluate([out / "cascade.xml"], read_annotations(data / "mit_cmu_newtest/info.dat"))
-    of_cascade = figures.cascades[0]
-    return [
-        len(result["stages"]), weak, f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}",
-        f"{wall / weak:.3f}", of_cascade.average_precision, of_cascade.tally.precision,
-        of_cascade.tally.recall, f"{load:.1f}",
-    ]  # fmt: skip
+    wall, cpu, peak = watched(command, None if minutes is None else minutes * 60)
+    stages = read_stages(out / "stages.csv")
+    if not (out / "cascade.xml").exists():  # stopped: the last stage is not whole
+        subprocess.run([*fer, "--finish"], check=True, stdout=subprocess.DEVNULL)
+        whole = sum(stage.seconds or 0 for stage in stages)
+        wall, cpu = whole, cpu * whole / wall
+    figures = [f"{wall:.1f}", f"{cpu:.1f}", f"{peak:.0f}"]
+    return [row(name, engine, stages, figures, out / "cascade.xml", data, f"{load:.1f}")]
 
 
-def watched(command: list[str]) -> tuple[float, float, float, str]:
-    """Return wall seconds, CPU seconds, the largest resident size in MB, and the output.
+def fewer_stages(
+    name: str, rows: list[list[object]], folder: Path, data: Path
+) -> list[list[object]]:
+    """Return a row for fer's training up to the stage at which the program was stopped."""
+    counts = {engine: count for case, engine, count, *_ in rows if case == name}
+    if len(counts) < 2 or counts["opencv"] >= counts["native"]:
+        return []
+    stages = read_stages(folder / "native" / "stages.csv")[: counts["opencv"]]
+    cut = folder / "first.xml"
+    convert_cascade(folder / "native" / "cascade.xml", cut, stages=len(stages), overwrite=True)
+    figures = [f"{sum(stage.seconds or 0 for stage in stages):.1f}", "", ""]
+    return [row(name, "native", stages, figures, cut, data, "")]
+
+
+def row(
+    name: str, engine: str, stages: list[StageRecord], figures: list[str], cascade: Path,
+    data: Path, load: str,
+) -> list[object]:  # fmt: skip
+    weak = sum(stage.weak_classifiers for stage in stages)
+    quality: list[object] = ["", "", ""]
+    if len(stages) >= FEWEST_STAGES:
+        truth = read_annotations(data / "mit_cmu_newtest/info.dat")
+        found = evaluate([cascade], truth).cascades[0]
+        quality = [found.average_precision, found.tally.precision, found.tally.recall]
+    per_weak = f"{float(figures[0]) / weak:.3f}"
+    return [name, engine, len(stages), weak, *figures, per_weak, *quality, load]
+
+
+def watched(command: list[str], limit: float | None) -> tuple[float, float, float]:
+    """Return wall seconds, CPU seconds and the largest resident size in MB of a training.
 
     In a process of its own, whose only children these are: the system tells the peak of the
-    largest child there ever was.
+    largest child there ever was. After `limit` seconds the training is interrupted.
     """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
         started = time.perf_counter()
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        training = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        with suppress(subprocess.TimeoutExpired):
+            training.wait(limit)
+        stopped = training.poll() is None
+        if stopped:
+            training.send_signal(signal.SIGTERM)
+            training.wait()
         wall = time.perf_counter() - started
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         figures = [wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]
         with os.fdopen(writer, "w") as pipe:
-            json.dump([done.returncode, *figures, done.stdout.decode()], pipe)
+            json.dump([0 if stopped else training.returncode, *figures], pipe)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as pipe:
-        status, wall, cpu, peak, text = json.load(pipe)
+        status, wall, cpu, peak = json.load(pipe)
     os.waitpid(child, 0)
     if status != 0:
         raise SystemExit(f"{' '.join(command)} ended with status {status}")
-    return wall, cpu, peak, text
+    return wall, cpu, peak
 
 
 def print_machine() -> None:
