@@ -65,7 +65,8 @@ def colour_of(person: int) -> tuple[int, int, int]:
 
 def font_size(picture: Picture) -> int:
     """Return the height of letters on a picture, in pixels."""
-    return max(SMALLEST, round(max(picture.shape[:2]) / 50))
+    longer: int = max(picture.shape[:2])
+    return max(SMALLEST, round(longer / 50))
 
 
 def _is_light(colour: tuple[int, int, int]) -> bool:

@@ -104,7 +104,7 @@ class Stream:
         It cannot be reached, or is no video.
     """
 
-    live, has_sound = True, False
+    has_sound = False
 
     def __init__(
         self, address: str, *, attempts: int = 10, stop: Event | None = None, note: Note = ignore
@@ -119,6 +119,7 @@ class Stream:
         self.rate = float(stream.average_rate or stream.guessed_rate or 25)
         self.seconds = self._container.duration / 1e6 if self._container.duration else None
         self.count = stream.frames or None
+        self.live = self.count is None and self.seconds is None
 
     def __enter__(self) -> Stream:
         return self
@@ -212,12 +213,13 @@ def open_stream(address: str) -> Any:
 
 def _open_camera(name: str) -> cv2.VideoCapture:
     # cv2 writes to stderr what is said here.
-    level = cv2.setLogLevel(0)
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
         capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
         opened = capture.isOpened() and capture.read()[0]
     finally:
-        cv2.setLogLevel(level)
+        logging.setLogLevel(level)
     if not opened:
         capture.release()
         found, hint = _camera_trouble(name)

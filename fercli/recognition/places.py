@@ -1,0 +1,107 @@
+"""Places: which file each input's annotated copy and plot go to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fercli.errors import OptionError
+from fercli.files import PICTURE_EXTENSIONS
+from fercli.recognition.inputs import Input
+from fercli.recognition.video_writer import SUFFIXES
+
+#: Formats of annotated pictures; a picture of another format is written as PNG.
+WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+class Places:
+    """Where annotated copies and plots go.
+
+    For one input a name with a suffix is a file. Anything else is a folder, which gets
+    ``NAME.jpg``, ``NAME.mp4`` and ``NAME-timeline.png``, numbered where a name comes twice.
+
+    Parameters
+    ----------
+    inputs : sequence of Input
+    save, timeline : Path, optional
+        As given by the user.
+
+    Raises
+    ------
+    OptionError
+        A file is given for several inputs, or one whose suffix does not suit the input.
+    """
+
+    def __init__(self, inputs: Sequence[Input], save: Path | None, timeline: Path | None) -> None:
+        self._saved = {} if save is None else _spread(inputs, save, _suffix)
+        videos = [one for one in inputs if one.kind != "picture"]
+        self._timelines = {} if timeline is None else _spread(videos, timeline, _plot_suffix)
+
+    def saved(self, source: Input) -> Path | None:
+        """Return where the annotated copy of an input goes, or None."""
+        return self._saved.get(source.name)
+
+    def timeline(self, source: Input) -> Path | None:
+        """Return where the plot of an input goes, or None."""
+        return self._timelines.get(source.name)
+
+    def all(self) -> Iterator[Path]:
+        """Yield all places."""
+        yield from self._saved.values()
+        yield from self._timelines.values()
+
+
+def _spread(inputs: Sequence[Input], place: Path, suffix: object) -> dict[str, Path]:
+    assert callable(suffix)
+    if place.suffix and not place.is_dir():
+        if len(inputs) > 1:
+            raise OptionError(
+                f"wanted a folder for {len(inputs)} inputs, found {place}",
+                hint="a name without a suffix",
+            )
+        for one in inputs:
+            _require_suitable(one, place, plot=suffix is _plot_suffix)
+        return {one.name: place for one in inputs}
+    taken: set[Path] = set()
+    return {one.name: _free(place / (_stem(one) + suffix(one)), taken) for one in inputs}
+
+
+def _require_suitable(source: Input, place: Path, *, plot: bool) -> None:
+    allowed = (".png", ".svg", ".pdf") if plot else _allowed(source)
+    if place.suffix.lower() not in allowed:
+        what = "plot" if plot else "picture" if source.kind == "picture" else "video"
+        raise OptionError(
+            f"wanted a name for a {what}, found {place}", hint=f"a suffix of {', '.join(allowed)}"
+        )
+
+
+def _allowed(source: Input) -> tuple[str, ...]:
+    return PICTURE_EXTENSIONS if source.kind == "picture" else SUFFIXES
+
+
+def _suffix(source: Input) -> str:
+    if source.kind != "picture":
+        return ".mp4"
+    suffix = source.path.suffix
+    return suffix if suffix.lower() in WRITTEN else ".png"
+
+
+def _plot_suffix(source: Input) -> str:
+    return "-timeline.png"
+
+
+def _stem(source: Input) -> str:
+    if source.kind == "camera":
+        return f"camera-{source.path.name}"
+    if source.kind == "stream":
+        return "".join(c if c.isalnum() else "-" for c in source.name.split("://")[1]).strip("-")
+    return source.path.stem
+
+
+def _free(path: Path, taken: set[Path]) -> Path:
+    stem, number = path.stem, 1
+    while path in taken:
+        number += 1
+        path = path.with_name(f"{stem}-{number}{path.suffix}")
+    taken.add(path)
+    return path
