@@ -26,6 +26,8 @@ CHUNK = 256
 #: Faces on a map at most: more hide each other, and t-SNE takes minutes.
 MAPPED = 2000
 PROJECTIONS = ("tsne", "pca")
+#: One more than curves have: as many as FER+ has classes.
+MAP_COLOURS = (*COLOURS, "#999999")
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,8 @@ def _draw_map(embedding: Embedding, faces: Faces, projection: str, seed: int) ->
     axes.set_yticks([])
     for at, name in enumerate(faces.classes):
         chosen = points[faces.labels[order] == at]
-        colour = COLOURS[at % len(COLOURS)]
-        marker = "osv^"[at // len(COLOURS) % 4]
+        colour = MAP_COLOURS[at % len(MAP_COLOURS)]
+        marker = "osv^"[at // len(MAP_COLOURS) % 4]
         axes.scatter(
             chosen[:, 0], chosen[:, 1], s=9, color=colour, marker=marker, label=name, alpha=0.7
         )

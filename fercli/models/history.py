@@ -23,22 +23,19 @@ def write_history(path: Path, history: History) -> None:
 
 
 def draw_curves(path: Path, history: History, title: str) -> None:
-    """Draw loss above accuracy, of training and of validation, replacing what is there."""
-    from fercli.plots import new_plot, save_plot
+    """Draw loss beside accuracy, of training and of validation, replacing what is there."""
+    from matplotlib.ticker import MaxNLocator
 
-    figure, lower = new_plot("", "epoch", "accuracy", size_inches=(7.0, 7.0))
-    figure.clear()
-    upper, lower = figure.subplots(2, 1, sharex=True)
-    upper.set_title(title, loc="left", fontweight="bold")
+    from fercli.plots import new_plots, save_plot
+
+    labels = [(title, "epoch", "loss"), ("", "epoch", "accuracy")]
+    figure, plots = new_plots(labels, size_inches=(5.5, 4.5))
     epochs = [row["epoch"] for row in history]
-    for axes, name in ((upper, "loss"), (lower, "accuracy")):
+    for axes, name in zip(plots, ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], label=label, marker=".")
-        axes.set_ylabel(name)
-        axes.grid(color="#dddddd", linewidth=0.7)
-        axes.spines[["top", "right"]].set_visible(False)
-    upper.legend(frameon=False)
-    lower.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plots[0].legend(frameon=False)
     save_plot(figure, path, overwrite=True)
 
 
