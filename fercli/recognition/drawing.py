@@ -6,6 +6,7 @@ Text is drawn by Pillow once for each label and kept: a video says the same agai
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -15,11 +16,17 @@ from fercli.cascade.drawing import line_width
 from fercli.pictures import Picture
 from fercli.plots import COLOURS
 from fercli.recognition.face import Face
+from fercli.recognition.searching import shared
+
+Box = tuple[int, int, int, int]
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 #: Space around text, as a share of its height.
 PADDING = 0.25
+
+#: The longer side, in pixels, that a picture needs for its annotations.
+ROOM = 480
 
 #: The smallest letters that can be read, in pixels.
 SMALLEST = 11
@@ -33,6 +40,8 @@ def draw_faces(
 ) -> Picture:
     """Return a copy of a picture with its faces drawn.
 
+    A small picture is enlarged by a whole number, so that there is room for what is written.
+
     Parameters
     ----------
     picture : ndarray of uint8, shape (height, width, 3), BGR
@@ -42,14 +51,20 @@ def draw_faces(
     bars : bool
         Whether each face has the probability of every class beside it. Defaults to False.
     """
-    drawn = picture.copy()
+    factor = min(max(round(ROOM / max(picture.shape)), 1), 4)
+    if factor > 1:
+        drawn = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+        faces = [_enlarged(face, factor) for face in faces]
+    else:
+        drawn = picture.copy()
+    taken = [face.box_xywh for face in faces]
+    for face in faces if bars else ():
+        taken.append(_draw_bars(drawn, face, classes, taken))
     for face in faces:
         _draw_box(drawn, face)
-    for face in faces if bars else ():
-        _draw_bars(drawn, face, classes)
     for face in faces:
         _draw_label(drawn, face)
-    return drawn
+    return np.asarray(drawn, np.uint8)
 
 
 def draw_note(picture: Picture, text: str) -> None:
@@ -95,14 +110,14 @@ def _draw_label(picture: Picture, face: Face) -> None:
     _paste(picture, patch, left, top if top >= 0 else y)
 
 
-def _draw_bars(picture: Picture, face: Face, classes: Sequence[str]) -> None:
-    """Draw a bar a class on the side of the face that has room; inside it if none has."""
+def _draw_bars(picture: Picture, face: Face, classes: Sequence[str], taken: Sequence[Box]) -> Box:
+    """Draw a bar a class beside a face, and return the box that they take."""
     size = min(max(face.box_xywh[2] // 8, SMALLEST), font_size(picture))
     names = [_text(name, size, WHITE, None) for name in classes]
     line = max(patch.shape[0] for patch in names)
     text_width, bar_width = max(patch.shape[1] for patch in names), 4 * size
     width, height = text_width + bar_width + size // 2, line * len(classes)
-    left, top = _beside(picture, face, width, height)
+    left, top = _beside(picture, face, (width, height), taken)
     ground = picture[top : top + height, left : left + width]
     ground[:] = (ground * GROUND).astype(np.uint8)
     colour = colour_of(face.person)[::-1]
@@ -111,15 +126,32 @@ def _draw_bars(picture: Picture, face: Face, classes: Sequence[str]) -> None:
         _paste(picture, patch, left, y)
         end = x + max(round(float(share) * bar_width), 1)
         cv2.rectangle(picture, (x, y + line // 4), (end, y + line - line // 4), colour, cv2.FILLED)
+    return left, top, width, height
 
 
-def _beside(picture: Picture, face: Face, width: int, height: int) -> tuple[int, int]:
-    x, y, face_width, _ = face.box_xywh
+def _beside(
+    picture: Picture, face: Face, size_wh: tuple[int, int], taken: Sequence[Box]
+) -> tuple[int, int]:
+    """Return where the bars of a face hide least: right or left of it, below or above."""
+    x, y, face_width, face_height = face.box_xywh
+    width, height = size_wh
     gap = line_width((picture.shape[1], picture.shape[0])) + 2
-    places = (x + face_width + gap, x - width - gap)
-    room = picture.shape[1] - width
-    left = next((at for at in places if 0 <= at <= room), max(min(x + face_width, room), 0))
-    return left, max(min(y, picture.shape[0] - height), 0)
+    places = (
+        (x + face_width + gap, y),
+        (x - width - gap, y),
+        (x, y + face_height + gap),
+        (x, y - height - 2 * font_size(picture)),
+    )
+    most_x, most_y = max(picture.shape[1] - width, 0), max(picture.shape[0] - height, 0)
+    inside = [(min(max(a, 0), most_x), min(max(b, 0), most_y)) for a, b in places]
+    boxes = np.array(taken, np.int32)
+    hidden = [shared(np.array((*place, *size_wh), np.int32), boxes).sum() for place in inside]
+    return inside[int(np.argmin(hidden))]
+
+
+def _enlarged(face: Face, factor: int) -> Face:
+    x, y, width, height = (factor * number for number in face.box_xywh)
+    return replace(face, box_xywh=(x, y, width, height))
 
 
 def _paste(picture: Picture, patch: Picture, left: int, top: int) -> None:

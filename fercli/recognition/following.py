@@ -44,6 +44,11 @@ class Follower:
         # Half a frame of grace at 100 frames a second: times are rounded.
         return seconds - self._searched >= self._interval - 0.005 or seconds < self._searched
 
+    def forget(self) -> None:
+        """Forget all faces: the next frame is of another scene."""
+        self._known = {}
+        self._searched = -math.inf
+
     def find(self, frames: Sequence[Frame], *, whole: bool) -> list[Boxes]:
         """Return the faces of frames that come right after those of the last call.
 

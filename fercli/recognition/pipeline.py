@@ -22,6 +22,7 @@ from fercli.recognition.following import Follower
 from fercli.recognition.frames import Frame
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.recogniser import Recogniser
+from fercli.recognition.scenes import Scenes
 from fercli.recognition.searching import NONE, Boxes
 from fercli.recognition.tracks import Tracks
 
@@ -41,6 +42,7 @@ class _Found:
     frame: Frame
     boxes: Boxes
     cuts: NDArray[np.uint8] | None
+    new_scene: bool = False
 
 
 def recognise_frames(
@@ -75,38 +77,69 @@ def _searched(
     recogniser: Recogniser, frames: Iterable[Frame], options: VideoOptions, live: bool
 ) -> Iterator[list[_Found]]:
     """Yield runs of frames, searched together; each but the last ends with a whole search."""
-    follower = Follower(recogniser, options.search_interval)
-    run: list[Frame] = []
+    searcher = _Searcher(recogniser, options)
     for frame in frames:
-        run.append(frame)
-        analysed = frame.number % options.every == 0
-        whole = analysed and follower.is_due(frame.seconds)
-        if whole or live or len(run) >= LONGEST:
-            yield _search_run(recogniser, follower, run, options.every, whole)
-            run = []
-    if run:
-        analysed = run[-1].number % options.every == 0
-        yield _search_run(recogniser, follower, run, options.every, analysed)
+        if searcher.begins_scene(frame):
+            yield from searcher.flush(whole=False)
+            searcher.forget()
+        searcher.take(frame)
+        whole = searcher.is_due(frame)
+        if whole or live or searcher.is_full():
+            yield from searcher.flush(whole=whole)
+    yield from searcher.flush(whole=searcher.ends_with_analysed())
 
 
-def _search_run(
-    recogniser: Recogniser, follower: Follower, run: list[Frame], every: int, whole: bool
-) -> list[_Found]:
-    looked_at = [frame for frame in run if frame.number % every == 0]
-    boxes = iter(follower.find(looked_at, whole=whole) if looked_at else [])
-    return [
-        _cut(recogniser, frame, next(boxes))
-        if frame.number % every == 0
-        else _Found(frame, NONE, None)
-        for frame in run
-    ]
+class _Searcher:
+    """Gathers frames into runs that are searched together."""
 
+    def __init__(self, recogniser: Recogniser, options: VideoOptions) -> None:
+        self._recogniser = recogniser
+        self._every = options.every
+        self._follower = Follower(recogniser, options.search_interval)
+        self._scenes = Scenes()
+        self._run: list[Frame] = []
+        self._new_scene = False
 
-def _cut(recogniser: Recogniser, frame: Frame, boxes: Boxes) -> _Found:
-    picture = frame.grey if recogniser.card.channels == 1 or not len(boxes) else frame.colour
-    cuts = recogniser.cut(picture, boxes)
-    frame.forget_grey()
-    return _Found(frame, boxes, cuts)
+    def begins_scene(self, frame: Frame) -> bool:
+        return self._is_analysed(frame) and self._scenes.is_new(frame.grey)
+
+    def forget(self) -> None:
+        self._follower.forget()
+        self._new_scene = True
+
+    def take(self, frame: Frame) -> None:
+        self._run.append(frame)
+
+    def is_due(self, frame: Frame) -> bool:
+        return self._is_analysed(frame) and self._follower.is_due(frame.seconds)
+
+    def is_full(self) -> bool:
+        return len(self._run) >= LONGEST
+
+    def ends_with_analysed(self) -> bool:
+        return bool(self._run) and self._is_analysed(self._run[-1])
+
+    def flush(self, *, whole: bool) -> Iterator[list[_Found]]:
+        """Yield what is in the frames that were taken, if any."""
+        if not self._run:
+            return
+        looked_at = [frame for frame in self._run if self._is_analysed(frame)]
+        boxes = iter(self._follower.find(looked_at, whole=whole) if looked_at else [])
+        yield [
+            self._cut(frame, next(boxes)) if self._is_analysed(frame) else _Found(frame, NONE, None)
+            for frame in self._run
+        ]
+        self._run = []
+
+    def _is_analysed(self, frame: Frame) -> bool:
+        return frame.number % self._every == 0
+
+    def _cut(self, frame: Frame, boxes: Boxes) -> _Found:
+        grey = self._recogniser.card.channels == 1 or not len(boxes)
+        cuts = self._recogniser.cut(frame.grey if grey else frame.colour, boxes)
+        frame.forget_grey()
+        new, self._new_scene = self._new_scene, False
+        return _Found(frame, boxes, cuts, new)
 
 
 def _grouped(runs: Iterable[list[_Found]], size: int) -> Iterator[list[_Found]]:
@@ -135,6 +168,8 @@ def _answered(
                 yield FrameFaces(one.frame, _unseen(last), analysed=False)
                 continue
             end = start + len(one.cuts)
+            if one.new_scene:
+                tracks.forget()
             last = tracks.update(one.frame.seconds, one.boxes, answers[start:end])
             start = end
             yield FrameFaces(one.frame, last)

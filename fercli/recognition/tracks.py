@@ -23,7 +23,7 @@ FARTHEST = 0.7
 #: A face whose side is more times that of the person's last one is another person.
 SIZES = 1.7
 #: How long a person is remembered and drawn after the last time seen, in seconds.
-REMEMBERED, DRAWN = 1.0, 0.25
+REMEMBERED, DRAWN = 2.0, 0.25
 #: The share of a still box's step that is taken at once, and how fast it grows with the step.
 STILL, MOVING = 0.3, 6.0
 
@@ -77,6 +77,10 @@ class Tracks:
             for one in self._people
             if seconds - one.seen <= DRAWN
         )
+
+    def forget(self) -> None:
+        """Forget all people, but not how many there were: the next frame is of another scene."""
+        self._people = []
 
     def _add(self, seconds: float, box: NDArray[np.int32], answer: NDArray[np.float32]) -> None:
         self._count += 1
