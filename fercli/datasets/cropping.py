@@ -181,8 +181,11 @@ def _waiting(
 
 
 def _unseen(picture: Path, source: Path) -> CropRecord:
-    status = picture.stat()
     name = picture.relative_to(source).as_posix()
+    try:
+        status = picture.stat()
+    except OSError:  # a link to nothing, which is told of when it is read
+        return CropRecord(name, 0, 0)
     return CropRecord(name, status.st_size, status.st_mtime_ns)
 
 

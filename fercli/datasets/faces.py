@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Literal
 
@@ -144,6 +145,9 @@ _local = threading.local()
 def _detector(cascade: Path) -> Detector:
     """Return the detector of this thread: loaded once, and never used by two at a time."""
     if getattr(_local, "cascade", None) != cascade:
+        if parent_process() is not None:
+            # There is a worker for each core: cv2's own threads would be in each other's way.
+            cv2.setNumThreads(1)
         _local.detector, _local.cascade = load_detector(cascade), cascade
     detector: Detector = _local.detector
     return detector

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,7 +87,7 @@ class Journal:
             self._stream.close()
             # Nothing came of it: leave no trace that the next command would have to go on with.
             if not self.resumed and self.path.exists() and not self.lines():
-                self.path.unlink()
+                remove_tree(self.root)
                 self.root.rmdir()
         self._held.close()
 
@@ -132,24 +131,20 @@ class Journal:
 
 
 def remove_tree(root: Path) -> None:
-    """Remove what fer wrote below `root`, and nothing else."""
-    for record in list(read_files(root)) + _unfinished(root):
-        (root / record.file).unlink(missing_ok=True)
-    for name in OWN_FILES:
-        (root / name).unlink(missing_ok=True)
+    """Remove what fer wrote below `root`, and nothing else.
+
+    A tree that is unfinished was begun in an empty folder, and some of its pictures may not have
+    been noted: all that is where pictures belong is removed.
+    """
+    if (root / JOURNAL).is_file():
+        written = [path for path in root.glob("*/*/*") if path.is_symlink() or path.is_file()]
+    else:
+        written = [root / record.file for record in read_files(root)]
+    for path in [*written, *(root / name for name in OWN_FILES)]:
+        path.unlink(missing_ok=True)
     for folder in sorted(root.glob("*/*/")) + sorted(root.glob("*/")):
         if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
-            shutil.rmtree(folder)
-
-
-def _unfinished(root: Path) -> list[FileRecord]:
-    path = root / JOURNAL
-    if not path.is_file():
-        return []
-    with path.open(newline="", **_TEXT) as stream:
-        next(stream, None)
-        lines = [line for line in stream if line.endswith("\n")]
-    return list(map(from_fields, csv.reader(lines)))
+            folder.rmdir()
 
 
 def _require_free(root: Path) -> None:

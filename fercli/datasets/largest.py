@@ -39,6 +39,8 @@ def find_largest(detector: Detector, picture: Picture, options: DetectionOptions
     largest = None
     for least, most in _ranges(detector.cascade.size_wh, picture, options):
         more = _scan_between(detector, picture, options, least, most)
+        if not len(more.margins) and largest is None:
+            continue
         found = Windows(
             np.concatenate([found.boxes_xywh, more.boxes_xywh]),
             np.concatenate([found.margins, more.margins]),
@@ -89,14 +91,13 @@ def _width_to_exceed(windows_xywh: NDArray[np.int32], least: int) -> float:
     """
     from fercli.cascade.grouping import SIMILARITY, label_similar
 
-    widest = float(least)
-    if len(windows_xywh):
-        order = np.argsort(windows_xywh[:, 0], kind="stable")
-        windows = np.ascontiguousarray(windows_xywh[order], np.int64)
-        labels, widths = label_similar(windows, SIMILARITY), windows[:, 2]
-        # Edges may be apart by SIMILARITY times the mean side of the smaller window, at each end.
-        _, _, width, height = windows[0]
-        joinable = widths <= least * (1 + SIMILARITY * (1 + height / width)) + 2
-        open_to_more = np.isin(labels, labels[joinable])
-        widest = max(widest, float(widths[open_to_more].max(initial=0)))
-    return (1 + 2 * SIMILARITY) * widest + 2
+    order = np.argsort(windows_xywh[:, 0], kind="stable")
+    windows = np.ascontiguousarray(windows_xywh[order], np.int64)
+    labels, widths = label_similar(windows, SIMILARITY), windows[:, 2]
+    # Edges may be apart by SIMILARITY times the mean side of the smaller window, at each end.
+    _, _, width, height = windows[0]
+    joinable = widths <= least * (1 + SIMILARITY * (1 + height / width)) + 2
+    joined = np.zeros(labels.max() + 1, bool)
+    joined[labels[joinable]] = True
+    widest = max(least, widths[joined[labels]].max(initial=0))
+    return (1 + 2 * SIMILARITY) * float(widest) + 2

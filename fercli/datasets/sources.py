@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fercli.datasets.entries import Counts, Format, ReadOptions
-from fercli.datasets.formats import FORMATS, detect_format
+from fercli.datasets.formats import FORMATS, detect_format, require_there
 from fercli.datasets.formats.ferplus import votes_file
 from fercli.errors import OptionError
-from fercli.files import find_files
+from fercli.files import find_files, input_error
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source
     used: Counter[str] = Counter()
     for text in texts:
         name, path = parse_source(text)
-        form = detect_format(path)
+        require_there(path)
+        form = FORMATS[name] if name else detect_format(path)
         # FER-2013's table together with votes can only mean FER+.
         if name is None and form.name == "fer2013" and votes is not None and path.is_file():
-            name = "ferplus"
-        form = FORMATS[name] if name else form
+            form = FORMATS["ferplus"]
         used[form.name] += 1
         number = used[form.name]
         sources.append(Source(form.name + (str(number) if number > 1 else ""), form, path))
@@ -116,15 +116,31 @@ def compare_counts(found: Mapping[tuple[str, str], int], published: Counts) -> d
 
 
 def checksum(source: Source, options: ReadOptions) -> str:
-    """Return a checksum of a source: of a file's bytes, or of a folder's names and sizes."""
+    """Return a checksum of a source: of a file's bytes, or of a folder's names and sizes.
+
+    Raises
+    ------
+    InputError
+        The source, or a folder in it, cannot be read.
+    """
+    try:
+        if source.path.is_file():
+            return _checksum_of_table(source, options)
+    except OSError as error:
+        raise input_error(error, source.path) from error
     digest = hashlib.sha256()
-    if source.path.is_file():
-        with source.path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256")
-        if source.form.name == "ferplus" and votes_file(source.path, options).is_file():
-            digest.update(votes_file(source.path, options).read_bytes())
-        return digest.hexdigest()
     for file in find_files(source.path, ("",)):
         name = file.relative_to(source.path).as_posix()
-        digest.update(f"{name}\0{file.stat().st_size}\n".encode("utf-8", "surrogateescape"))
+        # A link to nothing is told of when it is read.
+        size = file.stat().st_size if file.exists() else -1
+        digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _checksum_of_table(source: Source, options: ReadOptions) -> str:
+    with source.path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+    votes = votes_file(source.path, options)
+    if source.form.name == "ferplus" and votes.is_file():
+        digest.update(votes.read_bytes())
     return digest.hexdigest()

@@ -64,7 +64,7 @@ def _alike(title: str, alike: Alike) -> list[str]:
     if not alike.groups:
         return [f"{title}: none"]
     lines = [
-        f"{title}: {alike.pictures:,} pictures in {alike.groups:,} groups "
+        f"{title}: {alike.pictures:,} pictures in {_count(alike.groups, 'group')} "
         f"({alike.superfluous:,} superfluous)"
     ]
     if alike.crossing:
@@ -75,8 +75,14 @@ def _alike(title: str, alike: Alike) -> list[str]:
     if alike.conflicts:
         by_class = {file.split("/")[1]: file for file in alike.conflicting[0]}
         example = " and ".join(list(by_class.values())[:2])
-        lines.append(f"  {alike.conflicts:,} groups have several classes, such as {example}")
+        have = "has" if alike.conflicts == 1 else "have"
+        groups = _count(alike.conflicts, "group")
+        lines.append(f"  {groups} {have} several classes, such as {example}")
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _named(title: str, names: Sequence[str]) -> list[str]:

@@ -4,11 +4,7 @@ import csv
 import hashlib
 import json
 import os
-import signal
 import struct
-import subprocess
-import sys
-import time
 
 import cv2
 import numpy as np
@@ -131,57 +127,6 @@ def test_a_stopped_import_goes_on(fer_csv, tmp_path):
     good = fer_csv(rows)
     with pytest.raises(OutputExistsError, match="unfinished data set of other sources"):
         do_import([good], tmp_path / "out")
-
-
-def test_a_killed_import_goes_on_and_ends_the_same(fer_csv, tmp_path):
-    rows = [(number % 7, "Training") for number in range(600)]
-    table = fer_csv(rows)
-    command = [sys.executable, "-m", "fercli", "datasets", "import", str(table), "-j1", "-q"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
-    process = subprocess.Popen([*command, "--out", str(killed)], stdout=subprocess.DEVNULL)
-    while sum(1 for _ in killed.rglob("*.png")) < 100:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    (killed / "train/happy/.fer-half.png").touch()
-    assert not (killed / "dataset.json").exists()
-    done = subprocess.run(
-        [*command[:-1], "--out", str(killed)], check=True, capture_output=True, text=True
-    )
-    assert "goes on with" in done.stderr
-    assert not (killed / ".unfinished.csv").exists()
-    assert files(killed) == files(whole)
-
-
-def test_interrupted_imports_end_with_130(fer, fer_csv, tmp_path):
-    table = fer_csv([(0, "Training")] * 1500)
-    out = tmp_path / "out"
-    command = ["datasets", "import", str(table), "-j2", "-q", "--size", "256x256", "--out"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fercli", *command, str(out)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    # A worker that is still importing its modules would say so: both are at work by then.
-    while len(noted(out)) < 400:
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert (process.returncode, "Traceback" in err) == (130, False), err
-    assert len(noted(out)) < 1500
-    for name in ("out", "whole"):
-        assert fer(*command, tmp_path / name).status == 0
-    assert files(out) == files(tmp_path / "whole")
-
-
-def noted(root):
-    """The lines of the journal so far."""
-    journal = root / ".unfinished.csv"
-    return journal.read_bytes().splitlines()[1:] if journal.exists() else []
 
 
 def test_only_one_works_in_a_tree(fer_csv, tmp_path):
@@ -351,14 +296,3 @@ def test_the_real_ferplus_votes_as_the_authors_decide_them(data):
             wanted = None if best is None else FILE_ORDER[best]
             differing += decide_by_votes(votes, options)[0] != wanted
     assert differing == 0
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_folder_without_read_rights_is_named_and_not_passed_over(fer, put, tmp_path):
-    put("in/happy/a.png")
-    put("in/sad/b.png")
-    (tmp_path / "in/sad").chmod(0)
-    result = fer("datasets", "import", tmp_path / "in", "--out", tmp_path / "out")
-    (tmp_path / "in/sad").chmod(0o755)
-    assert result.status == 1
-    assert "in/sad: wanted a folder, found no permission to read it" in result.err

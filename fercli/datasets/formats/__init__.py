@@ -15,6 +15,7 @@ from fercli.datasets.formats import (
     folder,
     rafdb,
 )
+from fercli.datasets.formats.tables import open_text
 from fercli.errors import InputError
 from fercli.files import input_error
 
@@ -36,6 +37,14 @@ FORMATS = {
 }
 
 
+def require_there(path: Path) -> None:
+    """Raise `InputError` if there is nothing at `path`."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise input_error(error, path, wanted="a data set") from error
+
+
 def detect_format(path: Path) -> Format:
     """Return the format of what is at `path`.
 
@@ -46,13 +55,14 @@ def detect_format(path: Path) -> Format:
     InputError
         Nothing is there, or it is of no format that fer knows.
     """
-    try:
-        path.stat()
-    except OSError as error:
-        raise input_error(error, path, wanted="a data set") from error
+    require_there(path)
     for form in FORMATS.values():
         if form is not ferplus.FORMAT and form.recognises(path):
             return form
+    if path.is_file():
+        # That it may not be read, or not be unpacked, says more than that its form is not known.
+        with open_text(path):
+            pass
     raise InputError(
         f"wanted a data set of a known form ({', '.join(FORMATS)}), found another",
         hint="FORMAT=PATH if it is one of them",
