@@ -64,6 +64,8 @@ cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=fold
 	$(BIN)/fer cascade train --recipe cascade/frontalface.toml \
 	    --vec "$(or $(VEC),runs/cascade/faces.vec)" --bg "$(or $(NEGATIVES),runs/cascade/scenes)" \
 	    --out runs/cascade/frontalface $(OPTIONS)
+	$(BIN)/fer cascade convert runs/cascade/frontalface/cascade.xml --compact --overwrite \
+	    --out runs/cascade/frontalface.xml
 
 datasets: $(VENV)/.setup  ## import, split and examine FER-2013 and FER+: DOWNLOADS=folder
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/datasets.sh "$(DOWNLOADS)" runs/datasets
