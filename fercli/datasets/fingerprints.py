@@ -137,7 +137,10 @@ def fingerprints(
 
 
 def near_pairs(prints: Sequence[Fingerprint]) -> Pairs:
-    """Return the pairs of near duplicates, exact ones included unless they lack structure.
+    """Return pairs that join near duplicates, exact ones included unless they lack structure.
+
+    Pictures of equal hashes are each paired with the first of them only, for a thousand copies of
+    a picture make half a million pairs; `groups` are the same as those of all pairs.
 
     Returns
     -------
@@ -147,15 +150,17 @@ def near_pairs(prints: Sequence[Fingerprint]) -> Pairs:
     at = np.array([i for i, print_ in enumerate(prints) if print_.short_hash], np.intp)
     if len(at) < 2:
         return np.empty((0, 2), np.intp)
-    short = _words(print_.short_hash for print_ in prints if print_.short_hash)
-    long = _words(print_.long_hash for print_ in prints if print_.short_hash)
+    hashes = _words(prints[i].short_hash + prints[i].long_hash for i in at)
+    rows, first, inverse = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
+    short, long = np.ascontiguousarray(rows[:, 0]), rows[:, 1:]
     # A few candidates at a time: there may be many more of them than pairs.
     parts = [
-        pairs[bit_distances(long[pairs[:, 0]], long[pairs[:, 1]]) <= LONG_RADIUS]
+        first[pairs[bit_distances(long[pairs[:, 0]], long[pairs[:, 1]]) <= LONG_RADIUS]]
         for pairs in _candidates(short)
     ]
-    found = np.unique(np.concatenate([np.empty((0, 2), np.intp), *parts]), axis=0)
-    return np.asarray(at[found], np.intp)
+    equal = np.stack([first[inverse.ravel()], np.arange(len(at))], axis=1)
+    found = np.concatenate([equal[equal[:, 0] != equal[:, 1]], *parts])
+    return np.asarray(at[np.unique(np.sort(found, axis=1), axis=0)], np.intp)
 
 
 def bit_distances(a: Hashes, b: Hashes) -> NDArray[np.int64]:
@@ -221,15 +226,14 @@ def _candidates(short: Hashes) -> Iterator[Pairs]:
     If they do, they agree in at least one of `SHORT_RADIUS` + 1 parts: only pictures that agree in
     a part are compared. A pair may come several times.
     """
-    words = short.ravel()
     edges = np.linspace(0, 64, SHORT_RADIUS + 2).astype(int)
     for low, high in pairwise(edges):
         mask = np.uint64((1 << int(high - low)) - 1)
-        keys = (words >> np.uint64(low)) & mask
+        keys = (short >> np.uint64(low)) & mask
         order = np.argsort(keys, kind="stable")
         starts = np.flatnonzero(np.diff(keys[order])) + 1
         for bucket in np.split(order, starts):
-            yield from _within(bucket, words[bucket])
+            yield from _within(bucket, short[bucket])
 
 
 def _within(bucket: NDArray[np.intp], words: Hashes) -> Iterator[Pairs]:
