@@ -6,47 +6,23 @@ the user says it (`Settings`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercli.errors import DependencyError, InputError, OptionError
 from fercli.files import input_error
-from fercli.models.card import MIDDLE, NetworkCard, from_metadata
+from fercli.models.card import NetworkCard
+from fercli.models.settings import Settings as Settings
+from fercli.models.settings import channels_first, read_card
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 #: Faces that go through a network at once: more do not stay in a core's cache.
 CHUNK = 8
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user says about a network, in place of what its file says or leaves out.
-
-    Parameters
-    ----------
-    classes : sequence of str, optional
-        In the order of the outputs.
-    size_wh : (int, int), optional
-        Width and height of the input, for networks that take any.
-    mean, std : float, optional
-        The network sees ``(pixel - mean) / std`` of pixels 0…255. Without metadata they default
-        to 127.5, which gives −1…1.
-    colour_order : {"rgb", "bgr"}, optional
-        The order of three channels.
-    """
-
-    classes: Sequence[str] | None = None
-    size_wh: tuple[int, int] | None = None
-    mean: float | None = None
-    std: float | None = None
-    colour_order: Literal["rgb", "bgr"] | None = None
 
 
 class Classifier:
@@ -85,9 +61,9 @@ class Classifier:
         self._input = given.name
         self._dtype = np.float16 if given.type == "tensor(float16)" else np.float32
         self._outputs = {output.name: output for output in self._session.get_outputs()}
-        self._channels_first = _channels_first(given.shape, path)
+        self._channels_first = channels_first(given.shape, path)
         self._batch = given.shape[0] if isinstance(given.shape[0], int) else None
-        self.card = _read_card(self._session, settings or Settings(), given.shape, path)
+        self.card = read_card(self._session, settings or Settings(), given.shape, path)
         self._scale = _scale(self.card)
         self._answer, self._logits = self._examine()
 
@@ -171,6 +147,10 @@ class Classifier:
                 hint="--classes and --size as the network's authors give them",
                 path=self.path,
             ) from error
+        if not np.isfinite(scores).all():
+            raise InputError(
+                "wanted a network of numbers, found one that answers NaN", path=self.path
+            )
         sums = scores.sum(axis=1)
         return name, bool(scores.min() < 0 or np.abs(sums - 1).max() > 1e-2)
 
@@ -208,62 +188,6 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
     except Exception as error:  # onnxruntime's errors share no base class
         reason = str(error).splitlines()[0]
         raise InputError(f"wanted an .onnx network, found: {reason}", path=path) from error
-
-
-def _channels_first(shape: Sequence[Any], path: Path) -> bool:
-    if len(shape) == 4 and shape[3] in (1, 3):
-        return False
-    if len(shape) == 4 and shape[1] in (1, 3):
-        return True
-    raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
-
-
-def _read_card(
-    session: InferenceSession, settings: Settings, shape: Sequence[Any], path: Path
-) -> NetworkCard:
-    try:
-        card = from_metadata(session.get_modelmeta().custom_metadata_map)
-    except ValueError as error:
-        raise InputError(str(error), path=path) from error
-    card = card or _guess_card(session, settings, shape, path)
-    if settings.classes is not None:
-        if len(settings.classes) != len(card.classes):
-            raise OptionError(
-                f"wanted {len(card.classes)} classes for {path}, found {len(settings.classes)}"
-            )
-        card = replace(card, classes=tuple(settings.classes))
-    if settings.mean is not None:
-        card = replace(card, mean=(settings.mean,) * card.channels)
-    if settings.std is not None:
-        if not settings.std > 0:
-            raise OptionError(f"wanted a number above 0 for --std, found {settings.std}")
-        card = replace(card, std=(settings.std,) * card.channels)
-    return replace(card, colour_order=settings.colour_order or card.colour_order)
-
-
-def _guess_card(
-    session: InferenceSession, settings: Settings, shape: Sequence[Any], path: Path
-) -> NetworkCard:
-    """Return what can be told from the shapes of a network without metadata of fer's."""
-    first = _channels_first(shape, path)
-    height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
-    if isinstance(height, int) and isinstance(width, int):
-        size = (width, height)
-    elif settings.size_wh:
-        size = settings.size_wh
-    else:
-        raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
-    outputs = session.get_outputs()[0].shape or []
-    # Some end in a convolution of 1×1, and give (n, classes, 1, 1).
-    count = next((side for side in outputs[:0:-1] if isinstance(side, int) and side > 1), None)
-    given = len(settings.classes or ())
-    if count and given and count != given:
-        raise OptionError(f"wanted {count} classes for {path}, found {given}")
-    count = count or given
-    if count < 2:
-        raise OptionError(f"{path} does not say how many classes it has", hint="--classes a,b,c")
-    classes = tuple(settings.classes or (f"class {at}" for at in range(count)))
-    return NetworkCard(classes, size, channels, (MIDDLE,) * channels, (MIDDLE,) * channels)
 
 
 def _scale(card: NetworkCard) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from fercli.datasets.tree import read_tree
 from fercli.errors import DependencyError, OptionError
 from fercli.files import make_folder, require_absent, write_text, written_whole
-from fercli.models.classifier import Settings
 from fercli.models.faces import Faces, read_split
 from fercli.models.networks import Network, open_network
+from fercli.models.settings import Settings
 from fercli.plots import COLOURS, new_plot, save_plot
 from fercli.progress import SILENT, Progress
 from fercli.tables import format_table
@@ -76,7 +76,7 @@ def embed(
     """
     count = clusters or len(faces.classes)
     if not 2 <= count <= len(faces):
-        raise OptionError(f"wanted 2…{len(faces)} clusters, found {count}")
+        raise OptionError(f"wanted 2…{len(faces)} clusters, found {count}", hint="--clusters")
     features = _features(network, faces, progress)
     progress.note(f"finding {count} clusters")
     found = _sklearn("cluster").KMeans(count, n_init=4, random_state=seed).fit_predict(features)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fercli.datasets.tree import Tree, read_tree
-from fercli.models.classifier import Settings
 from fercli.models.evaluation import Evaluation, evaluate
 from fercli.models.faces import Faces, read_split
 from fercli.models.networks import Network, open_network, require_classes
+from fercli.models.settings import Settings
 from fercli.progress import SILENT, Progress
 
 

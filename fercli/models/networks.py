@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fercli.errors import InputError, OptionError
 from fercli.models.card import NetworkCard
-from fercli.models.classifier import Classifier, Settings, middle
+from fercli.models.classifier import Classifier, middle
+from fercli.models.settings import Settings
 
 if TYPE_CHECKING:
     from keras import Model

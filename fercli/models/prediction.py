@@ -14,9 +14,9 @@ import numpy as np
 
 from fercli.errors import InputError, PictureError
 from fercli.files import find_files, require_absent, write_text
-from fercli.models.classifier import Settings
 from fercli.models.faces import read_face
 from fercli.models.networks import Network, open_network
+from fercli.models.settings import Settings
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture
 from fercli.progress import SILENT, Progress

@@ -102,6 +102,32 @@ def test_classes_must_be_as_many_as_outputs(tmp_path):
         Classifier(path, Settings(classes=("a", "b")))
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"classes": ("a", "", "c")}, "a name of its own"),
+        ({"classes": ("a", "b", "a")}, "a name of its own"),
+        ({"mean": float("nan")}, "number for --mean, found nan"),
+        ({"std": 0.0}, "above 0 for --std"),
+        ({"std": float("inf")}, "above 0 for --std"),
+        ({"size_wh": (9, 8)}, "takes inputs of 8x8 only"),
+    ],
+)
+def test_what_cannot_be_said_of_a_network(tmp_path, said, message):
+    with pytest.raises(OptionError, match=message):
+        Classifier(write_network(tmp_path / "a.onnx"), Settings(**said))
+
+
+def test_a_network_that_was_broken_in_training(tmp_path):
+    path = write_network(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    weights = np.full((64, 3), np.nan, np.float32)
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "weights"))
+    onnx.save(model, path)
+    with pytest.raises(InputError, match="answers NaN"):
+        Classifier(path)
+
+
 def test_features_are_an_error_where_there_are_none(tmp_path):
     classifier = Classifier(write_network(tmp_path / "a.onnx"))
     assert not classifier.has_features

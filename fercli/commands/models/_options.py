@@ -38,7 +38,7 @@ _SETTINGS = [
 
 def to_settings(said: dict[str, Any]) -> Any:
     """Return the library's settings for what `network_settings` took."""
-    from fercli.models.classifier import Settings
+    from fercli.models.settings import Settings
 
     classes = said["classes"]
     return Settings(
