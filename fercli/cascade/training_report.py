@@ -151,7 +151,8 @@ class TrainingResult:
             f"{format_duration(self.seconds)}: {self.stopped_because}",
             *([self.advice] if self.advice else []),
             f"{self.feature_type}, window {width}x{height}, "
-            f"{self.weak_classifiers} weak classifiers, engine {self.engine}",
+            f"{self.weak_classifiers} weak classifier{'' if self.weak_classifiers == 1 else 's'}, "
+            f"engine {self.engine}",
         ]
         if self.hit_rate is not None and self.passing is not None:
             lines.append(

@@ -30,6 +30,8 @@ Samples = NDArray[np.uint8]
 
 _HEADER = struct.Struct("<iihh")
 _LARGEST_COUNT = 2**31 - 1
+#: Longer sides are not suggested: the file is something else.
+_PLAUSIBLE_SIDE = 1024
 #: Samples that are checked or written at once, so that memory stays bounded.
 _CHUNK = 4096
 
@@ -243,11 +245,12 @@ def _require_size(info: VecInfo, size_wh: tuple[int, int]) -> None:
     width, height = size_wh
     if width * height == info.vec_size:
         return
-    fitting = ", ".join(f"{w}x{h}" for w, h in info.sizes_wh[:3])
+    sizes = [size for size in info.sizes_wh[:3] if max(size) <= _PLAUSIBLE_SIDE]
+    fitting = ", ".join(f"{w}x{h}" for w, h in sizes)
     raise VecError(
         f"wanted samples of {width}x{height} = {width * height} pixels, found samples of "
         f"{info.vec_size}",
-        hint=f"--size {fitting}, whichever they were made with",
+        hint=f"--size {fitting}, whichever they were made with" if sizes else "is it a .vec file?",
         path=info.path,
     )
 

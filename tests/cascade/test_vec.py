@@ -145,6 +145,12 @@ def test_a_wrong_size_names_those_that_fit(tmp_path):
         read_vec(tmp_path / "a.vec", (24, 24))
 
 
+def test_a_text_file_is_not_taken_for_samples_of_a_line(tmp_path):
+    (tmp_path / "bg.txt").write_text("scenes/first.jpg\nscenes/second.jpg\n")
+    with pytest.raises(VecError, match=r"try: is it a \.vec file\?"):
+        read_vec(tmp_path / "bg.txt", (24, 24))
+
+
 @pytest.mark.parametrize(("name", "words"), [("none.vec", "nothing of that name"), (".", "folder")])
 def test_what_is_no_file_is_named(tmp_path, name, words):
     with pytest.raises(InputError, match=words):

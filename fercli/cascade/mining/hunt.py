@@ -30,45 +30,45 @@ class Basket:
     Parameters
     ----------
     wanted : int
+    size_wh : tuple of 2 int
+        Of a window.
     """
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, wanted: int, size_wh: Size) -> None:
+        width, height = size_wh
         self.wanted = wanted
-        self._windows: list[NDArray[np.uint8]] = []
-        self._pictures: list[int] = []
-        self._boxes: list[NDArray[np.int32]] = []
+        self._count = 0
+        # Memory that is never written to is never taken.
+        self._windows = np.empty((wanted, height, width), np.uint8)
+        self._pictures = np.empty(wanted, np.int32)
+        self._boxes = np.empty((wanted, 4), np.int32)
         self._known: set[bytes] = set()
 
     @property
     def full(self) -> bool:
         """Whether there are as many as wanted."""
-        return len(self._windows) >= self.wanted
+        return self._count >= self.wanted
 
     def add(self, catch: Catch, most: int) -> int:
         """Take the next windows of a catch, until it has given `most`; return how many are new."""
-        before = len(self._windows)
+        before = self._count
         while catch.used < len(catch.windows) and catch.given < most and not self.full:
             window = catch.windows[catch.used]
             digest = hashlib.blake2b(window.tobytes(), digest_size=16).digest()
             if digest not in self._known:
                 self._known.add(digest)
-                self._windows.append(window.copy())
-                self._pictures.append(catch.picture)
-                self._boxes.append(catch.layer.boxes(catch.positions_xy[catch.used, None]))
+                self._windows[self._count] = window
+                self._pictures[self._count] = catch.picture
+                self._boxes[self._count] = catch.layer.boxes(catch.positions_xy[catch.used, None])
+                self._count += 1
                 catch.given += 1
             catch.used += 1
-        return len(self._windows) - before
+        return self._count - before
 
-    def contents(
-        self, size_wh: Size
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
+    def contents(self) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
         """Return windows (n, height, width), pictures (n,) and boxes (n, 4)."""
-        width, height = size_wh
-        return (
-            np.array(self._windows, np.uint8).reshape(-1, height, width),
-            np.array(self._pictures, np.int32),
-            np.concatenate([np.empty((0, 4), np.int32), *self._boxes]),
-        )
+        count = self._count
+        return self._windows[:count], self._pictures[:count], self._boxes[:count]
 
 
 class Hunt:
@@ -91,7 +91,7 @@ class Hunt:
         self.pictures = pictures
         self.lowest_ratio = lowest_ratio
         self.workers = workers
-        self.basket = Basket(wanted)
+        self.basket = Basket(wanted, looker.size_wh)
         self.seen = 0
         self.accepted = 0
         self._rounds = 0
@@ -164,11 +164,12 @@ class Hunt:
         """Keep what a part has left, as far as all of it could be wanted."""
         rest = len(catch.windows) - catch.used
         fits = self._kept + rest <= 2 * self.basket.wanted
-        if rest and fits:
-            self._rests.append(catch)
-            self._kept += rest
         if catch.accepted > len(catch.windows) or not fits:
             self._cut.append((catch.picture, catch.part))
+        if rest and fits:
+            catch.drop_used()
+            self._rests.append(catch)
+            self._kept += rest
 
     def _take_rests(self, most: int, bar: Bar) -> None:
         """Take more of what is kept, now that each part may give `most`."""

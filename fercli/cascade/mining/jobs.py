@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.mining.backgrounds import Backgrounds
 from fercli.cascade.mining.parts import Boxes, Part, Sweep, parts_of, windows_on
-from fercli.cascade.scanner.grid import Layer, Picture
+from fercli.cascade.scanner.grid import Layer, Picture, Size
 from fercli.cascade.scanner.scanner import Scanner
 from fercli.errors import PictureError
 
@@ -68,6 +68,12 @@ class Catch:
     used: int = 0
     given: int = 0
 
+    def drop_used(self) -> None:
+        """Free the memory of windows that have been taken or refused."""
+        self.windows = self.windows[self.used :].copy()
+        self.positions_xy = self.positions_xy[self.used :].copy()
+        self.used = 0
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -106,6 +112,11 @@ class Looker:
         self._objects = objects
         self._scale_factor = scale_factor
         self._seed = seed
+
+    @property
+    def size_wh(self) -> Size:
+        """The size of a window."""
+        return self._scanner.cascade.size_wh
 
     def random(self, *purpose: int) -> np.random.Generator:
         """Return random numbers for a purpose, the same whenever they are asked for."""

@@ -174,7 +174,7 @@ class NegativeMiner:
         with progress.bar(f"Negatives for stage {stage_index}", total=wanted, unit="window") as bar:
             hunt.run(bar)
         self._tell_left_out(hunt.left_out, progress)
-        windows, pictures, boxes = hunt.basket.contents(self.size_wh)
+        windows, pictures, boxes = hunt.basket.contents()
         return MiningResult(
             windows,
             pictures,

@@ -28,8 +28,8 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
     Parameters
     ----------
     path : Path
-        A list of pictures, one a line; a folder of pictures; or annotated pictures in any format
-        that `fercli.cascade.annotations` knows, such as an info file.
+        A list of pictures, one a line; a folder of pictures; one picture; or annotated pictures in
+        any format that `fercli.cascade.annotations` knows, such as an info file.
 
     Raises
     ------
@@ -50,6 +50,8 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
 
 
 def _read_file(path: Path) -> BackgroundFiles:
+    if path.name.lower().endswith(PICTURE_EXTENSIONS):
+        return BackgroundFiles((path,), {})
     try:
         paths = read_background_list(path)
     except AnnotationError:

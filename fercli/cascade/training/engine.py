@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +23,14 @@ from fercli.cascade.training.loop import Ending, Training
 from fercli.cascade.training.options import TrainingOptions
 from fercli.cascade.training.origin import origin
 from fercli.cascade.training.positives import load_positives
+from fercli.cascade.training.workplace import (
+    cleared_without_a_stage,
+    locked,
+    told_what_is_kept,
+)
 from fercli.cascade.training_report import TrainingResult
 from fercli.errors import InputError, OptionError, TrainingError
-from fercli.files import make_folder, only_one, output_error
+from fercli.files import make_folder
 from fercli.parallel import Team
 from fercli.progress import SILENT, Progress
 
@@ -75,7 +77,7 @@ def train(
     wanted = TrainingOptions.from_options(options)
     backgrounds = read_backgrounds(wanted.bg)
     start = _start(wanted)
-    with _locked(out) as folder, Team(wanted.workers) as team:
+    with locked(out) as folder, Team(wanted.workers) as team:
         going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
         checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
         checkpoint = _same_origin(checkpoint, origin(wanted, backgrounds), folder, resume=resume)
@@ -91,13 +93,13 @@ def train(
             save_checkpoint(folder.engine, reached)
             folder.write_stages(list(reached.records))
 
-        with _told_what_is_kept(folder, progress):
+        with cleared_without_a_stage(folder), told_what_is_kept(folder, progress):
             outcome = training.run(checkpoint, save)
-        if not outcome.checkpoint.records and not start.stages:
-            ending = outcome.ending or Ending("")
-            raise TrainingError(
-                f"no stage could be trained: {ending.why}", hint=ending.advice or None
-            )
+            if not outcome.checkpoint.records and not start.stages:
+                ending = outcome.ending or Ending("")
+                raise TrainingError(
+                    f"no stage could be trained: {ending.why}", hint=ending.advice or None
+                )
         return _conclude(folder, wanted, outcome.checkpoint, outcome.ending)
 
 
@@ -126,7 +128,7 @@ def finish(
     OutputError
         The folder cannot be written.
     """
-    with _locked(out) as folder:
+    with locked(out) as folder:
         there = options_there(out)
         checkpoint = read_checkpoint(folder.engine)
         if not there or checkpoint is None or not checkpoint.records:
@@ -147,20 +149,6 @@ def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
     there = ResultFolder(out).read_recipe() or {}
     return {name: value for name, value in there.items() if name != "engine"}
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[ResultFolder]:
-    """Give the folder of results, ours alone; one that stays empty is removed again."""
-    make_folder(out)
-    try:
-        with only_one(out, "a training"):
-            yield ResultFolder(out.absolute())
-    except OSError as error:
-        raise output_error(error, out) from error
-    finally:
-        with suppress(OSError):
-            out.rmdir()
 
 
 def _refuse_other(folder: ResultFolder, options: TrainingOptions, *, resume: bool) -> bool:
@@ -253,31 +241,6 @@ def _lay_out(folder: ResultFolder, options: TrainingOptions, *, going_on: bool) 
     folder.cascade.unlink(missing_ok=True)
     folder.write_recipe({"engine": ENGINE, **options.to_options()})
     folder.write_versions({"opencv": cv2.__version__, "numba": numba.__version__})
-
-
-@contextmanager
-def _told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None]:
-    """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    here = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGTERM, signal.SIGHUP) if here else ()
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    except KeyboardInterrupt:
-        checkpoint = read_checkpoint(folder.engine)
-        kept = len(checkpoint.records) if checkpoint else 0
-        progress.note(
-            f"interrupted; {kept} whole stages are kept in {folder.path}: the same command goes "
-            "on, --finish writes their cascade"
-        )
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _conclude(

@@ -56,13 +56,18 @@ class Jitter:
         return (1 + self.variants) * (2 if self.mirror else 1)
 
     def check(self) -> None:
-        """Raise `OptionError` for amounts that make no sense."""
+        """Raise `OptionError` for amounts that make no sense, or that nothing would come of."""
         if not 0 <= self.variants <= 1000:
-            raise OptionError(f"wanted 0 to 1000 variants of each positive, found {self.variants}")
+            raise OptionError(f"--variants: wanted 0 to 1000, found {self.variants}")
         for name, most in (("shift", 0.5), ("scale", 1.0), ("angle", 180.0), ("brightness", 3.0)):
             value = getattr(self, name)
             if not 0 <= value <= most:
-                raise OptionError(f"wanted a jitter of {name} from 0 to {most:g}, found {value:g}")
+                raise OptionError(f"--jitter-{name}: wanted 0 to {most:g}, found {value:g}")
+            if not self.variants and value != getattr(Jitter, name):
+                raise OptionError(
+                    f"--jitter-{name} {value:g}: how variants differ, found --variants 0",
+                    hint="--variants 1, or more",
+                )
 
 
 def vary(

@@ -155,6 +155,8 @@ class Training:
         if ending is not None:
             return ending
         negatives, to_measure = self._deal(mined.windows, index)
+        ratio = mined.acceptance_ratio
+        del mined  # with its windows, of which there are copies now
         trained = self._train(self._positives[chosen], negatives, index, bar)
         if trained is None:
             return Ending(
@@ -169,7 +171,7 @@ class Training:
             weak_classifiers=len(trained.stage.weak_classifiers),
             hit_rate=trained.hit_rate,
             false_alarm_rate=trained.false_alarm_rate,
-            acceptance_ratio=mined.acceptance_ratio,
+            acceptance_ratio=ratio,
             positives=len(chosen),
             positives_consumed=int(chosen[-1]) + 1,
             negatives=len(negatives),
@@ -202,17 +204,28 @@ class Training:
                 "for more stages: --resume with more --stages",
             )
         if len(mined.windows) < max(FEWEST, LEAST_SHARE * self._wanted):
-            return Ending(
-                f"the backgrounds have run dry: of their {mined.windows_seen} windows, "
-                f"{len(mined.windows)} pass the stages so far, {self._wanted} were wanted",
-                "for more stages: more backgrounds, or fewer --negatives, and --resume",
-            )
+            return self._run_dry(mined, index)
         if mined.exhausted:
             self._progress.note(
-                f"stage {index}: the backgrounds have no more than {len(mined.windows)} windows "
-                "that pass the stages so far"
+                f"stage {index}: the backgrounds have no more than {len(mined.windows):,} windows "
+                f"that {self._usable(index)}"
             )
         return None
+
+    def _run_dry(self, mined: MiningResult, index: int) -> Ending:
+        advice = "more backgrounds, or fewer --negatives"
+        return Ending(
+            f"the backgrounds have run dry: of their {mined.windows_seen:,} windows, "
+            f"{len(mined.windows):,} {self._usable(index)}, {self._wanted:,} were wanted",
+            f"for more stages: {advice}, and --resume" if index else advice,
+        )
+
+    def _usable(self, index: int) -> str:
+        """Return what the windows do that a stage can be trained on."""
+        if index:
+            return "pass the stages so far"
+        flat = self._options.feature_type == "HAAR"
+        return "differ from each other" + (" and vary by more than 10 grey levels" if flat else "")
 
     def _train(
         self, positives: Samples, negatives: Samples, index: int, bar: Bar

@@ -78,6 +78,8 @@ def load_positives(options: TrainingOptions, *, progress: Progress = SILENT) -> 
     samples = source.samples[originals[kept]]
     if options.jitter.copies > 1:
         samples = _with_variants(source, originals[kept], options, progress)
+    if (options.positives or 0) > len(samples):
+        notes.append(f"--positives {options.positives}: there are {len(samples)} to train on")
     validation = np.ascontiguousarray(source.samples[originals[held_out]])
     return Positives(np.ascontiguousarray(samples), validation, tuple(notes))
 

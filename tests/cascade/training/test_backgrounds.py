@@ -20,6 +20,10 @@ def test_list(pictures, tmp_path):
     assert found.objects == {}
 
 
+def test_one_picture(pictures):
+    assert read_backgrounds(pictures[0]).paths == (pictures[0],)
+
+
 def test_info_file_gives_the_objects_to_spare(make_picture, tmp_path):
     first, second = make_picture("a.png"), make_picture("b.png")
     (tmp_path / "info.dat").write_text("a.png 2 1 2 10 11 20 21 12 13\nb.png 0\n")

@@ -232,12 +232,24 @@ def test_backgrounds_of_one_grey_level(small, tmp_path):
     cv2.imwrite(str(tmp_path / "flat" / "a.png"), np.full((80, 80), 77, np.uint8))
     with pytest.raises(TrainingError, match="no stage could be trained: the backgrounds have run"):
         train({**small, "bg": tmp_path / "flat"}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_backgrounds_smaller_than_the_window(small, tmp_path, make_picture):
     make_picture("tiny/a.png", 10, 10)
     with pytest.raises(InputError, match="at least 12x12"):
         train({**small, "bg": tmp_path / "tiny"}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_training_without_a_stage_is_not_in_the_way_of_another(small, tmp_path, make_picture):
+    make_picture("tiny/a.png", 10, 10)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
+    with pytest.raises(InputError):
+        train({**small, "bg": tmp_path / "tiny"}, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    assert train(small, tmp_path / "out").cascade.exists()
 
 
 def test_backgrounds_that_cannot_be_read_are_left_out_and_told(small, tmp_path, scenes):

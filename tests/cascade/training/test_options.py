@@ -42,8 +42,9 @@ def test_defaults():
         ({"feature_type": "LBP", "mode": "ALL"}, "--mode ALL: a choice of Haar features"),
         ({"feature_type": "HOG"}, "--feature-type: wanted HAAR or LBP, found HOG"),
         ({"boost_type": "XYZ"}, "--boost-type: wanted DAB or RAB or LB or GAB, found XYZ"),
-        ({"variants": -1}, "wanted 0 to 1000 variants of each positive, found -1"),
-        ({"jitter_angle": 200.0}, "a jitter of angle from 0 to 180, found 200"),
+        ({"variants": -1}, "--variants: wanted 0 to 1000, found -1"),
+        ({"jitter_angle": 200.0}, "--jitter-angle: wanted 0 to 180, found 200"),
+        ({"jitter_shift": 0.1}, "--jitter-shift 0.1: how variants differ, found --variants 0"),
         ({"value_buffer": 7}, "--value-buffer cannot be used with --engine native"),
     ],
 )

@@ -101,6 +101,12 @@ def test_positives_without_contrast_are_left_out_and_told(vec_of, lfw):
     assert len(load(vec=vec_of(faces), validation=0.0, feature_type="LBP").training) == 100
 
 
+def test_more_positives_than_there_are_is_told(vec):
+    assert load(vec=vec, validation=0.0, positives=100).notes == ()
+    notes = load(vec=vec, validation=0.0, positives=101).notes
+    assert notes == ("--positives 101: there are 100 to train on",)
+
+
 def test_repeated_positives_are_told(vec_of, lfw):
     faces = lfw(12)[0].copy()
     faces[40:50] = faces[30:40]

@@ -1,0 +1,65 @@
+"""The folder of a training at work: ours alone, and in order when the training breaks off."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fercli.cascade.result_folder import ResultFolder
+from fercli.cascade.training.checkpoint import STATE, read_checkpoint
+from fercli.errors import FerError
+from fercli.files import make_folder, only_one, output_error
+from fercli.progress import Progress
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[ResultFolder]:
+    """Give the folder of results, ours alone; one that stays empty is removed again."""
+    make_folder(out)
+    try:
+        with only_one(out, "a training"):
+            yield ResultFolder(out.absolute())
+    except OSError as error:
+        raise output_error(error, out) from error
+    finally:
+        with suppress(OSError):
+            out.rmdir()
+
+
+@contextmanager
+def cleared_without_a_stage(folder: ResultFolder) -> Iterator[None]:
+    """Empty the folder if the body fails before the first stage: there is nothing to go on with."""
+    try:
+        yield
+    except FerError:
+        if not (folder.engine / STATE).exists():
+            folder.clear()
+        raise
+
+
+@contextmanager
+def told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None]:
+    """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGHUP) if here else ()
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    except KeyboardInterrupt:
+        checkpoint = read_checkpoint(folder.engine)
+        kept = len(checkpoint.records) if checkpoint else 0
+        progress.note(
+            f"interrupted; {kept} whole stages are kept in {folder.path}: the same command goes "
+            "on, --finish writes their cascade"
+        )
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
