@@ -78,6 +78,14 @@ def _put(queue: Queue[Any], item: Any, unwanted: threading.Event) -> bool:
     return False
 
 
+def until_failure(items: Iterable[T], failed: list[Exception]) -> Iterator[T]:
+    """Yield items until their source fails, and keep the failure until what was taken is out."""
+    try:
+        yield from items
+    except Exception as error:
+        failed.append(error)
+
+
 class Newest(Iterable[T]):
     """Yields the newest of the items that a thread takes from their source; older ones are lost.
 

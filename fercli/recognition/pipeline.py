@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.recognition.ahead import Newest, run_ahead
+from fercli.recognition.ahead import Newest, run_ahead, until_failure
 from fercli.recognition.face import Face, FrameFaces
 from fercli.recognition.following import Follower
 from fercli.recognition.frames import Frame
@@ -78,7 +78,8 @@ def _searched(
 ) -> Iterator[list[_Found]]:
     """Yield runs of frames, searched together; each but the last ends with a whole search."""
     searcher = _Searcher(recogniser, options)
-    for frame in frames:
+    failed: list[Exception] = []
+    for frame in until_failure(frames, failed):
         if searcher.begins_scene(frame):
             yield from searcher.flush(whole=False)
             searcher.forget()
@@ -87,6 +88,8 @@ def _searched(
         if whole or live or searcher.is_full():
             yield from searcher.flush(whole=whole)
     yield from searcher.flush(whole=searcher.ends_with_analysed())
+    if failed:
+        raise failed[0]
 
 
 class _Searcher:
@@ -145,13 +148,16 @@ class _Searcher:
 def _grouped(runs: Iterable[list[_Found]], size: int) -> Iterator[list[_Found]]:
     """Yield runs joined until there are at least `size` frames."""
     group: list[_Found] = []
-    for run in runs:
+    failed: list[Exception] = []
+    for run in until_failure(runs, failed):
         group += run
         if len(group) >= size:
             yield group
             group = []
     if group:
         yield group
+    if failed:
+        raise failed[0]
 
 
 def _answered(

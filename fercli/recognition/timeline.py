@@ -33,7 +33,7 @@ class Timeline:
 
     def add(self, one: FrameFaces) -> None:
         """Take in a frame."""
-        at = int(one.frame.seconds / BIN)
+        at = int(one.frame.seconds / BIN + 1e-6)  # 0.3 / 0.1 is below 3
         for face in one.found:
             bins = self._people.setdefault(face.person, {})
             if at not in bins:
@@ -51,7 +51,7 @@ class Timeline:
             NaN at a gap.
         """
         bins = self._people[person]
-        joined = max(-(-len(bins) // POINTS), 1)
+        joined = max(-(-(max(bins) - min(bins) + 1) // POINTS), 1)
         sums: dict[int, NDArray[np.float64]] = {}
         for at in sorted(bins):
             sums[at // joined] = sums.get(at // joined, 0) + bins[at].astype(np.float64)

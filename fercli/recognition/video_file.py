@@ -107,17 +107,25 @@ class VideoFile:
     def _decoded(self) -> Iterator[VideoFrame]:
         import av
 
-        damaged = 0
+        self._damaged = 0
         try:
             for packet in self._container.demux(self._stream):
-                try:
-                    yield from packet.decode()
-                except av.error.InvalidDataError:
-                    damaged += 1
+                yield from self._decode(packet)
         except av.error.FFmpegError as error:
             self.problems.append(f"reading ended early: {error.strerror}")
-        if damaged:
-            self.problems.append(f"{damaged} damaged frames were left out")
+            yield from self._decode(None)  # what the decoder still has
+        if self._damaged:
+            self.problems.append(f"{self._damaged} damaged frames were left out")
+
+    def _decode(self, packet: Any) -> Iterator[VideoFrame]:
+        import av
+
+        try:
+            yield from self._stream.decode(packet)
+        except av.error.EOFError:
+            pass  # it had been told already
+        except av.error.InvalidDataError:
+            self._damaged += 1
 
     def _time(self, picture: VideoFrame, number: int) -> float:
         if picture.pts is None:

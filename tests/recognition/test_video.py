@@ -1,0 +1,270 @@
+"""Videos: read, looked at, written."""
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from fercli.errors import OutputError, VideoError
+from fercli.recognition.frames import Frame
+from fercli.recognition.options import VideoOptions
+from fercli.recognition.pipeline import recognise_frames
+from fercli.recognition.video_file import VideoFile
+from fercli.recognition.video_writer import VideoWriter
+
+
+def read(path, **part):
+    with VideoFile(path) as video:
+        return list(video.frames(**part)), video.problems
+
+
+def look(recogniser, path, live=False, **options):
+    with VideoFile(path) as video:
+        return list(
+            recognise_frames(recogniser, video.frames(), VideoOptions(**options), live=live)
+        )
+
+
+def test_frames_have_numbers_times_and_pictures(video):
+    frames, problems = read(video)
+    assert [frame.number for frame in frames] == list(range(24))
+    assert np.allclose([frame.seconds for frame in frames], np.arange(24) / 20)
+    assert problems == []
+    assert frames[0].colour.shape == (180, 240, 3)
+    grey = cv2.cvtColor(frames[0].colour, cv2.COLOR_BGR2GRAY)
+    assert np.abs(grey.astype(int) - frames[0].grey).mean() < 1.5  # full range, not video's 16…235
+
+
+def test_a_part_of_a_video(video):
+    frames, _ = read(video, start=0.5, end=0.8)
+    assert [frame.number for frame in frames] == [10, 11, 12, 13, 14, 15]
+
+
+def test_one_person_keeps_a_number_and_is_found_in_each_frame(recogniser, video):
+    seen = look(recogniser, video)
+    assert [one.frame.number for one in seen] == list(range(24))
+    assert [face.person for one in seen for face in one.found] == [1] * 24
+    left = [one.found[0].box_xywh[0] for one in seen]
+    assert left[-1] - left[0] == pytest.approx(46, abs=8)
+    assert all(one.found[0].label == "happy" for one in seen)
+
+
+def test_as_many_faces_as_a_full_search_of_each_frame(recogniser, video):
+    full = look(recogniser, video, search_interval=0, smooth=0)
+    quick = look(recogniser, video, smooth=0)
+    for one, other in zip(full, quick, strict=True):
+        assert len(one.found) == len(other.found) == 1
+        assert np.abs(np.subtract(one.found[0].box_xywh, other.found[0].box_xywh)).max() < 12
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100])
+def test_the_batch_changes_nothing(recogniser, video, batch):
+    one, other = look(recogniser, video), look(recogniser, video, batch=batch)
+    assert [f.faces[0].box_xywh for f in one] == [f.faces[0].box_xywh for f in other]
+
+
+def test_frames_passed_over_carry_the_last_faces(recogniser, video):
+    seen = look(recogniser, video, every=5)
+    assert [one.frame.number for one in seen if one.analysed] == [0, 5, 10, 15, 20]
+    assert all(len(one.faces) == 1 for one in seen)
+    assert all(not one.found for one in seen if not one.analysed)
+
+
+def test_a_face_that_appears_between_two_searches_is_found_back(recogniser, portrait):
+    blank = np.full_like(portrait, 90)
+    blank[::7] = 100  # some structure, so that it is no new scene
+    blank = np.where(portrait > 0, portrait, 0).astype(np.uint8)
+    blank[40:170, 50:180] = 90
+    pictures = [blank] * 3 + [portrait] * 5
+    frames = [Frame(at, at / 20, picture) for at, picture in enumerate(pictures)]
+    seen = list(recognise_frames(recogniser, frames, VideoOptions(search_interval=0.2)))
+    assert [len(one.found) for one in seen] == [0, 0, 0, 1, 1, 1, 1, 1]
+
+
+def test_a_cut_makes_new_people_and_no_ghosts(recogniser, portrait):
+    pictures = [portrait] * 4 + [255 - portrait[::-1]] * 4 + [portrait] * 4
+    frames = [Frame(at, at / 20, picture) for at, picture in enumerate(pictures)]
+    seen = list(recognise_frames(recogniser, frames))
+    assert [[face.person for face in one.faces] for one in seen[:4]] == [[1]] * 4
+    assert all(face.person != 1 for one in seen[4:] for face in one.faces)
+
+
+def test_live_frames_are_answered_and_may_be_dropped(recogniser, video):
+    seen = look(recogniser, video, live=True)
+    numbers = [one.frame.number for one in seen]
+    assert numbers == sorted(set(numbers))
+    assert all(len(one.faces) == 1 for one in seen)
+
+
+def test_closing_ends_the_threads_and_the_source(recogniser, portrait):
+    closed = []
+
+    def endless():
+        try:
+            at = 0
+            while True:
+                yield Frame(at, at / 20, portrait)
+                at += 1
+        finally:
+            closed.append(True)
+
+    seen = recognise_frames(recogniser, endless())
+    next(seen)
+    seen.close()
+    assert closed == [True]
+
+
+def test_errors_of_the_source_come_after_its_frames(recogniser, portrait):
+    def broken():
+        yield Frame(0, 0.0, portrait)
+        raise VideoError("unplugged")
+
+    seen = recognise_frames(recogniser, broken())
+    assert next(seen).frame.number == 0
+    with pytest.raises(VideoError, match="unplugged"):
+        next(seen)
+
+
+def test_written_video_is_h264_with_the_times_and_the_sound(video, tmp_path):
+    out = tmp_path / "out.mp4"
+    with VideoFile(video) as source, VideoWriter(out, source.rate, sound=video) as writer:
+        for frame in source.frames():
+            writer.write(frame.colour[:179, :239], frame.seconds)  # odd sides
+    with av.open(str(out)) as container:
+        picture, sound = container.streams.video[0], container.streams.audio[0]
+        assert (picture.codec_context.name, picture.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (picture.width, picture.height, picture.frames) == (238, 178, 24)
+        assert sound.codec_context.name == "aac"
+        assert float(sound.duration * sound.time_base) == pytest.approx(1.2, abs=0.15)
+    times = [frame.seconds for frame in read(out)[0]]
+    assert np.allclose(times, np.arange(24) / 20, atol=1e-3)
+
+
+def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path):
+    out = tmp_path / "out.mp4"
+    with (
+        VideoFile(video) as source,
+        VideoWriter(out, source.rate, sound=video, start=0.5) as writer,
+    ):
+        for frame in source.frames(0.5, 1.0):
+            writer.write(frame.colour, frame.seconds)
+    frames, _ = read(out)
+    assert (frames[0].seconds, len(frames)) == (0.0, 10)
+    with av.open(str(out)) as container:
+        sound = container.streams.audio[0]
+        assert float(sound.duration * sound.time_base) == pytest.approx(0.5, abs=0.15)
+
+
+def test_sound_that_mp4_does_not_take_is_encoded_anew(portrait, tmp_path):
+    source = tmp_path / "source.avi"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 240, 180, "yuv420p"
+        voice = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for _ in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(portrait, format="bgr24")))
+        container.mux(stream.encode(None))
+        tone = (8000 * np.sin(np.arange(8000) / 5)).astype(np.int16)
+        heard = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
+        heard.sample_rate = 8000
+        container.mux(voice.encode(heard))
+        container.mux(voice.encode(None))
+    out = tmp_path / "out.mp4"
+    with VideoFile(source) as video, VideoWriter(out, video.rate, sound=source) as writer:
+        for frame in video.frames():
+            writer.write(frame.colour, frame.seconds)
+    with av.open(str(out)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+
+
+def test_nothing_is_left_of_a_video_whose_writing_fails(portrait, tmp_path):
+    def fail():
+        with VideoWriter(tmp_path / "out.mp4", 20) as writer:
+            writer.write(portrait, 0.0)
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OutputError, match="no frame"), VideoWriter(tmp_path / "out.mp4", 20):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_suffixes_and_existing_files(tmp_path):
+    with pytest.raises(OutputError, match="suffix of a video"):
+        VideoWriter(tmp_path / "out.xyz", 20)
+    (tmp_path / "out.mp4").write_text("mine")
+    with pytest.raises(OutputError, match="already exists"), VideoWriter(tmp_path / "out.mp4", 20):
+        pass
+    assert (tmp_path / "out.mp4").read_text() == "mine"
+
+
+def test_a_telephone_held_upright(video, tmp_path):
+    turned = tmp_path / "turned.mp4"
+    content = bytearray(video.read_bytes())
+    # The matrix of the first track's header (ISO/IEC 14496-12, 8.3.2): 90 degrees.
+    at = content.index(b"tkhd") + 4 + 4 + 36
+    one, none = (0x10000).to_bytes(4, "big"), bytes(4)
+    minus = (-0x10000).to_bytes(4, "big", signed=True)
+    last = (0x40000000).to_bytes(4, "big")
+    content[at : at + 36] = none + one + none + minus + none + none + none + none + last
+    turned.write_bytes(content)
+    upright, lying = read(turned)[0][0], read(video)[0][0]
+    assert upright.colour.shape == (240, 180, 3)
+    # The matrix turns clockwise.
+    assert np.array_equal(upright.colour, np.rot90(lying.colour, -1))
+    assert np.array_equal(upright.grey, np.rot90(lying.grey, -1))
+
+
+def test_truncated_and_damaged(make_video, tmp_path, video):
+    whole = video.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) // 2])  # the index at the end is gone
+    with pytest.raises(VideoError, match=r"cannot be read as one \(.+\).*truncated"):
+        VideoFile(cut)
+    short = tmp_path / "short.mkv"
+    content = make_video(tmp_path / "whole.mkv").read_bytes()
+    short.write_bytes(content[: len(content) * 9 // 10])
+    frames, _ = read(short)
+    assert 0 < len(frames) < 24
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file"),
+        (b"just some text, as a letter has it\n" * 9, "cannot be read as one"),
+        (bytes(4000), "cannot be read as one"),
+    ],
+)
+def test_files_that_are_no_videos(tmp_path, content, message):
+    path = tmp_path / "no video.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=message):
+        VideoFile(path)
+    with pytest.raises(VideoError, match="nothing of that name"):
+        VideoFile(tmp_path / "missing.mp4")
+    with pytest.raises(VideoError, match="a folder"):
+        VideoFile(tmp_path)
+
+
+def test_sound_alone_and_no_frames(tmp_path):
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        voice = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        heard = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        heard.sample_rate = 8000
+        container.mux(voice.encode(heard))
+    with pytest.raises(VideoError, match="found audio alone"):
+        VideoFile(path)
+    empty = tmp_path / "empty.avi"
+    with av.open(str(empty), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    with (
+        pytest.raises(VideoError, match=r"without frames|cannot be read"),
+        VideoFile(empty) as video,
+    ):
+        list(video.frames())
