@@ -8,7 +8,7 @@ from pathlib import Path
 from fercli.cascade.annotations import AnnotatedPicture, Box, read_annotations
 from fercli.cascade.description import read_background_list
 from fercli.errors import AnnotationError, InputError
-from fercli.files import PICTURE_EXTENSIONS, find_files
+from fercli.files import PICTURE_EXTENSIONS, find_files, is_there
 
 #: So many names of a list are looked for on the disk to see whether it is one.
 _TRIED = 20
@@ -57,7 +57,7 @@ def _read_file(path: Path) -> BackgroundFiles:
     except AnnotationError:
         # A binary file is not a list, but may be annotations of another kind.
         return _with_objects(read_annotations(path))
-    if not paths or any(name.exists() for name in paths[:_TRIED]):
+    if not paths or any(is_there(name) for name in paths[:_TRIED]):
         return BackgroundFiles(tuple(paths), {})
     try:
         return _with_objects(read_annotations(path))

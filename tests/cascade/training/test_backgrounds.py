@@ -32,6 +32,14 @@ def test_info_file_gives_the_objects_to_spare(make_picture, tmp_path):
     assert found.objects == {first: ((1, 2, 10, 11), (20, 21, 12, 13))}
 
 
+def test_info_file_with_lines_longer_than_any_name(make_picture, tmp_path):
+    picture = make_picture("a.png")
+    boxes = tuple((x, 2, 10, 11) for x in range(1000, 1500))
+    numbers = " ".join(f"{x} 2 10 11" for x, *_ in boxes)
+    (tmp_path / "info.dat").write_text(f"a.png {len(boxes)} {numbers}\n")
+    assert read_backgrounds(tmp_path / "info.dat").objects == {picture: boxes}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
