@@ -214,4 +214,4 @@ def plot_profile(profile: RejectionProfile, name: str) -> Figure:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    return f"{100 * share:.3g}%"

@@ -22,9 +22,9 @@ def test_shares_by_hand():
 def test_text():
     assert PROFILE.text().splitlines() == [
         "stage  weak classifiers  windows  share  passed",
-        "    0                 2      800  80 %   50 %",
-        "    1                 5      400  40 %   25 %",
-        "    2                20      100  10 %   10 %",
+        "    0                 2      800    80%     50%",
+        "    1                 5      400    40%     25%",
+        "    2                20      100    10%     10%",
         "",
         "1,000 windows in 2 pictures, 200 of them flat; 10 accepted (1 in 100)",
         "5.6 weak classifiers evaluated a window",
