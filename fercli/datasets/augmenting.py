@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fercli.datasets.augmentation import Policy
+from fercli.datasets.decoding import grey_if_it_is
 from fercli.datasets.journal import Journal
 from fercli.datasets.manifest import FileRecord, Manifest
 from fercli.datasets.tree import (
@@ -203,8 +204,6 @@ class _Write:
         if job.copy == 0:
             place_file(job.source, self.out / job.record.file, self.options.placing)
             return with_checksum(self.out, job.record)
-        picture = read_colour(job.source)
-        if (picture[:, :, :1] == picture).all():
-            picture = np.ascontiguousarray(picture[:, :, 0])
+        picture = grey_if_it_is(read_colour(job.source))
         rng = generator_for(self.options.seed, Path(job.record.file).name, job.copy)
         return save_picture(self.out, job.record, self.options.policy.apply(picture, rng))

@@ -67,13 +67,17 @@ def fit(picture: Picture, size_wh: tuple[int, int]) -> Picture:
     return np.asarray(cv2.resize(inner, size_wh, interpolation=how), np.uint8)
 
 
+def grey_if_it_is(picture: Picture) -> Picture:
+    """Return a picture as (height, width) if none of its pixels has a colour, else as it is."""
+    if picture.ndim == 3 and (picture[:, :, :1] == picture).all():
+        return np.ascontiguousarray(picture[:, :, 0])
+    return picture
+
+
 def _to_channels(picture: Picture, channels: Channels) -> Picture:
     if picture.ndim == 2:
         return np.repeat(picture[:, :, None], 3, axis=2) if channels == "colour" else picture
-    if channels == "keep":
-        same = (picture[:, :, :1] == picture).all()
-        return np.ascontiguousarray(picture[:, :, 0]) if same else picture
-    return picture
+    return grey_if_it_is(picture) if channels == "keep" else picture
 
 
 def _from_text(entry: Entry) -> Picture:

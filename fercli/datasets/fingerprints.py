@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.datasets.decoding import grey_if_it_is
 from fercli.errors import PictureError
 from fercli.parallel import Workers, parallel_map
 from fercli.pictures import Picture, read_colour
@@ -89,8 +90,7 @@ def fingerprint(path: Path) -> Fingerprint:
 
 def fingerprint_of(picture: Picture) -> Fingerprint:
     """Return the fingerprint of a picture, grey (height, width) or BGR (height, width, 3)."""
-    if picture.ndim == 3 and (picture[:, :, :1] == picture).all():
-        picture = np.ascontiguousarray(picture[:, :, 0])
+    picture = grey_if_it_is(picture)
     grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     mean, deviation = (float(value.item()) for value in cv2.meanStdDev(grey))
     structured = deviation >= LEAST_DEVIATION

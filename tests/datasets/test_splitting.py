@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fercli.datasets.splitting import SplitOptions, assign, parse_ratios, split_tree
+from fercli.datasets.assignment import assign
+from fercli.datasets.splitting import SplitOptions, parse_ratios, split_tree
 from fercli.datasets.tree import read_tree
 from fercli.errors import OptionError, OutputExistsError
 
