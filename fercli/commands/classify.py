@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -174,7 +175,7 @@ def classify(
 
     choices["overwrite"] = overwrite
     settings = network_options.to_settings(choices)
-    found = find_inputs(inputs, click.get_text_stream("stdin"))  # type: ignore[operator]
+    found = find_inputs(inputs, sys.stdin)
     recogniser = Recogniser(
         choices.pop("cascade"), choices.pop("model"), _fields(RecognitionOptions, choices), settings
     )

@@ -12,7 +12,6 @@ from fercli.errors import InputError, OptionError, OutputError
 from fercli.files import require_absent, written_whole
 from fercli.pictures import Picture, read_colour, write_picture
 from fercli.progress import SILENT, Bar, Progress
-from fercli.recognition.drawing import draw_faces
 from fercli.recognition.face import Face, FrameFaces
 from fercli.recognition.frames import Frame
 from fercli.recognition.inputs import Input
@@ -174,6 +173,9 @@ class Classifying:
             rows.write(source.name, frame, seconds, faces)
 
     def _draw(self, picture: Picture, faces: Sequence[Face]) -> Picture:
+        # Pillow takes a moment to import, for which a photograph need not wait.
+        from fercli.recognition.drawing import draw_faces
+
         return draw_faces(picture, faces, self._recogniser.classes, bars=self._outputs.bars)
 
     # Pictures
@@ -242,8 +244,10 @@ class Classifying:
         total = None if video.count is None else float(video.count)
         with ExitStack() as stack:
             bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
-            writer = self._open_writer(video, places.saved(result.source), stack)
+            place, writer = places.saved(result.source), None
             for one in self._seen(video, result, stack):
+                if place is not None and writer is None:
+                    writer = self._open_writer(video, place, stack)
                 self._take(one, result, writer, bar)
                 if plot is not None:
                     timeline.add(one)
@@ -277,10 +281,8 @@ class Classifying:
                 return
 
     def _open_writer(
-        self, video: VideoFile | Camera | Stream, place: Path | None, stack: ExitStack
-    ) -> VideoWriter | None:
-        if place is None:
-            return None
+        self, video: VideoFile | Camera | Stream, place: Path, stack: ExitStack
+    ) -> VideoWriter:
         sound = video.path if isinstance(video, VideoFile) and video.has_sound else None
         writer = VideoWriter(
             place,

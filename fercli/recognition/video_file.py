@@ -85,7 +85,7 @@ class VideoFile:
         VideoError
             There is no frame at all.
         """
-        number = -1
+        number, seconds = -1, 0.0
         if start:
             self._seek(start)
         for number, picture in self._numbered(sought=start > 0):
@@ -94,7 +94,7 @@ class VideoFile:
                 return
             if seconds >= start - 0.5 / self.rate:
                 yield Frame(number, seconds, picture)
-        self._conclude(number)
+        self._conclude(number, seconds, start)
 
     def _numbered(self, *, sought: bool) -> Iterator[tuple[int, VideoFrame]]:
         """Yield frames with their numbers, counted from the first that a search led to."""
@@ -139,9 +139,15 @@ class VideoFile:
         with suppress(av.error.FFmpegError):  # cannot be sought: read from the start
             self._container.seek(max(offset, 0), stream=self._stream)
 
-    def _conclude(self, last: int) -> None:
-        if last < 0:
+    def _conclude(self, last: int, seconds: float, start: float) -> None:
+        if last < 0 and not start:
             raise VideoError("wanted a video, found one without frames", path=self.path)
+        if seconds < start - 0.5 / self.rate:
+            length = self.seconds or seconds
+            raise VideoError(
+                f"wanted a video longer than {start:g} s, found one of {length:.1f} s",
+                path=self.path,
+            )
         expected = self._stream.frames
         if expected and last + 1 < expected:
             self.problems.append(f"ends after {last + 1} of {expected} frames: truncated?")
