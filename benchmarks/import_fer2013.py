@@ -66,7 +66,9 @@ def workers_of(number: int, kind: str) -> Iterator[Workers]:
         return
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=number, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(
+        n_workers=number, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+    ) as cluster:
         yield Workers(scheduler=cluster.scheduler_address)
 
 
