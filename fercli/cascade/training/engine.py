@@ -87,7 +87,8 @@ def train(
             progress.note(note)
         _lay_out(folder, wanted, going_on=going_on)
         if checkpoint.records:
-            progress.note(f"{len(checkpoint.records)} stages are there already")
+            count = len(checkpoint.records)
+            progress.note(f"{count} stage{' is' if count == 1 else 's are'} there already")
 
         def save(reached: Checkpoint) -> None:
             save_checkpoint(folder.engine, reached)

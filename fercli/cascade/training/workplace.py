@@ -56,8 +56,8 @@ def told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None
         checkpoint = read_checkpoint(folder.engine)
         kept = len(checkpoint.records) if checkpoint else 0
         progress.note(
-            f"interrupted; {kept} whole stages are kept in {folder.path}: the same command goes "
-            "on, --finish writes their cascade"
+            f"interrupted; {kept} whole stage{' is' if kept == 1 else 's are'} kept in "
+            f"{folder.path}: the same command goes on, --finish writes their cascade"
         )
         raise
     finally:
