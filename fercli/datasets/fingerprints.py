@@ -42,7 +42,7 @@ Hashes = NDArray[np.uint64]
 Pairs = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """What is to be known of a picture without its pixels.
 
@@ -58,8 +58,9 @@ class Fingerprint:
         SHA-256 of size and pixels: equal for exact duplicates, whatever the file format.
     short_hash, long_hash : bytes
         Perceptual hashes of 8 and 32 bytes; ``b""`` for a picture without structure.
-    histogram : tuple of int
-        Pixels in each of 32 equal ranges of grey levels.
+    histogram : bytes
+        Pixels in each of 32 equal ranges of grey levels, as uint32: small, for there may be as
+        many fingerprints as there are pictures.
     error : str
         Why it cannot be read; everything else is then empty.
     """
@@ -71,7 +72,7 @@ class Fingerprint:
     pixels: bytes = b""
     short_hash: bytes = b""
     long_hash: bytes = b""
-    histogram: tuple[int, ...] = ()
+    histogram: bytes = b""
     error: str = ""
 
     @property
@@ -104,7 +105,7 @@ def fingerprint_of(picture: Picture) -> Fingerprint:
         digest,
         perceptual_hash(np.asarray(grey, np.uint8), 8) if structured else b"",
         perceptual_hash(np.asarray(grey, np.uint8), 16) if structured else b"",
-        tuple(histogram.tolist()),
+        histogram.astype(np.uint32).tobytes(),
     )
 
 

@@ -182,6 +182,7 @@ def _histogram(prints: Sequence[Fingerprint]) -> list[float]:
     """Return the mean of the pictures' histograms: a large picture weighs as much as a small."""
     if not prints:
         return []
-    rows = np.array([print_.histogram for print_ in prints], np.float64)
+    rows = np.frombuffer(b"".join(print_.histogram for print_ in prints), np.uint32)
+    rows = rows.reshape(len(prints), -1)
     shares = (rows / rows.sum(axis=1, keepdims=True)).mean(axis=0)
     return [float(share) for share in shares]
