@@ -30,7 +30,8 @@ class Follower:
     ----------
     recogniser : Recogniser
     interval : float
-        Time from one whole search to the next, in seconds.
+        Time from one whole search to the next, in seconds. At 0 each frame is searched whole and
+        thoroughly; else whole searches are quick ones.
     """
 
     def __init__(self, recogniser: Recogniser, interval: float) -> None:
@@ -78,7 +79,7 @@ class Follower:
         found: dict[Box, float] = {}
         lost: dict[Box, float] = {}
         for box, seen in self._known.items():
-            near = self._recogniser.find_near(frame.grey, box)
+            near = self._recogniser.find_again(frame.grey, box)
             if len(near):
                 found[_as_box(near[0])] = frame.seconds
             elif frame.seconds - seen <= LOOK_FOR:
@@ -90,7 +91,10 @@ class Follower:
     def _search(self, frame: Frame) -> Boxes:
         """Look for faces everywhere, and for known ones that are not found so once more."""
         self._searched = frame.seconds
-        whole = self._recogniser.find(frame.grey, side=VIDEO_SIDE, least=VIDEO_FACE)
+        quickly = self._interval > 0
+        whole = self._recogniser.find(
+            frame.grey, side=VIDEO_SIDE, least=VIDEO_FACE, quickly=quickly
+        )
         known = self._known
         self._known = {box: known[box] for box in map(_as_box, _unlike(_as_boxes(known), whole))}
         again = self._follow(frame)
@@ -102,7 +106,7 @@ class Follower:
     def _follow_back(self, frames: Sequence[Frame], found: list[Boxes], new: Boxes) -> None:
         """Look for faces that are new in the last frame in those before, and add them."""
         for at in reversed(range(len(frames))):
-            near = [self._recogniser.find_near(frames[at].grey, _as_box(box)) for box in new]
+            near = [self._recogniser.find_again(frames[at].grey, _as_box(box)) for box in new]
             new = _unlike(np.concatenate([NONE, *near]), found[at])
             if not len(new):
                 return

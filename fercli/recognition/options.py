@@ -82,7 +82,8 @@ class VideoOptions:
         whose frames come one at a time, is not made to wait.
     search_interval : float
         Time from one search of a whole frame to the next, in seconds; on the frames between, the
-        surroundings of known faces are searched. 0 searches each frame whole. Defaults to 0.2.
+        surroundings of known faces are searched. 0 searches each frame whole and thoroughly.
+        Defaults to 0.2.
 
     Raises
     ------

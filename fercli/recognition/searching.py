@@ -22,6 +22,10 @@ REACH, SMALLEST, LARGEST = 0.4, 0.8, 1.25
 #: cv2 moves the window by single pixels of the window's own size.
 WINDOWS = 2.2
 
+#: Ratio of one window size to the next in a quick search; and how much smaller than the smallest
+#: face one may turn out to be.
+COARSE, ALMOST = 1.2, 0.95
+
 #: Two boxes that share more than this, as a share of the smaller, are of one face.
 SAME_FACE = 0.5
 
@@ -60,6 +64,41 @@ def search(
     least = max(round(min_face * scale), 1)
     found = _detect(detector, small, scale_factor, min_neighbors, least, max(small.shape))
     return np.asarray(np.rint(found / scale), np.int32)
+
+
+def search_quickly(
+    detector: Detector,
+    grey: Picture,
+    *,
+    side: int,
+    min_face: int,
+    scale_factor: float,
+    min_neighbors: int,
+) -> Boxes:
+    """Return the faces of a picture in a fraction of the time, and miss a few.
+
+    The picture is searched so small that the smallest face is one window, in coarse steps; the
+    surroundings of each window that passes are then searched as thoroughly as by `search`.
+
+    Parameters and result as in `search`.
+    """
+    window = detector.cascade.size_wh[0]
+    side = min(side, round(max(grey.shape) * window / max(min_face, window)))
+    places = search(
+        detector, grey, side=side, min_face=min_face, scale_factor=COARSE, min_neighbors=0
+    )
+    found = [
+        search_near(
+            detector,
+            grey,
+            (x, y, width, height),
+            scale_factor=scale_factor,
+            min_neighbors=min_neighbors,
+        )[:1]
+        for x, y, width, height in places.tolist()
+    ]
+    faces = without_doubles(np.concatenate([NONE, *found]))
+    return faces[faces[:, 2] >= ALMOST * min_face]
 
 
 def search_near(

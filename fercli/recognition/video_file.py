@@ -32,6 +32,8 @@ class VideoFile:
         How long it is, as far as the file says.
     count : int or None
         How many frames there are, as far as can be told without decoding.
+    size_wh : (int, int)
+        Width and height of its frames in pixels, as they are stored.
     has_sound : bool
     problems : list of str
         What was met while reading, such as damaged frames; complete after the last frame.
@@ -59,6 +61,7 @@ class VideoFile:
         self.count = self._stream.frames or (
             round(self.seconds * self.rate) if self.seconds else None
         )
+        self.size_wh = (self._stream.width, self._stream.height)
         self.has_sound = bool(self._container.streams.audio)
         self._begin = (self._stream.start_time or 0) * self._stream.time_base
 
