@@ -135,6 +135,11 @@ class ResultFolder:
         write_result(self.result, result)
         draw_rates(self.rates, result.stages)
 
+    def what_is_kept(self, stages: int) -> str:
+        """Return what to tell whoever interrupts a training that has so many whole stages."""
+        kept = f"{stages} whole stage{' is' if stages == 1 else 's are'} kept in {self.path}"
+        return f"interrupted; {kept}: the same command goes on, --finish writes their cascade"
+
     def clear(self) -> None:
         """Remove a training, and nothing else that is in the folder."""
         try:

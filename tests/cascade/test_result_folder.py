@@ -107,3 +107,9 @@ def test_a_result_is_drawn_and_written(folder):
 def test_changes_compare_as_recipes_do(tmp_path):
     assert changes({"vec": str(tmp_path)}, {"vec": tmp_path}) == {}
     assert changes({"a": 1}, {"a": None}) == {"a": "--a 1 there, None here"}
+
+
+def test_what_is_kept_of_an_interrupted_training_is_counted(tmp_path):
+    folder = ResultFolder(tmp_path)
+    assert "interrupted; 0 whole stages are kept in" in folder.what_is_kept(0)
+    assert "interrupted; 1 whole stage is kept in" in folder.what_is_kept(1)

@@ -114,10 +114,7 @@ def train(
         try:
             return training.run()
         except KeyboardInterrupt:
-            progress.note(
-                f"interrupted; {len(training.stages)} whole stages are kept in {out}: the same "
-                "command goes on, --finish writes their cascade"
-            )
+            progress.note(folder.what_is_kept(len(training.stages)))
             raise
 
 

@@ -55,10 +55,7 @@ def told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None
     except KeyboardInterrupt:
         checkpoint = read_checkpoint(folder.engine)
         kept = len(checkpoint.records) if checkpoint else 0
-        progress.note(
-            f"interrupted; {kept} whole stage{' is' if kept == 1 else 's are'} kept in "
-            f"{folder.path}: the same command goes on, --finish writes their cascade"
-        )
+        progress.note(folder.what_is_kept(kept))
         raise
     finally:
         for number, handler in before.items():
