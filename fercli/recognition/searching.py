@@ -144,6 +144,18 @@ def without_doubles(boxes_xywh: Boxes) -> Boxes:
     return np.array(kept, np.int32).reshape(-1, 4)
 
 
+def merged(windows_xywh: Boxes) -> Boxes:
+    """Return the means of windows that share a face, those of most windows first."""
+    means: list[NDArray[np.float64]] = []
+    left = windows_xywh
+    while len(left):
+        same = np.array([shared(box, left) > SAME_FACE for box in left])
+        largest = same[int(same.sum(axis=1).argmax())]
+        means.append(left[largest].mean(axis=0))
+        left = left[~largest]
+    return np.rint(np.array(means).reshape(-1, 4)).astype(np.int32)
+
+
 def _resized(grey: Picture, scale: float) -> Picture:
     if scale == 1:
         return grey
@@ -167,5 +179,8 @@ def _detect(
     )
     if not len(boxes):
         return NONE
+    found = np.asarray(boxes, np.int32).reshape(-1, 4)
+    if not min_neighbors:  # cv2 does not join windows then
+        return merged(found)
     surest_first = np.argsort(-np.asarray(neighbors).ravel(), kind="stable")
-    return without_doubles(np.asarray(boxes, np.int32).reshape(-1, 4)[surest_first])
+    return without_doubles(found[surest_first])

@@ -5,7 +5,7 @@ import pytest
 
 from fercli.recognition.ahead import Newest, run_ahead
 from fercli.recognition.scenes import Scenes
-from fercli.recognition.searching import shared, without_doubles
+from fercli.recognition.searching import merged, shared, without_doubles
 from fercli.recognition.tracks import DRAWN, REMEMBERED, Tracks
 
 HAPPY, SAD = np.float32([1, 0]), np.float32([0, 1])
@@ -87,6 +87,12 @@ def test_shares_of_boxes_by_hand():
     assert shared(np.int32([0, 0, 10, 10]), others).tolist() == [0.5, 0, 1]
     assert len(without_doubles(boxes((0, 0, 40, 40), (1, 1, 10, 10), (30, 0, 40, 40)))) == 2
     assert without_doubles(boxes()).shape == (0, 4)
+
+
+def test_windows_that_share_a_face_are_joined():
+    windows = boxes((90, 90, 20, 20), (0, 0, 40, 40), (4, 0, 44, 40), (8, 0, 48, 40))
+    assert merged(windows).tolist() == [[4, 0, 44, 40], [90, 90, 20, 20]]
+    assert merged(boxes()).shape == (0, 4)
 
 
 def test_cuts(rng):
