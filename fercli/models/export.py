@@ -143,7 +143,8 @@ def _write(model: Model, path: Path) -> None:
             both.export(path, format="onnx", verbose=False)
     except ImportError as error:
         raise DependencyError(
-            f"exporting to ONNX needs more: {error}", hint='pip install "fer[train]"'
+            f"exporting to ONNX needs more: {error}",
+            hint='pip install "fer[train]", and KERAS_BACKEND=tensorflow for the export',
         ) from error
     _name_outputs(path)
 

@@ -41,8 +41,8 @@ def restore(path: Path) -> tuple[Model, NetworkCard]:
     InputError
         The file is missing or is not an ``.onnx`` network.
     OptionError
-        The network is none of fer's architectures, in 8 bits, or has a normalisation that does not
-        follow a convolution.
+        The network is none of fer's architectures, in 8 bits, was exported by another backend
+        than TensorFlow, or has a normalisation that does not follow a convolution.
     DependencyError
         Keras or the package onnx is not installed.
     """
@@ -51,13 +51,10 @@ def restore(path: Path) -> tuple[Model, NetworkCard]:
         raise _refused(path)
     with precision_policy("float32"):
         model = ARCHITECTURES[card.architecture].build(card.input_shape, len(card.classes))
-    stored, layers = _weights(path), _layers(model)
-    if len(stored) != len(layers):
-        raise _refused(path)
     try:
-        for layer, (kernel, bias) in zip(layers, stored, strict=True):
+        for layer, (kernel, bias) in zip(_layers(model), _weights(path), strict=True):
             _assign(layer, kernel, bias)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:  # no constants, or not as many, or of other shapes
         raise _refused(path) from error
     _check(model, path, card)
     return model, card
