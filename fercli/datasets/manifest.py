@@ -23,7 +23,7 @@ MANIFEST = "dataset.json"
 FILES = "files.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileRecord:
     """One picture of a tree: a line of ``files.csv``.
 

@@ -61,8 +61,8 @@ def detect_format(path: Path) -> Format:
             return form
     if path.is_file():
         # That it may not be read, or not be unpacked, says more than that its form is not known.
-        with open_text(path):
-            pass
+        with open_text(path) as stream:
+            stream.readable()
     raise InputError(
         f"wanted a data set of a known form ({', '.join(FORMATS)}), found another",
         hint="FORMAT=PATH if it is one of them",
