@@ -47,6 +47,11 @@ def read_colour(path: Path) -> Picture:
     return _read(path, cv2.IMREAD_COLOR)
 
 
+def decode_colour(data: bytes) -> Picture:
+    """Return a picture whose file was read already; result and errors as `read_colour`."""
+    return _decode(data, cv2.IMREAD_COLOR, None)
+
+
 def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> None:
     """Write a picture in the format of the name's suffix, whole or not at all.
 
@@ -77,6 +82,10 @@ def _read(path: Path, flags: int) -> Picture:
     except OSError as error:
         found = input_error(error, path, wanted="a picture")
         raise PictureError(found.message, path=path) from error
+    return _decode(data, flags, path)
+
+
+def _decode(data: bytes, flags: int, path: Path | None) -> Picture:
     _refuse_unusable(data, path)
     try:
         picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -87,7 +96,7 @@ def _read(path: Path, flags: int) -> Picture:
     return picture  # type: ignore[no-any-return]
 
 
-def _refuse_unusable(data: bytes, path: Path) -> None:
+def _refuse_unusable(data: bytes, path: Path | None) -> None:
     """Raise for files that decoders answer with noise, an abort or all of the memory."""
     if not data:
         raise PictureError("wanted a picture, found an empty file", path=path)
@@ -101,7 +110,7 @@ def _refuse_unusable(data: bytes, path: Path) -> None:
         _refuse_huge(width, height, path)
 
 
-def _refuse_huge(width: int, height: int, path: Path) -> None:
+def _refuse_huge(width: int, height: int, path: Path | None) -> None:
     if width * height > MOST_PIXELS:
         raise PictureError(
             f"wanted at most {MOST_PIXELS >> 20} megapixels, found {width} × {height}",
@@ -110,7 +119,7 @@ def _refuse_huge(width: int, height: int, path: Path) -> None:
         )
 
 
-def _read_with_pillow(data: bytes, path: Path, flags: int) -> Picture:
+def _read_with_pillow(data: bytes, path: Path | None, flags: int) -> Picture:
     """Decode what cv2 cannot, such as GIF in older versions."""
     from PIL import Image, ImageOps
 

@@ -1,0 +1,183 @@
+"""The server's camera: opened for the first who looks, shared by all, given back after the last."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from threading import Event
+
+import cv2
+
+from fercli.errors import FerError
+from fercli.pictures import Picture
+from fercli.recognition.drawing import draw_faces, draw_note
+from fercli.recognition.live import Camera, Stream
+from fercli.recognition.pipeline import recognise_frames
+from fercli.recognition.recogniser import Recogniser
+from fercli.web.refusals import RefusedError, without_path
+
+#: How long the camera stays open for nobody, in seconds: the page opens it, then its picture comes.
+LINGER = 4.0
+
+#: How long a viewer waits for a frame, in seconds.
+PATIENCE = 15.0
+
+#: Quality of pictures, as JPEG counts it.
+QUALITY = 80
+
+#: Frames from which the frames a second are told.
+RECENT = 20
+
+#: A part of a multipart answer begins so; a browser shows a part when the next begins.
+BOUNDARY = b"--frame\r\n"
+MIMETYPE = "multipart/x-mixed-replace; boundary=frame"
+
+
+class SharedCamera:
+    """A camera that several may look at at once.
+
+    Parameters
+    ----------
+    name : str
+        Its number, device or address.
+    recogniser : Recogniser
+    most : int
+        How many may look at once.
+    """
+
+    def __init__(self, name: str, recogniser: Recogniser, most: int) -> None:
+        self.name = name
+        self._recogniser = recogniser
+        self._most = most
+        self._opening = threading.Lock()
+        self._changed = threading.Condition()
+        self._stop = Event()
+        self._stop.set()
+        self._watchers = 0
+        self._wanted = 0.0
+        self._number = 0
+        self._jpeg = b""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the camera is in use."""
+        return not self._stop.is_set()
+
+    def open(self) -> None:
+        """Open the camera unless it is open.
+
+        Raises
+        ------
+        VideoError
+            It is missing, busy, out of reach.
+        """
+        with self._opening:
+            self._wanted = time.monotonic()
+            if self.is_open:
+                return
+            stop = Event()
+            source = Stream(self.name, stop=stop) if "://" in self.name else Camera(self.name, stop)
+            self._stop = stop
+            threading.Thread(target=self._run, args=(source, stop), daemon=True).start()
+
+    def close(self) -> None:
+        """Give the camera back; who looks sees the end."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def parts(self) -> Generator[bytes, None, None]:
+        """Yield frames as parts of a multipart answer, until the camera ends.
+
+        Raises
+        ------
+        RefusedError
+            503: too many are looking already.
+        VideoError
+            As `open`.
+        """
+        with self._watching():
+            self.open()
+            yield BOUNDARY
+            for jpeg in self._jpegs():
+                yield b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
+                yield jpeg + b"\r\n" + BOUNDARY
+
+    def _jpegs(self) -> Iterator[bytes]:
+        seen, stop = self._number, self._stop
+        while True:
+            with self._changed:
+                self._changed.wait_for(partial(self._has_news, seen, stop), PATIENCE)
+                if self._number == seen:
+                    return
+                seen, jpeg = self._number, self._jpeg
+            yield jpeg
+
+    def _has_news(self, seen: int, stop: Event) -> bool:
+        return stop.is_set() or self._number != seen
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        with self._changed:
+            if self._watchers >= self._most:
+                raise RefusedError(503, f"{self._most} are looking at the camera already", retry=30)
+            self._watchers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._watchers -= 1
+                self._wanted = time.monotonic()
+
+    def _run(self, source: Camera | Stream, stop: Event) -> None:
+        picture: Picture | None = None
+        try:
+            with source, closing(self._seen(source)) as pictures:
+                for picture in pictures:
+                    self._publish(picture)
+                    if not self._is_wanted():
+                        return
+        except FerError as error:
+            if picture is not None:
+                self._publish(_with_note(picture, without_path(error)))
+        finally:
+            stop.set()
+            with self._changed:
+                self._changed.notify_all()
+
+    def _seen(self, source: Camera | Stream) -> Generator[Picture, None, None]:
+        """Yield frames with what is seen in them and how fast they come."""
+        times: deque[float] = deque(maxlen=RECENT)
+        seen = recognise_frames(self._recogniser, source.frames(), live=True)
+        with closing(seen):  # type: ignore[type-var]  # a generator
+            for one in seen:
+                times.append(time.monotonic())
+                drawn = draw_faces(one.frame.colour, one.faces, self._recogniser.classes, bars=True)
+                draw_note(drawn, _rate(times))
+                yield drawn
+
+    def _is_wanted(self) -> bool:
+        return self._watchers > 0 or time.monotonic() - self._wanted < LINGER
+
+    def _publish(self, picture: Picture) -> None:
+        jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+        with self._changed:
+            self._number += 1
+            self._jpeg = jpeg
+            self._changed.notify_all()
+
+
+def _rate(times: deque[float]) -> str:
+    if len(times) < 2 or times[-1] == times[0]:
+        return "…"
+    return f"{(len(times) - 1) / (times[-1] - times[0]):.0f} frames a second"
+
+
+def _with_note(picture: Picture, text: str) -> Picture:
+    drawn = (picture * 0.4).astype("uint8")
+    draw_note(drawn, text)
+    return drawn

@@ -1,0 +1,197 @@
+"""Jobs: a bounded queue of videos, worked on one after the other, and removed when forgotten."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fercli.errors import OutputError
+from fercli.files import output_error
+from fercli.web.job import Job
+from fercli.web.refusals import RefusedError
+from fercli.web.settings import ServerSettings
+
+#: Seconds between two looks for jobs that nobody wants any more.
+SWEEP = 2.0
+
+
+class Jobs:
+    """The jobs of a server and the thread that works on them. A context manager.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+
+    Raises
+    ------
+    OutputError
+        There is no folder for temporary files.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._limits = settings.limits
+        self._jobs: dict[str, Job] = {}
+        self._queue: list[tuple[Job, dict[str, Any]]] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="fer-serve-"))
+        except OSError as error:
+            raise output_error(error, Path(tempfile.gettempdir())) from error
+        for loop in (self._work, self._sweep):
+            threading.Thread(target=loop, daemon=True).start()
+
+    def __enter__(self) -> Jobs:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all work and remove all files."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.remove()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, save: Callable[[Path], None], network: str, *, bars: bool) -> Job:
+        """Queue a video and return its job.
+
+        Parameters
+        ----------
+        save : callable
+            Writes the upload to the file that it is given.
+        network : str
+            What a `Recogniser` opens.
+        bars : bool
+            Whether probabilities are drawn.
+
+        Raises
+        ------
+        RefusedError
+            503: too many wait already; and as `save`.
+        """
+        job = self._new_job()
+        try:
+            save(job.video)
+        except BaseException:
+            self.remove(job.id)
+            raise
+        job.asked = time.monotonic()
+        with self._changed:
+            self._queue.append((job, self._task(network, bars)))
+            self._changed.notify_all()
+        return job
+
+    def find(self, identity: str) -> Job:
+        """Return a job, for someone who wants it.
+
+        Raises
+        ------
+        RefusedError
+            404: there is none, any more or at all.
+        """
+        with self._changed:
+            job = self._jobs.get(identity)
+        if job is None:
+            raise RefusedError(404, "wanted a job, found none of that name (any more)")
+        job.asked = time.monotonic()
+        return job
+
+    def place(self, job: Job) -> int:
+        """Return how many videos are worked on before this one; 0 from its own turn on."""
+        with self._changed:
+            waiting = [one for one, _ in self._queue]
+            return waiting.index(job) + self._running() if job in waiting else 0
+
+    def remove(self, identity: str) -> None:
+        """End a job and remove its files; errors as `find`."""
+        job = self.find(identity)
+        with self._changed:
+            self._jobs.pop(identity, None)
+            self._queue = [entry for entry in self._queue if entry[0] is not job]
+        job.remove()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs wait, run and are over."""
+        with self._changed:
+            states = [job.state for job in self._jobs.values()]
+        over = states.count("done") + states.count("failed")
+        return {
+            "waiting": states.count("waiting"),
+            "running": states.count("running"),
+            "kept": over,
+        }
+
+    def _running(self) -> int:
+        return sum(job.state == "running" for job in self._jobs.values())
+
+    def _new_job(self) -> Job:
+        with self._changed:
+            # One that is being uploaded counts as well.
+            waiting = sum(job.state == "waiting" for job in self._jobs.values())
+            if waiting >= self._limits.waiting or self._closed:
+                raise RefusedError(
+                    503, f"{waiting} videos are waiting already", hint="again later", retry=60
+                )
+            try:
+                job = Job(self._folder)
+            except OSError as error:
+                raise RefusedError(507, OutputError(str(error.strerror)).message) from error
+            self._jobs[job.id] = job
+            return job
+
+    def _task(self, network: str, bars: bool) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "cascade": str(settings.cascade.resolve()) if settings.cascade else None,
+            "network": network,
+            "said": asdict(settings.said),
+            "recognition": asdict(settings.recognition),
+            "pixels": self._limits.video_pixels,
+            "bars": bars,
+        }
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._queue)
+                if self._closed:
+                    return
+                job, task = self._queue.pop(0)
+            job.run(task, self._limits.job_seconds)
+
+    def _sweep(self) -> None:
+        while True:
+            with self._changed:
+                if self._changed.wait_for(lambda: self._closed, SWEEP):
+                    return
+                forgotten = self._forgotten()
+                for job in forgotten:
+                    del self._jobs[job.id]
+                self._queue = [entry for entry in self._queue if entry[0] not in forgotten]
+            for job in forgotten:
+                job.remove()
+
+    def _forgotten(self) -> list[Job]:
+        """Return jobs that nobody asks after, and results in excess, the oldest first."""
+        now = time.monotonic()
+        over = sorted((job for job in self._jobs.values() if job.is_over), key=lambda j: j.asked)
+        excess = over[: max(len(over) - self._limits.kept, 0)]
+        return [
+            job
+            for job in self._jobs.values()
+            if job in excess
+            or now - job.asked
+            > (self._limits.kept_seconds if job.is_over else self._limits.patience)
+        ]

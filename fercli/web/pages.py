@@ -1,0 +1,121 @@
+"""The pages for people."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+
+from fercli.errors import VideoError
+from fercli.web.app import services
+from fercli.web.camera import MIMETYPE, SharedCamera
+from fercli.web.guard import local_address
+from fercli.web.refusals import RefusedError, without_path
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+pages = Blueprint("pages", __name__)
+
+
+LISTED = (
+    ("pages.picture", "Picture"),
+    ("pages.video", "Video"),
+    ("pages.my_camera", "My camera"),
+    ("pages.camera", "Server’s camera"),
+)
+
+
+@pages.app_context_processor
+def _common() -> dict[str, object]:
+    here = services()
+    listed = [entry for entry in LISTED if here.camera or entry[0] != "pages.camera"]
+    return {
+        "limits": here.settings.limits,
+        "has_camera": here.camera is not None,
+        "has_token": bool(here.settings.token),
+        "pages_listed": listed,
+    }
+
+
+@pages.get("/")
+def start() -> ResponseReturnValue:
+    """Show what there is."""
+    recognition = services().recognition
+    return render_template(
+        "start.html", model=recognition.default, classes=recognition.recogniser().classes
+    )
+
+
+@pages.get("/picture")
+def picture() -> ResponseReturnValue:
+    """Let a picture be uploaded."""
+    return render_template("picture.html")
+
+
+@pages.get("/video")
+def video() -> ResponseReturnValue:
+    """Let a video be uploaded."""
+    return render_template("video.html")
+
+
+@pages.get("/my-camera")
+def my_camera() -> ResponseReturnValue:
+    """Show what the browser's own camera sees."""
+    return render_template("my_camera.html")
+
+
+@pages.get("/camera")
+def camera() -> ResponseReturnValue:
+    """Show what the server's camera sees, once it is started."""
+    watching, trouble = "watch" in request.args, ""
+    if watching:
+        try:
+            _camera().open()
+        except VideoError as error:
+            watching, trouble = False, without_path(error)
+    return render_template("camera.html", watching=watching, trouble=trouble)
+
+
+@pages.get("/camera/stream")
+def stream() -> ResponseReturnValue:
+    """Give the server's camera as Motion JPEG."""
+    parts = _camera().parts()
+    first = next(parts)  # its errors come before the headers are sent
+    response = Response(_joined(first, parts), mimetype=MIMETYPE)
+    response.call_on_close(parts.close)
+    return response
+
+
+@pages.route("/login", methods=["GET", "POST"])
+def login() -> ResponseReturnValue:
+    """Let someone in who knows the token."""
+    wanted = local_address(request.args.get("next", "/"))
+    if request.method == "GET":
+        return render_template("login.html", wrong=False)
+    if not services().guard.accepts(request.form.get("token", "")):
+        return render_template("login.html", wrong=True), 401
+    response = redirect(wanted, 303)
+    services().guard.admit(response)  # type: ignore[arg-type]  # werkzeug's, with the same methods
+    return response
+
+
+@pages.get("/favicon.ico")
+def icon() -> ResponseReturnValue:
+    """Lead browsers that ask by habit to the icon."""
+    return redirect(url_for("static", filename="icon.svg"), 301)
+
+
+def _camera() -> SharedCamera:
+    found = services().camera
+    if found is None:
+        raise RefusedError(404, "this server shows no camera", hint="fer serve --camera 0")
+    return found
+
+
+def _joined(first: bytes, parts: Generator[bytes, None, None]) -> Iterator[bytes]:
+    with closing(parts):
+        yield first
+        yield from parts

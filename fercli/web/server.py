@@ -1,0 +1,116 @@
+"""The server: the application behind waitress, from its start to its end."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from fercli.errors import OptionError
+from fercli.web.app import create_app, services
+from fercli.web.settings import MEGA, ServerSettings, require_token
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+#: Threads besides those of views of the camera: more than cores, since some wait.
+THREADS = 8
+
+#: Bytes of one answer that wait for a slow client before its thread waits too.
+BUFFER = 2 * MEGA
+
+#: Connections at once; more wait.
+CONNECTIONS = 100
+
+
+def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str], None]) -> None:
+    """Serve until the process is interrupted or told to end.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+    host : str
+        A name or address of this machine.
+    port : int
+        0 for one that is free.
+    started : callable
+        Told the address once clients can come.
+
+    Raises
+    ------
+    OptionError
+        Other machines could come in without a token, or the place is taken or none of ours.
+    FerError
+        As `create_app`.
+    """
+    require_token(host, settings.token)
+    with _listening(host, port) as listener:
+        app = create_app(settings)
+        try:
+            server = make_server(app, listener)
+            with _ended_by_signals(app):
+                started(_address(host, listener))
+                server.run()
+        finally:
+            services(app).close()
+
+
+def make_server(app: Flask, listener: socket.socket) -> Any:
+    """Return waitress's server of an application on a socket that listens."""
+    import waitress
+
+    limits = services(app).settings.limits
+    return waitress.create_server(
+        app,
+        sockets=[listener],
+        threads=THREADS + limits.watchers,
+        connection_limit=CONNECTIONS,
+        max_request_body_size=max(limits.picture_bytes, limits.video_bytes) + MEGA,
+        outbuf_high_watermark=BUFFER,
+        # So that a client that goes away is noticed while its request waits.
+        channel_request_lookahead=1,
+        ident=None,
+        clear_untrusted_proxy_headers=True,
+    )
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address, family=family, backlog=CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        reason = "that it is taken" if taken else getattr(error, "strerror", None) or str(error)
+        raise OptionError(
+            f"wanted to listen on {host}, port {port}, found {reason}",
+            hint="--port 0 for one that is free, --host 127.0.0.1",
+        ) from error
+    with listener:
+        yield listener
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+@contextmanager
+def _ended_by_signals(app: Flask) -> Iterator[None]:
+    """End views of the camera first, whose threads waitress would wait for."""
+
+    def end(number: int, frame: object) -> None:
+        camera = services(app).camera
+        if camera is not None:
+            camera.close()
+        raise SystemExit
+
+    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

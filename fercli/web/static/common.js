@@ -1,0 +1,122 @@
+// What the pages share: questions to the server, faces drawn, probabilities as bars.
+
+// Okabe and Ito's colours: the same person has the same one in videos that fer writes.
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+
+export const byId = (id) => document.getElementById(id);
+export const colourOf = (person) => COLOURS[(person - 1) % COLOURS.length];
+const percent = (share) => `${Math.round(100 * share)} %`;
+
+export function say(text, trouble = false) {
+  const status = byId("status");
+  status.textContent = text;
+  status.classList.toggle("trouble", trouble);
+}
+
+// Ask the server; errors carry the reason that it gives.
+export async function ask(address, options = {}) {
+  const response = await fetch(address, options).catch(() => {
+    throw new Error("the server does not answer");
+  });
+  if (response.status === 401) location.reload();
+  const answer = response.status === 204 ? null : await response.json().catch(() => null);
+  if (!response.ok) throw new Error(answer?.error?.reason ?? `the server says ${response.status}`);
+  return answer;
+}
+
+export const classify = (picture, signal) =>
+  ask("/api/v1/classify", { method: "POST", headers: { "Content-Type": picture.type }, body: picture, signal });
+
+function make(name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+// A picture on a canvas, with a box and a label for each face; `scale` is canvas / picture.
+export function drawFaces(canvas, picture, faces, scale) {
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const size = Math.max(13, canvas.width / 45);
+  context.font = `600 ${size}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  context.lineWidth = Math.max(2, canvas.width / 320);
+  for (const face of faces) {
+    const [x, y, width, height] = face.box.map((number) => number * scale);
+    context.strokeStyle = context.fillStyle = colourOf(face.person);
+    context.strokeRect(x, y, width, height);
+    const text = `${face.person} ${face.expression} ${percent(Math.max(...Object.values(face.probabilities)))}`;
+    const wide = context.measureText(text).width + size;
+    const left = Math.max(0, Math.min(x - context.lineWidth / 2, canvas.width - wide));
+    const top = y > 1.6 * size ? y - 1.6 * size : Math.max(0, y);
+    context.fillRect(left, top, wide, 1.6 * size);
+    context.fillStyle = "#fff";
+    context.fillText(text, left + size / 2, top + 0.85 * size);
+  }
+}
+
+// A card for each face, with a bar for each class.
+export function showBars(place, faces) {
+  place.replaceChildren(...faces.map((face) => {
+    const card = make("article", "face");
+    const head = make("h3");
+    const sign = make("i");
+    sign.style.background = colourOf(face.person);
+    head.append(sign, `${face.person} · ${face.expression}`);
+    const list = make("dl");
+    for (const [name, share] of Object.entries(face.probabilities)) {
+      const bar = make("div", "bar");
+      const filled = make("i");
+      filled.style.width = `${100 * share}%`;
+      filled.style.background = colourOf(face.person);
+      bar.append(filled);
+      const cell = make("dd");
+      cell.append(bar);
+      list.append(make("dt", "", name), cell, make("dd", "", percent(share)));
+    }
+    card.append(head, list);
+    return card;
+  }));
+}
+
+// People in a video, with the share of time that each showed each expression.
+export function showPeople(table, people) {
+  const names = [...new Set(people.flatMap((one) => Object.keys(one.expressions)))];
+  const row = (cells, kind) => {
+    const line = make("tr");
+    line.append(...cells.map((text) => make(kind, "", text)));
+    return line;
+  };
+  table.replaceChildren(
+    row(["person", "from", "to", "frames", ...names], "th"),
+    ...people.map((one) => row([
+      one.person,
+      `${one.first_seconds.toFixed(1)} s`,
+      `${one.last_seconds.toFixed(1)} s`,
+      one.frames,
+      ...names.map((name) => (name in one.expressions ? percent(one.expressions[name]) : "")),
+    ], "td")),
+  );
+}
+
+// Call `take` with a file that was chosen, dropped or pasted, unless it is too large.
+export function whenChosen(take) {
+  const input = byId("file");
+  const most = Number(input.dataset.most);
+  const offer = (file) => {
+    if (!file) return;
+    if (file.size > most) say(`That file has ${(file.size / 2 ** 20).toFixed(0)} MB; ${(most / 2 ** 20).toFixed(0)} MB are allowed.`, true);
+    else take(file);
+  };
+  input.addEventListener("change", () => offer(input.files[0]));
+  document.addEventListener("paste", (event) => offer(event.clipboardData.files[0]));
+  const zone = input.closest(".drop");
+  for (const name of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(name, (event) => {
+      event.preventDefault();
+      zone.classList.toggle("over", name === "dragover");
+      if (name === "drop") offer(event.dataTransfer.files[0]);
+    });
+  }
+}

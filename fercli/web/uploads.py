@@ -1,0 +1,153 @@
+"""Uploads: what a request carries, looked at before it is decoded."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from flask import Request
+
+from fercli.errors import PictureError
+from fercli.files import output_error
+from fercli.pictures import Picture, decode_colour
+from fercli.web.refusals import RefusedError
+from fercli.web.settings import Limits
+
+#: Kinds of pictures, by Pillow's name, and how their files begin (None: any byte).
+PICTURES = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "BMP": (b"BM",),
+    "WEBP": (b"RIFF....WEBP",),
+}
+
+#: How files of videos begin: MP4 and QuickTime, Matroska and WebM, AVI, Ogg, MPEG. Nothing that is
+#: text: FFmpeg also knows lists of other files and addresses, which it would go and read.
+VIDEOS = (
+    b"....ftyp", b"....moov", b"....mdat", b"....wide", b"....free", b"....skip",
+    b"\x1a\x45\xdf\xa3", b"RIFF....AVI ", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3",
+)  # fmt: skip
+
+ANY = ord(".")
+SYNC, PACKET = b"G", 188
+
+
+def pictures_of(request: Request, limits: Limits) -> list[bytes]:
+    """Return the pictures that a request carries, none decoded yet, none too large.
+
+    They are files of a form, or the body itself.
+
+    Raises
+    ------
+    RefusedError
+        400: there is none, or there are too many; 413, 415, 422: one cannot be used.
+    RequestEntityTooLarge
+        There are too many bytes.
+    """
+    request.max_content_length = limits.picture_bytes
+    files = [file for _, file in request.files.items(multi=True)]
+    found = [file.read() for file in files] if files else [request.get_data()]
+    if not files and not found[0]:
+        raise RefusedError(400, "wanted a picture, found an empty request",
+                      hint="a form with files, or the file as the body")  # fmt: skip
+    if len(found) > limits.pictures:
+        raise RefusedError(400, f"wanted at most {limits.pictures} pictures, found {len(found)}")
+    for number, data in enumerate(found, 1):
+        _refuse_unusable(data, limits.picture_pixels, _which(number, found))
+    return found
+
+
+def decode(data: bytes, which: str = "") -> Picture:
+    """Return a picture as blue, green, red, upright.
+
+    Raises
+    ------
+    RefusedError
+        422: it is damaged.
+    """
+    try:
+        return decode_colour(data)
+    except PictureError as error:
+        raise RefusedError(422, which + error.message) from error
+
+
+def decode_each(pictures: Sequence[bytes], number: int) -> Picture:
+    """Return the picture of that number, from 1 on, of several; errors as `decode`."""
+    return decode(pictures[number - 1], _which(number, pictures))
+
+
+def save_video(request: Request, path: Path, limits: Limits) -> None:
+    """Write the video that a request carries, a form's file or the body, to a file.
+
+    Raises
+    ------
+    RefusedError
+        400: there is none; 415: it is no video; 507: the disk is full.
+    RequestEntityTooLarge
+        There are too many bytes.
+    """
+    request.max_content_length = limits.video_bytes
+    files = list(request.files.values())
+    stream = files[0].stream if files else request.stream
+    begin = stream.read(2 * PACKET)
+    if not begin:
+        raise RefusedError(400, "wanted a video, found an empty request",
+                      hint="a form with a file, or the file as the body")  # fmt: skip
+    if not _is_video(begin):
+        raise RefusedError(415, "wanted a video (MP4, QuickTime, Matroska, WebM, AVI, Ogg, MPEG), "
+                      "found a file that does not begin like one")  # fmt: skip
+    try:
+        with path.open("wb") as file:
+            file.write(begin)
+            shutil.copyfileobj(stream, file, 1 << 20)
+    except OSError as error:
+        raise RefusedError(507, output_error(error, path).message) from error
+
+
+def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
+    from PIL import Image
+
+    kind = next((kind for kind, begins in PICTURES.items() if _begins(data, begins)), None)
+    if kind is None:
+        names = ", ".join(PICTURES)
+        raise RefusedError(
+            415, f"{which}wanted a picture ({names}), found a file that does not begin like one"
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+            width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(which, most_pixels, "more") from error
+    except Exception as error:  # Pillow's plug-ins raise what they like
+        raise RefusedError(422, f"{which}wanted a picture, found a damaged {kind}") from error
+    if width * height > most_pixels:
+        raise _too_large(which, most_pixels, f"{width} × {height}")
+
+
+def _too_large(which: str, most_pixels: int, found: str) -> RefusedError:
+    most = most_pixels / 1e6
+    return RefusedError(
+        413, f"{which}wanted at most {most:g} megapixels, found {found}", hint="a smaller copy"
+    )
+
+
+def _which(number: int, pictures: Sequence[bytes]) -> str:
+    return f"picture {number} of {len(pictures)}: " if len(pictures) > 1 else ""
+
+
+def _is_video(begin: bytes) -> bool:
+    if begin[:1] == SYNC:  # MPEG transport stream: one letter, again after each packet
+        return begin[PACKET : PACKET + 1] == SYNC
+    return _begins(begin, VIDEOS)
+
+
+def _begins(data: bytes, patterns: Sequence[bytes]) -> bool:
+    """Whether data begin like one of the patterns, in which a dot stands for any byte."""
+    return any(
+        len(data) >= len(pattern)
+        and all(p in (ANY, byte) for p, byte in zip(pattern, data, strict=False))
+        for pattern in patterns
+    )

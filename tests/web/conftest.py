@@ -1,0 +1,141 @@
+"""A server of our own, clients for it, and a camera that shows scikit-image's astronaut."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from fercli.web.app import create_app, services
+from fercli.web.settings import Limits, ServerSettings
+
+TOKEN = "a token of the tests"
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """The astronaut's head and shoulders, 240×180, BGR."""
+    return np.ascontiguousarray(skimage.data.astronaut()[10:190, 110:350, ::-1])
+
+
+@pytest.fixture(scope="session")
+def jpeg(portrait) -> bytes:
+    return cv2.imencode(".jpg", portrait)[1].tobytes()
+
+
+@pytest.fixture(scope="session")
+def make_video(portrait) -> Callable[..., Path]:
+    """Write a video of a face that moves: ``make_video(path, frames)``."""
+
+    def make(path: Path, frames: int = 24) -> Path:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=20)
+            stream.height, stream.width = portrait.shape[:2]
+            stream.pix_fmt = "yuv420p"
+            for at in range(frames):
+                moved = np.roll(portrait, at % 40, axis=1)
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(moved), format="bgr24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def video(make_video, tmp_path_factory) -> Path:
+    return make_video(tmp_path_factory.mktemp("videos") / "face.mp4")
+
+
+@pytest.fixture
+def make_client() -> Iterator[Callable[..., object]]:
+    """Return a client of an application in this process: ``make_client(token=…, waiting=1)``."""
+    apps = []
+
+    def make(*, token: str = "", camera: str = "", **limits):
+        app = create_app(ServerSettings(token=token, camera=camera, limits=Limits(**limits)))
+        apps.append(app)
+        return app.test_client()
+
+    yield make
+    for app in apps:
+        services(app).close()
+
+
+@pytest.fixture
+def client(make_client):
+    return make_client()
+
+
+@contextmanager
+def served(*options: object) -> Iterator[str]:
+    """Run ``fer serve`` as a process of its own and give its address."""
+    command = [sys.executable, "-m", "fercli", "serve", "--port", "0", *map(str, options)]
+    environment = os.environ | {"FER_TOKEN": ""}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("fer serves http://"), line
+        yield line.split()[2].rstrip("/")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def run_server():
+    return served
+
+
+@pytest.fixture(scope="session")
+def stream(portrait) -> Iterator[str]:
+    """The address of a camera that sends Motion JPEG, 20 frames a second."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Camera) as sender:
+        sender.daemon_threads = True
+        sender.picture = cv2.resize(portrait, (480, 360))
+        sender.ended = threading.Event()
+        threading.Thread(target=sender.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{sender.server_port}/camera"
+        sender.ended.set()
+        sender.shutdown()
+
+
+class _Camera(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:  # its name is given
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        at = 0
+        try:
+            while not self.server.ended.wait(0.05):
+                moved = np.roll(self.server.picture, at % 60, axis=1)
+                data = cv2.imencode(".jpg", moved)[1].tobytes()
+                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
+                self.wfile.write(b"Content-Length: %d\r\n\r\n%b\r\n" % (len(data), data))
+                at += 2
+        except OSError:
+            return  # the one who looked went away
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def server(stream) -> Iterator[str]:
+    """The address of a server with a camera."""
+    with served("--camera", stream) as address:
+        yield address

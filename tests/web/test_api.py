@@ -1,0 +1,165 @@
+"""The JSON API, asked as programs ask it."""
+
+import csv
+import io
+import json
+import time
+
+import av
+import jsonschema
+import pytest
+from openapi_spec_validator import validate
+
+from fercli.web.api import description
+
+
+def schema(name):
+    return {"$ref": f"#/components/schemas/{name}", "components": description()["components"]}
+
+
+def checked(response, name, status=200):
+    """The answer of a response, which the description must have foreseen."""
+    assert response.status_code == status, response.text
+    jsonschema.validate(response.json, schema(name))
+    return response.json
+
+
+def reason(response, status):
+    return checked(response, "Error", status)["error"]["reason"]
+
+
+def wait_for(client, job, states=("done", "failed"), seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        known = checked(client.get(f"/api/v1/jobs/{job}"), "Job")
+        if known["state"] in states:
+            return known
+        time.sleep(0.05)
+    raise AssertionError(known)
+
+
+def test_the_description_is_openapi_and_names_every_route(client):
+    described = client.get("/api/v1/openapi.json").json
+    validate(described)
+    wanted = {
+        (path, method) for path, item in described["paths"].items() for method in item
+        if method != "parameters"
+    }  # fmt: skip
+    found = {
+        (rule.rule.removeprefix("/api/v1").replace("<any(video, timeline, csv, jsonl):result>",
+         "{result}").replace("<identity>", "{identity}"), method.lower())
+        for rule in client.application.url_map.iter_rules() if rule.rule.startswith("/api/")
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }  # fmt: skip
+    assert found == wanted
+
+
+def test_health_and_models(client):
+    assert checked(client.get("/api/v1/health"), "Health")["model"] == "ferplus"
+    (first, *_) = checked(client.get("/api/v1/models"), "Models")["models"]
+    assert (first["name"], first["default"]) == ("ferplus", True)
+    assert "happy" in first["classes"]
+
+
+def test_a_picture_as_the_body(client, jpeg):
+    answer = checked(client.post("/api/v1/classify", data=jpeg), "Answer")
+    (picture,) = answer["pictures"]
+    assert (picture["width"], picture["height"]) == (240, 180)
+    (face,) = picture["faces"]
+    assert face["expression"] == "happy"
+    assert list(face["probabilities"]) == answer["classes"]
+    x, y, width, height = face["box"]
+    assert x < 112 < x + width
+    assert y < 105 < y + height
+
+
+def test_several_pictures_of_a_form(client, jpeg, portrait):
+    import cv2
+
+    dark = cv2.imencode(".png", portrait * 0)[1].tobytes()
+    files = {"picture": [(io.BytesIO(jpeg), "../../etc/passwd"), (io.BytesIO(dark), "ü.png")]}
+    answer = checked(client.post("/api/v1/classify", data=files), "Answer")
+    assert [len(picture["faces"]) for picture in answer["pictures"]] == [1, 0]
+
+
+def test_the_model_is_chosen_by_name_alone(client, jpeg):
+    answer = checked(client.post("/api/v1/classify?model=ferplus", data=jpeg), "Answer")
+    assert answer["model"] == "ferplus"
+    for name in ("nobody", "../ferplus", "/etc/passwd", "ferplus.onnx"):
+        response = client.post("/api/v1/classify", query_string={"model": name}, data=jpeg)
+        assert "wanted a model" in reason(response, 404)
+
+
+def test_a_video_from_upload_to_removal(client, video):
+    added = client.post("/api/v1/jobs", data=video.read_bytes())
+    job = checked(added, "Job", 202)["id"]
+    assert added.headers["Location"] == f"/api/v1/jobs/{job}"
+    known = wait_for(client, job)
+    assert known["state"] == "done", known
+    assert (known["frames"], known["total"]) == (24, 24)
+    (person,) = known["summary"]["people"]
+    assert person["expressions"]["happy"] > 0.9
+    results = {name: client.get(path, buffered=True) for name, path in known["results"].items()}
+    kinds = {name: response.mimetype for name, response in results.items()}
+    assert (kinds["video"], kinds["timeline"]) == ("video/mp4", "image/png")
+    assert (kinds["csv"], kinds["jsonl"]) == ("text/csv", "application/jsonl")
+    with av.open(io.BytesIO(results["video"].data)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in container.decode(video=0)) == 24
+    rows = list(csv.DictReader(io.StringIO(results["csv"].text)))
+    assert len(rows) == 24
+    lines = [json.loads(line) for line in results["jsonl"].text.splitlines()]
+    assert [line["frame"] for line in lines] == list(range(24))
+    # Nothing tells where the server keeps its files.
+    assert {row["source"] for row in rows} == {line["source"] for line in lines} == {"video"}
+    assert client.delete(f"/api/v1/jobs/{job}").status_code == 204
+    assert "wanted a job" in reason(client.get(f"/api/v1/jobs/{job}"), 404)
+
+
+def test_parts_of_a_video_for_browsers(client, video):
+    form = {"video": (video.open("rb"), "face.mp4")}
+    job = checked(client.post("/api/v1/jobs?bars=0", data=form), "Job", 202)["id"]
+    path = wait_for(client, job)["results"]["video"]
+    whole = client.get(path, buffered=True).data
+    part = client.get(path, headers={"Range": "bytes=10-19"}, buffered=True)
+    assert (part.status_code, part.data) == (206, whole[10:20])
+    assert client.get(path, headers={"Range": "bytes=0-"}, buffered=True).data == whole
+    assert client.get(path, headers={"Range": "bytes=9999999-"}, buffered=True).status_code == 416
+    saved = client.get(f"{path}?download", buffered=True)
+    assert "fer-video.mp4" in saved.headers["Content-Disposition"]
+
+
+def test_the_rest_of_a_large_file_comes_in_parts(client, video, monkeypatch):
+    from fercli.web import api
+
+    monkeypatch.setattr(api, "PART", 1000)
+    job = checked(client.post("/api/v1/jobs", data=video.read_bytes()), "Job", 202)["id"]
+    path = wait_for(client, job)["results"]["video"]
+    whole = client.get(path, buffered=True).data
+    parts = []
+    while sum(map(len, parts)) < len(whole):
+        start = sum(map(len, parts))
+        part = client.get(path, headers={"Range": f"bytes={start}-"}, buffered=True)
+        assert part.headers["Content-Range"].endswith(f"/{len(whole)}")
+        parts.append(part.data)
+    assert b"".join(parts) == whole
+    assert max(map(len, parts)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("begin", "part"),
+    [(b"\0\0\0\x18ftypisom" + bytes(500), "cannot be read as one"), (b"OggS" * 100, "wanted a")],
+)
+def test_a_video_that_cannot_be_read_fails_with_a_reason(client, begin, part):
+    job = checked(client.post("/api/v1/jobs", data=begin), "Job", 202)["id"]
+    known = wait_for(client, job)
+    assert known["state"] == "failed"
+    assert part in known["error"]
+    assert "/" not in known["error"].replace("/ ", "")
+    assert "wanted a job that is done" in reason(client.get(f"/api/v1/jobs/{job}/video"), 409)
+
+
+def test_frames_that_are_too_large(make_client, video):
+    client = make_client(video_pixels=1000)
+    job = checked(client.post("/api/v1/jobs", data=video.read_bytes()), "Job", 202)["id"]
+    assert "found 240 × 180" in wait_for(client, job)["error"]
