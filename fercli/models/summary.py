@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras
@@ -60,9 +61,20 @@ def describe_card(card: NetworkCard) -> str:
         "classes": ", ".join(card.classes),
         "input": f"{card.size_wh[0]}x{card.size_wh[1]} {colours}{crop}",
         "normalised": f"(pixel - {_numbers(card.mean)}) / {_numbers(card.std)}",
-        "training": json.dumps(card.training, ensure_ascii=False) if card.training else "unknown",
+        **_describe_training(card.training),
     }
     return "\n".join(f"{name:<12}  {value}" for name, value in lines.items())
+
+
+def _describe_training(training: Mapping[str, Any]) -> dict[str, str]:
+    if not training:
+        return {"training": "unknown"}
+    plain = {name.replace("_", " "): value for name, value in training.items()}
+    counts = plain.pop("pictures", {})
+    return {
+        "trained on": ", ".join(f"{count} {name}" for name, count in counts.items()) or "unknown",
+        "training": ", ".join(f"{name} {value}" for name, value in plain.items()),
+    }
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -186,7 +186,7 @@ def test_shipped_networks(fer):
     assert next(iter(shipped_networks())) == DEFAULT
     for name, path in shipped_networks().items():
         assert path.stat().st_size < 6e6
-        assert "validation_accuracy" in fer("models", "summary", name).out
+        assert "validation accuracy" in fer("models", "summary", name).out
 
 
 @pytest.mark.data
