@@ -21,6 +21,7 @@ run fer cascade train --recipe demo.toml --vec faces.vec --bg lists/bg.txt --out
 run fer cascade evaluate trained/cascade.xml --truth test/info.dat --out report
 run fer cascade visualize trained/cascade.xml --vec faces.vec --out features
 run fer cascade detect trained/cascade.xml astronaut.png --min-size 60x60 --out found
+run fer classify astronaut.png --bars --save expressions/astronaut.png
 
 echo
 echo "The faces it was trained on:     $PWD/faces.png"
@@ -28,4 +29,5 @@ echo "The cascade:                     $PWD/trained/cascade.xml"
 echo "What it looks at:                $PWD/features"
 echo "How well it does:                $PWD/report/recall.png"
 echo "What it finds in a photograph:   $PWD/found/astronaut.png"
+echo "And what that face shows:        $PWD/expressions/astronaut.png"
 echo "(Seventy faces make a detector with a few false alarms; thousands make a good one.)"

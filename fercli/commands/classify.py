@@ -66,9 +66,18 @@ _OUTPUTS = [
 
 _SEARCH = [
     click.option(
-        "--cascade", type=options.path_type(), metavar="FILE.xml", help="[default: fer's own]"
+        "--cascade",
+        type=options.path_type(),
+        metavar="FILE.xml",
+        help="Finds the faces: OpenCV's or yours.  [default: fer's own]",
     ),
-    click.option("--model", default="ferplus", show_default=True, metavar="NAME|FILE.onnx"),
+    click.option(
+        "--model",
+        default="ferplus",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="The network: one that comes with fer, an .onnx or a .keras file.",
+    ),
     click.option(
         "--min-face",
         type=click.IntRange(min=1),

@@ -7,7 +7,7 @@ time. Decoding, detection, networks and encoding leave Python's lock to the othe
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ class _End:
         self.error = error
 
 
-def run_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def run_ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Yield `items`, which a thread takes from their source up to `depth` ahead.
 
     What the source raises is raised here, after the items before it. When the generator is closed
@@ -78,7 +78,7 @@ def _put(queue: Queue[Any], item: Any, unwanted: threading.Event) -> bool:
     return False
 
 
-def until_failure(items: Iterable[T], failed: list[Exception]) -> Iterator[T]:
+def until_failure(items: Iterable[T], failed: list[Exception]) -> Generator[T, None, None]:
     """Yield items until their source fails, and keep the failure until what was taken is out."""
     try:
         yield from items

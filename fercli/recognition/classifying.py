@@ -261,7 +261,7 @@ class Classifying:
         """Yield frames with faces; a live source that fails after a while has an end there."""
         frames = self._frames(video)
         seen = recognise_frames(self._recogniser, frames, self._options, live=video.live)
-        stack.enter_context(closing(seen))  # type: ignore[type-var]  # a generator
+        stack.enter_context(closing(seen))
         try:
             yield from seen
         except InputError as error:

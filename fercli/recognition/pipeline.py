@@ -10,7 +10,8 @@ video is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,7 +52,7 @@ def recognise_frames(
     options: VideoOptions = DEFAULTS,
     *,
     live: bool = False,
-) -> Iterator[FrameFaces]:
+) -> Generator[FrameFaces, None, None]:
     """Yield each frame with its faces, in order.
 
     Closing the generator ends all of its threads.
@@ -79,14 +80,16 @@ def _searched(
     """Yield runs of frames, searched together; each but the last ends with a whole search."""
     searcher = _Searcher(recogniser, options)
     failed: list[Exception] = []
-    for frame in until_failure(frames, failed):
-        if searcher.begins_scene(frame):
-            yield from searcher.flush(whole=False)
-            searcher.forget()
-        searcher.take(frame)
-        whole = searcher.is_due(frame)
-        if whole or live or searcher.is_full():
-            yield from searcher.flush(whole=whole)
+    # Closed, so that the threads before this one end whatever happens in it.
+    with closing(until_failure(frames, failed)) as source:
+        for frame in source:
+            if searcher.begins_scene(frame):
+                yield from searcher.flush(whole=False)
+                searcher.forget()
+            searcher.take(frame)
+            whole = searcher.is_due(frame)
+            if whole or live or searcher.is_full():
+                yield from searcher.flush(whole=whole)
     yield from searcher.flush(whole=searcher.ends_with_analysed())
     if failed:
         raise failed[0]
@@ -145,15 +148,16 @@ class _Searcher:
         return _Found(frame, boxes, cuts, new)
 
 
-def _grouped(runs: Iterable[list[_Found]], size: int) -> Iterator[list[_Found]]:
+def _grouped(runs: Iterable[list[_Found]], size: int) -> Generator[list[_Found], None, None]:
     """Yield runs joined until there are at least `size` frames."""
     group: list[_Found] = []
     failed: list[Exception] = []
-    for run in until_failure(runs, failed):
-        group += run
-        if len(group) >= size:
-            yield group
-            group = []
+    with closing(until_failure(runs, failed)) as source:
+        for run in source:
+            group += run
+            if len(group) >= size:
+                yield group
+                group = []
     if group:
         yield group
     if failed:
@@ -161,24 +165,30 @@ def _grouped(runs: Iterable[list[_Found]], size: int) -> Iterator[list[_Found]]:
 
 
 def _answered(
-    recogniser: Recogniser, groups: Iterable[list[_Found]], options: VideoOptions
+    recogniser: Recogniser, groups: Generator[list[_Found], None, None], options: VideoOptions
 ) -> Iterator[FrameFaces]:
     tracks = Tracks(recogniser.name, options.smooth)
     last: tuple[Face, ...] = ()
-    for group in groups:
-        cuts = [one.cuts for one in group if one.cuts is not None]
-        answers = recogniser.classify(np.concatenate(cuts)) if cuts else None
-        start = 0
-        for one in group:
-            if one.cuts is None or answers is None:
-                yield FrameFaces(one.frame, _unseen(last), analysed=False)
-                continue
-            end = start + len(one.cuts)
-            if one.new_scene:
-                tracks.forget()
-            last = tracks.update(one.frame.seconds, one.boxes, answers[start:end])
-            start = end
-            yield FrameFaces(one.frame, last)
+    with closing(groups):
+        for group in groups:
+            answers = _answers(recogniser, group)
+            for one in group:
+                if one.cuts is None:
+                    yield FrameFaces(one.frame, _unseen(last), analysed=False)
+                    continue
+                if one.new_scene:
+                    tracks.forget()
+                last = tracks.update(one.frame.seconds, one.boxes, next(answers))
+                yield FrameFaces(one.frame, last)
+
+
+def _answers(recogniser: Recogniser, group: list[_Found]) -> Iterator[NDArray[np.float32]]:
+    """Return the probabilities of the faces of each frame that was looked at."""
+    cuts = [one.cuts for one in group if one.cuts is not None]
+    if not cuts:
+        return iter(())
+    ends = np.cumsum([len(faces) for faces in cuts])
+    return iter(np.split(recogniser.classify(np.concatenate(cuts)), ends[:-1]))
 
 
 def _unseen(faces: tuple[Face, ...]) -> tuple[Face, ...]:

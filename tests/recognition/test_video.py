@@ -114,6 +114,21 @@ def test_closing_ends_the_threads_and_the_source(recogniser, portrait):
     assert closed == [True]
 
 
+def test_an_error_in_the_middle_closes_the_source(recogniser, portrait):
+    closed = []
+
+    def source():
+        try:
+            for at in range(100):
+                yield Frame(at, at / 20, portrait if at < 30 else portrait.astype(np.float64))
+        finally:
+            closed.append(True)
+
+    with pytest.raises(cv2.error):
+        list(recognise_frames(recogniser, source()))
+    assert closed == [True]
+
+
 def test_errors_of_the_source_come_after_its_frames(recogniser, portrait):
     def broken():
         yield Frame(0, 0.0, portrait)
