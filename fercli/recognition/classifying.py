@@ -188,7 +188,7 @@ class Classifying:
         looked_at = parallel_map(
             lambda one: self._look_at(one, places),
             pictures,
-            workers=1 if self._outputs.show else self._workers,
+            workers=1 if self._outputs.show or len(pictures) == 1 else self._workers,
             prefer="threads",
             progress=self._progress,
             description="classifying",

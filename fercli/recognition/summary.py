@@ -92,9 +92,10 @@ class Summary:
 
     def as_text(self, classes: Sequence[str]) -> str:
         """Return a table of people with the share of time each showed each expression."""
-        listed = [one for one in self.people.values() if one.last - one.first >= BRIEF]
+        people = list(self.people.values())
+        listed = [one for one in people if one.last - one.first >= BRIEF] or people
         lines = [format_table(*_table(listed, classes))] if listed else []
-        brief = len(self.people) - len(listed)
+        brief = len(people) - len(listed)
         if brief:
             lines.append(f"and {brief} seen for less than {BRIEF} s")
         without = self.analysed - self.with_faces

@@ -3,6 +3,7 @@
 import av
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from fercli.errors import OutputError, VideoError
@@ -94,6 +95,18 @@ def test_live_frames_are_answered_and_may_be_dropped(recogniser, video):
     numbers = [one.frame.number for one in seen]
     assert numbers == sorted(set(numbers))
     assert all(len(one.faces) == 1 for one in seen)
+
+
+@pytest.mark.slow
+def test_memory_stays_the_same_however_long_a_video_is(recogniser, portrait):
+    # A large frame, so that a few kept ones would show.
+    large = cv2.resize(portrait, (1280, 720))
+    frames = (Frame(at, at / 25, large.copy()) for at in range(400))
+    process, sizes = psutil.Process(), []
+    for one in recognise_frames(recogniser, frames, VideoOptions(every=10)):
+        if one.frame.number % 50 == 49:
+            sizes.append(process.memory_info().rss)
+    assert max(sizes[2:]) - sizes[1] < 80e6  # 30 frames
 
 
 def test_closing_ends_the_threads_and_the_source(recogniser, portrait):
