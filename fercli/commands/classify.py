@@ -134,7 +134,7 @@ _VIDEO = [
                  metavar="SECONDS", help="Smooth each person's probabilities over time; 0: off."),
     click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True,
                  metavar="N", help="Frames whose faces go through the network at once."),
-    click.option("--search-interval", type=click.FloatRange(min=0), default=0.2,
+    click.option("--search-interval", type=click.FloatRange(min=0), default=0.3,
                  show_default=True, metavar="SECONDS",
                  help="Between searches of whole frames; known faces are followed. 0: all frames."),
     click.option("--reconnect", type=click.IntRange(min=0), default=10, show_default=True,

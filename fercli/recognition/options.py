@@ -83,7 +83,7 @@ class VideoOptions:
     search_interval : float
         Time from one search of a whole frame to the next, in seconds; on the frames between, the
         surroundings of known faces are searched. 0 searches each frame whole and thoroughly.
-        Defaults to 0.2.
+        Defaults to 0.3.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class VideoOptions:
     end: float = math.inf
     smooth: float = 0.3
     batch: int = 16
-    search_interval: float = 0.2
+    search_interval: float = 0.3
 
     def __post_init__(self) -> None:
         _require(self.every >= 1, "step of at least 1 frame")

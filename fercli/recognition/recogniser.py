@@ -17,7 +17,13 @@ from fercli.models.classifier import Settings
 from fercli.models.networks import DEFAULT, open_network
 from fercli.pictures import Picture
 from fercli.recognition.face import Face, name_expression
-from fercli.recognition.options import PICTURE_FACE, PICTURE_SIDE, RecognitionOptions
+from fercli.recognition.options import (
+    PICTURE_FACE,
+    PICTURE_SIDE,
+    VIDEO_FACE,
+    VIDEO_SIDE,
+    RecognitionOptions,
+)
 from fercli.recognition.searching import Boxes, search, search_near, search_quickly
 
 DEFAULTS = RecognitionOptions()
@@ -77,21 +83,29 @@ class Recogniser:
         """The expressions, in the order of the probabilities."""
         return self._network.card.classes
 
-    def recognise(self, picture: Picture) -> list[Face]:
+    def recognise(self, picture: Picture, *, quickly: bool = False) -> list[Face]:
         """Return the faces of a picture, the largest first.
 
         Parameters
         ----------
         picture : ndarray of uint8, shape (height, width) or (height, width, 3)
             Grey or BGR.
+        quickly : bool
+            Whether it is searched as a frame of a video is. Defaults to False.
         """
-        return self.recognise_many([picture])[0]
+        return self.recognise_many([picture], quickly=quickly)[0]
 
-    def recognise_many(self, pictures: Sequence[Picture]) -> list[list[Face]]:
+    def recognise_many(
+        self, pictures: Sequence[Picture], *, quickly: bool = False
+    ) -> list[list[Face]]:
         """Return the faces of each picture; all go through the network in one call."""
         if not len(pictures):
             return []
-        found = [self.find(to_grey(picture)) for picture in pictures]
+        side, least = (VIDEO_SIDE, VIDEO_FACE) if quickly else (PICTURE_SIDE, PICTURE_FACE)
+        found = [
+            self.find(to_grey(picture), side=side, least=least, quickly=quickly)
+            for picture in pictures
+        ]
         cuts = [self.cut(one, boxes) for one, boxes in zip(pictures, found, strict=True)]
         answers = self.classify(np.concatenate(cuts))
         ends = np.cumsum([len(boxes) for boxes in found])
