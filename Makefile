@@ -57,6 +57,7 @@ bench: $(VENV)/.setup-dev tools demo  ## run the timed comparisons, on an idle m
 	$(BIN)/python benchmarks/scanner.py demo/trained/cascade.xml --data "$(DATA)"
 	$(BIN)/python benchmarks/crop.py "$(DATA)/photos/dlib_faces" 4
 	$(BIN)/python benchmarks/crop.py "$(DATA)/yalefaces" 2
+	$(BIN)/python benchmarks/video.py "$(DATA)/videos/short_hamilton_clip.mp4"
 
 cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder, else fetched ones
 	$(if $(and $(VEC),$(NEGATIVES)),,$(BIN)/fer cascade fetch-faces --out runs/cascade/faces.vec \
