@@ -79,20 +79,25 @@ def classify() -> ResponseReturnValue:
     """Tell the expressions of the faces in one or several pictures."""
     here = services()
     recogniser = here.recognition.recogniser(request.args.get("model"))
+    quickly = request.args.get("quick", "0") != "0"
     pictures = uploads.pictures_of(request, here.settings.limits)
     try:
-        answers = [_look_at(recogniser, pictures, at) for at in range(1, len(pictures) + 1)]
+        answers = [
+            _look_at(recogniser, pictures, at + 1, quickly=quickly) for at in range(len(pictures))
+        ]
     except ClientGoneError:
         return Response(status=499)  # nobody will read it
     name = request.args.get("model") or here.recognition.default
     return jsonify({"model": name, "classes": list(recogniser.classes), "pictures": answers})
 
 
-def _look_at(recogniser: Recogniser, pictures: list[bytes], number: int) -> dict[str, Any]:
+def _look_at(
+    recogniser: Recogniser, pictures: list[bytes], number: int, *, quickly: bool
+) -> dict[str, Any]:
     is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
     with services().recognition.turn(is_gone):
         picture = uploads.decode_each(pictures, number)
-        faces = recogniser.recognise(picture)
+        faces = recogniser.recognise(picture, quickly=quickly)
     return {
         "width": picture.shape[1],
         "height": picture.shape[0],

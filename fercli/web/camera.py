@@ -153,7 +153,7 @@ class SharedCamera:
         """Yield frames with what is seen in them and how fast they come."""
         times: deque[float] = deque(maxlen=RECENT)
         seen = recognise_frames(self._recogniser, source.frames(), live=True)
-        with closing(seen):  # type: ignore[type-var]  # a generator
+        with closing(seen):
             for one in seen:
                 times.append(time.monotonic())
                 drawn = draw_faces(one.frame.colour, one.faces, self._recogniser.classes, bars=True)

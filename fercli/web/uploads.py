@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flask import Request
+from werkzeug.datastructures import FileStorage
 
 from fercli.errors import PictureError
 from fercli.files import output_error
@@ -48,7 +49,7 @@ def pictures_of(request: Request, limits: Limits) -> list[bytes]:
         There are too many bytes.
     """
     request.max_content_length = limits.picture_bytes
-    files = [file for _, file in request.files.items(multi=True)]
+    files = _files(request)
     found = [file.read() for file in files] if files else [request.get_data()]
     if not files and not found[0]:
         raise RefusedError(400, "wanted a picture, found an empty request",
@@ -90,7 +91,7 @@ def save_video(request: Request, path: Path, limits: Limits) -> None:
         There are too many bytes.
     """
     request.max_content_length = limits.video_bytes
-    files = list(request.files.values())
+    files = _files(request)
     stream = files[0].stream if files else request.stream
     begin = stream.read(2 * PACKET)
     if not begin:
@@ -105,6 +106,13 @@ def save_video(request: Request, path: Path, limits: Limits) -> None:
             shutil.copyfileobj(stream, file, 1 << 20)
     except OSError as error:
         raise RefusedError(507, output_error(error, path).message) from error
+
+
+def _files(request: Request) -> list[FileStorage]:
+    """Return the files of a form; none if the body is the file, whatever kind it is said to be."""
+    if request.mimetype != "multipart/form-data":
+        return []
+    return [file for _, file in request.files.items(multi=True)]
 
 
 def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:

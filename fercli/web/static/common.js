@@ -24,8 +24,8 @@ export async function ask(address, options = {}) {
   return answer;
 }
 
-export const classify = (picture, signal) =>
-  ask("/api/v1/classify", { method: "POST", headers: { "Content-Type": picture.type }, body: picture, signal });
+export const classify = (picture, { signal, query = "" } = {}) =>
+  ask(`/api/v1/classify${query}`, { method: "POST", headers: { "Content-Type": picture.type }, body: picture, signal });
 
 function make(name, className, text) {
   const element = document.createElement(name);
@@ -37,23 +37,39 @@ function make(name, className, text) {
 // A picture on a canvas, with a box and a label for each face; `scale` is canvas / picture.
 export function drawFaces(canvas, picture, faces, scale) {
   const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  const size = Math.max(13, canvas.width / 45);
+  // Letters of a size that can be read on the screen, whatever the canvas is shrunk to.
+  const shown = Math.min(canvas.width, byId("main").clientWidth);
+  const size = Math.max(12, shown / 60) * canvas.width / shown;
   context.font = `600 ${size}px system-ui, sans-serif`;
   context.textBaseline = "middle";
-  context.lineWidth = Math.max(2, canvas.width / 320);
+  context.lineWidth = size / 6;
   for (const face of faces) {
-    const [x, y, width, height] = face.box.map((number) => number * scale);
-    context.strokeStyle = context.fillStyle = colourOf(face.person);
-    context.strokeRect(x, y, width, height);
-    const text = `${face.person} ${face.expression} ${percent(Math.max(...Object.values(face.probabilities)))}`;
-    const wide = context.measureText(text).width + size;
-    const left = Math.max(0, Math.min(x - context.lineWidth / 2, canvas.width - wide));
-    const top = y > 1.6 * size ? y - 1.6 * size : Math.max(0, y);
-    context.fillRect(left, top, wide, 1.6 * size);
-    context.fillStyle = "#fff";
-    context.fillText(text, left + size / 2, top + 0.85 * size);
+    context.strokeStyle = colourOf(face.person);
+    context.strokeRect(...face.box.map((number) => number * scale));
   }
+  const taken = [];
+  for (const face of faces) drawLabel(context, face, scale, size, taken);
+}
+
+// A face's number and expression: above its box or below it, whichever hides no other label.
+function drawLabel(context, face, scale, size, taken) {
+  const [x, y, , height] = face.box.map((number) => number * scale);
+  const text = `${face.person} ${face.expression}`;
+  const [wide, high] = [context.measureText(text).width + size, 1.5 * size];
+  const edge = context.lineWidth / 2;
+  const inside = (at, most) => Math.max(0, Math.min(at, most));
+  const left = inside(x - edge, context.canvas.width - wide);
+  const tops = [y - edge - high, y + height + edge].map((top) => inside(top, context.canvas.height - high));
+  const hides = (top) => taken.some((other) =>
+    left < other.left + other.wide && other.left < left + wide && Math.abs(top - other.top) < high);
+  const top = tops.find((one) => !hides(one)) ?? tops[0];
+  taken.push({ left, top, wide });
+  context.fillStyle = colourOf(face.person);
+  context.fillRect(left, top, wide, high);
+  context.fillStyle = "#fff";
+  context.fillText(text, left + size / 2, top + 0.53 * high);
 }
 
 // A card for each face, with a bar for each class.

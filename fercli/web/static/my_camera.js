@@ -62,13 +62,17 @@ async function watch(mine) {
   const times = [];
   while (stream === mine) {
     const scale = Math.min(1, LONGER / Math.max(video.videoWidth, video.videoHeight));
-    canvas.width = sent.width = Math.round(video.videoWidth * scale);
-    canvas.height = sent.height = Math.round(video.videoHeight * scale);
+    sent.width = Math.round(video.videoWidth * scale);
+    sent.height = Math.round(video.videoHeight * scale);
     sent.getContext("2d").drawImage(video, 0, 0, sent.width, sent.height);
     const picture = await new Promise((take) => sent.toBlob(take, "image/jpeg", 0.85));
     try {
-      const { pictures: [{ faces }] } = await classify(picture);
+      const { pictures: [{ faces }] } = await classify(picture, { query: "?quick=1" });
       if (stream !== mine) return;
+      if (canvas.width !== sent.width || canvas.height !== sent.height) {
+        canvas.width = sent.width; // which clears it: not for each frame
+        canvas.height = sent.height;
+      }
       drawFaces(canvas, sent, follow(faces), 1);
       showBars(byId("faces"), people);
       times.push(performance.now());

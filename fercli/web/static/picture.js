@@ -1,6 +1,6 @@
 import { byId, classify, drawFaces, say, showBars, whenChosen } from "./common.js";
 
-const LARGEST = 1600; // pixels of the longer side that is drawn
+const [SMALLEST, LARGEST] = [960, 1600]; // pixels of the longer side that is drawn
 
 let latest = null;
 
@@ -14,7 +14,8 @@ async function show(file, answer) {
   const [found] = answer.pictures;
   const picture = await createImageBitmap(file);
   const canvas = byId("canvas");
-  const scale = Math.min(1, LARGEST / Math.max(found.width, found.height));
+  const longer = Math.max(found.width, found.height);
+  const scale = Math.min(Math.max(longer, SMALLEST), LARGEST) / longer;
   canvas.width = Math.max(1, Math.round(found.width * scale));
   canvas.height = Math.max(1, Math.round(found.height * scale));
   drawFaces(canvas, picture, found.faces, scale);
@@ -32,7 +33,7 @@ whenChosen(async (file) => {
   byId("result").hidden = true;
   say("Looking …");
   try {
-    const answer = await classify(file, mine.signal);
+    const answer = await classify(file, mine);
     if (mine === latest) await show(file, answer);
   } catch (error) {
     if (mine === latest) say(error.message, true);

@@ -1,0 +1,412 @@
+"""What strangers, other sites, odd files and clients that go away can and cannot do."""
+
+import io
+import json
+import socket
+import struct
+import time
+import urllib.error
+import urllib.request
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.errors import OptionError
+from fercli.web.app import services
+from fercli.web.guard import local_address
+from fercli.web.settings import require_token
+
+TOKEN = "a token of the tests"
+
+
+def png(width, height, colour=2):
+    """A PNG file that claims a size and has no pixels."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def refused(response, status, text):
+    assert response.status_code == status, response.text
+    assert response.json["error"]["status"] == status
+    assert text in response.json["error"]["reason"]
+    assert "Traceback" not in response.text
+
+
+def eventually(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "text"),
+    [
+        (b"", 400, "found an empty request"),
+        (b"hello", 415, "does not begin like one"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "does not begin like one"),
+        (b"%PDF-1.7", 415, "does not begin like one"),
+        (b"\xff\xd8\xff" + bytes(100), 422, "damaged JPEG"),
+        (b"GIF89a", 422, "damaged GIF"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", 422, "damaged WEBP"),
+        (b"BM" + bytes(60), 422, "damaged BMP"),
+        (png(100_000, 100_000), 413, "at most 64 megapixels"),
+        (png(20_000, 5_000), 413, "found"),
+        (png(64, 64), 422, ""),
+    ],
+)
+def test_what_is_no_picture_gets_a_reason(client, data, status, text):
+    refused(client.post("/api/v1/classify", data=data), status, text)
+
+
+def test_a_truncated_picture(client, jpeg):
+    refused(client.post("/api/v1/classify", data=jpeg[:-2000]), 422, "truncated")
+
+
+def test_the_one_of_several_is_named(client, jpeg):
+    files = {"picture": [(io.BytesIO(jpeg), "a.jpg"), (io.BytesIO(b"text"), "b.jpg")]}
+    refused(client.post("/api/v1/classify", data=files), 415, "picture 2 of 2: wanted a picture")
+
+
+def encoded(suffix, picture):
+    return cv2.imencode(suffix, picture)[1].tobytes()
+
+
+@pytest.mark.parametrize("kind", ["grey", "alpha", "16 bits", "webp", "bmp", "gif", "cmyk", "1x1"])
+def test_odd_pictures_are_answered(client, portrait, kind):
+    from PIL import Image
+
+    as_file = io.BytesIO()
+    rgb = Image.fromarray(portrait[:, :, ::-1])
+    if kind == "gif":
+        rgb.save(as_file, "GIF", save_all=True, append_images=[rgb.rotate(90)])
+    elif kind == "cmyk":
+        rgb.convert("CMYK").save(as_file, "JPEG")
+    data = (
+        as_file.getvalue()
+        or {
+            "grey": lambda: encoded(".png", portrait[:, :, 1]),
+            "alpha": lambda: encoded(".png", np.dstack([portrait, portrait[:, :, :1]])),
+            "16 bits": lambda: encoded(".png", portrait.astype(np.uint16) * 257),
+            "webp": lambda: encoded(".webp", portrait),
+            "bmp": lambda: encoded(".bmp", portrait),
+            "1x1": lambda: encoded(".png", portrait[:1, :1]),
+        }[kind]()
+    )
+    response = client.post("/api/v1/classify", data=data)
+    assert response.status_code == 200, response.text
+    assert len(response.json["pictures"][0]["faces"]) == (kind != "1x1")
+
+
+def test_turned_by_exif(client, portrait):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    as_file = io.BytesIO()
+    Image.fromarray(portrait[:, :, ::-1]).rotate(90, expand=True).save(as_file, "JPEG", exif=exif)
+    (picture,) = client.post("/api/v1/classify", data=as_file.getvalue()).json["pictures"]
+    assert (picture["width"], picture["height"]) == (240, 180)
+    assert len(picture["faces"]) == 1
+
+
+def test_too_much(make_client, jpeg, video):
+    client = make_client(picture_bytes=1000, pictures=2, video_bytes=1000)
+    refused(client.post("/api/v1/classify", data=jpeg), 413, "exceeds")
+    refused(client.post("/api/v1/jobs", data=video.read_bytes()), 413, "exceeds")
+    assert client.get("/api/v1/health").json["jobs"]["waiting"] == 0
+    files = {"picture": [(io.BytesIO(png(1, 1)), "a.png") for _ in range(3)]}
+    refused(client.post("/api/v1/classify", data=files), 400, "at most 2 pictures, found 3")
+
+
+# Videos
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"hello",
+        b"#EXTM3U\nfile:///etc/passwd\n",
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b"<?xml version='1.0'?><MPD/>",
+        b"RIFF\0\0\0\0WAVEfmt ",
+        b"Glass",
+    ],
+)
+def test_lists_of_other_files_are_no_videos(client, data):
+    refused(client.post("/api/v1/jobs", data=data), 415, "does not begin like one")
+
+
+def test_the_queue_is_bounded_and_a_removed_job_makes_room(make_client, make_video, tmp_path):
+    client = make_client(waiting=1)
+    data = make_video(tmp_path / "long.mp4", 400).read_bytes()
+    first = client.post("/api/v1/jobs", data=data).json["id"]
+    eventually(lambda: client.get(f"/api/v1/jobs/{first}").json["state"] == "running")
+    second = client.post("/api/v1/jobs", data=data).json
+    assert (second["state"], second["ahead"]) == ("waiting", 1)
+    full = client.post("/api/v1/jobs", data=data)
+    refused(full, 503, "1 videos are waiting already")
+    assert int(full.headers["Retry-After"]) > 0
+    assert client.delete(f"/api/v1/jobs/{second['id']}").status_code == 204
+    third = client.post("/api/v1/jobs", data=data)
+    assert third.status_code == 202
+    client.delete(f"/api/v1/jobs/{first}")
+    eventually(lambda: client.get(f"/api/v1/jobs/{third.json['id']}").json["state"] == "running")
+
+
+def test_work_that_takes_too_long_is_ended(make_client, video):
+    client = make_client(job_seconds=0.1)
+    job = client.post("/api/v1/jobs", data=video.read_bytes()).json["id"]
+    eventually(lambda: client.get(f"/api/v1/jobs/{job}").json["state"] == "failed")
+    known = client.get(f"/api/v1/jobs/{job}").json
+    assert known["error"] == "it took more than 0.1 seconds"
+    folder = services(client.application).jobs.find(job).folder
+    assert list(folder.iterdir()) == []
+
+
+def test_jobs_that_nobody_asks_after_are_removed(make_client, video, monkeypatch):
+    from fercli.web import jobs
+
+    monkeypatch.setattr(jobs, "SWEEP", 0.05)
+    client = make_client(patience=0.2, kept_seconds=0.2)
+    job = client.post("/api/v1/jobs", data=video.read_bytes()).json["id"]
+    found = services(client.application).jobs.find(job)
+    assert found.folder.exists()
+    eventually(lambda: not found.folder.exists())
+    assert client.get("/api/v1/health").json["jobs"] == {"waiting": 0, "running": 0, "kept": 0}
+    refused(client.get(f"/api/v1/jobs/{job}"), 404, "wanted a job")
+
+
+def test_results_are_kept_in_bounded_number(make_client, monkeypatch):
+    from fercli.web import jobs
+
+    monkeypatch.setattr(jobs, "SWEEP", 0.05)
+    client = make_client(kept=1)
+    broken = b"OggS" * 100
+    for _ in range(3):
+        job = client.post("/api/v1/jobs", data=broken).json["id"]
+        eventually(lambda job=job: client.get(f"/api/v1/jobs/{job}").json["state"] == "failed")
+    eventually(lambda: client.get("/api/v1/health").json["jobs"]["kept"] == 1)
+    assert client.get(f"/api/v1/jobs/{job}").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["nobody", "..", "%2e%2e", "../../etc/passwd", "."])
+def test_jobs_are_no_paths(client, name):
+    for path in (f"/api/v1/jobs/{name}", f"/api/v1/jobs/{name}/video"):
+        assert client.get(path).status_code in (404, 405), path
+
+
+# Who may come in
+
+
+def test_a_token_keeps_strangers_out(make_client, jpeg):
+    client = make_client(token=TOKEN)
+    assert client.get("/api/v1/health").status_code == 200
+    refused(client.post("/api/v1/classify", data=jpeg), 401, "found none")
+    wrong = {"Authorization": "Bearer wrong"}
+    refused(client.get("/api/v1/models", headers=wrong), 401, "found another token")
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert client.post("/api/v1/classify", data=jpeg, headers=right).status_code == 200
+    page = client.get("/video")
+    assert (page.status_code, page.location) == (302, "/login?next=/video")
+
+
+def test_people_say_the_token_once(make_client):
+    client = make_client(token=TOKEN)
+    assert client.post("/login", data={"token": "wrong"}).status_code == 401
+    assert client.get("/picture").status_code == 302
+    admitted = client.post("/login?next=/picture", data={"token": TOKEN})
+    assert (admitted.status_code, admitted.location) == (303, "/picture")
+    cookie = admitted.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert TOKEN not in cookie
+    assert client.get("/picture").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "led_to"),
+    [("/video", "/video"), ("//evil.example", "/"), ("https://evil.example", "/"),
+     ("/\\evil.example", "/"), ("", "/"), ("javascript:alert(1)", "/")],
+)  # fmt: skip
+def test_coming_in_leads_nowhere_else(address, led_to):
+    assert local_address(address) == led_to
+
+
+@pytest.mark.parametrize(
+    ("host", "token", "allowed"),
+    [("127.0.0.1", "", True), ("localhost", "", True), ("::1", "", True), ("0.0.0.0", "", False),
+     ("::", "x" * 15, False), ("0.0.0.0", "x" * 16, True), ("example.org", "", False)],
+)  # fmt: skip
+def test_other_machines_need_a_token(host, token, allowed):
+    if allowed:
+        require_token(host, token)
+    else:
+        with pytest.raises(OptionError, match="wanted a token of at least 16 letters"):
+            require_token(host, token)
+
+
+def test_another_name_for_this_machine_is_refused(client):
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example"):
+        refused(client.get("/api/v1/health", headers={"Host": host}), 421, "wanted a request to")
+    for host in ("localhost:8000", "127.0.0.1", "[::1]:8000"):
+        assert client.get("/api/v1/health", headers={"Host": host}).status_code == 200
+    assert client.get("/", headers={"Host": "a b"}).status_code in (400, 421)
+
+
+def test_other_sites_may_link_but_not_send(client, jpeg):
+    for site in ("cross-site", "same-site"):
+        headers = {"Sec-Fetch-Site": site}
+        refused(client.post("/api/v1/classify", data=jpeg, headers=headers), 403, "another site")
+        assert client.get("/camera/stream", headers=headers).status_code == 403
+        link = headers | {"Sec-Fetch-Mode": "navigate"}
+        assert client.get("/", headers=link).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/picture", "/nothing", "/api/v1/health", "/static/style.css"]
+)
+def test_headers(client, path):
+    with client.get(path) as response:
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["X-Frame-Options"] == "DENY"
+        assert "Access-Control-Allow-Origin" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/picture", "/video", "/my-camera", "/login", "/nothing"])
+def test_pages_have_nothing_inline_and_nothing_from_elsewhere(client, path):
+    import re
+
+    text = client.get(path).text
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", text)
+    assert re.findall(r'(?:src|href)="(?!/|#)[^"]*"', text) == []
+
+
+def test_a_bug_gives_no_trace(client, monkeypatch, caplog):
+    def broken():
+        raise RuntimeError("a secret")
+
+    monkeypatch.setitem(client.application.view_functions, "api.models", broken)
+    response = client.get("/api/v1/models")
+    refused(response, 500, "the server failed")
+    assert "secret" not in response.text
+    assert "a secret" in caplog.text
+
+
+def test_unknown_addresses_and_methods(client):
+    refused(client.get("/api/v1/nothing"), 404, "not found")
+    response = client.get("/api/v1/classify")
+    refused(response, 405, "not allowed")
+    assert "POST" in response.headers["Allow"]
+    assert "<h1>404</h1>" in client.get("/<script>alert(1)</script>").text
+
+
+def test_a_camera_that_is_not_there(make_client):
+    client = make_client(camera="/dev/video99")
+    page = client.get("/camera?watch=1")
+    assert "wanted camera /dev/video99, found no /dev/video99" in page.text
+    assert client.get("/camera/stream").status_code == 422
+    assert make_client().get("/camera").status_code == 200
+    assert make_client().get("/camera/stream").status_code == 404
+
+
+# Several at once, and those that go away
+
+
+def parts(response, count):
+    """Read pictures of a view of the camera."""
+    found = []
+    for _ in range(count):
+        while not (line := response.readline()).lower().startswith(b"content-length"):
+            assert line
+        response.readline()
+        found.append(response.read(int(line.split(b":")[1])))
+    return found
+
+
+@pytest.fixture(scope="module")
+def watched(run_server, stream):
+    with run_server("--camera", stream) as address:
+        yield address
+
+
+def health(address):
+    with urllib.request.urlopen(f"{address}/api/v1/health", timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_two_watch_while_a_third_asks(watched, jpeg):
+    views = [urllib.request.urlopen(f"{watched}/camera/stream", timeout=20) for _ in range(2)]
+    for _ in range(3):
+        for view in views:
+            for data in parts(view, 2):
+                picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+                assert picture.shape == (360, 480, 3)
+        request = urllib.request.Request(f"{watched}/api/v1/classify", data=jpeg)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert len(json.load(answer)["pictures"][0]["faces"]) == 1
+    for view in views:
+        view.close()
+
+
+def look(address):
+    """Begin a view of the camera, or return None if too many look already."""
+    try:
+        return urllib.request.urlopen(f"{address}/camera/stream", timeout=20)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return None
+
+
+def test_views_are_bounded_and_given_back(watched):
+    views = []
+
+    def one_more():
+        views.extend(filter(None, [look(watched)]))
+        return len(views) == 4
+
+    eventually(one_more)
+    assert look(watched) is None
+    assert health(watched)["status"] == "ok"
+    for view in views:
+        view.close()
+    eventually(lambda: (view := look(watched)) and view.close() is None)
+
+
+def test_clients_that_go_away_free_their_work(watched, jpeg):
+    host, port = watched.removeprefix("http://").split(":")
+    head = f"POST /api/v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+    for _ in range(60):
+        with socket.create_connection((host, int(port))) as one:
+            one.sendall(head.encode() + jpeg)
+    # And some that never say all.
+    halves = [socket.create_connection((host, int(port))) for _ in range(20)]
+    for one in halves:
+        one.sendall(head.encode() + jpeg[:100])
+    request = urllib.request.Request(f"{watched}/api/v1/classify", data=jpeg)
+    with urllib.request.urlopen(request, timeout=15) as answer:
+        assert answer.status == 200
+    for one in halves:
+        one.close()
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_comes(watched):
+    host, port = watched.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as one:
+        one.sendall(b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Length: 99999999999\r\n\r\n")  # fmt: skip
+        assert one.recv(100).startswith(b"HTTP/1.1 413")
