@@ -7,7 +7,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast coverage lint format docs tools bench cascade datasets models clean
+.PHONY: help setup demo test test-fast coverage lint format docs tools browser bench cascade datasets models clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ setup: $(VENV)/.setup  ## make a virtual environment and install fer into it
 demo: $(VENV)/.setup  ## train a face cascade on real faces, measure it, draw it on a photograph
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh demo
 
-test: $(VENV)/.setup-dev tools  ## run all tests, those with OpenCV's own programs included
+test: $(VENV)/.setup-dev tools browser  ## run all tests, those with OpenCV's own programs included
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 test-fast: $(VENV)/.setup-dev  ## run the quick tests only
@@ -50,6 +50,9 @@ docs: $(VENV)/.setup-dev  ## write the command reference anew from --help
 tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (minutes)
 	@sh scripts/need.sh g++ g++
 	$(BIN)/fer cascade tools install
+
+browser:  ## install Chromium for the tests of the web page; without it they are skipped
+	@sh scripts/need.sh chromedriver chromium chromium-driver || true
 
 bench: $(VENV)/.setup-dev tools demo  ## run the timed comparisons, on an idle machine: DATA=folder
 	@test -d "$(DATA)" || { echo "make bench DATA=folder of the development data" >&2; exit 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -72,12 +73,20 @@ class Guard:
         _refuse_other_sites()
         if not self._token:
             _refuse_other_names()
-        if not self._token or request.endpoint in OPEN or self._is_known():
+        authorization = request.headers.get("Authorization", "")
+        if request.endpoint in OPEN or self.knows(authorization, request.cookies):
             return None
         if request.path.startswith(API):
-            found = "another token" if "Authorization" in request.headers else "none"
+            found = "another token" if authorization else "none"
             raise RefusedError(401, f"wanted the header Authorization: Bearer TOKEN, found {found}")
         return redirect(url_for("pages.login", next=request.path))
+
+    def knows(self, authorization: str, cookies: Mapping[str, str]) -> bool:
+        """Whether someone with this header and these cookies may come in."""
+        kind, _, token = authorization.partition(" ")
+        if not self._token or (kind.lower() == "bearer" and self.accepts(token.strip())):
+            return True
+        return hmac.compare_digest(cookies.get(COOKIE, "").encode(), self._pass().encode())
 
     def accepts(self, token: str) -> bool:
         """Whether this is the token."""
@@ -88,12 +97,6 @@ class Guard:
         response.set_cookie(
             COOKIE, self._pass(), httponly=True, samesite="Strict", secure=request.is_secure
         )
-
-    def _is_known(self) -> bool:
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self.accepts(token.strip()):
-            return True
-        return hmac.compare_digest(request.cookies.get(COOKIE, "").encode(), self._pass().encode())
 
     def _pass(self) -> str:
         """Return what a browser keeps in the token's place: the token cannot be found from it."""

@@ -7,15 +7,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fercli.errors import OutputError
-from fercli.files import output_error
+from fercli.errors import FerError, OutputError
+from fercli.files import only_one, output_error
 from fercli.web.job import Job
 from fercli.web.refusals import RefusedError
 from fercli.web.settings import ServerSettings
+
+#: How folders of uploads begin, and how old one without an owner is, in seconds, to be removed.
+PREFIX, LEFT = "fer-serve-", 60
 
 #: Seconds between two looks for jobs that nobody wants any more.
 SWEEP = 2.0
@@ -41,10 +45,8 @@ class Jobs:
         self._queue: list[tuple[Job, dict[str, Any]]] = []
         self._changed = threading.Condition()
         self._closed = False
-        try:
-            self._folder = Path(tempfile.mkdtemp(prefix="fer-serve-"))
-        except OSError as error:
-            raise output_error(error, Path(tempfile.gettempdir())) from error
+        self._lock = ExitStack()
+        self._folder = _private_folder(self._lock)
         for loop in (self._work, self._sweep):
             threading.Thread(target=loop, daemon=True).start()
 
@@ -63,6 +65,7 @@ class Jobs:
         for job in jobs:
             job.remove()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._lock.close()
 
     def add(self, save: Callable[[Path], None], network: str, *, bars: bool) -> Job:
         """Queue a video and return its job.
@@ -195,3 +198,20 @@ class Jobs:
             or now - job.asked
             > (self._limits.kept_seconds if job.is_over else self._limits.patience)
         ]
+
+
+def _private_folder(lock: ExitStack) -> Path:
+    """Return a new folder, ours until `lock` is closed; those of servers that died are removed."""
+    parent = Path(tempfile.gettempdir())
+    for left in parent.glob(f"{PREFIX}*"):
+        # In use, gone, or someone else's: nothing to be done.
+        with suppress(FerError, OSError):
+            if time.time() - left.stat().st_mtime > LEFT:
+                with only_one(left, "serving"):
+                    shutil.rmtree(left)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    except OSError as error:
+        raise output_error(error, parent) from error
+    lock.enter_context(only_one(folder, "serving"))
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fercli.errors import OptionError
 from fercli.web.app import create_app, services
+from fercli.web.early import channel_class
 from fercli.web.settings import MEGA, ServerSettings, require_token
 
 if TYPE_CHECKING:
@@ -62,19 +64,23 @@ def make_server(app: Flask, listener: socket.socket) -> Any:
     """Return waitress's server of an application on a socket that listens."""
     import waitress
 
-    limits = services(app).settings.limits
-    return waitress.create_server(
+    # That requests wait for a thread is no news: each has its turn.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    here = services(app)
+    limits = here.settings.limits
+    server = waitress.create_server(
         app,
         sockets=[listener],
         threads=THREADS + limits.watchers,
         connection_limit=CONNECTIONS,
-        max_request_body_size=max(limits.picture_bytes, limits.video_bytes) + MEGA,
         outbuf_high_watermark=BUFFER,
         # So that a client that goes away is noticed while its request waits.
         channel_request_lookahead=1,
         ident=None,
         clear_untrusted_proxy_headers=True,
     )
+    server.channel_class = channel_class(here.guard, limits)
+    return server
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import socket
 import struct
 import time
@@ -207,6 +208,20 @@ def test_jobs_are_no_paths(client, name):
         assert client.get(path).status_code in (404, 405), path
 
 
+def test_what_a_server_that_died_has_left_is_removed(make_client, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    running = services(make_client().application).jobs
+    for name in ("fer-serve-dead", "another's"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "video").write_bytes(b"private")
+    for folder in tmp_path.iterdir():
+        os.utime(folder, (0, 0))
+    make_client()
+    left = {folder.name for folder in tmp_path.iterdir()}
+    assert "fer-serve-dead" not in left
+    assert {"another's", running._folder.name} <= left
+
+
 # Who may come in
 
 
@@ -404,9 +419,22 @@ def test_clients_that_go_away_free_their_work(watched, jpeg):
         one.close()
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_comes(watched):
-    host, port = watched.removeprefix("http://").split(":")
+def answer_to_headers(address, path, length, *others):
+    """The status of a request whose body has not come yet."""
+    host, port = address.removeprefix("http://").split(":")
+    lines = (f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {length}", *others)
     with socket.create_connection((host, int(port)), timeout=10) as one:
-        one.sendall(b"POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\n"
-                    b"Content-Length: 99999999999\r\n\r\n")  # fmt: skip
-        assert one.recv(100).startswith(b"HTTP/1.1 413")
+        one.sendall("\r\n".join((*lines, "", "")).encode())
+        return one.recv(100).split()[1]
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_comes(watched):
+    assert answer_to_headers(watched, "/api/v1/jobs", 300 << 20) == b"413"
+    assert answer_to_headers(watched, "/api/v1/classify", 100 << 20) == b"413"
+
+
+def test_strangers_may_send_no_more_than_a_token(run_server):
+    with run_server("--no-camera", "--token", TOKEN) as address:
+        assert answer_to_headers(address, "/api/v1/jobs", 1 << 20) == b"413"
+        known = (f"Authorization: Bearer {TOKEN}", "Expect: 100-continue")
+        assert answer_to_headers(address, "/api/v1/jobs", 1 << 20, *known) == b"100"
