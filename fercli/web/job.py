@@ -44,7 +44,7 @@ class Job:
         self.known: dict[str, Any] = {}
         self._began = self._ended = 0.0
         self._process: subprocess.Popen[str] | None = None
-        self._given_up = False
+        self._given_up = self._removed = False
         self._lock = threading.Lock()
 
     @property
@@ -96,6 +96,7 @@ class Job:
 
     def remove(self) -> None:
         """End the work and remove all files."""
+        self._removed = True
         self.give_up("removed")
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -143,3 +144,5 @@ class Job:
             self.state = "failed"
         for left in self.folder.glob("*"):
             left.unlink(missing_ok=True)
+        if self._removed:  # the process may have written on until it was dead
+            shutil.rmtree(self.folder, ignore_errors=True)

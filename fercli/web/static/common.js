@@ -5,6 +5,7 @@ const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9
 
 export const byId = (id) => document.getElementById(id);
 export const colourOf = (person) => COLOURS[(person - 1) % COLOURS.length];
+const inkOn = (colour) => (COLOURS.indexOf(colour) < 3 ? "#fff" : "#000"); // the last three are light
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 export function say(text, trouble = false) {
@@ -66,9 +67,10 @@ function drawLabel(context, face, scale, size, taken) {
     left < other.left + other.wide && other.left < left + wide && Math.abs(top - other.top) < high);
   const top = tops.find((one) => !hides(one)) ?? tops[0];
   taken.push({ left, top, wide });
-  context.fillStyle = colourOf(face.person);
+  const colour = colourOf(face.person);
+  context.fillStyle = colour;
   context.fillRect(left, top, wide, high);
-  context.fillStyle = "#fff";
+  context.fillStyle = inkOn(colour);
   context.fillText(text, left + size / 2, top + 0.53 * high);
 }
 
