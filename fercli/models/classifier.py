@@ -6,6 +6,7 @@ the user says it (`Settings`).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +171,8 @@ def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _open_session(path: Path, threads: int | None) -> InferenceSession:
+    # From 1.29 on onnxruntime tells its makers what it runs, unless this is set before its import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

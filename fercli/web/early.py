@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
+from waitress.utilities import Error
 from werkzeug.http import parse_cookie
 
 from fercli.web.settings import MEGA, Limits
@@ -54,7 +55,21 @@ def channel_class(guard: Guard, limits: Limits) -> type[HTTPChannel]:
             self.adj = copy.copy(self.adj)
             self.adj.max_request_body_size = most_bytes(guard, limits, self.path, *said)
 
+        def received(self, data: bytes) -> int:
+            try:
+                return int(super().received(data))
+            except OSError as error:
+                self.error = _FullError(f"the upload cannot be stored: {error.strerror}")
+                self.completed = True
+                return len(data)
+
     class Channel(HTTPChannel):  # type: ignore[misc]
         parser_class = Parser
 
     return Channel
+
+
+class _FullError(Error):  # type: ignore[misc]
+    """What waitress answers when its disk is full."""
+
+    code, reason = 507, "Insufficient Storage"

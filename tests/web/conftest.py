@@ -80,9 +80,9 @@ def client(make_client):
 
 
 @contextmanager
-def served(*options: object) -> Iterator[str]:
-    """Run ``fer serve`` as a process of its own and give its address."""
-    command = [sys.executable, "-m", "fercli", "serve", "--port", "0", *map(str, options)]
+def served(*options: object, under: tuple[str, ...] = ()) -> Iterator[str]:
+    """Run ``fer serve`` as a process of its own, `under` another, and give its address."""
+    command = [*under, sys.executable, "-m", "fercli", "serve", "--port", "0", *map(str, options)]
     environment = os.environ | {"FER_TOKEN": ""}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:

@@ -5,6 +5,8 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -339,6 +341,16 @@ def test_a_camera_that_is_not_there(make_client):
     assert make_client().get("/camera/stream").status_code == 404
 
 
+def test_networks_tell_nobody_what_they_run(tmp_path):
+    code = "from fercli.models.networks import open_network; open_network('ferplus')"
+    environment = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    for name in ("CI", "ORT_DISABLE_TELEMETRY"):  # either would hide it
+        environment.pop(name, None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    kept = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert not {"deviceid", "onnxruntime.db", ".ses"} & set(kept)
+
+
 # Several at once, and those that go away
 
 
@@ -438,3 +450,34 @@ def test_strangers_may_send_no_more_than_a_token(run_server):
         assert answer_to_headers(address, "/api/v1/jobs", 1 << 20) == b"413"
         known = (f"Authorization: Bearer {TOKEN}", "Expect: 100-continue")
         assert answer_to_headers(address, "/api/v1/jobs", 1 << 20, *known) == b"100"
+
+
+def test_a_disk_that_is_full(run_server):
+    limited = ("sh", "-c", 'ulimit -f 1000; exec "$@"', "sh")  # files of half a megabyte at most
+    with run_server("--no-camera", under=limited) as address:
+        body = b"\0\0\0\x18ftypisom" + bytes(2_000_000)
+        request = urllib.request.Request(f"{address}/api/v1/jobs", data=body)
+        with pytest.raises(urllib.error.HTTPError, match="507") as caught:
+            urllib.request.urlopen(request, timeout=10)
+        with caught.value as answer:
+            assert b"cannot be stored: File too large" in answer.read()
+        assert health(address)["status"] == "ok"
+
+
+def test_work_that_breaks_off_is_named(client, video):
+    job = client.post("/api/v1/jobs", data=video.read_bytes()).json["id"]
+    found = services(client.application).jobs.find(job)
+    eventually(lambda: found._process is not None)
+    found._process.kill()  # as the system does when memory runs out
+    eventually(lambda: client.get(f"/api/v1/jobs/{job}").json["state"] == "failed")
+    assert "broke off" in client.get(f"/api/v1/jobs/{job}").json["error"]
+    assert list(found.folder.iterdir()) == []
+
+
+def test_a_server_with_viewers_ends_at_once(run_server, stream):
+    with run_server("--camera", stream) as address:
+        view = urllib.request.urlopen(f"{address}/camera/stream", timeout=20)
+        parts(view, 1)
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 4
+    view.close()
