@@ -15,6 +15,8 @@ takes no time would be fed. It needs SciPy, which the generator warps with.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import platform
 import statistics
@@ -108,9 +110,10 @@ def their_batches(folder: Path) -> Any:
         zoom_range=0.1,
         horizontal_flip=True,
     )
-    return generator.flow_from_directory(
-        str(folder / "train"), (48, 48), color_mode="grayscale", batch_size=BATCH
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # it says how many pictures it found
+        return generator.flow_from_directory(
+            str(folder / "train"), (48, 48), color_mode="grayscale", batch_size=BATCH
+        )
 
 
 def compiled(network: str, tree: Tree) -> Any:
