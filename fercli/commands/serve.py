@@ -42,9 +42,18 @@ _PLACE = [
 
 _SEARCH = [
     click.option(
-        "--cascade", type=options.path_type(), metavar="FILE.xml", help="[default: fer's own]"
+        "--cascade",
+        type=options.path_type(),
+        metavar="FILE.xml",
+        help="Finds the faces.  [default: fer's own]",
     ),
-    click.option("--model", default="ferplus", show_default=True, metavar="NAME|FILE.onnx"),
+    click.option(
+        "--model",
+        default="ferplus",
+        show_default=True,
+        metavar="NAME|FILE.onnx",
+        help="The network that answers unless a request names another.",
+    ),
     click.option(
         "--threshold",
         type=click.FloatRange(0, 1),

@@ -26,6 +26,9 @@ LINGER = 4.0
 #: How long a viewer waits for a frame, in seconds.
 PATIENCE = 15.0
 
+#: How long one waits for another who is opening the camera, in seconds.
+PATIENCE_OPENING = 2.0
+
 #: Quality of pictures, as JPEG counts it.
 QUALITY = 80
 
@@ -74,15 +77,24 @@ class SharedCamera:
         ------
         VideoError
             It is missing, busy, out of reach.
+        RefusedError
+            503: someone else is trying, and it does not answer.
         """
-        with self._opening:
+        # Else all threads would wait, one after the other, for a stream that is out of reach.
+        if not self._opening.acquire(timeout=PATIENCE_OPENING):
+            raise RefusedError(503, "the camera is being opened", hint="again in a moment", retry=5)
+        try:
             self._wanted = time.monotonic()
-            if self.is_open:
-                return
-            stop = Event()
-            source = Stream(self.name, stop=stop) if "://" in self.name else Camera(self.name, stop)
-            self._stop = stop
-            threading.Thread(target=self._run, args=(source, stop), daemon=True).start()
+            if not self.is_open:
+                self._start()
+        finally:
+            self._opening.release()
+
+    def _start(self) -> None:
+        stop = Event()
+        source = Stream(self.name, stop=stop) if "://" in self.name else Camera(self.name, stop)
+        self._stop = stop
+        threading.Thread(target=self._run, args=(source, stop), daemon=True).start()
 
     def close(self) -> None:
         """Give the camera back; who looks sees the end."""
