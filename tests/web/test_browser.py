@@ -94,7 +94,7 @@ def requested(browser):
             yield message["params"]["request"]["url"]
 
 
-def until(browser, condition, seconds=30):
+def until(browser, condition, seconds=120):
     return WebDriverWait(browser, seconds, 0.1).until(lambda driver: condition())
 
 
