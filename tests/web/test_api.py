@@ -28,7 +28,7 @@ def reason(response, status):
     return checked(response, "Error", status)["error"]["reason"]
 
 
-def wait_for(client, job, states=("done", "failed"), seconds=60):
+def wait_for(client, job, states=("done", "failed"), seconds=120):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         known = checked(client.get(f"/api/v1/jobs/{job}"), "Job")

@@ -44,7 +44,7 @@ def refused(response, status, text):
     assert "Traceback" not in response.text
 
 
-def eventually(condition, seconds=30):
+def eventually(condition, seconds=90):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
