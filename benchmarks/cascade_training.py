@@ -188,6 +188,9 @@ def train(
     command += ["--validation", "0"] if engine == "native" else [*case.program_options]
     load = os.getloadavg()[0]
     wall, cpu, peak = watched(command, None if minutes is None else minutes * 60)
+    if not (out / "stages.csv").exists():
+        print(f"{name}: {engine} was stopped within its first stage, after {wall:.0f} s")
+        return []
     stages = read_stages(out / "stages.csv")
     if not (out / "cascade.xml").exists():  # stopped: the last stage is not whole
         subprocess.run([*fer, "--finish"], check=True, stdout=subprocess.DEVNULL)
