@@ -137,6 +137,7 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    _start_trackers()
     failed: list[Exception] = []
     pool = joblib.Parallel(return_as="generator", **settings)
     calls = (joblib.delayed(function)(item) for item in _until_failure(items, failed))
@@ -151,6 +152,16 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
         ) from error
     if failed:
         raise failed[0]
+
+
+def _start_trackers() -> None:
+    """Start the processes that clean up after workers: their start lets Ctrl-C through again."""
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as of_loky
+
+    resource_tracker.ensure_running()
+    of_loky.ensure_running()
 
 
 @contextmanager

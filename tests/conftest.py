@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from fercli.cli import main
 # In CI the examples are the same in each run: new ones are looked for at the desk.
 settings.register_profile("fer", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("fer")
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would all programs that tests
+# start: they would not be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass

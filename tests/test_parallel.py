@@ -57,6 +57,19 @@ def test_a_killed_worker_is_named():
         list(parallel_map(os._exit, range(3, 50), workers=2))
 
 
+def test_the_first_workers_never_see_ctrl_c(tmp_path):
+    """In a new process: once the processes that clean up are there, workers were right before."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import signal\n"
+        "from fercli.parallel import parallel_map\n"
+        "held = lambda _: signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "print(set(parallel_map(held, range(40), workers=2)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout == "{True}\n"
+
+
 def test_items_are_taken_only_as_they_are_needed():
     taken = 0
 
