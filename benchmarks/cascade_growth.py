@@ -34,7 +34,7 @@ from fercli.cascade.training.engine import train
 from fercli.cascade.training.memory import LEAST_FOR_BACKGROUNDS, share_memory
 from fercli.cascade.training.options import TrainingOptions
 from fercli.cascade.vec import read_vec, write_vec
-from fercli.progress import Bar, Progress
+from fercli.progress import Bar, Progress, SilentBar
 from fercli.tables import format_table
 
 SAMPLES = (5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
@@ -148,18 +148,9 @@ class Clock(Progress):
         return wall, cpu
 
 
-class _ClockBar:
+class _ClockBar(SilentBar):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-
-    def __enter__(self) -> _ClockBar:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        pass
-
-    def advance(self, count: int = 1) -> None:
-        pass
 
     def figures(self, text: str) -> None:
         if re.search(r"\d+ weak", text):

@@ -249,6 +249,22 @@ _max_size = click.option(
 _equalize = click.option(
     "--equalize", is_flag=True, help="Equalise the histogram of pictures before the search."
 )
+threshold = click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="P",
+    help='Call a face "unclear" whose best class has a lower probability.',
+)
+margin = click.option(
+    "--margin",
+    type=click.FloatRange(-0.4, 4),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Added to a face's box at each side for the network; 0 suits fer's own cascade.",
+)
 tools = click.option(
     "--tools",
     type=path_type(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: 
     with ThreadPoolExecutor(count) as pool:
         ahead: deque[Future[R]] = deque()
         try:
-            for item in _until_failure(items, failed):
+            for item in until_failure(items, failed):
                 ahead.append(pool.submit(function, item))
                 if len(ahead) > 4 * count:
                     yield ahead.popleft().result()
@@ -140,7 +140,7 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
     _start_trackers()
     failed: list[Exception] = []
     pool = joblib.Parallel(return_as="generator", **settings)
-    calls = (joblib.delayed(function)(item) for item in _until_failure(items, failed))
+    calls = (joblib.delayed(function)(item) for item in until_failure(items, failed))
     try:
         with _interrupts_held():
             results = pool(calls)
@@ -181,7 +181,7 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
+def until_failure(items: Iterable[T], failed: list[Exception]) -> Generator[T, None, None]:
     """Yield items until their source fails, and keep the failure until their results are out."""
     try:
         yield from items

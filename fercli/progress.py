@@ -27,18 +27,20 @@ class Bar(Protocol):
         """Replace the figures that stand beside the bar."""
 
 
-class _SilentBar:
-    def __enter__(self) -> _SilentBar:
+class SilentBar:
+    """A bar that shows nothing; the base of those that do something else."""
+
+    def __enter__(self) -> SilentBar:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         pass
 
     def advance(self, count: int = 1) -> None:
-        pass
+        """Show nothing."""
 
     def figures(self, text: str) -> None:
-        pass
+        """Show nothing."""
 
 
 class Progress:
@@ -46,7 +48,7 @@ class Progress:
 
     def bar(self, description: str, *, total: float | None = None, unit: str = "it") -> Bar:
         """Return a bar, to be used as a context manager."""
-        return _SilentBar()
+        return SilentBar()
 
     def note(self, text: str) -> None:
         """Tell one line of what is going on."""

@@ -8,14 +8,7 @@ if [ ! -d "$downloads" ]; then
     echo "wanted the folder with fer2013.csv and fer2013new.csv; try: make datasets DOWNLOADS=folder" >&2
     exit 1
 fi
-for name in fer2013.csv fer2013.csv.gz fer2013.zip; do
-    [ -f "$downloads/$name" ] && table="$downloads/$name" && break
-done
-if [ -z "${table:-}" ] || [ ! -f "$downloads/fer2013new.csv" ]; then
-    echo "wanted fer2013.csv (or .csv.gz, .zip) and fer2013new.csv in $downloads; datasets/fer2013.md" \
-        "and datasets/ferplus.md say where to get them" >&2
-    exit 1
-fi
+. "$(dirname "$0")/downloads.sh"
 
 tree() {  # tree NAME OPTIONS...: import once, split once, look
     name=$1

@@ -30,9 +30,9 @@ class Conversion:
 
     def text(self) -> str:
         """Return the conversion in one line."""
-        weak = sum(len(stage.weak_classifiers) for stage in self.cascade.stages)
         return (
-            f"{self.path}: {len(self.cascade.stages)} stages, {weak} weak classifiers, "
+            f"{self.path}: {len(self.cascade.stages)} stages, "
+            f"{self.cascade.weak_count} weak classifiers, "
             f"{self.bytes_after / 1000:.0f} kB (before: {self.bytes_before / 1000:.0f} kB)"
         )
 

@@ -16,13 +16,13 @@ from pathlib import Path, PurePosixPath
 
 from fercli.cascade.opencv_tools.download import download_source
 from fercli.cascade.opencv_tools.locate import cache_folder
-from fercli.cascade.opencv_tools.process import signals_as_interrupts
 from fercli.cascade.opencv_tools.source import archived_files, find_root, not_the_source
 from fercli.cascade.opencv_tools.workplace import workplace
 from fercli.cascade.photographs import OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS
 from fercli.errors import DependencyError, OutputExistsError
 from fercli.files import folder_written_whole, require_absent, written_whole
 from fercli.progress import SILENT, Progress
+from fercli.signals import signals_as_interrupts
 
 #: The faces, by their path in OpenCV's folder.
 FACES = "data/vec_files/trainingfaces_24-24.vec"

@@ -50,7 +50,7 @@ class CascadeDescription:
             "format": "old" if self.old_format else "new",
             "feature_type": cascade.feature_type,
             "window": list(cascade.size_wh),
-            "weak_classifiers": sum(len(stage.weak_classifiers) for stage in cascade.stages),
+            "weak_classifiers": cascade.weak_count,
             "depth": max(depth(weak) for weak in _weak_classifiers(cascade)),
             "features": len(cascade.features),
             "distinct_features": len(set(cascade.features)),

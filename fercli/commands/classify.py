@@ -91,22 +91,8 @@ _SEARCH = [
         help="Longer side at which faces are looked for.  [default: 1280; 640 in video]",
     ),
     click.option("--largest", is_flag=True, help="Only the largest face."),
-    click.option(
-        "--threshold",
-        type=click.FloatRange(0, 1),
-        default=0.0,
-        show_default=True,
-        metavar="P",
-        help='Call a face "unclear" whose best class has a lower probability.',
-    ),
-    click.option(
-        "--margin",
-        type=click.FloatRange(-0.4, 4),
-        default=0.0,
-        show_default=True,
-        metavar="SHARE",
-        help="Added to a face's box at each side for the network; 0 suits fer's own cascade.",
-    ),
+    options.threshold,
+    options.margin,
     click.option(
         "--min-neighbors",
         type=click.IntRange(min=0),
@@ -115,14 +101,7 @@ _SEARCH = [
         metavar="N",
         help="A face must be seen by at least this many windows: more are stricter.",
     ),
-    click.option(
-        "--scale-factor",
-        type=click.FloatRange(1.01),
-        default=1.1,
-        show_default=True,
-        metavar="X",
-        help="Ratio of one window size to the next.",
-    ),
+    options.scale_factor,
 ]
 
 _VIDEO = [

@@ -54,22 +54,8 @@ _SEARCH = [
         metavar="NAME|FILE.onnx",
         help="The network that answers unless a request names another.",
     ),
-    click.option(
-        "--threshold",
-        type=click.FloatRange(0, 1),
-        default=0.0,
-        show_default=True,
-        metavar="P",
-        help='Call a face "unclear" whose best class has a lower probability.',
-    ),
-    click.option(
-        "--margin",
-        type=click.FloatRange(-0.4, 4),
-        default=0.0,
-        show_default=True,
-        metavar="SHARE",
-        help="Added to a face's box at each side for the network; 0 suits fer's own cascade.",
-    ),
+    options.threshold,
+    options.margin,
 ]
 
 _LIMITS = [

@@ -7,12 +7,15 @@ time. Decoding, detection, networks and encoding leave Python's lock to the othe
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+#: How a thread hands an item to a queue; it answers whether anybody wants more.
+_HandOver = Callable[[Queue[Any], Any, threading.Event], bool]
 
 #: How often a thread that waits looks whether it is still wanted, in seconds.
 PATIENCE = 0.1
@@ -38,9 +41,16 @@ def run_ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     depth : int
         How many items wait at most.
     """
+    return _taken(items, depth, _put)
+
+
+def _taken(items: Iterable[T], depth: int, hand_over: _HandOver) -> Generator[T, None, None]:
+    """Yield what a thread takes from the source of `items` and hands over."""
     queue: Queue[Any] = Queue(depth)
     unwanted = threading.Event()
-    thread = threading.Thread(target=_produce, args=(items, queue, unwanted), daemon=True)
+    thread = threading.Thread(
+        target=_produce, args=(items, queue, unwanted, hand_over), daemon=True
+    )
     thread.start()
     try:
         while not isinstance(item := queue.get(), _End):
@@ -52,11 +62,13 @@ def run_ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
         thread.join()
 
 
-def _produce(items: Iterable[T], queue: Queue[Any], unwanted: threading.Event) -> None:
+def _produce(
+    items: Iterable[T], queue: Queue[Any], unwanted: threading.Event, hand_over: _HandOver
+) -> None:
     end = _End()
     try:
         for item in items:
-            if not _put(queue, item, unwanted):
+            if not hand_over(queue, item, unwanted):
                 break
     except BaseException as error:  # whatever it is, it belongs to the one who asked
         end = _End(error)
@@ -78,14 +90,6 @@ def _put(queue: Queue[Any], item: Any, unwanted: threading.Event) -> bool:
     return False
 
 
-def until_failure(items: Iterable[T], failed: list[Exception]) -> Generator[T, None, None]:
-    """Yield items until their source fails, and keep the failure until what was taken is out."""
-    try:
-        yield from items
-    except Exception as error:
-        failed.append(error)
-
-
 class Newest(Iterable[T]):
     """Yields the newest of the items that a thread takes from their source; older ones are lost.
 
@@ -101,37 +105,14 @@ class Newest(Iterable[T]):
         self._items = items
 
     def __iter__(self) -> Iterator[T]:
-        queue: Queue[Any] = Queue(1)
-        unwanted = threading.Event()
-        thread = threading.Thread(target=self._take, args=(queue, unwanted), daemon=True)
-        thread.start()
-        try:
-            while not isinstance(item := queue.get(), _End):
-                yield item
-            if item.error is not None:
-                raise item.error
-        finally:
-            unwanted.set()
-            thread.join()
-
-    def _take(self, queue: Queue[Any], unwanted: threading.Event) -> None:
-        end = _End()
-        try:
-            for item in self._items:
-                if unwanted.is_set():
-                    break
-                _replace(queue, item)
-        except BaseException as error:
-            end = _End(error)
-        finally:
-            close = getattr(self._items, "close", None)
-            if close is not None:
-                close()
-            _put(queue, end, unwanted)
+        return _taken(self._items, 1, _replace)
 
 
-def _replace(queue: Queue[Any], item: Any) -> None:
-    """Put an item in the place of the one that nobody has taken."""
+def _replace(queue: Queue[Any], item: Any, unwanted: threading.Event) -> bool:
+    """Put an item in the place of the one that nobody has taken; as `_put` otherwise."""
+    if unwanted.is_set():
+        return False
     with suppress(Empty):
         queue.get_nowait()
     queue.put(item)  # this thread alone puts: there is room
+    return True

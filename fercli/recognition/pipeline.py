@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.recognition.ahead import Newest, run_ahead, until_failure
+from fercli.parallel import until_failure
+from fercli.recognition.ahead import Newest, run_ahead
 from fercli.recognition.face import Face, FrameFaces
 from fercli.recognition.following import Follower
 from fercli.recognition.frames import Frame

@@ -112,3 +112,8 @@ class Cascade:
     stages: tuple[Stage, ...]
     features: tuple[HaarFeature | LbpFeature, ...]
     parameters: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def weak_count(self) -> int:
+        """How many weak classifiers all stages have."""
+        return sum(len(stage.weak_classifiers) for stage in self.stages)

@@ -17,13 +17,14 @@ from pathlib import Path
 from fercli.cascade.opencv_tools.builders import Builders, find_builders, require_compilers
 from fercli.cascade.opencv_tools.download import download_source
 from fercli.cascade.opencv_tools.locate import PROGRAMS, Program, target_folder
-from fercli.cascade.opencv_tools.process import running, signals_as_interrupts
+from fercli.cascade.opencv_tools.process import running
 from fercli.cascade.opencv_tools.source import MODULES, unpack_source
 from fercli.cascade.opencv_tools.status import examine_programs, fault
 from fercli.cascade.opencv_tools.workplace import workplace
 from fercli.errors import DependencyError
 from fercli.parallel import available_workers
 from fercli.progress import SILENT, Progress
+from fercli.signals import signals_as_interrupts
 
 #: What a build takes on disk at its peak, rounded up, in MB.
 MEGABYTES_NEEDED = 500

@@ -8,14 +8,13 @@ import select
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from types import FrameType
 
 from fercli.errors import DependencyError
+from fercli.signals import signals_as_interrupts
 
 #: How long a child that was told to end may take before it is killed.
 GRACE_SECONDS = 3.0
@@ -163,28 +162,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-
-
-@contextmanager
-def signals_as_interrupts() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt while the body runs.
-
-    Signals that are ignored (``nohup``) stay so. Only the main thread can set handlers; in another
-    nothing is changed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    ours = {number: old for number, old in before.items() if old is signal.SIG_DFL}
-    for number in ours:
-        signal.signal(number, _interrupt)
-    try:
-        yield
-    finally:
-        for number, old in ours.items():
-            signal.signal(number, old)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

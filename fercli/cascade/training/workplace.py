@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from fercli.cascade.training.checkpoint import STATE, read_checkpoint
 from fercli.errors import FerError
 from fercli.files import make_folder, only_one, output_error
 from fercli.progress import Progress
+from fercli.signals import signals_as_interrupts
 
 
 @contextmanager
@@ -43,20 +42,11 @@ def cleared_without_a_stage(folder: ResultFolder) -> Iterator[None]:
 @contextmanager
 def told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None]:
     """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    here = threading.current_thread() is threading.main_thread()
-    numbers = (signal.SIGTERM, signal.SIGHUP) if here else ()
-    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        with signals_as_interrupts():
+            yield
     except KeyboardInterrupt:
         checkpoint = read_checkpoint(folder.engine)
         kept = len(checkpoint.records) if checkpoint else 0
         progress.note(folder.what_is_kept(kept))
         raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
