@@ -99,6 +99,8 @@ def train_cascade(
 
     Raises
     ------
+    OptionError
+        Both `resume` and `overwrite`, or no such engine.
     FerError
         As the engine's `train`.
     """

@@ -48,7 +48,10 @@ def read_entry(entry: Entry, size_wh: tuple[int, int] | None, channels: Channels
 
 
 def cut(picture: Picture, box_xywh: tuple[int, int, int, int]) -> Picture:
-    """Return the part of a picture in a box; what lies outside of the picture is left off."""
+    """Return the part of a picture in a box; what lies outside of the picture is left off.
+
+    Raises `PictureError` if next to nothing is left.
+    """
     x, y, width, height = box_xywh
     part = picture[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
     if min(part.shape[:2]) < LEAST_SIDE:

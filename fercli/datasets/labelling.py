@@ -78,6 +78,8 @@ def decide_by_votes(
     ----------
     votes : sequence of int
         For each of `VOTED`.
+    options : ImportOptions
+        The scheme of classes, and how sure people must have been.
 
     Returns
     -------

@@ -176,6 +176,8 @@ def finish_tree(
 
     Every split gets a folder for every class, empty ones too: Keras takes classes from folders,
     and would otherwise number them differently in different splits.
+
+    Raises `OutputError` if there is no picture at all.
     """
     root = journal.root
     totals = counts(journal.records())

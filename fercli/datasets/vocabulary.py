@@ -95,7 +95,10 @@ def parse_classes(text: str | None) -> ClassScheme:
 
 
 def parse_renames(texts: Iterable[str]) -> dict[str, str]:
-    """Return what ``--map WORD=LABEL`` says: labels by lower-case word; ``""``: left out."""
+    """Return what ``--map WORD=LABEL`` says: labels by lower-case word; ``""``: left out.
+
+    Raises `OptionError` for what has no such form.
+    """
     renames = {}
     for text in texts:
         word, sign, label = text.partition("=")

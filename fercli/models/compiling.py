@@ -105,6 +105,8 @@ def start(
 
     Parameters
     ----------
+    model : keras.Model
+        Of any last layer.
     init : str
         The name of a shipped network, a ``.keras`` file, or an ``.onnx`` file that fer exported.
     pictures : callable
@@ -149,7 +151,15 @@ def _on_tensorflows_cpu() -> bool:
 
 
 def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None:
-    """Raise an error unless this many pictures can be spread over these devices."""
+    """Raise unless batches of this size can be spread over these devices.
+
+    Raises
+    ------
+    TrainingError
+        Another backend than JAX.
+    OptionError
+        The devices are not a divisor of the size of batches.
+    """
     if backend != "jax":
         raise TrainingError(
             f"wanted JAX for --distribute, found {backend}",

@@ -64,8 +64,14 @@ def embed(
 
     Parameters
     ----------
+    network : Network
+        One that gives features beside its probabilities.
+    faces : Faces
+        The pictures.
     clusters : int, optional
         How many. Defaults to the number of classes.
+    seed : int
+        Of k-means' first centres. Defaults to 0.
 
     Raises
     ------

@@ -22,7 +22,10 @@ def export_file(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> ExportResult:
-    """Export a ``.keras`` file; see `fercli.models.export.export_onnx`."""
+    """Export a ``.keras`` file; see `fercli.models.export.export_onnx`.
+
+    Raises `InputError` also for a name that does not end in ``.onnx``.
+    """
     if out.suffix != ".onnx":
         raise InputError(f"wanted a name that ends in .onnx, found {out}")
     faces = calibration = None

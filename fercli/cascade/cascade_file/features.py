@@ -23,7 +23,7 @@ def _rectangle(element: Element, where: str) -> WeightedRectangle:
 
 
 def lbp_feature(element: Element, where: str) -> LbpFeature:
-    """Return the LBP feature that an element of ``features`` holds."""
+    """Return the LBP feature that an element holds; raise `CascadeFileError` if it holds none."""
     rectangle = element.find("rect")
     if rectangle is None:
         raise CascadeFileError(f"{where}: wanted <rect>, found none")

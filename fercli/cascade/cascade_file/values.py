@@ -23,7 +23,10 @@ def each(
     kind: str,
     where: str = "",
 ) -> Iterator[T]:
-    """Yield what `read` makes of each element of a list; `kind` is what they are called."""
+    """Yield what `read` makes of each element of a list; `kind` is what they are called.
+
+    Raises `CascadeFileError` if there is no such list.
+    """
     items = parent.find(name)
     if items is None:
         raise CascadeFileError(f"{before(where)}wanted a list <{name}>, found none")
@@ -32,7 +35,10 @@ def each(
 
 
 def text_of(parent: Element, name: str, where: str = "", *, default: str | None = None) -> str:
-    """Return what the element `name` in `parent` says."""
+    """Return what the element `name` in `parent` says.
+
+    Raises `CascadeFileError` if there is none, and no default.
+    """
     text = parent.findtext(name)
     if text is None:
         if default is not None:
@@ -42,7 +48,7 @@ def text_of(parent: Element, name: str, where: str = "", *, default: str | None 
 
 
 def numbers_of(element: Element, count: int, where: str) -> list[str]:
-    """Return the `count` words of an element."""
+    """Return the `count` words of an element; raise `CascadeFileError` if there are others."""
     texts = (element.text or "").split()
     if len(texts) != count:
         raise CascadeFileError(f"{where}: wanted {count} numbers, found {len(texts)}")
@@ -50,7 +56,10 @@ def numbers_of(element: Element, count: int, where: str) -> list[str]:
 
 
 def integer(text: str, where: str) -> int:
-    """Return a whole number; OpenCV's storages write some of them as ``2.``."""
+    """Return a whole number; OpenCV's storages write some of them as ``2.``.
+
+    Raises `CascadeFileError` for anything else.
+    """
     value = _number(text, where)
     if value != int(value):
         raise CascadeFileError(f"{before(where)}wanted a whole number, found {text!r}")

@@ -345,6 +345,9 @@ def split_values(
 
     Parameters
     ----------
+    values : ndarray of float32, shape (n,)
+    samples, criterion
+        As `split_exactly`.
     work : ndarray of uint32, shape (3, n)
         Overwritten.
     """

@@ -171,7 +171,8 @@ class CreateSamples:
     def paste(self, warping: Warping, folder: Path, count: int) -> int:
         """Paste a warped picture into up to `count` backgrounds, and return into how many.
 
-        The pictures and an ``info.dat`` are written to `folder`, which exists. Raises as `crop`.
+        The pictures and an ``info.dat`` are written to `folder`, which exists.
+        Raises `ProgramError` as `crop` does, and if no picture came of it.
         """
         info = folder.absolute() / "info.dat"
         with staged() as stage:

@@ -32,7 +32,7 @@ def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
 
 
 def refuse_other(folder: ResultFolder, settings: ProgramSettings, *, resume: bool) -> bool:
-    """Return whether to go on with what is there; raise if it is not of these settings."""
+    """Return whether to go on with what is there; `TrainingError` if it is of other settings."""
     options = {"engine": ENGINE, **settings.to_options()}
     there = read_parameters(folder.engine)
     by_hand = folder.read_recipe() is None and (there or read_parameters(folder.path)) is not None

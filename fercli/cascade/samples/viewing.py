@@ -118,7 +118,7 @@ def export(
     VecError
         The file is not a ``.vec`` file, or is of another size.
     OutputError
-        The folder is not empty, or cannot be written.
+        The folder is not empty (`OutputExistsError`), or cannot be written.
     """
     samples = read_vec(path, assumed_size(path, size_wh), progress=progress)[:num]
     make_folder(folder)

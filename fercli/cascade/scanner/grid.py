@@ -119,7 +119,10 @@ def detector_layers(
 
 
 def detector_scales(picture_wh: Size, window_wh: Size, scale_factor: float) -> Iterator[float]:
-    """Yield 1 and its multiples by powers of the factor (float32), while the window fits."""
+    """Yield 1 and its multiples by powers of the factor (float32), while the window fits.
+
+    Raises `OptionError` if the factor is not above 1.
+    """
     if not scale_factor > 1:
         raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
     factor = 1.0

@@ -130,6 +130,8 @@ def best_subset(
     ----------
     weights, responses : ndarray of float64, shape (256,)
         Sums of weights, and of weights times targets, by code.
+    misclassification : bool
+        Whether the best split errs least, in place of having the least squares.
 
     Returns
     -------

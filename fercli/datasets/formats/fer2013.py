@@ -45,7 +45,7 @@ def read_table(path: Path) -> Iterator[tuple[Row, Entry]]:
 
 
 def usage_split(usage: str, path: Path, line: int) -> str:
-    """Return the split that a ``Usage`` names."""
+    """Return the split that a ``Usage`` names; raise `InputError` if it names none."""
     split = split_of(usage)
     if split is None:
         wanted = ", ".join(USAGES)

@@ -66,7 +66,7 @@ def first_line(path: Path) -> str:
 
 @contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
-    """Open a table as text; what goes wrong while reading is named too."""
+    """Open a table as text; what goes wrong while reading is an `InputError` too."""
     try:
         with _open_bytes(path) as stream:
             yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")

@@ -38,6 +38,8 @@ def build(
         The number of classes.
     widths, depths : sequences of int
         Channels and residual blocks of each stage; each stage but the first halves the size.
+    name : str
+        The model's. Defaults to "fernet".
     """
     from keras import Model, layers
 
