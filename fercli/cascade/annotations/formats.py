@@ -109,6 +109,11 @@ def read_records(
     ----------
     on_error : callable
         Told of what is malformed and left out. Defaults to raising it.
+
+    Raises
+    ------
+    OptionError, AnnotationError
+        As `read_annotations`.
     """
     if format is not None and format not in FORMATS:
         raise OptionError(f"wanted a format of annotations ({', '.join(FORMATS)}), found {format}")

@@ -69,7 +69,7 @@ def find_program(name: Program, folder: Path | None = None) -> Path:
 
 
 def locate_program(name: Program, folder: Path | None = None) -> tuple[Path, Place]:
-    """Return a program and the place where it was found; parameters and errors as `find_program`."""
+    """Return a program and where it was found; parameters and errors as `find_program`."""
     looked_in = places(folder)
     for place in looked_in:
         found = place.find(name)
