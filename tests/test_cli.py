@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import click
 import pytest
 
 from fercli import __version__, errors
@@ -49,6 +50,19 @@ def test_help_of_commands_is_complete(path, command, fer):
     assert "Examples:" in result.out or isinstance(command, LazyGroup)
     for parameter in command.params:
         assert parameter.param_type_name == "argument" or parameter.help, parameter.name
+
+
+#: Types that click itself would put into the help, as INTEGER and so on.
+CLICKS = {"text", "integer", "float"}
+
+
+def test_options_are_named_alike():
+    """One letter and one kind of placeholder, whatever the command."""
+    for path, command in all_commands():
+        for option in (one for one in command.params if isinstance(one, click.Option)):
+            plain = isinstance(option.type, click.Path) or option.type.name.split()[0] in CLICKS
+            assert option.is_flag or option.metavar or not plain, (path, option.name)
+            assert ("-o" in option.opts) == ("--out" in option.opts), (path, option.name)
 
 
 def test_wrong_usage_ends_with_2(fer):

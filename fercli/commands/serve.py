@@ -12,12 +12,14 @@ MEGA = 1 << 20
 _PLACE = [
     click.option(
         "--host",
+        metavar="ADDRESS",
         default="127.0.0.1",
         show_default=True,
         help="Address to listen on; 0.0.0.0 lets other machines in and needs a token.",
     ),
     click.option(
         "--port",
+        metavar="N",
         type=click.IntRange(0, 65535),
         default=8000,
         show_default=True,
@@ -27,7 +29,7 @@ _PLACE = [
         "--token",
         envvar="FER_TOKEN",
         default="",
-        metavar="TEXT",
+        metavar="TOKEN",
         help="What clients must know. Better in FER_TOKEN: other users see command lines.",
     ),
     click.option(

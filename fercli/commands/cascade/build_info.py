@@ -72,7 +72,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     help="Added on each side of a box, as a share of it: 0.1 makes it 1.2 times as wide and high.",
 )
 @click.option(
-    "--min-size", type=options.Size(), default="1x1", help="Leave out smaller boxes.", metavar="WxH"
+    "--min-size", type=options.Size(), default="1x1", help="Leave out smaller boxes.", metavar="WXH"
 )
 @click.option("--keep-duplicates", is_flag=True, help="Keep what is the same pixel by pixel.")
 @click.option("--take", type=options.Amount(), help="Draw so many pictures of the positives.")

@@ -38,7 +38,9 @@ FOR_IMAGES = (
     metavar="FILE",
     help="Warp a picture of the object many times; may be repeated, the pictures take turns.",
 )
-@click.option("--out", type=options.path_type(), metavar="FILE.vec", help="The file to write.")
+@click.option(
+    "-o", "--out", type=options.path_type(), metavar="FILE.vec", help="The file to write."
+)
 @click.option(
     "--size",
     type=options.Size(),

@@ -24,7 +24,14 @@ CHANGES = {
 
 @click.command()
 @click.argument("tree", type=options.path_type())
-@click.option("--out", type=options.path_type(), required=True, help="The root of the new tree.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    required=True,
+    help="The root of the new tree.",
+)
 @click.option("--balance", is_flag=True, help="Bring each class to the size of the largest.")
 @click.option(
     "--target", type=click.IntRange(min=1), metavar="N", help="Bring each class to N pictures."

@@ -12,7 +12,14 @@ from fercli.progress import Progress
 
 @click.command()
 @click.argument("folder", type=options.path_type())
-@click.option("--out", type=options.path_type(), required=True, help="The folder of the crops.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    required=True,
+    help="The folder of the crops.",
+)
 @click.option(
     "--cascade",
     type=options.path_type(),

@@ -17,7 +17,14 @@ FORMATS = (
 
 @click.command("import")
 @click.argument("sources", nargs=-1, required=True, metavar="[FORMAT=]PATH...")
-@click.option("--out", type=options.path_type(), required=True, help="The root of the new tree.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    required=True,
+    help="The root of the new tree.",
+)
 @click.option(
     "--classes",
     metavar="5|7|8|NAMES",

@@ -12,7 +12,14 @@ from fercli.progress import Progress
 
 @click.command()
 @click.argument("tree", type=options.path_type())
-@click.option("--out", type=options.path_type(), required=True, help="The root of the new tree.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    required=True,
+    help="The root of the new tree.",
+)
 @click.option(
     "--ratios",
     default="80,10,10",

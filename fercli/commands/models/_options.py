@@ -8,10 +8,18 @@ import click
 from fercli import options
 
 data = click.option(
-    "--data", type=options.path_type(), required=True, help="The tree, from `fer datasets`."
+    "--data",
+    type=options.path_type(),
+    required=True,
+    metavar="DIR",
+    help="A tree of `fer datasets`.",
 )
 split = click.option(
-    "--split", default="validation", show_default=True, help="The split of the tree."
+    "--split",
+    default="validation",
+    show_default=True,
+    metavar="NAME",
+    help="The split of the tree.",
 )
 network = click.argument("network", metavar="NETWORK")
 
@@ -27,9 +35,14 @@ _SETTINGS = [
     click.option("--classes", metavar="A,B,…", help="Foreign .onnx: its classes, in its order."),
     click.option("--size", type=options.Size(), help="Foreign .onnx: its input size."),
     click.option(
-        "--mean", type=float, help="Foreign .onnx: it sees (pixel - mean) / std.  [default: 127.5]"
+        "--mean",
+        type=float,
+        metavar="X",
+        help="Foreign .onnx: it sees (pixel - mean) / std.  [default: 127.5]",
     ),
-    click.option("--std", type=float, help="Foreign .onnx: see --mean.  [default: 127.5]"),
+    click.option(
+        "--std", type=float, metavar="X", help="Foreign .onnx: see --mean.  [default: 127.5]"
+    ),
     click.option(
         "--colour-order", type=click.Choice(["rgb", "bgr"]), help="Foreign .onnx: of its channels."
     ),

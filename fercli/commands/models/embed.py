@@ -14,8 +14,20 @@ from fercli.progress import Progress
 @_options.network
 @_options.data
 @_options.split
-@click.option("--out", type=options.path_type(), required=True, help="The folder of results.")
-@click.option("--clusters", type=click.IntRange(min=2), help="[default: as many as classes]")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    required=True,
+    help="The folder of results.",
+)
+@click.option(
+    "--clusters",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="How many.  [default: as many as classes]",
+)
 @click.option(
     "--projection",
     type=click.Choice(["tsne", "pca"]),

@@ -30,7 +30,13 @@ from fercli.progress import Progress
     is_flag=True,
     help="Also without pictures that occur, pixel for pixel, in the split train.",
 )
-@click.option("--out", type=options.path_type(), help="Write a report with pictures here.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    help="Write a report with pictures here.",
+)
 @_options.network_settings
 @options.workers
 @options.overwrite

@@ -11,8 +11,17 @@ from fercli.progress import Progress
 
 @click.command()
 @click.argument("network", type=options.path_type())
-@click.option("--out", type=options.path_type(), required=True, help="The .onnx file.")
-@click.option("--data", type=options.path_type(), help="A tree: compare on its faces.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="FILE.onnx",
+    required=True,
+    help="The .onnx file.",
+)
+@click.option(
+    "--data", type=options.path_type(), metavar="DIR", help="A tree: compare on its faces."
+)
 @_options.split
 @click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on the split train.")
 @options.overwrite

@@ -13,7 +13,13 @@ from fercli.progress import Progress
 @click.command()
 @_options.network
 @click.argument("faces", nargs=-1, required=True, type=options.path_type())
-@click.option("--out", type=options.path_type(), help="A CSV file.  [default: standard output]")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="FILE.csv",
+    help="A CSV file.  [default: standard output]",
+)
 @_options.network_settings
 @options.workers
 @options.overwrite

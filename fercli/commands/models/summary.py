@@ -7,7 +7,9 @@ from fercli import options
 
 @click.command()
 @click.argument("name", metavar="ARCHITECTURE|NETWORK")
-@click.option("--classes", type=click.IntRange(min=2), help="Of an architecture: its classes.")
+@click.option(
+    "--classes", type=click.IntRange(min=2), metavar="N", help="Of an architecture: its classes."
+)
 @click.option("--size", type=options.Size(), help="Of an architecture: its input size.")
 def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> None:
     """Show the layers of an architecture, or what a network's file says about itself.

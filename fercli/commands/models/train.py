@@ -34,36 +34,64 @@ def choice(values: Any) -> click.Choice[str]:
 @click.command()
 @options.recipe
 @click.option(
-    "--data", type=options.path_type(), required=True, help="The tree, from `fer datasets`."
+    "--data",
+    type=options.path_type(),
+    required=True,
+    metavar="DIR",
+    help="A tree of `fer datasets`.",
 )
-@click.option("--out", type=options.path_type(), required=True, help="The folder of results.")
+@click.option(
+    "-o",
+    "--out",
+    type=options.path_type(),
+    metavar="DIR",
+    required=True,
+    help="The folder of results.",
+)
 @option("--architecture", type=choice(ARCHITECTURES), help="See `fer models list`.")
 @option("--size", type=options.Size(), help="Size of the input.  [default: the architecture's]")
 @option("--crop", type=int, metavar="SIDE", help="Learn from square parts, run on the middle one.")
-@option("--epochs", type=int, help="How often all pictures are seen.")
-@option("--batch-size", type=int, help="Pictures a step.")
+@option("--epochs", type=int, metavar="N", help="How often all pictures are seen.")
+@option("--batch-size", type=int, metavar="N", help="Pictures a step.")
 @option("--optimizer", type=choice(OPTIMIZERS), help="sgd has Nesterov's momentum.")
-@option("--learning-rate", type=float, help="The highest rate.")
-@option("--momentum", type=float, help="Momentum of sgd.")
-@option("--weight-decay", type=float, help="Decay of weights.")
+@option("--learning-rate", type=float, metavar="X", help="The highest rate.")
+@option("--momentum", type=float, metavar="X", help="Momentum of sgd.")
+@option("--weight-decay", type=float, metavar="X", help="Decay of weights.")
 @option("--schedule", type=choice(SCHEDULES), help="How the rate goes after warming up.")
-@option("--warmup-epochs", type=float, help="Over these the rate rises.")
-@option("--average", type=float, help="Momentum of the average of weights that is kept; 0: none.")
+@option("--warmup-epochs", type=float, metavar="X", help="Over these the rate rises.")
+@option(
+    "--average",
+    type=float,
+    metavar="X",
+    help="Momentum of the average of weights that is kept; 0: none.",
+)
 @option("--precision", type=choice(PRECISIONS), help="mixed_bfloat16 is faster where it is known.")
 @option("--augment", metavar="POLICY", help="none, light, standard, strong or a TOML file.")
-@option("--label-smoothing", type=float, help="Share of a label spread over all classes.")
-@option("--mixup", type=float, help="Parameter of the mixing of pictures; 0: none.")
+@option(
+    "--label-smoothing",
+    type=float,
+    metavar="SHARE",
+    help="Share of a label spread over all classes.",
+)
+@option("--mixup", type=float, metavar="X", help="Parameter of the mixing of pictures; 0: none.")
 @option("--soft-labels", is_flag=True, help="Learn the distribution of people's votes.")
 @option("--teacher", metavar="NETWORK", help="Learn this network's answers beside the labels.")
 @option("--teacher-share", type=float, metavar="SHARE", help="Its part of what is learned.")
 @option(
     "--class-weights", type=choice(["none", "balanced"]), help="balanced: rare ones weigh more."
 )
-@option("--patience", type=int, help="Stop after so many epochs without a better one; 0: never.")
+@option(
+    "--patience",
+    type=int,
+    metavar="N",
+    help="Stop after so many epochs without a better one; 0: never.",
+)
 @option("--monitor", type=choice(MONITORS), help="What the kept epoch is the best in.")
 @option("--validation", metavar="SPLIT", help="The split that epochs are compared on.")
 @option("--init", metavar="NETWORK", help="Start from the weights of this one where they fit.")
-@option("--freeze", type=int, help="Do not train the first N layers; negative: all but N.")
+@option(
+    "--freeze", type=int, metavar="N", help="Do not train the first N layers; negative: all but N."
+)
 @option("--stream", is_flag=True, help="Read pictures again each epoch, to save memory.")
 @option("--tensorboard", is_flag=True, help="Write a log for TensorBoard.")
 @option("--distribute", is_flag=True, help="Use all devices that Keras finds; needs JAX.")

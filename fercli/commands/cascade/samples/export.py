@@ -11,6 +11,7 @@ from fercli.progress import Progress
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @click.option(
+    "-o",
     "--out",
     type=options.path_type(),
     required=True,

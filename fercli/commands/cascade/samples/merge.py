@@ -11,7 +11,12 @@ from fercli.progress import Progress
 @click.command()
 @click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
 @click.option(
-    "--out", type=options.path_type(), required=True, metavar="FILE.vec", help="The file to write."
+    "-o",
+    "--out",
+    type=options.path_type(),
+    required=True,
+    metavar="FILE.vec",
+    help="The file to write.",
 )
 @options.sample_size
 @click.option("--drop-duplicates", is_flag=True, help="Write samples that are equal once.")

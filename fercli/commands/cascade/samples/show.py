@@ -11,6 +11,7 @@ from fercli import options
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @click.option(
+    "-o",
     "--out",
     type=options.path_type(),
     metavar="FILE.png",
@@ -18,7 +19,12 @@ from fercli import options
 )
 @options.sample_size
 @click.option(
-    "--page", type=click.IntRange(min=1), default=1, show_default=True, help="Which samples."
+    "--page",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Which samples.",
 )
 @click.option(
     "--per-page",

@@ -39,6 +39,7 @@ def _to_shares(
     help="A part and how large it is, in proportion to the others; repeatable.",
 )
 @click.option(
+    "-o",
     "--out",
     type=options.path_type(),
     metavar="DIR",
