@@ -101,7 +101,7 @@ class HaarFeatures:
     @property
     def tilted(self) -> bool:
         """Whether some of them need the tilted integral image."""
-        return self.mode == "ALL"
+        return any_tilted(self.mode)
 
     def feature(self, index: int) -> HaarFeature:
         """Return one as the rectangles that the cascade's file has."""
@@ -147,10 +147,20 @@ def haar_features(size_wh: tuple[int, int], mode: HaarMode) -> HaarFeatures:
         78,460, 101,329 and 125,199 features of a 20×20 window; 162,336, 210,400 and 261,600 of
         a 24×24 one.
     """
-    wanted = HAAR_MODES[: HAAR_MODES.index(mode) + 1]
-    kinds = [number for number, kind in enumerate(KINDS) if kind.mode in wanted]
+    kinds = _kinds_of(mode)
     columns = [_features_at(x, size_wh, kinds) for x in range(size_wh[0])]
     return HaarFeatures(size_wh, mode, np.concatenate(columns))
+
+
+def any_tilted(mode: HaarMode) -> bool:
+    """Return whether some features of a mode need the tilted integral image."""
+    return any(KINDS[number].tilted for number in _kinds_of(mode))
+
+
+def _kinds_of(mode: HaarMode) -> list[int]:
+    """Return the kinds of a mode: its own and those of the modes before it."""
+    wanted = HAAR_MODES[: HAAR_MODES.index(mode) + 1]
+    return [number for number, kind in enumerate(KINDS) if kind.mode in wanted]
 
 
 def _keys(parts: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from fercli.cascade.positives import HIT_RATE, STAGES
 from fercli.errors import OptionError
 
 BoostType = Literal["GAB", "DAB", "RAB", "LB"]
+Mode = Literal["BASIC", "CORE", "ALL"]
 
 #: Options whose field has another name.
 _FIELDS = {"size": "size_wh"}
@@ -74,7 +75,7 @@ class ProgramSettings:
     min_hit_rate: float = HIT_RATE
     max_false_alarm_rate: float = 0.5
     feature_type: Literal["HAAR", "LBP"] = "HAAR"
-    mode: Literal["BASIC", "CORE", "ALL"] | None = None
+    mode: Mode | None = None
     boost_type: BoostType = "GAB"
     weight_trim_rate: float = 0.95
     max_depth: int = 1
@@ -139,6 +140,9 @@ class ProgramSettings:
                 f"--mode {self.mode}: a choice of Haar features, found {self.feature_type}",
                 hint="no --mode, or --feature-type HAAR",
             )
+        if self.mode not in (None, *get_args(Mode)):
+            wanted = f"one of the program's ({', '.join(get_args(Mode))})"
+            raise _out_of_range("--mode", wanted, self.mode)
         if self.old_format and self.feature_type != "HAAR":
             raise OptionError(
                 f"--old-format: wanted --feature-type HAAR, found {self.feature_type}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fercli.cascade.features.haar import any_tilted
 from fercli.cascade.integral import integral_rows
 from fercli.cascade.search import haar as haar_search
 from fercli.cascade.training.options import TrainingOptions
@@ -91,7 +92,7 @@ def _integrals(options: TrainingOptions, samples: int) -> int:
 
 
 def _rows(options: TrainingOptions) -> int:
-    tilted = options.feature_type == "HAAR" and options.haar_mode == "ALL"
+    tilted = options.feature_type == "HAAR" and any_tilted(options.haar_mode)
     return integral_rows(options.size_wh, tilted=tilted)
 
 

@@ -46,6 +46,7 @@ def test_a_recipe_gives_the_settings_back(tmp_path):
         ({"stages": 0}, "--stages: wanted 1 or more, found 0"),
         ({"max_weak_count": -1}, "--max-weak-count"),
         ({"size": (24, 2)}, "--size: wanted a window of at least 3x3, found 24x2"),
+        ({"mode": "RINGS"}, "--mode: wanted one of the program's .*, found RINGS"),
         ({"feature_type": "LBP", "mode": "ALL"}, "--mode ALL: a choice of Haar features"),
         ({"feature_type": "LBP", "old_format": True}, "--old-format"),
     ],

@@ -3,8 +3,14 @@
 import pytest
 
 from fercli.cascade.engines import DEFAULT, ENGINES, engine_there, find_engine
+from fercli.cascade.features.haar import HAAR_MODES
 from fercli.commands.cascade import train as command
 from fercli.errors import OptionError
+
+
+def test_modes_are_those_of_the_library():
+    choice = next(one for one in command.train.params if one.name == "mode").type
+    assert tuple(choice.choices) == HAAR_MODES
 
 
 def test_the_command_knows_all_engines(fer):
