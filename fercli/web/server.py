@@ -49,12 +49,12 @@ def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str
         As `create_app`.
     """
     require_token(host, settings.token)
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         app = create_app(settings)
         try:
             server = make_server(app, listener)
             with _ended_by_signals(app):
-                started(_address(host, listener))
+                started(address_of(host, listener))
                 server.run()
         finally:
             services(app).close()
@@ -84,7 +84,21 @@ def make_server(app: Flask, listener: socket.socket) -> Any:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Give a socket that listens.
+
+    Parameters
+    ----------
+    host : str
+        A name or address of this machine.
+    port : int
+        0 for one that is free.
+
+    Raises
+    ------
+    OptionError
+        The place is taken or none of ours.
+    """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address, family=family, backlog=CONNECTIONS)
@@ -99,7 +113,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-def _address(host: str, listener: socket.socket) -> str:
+def address_of(host: str, listener: socket.socket) -> str:
+    """Return the address of the pages that a `host` serves on a socket, the `listener`."""
     port = listener.getsockname()[1]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 

@@ -32,6 +32,13 @@ class Writer(Protocol):
         """Write `pictures` to `path`."""
 
 
+class EachWriter(Protocol):
+    """Writes the annotations of one picture, for formats of one file a picture."""
+
+    def __call__(self, folder: Path, name: Path, picture: AnnotatedPicture, label: str) -> None:
+        """Write to `folder` what is in `picture`, whose name seen from its own root is `name`."""
+
+
 @dataclass(frozen=True)
 class Format:
     """One format of annotations.
@@ -48,6 +55,8 @@ class Format:
         Reads it.
     write : callable, optional
         Writes it, for the formats that are one file.
+    write_each : callable, optional
+        Writes the file of one picture, for the formats that are one file a picture.
     """
 
     name: str
@@ -55,6 +64,7 @@ class Format:
     looks_like: Callable[[Path], bool]
     read: Reader
     write: Writer | None = None
+    write_each: EachWriter | None = None
 
 
 #: By name, in the order in which they are tried.
@@ -64,8 +74,8 @@ FORMATS: dict[str, Format] = {
         Format("csv", "CSV table", csv_table.looks_like, csv_table.read, csv_table.write),
         Format("coco", "COCO JSON", coco.looks_like, coco.read, coco.write),
         Format("dlib", "dlib XML", dlib.looks_like, dlib.read, dlib.write),
-        Format("voc", "Pascal VOC XML", voc.looks_like, voc.read),
-        Format("yolo", "YOLO text files", yolo.looks_like, yolo.read),
+        Format("voc", "Pascal VOC XML", voc.looks_like, voc.read, None, voc.write_each),
+        Format("yolo", "YOLO text files", yolo.looks_like, yolo.read, None, yolo.write_each),
         Format("pictures", "whole pictures", pictures.looks_like, pictures.read),
         Format("info", "OpenCV info file", info.looks_like, info.read, write_info),
     )

@@ -12,13 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from fercli.cascade.annotations.base import LabelledBox, OnError, Record, raise_it
+from fercli.cascade.annotations.base import (
+    AnnotatedPicture,
+    Box,
+    LabelledBox,
+    OnError,
+    Record,
+    raise_it,
+)
 from fercli.cascade.annotations.places import first_file, locate
 from fercli.cascade.annotations.safe_xml import Document, read_xml, root_tag
 from fercli.errors import AnnotationError, FerError
-from fercli.files import PICTURE_EXTENSIONS, find_files, is_there
+from fercli.files import PICTURE_EXTENSIONS, find_files, is_there, written_whole
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -56,6 +63,50 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
         except FerError as error:
             on_error(error)
     return records
+
+
+def write_each(folder: Path, name: Path, picture: AnnotatedPicture, label: str) -> None:
+    """Write the file of one picture, which `read`, and VOC's tools, read.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the XML files.
+    name : Path
+        The picture, seen from the folder of pictures; the XML file is called after it.
+    picture : AnnotatedPicture
+        The picture and its boxes; ignored ones are difficult.
+    label : str
+        The name of all objects.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    root = Element("annotation")
+    SubElement(root, "filename").text = name.as_posix()
+    SubElement(root, "path").text = str(picture.path.absolute())
+    if picture.size_wh is not None:
+        size = SubElement(root, "size")
+        SubElement(size, "width").text, SubElement(size, "height").text = map(str, picture.size_wh)
+    for box in picture.boxes_xywh:
+        _add_object(root, box, label, "0")
+    for box in picture.ignored_xywh:
+        _add_object(root, box, label, "1")
+    indent(root)
+    with written_whole(folder / name.with_suffix(".xml"), overwrite=True) as temporary:
+        ElementTree(root).write(temporary, encoding="utf-8")
+
+
+def _add_object(root: Element, box: Box, label: str, difficult: str) -> None:
+    thing = SubElement(root, "object")
+    SubElement(thing, "name").text = label
+    SubElement(thing, "difficult").text = difficult
+    x, y, width, height = box
+    sides = SubElement(thing, "bndbox")
+    for edge, value in zip(EDGES, (x + 1, y + 1, x + width, y + height), strict=True):
+        SubElement(sides, edge).text = str(value)
 
 
 def _record(document: Document, pictures: Path | None) -> Record:

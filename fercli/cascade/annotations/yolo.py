@@ -12,10 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from fercli.cascade.annotations.base import LabelledBox, OnError, Record, raise_it
+from fercli.cascade.annotations.base import (
+    AnnotatedPicture,
+    Box,
+    LabelledBox,
+    OnError,
+    Record,
+    raise_it,
+)
 from fercli.cascade.annotations.places import first_file
 from fercli.errors import AnnotationError, FerError
-from fercli.files import find_files, read_text
+from fercli.files import find_files, read_text, write_text
 
 #: A centre or side beyond this is in pixels or noise; rounding leaves true ones just above 1.
 LARGEST_FRACTION = 1.01
@@ -69,6 +76,42 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
         except FerError as error:
             on_error(error)
     return records
+
+
+def write_each(folder: Path, name: Path, picture: AnnotatedPicture, label: str) -> None:
+    """Write the label file of one picture, and ``classes.txt`` where the label needs it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the label files.
+    name : Path
+        The picture, seen from the folder of pictures; the label file is called after it.
+    picture : AnnotatedPicture
+        The picture, whose size is known, and its boxes; ignored ones are left out.
+    label : str
+        The class of all objects: its name, or its number where no file names it.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    names = _class_names(folder)
+    if label not in names and not label.isdigit():
+        names = [*filter(None, names), label]
+        write_text(folder / "classes.txt", "\n".join(names) + "\n", overwrite=True)
+    category = names.index(label) if label in names else int(label)
+    lines = (f"{category} {_fractions(box, picture)}\n" for box in picture.boxes_xywh)
+    write_text(folder / name.with_suffix(".txt"), "".join(lines), overwrite=True)
+
+
+def _fractions(box: Box, picture: AnnotatedPicture) -> str:
+    """Return centre and sides with so many digits that no whole pixel is lost."""
+    assert picture.size_wh is not None
+    (x, y, width, height), (wide, high) = box, picture.size_wh
+    numbers = (x + width / 2) / wide, (y + height / 2) / high, width / wide, height / high
+    return " ".join(f"{number:.9f}" for number in numbers)
 
 
 def _labels(path: Path, root: Path) -> Iterator[tuple[Key, Path]]:

@@ -10,6 +10,7 @@ from fercli.cli import LazyGroup
     package="fercli.commands.cascade",
     names=[
         "fetch-faces",
+        "annotate",
         "build-info",
         "check-info",
         "create-samples",

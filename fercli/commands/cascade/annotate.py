@@ -1,0 +1,148 @@
+"""``fer cascade annotate``: a page in the browser to draw boxes on pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli import options
+
+#: Formats of boxes that can be written.
+FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=options.path_type())
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=options.path_type(),
+    metavar="PATH",
+    help="Where the boxes go, and come from if it is there: info.dat, boxes.csv (CSV), .json"
+    " (COCO), .xml (dlib), or a folder.",
+)
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    help="Format of the boxes; voc and yolo are folders.  [default: what the name says]",
+)
+@click.option(
+    "--bg",
+    "backgrounds",
+    type=options.path_type(),
+    metavar="FILE",
+    help="List of the pictures without the object.  [default: bg.txt beside PATH]",
+)
+@click.option(
+    "--window",
+    "window_wh",
+    type=options.Size(),
+    help="Hold boxes to the shape of this window; the page can let go.",
+)
+@click.option(
+    "--suggest",
+    metavar="CASCADE.xml|faces",
+    help="Suggest what this cascade finds; faces: fer's own.",
+)
+@click.option(
+    "--review",
+    metavar="CASCADE.xml|faces",
+    help="Review what this cascade finds in backgrounds, see above.",
+)
+@options.detection_options
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, 65535),
+    default=8001,
+    show_default=True,
+    help="Of the page on this machine; 0: one that is free.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+def annotate(
+    folder: Path,
+    out: Path,
+    format: str | None,
+    backgrounds: Path | None,
+    window_wh: tuple[int, int] | None,
+    suggest: str | None,
+    review: str | None,
+    port: int,
+    opens: bool,
+    **choices: Any,
+) -> None:
+    """Draw boxes on the pictures in DIR, in a page in the browser.
+
+    With mouse, fingers or keys; ? in the page lists the keys. Pictures that are said to hold no
+    object go to bg.txt. Everything is saved at once, and the next start goes on where the last one
+    stopped. Ctrl-C ends, and lists the pictures that could not be read.
+
+    PATH is the only place of the boxes: other programs may change it between two runs. It holds
+    boxes of one kind in whole pixels; a file that something else has written is copied to
+    PATH.before first. PATH.progress.json remembers which pictures are unfinished.
+
+    With --review, DIR holds backgrounds, and the page shows what the cascade finds in them. False
+    alarms that are confirmed are cut out, with half their size around them, into the folder
+    PATH_crops (less the suffix), and PATH lists the crops: add its lines to the bg.txt of the next
+    training. Crops help it more than whole pictures: training looks at some windows of each
+    picture in turn, and a crop holds little but the false alarm, shifted and scaled. A detection
+    that really is the object is marked so and left out; no crop shows a part of it, unless the two
+    overlap. PATH with the suffix .json keeps the judgement (COCO; the objects are crowds).
+
+    \b
+    Examples:
+      fer cascade annotate photos/ --out work/info.dat
+      fer cascade annotate photos/ --out boxes.json --suggest faces --window 24x24
+      fer cascade annotate photos/ --out photos/ --format yolo
+      fer cascade annotate scenes/ --review trained/cascade.xml --out work/extra.txt
+    """
+    from fercli.cascade.detection import DetectionOptions
+    from fercli.web.annotate import AnnotateSettings
+    from fercli.web.annotate import annotate as run
+
+    if review and (suggest or format or backgrounds):
+        raise click.UsageError("--review goes without --suggest, --format and --bg")
+    settings = AnnotateSettings(
+        folder,
+        out,
+        format,
+        backgrounds,
+        _cascade(review or suggest),
+        bool(review),
+        window_wh,
+        DetectionOptions(**choices),
+    )
+
+    def started(address: str, desk: Any) -> None:
+        click.echo(f"{len(desk.store.pictures)} pictures in {folder}: {_counts(desk)}")
+        click.echo(f"annotate at {address} (Ctrl-C ends)")
+        if opens:
+            click.launch(address)
+
+    _tell_end(run(settings, port, started))
+
+
+def _cascade(name: str | None) -> Path | None:
+    if name is None:
+        return None
+    from fercli.cascade.shipped import shipped_cascade
+
+    return shipped_cascade() if name == "faces" else Path(name)
+
+
+def _counts(desk: Any) -> str:
+    counts = desk.store.counts()
+    if desk.settings.review:
+        seen = counts["done"] + counts["negative"]
+        return f"{seen} reviewed, {counts['boxes']} false alarms"
+    parts = [f"{counts['done']} done", f"{counts['boxes']} boxes", f"{counts['negative']} negative"]
+    if counts["begun"]:
+        parts.append(f"{counts['begun']} unfinished")
+    return ", ".join(parts)
+
+
+def _tell_end(desk: Any) -> None:
+    click.echo(f"{desk.settings.out}: {_counts(desk)} of {len(desk.store.pictures)} pictures")
+    for number, reason in sorted(desk.pictures.unreadable.items()):
+        click.echo(f"{desk.store.pictures[number]}: {reason}", err=True)

@@ -1,0 +1,117 @@
+// What is said of one picture, with all that was done to it, to be undone.
+//
+// An item is {box, kind}: "box", "pending" (suggested, and nobody has said anything of it yet) or
+// "ignored" (not counted; in a review, really the object).
+
+import { overlap } from "./geometry.js";
+
+const copy = (items) => items.map(({ box, kind }) => ({ box: [...box], kind }));
+
+export class Model {
+  past = [];
+  future = [];
+  selected = -1;
+  askedFor = false; // suggestions
+
+  constructor(known) {
+    this.number = known.number;
+    this.name = known.name;
+    this.size = { width: known.width, height: known.height };
+    this.take(known);
+  }
+
+  // Show what the server has; the picture's past ends here.
+  take(known) {
+    const pending = (this.items ?? []).filter(({ kind }) => kind === "pending");
+    this.items = [
+      ...known.boxes.map((box) => ({ box, kind: "box" })),
+      ...known.ignored.map((box) => ({ box, kind: "ignored" })),
+    ];
+    this.suggest(pending.map(({ box }) => box));
+    this.negative = known.negative;
+    this.done = known.state !== "unseen" && known.done;
+    this.accepted({ ...known, done: this.done });
+    this.selected = -1;
+    this.past = [];
+    this.future = [];
+  }
+
+  // The server has what was sent, or another version that has been looked at.
+  accepted(known) {
+    this.revision = known.revision;
+    this.state = known.state;
+    this.saved = JSON.stringify([known.boxes, known.ignored, known.negative, known.done]);
+  }
+
+  of(kind) { return this.items.filter((item) => item.kind === kind).map(({ box }) => box); }
+
+  get dirty() {
+    return JSON.stringify([this.of("box"), this.of("ignored"), this.negative, this.done]) !== this.saved;
+  }
+
+  get body() {
+    const { name, revision, negative, done } = this;
+    return { name, revision, negative, done, boxes: this.of("box"), ignored: this.of("ignored") };
+  }
+
+  get current() { return this.items[this.selected]; }
+
+  // Remember how things are before a change, unless the same kind of change goes on.
+  remember(what = null) {
+    if (what && what === this.lastChange) return;
+    this.lastChange = what;
+    this.past.push(this.snapshot());
+    this.future = [];
+  }
+
+  snapshot() { return { items: copy(this.items), negative: this.negative, selected: this.selected }; }
+
+  undo() { return this.step(this.past, this.future); }
+
+  redo() { return this.step(this.future, this.past); }
+
+  step(from, to) {
+    if (!from.length) return false;
+    to.push(this.snapshot());
+    Object.assign(this, from.pop());
+    this.lastChange = null;
+    return true;
+  }
+
+  add(box, kind = "box") {
+    this.items.push({ box, kind });
+    this.selected = this.items.length - 1;
+    this.negative = false;
+  }
+
+  remove(at = this.selected) {
+    this.items.splice(at, 1);
+    this.selected = -1;
+  }
+
+  // Add what a cascade found, less what is there already; a part of the past as well.
+  suggest(boxes) {
+    const fresh = boxes.filter((box) => !this.items.some((item) => overlap(item.box, box) > 0.5));
+    for (const one of [this, ...this.past, ...this.future]) {
+      one.items.push(...fresh.map((box) => ({ box: [...box], kind: "pending" })));
+    }
+    return fresh.length;
+  }
+
+  setKind(at, kind) {
+    this.items[at].kind = kind;
+    if (kind === "box") this.negative = false;
+  }
+
+  settle(kind) {
+    this.items.forEach((item, at) => item.kind === "pending" && this.setKind(at, kind));
+  }
+
+  dropPending() {
+    const before = this.items.length;
+    const kept = this.current?.kind === "pending" ? null : this.current;
+    this.items = this.items.filter(({ kind }) => kind !== "pending");
+    this.selected = kept ? this.items.indexOf(kept) : -1;
+    return before - this.items.length;
+  }
+}

@@ -1,0 +1,91 @@
+// The strip of small pictures: only those in sight are there, so that thousands cost nothing.
+
+import { thumbnailAddress } from "./server.js";
+
+const MARKS = { unseen: "", begun: "…", done: "✓", negative: "∅", unreadable: "!" };
+const BESIDE = 4; // pictures beyond each edge
+
+export class Strip {
+  constructor(place, choose, wordFor) {
+    this.place = place;
+    this.track = place.firstElementChild;
+    this.choose = choose;
+    this.wordFor = wordFor;
+    this.pictures = [];
+    this.shown = new Map();
+    this.current = -1;
+    place.addEventListener("scroll", () => this.soon());
+    place.addEventListener("wheel", (event) => {
+      if (Math.abs(event.deltaX) < Math.abs(event.deltaY)) place.scrollLeft += event.deltaY;
+    }, { passive: true });
+    new ResizeObserver(() => this.soon()).observe(place);
+  }
+
+  get step() { return parseFloat(getComputedStyle(this.place).getPropertyValue("--step")) || 96; }
+
+  show(pictures) {
+    this.pictures = pictures;
+    this.track.style.width = `${pictures.length * this.step}px`;
+    for (const button of this.shown.values()) button.remove();
+    this.shown.clear();
+    this.fill();
+  }
+
+  soon() {
+    this.frame ??= requestAnimationFrame(() => { this.frame = null; this.fill(); });
+  }
+
+  fill() {
+    const { step, place } = this;
+    const first = Math.max(0, Math.floor(place.scrollLeft / step) - BESIDE);
+    const last = Math.min(this.pictures.length, Math.ceil((place.scrollLeft + place.clientWidth) / step) + BESIDE);
+    for (const [at, button] of this.shown) {
+      if (at < first || at >= last) {
+        button.remove();
+        this.shown.delete(at);
+      }
+    }
+    for (let at = first; at < last; at += 1) if (!this.shown.has(at)) this.add(at, step);
+  }
+
+  add(at, step) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.tabIndex = -1; // the keys of next and previous do the same, without thousands of stops
+    button.style.left = `${at * step}px`;
+    const image = document.createElement("img");
+    image.alt = "";
+    image.draggable = false;
+    image.src = thumbnailAddress(at);
+    image.addEventListener("error", () => { image.hidden = true; });
+    const mark = document.createElement("span");
+    button.append(image, mark);
+    button.addEventListener("click", () => this.choose(at));
+    this.shown.set(at, button);
+    this.update(at);
+    this.track.append(button);
+  }
+
+  update(at) {
+    const button = this.shown.get(at);
+    if (!button) return;
+    const { name, state, boxes } = this.pictures[at];
+    button.className = state;
+    button.title = `${at + 1}: ${name}, ${this.wordFor(state, boxes)}`;
+    button.setAttribute("aria-label", button.title);
+    if (at === this.current) button.setAttribute("aria-current", "true");
+    else button.removeAttribute("aria-current");
+    button.lastElementChild.textContent = MARKS[state] + (boxes ? ` ${boxes}` : "");
+  }
+
+  select(at) {
+    const before = this.current;
+    this.current = at;
+    this.update(before);
+    const { step, place } = this;
+    const middle = at * step - (place.clientWidth - step) / 2;
+    place.scrollTo({ left: middle, behavior: Math.abs(middle - place.scrollLeft) > 20 * step ? "instant" : "smooth" });
+    this.fill();
+    this.update(at);
+  }
+}
