@@ -11,7 +11,6 @@ He et al., "Bag of tricks for image classification with convolutional neural net
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fercli.models.architectures.base import Architecture, InputShape
@@ -20,38 +19,23 @@ if TYPE_CHECKING:
     from keras import Model
 
 
-def build(
-    shape: InputShape,
-    classes: int,
-    *,
-    widths: Sequence[int] = (32, 64, 128),
-    depths: Sequence[int] = (1, 2, 3),
-    name: str = "fernet",
-) -> Model:
-    """Return the network, untrained.
+#: Channels and residual blocks of each stage; each stage but the first halves the size.
+WIDTHS, DEPTHS = (32, 64, 128), (1, 2, 3)
 
-    Parameters
-    ----------
-    shape : (int, int, int)
-        Height, width and channels of the input; any size from 16×16 on.
-    classes : int
-        The number of classes.
-    widths, depths : sequences of int
-        Channels and residual blocks of each stage; each stage but the first halves the size.
-    name : str
-        The model's. Defaults to "fernet".
-    """
+
+def build(shape: InputShape, classes: int) -> Model:
+    """Return the network, untrained, for inputs of any size from 16×16 on."""
     from keras import Model, layers
 
     inputs = layers.Input(shape)
-    x = _normalised(layers.Conv2D(widths[0], 5, 2, "same", use_bias=False)(inputs), active=True)
-    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
+    x = _normalised(layers.Conv2D(WIDTHS[0], 5, 2, "same", use_bias=False)(inputs), active=True)
+    for stage, (width, depth) in enumerate(zip(WIDTHS, DEPTHS, strict=True)):
         for block in range(depth):
             x = _block(x, width, halve=stage > 0 and block == 0)
     x = layers.GlobalAveragePooling2D()(x)
     features = layers.Dropout(0.3, name="features")(x)
     outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
-    return Model(inputs, outputs(features), name=name)
+    return Model(inputs, outputs(features), name="fernet")
 
 
 def _normalised(x: Any, *, active: bool) -> Any:
