@@ -79,6 +79,8 @@ def _read(path: Path, flags: int) -> Picture:
         if path.is_fifo():  # reading would wait for a writer for ever
             raise PictureError("wanted a picture, found a pipe", path=path)
         data = path.read_bytes()
+    except ValueError as error:
+        raise PictureError(f"wanted a picture, found the name {path.name[:40]!r}") from error
     except OSError as error:
         found = input_error(error, path, wanted="a picture")
         raise PictureError(found.message, path=path) from error

@@ -35,8 +35,10 @@ def read_recipe(path: Path, names: Collection[str] | None = None) -> dict[str, A
     """
     try:
         values = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # what is no TOML, and numbers of thousands of digits
         raise RecipeError(f"not a TOML file: {error}", path=path) from error
+    except RecursionError as error:
+        raise RecipeError("not a recipe: nested too deeply", path=path) from error
     options = {key.replace("-", "_"): value for key, value in values.items()}
     unknown = [] if names is None else sorted(set(options) - set(names))
     if names is not None and unknown:

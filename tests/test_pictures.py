@@ -68,3 +68,8 @@ def test_writing_is_whole_or_not_at_all(tmp_path, picture):
         make_folder(tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_text() == "mine"
+
+
+def test_a_name_that_no_file_can_have_is_named(tmp_path):
+    with pytest.raises(PictureError, match=r"found the name 'a\\x00\.png'"):
+        read_grey(tmp_path / "a\0.png")

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def open_log(
     """
     plan = json.dumps(plan_of(source, options), indent=2) + "\n"
     path = out / PLAN
-    if path.is_file() and path.read_text(encoding="utf-8") == plan:
+    if path.is_file() and path.read_bytes() == plan.encode("utf-8", "surrogateescape"):
         return {record.picture: record for record in _read(out / CROPS)}
     if path.is_file() and overwrite:
         remove_crops(out, _read(out / CROPS))
@@ -142,11 +143,19 @@ def rewrite_log(out: Path, records: Sequence[CropRecord]) -> None:
 
 
 def _read(path: Path) -> Iterator[CropRecord]:
-    """Yield the records of ``crops.csv``; a line that was cut off is passed over."""
+    """Yield the records of ``crops.csv``; a line that was cut off or damaged is passed over."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        for cells in csv.reader(line for line in stream if line.endswith("\n")):
-            if len(cells) == len(COLUMNS) and cells[1].isdigit():
-                name, size, modified, faces, *texts = cells
-                yield CropRecord(name, int(size), int(modified), int(faces), *texts)
+        reader = csv.reader(line for line in stream if line.endswith("\n"))
+        with suppress(csv.Error):  # what is behind it is looked at again
+            for cells in reader:
+                yield from _record(cells)
+
+
+def _record(cells: Sequence[str]) -> Iterator[CropRecord]:
+    if len(cells) != len(COLUMNS):
+        return
+    name, size, modified, faces, *texts = cells
+    with suppress(ValueError):  # the header, or a damaged line
+        yield CropRecord(name, int(size), int(modified), int(faces), *texts)

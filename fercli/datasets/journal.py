@@ -21,7 +21,7 @@ from fercli.datasets.manifest import (
     read_files,
     to_line,
 )
-from fercli.errors import OutputExistsError
+from fercli.errors import InputError, OutputExistsError
 from fercli.files import make_folder, only_one, output_error
 
 JOURNAL = ".unfinished.csv"
@@ -49,6 +49,8 @@ class Journal:
     ------
     OutputExistsError
         The folder holds something else, or a finished tree, or one with another plan.
+    InputError
+        The journal is damaged.
     OutputError
         Another process is at work in it, or it cannot be written.
     """
@@ -69,7 +71,7 @@ class Journal:
         self.resumed = self._matches()
         if not self.resumed:
             _require_free(self.root)
-        self.done = {record.file for record in self.records()} if self.resumed else set()
+        self.done = self._noted() if self.resumed else set()
         try:
             self._stream = self.path.open("a" if self.resumed else "w", **_TEXT)
             if not self.resumed:
@@ -77,6 +79,17 @@ class Journal:
                 self._stream.flush()
         except OSError as error:
             raise output_error(error, self.path) from error
+
+    def _noted(self) -> set[str]:
+        """Return the files that a killed run has written."""
+        try:
+            return {record.file for record in self.records()}
+        except (ValueError, csv.Error) as error:
+            raise InputError(
+                f"wanted the notes of an unfinished data set, found damaged ones: {error}",
+                hint="--overwrite to start anew",
+                path=self.path,
+            ) from error
 
     def __enter__(self) -> Journal:
         return self

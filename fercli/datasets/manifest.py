@@ -111,13 +111,28 @@ def read_manifest(root: Path) -> Manifest | None:
         return None
     try:
         content = json.loads(read_text(path))
-        return Manifest(**{item.name: content[item.name] for item in fields(Manifest)})
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        return _checked(Manifest(**{item.name: content[item.name] for item in fields(Manifest)}))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             "wanted the dataset.json of a data set, found something else",
             hint="import the data set again, or remove the file",
             path=path,
         ) from error
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """Return a manifest as it is; ValueError if a part of it is of another kind."""
+    names = [*manifest.classes, *manifest.counts]
+    if not manifest.classes or not all(type(name) is str and name for name in names):
+        raise ValueError("classes and splits have names")
+    for row in manifest.counts.values():
+        if not all(type(count) is int for count in row.values()):
+            raise ValueError("counts are whole numbers")
+    for each in (*manifest.sources, *manifest.made_by):
+        dict(each)
+    if not all(isinstance(part, list) for part in (manifest.classes, manifest.made_by)):
+        raise ValueError("classes and commands are lists")
+    return manifest
 
 
 def to_line(record: FileRecord) -> str:

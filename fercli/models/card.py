@@ -7,6 +7,7 @@ The same card travels in a ``.keras`` file (as a member ``fer.json`` of the arch
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,6 +16,9 @@ from fercli import __version__
 
 #: How grey levels 0…255 become −1…1, which is what fer trains on.
 MIDDLE = 127.5
+
+#: Faces of more pixels a side are none that a network of faces takes.
+LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,13 @@ def from_metadata(metadata: Mapping[str, str]) -> NetworkCard | None:
         return None
     try:
         return _parse(metadata)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"unreadable metadata: {error}") from error
 
 
 def _parse(metadata: Mapping[str, str]) -> NetworkCard:
     width, height = map(int, metadata["fer.input_size"].split("x"))
-    return NetworkCard(
+    card = NetworkCard(
         classes=tuple(map(str, json.loads(metadata["fer.classes"]))),
         size_wh=(width, height),
         channels=int(metadata["fer.channels"]),
@@ -104,3 +108,21 @@ def _parse(metadata: Mapping[str, str]) -> NetworkCard:
         architecture=metadata.get("fer.architecture", ""),
         training=dict(json.loads(metadata.get("fer.training", "{}"))),
     )
+    _check(card)
+    return card
+
+
+def _check(card: NetworkCard) -> None:
+    """Raise ValueError for numbers that no network can have."""
+    sides = (*card.size_wh, card.crop or 1)
+    if not all(1 <= side <= LARGEST_SIDE for side in sides) or sides[2] > min(card.size_wh):
+        raise ValueError(f"wanted sides of 1 to {LARGEST_SIDE} pixels, found {sides}")
+    if card.channels not in (1, 3):
+        raise ValueError(f"wanted 1 or 3 channels, found {card.channels}")
+    if not card.classes or len(set(card.classes)) < len(card.classes):
+        raise ValueError(f"wanted a name of its own for each class, found {card.classes}")
+    for values in (card.mean, card.std):
+        if len(values) not in (1, card.channels) or not all(map(math.isfinite, values)):
+            raise ValueError(f"wanted a number for each channel, found {values}")
+    if not all(card.std):
+        raise ValueError(f"wanted numbers to divide by, found {card.std}")

@@ -8,7 +8,7 @@ that is consistent.
 from __future__ import annotations
 
 import json
-import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,18 +66,26 @@ def read_checkpoint(path: Path, model: Model) -> State:
     try:
         # NumPy leaves a file that it cannot read open, unless it is given one that is.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            about: dict[str, Any] = json.loads(str(stored["about"]))
-            arrays = [stored[name] for name in sorted(set(stored.files) - {"about"})]
+            about = json.loads(str(stored["about"]))
+            arrays = [np.array(stored[name]) for name in sorted(set(stored.files) - {"about"})]
+            architecture, state = about["architecture"], _state(about)
     except OSError as error:
         raise input_error(error, path) from error
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+    except Exception as error:  # NumPy's reader raises what its parts do, of zlib's errors on
         raise InputError(
             "wanted a checkpoint, found something else",
             hint="--overwrite starts the training anew",
             path=path,
         ) from error
-    _assign(model, arrays, about["architecture"], path)
-    return State(int(about["epoch"]), list(about["history"]))
+    _assign(model, arrays, architecture, path)
+    return state
+
+
+def _state(about: Mapping[str, Any]) -> State:
+    rows = [{str(name): float(value) for name, value in row.items()} for row in about["history"]]
+    if not 0 <= int(about["epoch"]) == len(rows):
+        raise ValueError(f"wanted the figures of {about['epoch']} epochs, found {len(rows)}")
+    return State(int(about["epoch"]), rows)
 
 
 def _assign(model: Model, arrays: list[NDArray[Any]], architecture: str, path: Path) -> None:

@@ -39,7 +39,8 @@ def fused_normalisation() -> type[BatchNormalization]:
 
     class FusedBatchNormalization(load_keras().layers.BatchNormalization):  # type: ignore[misc]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-            plain = not (self.scale and self.center and self.axis in (-1, 3)) or self.renorm
+            renormalises = getattr(self, "renorm", False)  # an option of later Keras alone
+            plain = not (self.scale and self.center and self.axis in (-1, 3)) or renormalises
             if not (training and self.trainable) or len(inputs.shape) != 4 or plain:
                 return super().call(inputs, training=training, mask=mask)
             outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

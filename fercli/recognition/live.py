@@ -18,6 +18,9 @@ from fercli.recognition.frames import Frame
 #: How long a stream may take to answer, and to send its next frame, in seconds.
 TIMEOUT = 10.0
 
+#: cv2's level of messages at which it writes none.
+SILENT_LEVEL = 0
+
 #: Waits before the first and before the last attempt to reach a stream again, in seconds.
 FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
 
@@ -212,9 +215,9 @@ def open_stream(address: str) -> Any:
 
 
 def _open_camera(name: str) -> cv2.VideoCapture:
-    # cv2 writes to stderr what is said here.
-    logging = cv2.utils.logging
-    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    # cv2 writes to stderr what is said here; in OpenCV 4.10 what keeps it quiet is cv2's own.
+    logging = getattr(cv2.utils, "logging", cv2)
+    level = logging.setLogLevel(SILENT_LEVEL)
     try:
         capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
         opened = capture.isOpened() and capture.read()[0]

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +47,7 @@ def test_manifest_comes_back_as_it_was(tmp_path):
     assert read_manifest(tmp_path / "elsewhere") is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"classes": []}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", "{", '{"classes": []}', 20_000 * "["])
 def test_what_is_no_manifest(tmp_path, text):
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(InputError, match=r"dataset\.json"):
@@ -57,3 +59,25 @@ def test_a_line_that_is_none(tmp_path, line):
     (tmp_path / "files.csv").write_text(f"file,source,origin,subject,sha256,votes\n{line}\n")
     with pytest.raises(InputError, match=r"files\.csv:2: not a line"):
         list(read_files(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"classes": 5},
+        {"classes": [1, 2]},
+        {"classes": []},
+        {"classes": "happy"},
+        {"counts": ["train"]},
+        {"counts": {"train": {"happy": "many"}}},
+        {"sources": [1]},
+        {"made_by": None},
+        {"made_by": {"command": "import"}},
+    ],
+)
+def test_a_manifest_of_other_things(tmp_path, changed):
+    write_manifest(tmp_path, Manifest(["happy"], {"train": {"happy": 2}}))
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(content | changed))
+    with pytest.raises(InputError, match=r"wanted the dataset\.json of a data set"):
+        read_manifest(tmp_path)

@@ -204,3 +204,27 @@ def test_affectnet_and_ferplus_become_one_tree(fer, fer_csv, put, tmp_path):
     }  # fmt: skip
     assert (read_colour(tree.path(tree.records[0])) == face[10:50, 20:60]).all()
     assert [source["name"] for source in tree.manifest.sources] == ["ferplus", "affectnet"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x93NUMPY\x01\x00\x20\x00{'descr': '<i8', 'shape': ((    ",
+        b"\x93NUMPY\x01\x00\x38\x00{'descr': '<U1', 'fortran_order': False, 'shape': (), }\n"
+        b"\xff\xff\xff\x7f",
+    ],
+)
+def test_affectnet_arrays_that_are_damaged(put, tmp_path, content):
+    put("AffectNet/train_set/images/9.jpg")
+    (tmp_path / "AffectNet/train_set/annotations").mkdir()
+    (tmp_path / "AffectNet/train_set/annotations/9_exp.npy").write_bytes(content)
+    with pytest.raises(InputError, match=r"9_exp\.npy: wanted an array"):
+        read(tmp_path / "AffectNet")
+
+
+@pytest.mark.parametrize("path", ["a" * 300 + ".jpg", "", ".", "a/"])
+def test_affectnet_tables_of_odd_names_and_boxes(tmp_path, path):
+    table = tmp_path / "training.csv"
+    table.write_text(AFFECTNET_HEADER + f"{path},inf,nan,9,1e999,,6,,\n")
+    (entry,) = FORMATS["affectnet"].read(tmp_path, OPTIONS)
+    assert entry.box_xywh is None

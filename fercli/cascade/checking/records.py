@@ -21,6 +21,8 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: The largest number that fits the programs' integers.
 LARGEST_INTEGER = 2**31 - 1
+#: Letters of a number that are looked at: enough to tell that it is beyond `LARGEST_INTEGER`.
+MOST_DIGITS = 100
 
 INTEGER = re.compile(rb"[+-]?\d+")
 DECIMAL = re.compile(rb"[+-]?(\d+[.,]\d*|[.,]\d+|\d+(\.\d*)?[eE][+-]?\d+|nan|inf(inity)?)", re.I)
@@ -143,7 +145,7 @@ def _whole_record(lines: Sequence[bytes], at: int) -> tuple[list[bytes], int]:
 def _wants_more(words: Sequence[bytes]) -> bool:
     if not all(INTEGER.fullmatch(word) for word in words[1:]):
         return False
-    return len(words) < 2 or len(words) - 2 < 4 * int(words[1])
+    return len(words) < 2 or len(words) - 2 < 4 * _value(words[1])
 
 
 def _is_exact(words: Sequence[bytes]) -> bool:
@@ -151,7 +153,7 @@ def _is_exact(words: Sequence[bytes]) -> bool:
     return (
         len(numbers) > 0
         and all(INTEGER.fullmatch(word) for word in numbers)
-        and len(numbers) - 1 == 4 * int(numbers[0])
+        and len(numbers) - 1 == 4 * _value(numbers[0])
     )
 
 
@@ -170,7 +172,7 @@ def _made_out(
         yield entry.problem("white space in name", shown(name))
     elif not _is_exact(words):
         yield entry.problem(*_fault(words))
-    if any(INTEGER.fullmatch(w) and abs(int(w)) > LARGEST_INTEGER for w in words[spaces + 1 :]):
+    if any(INTEGER.fullmatch(w) and abs(_value(w)) > LARGEST_INTEGER for w in words[spaces + 1 :]):
         yield entry.problem("out of range", f"a number beyond {LARGEST_INTEGER}")
 
 
@@ -194,7 +196,7 @@ def _boxes(numbers: Sequence[bytes]) -> tuple[Box, ...]:
     """Return the boxes that numbers make, or none if they do not come out even."""
     if len(numbers) % 4 or not all(INTEGER.fullmatch(word) for word in numbers):
         return ()
-    values = [int(word) for word in numbers]
+    values = [_value(word) for word in numbers]
     return tuple(
         (values[at], values[at + 1], values[at + 2], values[at + 3])
         for at in range(0, len(values), 4)
@@ -212,8 +214,13 @@ def _fault(words: Sequence[bytes]) -> tuple[str, str]:
     odd = next((word for word in numbers if not INTEGER.fullmatch(word)), None)
     if odd is not None:
         return "not a number", shown(odd)
-    count, found = int(numbers[0]), len(numbers) - 1
+    count, found = _value(numbers[0]), len(numbers) - 1
     return "wrong count", f"count {count}, then {found} numbers instead of {4 * max(count, 0)}"
+
+
+def _value(word: bytes) -> int:
+    """Return a whole number, cut where Python would refuse to read it: far out of range."""
+    return int(word[:MOST_DIGITS])
 
 
 def _is_number(word: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -132,7 +133,10 @@ def run_pip(
     DependencyError
         This Python has no pip, or pip fails: with its last words.
     """
-    if importlib.util.find_spec("pip") is None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # setuptools may have to say something of distutils
+        there = importlib.util.find_spec("pip") is not None
+    if not there:
         raise DependencyError(
             f"wanted pip, found none in {sys.executable}",
             hint=f"{sys.executable} -m ensurepip",

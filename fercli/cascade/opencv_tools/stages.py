@@ -94,7 +94,7 @@ def read_parameters(folder: Path) -> dict[str, Any] | None:
             value = float(options[name])
             options[name] = int(value) if whole else round(value, 6)
         sides = [int(root.findtext(side, "")) for side in ("width", "height")]
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return {**options, "size": "x".join(map(str, sides))}
 

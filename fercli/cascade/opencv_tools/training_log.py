@@ -12,14 +12,15 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from fercli.cascade.training_report import StageRecord
 
 #: Lines that would fill the log: one for each sample, and the rules of the table.
-FLOOD = re.compile(r"(POS|NEG) current samples: (\d+)|\+[-+]*\+")
+FLOOD = re.compile(r"(POS|NEG) current samples: (\d{1,18})|\+[-+]*\+")
 
-_BEGIN = re.compile(r"===== TRAINING (\d+)-stage =====")
+_BEGIN = re.compile(r"===== TRAINING (\d{1,18})-stage =====")
 _POSITIVES = re.compile(r"POS count : consumed\s+(\d+) : (\d+)")
 _NEGATIVES = re.compile(r"NEG count : acceptanceRatio\s+(\d+) : (\S+)")
 _ROW = re.compile(r"\|\s*(\d+)\|\s*([-+\w.]+)\|\s*([-+\w.]+)\|")
@@ -83,7 +84,8 @@ class TrainingLog:
         if begin := _BEGIN.match(line):
             self.current, self.found, self._begun = StageRecord(int(begin[1]), 0), {}, self.clock()
         elif self.current is not None and not self._end(line, self.current):
-            self._within(line, self.current)
+            with suppress(ValueError):  # figures that are none
+                self._within(line, self.current)
         if abort := _ABORT.search(line):
             self.error = abort[1].strip()
         elif self.error is not None and line.startswith("> "):  # messages of several lines

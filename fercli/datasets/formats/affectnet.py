@@ -11,6 +11,7 @@ arousal computing in the wild", IEEE Trans. Affective Computing 2019; card
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
 from fercli.datasets.formats.tables import Row, read_rows
 from fercli.errors import InputError
-from fercli.files import find_files
+from fercli.files import find_files, is_there
 
 #: The expressions, in the order of the set's numbers; then why a picture has none.
 LABELS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
@@ -72,7 +73,7 @@ def _read_table(table: Path, split: str) -> Iterator[Entry | Dropped]:
 def _pictures_folder(table: Path, first: str) -> Path:
     """Return the folder that the table's paths start from: beside the table, or one above."""
     candidates = [base / name for base in (table.parent, table.parent.parent) for name in PICTURES]
-    return next((folder for folder in candidates if (folder / first).is_file()), candidates[0])
+    return next((folder for folder in candidates if is_there(folder / first)), candidates[0])
 
 
 def _table_entry(row: Row, table: Path, pictures: Path, split: str) -> Entry | Dropped:
@@ -82,7 +83,7 @@ def _table_entry(row: Row, table: Path, pictures: Path, split: str) -> Entry | D
     if label not in LABELS:
         return Dropped(origin, f"labelled {label}")
     return Entry(
-        name=str(Path(origin).with_suffix("")).replace("/", "-"),
+        name=os.path.splitext(origin)[0].replace("/", "-"),  # noqa: PTH122  # any text
         picture=pictures / origin,
         origin=origin,
         label=label,
@@ -97,7 +98,7 @@ def _box(cells: dict[str, str]) -> tuple[int, int, int, int] | None:
     """Return the face's box, or None where the table has none (``NULL``)."""
     try:
         x, y, width, height = (int(float(cells[name])) for name in COLUMNS[1:5])
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (x, y, width, height) if width > 0 and height > 0 else None
 
@@ -131,7 +132,7 @@ def _load(path: Path) -> str:
     """Return the number in an ``_exp.npy``, which is published as text or as an integer."""
     try:
         return str(np.load(path, allow_pickle=False).item())
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # NumPy's reader raises what its parts do, of Python's tokenizer on
         raise InputError(
             f"wanted an array with one expression's number: {error}",
             hint="the annotations folder as it is published",

@@ -139,3 +139,9 @@ def test_what_has_no_problem_is_read_alike_by_the_reader_of_words(tmp_path_facto
         (os.path.relpath(record.path, path.parent), record.in_pixels().boxes_xywh)
         for record in info.read(path)
     ]
+
+
+@pytest.mark.parametrize("number", [b"9" * 5000, b"-" + b"9" * 5000])
+def test_numbers_that_nobody_reads_are_out_of_range(number):
+    for text in (b"a.png 1 %b 2 3 4", b"a.png %b 2 3 4", b"a.png 1 2 3 %b 4\nb.png 0"):
+        assert {kind for kind, *_ in problems(text % number)} & {"out of range", "wrong count"}

@@ -1,3 +1,5 @@
+import pytest
+
 from fercli.cascade.opencv_tools.training_log import (
     FLOOD,
     NO_POSITIVES,
@@ -115,3 +117,12 @@ def test_only_what_says_nothing_is_left_out_of_the_log():
     kept = [line for line in STAGE_0.splitlines() if not FLOOD.fullmatch(line)]
     assert not any("current samples" in line or line.startswith("+") for line in kept)
     assert len(kept) == 10
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["|   3| 1.2.3|  w.w|", "|%s|  1|  1|" % ("9" * 5000), "POS current samples: " + "9" * 5000],
+)
+def test_figures_that_are_none_do_not_stop_the_reading(line):
+    log, _, _ = read(STAGE_0.split("END>")[0] + line + "\n")
+    assert log.current.weak_classifiers == 2

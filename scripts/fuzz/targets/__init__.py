@@ -1,0 +1,11 @@
+"""All readers under test, by name."""
+
+from __future__ import annotations
+
+from scripts.fuzz.targets import boxes, cascades, datasets, media, models, options, web
+
+READERS = {
+    reader.name: reader
+    for module in (boxes, cascades, datasets, models, options, media, web)
+    for reader in module.READERS
+}

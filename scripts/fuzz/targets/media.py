@@ -1,0 +1,127 @@
+"""Readers of pictures and videos."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from fercli.errors import FerError
+from scripts.fuzz.reader import MB, Reader
+from scripts.fuzz.targets.made import encoded, texture
+
+WIDTH, HEIGHT, FRAMES = 64, 48, 10
+#: Formats by suffix, with the codec of each.
+VIDEOS = {"mp4": "libx264", "avi": "mjpeg", "mkv": "mpeg4", "ts": "mpeg2video"}
+
+
+@cache
+def pictures() -> tuple[bytes, ...]:
+    """Return small pictures of all usual formats, grey and in colour."""
+    by_cv2 = [
+        encoded(suffix, colour=colour)
+        for suffix in (".png", ".jpg", ".bmp", ".webp", ".tiff", ".pgm", ".ppm")
+        for colour in ((True,) if suffix in (".webp", ".ppm") else (False, True))
+        if not (suffix == ".pgm" and colour)
+    ]
+    return (*by_cv2, *_by_pillow())
+
+
+def _by_pillow() -> list[bytes]:
+    from PIL import Image
+
+    image = Image.fromarray(texture(1, 24, 20))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    found = []
+    for form, options in (
+        ("GIF", {}),
+        ("GIF", {"save_all": True, "append_images": [image.rotate(90)]}),
+        ("JPEG", {"exif": turned, "progressive": True}),
+        ("PNG", {"bits": 4}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+    ):
+        stream = io.BytesIO()
+        image.save(stream, form, **options)
+        found.append(stream.getvalue())
+    return found
+
+
+@cache
+def video(form: str) -> bytes:
+    """Return a short video."""
+    import av
+
+    stream = io.BytesIO()
+    name = {"ts": "mpegts", "mkv": "matroska"}.get(form, form)
+    with av.open(stream, "w", format=name) as container:
+        track = container.add_stream(VIDEOS[form], rate=25)
+        track.width, track.height = WIDTH, HEIGHT
+        track.pix_fmt = "yuvj420p" if VIDEOS[form] == "mjpeg" else "yuv420p"
+        for at in range(FRAMES):
+            picture = np.dstack([np.roll(texture(1, WIDTH, HEIGHT), at, 1)] * 3)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(track.encode(None))
+    return stream.getvalue()
+
+
+def _read_picture(folder: Path) -> object:
+    """Read a picture both ways, and tell what it is by its content."""
+    from fercli.pictures import read_colour, read_grey
+    from fercli.recognition.inputs import find_inputs
+
+    path = folder / "picture.gif"
+    find_inputs([str(path)])
+    try:
+        grey = read_grey(path)
+    except FerError:
+        read_colour(path)
+        raise
+    assert grey.ndim == 2
+    colour = read_colour(path)
+    assert colour.shape == (*grey.shape, 3)
+    return colour
+
+
+def _read_video(folder: Path) -> object:
+    from fercli.recognition.video_file import VideoFile
+
+    with VideoFile(folder / "video") as opened:
+        for at, frame in enumerate(opened.frames()):
+            assert frame.grey.shape == frame.colour.shape[:2]
+            if at > 3 * FRAMES:
+                break
+        return opened.problems
+
+
+def _classify_video(folder: Path) -> object:
+    """Do as ``fer serve`` does with a video, in this process."""
+    from fercli.progress import SILENT
+    from fercli.web.work import classify_video
+
+    job = folder / "job"
+    shutil.rmtree(job, ignore_errors=True)
+    job.mkdir()
+    shutil.copyfile(folder / "upload", job / "video")
+    task = {"cascade": None, "network": "ferplus", "recognition": {}, "said": {}, "bars": True}
+    here = Path.cwd()
+    try:
+        return classify_video({**task, "folder": str(job), "pixels": 9_000_000}, SILENT)
+    finally:
+        os.chdir(here)
+
+
+READERS = (
+    Reader("pictures", "picture.gif", pictures, _read_picture, share=8, memory=1200 * MB),
+    *(
+        Reader(f"video, .{form}", "video", lambda form=form: [video(form)], _read_video, share=0.5,
+               memory=512 * MB)
+        for form in VIDEOS
+    ),
+    Reader("video of a job", "upload", lambda: [video("mp4"), video("avi")], _classify_video,
+           share=0.03, memory=1024 * MB),
+)  # fmt: skip

@@ -1,0 +1,38 @@
+import pytest
+
+from fercli.cascade.shipped import FRONTAL_FACE
+from fercli.datasets.crop_log import COLUMNS, CROPS, PLAN, CropRecord, open_log, rewrite_log
+from fercli.datasets.faces import FaceOptions
+from fercli.errors import OutputExistsError
+
+OPTIONS = FaceOptions(FRONTAL_FACE)
+WHOLE = CropRecord("b.png", 2, 3, 1, "1 2 3 4", "b.png", "00")
+
+
+@pytest.fixture
+def log(tmp_path):
+    open_log(tmp_path / "out", tmp_path / "in", OPTIONS, overwrite=False)
+    rewrite_log(tmp_path / "out", [WHOLE])
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    "line", ["a.png,1,2,-0.0,,,,", "a.png,²,2,1,,,,", "a,b", "a.png,1,x,1,,,,"]
+)
+def test_damaged_lines_are_passed_over(log, tmp_path, line):
+    text = (log / CROPS).read_text(encoding="utf-8")
+    (log / CROPS).write_text(f"{','.join(COLUMNS)}\n{line}\n{text}", encoding="utf-8")
+    found = open_log(log, tmp_path / "in", OPTIONS, overwrite=False)
+    assert found == {"b.png": WHOLE}
+
+
+def test_a_field_without_an_end_ends_the_reading(log, tmp_path):
+    with (log / CROPS).open("a") as stream:
+        stream.write('"' + 200_000 * "a" + "\n")
+    assert open_log(log, tmp_path / "in", OPTIONS, overwrite=False) == {"b.png": WHOLE}
+
+
+def test_a_plan_that_is_no_text_is_another_plan(log, tmp_path):
+    (log / PLAN).write_bytes(b"\xff\xfe")
+    with pytest.raises(OutputExistsError, match="holds crops of other pictures"):
+        open_log(log, tmp_path / "in", OPTIONS, overwrite=False)

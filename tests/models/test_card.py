@@ -1,0 +1,38 @@
+import pytest
+
+from fercli.models.card import NetworkCard, from_metadata, to_metadata
+
+CARD = NetworkCard(
+    ("happy", "sad"), (48, 40), 3, (1.0,) * 3, (2.0,) * 3, 36, "bgr", "cnn4", {"a": 1}
+)
+
+
+def test_a_card_comes_back_as_it_was():
+    assert from_metadata(to_metadata(CARD)) == CARD
+    assert from_metadata({}) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"classes": "5"},
+        {"classes": "[]"},
+        {"classes": '["a", "a"]'},
+        {"classes": 20_000 * "["},
+        {"input_size": "0x48"},
+        {"input_size": "48x-1"},
+        {"input_size": "48x4294967296"},
+        {"channels": "2"},
+        {"mean": "[1, 2]"},
+        {"mean": "[NaN]"},
+        {"std": "[0]"},
+        {"std": "[Infinity]"},
+        {"crop": "49"},
+        {"crop": "-3"},
+        {"training": "[1]"},
+    ],
+)
+def test_what_no_network_can_be_is_an_error(changed):
+    metadata = to_metadata(CARD) | {f"fer.{name}": text for name, text in changed.items()}
+    with pytest.raises(ValueError):  # noqa: PT011  # its words vary
+        from_metadata(metadata)
