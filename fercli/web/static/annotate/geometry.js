@@ -10,10 +10,15 @@ export function boxBetween(fixed, point, size, aspect = null) {
   let height = Math.min(Math.abs(point.y - fixed.y), room.height);
   if (aspect) {
     width = Math.min(Math.max(width, height * aspect), room.width, room.height * aspect);
-    width = Math.max(1, Math.round(width));
-    height = Math.round(width / aspect);
+    [width, height] = shaped(width, aspect);
   }
   return inPicture([left ? fixed.x - width : fixed.x, up ? fixed.y - height : fixed.y, width, height], size);
+}
+
+// Whole numbers of a shape: the longer side follows from the shorter one, the nearer to it.
+function shaped(width, aspect) {
+  const shorter = Math.max(1, Math.round(aspect < 1 ? width : width / aspect));
+  return aspect < 1 ? [shorter, Math.round(shorter / aspect)] : [Math.round(shorter * aspect), shorter];
 }
 
 // A box in whole pixels, of at least one, moved into the picture.
@@ -44,12 +49,13 @@ export function resized(box, handle, point, size, aspect = null) {
   return boxBetween(fixed, { x: Math.round(to.x), y: Math.round(to.y) }, size, aspect);
 }
 
-// The box with its right and lower edge moved by so many pixels.
+// The box with its right and lower edge moved by so many pixels; of a shape, its shorter side grows.
 export function grown([x, y, width, height], right, down, size, aspect = null) {
-  const to = { x: Math.max(x + 1, x + width + right), y: Math.max(y + 1, y + height + down) };
-  if (!aspect) return boxBetween({ x, y }, to, size);
-  const by = right + down;
-  return boxBetween({ x, y }, { x: Math.max(x + 1, x + width + by), y: y + 1 }, size, aspect);
+  const by = aspect ? right + down : 0;
+  const to = { x: width + right, y: height + down };
+  if (aspect >= 1) Object.assign(to, { x: (height + by) * aspect, y: height + by });
+  else if (aspect) Object.assign(to, { x: width + by, y: (width + by) / aspect });
+  return boxBetween({ x, y }, { x: x + Math.max(1, to.x), y: y + Math.max(1, to.y) }, size, aspect);
 }
 
 export const contains = ([x, y, width, height], point, slack = 0) =>

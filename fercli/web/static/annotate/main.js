@@ -65,12 +65,13 @@ function tell() {
     ? `${words.kind[current.kind]} ${model.selected + 1} of ${model.items.length}: ${width} × ${height} at ${x}, ${y}` : "";
   const pending = Boolean(model?.of("pending").length);
   const can = {
-    undo: model?.past.length, redo: model?.future.length, remove: current, acceptAll: pending, refuseAll: pending,
+    undo: model?.past.length, redo: model?.future.length, remove: current, accept: pending, refuseAll: pending,
     negative: model && !model.of("box").length && !negative, create: model, object: current && current.kind !== "ignored",
     previous: wanted > 0, suggest: model,
   };
   for (const button of document.querySelectorAll("[data-act]")) {
     if (button.dataset.act in can) button.disabled = !can[button.dataset.act];
+    if (button.dataset.one) button.textContent = current?.kind === "pending" ? button.dataset.one : button.dataset.all;
   }
 }
 
@@ -116,7 +117,7 @@ const saver = new Saver({
   },
 });
 
-const strip = new Strip(byId("strip"), (at) => go(at), words.state);
+const strip = new Strip(byId("strip"), (at) => go(at), words.state, look);
 const pointer = new Pointer(stage, desk);
 
 // Show a picture. Unreadable ones on the way (`step` 1 or -1) are passed over.
@@ -127,17 +128,45 @@ async function go(number, step = 0) {
   try {
     const [known, loaded] = await load(number);
     if (mine !== visit) return;
+    const from = desk.model?.number ?? number;
     show(known, loaded);
+    const between = step > 0 ? [from + 1, number] : [number + 1, from];
+    tellPassed(step ? pictures.slice(...between) : []);
   } catch (error) {
     if (mine !== visit) return;
-    if (error.status === 422) pictures[number].state = "unreadable";
-    strip.update(number);
-    const next = step && passOver(number, step);
-    if (error.status === 422 && pictures[next] && next !== number) {
-      await go(next, step);
-      return say(`Passed over ${pictures[number].name}: ${error.message}`, true);
-    }
-    showNothing(number, error);
+    if (error.status === 422) markUnreadable(number, error);
+    if (error.status !== 422 || !step) return showNothing(number, error);
+    return passBy(number, step, error);
+  }
+}
+
+function tellPassed(passed) {
+  const [first, ...others] = passed.filter(({ state }) => state === "unreadable");
+  const more = others.length ? `, and ${others.length} more` : "";
+  say(first ? `Passed over ${first.name}: ${first.reason ?? "cannot be read"}${more}` : "", Boolean(first));
+}
+
+// Go on from a picture that cannot be read; where there is no other, the one before stays.
+async function passBy(number, step, error) {
+  const next = passOver(number, step);
+  if (pictures[next]) return go(next, step);
+  if (!desk.model) return showNothing(number, error);
+  wanted = desk.model.number;
+  if (step > 0) tellTheEnd();
+}
+
+function markUnreadable(number, error) {
+  Object.assign(pictures[number], { state: "unreadable", reason: error.message });
+  strip.update(number);
+  tellCounts();
+}
+
+// A small picture was not to be had: because the picture cannot be read?
+async function look(number) {
+  try {
+    await getPicture(number);
+  } catch (error) {
+    if (error.status === 422) markUnreadable(number, error);
   }
 }
 
@@ -166,11 +195,20 @@ function show(known, loaded) {
   desk.view.size = model.size;
   desk.view.fit();
   arrived(number);
-  say("");
   const open = review || ["unseen", "begun"].includes(known.state);
   if (suggests && open && !model.askedFor) suggest(model, true);
   const next = passOver(number, 1);
-  if (pictures[next]) load(next).then(() => suggests && getSuggestions(next)).catch(() => {});
+  if (pictures[next]) prepare(next);
+}
+
+// Let the server and the browser have the next picture ready.
+async function prepare(number) {
+  try {
+    await load(number);
+    if (suggests) await getSuggestions(number);
+  } catch (error) {
+    if (error.status === 422) markUnreadable(number, error);
+  }
 }
 
 function showNothing(number, error) {
@@ -303,8 +341,9 @@ const acts = {
       const { view, aspect } = desk;
       const middle = view.toPicture({ x: view.area.width / 2, y: view.area.height / 2 });
       const side = Math.min(view.area.width, view.area.height) / 4 / view.scale;
-      const from = { x: Math.round(middle.x - side / 2), y: Math.round(middle.y - side / 2) };
-      model.add(boxBetween(from, { x: from.x + side, y: from.y + side }, model.size, aspect));
+      const [wide, high] = [side * Math.sqrt(aspect ?? 1), side / Math.sqrt(aspect ?? 1)];
+      const from = { x: Math.round(middle.x - wide / 2), y: Math.round(middle.y - high / 2) };
+      model.add(boxBetween(from, { x: from.x + wide, y: from.y + high }, model.size, aspect));
     });
     stage.focus();
   },
@@ -323,8 +362,9 @@ const acts = {
     if (review && desk.model?.current) change(null, (model) => model.setKind(model.selected, "ignored"));
     if (review) selectPending();
   },
-  enter() {
-    if (desk.model?.current?.kind !== "pending") return acts.next();
+  enter: () => (desk.model?.current?.kind === "pending" ? acts.accept() : acts.next()),
+  accept() {
+    if (desk.model?.current?.kind !== "pending") return acts.acceptAll();
     change(null, (model) => model.setKind(model.selected, "box"));
     selectPending();
   },
@@ -370,7 +410,10 @@ function listen() {
   for (const button of document.querySelectorAll("[data-act]")) {
     button.addEventListener("click", () => acts[button.dataset.act]());
   }
-  byId("lock").addEventListener("change", () => desk.redraw());
+  byId("lock").addEventListener("change", () => {
+    if (desk.model) desk.model.lastChange = null; // what follows is undone by itself
+    desk.redraw();
+  });
   document.addEventListener("keydown", (event) => {
     if (anyOpen()) return;
     const control = event.target.closest?.("button, input, a, summary");

@@ -6,11 +6,12 @@ const MARKS = { unseen: "", begun: "…", done: "✓", negative: "∅", unreadab
 const BESIDE = 4; // pictures beyond each edge
 
 export class Strip {
-  constructor(place, choose, wordFor) {
+  constructor(place, choose, wordFor, missing) {
     this.place = place;
     this.track = place.firstElementChild;
     this.choose = choose;
     this.wordFor = wordFor;
+    this.missing = missing;
     this.pictures = [];
     this.shown = new Map();
     this.current = -1;
@@ -57,7 +58,10 @@ export class Strip {
     image.alt = "";
     image.draggable = false;
     image.src = thumbnailAddress(at);
-    image.addEventListener("error", () => { image.hidden = true; });
+    image.addEventListener("error", () => {
+      image.hidden = true;
+      this.missing(at);
+    });
     const mark = document.createElement("span");
     button.append(image, mark);
     button.addEventListener("click", () => this.choose(at));
