@@ -7,7 +7,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast coverage lint format docs tools browser bench cascade datasets models clean
+.PHONY: help setup demo test test-fast coverage fuzz interruptions versions lint format docs tools browser bench cascade datasets models clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,13 @@ test-fast: $(VENV)/.setup-dev  ## run the quick tests only
 coverage: $(VENV)/.setup-dev tools  ## measure what the tests reach, kernels included
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term -m "not slow"
 
+fuzz: $(VENV)/.setup-dev  ## give every reader mutated input: CASES=120000 SEED=0 READERS='*'
+	$(BIN)/python -m scripts.fuzz --cases $(or $(CASES),120000) --seed $(or $(SEED),0) \
+	    --readers '$(or $(READERS),*)'
+
+versions: $(VENV)/.setup-dev  ## run the quick tests with the lowest and with other versions of libraries
+	@PYTHON="$(PYTHON)" WORKERS="$(WORKERS)" sh scripts/versions.sh runs/versions $(NAMES)
+
 lint: $(VENV)/.setup-dev  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,13 +61,9 @@ tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (mi
 browser:  ## install Chromium for the tests of the web page; without it they are skipped
 	@sh scripts/need.sh chromedriver chromium chromium-driver || true
 
-bench: $(VENV)/.setup-dev tools demo  ## run the timed comparisons, on an idle machine: DATA=folder
+bench: $(VENV)/.setup-dev tools  ## run the timed comparisons, on an idle machine: DATA=folder NAMES=some
 	@test -d "$(DATA)" || { echo "make bench DATA=folder of the development data" >&2; exit 1; }
-	$(BIN)/python benchmarks/create_samples.py --data "$(DATA)"
-	$(BIN)/python benchmarks/scanner.py demo/trained/cascade.xml --data "$(DATA)"
-	$(BIN)/python benchmarks/crop.py "$(DATA)/photos/dlib_faces" 4
-	$(BIN)/python benchmarks/crop.py "$(DATA)/yalefaces" 2
-	$(BIN)/python benchmarks/video.py "$(DATA)/videos/short_hamilton_clip.mp4"
+	$(BIN)/python scripts/benchmarks.py --data "$(DATA)" --out BENCHMARKS.md $(OPTIONS) $(NAMES)
 
 cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder, else fetched ones
 	$(if $(and $(VEC),$(NEGATIVES)),,$(BIN)/fer cascade fetch-faces --out runs/cascade/faces.vec \

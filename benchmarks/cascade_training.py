@@ -126,7 +126,7 @@ def main() -> None:
                 if engine in given.engines.split(","):
                     limit = given.minutes if engine == "opencv" else None
                     rows += train(name, case, engine, work, given.data, limit)
-                    print(format_table(HEADERS, rows[-1:]), flush=True)
+                    print(format_table(HEADERS, rows[-1:]), file=sys.stderr)
             rows += fewer_stages(name, rows, work, given.data)
     print(format_table(HEADERS, rows))
     for name in sorted({row[0] for row in rows}):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -70,7 +71,7 @@ def main() -> None:
         }
         for label, search in searches.items():
             rows.append([label, *measure(search, len(samples[0]), rounds, shown, team)])
-            print(format_table(["search", *map(str, shown), "s each", "CPU s each"], rows[-1:]))
+            print(label, file=sys.stderr)
     print(format_table(["search", *map(str, shown), "s each", "CPU s each"], rows))
 
 
