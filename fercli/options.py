@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fercli.errors import RecipeError
 from fercli.parallel import Workers
 from fercli.progress import SILENT, Progress, TerminalProgress
 
@@ -73,11 +74,31 @@ def _read_recipe(ctx: click.Context, param: click.Parameter, path: Path | None) 
     if path is not None and not ctx.resilient_parsing:
         from fercli.recipes import read_recipe
 
-        names = {p.name for p in ctx.command.params if isinstance(p, click.Option)} - {param.name}
-        defaults = dict(ctx.default_map or {})
-        defaults.update(read_recipe(path, {name for name in names if name}))
-        ctx.default_map = defaults
+        options = {p.name: p for p in ctx.command.params if isinstance(p, click.Option) and p.name}
+        read = read_recipe(path, options.keys() - {param.name})
+        values = {name: _as_typed(options[name], value, path) for name, value in read.items()}
+        ctx.default_map = {**(ctx.default_map or {}), **values}
     return path
+
+
+def _as_typed(option: click.Option, value: Any, path: Path) -> Any:
+    """Return a value of a recipe as it would come from the command line."""
+    if isinstance(value, list) and (option.multiple or isinstance(option.type, Size)):
+        return [_as_typed_once(option, each, path) for each in value]
+    return _as_typed_once(option, value, path)
+
+
+def _as_typed_once(option: click.Option, value: Any, path: Path) -> str | bool:
+    if isinstance(value, str | bool):
+        return value
+    if isinstance(value, int | float):
+        # As a text, which click's types check; some fail in odd ways on numbers.
+        return str(value)
+    raise RecipeError(
+        f"wanted a text, a number, true or false for {option.opts[-1].lstrip('-')}, "
+        f"found {str(value)[:40]}",
+        path=path,
+    )
 
 
 workers = click.option(

@@ -15,6 +15,9 @@ from typing import Any
 from fercli.errors import RecipeError
 from fercli.files import read_text, write_text
 
+#: Letters of a recipe; the longest that fer writes have a tenth of it.
+LONGEST = 1 << 14
+
 
 def read_recipe(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
     """Return the options of a recipe, by parameter name (underscores).
@@ -34,7 +37,7 @@ def read_recipe(path: Path, names: Collection[str] | None = None) -> dict[str, A
         The file cannot be read.
     """
     try:
-        values = tomllib.loads(read_text(path))
+        values = tomllib.loads(_bounded(read_text(path), path))
     except ValueError as error:  # what is no TOML, and numbers of thousands of digits
         raise RecipeError(f"not a TOML file: {error}", path=path) from error
     except RecursionError as error:
@@ -48,6 +51,15 @@ def read_recipe(path: Path, names: Collection[str] | None = None) -> dict[str, A
             path=path,
         )
     return options
+
+
+def _bounded(text: str, path: Path) -> str:
+    """Return a text as it is unless it is too long: a key of many parts takes minutes to read."""
+    if len(text) > LONGEST:
+        raise RecipeError(
+            f"wanted a recipe of at most {LONGEST} letters, found {len(text)}", path=path
+        )
+    return text
 
 
 def write_recipe(path: Path, options: Mapping[str, Any], *, overwrite: bool = False) -> None:

@@ -14,7 +14,8 @@ def test_a_recipe_comes_back_as_it_was(tmp_path):
     [
         ("a = ", "not a TOML file"),
         (f"a = {'9' * 5000}", "not a TOML file"),
-        ("a = " + 20_000 * "[", "not a recipe: nested too deeply"),
+        ("a = " + 10_000 * "[", "not a recipe: nested too deeply"),
+        ("a." * 20_000 + "a = 1", "wanted a recipe of at most 16384 letters, found 40005"),
         ("dept = 1", "found dept; try: depth"),
     ],
 )

@@ -158,4 +158,6 @@ def _record(cells: Sequence[str]) -> Iterator[CropRecord]:
         return
     name, size, modified, faces, *texts = cells
     with suppress(ValueError):  # the header, or a damaged line
-        yield CropRecord(name, int(size), int(modified), int(faces), *texts)
+        record = CropRecord(name, int(size), int(modified), int(faces), *texts)
+        if not record.crop or len(record.sha256.split()) == max(record.faces, 1):
+            yield record

@@ -28,8 +28,8 @@ from scripts.fuzz.targets import READERS
 SLOWEST = 10
 #: What a worker may allocate beyond what it has after its imports.
 MOST_MEMORY = 6 << 30
-#: Cases between two reports.
-REPORTED_AT_ONCE = 50
+#: Cases, or seconds, between two reports.
+REPORTED_AT_ONCE, REPORTED_AFTER = 50, 5
 #: Failing inputs kept of each kind of failure.
 KEPT = 3
 
@@ -132,6 +132,7 @@ class _Cases:
     named: int = 0
     accepted: int = 0
     early: int = 0
+    reported: float = field(default_factory=time.monotonic)
     failures: Counter[str] = field(default_factory=Counter)
 
     def run(self, number: int) -> None:
@@ -144,14 +145,19 @@ class _Cases:
             failure = ("takes much memory", f"{taken / MB:.0f} MB")
         if failure is not None:
             self._fail(number, *failure)
-        elif self.named + self.accepted >= REPORTED_AT_ONCE:
+        elif self.named + self.accepted >= REPORTED_AT_ONCE or self.is_due():
             self.report()
+
+    def is_due(self) -> bool:
+        """Whether the last report was long ago."""
+        return time.monotonic() - self.reported > REPORTED_AFTER
 
     def report(self) -> None:
         """Tell what came of the cases since the last time."""
         now = _memory("VmRSS")
         self.early = self.early or now
         self.results.send(("done", self.named, self.accepted, now - self.early))
+        self.reported = time.monotonic()
         self.named = self.accepted = 0
 
     def _read(self) -> tuple[str, str] | None:

@@ -18,8 +18,8 @@ from typing import Any
 from fercli.progress import Bar
 from scripts.fuzz.cases import Place, work
 
-#: Seconds after which a worker that does not answer is killed.
-DEAD = 60
+#: Seconds after which a worker that does not answer is killed, and that it may take to start.
+DEAD, STARTS = 60, 600
 
 
 @dataclass
@@ -58,7 +58,7 @@ class _Part:
     end: int
     process: Any
     results: Connection
-    heard: float = field(default_factory=time.monotonic)
+    heard: float = field(default_factory=lambda: time.monotonic() + STARTS - DEAD)
     silent: bool = False
 
     def reports(self) -> Iterator[tuple[Any, ...]]:

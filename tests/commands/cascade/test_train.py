@@ -70,3 +70,27 @@ def test_options_of_the_other_engine_are_refused(fer, tmp_path):
                  "--bg", "bg.txt", "--out", tmp_path / "out")  # fmt: skip
     assert result.status == 1
     assert "--seed cannot be used with this --engine" in result.err
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "message"),
+    [
+        ("[1]", 1, "recipe.toml: wanted a text, a number, true or false for num-stages, found [1]"),
+        ("1979-05-27", 1, "for num-stages, found 1979-05-27"),
+        ("{a = 1}", 1, "for num-stages, found {'a': 1}"),
+        ("inf", 2, "'inf' is not a valid integer"),
+        ("2.5", 2, "'2.5' is not a valid integer"),
+    ],
+)
+def test_a_recipe_with_a_value_of_another_kind_is_refused(fer, tmp_path, value, status, message):
+    (tmp_path / "recipe.toml").write_text(f"stages = {value}\n")
+    result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--out", tmp_path)
+    assert result.status == status
+    assert message in result.err
+
+
+def test_a_recipe_may_give_a_size_in_numbers(fer, tmp_path):
+    (tmp_path / "recipe.toml").write_text("size = [24, 20]\nmin-hit-rate = 0.9\n")
+    result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--vec",
+                 tmp_path / "none.vec", "--bg", tmp_path, "--out", tmp_path / "out")  # fmt: skip
+    assert "none.vec" in result.err
