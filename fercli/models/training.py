@@ -34,7 +34,6 @@ from fercli.models.run_folder import (
     prepare_folder,
     write_result,
 )
-from fercli.models.teaching import taught
 from fercli.models.training_options import TrainingOptions, check_options
 from fercli.progress import SILENT, Progress
 
@@ -173,8 +172,6 @@ def _read(
     )
     training = read("train", soft_labels=options.soft_labels)
     _check_counts(training)
-    if options.teacher is not None:
-        training = taught(training, options.teacher, options.teacher_share, progress)
     return training, read(options.validation)
 
 

@@ -52,10 +52,6 @@ class TrainingOptions:
         See `fercli.models.batches.BatchOptions`.
     soft_labels : bool
         Train on the distribution of people's votes.
-    teacher : str, optional
-        A network whose answers the targets are mixed with: `fercli.models.teaching`.
-    teacher_share : float
-        Its part of the targets.
     class_weights : {"none", "balanced"}
         Whether rare classes weigh more.
     patience : int
@@ -94,8 +90,6 @@ class TrainingOptions:
     label_smoothing: float = 0.0
     mixup: float = 0.0
     soft_labels: bool = False
-    teacher: str | None = None
-    teacher_share: float = 0.5
     class_weights: Literal["none", "balanced"] = "none"
     patience: int = 0
     monitor: str = "val_accuracy"
@@ -142,8 +136,6 @@ def _check_ranges(options: TrainingOptions) -> None:
     for name in ("momentum", "average", "label_smoothing"):
         if not 0 <= getattr(options, name) < 1:
             raise _wrong(name, "0 ≤ number < 1", getattr(options, name))
-    if not 0 < options.teacher_share <= 1:
-        raise _wrong("teacher_share", "0 < number ≤ 1", options.teacher_share)
     for name in ("weight_decay", "warmup_epochs", "mixup", "patience"):
         if not getattr(options, name) >= 0:
             raise _wrong(name, "a number from 0 on", getattr(options, name))

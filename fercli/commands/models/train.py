@@ -75,8 +75,6 @@ def choice(values: Any) -> click.Choice[str]:
 )
 @option("--mixup", type=float, metavar="X", help="Parameter of the mixing of pictures; 0: none.")
 @option("--soft-labels", is_flag=True, help="Learn the distribution of people's votes.")
-@option("--teacher", metavar="NETWORK", help="Learn this network's answers beside the labels.")
-@option("--teacher-share", type=float, metavar="SHARE", help="Its part of what is learned.")
 @option(
     "--class-weights", type=choice(["none", "balanced"]), help="balanced: rare ones weigh more."
 )
