@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -155,15 +156,18 @@ def fits_background_list(name: str) -> bool:
     )
 
 
-def name_from(folder: Path, path: Path, names: Names) -> str:
+def name_from(
+    folder: Path, path: Path, names: Names, resolve: Callable[[Path], Path] = Path.resolve
+) -> str:
     """Return the name of a file as it is seen from `folder`, or its absolute name.
 
     For the former, links to folders are followed, since ``..`` leads to a folder's real parent;
-    the file's own name stays, link or not.
+    the file's own name stays, link or not. Who names many gives a `resolve` that remembers, in
+    place of asking the disk each time.
     """
     if names == "absolute":
         return str(path.absolute())
-    return os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
+    return os.path.relpath(resolve(path.parent) / path.name, resolve(folder))
 
 
 def programs_read(path: Path) -> bool:
@@ -182,7 +186,8 @@ def _is_text(name: str) -> bool:
 def _named(
     pictures: Sequence[Path], path: Path, names: Names, fits: Callable[[str], bool]
 ) -> list[str]:
-    named = [name_from(path.parent, picture, names) for picture in pictures]
+    resolve = cache(Path.resolve)
+    named = [name_from(path.parent, picture, names, resolve) for picture in pictures]
     for name in named:
         if not fits(name):
             raise AnnotationError(

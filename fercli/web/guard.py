@@ -71,6 +71,7 @@ class Guard:
     def check(self) -> ResponseReturnValue | None:
         """Refuse strangers; send people to the page where they can say the token."""
         _refuse_other_sites()
+        _refuse_unreadable()
         if not self._token:
             _refuse_other_names()
         authorization = request.headers.get("Authorization", "")
@@ -105,7 +106,10 @@ class Guard:
 
 def local_address(address: str) -> str:
     """Return the path that a visitor wanted, if it is one of this server; else the start page."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "/"
     plain = address.startswith("/") and not address.startswith(("//", "/\\"))
     return address if plain and not parts.netloc and not parts.scheme else "/"
 
@@ -118,9 +122,20 @@ def _refuse_other_sites() -> None:
         raise RefusedError(403, "wanted a request of a page of this server, found another site's")
 
 
+def _refuse_unreadable() -> None:
+    """Refuse an address whose question is no text: reading it would fail wherever it is read."""
+    try:
+        request.query_string.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedError(400, "wanted an address in UTF-8, found another encoding") from error
+
+
 def _refuse_other_names() -> None:
     """Refuse a page of another site that has given its own name the address of this machine."""
-    host = urlsplit(f"//{request.host}").hostname
+    try:
+        host = urlsplit(f"//{request.host}").hostname
+    except ValueError as error:  # brackets without an address between them
+        raise RefusedError(421, "wanted a request to localhost, found none to a host") from error
     if not is_loopback(host or ""):
         raise RefusedError(421, f"wanted a request to localhost, found one to {host}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import BadHost, HTTPException, SecurityError
 
 from fercli.errors import FerError
 
@@ -43,6 +43,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(FerError, _failed)
     app.register_error_handler(HTTPException, _not_understood)
     app.register_error_handler(SecurityError, _no_address)
+    app.register_error_handler(BadHost, _no_address)
     app.register_error_handler(Exception, _broken)
 
 
@@ -65,7 +66,7 @@ def _not_understood(error: HTTPException) -> Response:
     return _answer(error.code or 500, error.description or error.name, headers)
 
 
-def _no_address(error: SecurityError) -> Response:
+def _no_address(error: SecurityError | BadHost) -> Response:
     """Answer a request whose header Host is no host: no page can be made for it."""
     return Response("wanted a host in the header Host\n", 400, mimetype="text/plain")
 

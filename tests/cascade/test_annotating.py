@@ -293,6 +293,20 @@ def test_a_review_that_changes_its_mind(photos):
     assert not (photos.parent / "work" / "extra.txt").exists()
 
 
+def test_a_review_goes_on_without_a_picture_that_is_gone(photos):
+    store = review_of(photos)
+    save(store, 0, (20, 10, 10, 12))
+    save(store, 1, (20, 10, 10, 12))
+    (photos / "a.png").unlink()
+    crops = read_background_list(photos.parent / "work" / "extra.txt")
+    crops[1].unlink()
+    store = review_of(photos)
+    save(store, 1, (1, 1, 8, 8))
+    assert read_background_list(photos.parent / "work" / "extra.txt")[:2] == crops
+    with pytest.raises(OptionError, match=r"such as extra\.txt"):
+        ReviewOutput(photos.parent / "extra.json", photos)
+
+
 def test_a_list_of_others_is_not_overwritten(photos):
     (photos.parent / "work").mkdir()
     (photos.parent / "work" / "extra.txt").write_text("mine\n")

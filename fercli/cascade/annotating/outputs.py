@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from fercli.cascade.annotations.base import AnnotatedPicture, Record, raise_it
@@ -197,7 +198,8 @@ def _name_of_folder(out: Path) -> str:
 
 
 def _require_info_names(out: Path, pictures: Sequence[Path]) -> None:
-    names = [name_from(out.parent, picture, "relative") for picture in pictures]
+    resolve = cache(Path.resolve)
+    names = [name_from(out.parent, picture, "relative", resolve) for picture in pictures]
     bad = [name for name in names if not fits_info(name)]
     if bad:
         raise OptionError(

@@ -14,16 +14,18 @@ scales.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from fercli.cascade.annotating.outputs import BoxOutput
 from fercli.cascade.annotations.base import AnnotatedPicture, Box
 from fercli.cascade.boxes import clip_box, fit_box
 from fercli.cascade.description import write_background_list
-from fercli.errors import OutputExistsError
-from fercli.pictures import Picture, read_colour, write_picture
+from fercli.errors import OptionError, OutputExistsError, PictureError
+from fercli.pictures import read_colour, write_picture
 
 #: What is cut out around a false alarm, on each side, as a share of its size.
 AROUND = 0.5
@@ -44,44 +46,50 @@ class ReviewOutput(BoxOutput):
     ------
     OutputExistsError
         There is a list of that name that no review has written.
+    OptionError
+        `out` is called as the judgement would be.
     """
 
     def __init__(self, out: Path, folder: Path) -> None:
         super().__init__(out.with_suffix(".json"), folder, "coco")
+        if out == self.path:
+            raise OptionError(f"wanted a list such as extra.txt, found {str(out)!r}")
         self.list = out
         self.crops = out.with_name(f"{out.stem}_crops")
         if out.exists() and not self.path.exists():
             raise OutputExistsError("already exists", hint="another name", path=out)
 
     def write(self, pictures: Sequence[AnnotatedPicture], changed: AnnotatedPicture) -> None:
-        """Write the judgement, then the crops and their list."""
-        super().write(pictures, changed)
-        self.mend(pictures)
-        self._remove_others(changed)
+        """Write the judgement, then the crops of the picture that has changed, then their list.
 
-    def has_made(self, picture: Path) -> bool:
-        """Whether a picture is a crop."""
-        return picture.absolute().is_relative_to(self.crops.absolute())
-
-    def mend(self, pictures: Sequence[AnnotatedPicture]) -> None:
-        """Write the list of all crops; cut those that are missing.
-
-        Parameters
-        ----------
-        pictures : sequence of AnnotatedPicture
-            False alarms are their boxes.
+        Parameters as `BoxOutput.write`.
 
         Raises
         ------
         PictureError, OutputError
             A crop cannot be made or written.
         """
-        crops = [self._crop_of(each, box) for each in pictures for box in each.boxes_xywh]
+        super().write(pictures, changed)
+        self._cut(changed)
+        self._list(pictures)
+        self._remove_others(changed)
+
+    def mend(self, pictures: Sequence[AnnotatedPicture]) -> None:
+        """Cut what is missing of `pictures` that are still there, and list all crops."""
         for picture in pictures:
-            if not all(self._crop_of(picture, box).exists() for box in picture.boxes_xywh):
+            with suppress(PictureError):
                 self._cut(picture)
-        if crops:
-            write_background_list(self.list, crops, overwrite=True)
+        self._list(pictures)
+
+    def has_made(self, picture: Path) -> bool:
+        """Whether a picture is a crop."""
+        return picture.absolute().is_relative_to(self.crops.absolute())
+
+    def _list(self, pictures: Sequence[AnnotatedPicture]) -> None:
+        crops = [self._crop_of(each, box) for each in pictures for box in each.boxes_xywh]
+        there = [path for path in crops if path.exists()]
+        if there:
+            write_background_list(self.list, there, overwrite=True)
         else:
             self.list.unlink(missing_ok=True)
 
@@ -90,8 +98,11 @@ class ReviewOutput(BoxOutput):
         pixels = read_colour(picture.path) if missing else None
         for box in missing:
             assert pixels is not None
-            crop = _cropped(pixels, box, picture.ignored_xywh)
-            write_picture(self._crop_of(picture, box), crop, overwrite=True)
+            found = crop_box(box, (pixels.shape[1], pixels.shape[0]), picture.ignored_xywh)
+            if found is not None:
+                x, y, width, height = found
+                crop = pixels[y : y + height, x : x + width]
+                write_picture(self._crop_of(picture, box), crop, overwrite=True)
 
     def _remove_others(self, picture: AnnotatedPicture) -> None:
         """Remove the crops of boxes that the picture no longer has."""
@@ -109,8 +120,8 @@ class ReviewOutput(BoxOutput):
 
     def _stem(self, picture: AnnotatedPicture) -> str:
         """Return a name that any list can hold, another for each picture."""
-        name = picture.path.relative_to(self.folder).as_posix()
-        digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4)
+        name = os.path.relpath(picture.path, self.folder)
+        digest = hashlib.blake2b(os.fsencode(name), digest_size=4)
         return re.sub(r"[^A-Za-z0-9_]", "_", name)[:100] + "-" + digest.hexdigest()
 
 
@@ -134,12 +145,6 @@ def crop_box(box_xywh: Box, picture_wh: tuple[int, int], objects_xywh: Sequence[
     if wide is None or any(_touch(wide, each) for each in objects_xywh):
         return clip_box(box_xywh, picture_wh)
     return wide
-
-
-def _cropped(pixels: Picture, box: Box, objects_xywh: Sequence[Box]) -> Picture:
-    found = crop_box(box, (pixels.shape[1], pixels.shape[0]), objects_xywh)
-    x, y, width, height = found or (0, 0, 1, 1)
-    return pixels[y : y + height, x : x + width]
 
 
 def _touch(one: Box, other: Box) -> bool:

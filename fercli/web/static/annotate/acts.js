@@ -1,0 +1,133 @@
+// What keys and buttons do.
+
+import { desk, review, say, stage, suggests, tell } from "./desk.js";
+import { openHelp } from "./dialogs.js";
+import { boxBetween, grown, moved } from "./geometry.js";
+import { changed } from "./saving.js";
+import { next, nextOpen, pointer, previous, suggest } from "./travel.js";
+import { byId } from "./words.js";
+
+// An act on what is selected, remembered to be undone.
+function change(what, act) {
+  const { model } = desk;
+  if (!model) return;
+  model.remember(what);
+  act(model);
+  changed();
+}
+
+// Select an item by its number, none for -1, and bring it into sight.
+function select(at) {
+  const { model, view } = desk;
+  model.selected = at;
+  model.lastChange = null;
+  if (model.current) view.show(model.current.box);
+  tell();
+  desk.redraw();
+}
+
+function selectNext(step) {
+  const { selected, items } = desk.model ?? { items: [] };
+  if (!items.length) return;
+  if (selected < 0) select(step > 0 ? 0 : items.length - 1);
+  else select((selected + step + items.length) % items.length);
+}
+
+// Select the next suggestion that nobody has said anything of.
+const selectPending = () => select(desk.model.items.findIndex(({ kind }) => kind === "pending"));
+
+// Move or resize what is selected; a suggestion that is corrected is accepted.
+function shift(what, by) {
+  const { model } = desk;
+  if (!model?.current) return false;
+  change(`${what} ${model.selected}`, () => {
+    model.current.box = by(model.current.box);
+    if (model.current.kind === "pending") desk.corrected();
+    desk.view.show(model.current.box);
+  });
+  return true;
+}
+
+function zoom(factor) {
+  desk.view.zoom(factor);
+  desk.redraw();
+}
+
+// A new box in the middle of what is seen.
+function newBox() {
+  const { view, aspect, model } = desk;
+  const middle = view.toPicture({ x: view.area.width / 2, y: view.area.height / 2 });
+  const side = Math.min(view.area.width, view.area.height) / 4 / view.scale;
+  const [wide, high] = [side * Math.sqrt(aspect ?? 1), side / Math.sqrt(aspect ?? 1)];
+  const from = { x: Math.round(middle.x - wide / 2), y: Math.round(middle.y - high / 2) };
+  return boxBetween(from, { x: from.x + wide, y: from.y + high }, model.size, aspect);
+}
+
+// In a review a detection cannot be deleted: what was said of it is taken back.
+function remove(model) {
+  const { box } = model.current;
+  const found = review && model.found?.some((one) => String(one) === String(box));
+  model.remove();
+  if (found) model.items.push({ box, kind: "pending" });
+}
+
+export const acts = {
+  next,
+  previous,
+  unseen: nextOpen,
+  negative() {
+    const { model } = desk;
+    if (!model || review) return;
+    if (model.of("box").length) return say("This picture has boxes: delete them first.", true);
+    change(null, () => {
+      model.dropPending();
+      Object.assign(model, { negative: true, done: true });
+    });
+    next();
+  },
+  create() {
+    change(null, (model) => model.add(newBox()));
+    stage.focus();
+  },
+  remove() {
+    const { current } = desk.model ?? {};
+    if (review && current?.kind === "pending") return say("Enter: a false alarm; O: really the object.");
+    if (current) change(null, remove);
+  },
+  object() {
+    if (!review || !desk.model?.current) return;
+    change(null, (model) => model.setKind(model.selected, "ignored"));
+    selectPending();
+  },
+  enter: () => (desk.model?.current?.kind === "pending" ? acts.accept() : next()),
+  accept() {
+    if (desk.model?.current?.kind !== "pending") return acts.acceptAll();
+    change(null, (model) => model.setKind(model.selected, "box"));
+    selectPending();
+  },
+  acceptAll() {
+    if (desk.model?.of("pending").length) change(null, (model) => model.settle("box"));
+  },
+  refuseAll() {
+    if (!desk.model?.of("pending").length) return;
+    change(null, (model) => (review ? model.settle("ignored") : model.dropPending()));
+  },
+  suggest() {
+    if (suggests && desk.model) suggest(desk.model, true);
+  },
+  undo() { if (desk.model?.undo()) changed(); },
+  redo() { if (desk.model?.redo()) changed(); },
+  select: () => selectNext(1),
+  selectBefore: () => selectNext(-1),
+  move: (right, down) => shift("move", (box) => moved(box, right, down, desk.model.size)),
+  grow: (right, down) => shift("grow", (box) => grown(box, right, down, desk.model.size, desk.aspect)),
+  lock() { byId("lock").click(); },
+  zoomIn: () => zoom(1.4),
+  zoomOut: () => zoom(1 / 1.4),
+  fit() { desk.view.fit(); desk.redraw(); },
+  leave() {
+    pointer.takeBack();
+    if (desk.model) select(-1);
+  },
+  help: openHelp,
+};

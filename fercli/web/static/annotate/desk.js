@@ -1,0 +1,93 @@
+// What is on the desk: the pictures, the one on the stage, and what is told of them.
+
+import { paint } from "./drawing.js";
+import { View } from "./view.js";
+import { byId, count, wordsOf } from "./words.js";
+
+const { dataset } = byId("desk");
+export const review = dataset.review === "true";
+export const suggests = dataset.suggests === "true";
+export const mode = review ? "review" : "annotate";
+export const words = wordsOf(review);
+export const stage = byId("stage");
+export const context = byId("canvas").getContext("2d");
+const shape = Number(dataset.width) / Number(dataset.height);
+
+export const desk = {
+  pictures: [], // {name, state, boxes} of each
+  wanted: 0, // the number of the picture that is shown, or on its way
+  model: null, // what is said of the picture that is shown
+  image: null,
+  view: new View(),
+  spaceHeld: false,
+  cross: null, // where the mouse is, while it may draw
+
+  get aspect() { return byId("lock").checked ? shape : null; },
+
+  redraw() { this.frame ??= requestAnimationFrame(() => { this.frame = null; draw(); }); },
+
+  told() { tell(); },
+};
+
+export function draw() {
+  const { model, view, image, aspect, cross } = desk;
+  const { items = [], selected = -1 } = model ?? {};
+  paint(context, { view, image, items, selected, mode, free: !aspect, cross });
+}
+
+export function say(text, trouble = false) {
+  const status = byId("status");
+  status.textContent = text;
+  status.classList.toggle("trouble", trouble);
+}
+
+// Tell in words what is shown, and which buttons make sense.
+export function tell() {
+  const { model, wanted, pictures } = desk;
+  byId("name").textContent = pictures[wanted].name;
+  byId("place").textContent = `${wanted + 1} / ${pictures.length}`;
+  byId("selected").textContent = model?.current ? describe(model) : "";
+  tellState(stateOf(model, pictures[wanted]), model?.of("box").length ?? 0);
+  tellButtons(model);
+}
+
+function describe({ current, selected, items }) {
+  const [x, y, width, height] = current.box;
+  return `${words.kind[current.kind]} ${selected + 1} of ${items.length}: ${width} × ${height} at ${x}, ${y}`;
+}
+
+// What is shown may be ahead of what is saved.
+function stateOf(model, picture) {
+  if (!model) return picture.state;
+  if (!model.of("box").length) return model.negative ? "negative" : "unseen";
+  return model.dirty || !model.done ? "begun" : "done";
+}
+
+function tellState(state, boxes) {
+  byId("state").className = `state ${state}`;
+  byId("state").textContent = words.state(state, boxes);
+}
+
+function tellButtons(model) {
+  const { current } = model ?? {};
+  const pending = Boolean(model?.of("pending").length);
+  const can = {
+    accept: pending, refuseAll: pending, suggest: model, create: model, remove: current,
+    object: current && current.kind !== "ignored", undo: model?.past.length, redo: model?.future.length,
+    negative: model && !model.of("box").length && !model.negative, previous: desk.wanted > 0,
+  };
+  for (const button of document.querySelectorAll("[data-act]")) {
+    const { act, one, all } = button.dataset;
+    if (act in can) button.disabled = !can[act];
+    if (one) button.textContent = current?.kind === "pending" ? one : all;
+  }
+}
+
+export function tellCounts() {
+  const counts = count(desk.pictures);
+  const bar = byId("progress");
+  bar.max = Math.max(1, counts.total - counts.unreadable);
+  bar.value = counts.finished;
+  byId("counts").textContent = `${counts.finished} of ${counts.total}`;
+  byId("boxes").textContent = words.state("done", counts.boxes);
+}

@@ -1,0 +1,60 @@
+// After each change all is saved in a moment; two versions of a picture are shown to whom they belong.
+
+import { desk, mode, say, tell, tellCounts } from "./desk.js";
+import { askWhich, itemsOf, joined } from "./dialogs.js";
+import { Saver } from "./server.js";
+import { byId } from "./words.js";
+
+export const saver = new Saver({ onSaved, onTrouble, onConflict });
+
+// Called once a picture's state has changed.
+export const watchers = [];
+
+export function changed() {
+  const { model } = desk;
+  if (!model.of("box").length && !model.negative) model.done = false; // what has no box is not finished
+  tell();
+  desk.redraw();
+  saver.soon(model);
+}
+
+// Whether all that was said of the present picture is kept.
+export async function allIsKept() {
+  if (!desk.model) return true;
+  try {
+    await saver.now(desk.model);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function note(number, state, boxes) {
+  Object.assign(desk.pictures[number], { state, boxes });
+  for (const watch of watchers) watch(number);
+  tellCounts();
+  tell();
+}
+
+function onSaved(model) {
+  if (byId("status").classList.contains("trouble")) say("");
+  note(model.number, model.state, model.of("box").length);
+}
+
+function onTrouble(model, error) {
+  say(`Not saved: ${error.message}. The boxes are kept in this page.`, true);
+}
+
+async function onConflict(model, current) {
+  const answer = await askWhich(model, current, desk.image, mode);
+  model.remember(); // what is dropped can be had back
+  if (answer === "theirs") model.items = itemsOf(current);
+  if (answer === "both") model.items = joined(model, current);
+  if (answer !== "mine") {
+    const negative = current.negative && !model.of("box").length;
+    Object.assign(model, { negative, done: current.done, selected: -1 });
+  }
+  model.accepted(current);
+  note(model.number, current.state, current.boxes.length);
+  desk.redraw();
+}

@@ -1,0 +1,211 @@
+// The way from one picture to the next.
+
+import { desk, review, say, stage, suggests, tell, tellCounts, words } from "./desk.js";
+import { tellEnd } from "./dialogs.js";
+import { Model } from "./model.js";
+import { Pointer } from "./pointer.js";
+import { allIsKept, watchers } from "./saving.js";
+import { getPicture, getSuggestions, imageAddress, listPictures } from "./server.js";
+import { Strip } from "./strip.js";
+import { byId } from "./words.js";
+
+const strip = new Strip(byId("strip"), (at) => go(at), words.state, look);
+watchers.push((number) => strip.update(number));
+
+export const pointer = new Pointer(stage, desk);
+
+const models = new Map(); // what was done to pictures can be undone when they are shown again
+let visit = 0;
+
+const isOpen = ({ state }) => ["unseen", "begun"].includes(state);
+
+// Show a picture. Unreadable ones on the way (`step` 1 or -1) are passed over.
+export async function go(number, step = 0) {
+  if (pointer.busy || !(await allIsKept())) return;
+  const mine = ++visit;
+  desk.wanted = number;
+  try {
+    const [known, image] = await load(number);
+    if (mine !== visit) return;
+    const from = desk.model?.number ?? number;
+    show(known, image);
+    const between = step > 0 ? [from + 1, number] : [number + 1, from];
+    tellPassed(step ? desk.pictures.slice(...between) : []);
+  } catch (error) {
+    if (mine !== visit) return;
+    if (error.status === 422) markUnreadable(number, error);
+    if (error.status !== 422 || !step) return showNothing(number, error);
+    return passBy(number, step, error);
+  }
+}
+
+export function next() {
+  finish();
+  const at = passOver(desk.wanted, 1);
+  return at < desk.pictures.length ? go(at, 1) : tellTheEnd();
+}
+
+export function previous() {
+  const at = passOver(desk.wanted, -1);
+  if (at >= 0) go(at, -1);
+}
+
+// Go to the next picture that is not finished, from the first on after the last.
+export async function nextOpen() {
+  finish();
+  if (!(await allIsKept())) return;
+  const { pictures, wanted } = desk;
+  const order = [...pictures.keys()].map((at) => (wanted + 1 + at) % pictures.length);
+  const at = order.find((one) => isOpen(pictures[one]) && one !== wanted);
+  return at === undefined ? tellTheEnd() : go(at, 1);
+}
+
+// What "next" says of a picture: these are all its boxes.
+function finish() {
+  const { model, wanted } = desk;
+  if (model?.number !== wanted) return;
+  const boxes = model.of("box").length;
+  if (!review) {
+    model.done = boxes > 0 || model.negative;
+  } else if (model.found && !model.of("pending").length) {
+    Object.assign(model, { done: true, negative: !boxes });
+  }
+}
+
+async function tellTheEnd() {
+  if (!(await allIsKept())) return;
+  if ((await tellEnd(desk.pictures, words)) === "unfinished") nextOpen();
+}
+
+function tellPassed(passed) {
+  const [first, ...others] = passed.filter(({ state }) => state === "unreadable");
+  const more = others.length ? `, and ${others.length} more` : "";
+  say(first ? `Passed over ${first.name}: ${first.reason ?? "cannot be read"}${more}` : "", Boolean(first));
+}
+
+// Go on from a picture that cannot be read; where there is no other, the one before stays.
+async function passBy(number, step, error) {
+  const at = passOver(number, step);
+  if (desk.pictures[at]) return go(at, step);
+  if (!desk.model) return showNothing(number, error);
+  desk.wanted = desk.model.number;
+  if (step > 0) tellTheEnd();
+}
+
+function passOver(number, step) {
+  let at = number + step;
+  while (desk.pictures[at]?.state === "unreadable") at += step;
+  return at;
+}
+
+function markUnreadable(number, error) {
+  Object.assign(desk.pictures[number], { state: "unreadable", reason: error.message });
+  strip.update(number);
+  tellCounts();
+}
+
+// A small picture was not to be had: because the picture cannot be read?
+async function look(number) {
+  try {
+    await getPicture(number);
+  } catch (error) {
+    if (error.status === 422) markUnreadable(number, error);
+  }
+}
+
+async function load(number) {
+  const known = await getPicture(number);
+  const image = new Image();
+  image.src = imageAddress(number);
+  await image.decode();
+  return [known, image];
+}
+
+function show(known, image) {
+  const { number, state, boxes } = known;
+  const before = models.get(number);
+  const model = before?.revision === known.revision ? before : new Model(known);
+  models.set(number, model);
+  Object.assign(desk.pictures[number], { state, boxes: boxes.length });
+  Object.assign(desk, { image, model });
+  desk.view.size = model.size;
+  desk.view.fit();
+  arrive(number);
+  if (suggests && (review || isOpen(known)) && !model.askedFor) suggest(model);
+  prepare(passOver(number, 1));
+}
+
+function showNothing(number, error) {
+  Object.assign(desk, { image: null, model: null });
+  arrive(number);
+  say(`${desk.pictures[number].name}: ${error.message}`, true);
+}
+
+function arrive(number) {
+  history.replaceState(null, "", `#${number + 1}`);
+  stage.classList.toggle("empty", !desk.model);
+  strip.select(number);
+  tellCounts();
+  tell();
+  desk.redraw();
+}
+
+// Let the server and the browser have the next picture ready.
+async function prepare(number) {
+  if (!desk.pictures[number]) return;
+  try {
+    await load(number);
+    if (suggests) await getSuggestions(number);
+  } catch (error) {
+    if (error.status === 422) markUnreadable(number, error);
+  }
+}
+
+// Add what the cascade finds; say so if someone asked.
+export async function suggest(model, asked = false) {
+  model.askedFor = true;
+  if (asked) say("Looking …");
+  try {
+    model.found = await getSuggestions(model.number);
+    const fresh = model.suggest(model.found);
+    if (desk.model !== model) return;
+    if (asked) say(fresh ? "" : "Nothing more was found.");
+    tell();
+    desk.redraw();
+  } catch (error) {
+    model.askedFor = false;
+    if (desk.model === model) say(error.message, true);
+  }
+}
+
+// Another window may have worked meanwhile.
+export async function lookAgain() {
+  try {
+    await list();
+    tellCounts();
+    const { model } = desk;
+    if (!model || model.dirty || model.saving) return;
+    const known = await getPicture(model.number);
+    if (desk.model !== model || model.dirty || known.revision === model.revision) return;
+    model.take(known);
+    tell();
+    desk.redraw();
+    say("Changed in another window.");
+  } catch (error) {
+    say(error.message, true);
+  }
+}
+
+async function list() {
+  const reasons = new Map(desk.pictures.map(({ name, reason }) => [name, reason]));
+  desk.pictures = (await listPictures()).map((one) => ({ ...one, reason: reasons.get(one.name) }));
+  strip.show(desk.pictures);
+}
+
+// Show the picture that the address names, or the first that is not finished.
+export async function begin() {
+  await list();
+  const named = Number(location.hash.slice(1)) - 1;
+  const open = Math.max(0, desk.pictures.findIndex(isOpen));
+  await go(desk.pictures[named] ? named : open, 1);
+}
