@@ -127,7 +127,7 @@ class VideoFile:
             yield from self._stream.decode(packet)
         except av.error.EOFError:
             pass  # it had been told already
-        except av.error.InvalidDataError:
+        except av.error.FFmpegError:
             self._damaged += 1
 
     def _time(self, picture: VideoFrame, number: int) -> float:

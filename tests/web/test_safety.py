@@ -16,6 +16,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from fercli.errors import OptionError
 from fercli.web.app import services
@@ -280,7 +281,24 @@ def test_another_name_for_this_machine_is_refused(client):
         refused(client.get("/api/v1/health", headers={"Host": host}), 421, "wanted a request to")
     for host in ("localhost:8000", "127.0.0.1", "[::1]:8000"):
         assert client.get("/api/v1/health", headers={"Host": host}).status_code == 200
-    assert client.get("/", headers={"Host": "a b"}).status_code in (400, 421)
+    for host in ("a b", "[:a.b:1]", "[", "a" * 300, "a." * 200, "é"):
+        request = EnvironBuilder("/").get_environ() | {"HTTP_HOST": host}
+        assert run_wsgi_app(client.application, request)[1][:3] in ("400", "421")
+
+
+@pytest.mark.parametrize("question", ["model=f\xe5r", "\x80", "bars=\xff"])
+def test_addresses_that_are_no_text_are_refused(client, question):
+    environment = {"QUERY_STRING": question}
+    refused(
+        client.post("/api/v1/jobs", data=b"x", environ_overrides=environment),
+        400,
+        "wanted an address in UTF-8",
+    )
+
+
+@pytest.mark.parametrize("address", ["//[", "/\\[x", "http://[x/"])
+def test_after_the_login_nobody_is_sent_elsewhere(address):
+    assert local_address(address) == "/"
 
 
 def test_other_sites_may_link_but_not_send(client, jpeg):
