@@ -79,6 +79,8 @@ def _broken(error: Exception) -> Response:
 def _answer(status: int, reason: str, headers: dict[str, Any] | None = None) -> Response:
     if request.path.startswith(API):
         response = jsonify({"error": {"status": status, "reason": reason}})
+    elif isinstance(request.routing_exception, SecurityError | BadHost):
+        response = Response(f"{reason}\n", mimetype="text/plain")
     else:
         response = Response(render_template("error.html", status=status, reason=reason))
     response.status_code = status
