@@ -240,11 +240,9 @@ for turn in range(100_000):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("out", "format"), [("info.dat", None), ("boxes.json", None), ("y", "yolo")]
-)
+@pytest.mark.parametrize(("out", "format"), [("info.dat", None), ("y", "yolo")])
 def test_a_kill_while_saving_loses_nothing(photos, out, format, rng):
-    for run in range(3):
+    for run in range(2):
         place = photos.parent / f"run{run}" / out
         command = [sys.executable, "-c", KILLED, photos, place, format or ""]
         process = subprocess.Popen(
