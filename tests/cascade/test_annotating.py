@@ -219,6 +219,8 @@ def test_what_cannot_be_written_changes_nothing(photos):
     with pytest.raises(OutputError):
         save(store, 1, (1, 1, 2, 2))
     assert store.work(1, SIZE) == Work()
+    with pytest.raises(OutputError):
+        save(store, 0)  # which would remove the file
     (photos.parent / "info.dat").rmdir()
     save(store, 1, (1, 1, 2, 2))
     assert store_of(photos).counts()["boxes"] == 2

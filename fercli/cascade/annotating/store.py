@@ -18,7 +18,7 @@ from fercli.cascade.annotating.work import Work
 from fercli.cascade.annotations.base import AnnotatedPicture, Record
 from fercli.cascade.description import read_background_list, write_background_list
 from fercli.errors import FerError, InputError
-from fercli.files import find_files
+from fercli.files import find_files, output_error
 
 Size = tuple[int, int]
 
@@ -115,19 +115,20 @@ class Store:
         ConflictError
             Someone else has said something else meanwhile, and not the same.
         OutputError
-            A file cannot be written; nothing has changed then.
+            A file cannot be written. The store is then as before, and a save that succeeds makes
+            the files agree with it.
         """
         with self._lock:
             before = self.work(number, size_wh)
             name = self.names[number]
             if revision != before.revision(name) != work.revision(name):
                 raise ConflictError(f"{name} was changed elsewhere meanwhile")
-            self._keep_originals()
             self._works[number] = work
             try:
                 self._write(number, before, size_wh)
             except BaseException:
                 self._works[number] = before
+                self._note_begun(number)
                 raise
             return work
 
@@ -196,17 +197,30 @@ class Store:
             self._progress.write()
 
     def _write(self, number: int, before: Work, size_wh: Size) -> None:
-        """Write the files: boxes first, since they win over all that the others say."""
-        work, name = self._works[number], self.names[number]
-        self._progress.sizes_wh[name] = size_wh
-        (self._progress.begun.add if work.state == "begun" else self._progress.begun.discard)(name)
+        """Write what has changed, errors of the system named."""
+        try:
+            self._keep_originals()
+            self._write_progress(number, size_wh)
+            self._write_boxes(number, before)
+        except OSError as error:
+            raise output_error(error, self.output.path) from error
+
+    def _write_progress(self, number: int, size_wh: Size) -> None:
+        self._progress.sizes_wh[self.names[number]] = size_wh
+        self._note_begun(number)
         self._progress.write()
-        if (work.boxes_xywh, work.ignored_xywh, work.negative) != (
-            before.boxes_xywh, before.ignored_xywh, before.negative,
-        ):  # fmt: skip
+
+    def _write_boxes(self, number: int, before: Work) -> None:
+        """Write boxes before the list of negatives, since they win over it."""
+        work = self._works[number]
+        if work.content != before.content:
             self.output.write(self._annotated(), self._plain(number))
         if (work.state == "negative") != (before.state == "negative"):
             self._write_backgrounds()
+
+    def _note_begun(self, number: int) -> None:
+        begun, name = self._progress.begun, self.names[number]
+        (begun.add if self._works[number].state == "begun" else begun.discard)(name)
 
     def _annotated(self) -> list[AnnotatedPicture]:
         """Return all that something was said of."""

@@ -41,13 +41,18 @@ class Work:
             return "done" if self.done else "begun"
         return "negative" if self.negative else "unseen"
 
+    @property
+    def content(self) -> tuple[object, ...]:
+        """All but whether it is done: what files of boxes hold."""
+        return self.boxes_xywh, self.ignored_xywh, self.negative
+
     def revision(self, name: str) -> str:
         """Return what changes with the content, and is another for a picture of another name.
 
         It is a digest rather than a count, so that it holds over a new start of the program and
         when a file is edited by hand.
         """
-        content = repr((name, self.boxes_xywh, self.ignored_xywh, self.negative))
+        content = repr((name, *self.content))
         return hashlib.blake2b(
             content.encode("utf-8", "surrogateescape"), digest_size=8
         ).hexdigest()
