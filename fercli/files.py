@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fercli.errors import InputError, OutputError, OutputExistsError
@@ -82,13 +82,25 @@ def written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         os.fchmod(handle, 0o666 & ~_umask())
         os.close(handle)
         yield temporary
-        temporary.replace(path)
+        _give_name(temporary, path, overwrite=overwrite)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise output_error(error, path) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _give_name(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a file its final name, unless another process was first and it may not be replaced."""
+    if not overwrite:
+        try:
+            path.hardlink_to(temporary)
+            return
+        except FileExistsError:
+            require_absent(path, overwrite=False)
+        except OSError:  # this disk has no links
+            require_absent(path, overwrite=False)
+    temporary.replace(path)
 
 
 def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
@@ -127,10 +139,12 @@ def folder_written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Pat
         temporary = Path(tempfile.mkdtemp(prefix=".fer-", dir=path.parent))
         temporary.chmod(0o777 & ~_umask())
         yield temporary
-        if path.is_dir():
+        if overwrite and path.is_dir():
             shutil.rmtree(path)
         temporary.rename(path)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process was first
+            require_absent(path, overwrite=False)
         raise output_error(error, path) from error
     finally:
         if temporary is not None:

@@ -53,11 +53,15 @@ class Job:
         From the folder of inputs and the folder of results to the arguments of ``fer``.
     exact : bool
         Whether files other than `TIMES` have the same bytes each time. Defaults to True.
+    tidy : bool
+        Whether a second run removes what the first one left under temporary names. Defaults to
+        True; nobody can tell to whom those of a single file belong.
     """
 
     name: str
     command: Callable[[Path, Path], list[str]]
     exact: bool = True
+    tidy: bool = True
 
 
 def create_samples(inputs: Path, out: Path) -> list[str]:
@@ -123,14 +127,14 @@ def classify(inputs: Path, out: Path) -> list[str]:
 JOBS = {
     job.name: job
     for job in (
-        Job("create-samples", create_samples),
+        Job("create-samples", create_samples, tidy=False),
         Job("train, native", train_natively),
         Job("train, opencv", train_by_program),
         Job("import", import_),
         Job("crop", crop),
         Job("augment", augment),
         Job("models train", train_network, exact=False),
-        Job("classify", classify),
+        Job("classify", classify, tidy=False),
     )
 }
 
@@ -315,7 +319,7 @@ def finish(job: Job, inputs: Path, out: Path) -> list[str]:
     ended = "has ended" in said or "already" in said or "holds a network" in said
     if process.returncode and not ended:
         return [f"the second run ends with {process.returncode}: {said[-500:]}"]
-    left = [path for path in out.rglob(".fer-*") if "engine" not in path.parts]
+    left = [path for path in out.rglob(".fer-*") if job.tidy and "engine" not in path.parts]
     return broken(out) + [f"{path.relative_to(out)} is left over" for path in left]
 
 

@@ -13,6 +13,7 @@ from fercli.datasets.augmentation import Policy
 from fercli.datasets.decoding import grey_if_it_is
 from fercli.datasets.journal import Journal
 from fercli.datasets.manifest import FileRecord, Manifest
+from fercli.datasets.sources import Skipped, write_skipped
 from fercli.datasets.tree import (
     Placing,
     Tree,
@@ -23,7 +24,7 @@ from fercli.datasets.tree import (
     save_picture,
     with_checksum,
 )
-from fercli.errors import OptionError
+from fercli.errors import OptionError, PictureError
 from fercli.parallel import Workers, parallel_map
 from fercli.pictures import read_colour
 from fercli.progress import SILENT, Progress
@@ -68,10 +69,21 @@ class AugmentOptions:
 
 @dataclass(frozen=True)
 class AugmentResult:
-    """The manifest of the new tree, and the pictures before and after by split and class."""
+    """What came of it.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The new tree's.
+    before : mapping
+        Pictures before, by split and class.
+    skipped : int
+        Originals that could not be read; ``skipped.csv`` lists them. They have no copies.
+    """
 
     manifest: Manifest
     before: Mapping[str, Mapping[str, int]]
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,10 +125,13 @@ def augment_tree(
         waiting = [job for job in jobs if job.record.file not in journal.done]
         batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)]
         write = _Write(out, options)
+        skipped: list[Skipped] = []
         with progress.bar("augment", total=len(waiting), unit="picture") as bar:
-            for records in parallel_map(write, batches, workers=workers):
-                journal.add(records)
-                bar.advance(len(records))
+            for results in parallel_map(write, batches, workers=workers):
+                journal.add([result for result in results if isinstance(result, FileRecord)])
+                skipped += [result for result in results if isinstance(result, Skipped)]
+                bar.advance(len(results))
+        write_skipped(out, [("", item) for item in skipped])
         manifest = finish_tree(
             journal,
             tree.classes,
@@ -126,7 +141,7 @@ def augment_tree(
                 {"command": "augment", "of": str(tree.root), "options": asdict(options)},
             ],
         )
-    return AugmentResult(manifest, counts(tree.records))
+    return AugmentResult(manifest, counts(tree.records), len({one.origin for one in skipped}))
 
 
 def copies_of(count: int, largest: int, options: AugmentOptions) -> int:
@@ -197,13 +212,16 @@ class _Write:
     out: Path
     options: AugmentOptions
 
-    def __call__(self, jobs: Sequence[_Job]) -> list[FileRecord]:
+    def __call__(self, jobs: Sequence[_Job]) -> list[FileRecord | Skipped]:
         return [self._one(job) for job in jobs]
 
-    def _one(self, job: _Job) -> FileRecord:
+    def _one(self, job: _Job) -> FileRecord | Skipped:
+        try:
+            picture = grey_if_it_is(read_colour(job.source))
+        except PictureError as error:
+            return Skipped(str(job.source), error.message)
         if job.copy == 0:
             place_file(job.source, self.out / job.record.file, self.options.placing)
             return with_checksum(self.out, job.record)
-        picture = grey_if_it_is(read_colour(job.source))
         rng = generator_for(self.options.seed, Path(job.record.file).name, job.copy)
         return save_picture(self.out, job.record, self.options.policy.apply(picture, rng))

@@ -7,8 +7,6 @@ what is there. No more than a few batches are in memory at any time.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,10 +19,16 @@ from fercli.datasets.entries import Dropped, Entry
 from fercli.datasets.journal import Journal
 from fercli.datasets.labelling import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import FileRecord, Manifest
-from fercli.datasets.sources import Skipped, Source, SourceReport, checksum, compare_counts
+from fercli.datasets.sources import (
+    Skipped,
+    Source,
+    SourceReport,
+    checksum,
+    compare_counts,
+    write_skipped,
+)
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
 from fercli.errors import PictureError
-from fercli.files import write_text
 from fercli.parallel import Workers, parallel_map
 from fercli.progress import SILENT, Progress
 
@@ -92,7 +96,7 @@ def import_sources(
             prefix = f"{source.name}-" if len(sources) > 1 else ""
             stage = _Stage(source, report, options, prefix, taken)
             _import_one(stage, journal, workers, progress)
-        _write_skipped(out, reports)
+        write_skipped(out, [(r.name, item) for r in reports for item in r.skipped])
         manifest = finish_tree(
             journal,
             options.scheme.classes if options.scheme.fixed else None,
@@ -190,16 +194,6 @@ class _Write:
                 raise
             return Skipped(record.origin, error.message)
         return save_picture(self.root, record, picture)
-
-
-def _write_skipped(out: Path, reports: Sequence[SourceReport]) -> None:
-    rows = [[r.name, item.origin, item.reason] for r in reports for item in r.skipped]
-    if rows:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([["source", "origin", "reason"], *rows])
-        # Names of files need not be UTF-8.
-        lines = text.getvalue().encode("utf-8", "backslashreplace").decode("utf-8")
-        write_text(out / "skipped.csv", lines, overwrite=True)
 
 
 def _plain(options: ImportOptions) -> dict[str, Any]:

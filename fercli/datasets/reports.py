@@ -91,7 +91,10 @@ def augment_as_text(result: AugmentResult, out: Path) -> str:
     before = sum(sum(row.values()) for row in result.before.values())
     after = sum(sum(row.values()) for row in result.manifest.counts.values())
     table = counts_table(result.manifest.counts, result.manifest.classes)
-    return f"{table}\n\n{before:,} pictures and {after - before:,} changed copies\nwrote {out}/"
+    lines = [table, "", f"{before:,} pictures and {after - before:,} changed copies"]
+    if result.skipped:
+        lines.append(f"could not be read: {result.skipped:,}, listed in {out / 'skipped.csv'}")
+    return "\n".join([*lines, f"wrote {out}/"])
 
 
 def augment_as_json(result: AugmentResult) -> dict[str, Any]:

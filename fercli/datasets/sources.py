@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,7 +15,7 @@ from fercli.datasets.entries import Counts, Format, ReadOptions
 from fercli.datasets.formats import FORMATS, detect_format, require_there
 from fercli.datasets.formats.ferplus import votes_file
 from fercli.errors import OptionError
-from fercli.files import find_files, input_error
+from fercli.files import find_files, input_error, write_text
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,18 @@ class Skipped:
 
     origin: str
     reason: str
+
+
+def write_skipped(root: Path, skipped: Sequence[tuple[str, Skipped]]) -> None:
+    """Write ``skipped.csv`` into a tree: a line for each picture; without any, none."""
+    if not skipped:
+        return
+    rows = [(source, item.origin, item.reason) for source, item in skipped]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("source", "origin", "reason"), *rows])
+    # Names of files need not be UTF-8.
+    lines = text.getvalue().encode("utf-8", "backslashreplace").decode("utf-8")
+    write_text(root / "skipped.csv", lines, overwrite=True)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from scripts.fuzz.mutations import mutate
 from scripts.fuzz.reader import MB, Reader
 from scripts.fuzz.targets import READERS
 
-#: Seconds that a case may take.
+#: Seconds of work that a case may take, however busy the machine is.
 SLOWEST = 10
 #: What a worker may allocate beyond what it has after its imports.
 MOST_MEMORY = 6 << 30
@@ -116,7 +116,7 @@ def _prepare(place: Place) -> None:
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log.fileno(), stream.fileno())
     faulthandler.enable(log)
-    signal.signal(signal.SIGALRM, _too_slow)
+    signal.signal(signal.SIGPROF, _too_slow)
 
 
 def _bound_memory() -> None:
@@ -162,7 +162,7 @@ class _Cases:
 
     def _read(self) -> tuple[str, str] | None:
         """Return where and how it failed; None if it did not."""
-        signal.setitimer(signal.ITIMER_REAL, SLOWEST)
+        signal.setitimer(signal.ITIMER_PROF, SLOWEST)
         try:
             self.reader.read(self.place.home)
         except self.reader.refusals:
@@ -172,7 +172,7 @@ class _Cases:
         else:
             self.accepted += 1
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
         return None
 
     def _fail(self, number: int, why: str, details: str) -> None:
@@ -197,4 +197,4 @@ def _memory(what: str) -> int:
 
 
 def _too_slow(number: int, frame: FrameType | None) -> None:
-    raise SlowError(f"more than {SLOWEST} s")
+    raise SlowError(f"more than {SLOWEST} s of work")

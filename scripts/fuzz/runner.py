@@ -19,7 +19,7 @@ from fercli.progress import Bar
 from scripts.fuzz.cases import Place, work
 
 #: Seconds after which a worker that does not answer is killed, and that it may take to start.
-DEAD, STARTS = 60, 600
+DEAD, STARTS = 300, 900
 
 
 @dataclass

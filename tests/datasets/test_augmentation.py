@@ -184,3 +184,14 @@ def test_augmentations_that_cannot_be(put, tmp_path, options, message):
     with pytest.raises(OptionError, match=message):
         augment_tree(uneven(put, tmp_path), tmp_path / "out", AugmentOptions(Policy(), **options))
     assert not (tmp_path / "out").exists()
+
+
+def test_pictures_that_cannot_be_read_are_listed_and_left_out(put, tmp_path):
+    tree = uneven(put, tmp_path)
+    (tmp_path / "uneven/train/sad/0.png").write_bytes(b"not a picture")
+    result = augment_tree(tree, tmp_path / "out", AugmentOptions(Policy(), copies=1))
+    assert result.manifest.counts["train"] == {"happy": 14, "sad": 2}
+    assert result.skipped == 1
+    listed = (tmp_path / "out/skipped.csv").read_text().splitlines()
+    assert listed[0] == "source,origin,reason"
+    assert all("sad/0.png" in line for line in listed[1:])

@@ -16,7 +16,8 @@ from fercli.datasets.faces import FaceOptions, cut_turned, find_faces
 from fercli.datasets.largest import find_largest
 from fercli.datasets.manifest import FileRecord, Manifest, to_line, write_files, write_manifest
 from fercli.datasets.tree import read_tree
-from fercli.errors import InputError, OptionError, OutputExistsError
+from fercli.errors import InputError, OptionError, OutputError, OutputExistsError
+from fercli.files import only_one
 
 PACKAGE = skimage.data.__path__[0]
 #: The astronaut's eyes, read off the photograph.
@@ -283,3 +284,13 @@ def test_a_part_is_turned_and_cut_where_it_is():
     level = cut_turned(line, (50, 50), 60, 45, (60, 60))
     assert level[29:31, 5:55].max(axis=0).min() > 100
     assert level[:20].max() == level[40:].max() == 0
+
+
+def test_only_one_crops_into_a_folder(photos, cascade, tmp_path):
+    """The second looks at nothing and removes nothing, not even with --overwrite."""
+    out = tmp_path / "out"
+    crop_folder(photos, out, FaceOptions(cascade))
+    before = crops(out)
+    with only_one(out, "another"), pytest.raises(OutputError, match="cropping is under way"):
+        crop_folder(photos, out, FaceOptions(cascade, margin=0.1), overwrite=True)
+    assert crops(out) == before

@@ -1,0 +1,31 @@
+import pytest
+
+from fercli.errors import OutputExistsError
+from fercli.files import folder_written_whole, make_folder, written_whole
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_file_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OutputExistsError), written_whole(path):
+        path.write_text("another's")
+    assert path.read_text() == "another's"
+    with written_whole(path, overwrite=True) as temporary:
+        temporary.write_text("mine")
+    assert path.read_text() == "mine"
+    assert path.stat().st_nlink == 1
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "a"
+    with pytest.raises(OutputExistsError), folder_written_whole(path):
+        make_folder(path).joinpath("theirs").touch()
+    assert names(path) == ["theirs"]
+    with folder_written_whole(path, overwrite=True) as temporary:
+        (temporary / "mine").touch()
+    assert names(path) == ["mine"]
+    assert names(tmp_path) == ["a"]
