@@ -52,7 +52,12 @@ class Watch:
     progress: Progress
     stack: ExitStack = field(default_factory=ExitStack)
     broken: bool = False
-    out_of_patience: bool = False
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether there was no better epoch for so many; so too when a training goes on."""
+        best = self.state.best(self.monitor)
+        return best is not None and 0 < self.patience <= self.state.epoch - best["epoch"]
 
     def finish_epoch(self, model: Model, logs: Mapping[str, Any], seconds: float) -> None:
         """Note the figures of an epoch and save what is to be kept."""
@@ -70,7 +75,6 @@ class Watch:
             if best is not before:
                 self.save_best(model)
         self.save_epoch(model)
-        self.out_of_patience = 0 < self.patience <= row["epoch"] - best["epoch"]
         self.progress.note(self._line(row, best))
 
     def _line(self, row: Mapping[str, float], best: Mapping[str, float]) -> str:

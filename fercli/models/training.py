@@ -218,7 +218,8 @@ def _run(task: _Task, going_on: bool) -> TrainingResult:
         save_epoch=partial(_save_epoch, task.out, state),
         progress=task.progress,
     )
-    _fit(model, task, watch)
+    if not watch.out_of_patience:
+        _fit(model, task, watch)
     return _finish(task, watch)
 
 

@@ -193,6 +193,7 @@ def test_patience(tree, tmp_path):
     result = train(tree, tmp_path, options)
     assert result.epochs < 9
     assert result.stopped_because == "no better epoch for 1"
+    assert train(tree, tmp_path, options) == result  # and it does not go on when told again
 
 
 def test_start_from_a_network_with_other_classes(run, tmp_path):
