@@ -249,6 +249,8 @@ def test_mouse(desk, tmp_path):
         page.saved({"a.png": [(140, 80, 160, 170)]})
         page.drag((180, 120), (220, 160), shift=True)  # a second one inside
         page.saved({"a.png": [(140, 80, 160, 170), (180, 120, 40, 40)]})
+        page.drag((20, 20), (20, 20))  # a click selects nothing, and draws nothing
+        page.drag((180, 120), (180, 120))
         page.find("[data-act=remove]").click()
         page.saved({"a.png": [(140, 80, 160, 170)]})
         for _ in range(2):

@@ -56,11 +56,11 @@ function describe({ current, selected, items }) {
   return `${words.kind[current.kind]} ${selected + 1} of ${items.length}: ${width} × ${height} at ${x}, ${y}`;
 }
 
-// What is shown may be ahead of what is saved.
+// What is shown may be ahead of what is saved, by a moment.
 function stateOf(model, picture) {
   if (!model) return picture.state;
   if (!model.of("box").length) return model.negative ? "negative" : "unseen";
-  return model.dirty || !model.done ? "begun" : "done";
+  return model.done ? "done" : "begun";
 }
 
 function tellState(state, boxes) {

@@ -18,6 +18,7 @@ export class Pointer {
     on("pointermove", (event) => this.move(event));
     on("pointerup", (event) => this.up(event));
     on("pointercancel", (event) => this.cancel(event));
+    on("lostpointercapture", (event) => this.cancel(event)); // after "pointerup" there is nothing to cancel
     on("pointerleave", () => { this.desk.cross = null; this.desk.redraw(); });
     on("contextmenu", (event) => event.preventDefault());
     on("wheel", (event) => this.wheel(event), { passive: false });
@@ -119,6 +120,7 @@ export class Pointer {
     if (!drag.moved) this.start(drag);
     const point = view.toPicture(at);
     const { current, size } = model;
+    if (!current) return; // undone meanwhile
     if (drag.kind === "move") current.box = moved(drag.box, Math.round(point.x - drag.point.x), Math.round(point.y - drag.point.y), size);
     else if (drag.kind === "resize") current.box = resized(drag.box, drag.handle, point, size, aspect);
     else current.box = boxBetween(drag.point, { x: Math.round(point.x), y: Math.round(point.y) }, size, aspect);
@@ -140,6 +142,7 @@ export class Pointer {
 
   up(event) {
     this.fingers.delete(event.pointerId);
+    if (this.drag?.kind === "draw" && this.drag.moved && this.isNothing()) this.takeBack();
     const { drag, desk } = this;
     this.drag = null;
     if (!drag || !desk.model) return;
@@ -147,6 +150,12 @@ export class Pointer {
     if (drag.moved) desk.changed();
     else desk.told();
     desk.redraw();
+  }
+
+  // A box that was drawn to no size is none.
+  isNothing() {
+    const { model, view } = this.desk;
+    return !model.current || Math.max(model.current.box[2], model.current.box[3]) * view.scale < CLICK;
   }
 
   // A second finger, or the system, takes what the first began back.
