@@ -17,7 +17,11 @@ $(VENV)/.setup: setup.cfg pyproject.toml scripts/environment.sh
 	@touch $@
 
 $(VENV)/.setup-dev: $(VENV)/.setup
-	@PYTHON="$(PYTHON)" sh scripts/environment.sh "$(VENV)" demo,test,lint
+	@PYTHON="$(PYTHON)" sh scripts/environment.sh "$(VENV)" demo,docs,test,lint
+	@touch $@
+
+$(VENV)/.setup-docs: $(VENV)/.setup
+	@PYTHON="$(PYTHON)" sh scripts/environment.sh "$(VENV)" demo,docs
 	@touch $@
 
 setup: $(VENV)/.setup  ## make a virtual environment and install fer into it
@@ -54,8 +58,10 @@ format: $(VENV)/.setup-dev  ## put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.setup-dev  ## write the command reference anew from --help
+docs: $(VENV)/.setup-docs  ## build the documentation, the command reference anew from --help
 	$(BIN)/python scripts/command_reference.py docs/commands.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "$(CURDIR)/runs/docs/index.html"
 
 tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (minutes)
 	@sh scripts/need.sh g++ g++

@@ -1,16 +1,39 @@
 """The documentation says what the program does: checked by running it."""
 
+import doctest
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from fercli.cli import fer as fer_command
+
 ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+#: Pages with console sessions of their own, each run from the first to the last in one folder.
+SESSIONS = [
+    page
+    for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+    if "```console" in page.read_text(encoding="utf-8")
+]
+#: Where command lines of fer are shown.
+SHOWN = [
+    ROOT / "README.md",
+    *sorted(DOCS.glob("*.md")),
+    *(
+        path
+        for folder in ("cascade", "datasets", "models")
+        for ending in ("*.md", "*.toml")
+        for path in sorted((ROOT / folder).glob(ending))
+    ),
+]
 
 
 def load(path):
@@ -29,6 +52,39 @@ def console_sessions(text):
     ]
 
 
+def command_lines(path):
+    """Return the command lines of fer in a file: of its blocks, or of a recipe's comments."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".toml":
+        shown = re.sub(r"^# ?", "", text, flags=re.MULTILINE)
+    else:
+        blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        inline = re.findall(r"`(fer [a-z][^`\n]* --[^`\n]* [^-`\n]+)`", text)
+        shown = "\n".join([*blocks, *inline])
+    lines = re.sub(r"\\\n\s*", "", shown).splitlines()
+    lines = [re.sub(r"^\s*(\$ |FER_\w+=\S+ )?", "", line) for line in lines]
+    return [line for line in lines if re.match(r"fer [a-z]", line) and "…" not in line]
+
+
+def check_command(line):
+    """Raise click's error for a command line that fer would not take; files need not exist."""
+    # Examples in help have their comment after some blanks.
+    words = shlex.split(re.split(r"\s[|>&]\s|\s{3,}", line)[0], comments=True)[1:]
+    command, context = fer_command, click.Context(fer_command, info_name="fer")
+    while isinstance(command, click.Group):
+        name = words.pop(0)
+        command = command.get_command(context, name)
+        assert command is not None, f"no command {name}: {line}"
+        context = click.Context(command, parent=context, info_name=name)
+    values, _, order = command.make_parser(context).parse_args(list(words))
+    for parameter in order:
+        if not isinstance(parameter.type, click.Path | click.File):
+            parameter.type_cast_value(context, values[parameter.name])
+    for name, value in values.items():
+        if name == "recipe" and value.startswith(("cascade/", "models/")):
+            assert (ROOT / value).is_file(), f"no recipe {value}: {line}"
+
+
 def matches(wanted, found):
     """Whether output is as documented; `...` stands for anything."""
     pattern = re.escape(wanted.strip()).replace(r"\.\.\.", ".*?")
@@ -36,27 +92,27 @@ def matches(wanted, found):
 
 
 def test_the_command_reference_is_current():
-    written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    written = (DOCS / "commands.md").read_text(encoding="utf-8")
     reference = load(ROOT / "scripts" / "command_reference.py").reference()
     assert written == reference, "run `make docs`"
 
 
 def test_no_line_of_the_reference_is_cut():
-    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    text = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert max(map(len, text.splitlines())) <= 100
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_readme_session_does_what_it_says(tmp_path):
-    sessions = console_sessions((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert sessions, "the README has no console session"
+@pytest.mark.parametrize("page", SESSIONS, ids=lambda page: page.stem)
+def test_a_session_does_what_it_says(page, tmp_path):
     for folder in ("scripts", "cascade"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",
     }
+    sessions = console_sessions(page.read_text(encoding="utf-8"))
     for command, wanted in (entry for session in sessions for entry in session):
         done = subprocess.run(
             command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -65,8 +121,62 @@ def test_the_readme_session_does_what_it_says(tmp_path):
         assert matches(wanted, done.stdout), f"$ {command}\n{done.stdout}"
 
 
-def test_every_make_target_of_the_readme_exists():
-    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+def test_readme_and_own_object_have_sessions():
+    assert {page.stem for page in SESSIONS} >= {"README", "own-object"}
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_command_lines_are_such_that_fer_takes_them(path):
+    for line in command_lines(path):
+        try:
+            check_command(line)
+        except click.ClickException as error:
+            pytest.fail(f"{line}\n{error.format_message()}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "fer cascade trian --vec a.vec",
+        "fer cascade train --vecs a.vec",
+        "fer cascade train --stages many",
+        "fer models train --data d --optimizer magic",
+        "fer cascade train --recipe cascade/nothing.toml",
+    ],
+)
+def test_a_wrong_command_line_is_noticed(line):
+    with pytest.raises((click.ClickException, AssertionError)):
+        check_command(line)
+
+
+def test_enough_command_lines_are_found():
+    assert len([line for path in SHOWN for line in command_lines(path)]) > 90
+
+
+@pytest.mark.parametrize("page", ["python"])
+def test_examples_in_python_do_what_they_say(page):
+    result = doctest.testfile(str(DOCS / f"{page}.md"), module_relative=False)
+    assert result.attempted > 20
+    assert not result.failed
+
+
+def test_every_make_target_that_is_named_exists():
+    pages = [ROOT / "README.md", *DOCS.glob("*.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE))
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert named
     assert named <= targets
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    pytest.importorskip("mkdocstrings", reason="make docs installs what builds the site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", tmp_path / "site"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for page in (tmp_path / "site").rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"\{\{ (results|session|card)", text), page.name
+        loaded = re.findall(r'<(?:script|img|link)[^>]*(?:src|href)="(https?:[^"]*)"', text)
+        assert not [address for address in loaded if "canonical" not in address], page.name

@@ -1,0 +1,106 @@
+"""What the documentation takes from elsewhere when it is built, so that each has one home.
+
+- The cards and results in cascade/, datasets/ and models/, and BENCHMARKS.md, become pages.
+- ``{{ session README.md }}`` becomes the console session of that file, which a test runs.
+- ``{{ results five-class }}`` becomes that network's row of the table in models/README.md.
+- ``{{ card ferplus }}`` becomes the rows of that shipped network's metadata.
+
+See: https://www.mkdocs.org/user-guide/configuration/#hooks
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parents[1]
+MATERIAL = ("cascade", "datasets", "models")
+
+#: Values of metadata are cut beyond this.
+LONGEST = 90
+MEANINGS = {
+    "fer.version": "fer's version that wrote it",
+    "fer.classes": "names in the order of the outputs, JSON",
+    "fer.input_size": "width × height that faces are brought to",
+    "fer.channels": "1: grey, 3: colour",
+    "fer.mean": "for each channel, JSON",
+    "fer.std": "for each channel, JSON",
+    "fer.crop": "side of the middle square that the network sees, or empty",
+    "fer.colour_order": "`rgb` or `bgr`",
+    "fer.architecture": "its name in fer",
+    "fer.training": "what it was trained on and how, with its accuracy, JSON",
+}
+
+NOT_RUN = "# Benchmarks\n\n`make bench DATA=folder` writes this page; it was not run yet.\n"
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the pages whose home is not docs/."""
+    for folder in MATERIAL:
+        for path in sorted((ROOT / folder).glob("*.*")):
+            if path.suffix in {".md", ".toml"}:
+                name = f"{folder}/{path.name}"
+                files.append(File.generated(config, name, abs_src_path=str(path)))
+    benchmarks = ROOT / "BENCHMARKS.md"
+    text = benchmarks.read_text(encoding="utf-8") if benchmarks.exists() else NOT_RUN
+    files.append(File.generated(config, "benchmarks.md", content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Fill in what a page takes from elsewhere, and its links to files outside docs/."""
+    filled = re.sub(r"\{\{ (session|results|card) (.+?) \}\}", _fill, markdown)
+    if "/" in page.file.src_uri:
+        return filled
+    filled = filled.replace("](../BENCHMARKS.md", "](benchmarks.md")
+    return re.sub(r"\]\(\.\./(cascade|datasets|models)/", r"](\1/", filled)
+
+
+def _fill(match: re.Match[str]) -> str:
+    if match[1] == "results":
+        return results(match[2].split())
+    return session(match[2]) if match[1] == "session" else card(match[2])
+
+
+def session(name: str) -> str:
+    """Return the first console session of a file, fences included."""
+    found = re.search(r"^```console\n.*?^```", _read(name), re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise PluginError(f"wanted a console session in {name}, found none")
+    return found[0]
+
+
+def results(networks: list[str]) -> str:
+    """Return the rows of these networks in the table of models/README.md, with its head."""
+    lines = _read("models/README.md").splitlines()
+    head = next((at for at, line in enumerate(lines) if line.startswith("| network | data")), None)
+    table = list(takewhile(lambda line: line.startswith("|"), lines[head or 0 :]))
+    rows = [line for line in table for network in networks if line.startswith(f"| `{network}`")]
+    if head is None or len(rows) < len(networks):
+        raise PluginError(f"wanted rows of {', '.join(networks)} in models/README.md's results")
+    return "\n".join([*table[:2], *rows])
+
+
+def card(network: str) -> str:
+    """Return the metadata of a shipped network as rows of a table."""
+    from fercli.models.card import to_metadata
+    from fercli.models.networks import open_network
+
+    metadata = to_metadata(open_network(network).card)
+    return "\n".join(
+        f"| `{key}` | {MEANINGS[key]} | {_shortened(value)} |" for key, value in metadata.items()
+    )
+
+
+def _shortened(value: str) -> str:
+    shown = value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
+    return f"`{shown}`" if value else ""
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")

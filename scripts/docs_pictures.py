@@ -1,0 +1,129 @@
+"""Make the pictures of the documentation from real runs: ``docs_pictures.py docs/pictures``.
+
+Trains small cascades on the stop signs of `object_data.py`, one setting changed at a time, and
+measures them on its test photographs; minutes on two cores. Two plots are arithmetic alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+HERE = Path(__file__).parent
+COMMON = ["--vec", "signs.vec", "--bg", "lists/bg.txt", "--size", "24x24", "--negatives", "1500",
+          "--validation", "0", "--quiet"]  # fmt: skip
+USUAL = {"--stages": "16", "--variants": "4"}
+#: One setting changed at a time; names are those of the curves.
+TRAININGS: dict[str, dict[str, str]] = {
+    "usual": {},
+    "hit-rate-0.95": {"--min-hit-rate": "0.95"},
+    "stages-5": {"--stages": "5"},
+    "positives-30": {"--positives": "30", "--variants": "0"},
+    "lbp": {"--feature-type": "LBP"},
+}
+COMPARED = {
+    "hit-rates": ("usual", "hit-rate-0.95"),
+    "stages": ("usual", "stages-5"),
+    "positives": ("usual", "positives-30"),
+    "features": ("usual", "lbp"),
+}
+
+
+def main(out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    save(draw_whole(), out / "whole.svg")
+    save(draw_consumed(), out / "consumed.svg")
+    with tempfile.TemporaryDirectory(prefix="fer-docs-") as name:
+        work = Path(name)
+        subprocess.run([sys.executable, HERE / "object_data.py", work / "signs"], check=True)
+        fer(work, "cascade", "build-info", "signs/photos/boxes.csv", "--negatives", "signs/scenes",
+            "--size", "24x24", "--out", "lists")  # fmt: skip
+        fer(work, "cascade", "create-samples", "--info", "lists/info.dat", "--out", "signs.vec")
+        for title, changed in TRAININGS.items():
+            options = [word for pair in (USUAL | changed).items() for word in pair]
+            fer(work, "cascade", "train", *COMMON, *options, "--out", f"runs/{title}")
+            shutil.copy(work / "runs" / title / "cascade.xml", work / f"{title}.xml")
+        for name, names in COMPARED.items():
+            compare(work, names, out / f"{name}.png")
+        copy_run(work, out)
+
+
+def fer(work: Path, *words: str) -> None:
+    """Run a command."""
+    subprocess.run([sys.executable, "-m", "fercli", *words], cwd=work, check=True)
+
+
+def compare(work: Path, names: tuple[str, ...], picture: Path) -> None:
+    """Measure cascades side by side and keep their curves."""
+    files = [f"{name}.xml" for name in names]
+    report = f"report-{picture.stem}"
+    fer(work, "cascade", "evaluate", *files, "--truth", "signs/test/boxes.csv", "--out",
+        report, "--quiet")  # fmt: skip
+    shutil.copy(work / report / "recall.png", picture)
+
+
+def copy_run(work: Path, out: Path) -> None:
+    """Keep the pictures of the usual training."""
+    fer(work, "cascade", "samples", "show", "signs.vec", "--size", "24x24", "--per-page", "60",
+        "--columns", "20", "--out", "samples.png", "--quiet")  # fmt: skip
+    fer(
+        work, "cascade", "visualize", "usual.xml", "--vec", "signs.vec", "--out", "drawn", "--quiet"
+    )
+    fer(work, "cascade", "detect", "usual.xml", "signs/test/00.png", "--out", "found", "--quiet")
+    fer(work, "cascade", "evaluate", "usual.xml", "--truth", "signs/test/boxes.csv", "--out",
+        "report", "--quiet")  # fmt: skip
+    for source, name in (
+        ("runs/usual/rates.png", "rates.png"),
+        ("report/recall.png", "recall.png"),
+        ("drawn/features.png", "drawn.png"),
+        ("samples.png", "samples.png"),
+        ("found/00.png", "found.png"),
+    ):
+        shutil.copy(work / source, out / name)
+    photo = cv2.imread(str(work / "signs" / "photos" / "00.png"))
+    cv2.imwrite(str(out / "photo.png"), photo)
+
+
+def draw_whole() -> plt.Figure:
+    """Return what hit rates of stages come to in a whole cascade."""
+    figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    stages = np.arange(1, 31)
+    for rate in (0.999, 0.998, 0.995, 0.99, 0.98):
+        axes.plot(stages, rate**stages, label=f"{rate:g}")
+    axes.set(xlabel="stages", ylabel="hit rate of the whole", ylim=(0.5, 1.01))
+    axes.legend(title="hit rate of a stage", fontsize=8, title_fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def draw_consumed() -> plt.Figure:
+    """Return how many samples of a .vec are needed for each positive of a stage."""
+    figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
+    stages = np.arange(1, 31)
+    for rate in (0.98, 0.99, 0.995, 0.998, 0.999):
+        axes.plot(stages, 1 + (stages - 1) * (1 - rate), label=f"{rate:g}")
+    axes.set(xlabel="stages", ylabel="samples in the .vec\nfor each of -numPos")
+    axes.legend(title="hit rate of a stage", fontsize=8, title_fontsize=8)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def save(figure: plt.Figure, path: Path) -> None:
+    # Without a date and with fixed names, so that the same plot is the same file.
+    with plt.rc_context({"svg.hashsalt": "fer"}):
+        figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
