@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,11 +39,12 @@ from fercli.datasets.tree import (
     require_shape,
     save_picture,
 )
-from fercli.errors import InputError, OutputExistsError, PictureError
-from fercli.files import find_files, make_folder, only_one
+from fercli.errors import InputError, PictureError
+from fercli.files import find_files
 from fercli.parallel import Workers, parallel_map
 from fercli.pictures import Picture, read_colour, read_grey
 from fercli.progress import SILENT, Progress
+from fercli.working_folder import alone_in
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def crop_folder(
     if manifest is not None:
         for picture in pictures:
             require_shape(FileRecord(picture.relative_to(source).as_posix()), source)
-    with _ours_alone(out):
+    with alone_in(out, "cropping"):
         known = open_log(out, source, options, overwrite=overwrite)
         jobs = _waiting(pictures, source, out, known)
         work = partial(_crop_one, source=source, out=out, options=options)
@@ -147,19 +147,6 @@ def crop_folder(
         if manifest is not None:
             _write_manifest(source, manifest, out, records, options)
     return CropResult(records, len(jobs))
-
-
-@contextmanager
-def _ours_alone(out: Path) -> Iterator[None]:
-    """Hold the new folder, from before what is in it is looked at; leave none that is empty."""
-    if out.exists() and not out.is_dir():
-        raise OutputExistsError("wanted a folder, found a file", hint="another name", path=out)
-    try:
-        with only_one(make_folder(out), "cropping"):
-            yield
-    finally:
-        with suppress(OSError):
-            out.rmdir()
 
 
 def _find_pictures(source: Path) -> list[Path]:

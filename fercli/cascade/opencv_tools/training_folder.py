@@ -23,12 +23,13 @@ def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
     make_folder(out)
     try:
         with only_one(out, "a training") as lock:
-            yield ResultFolder(out.absolute()), lock
+            try:
+                yield ResultFolder(out.absolute()), lock
+            finally:  # here, where it is certain that nobody else is at work in it
+                with suppress(OSError):
+                    out.rmdir()
     except OSError as error:
         raise output_error(error, out) from error
-    finally:
-        with suppress(OSError):
-            out.rmdir()
 
 
 def refuse_other(folder: ResultFolder, settings: ProgramSettings, *, resume: bool) -> bool:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from fercli.cascade.result_folder import ResultFolder
 from fercli.cascade.training.checkpoint import STATE, read_checkpoint
 from fercli.errors import FerError
-from fercli.files import make_folder, only_one, output_error
+from fercli.files import output_error
 from fercli.progress import Progress
 from fercli.signals import signals_as_interrupts
+from fercli.working_folder import alone_in
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[ResultFolder]:
     """Give the folder of results, ours alone; one that stays empty is removed again."""
-    make_folder(out)
     try:
-        with only_one(out, "a training"):
+        with alone_in(out, "a training"):
             yield ResultFolder(out.absolute())
     except OSError as error:
         raise output_error(error, out) from error
-    finally:
-        with suppress(OSError):
-            out.rmdir()
 
 
 @contextmanager

@@ -167,16 +167,18 @@ def build_info(
     from fercli.cascade.building import build_description
     from fercli.cascade.gathering import GatherOptions
     from fercli.cascade.survey import BoxRules
+    from fercli.working_folder import alone_in
 
     if extensions is not None:
         choices["extensions"] = options.split_extensions(extensions)
-    report = build_description(
-        positives,
-        negatives,
-        out,
-        GatherOptions(rules=BoxRules(size, padding, min_size), **choices),
-        FileOptions(names, SEPARATORS[separator], also, plot, overwrite),
-        workers=workers,
-        progress=progress,
-    )
+    with alone_in(out, "the making of lists"):
+        report = build_description(
+            positives,
+            negatives,
+            out,
+            GatherOptions(rules=BoxRules(size, padding, min_size), **choices),
+            FileOptions(names, SEPARATORS[separator], also, plot, overwrite),
+            workers=workers,
+            progress=progress,
+        )
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.text())

@@ -58,18 +58,20 @@ def detect(
     from fercli.cascade.finding import COLUMNS, as_csv, find_objects, pictures_of
     from fercli.files import require_absent, write_text
     from fercli.tables import format_table
+    from fercli.working_folder import alone_in
 
     if csv_file is not None:
         require_absent(csv_file, overwrite=overwrite)
-    found = find_objects(
-        cascade,
-        pictures_of(inputs),
-        DetectionOptions(**choices),
-        out=out,
-        overwrite=overwrite,
-        workers=workers,
-        progress=progress,
-    )
+    with alone_in(out, "a search"):
+        found = find_objects(
+            cascade,
+            pictures_of(inputs),
+            DetectionOptions(**choices),
+            out=out,
+            overwrite=overwrite,
+            workers=workers,
+            progress=progress,
+        )
     if csv_file is not None:
         write_text(csv_file, as_csv(found), overwrite=overwrite)
     rows = [row for one in found for row in one.rows()]

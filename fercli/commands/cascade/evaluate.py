@@ -129,25 +129,27 @@ def evaluate(
     """
     from fercli.cascade.detection import DetectionOptions
     from fercli.cascade.evaluation import evaluate_files, match_rule, report_text, summary
+    from fercli.working_folder import alone_in
 
     if truth is None and bg is None:
         raise click.UsageError("wanted --truth PATH, --bg FILE or both")
-    evaluation = evaluate_files(
-        cascades,
-        truth,
-        bg,
-        format=format,
-        pictures=pictures,
-        labels=labels,
-        options=DetectionOptions(**search),
-        rule=match_rule(
-            match, minimum=iou, max_distance=max_distance, max_size_ratio=max_size_ratio
-        ),
-        box_scale=box_scale,
-        out=out,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    with alone_in(out, "an evaluation"):
+        evaluation = evaluate_files(
+            cascades,
+            truth,
+            bg,
+            format=format,
+            pictures=pictures,
+            labels=labels,
+            options=DetectionOptions(**search),
+            rule=match_rule(
+                match, minimum=iou, max_distance=max_distance, max_size_ratio=max_size_ratio
+            ),
+            box_scale=box_scale,
+            out=out,
+            overwrite=overwrite,
+            progress=progress,
+        )
     if as_json:
         click.echo(json.dumps(summary(evaluation), indent=2))
     else:

@@ -63,18 +63,20 @@ def visualize(
     """
     from fercli.cascade.finding import pictures_of
     from fercli.cascade.visualization.visualizing import visualize_cascade
+    from fercli.working_folder import alone_in
 
-    drawn = visualize_cascade(
-        cascade,
-        out,
-        vec=vec,
-        picture=picture,
-        scan=pictures_of(pictures) if pictures else (),
-        scale_factor=scale_factor,
-        overwrite=overwrite,
-        workers=workers,
-        progress=progress,
-    )
+    with alone_in(out, "the drawing of a cascade"):
+        drawn = visualize_cascade(
+            cascade,
+            out,
+            vec=vec,
+            picture=picture,
+            scan=pictures_of(pictures) if pictures else (),
+            scale_factor=scale_factor,
+            overwrite=overwrite,
+            workers=workers,
+            progress=progress,
+        )
     if as_json:
         click.echo(json.dumps(drawn.as_dict(), indent=2))
         return

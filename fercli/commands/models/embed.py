@@ -64,19 +64,21 @@ def embed(
       fer models embed run/best.keras --data mine/ --split test --clusters 20 --out points/
     """
     from fercli.models.embedding import describe_embedding, embed_tree
+    from fercli.working_folder import alone_in
 
-    embedding, classes = embed_tree(
-        network,
-        data,
-        split,
-        out,
-        settings=_options.to_settings(said),
-        clusters=clusters,
-        projection=projection,
-        seed=seed,
-        workers=workers,
-        overwrite=overwrite,
-        progress=progress,
-    )
+    with alone_in(out, "an embedding"):
+        embedding, classes = embed_tree(
+            network,
+            data,
+            split,
+            out,
+            settings=_options.to_settings(said),
+            clusters=clusters,
+            projection=projection,
+            seed=seed,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
     click.echo(describe_embedding(embedding, classes))
     click.echo(f"wrote {out}")

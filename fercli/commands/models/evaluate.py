@@ -69,19 +69,21 @@ def evaluate(
     """
     from fercli.models import evaluation_report as report
     from fercli.models.evaluating import evaluate_files
+    from fercli.working_folder import alone_in
 
-    faces, found = evaluate_files(
-        [network, *compare],
-        data,
-        split,
-        settings=_options.to_settings(said),
-        average=average,
-        check_copies=check_copies,
-        workers=workers,
-        progress=progress,
-    )
-    if out is not None:
-        report.write_report(out, found[0], faces, overwrite=overwrite)
+    with alone_in(out, "an evaluation"):
+        faces, found = evaluate_files(
+            [network, *compare],
+            data,
+            split,
+            settings=_options.to_settings(said),
+            average=average,
+            check_copies=check_copies,
+            workers=workers,
+            progress=progress,
+        )
+        if out is not None:
+            report.write_report(out, found[0], faces, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps([report.as_plain(one) for one in found], indent=2))
     else:

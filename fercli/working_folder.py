@@ -1,0 +1,38 @@
+"""The folder that a command writes to: made where it is missing, and its own while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fercli.files import make_folder, only_one
+
+
+@contextmanager
+def alone_in(folder: Path | None, doing: str) -> Iterator[None]:
+    """Keep other processes of fer out of a folder while the body runs.
+
+    A folder that is still empty at the end is removed.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Made where it is missing. None: nothing is written, and nothing done here.
+    doing : str
+        What is done there, for the message of the process that comes second: "an evaluation".
+
+    Raises
+    ------
+    OutputError
+        Another process is at work there, or the folder cannot be made.
+    """
+    if folder is None:
+        yield
+        return
+    with only_one(make_folder(folder), doing):
+        try:
+            yield
+        finally:  # here, where it is certain that nobody else is at work in it
+            with suppress(OSError):
+                folder.rmdir()
