@@ -85,7 +85,7 @@ def annotate(
     With --review, DIR holds backgrounds, and the page shows what the cascade finds in them. False
     alarms that are confirmed are cut out, with half their size around them, into the folder
     PATH_crops (less the suffix), and PATH lists the crops: add its lines to the bg.txt of the next
-    training. Crops help it more than whole pictures: training looks at some windows of each
+    training. Crops rather than whole pictures, since training looks at some windows of each
     picture in turn, and a crop holds little but the false alarm, shifted and scaled. A detection
     that really is the object is marked so and left out; no crop shows a part of it, unless the two
     overlap. PATH with the suffix .json keeps the judgement (COCO; the objects are crowds).
