@@ -35,7 +35,7 @@ failed=
 for name in ${names:-lowest 4.10 4.14 5.0}; do
     echo "== $name"
     case $name in
-        lowest) install lowest --resolution lowest-direct ;;
+        lowest) install lowest --upgrade --resolution lowest-direct ;;
         *) install "$name" "opencv-contrib-python==$name.*" ;;
     esac
     # Compiled kernels of one numba are of no use to another.
