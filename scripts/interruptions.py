@@ -35,7 +35,7 @@ from fercli.tables import format_table
 FER = [sys.executable, "-m", "fercli"]
 ENVIRONMENT = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
-#: Files that grow line by line, and notes of times, which differ from run to run.
+#: Files that grow line by line, and files with times in them, which differ from run to run.
 LOGS = ("training.log", ".unfinished.csv", "crops.csv")
 TIMES = ("result.json", "stages.csv", "versions.json", "training.json", "history.csv", "rates.png",
          "curves.png", "checkpoint.npz", "best.keras", "dataset.json", "recipe.toml", "crop.json",
@@ -51,8 +51,6 @@ class Job:
     name : str
     command : callable
         From the folder of inputs and the folder of results to the arguments of ``fer``.
-    exact : bool
-        Whether files other than `TIMES` have the same bytes each time. Defaults to True.
     tidy : bool
         Whether a second run removes what the first one left under temporary names. Defaults to
         True; nobody can tell to whom those of a single file belong.
@@ -60,7 +58,6 @@ class Job:
 
     name: str
     command: Callable[[Path, Path], list[str]]
-    exact: bool = True
     tidy: bool = True
 
 
@@ -133,7 +130,7 @@ JOBS = {
         Job("import", import_),
         Job("crop", crop),
         Job("augment", augment),
-        Job("models train", train_network, exact=False),
+        Job("models train", train_network),
         Job("classify", classify, tidy=False),
     )
 }
