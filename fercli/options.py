@@ -5,7 +5,6 @@ Each is a decorator. A command takes the parameter that the option is named afte
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import click
 
 from fercli.errors import RecipeError
-from fercli.parallel import Workers
 from fercli.progress import SILENT, Progress, TerminalProgress
 
 
@@ -43,27 +41,6 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5
         if min(size) < 1:
             self.fail(f"wanted positive numbers, found {value!r}", param, ctx)
         return size
-
-
-class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
-    """A number of things such as ``500``, or a share of them such as ``20%``."""
-
-    name = "N|P%"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        """Return a number as an int, a share as a float from 0 to 1."""
-        if isinstance(value, int | float):
-            return value
-        text = str(value).strip()
-        try:
-            amount = float(text[:-1]) / 100 if text.endswith("%") else int(text)
-        except ValueError:
-            self.fail(f"wanted a number such as 500 or a share such as 20%, found {value!r}")
-        if not 0 < amount <= (1 if isinstance(amount, float) else amount):
-            self.fail(f"wanted more than none and at most 100%, found {value!r}", param, ctx)
-        return amount
 
 
 def _to_progress(ctx: click.Context, param: click.Parameter, quiet: bool) -> Progress:
@@ -101,41 +78,19 @@ def _as_typed_once(option: click.Option, value: Any, path: Path) -> str | bool:
     )
 
 
+def out(metavar: str, help: str, *, required: bool = True) -> Callable[..., Any]:
+    """Return the option ``--out``: where the result goes, a file or a folder as `metavar` says."""
+    return click.option(
+        "-o", "--out", type=path_type(), metavar=metavar, required=required, help=help
+    )
+
+
 workers = click.option(
     "-j",
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
     help="How many run at once.  [default: all cores]",
-)
-
-
-def spread(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--workers``, ``--parallel`` and ``--scheduler``; the command takes `workers`."""
-
-    @functools.wraps(command)
-    def with_workers(
-        *args: Any, workers: int | None, parallel: str, scheduler: str | None, **options: Any
-    ) -> Any:
-        if (parallel == "dask") != (scheduler is not None):
-            raise click.UsageError("--parallel dask and --scheduler ADDRESS go together")
-        prefer: Any = "threads" if parallel == "threads" else "processes"
-        return command(*args, workers=Workers(workers, prefer, scheduler), **options)
-
-    for option in (_scheduler, _parallel, workers):
-        with_workers = option(with_workers)
-    return with_workers
-
-
-_parallel = click.option(
-    "--parallel",
-    type=click.Choice(["processes", "threads", "dask"]),
-    default="processes",
-    show_default=True,
-    help="What the workers are; dask: a cluster, which must see the same files.",
-)
-_scheduler = click.option(
-    "--scheduler", metavar="ADDRESS", help="The Dask scheduler, such as tcp://node1:8786."
 )
 
 
@@ -151,14 +106,6 @@ def each(decorators: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
     return add
 
 
-placing = click.option(
-    "--files",
-    "placing",
-    type=click.Choice(["link", "copy", "symlink"]),
-    default="link",
-    show_default=True,
-    help="How files come into the new tree; link: hard links, which take no space.",
-)
 picture_size = click.option(
     "--size",
     "size_wh",
@@ -195,50 +142,6 @@ recipe = click.option(
 )
 
 
-def split_extensions(text: str) -> tuple[str, ...]:
-    """Return ``png, .JPG`` as ``(".png", ".jpg")``; ``*`` stands for any."""
-    words = (word.strip().lower().lstrip(".") for word in text.split(","))
-    return tuple("" if word == "*" else f".{word}" for word in words if word)
-
-
-#: The names of `fercli.cascade.annotations.FORMATS`, which a command does not import for its help.
-ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "pictures", "info")
-
-
-def annotation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what annotations take: ``--format``, ``--pictures`` and ``--label`` (`labels`)."""
-    for option in (_label, _pictures, _format):
-        command = option(command)
-    return command
-
-
-_format = click.option(
-    "--format",
-    type=click.Choice(ANNOTATION_FORMATS),
-    help="Format of the boxes.  [default: what it looks like]",
-)
-_pictures = click.option(
-    "--pictures",
-    type=path_type(),
-    metavar="DIR",
-    help="Folder that names in annotations are relative to.  [default: the file's, or beside it]",
-)
-_label = click.option(
-    "--label",
-    "labels",
-    multiple=True,
-    metavar="NAME",
-    help="Only boxes of this label; may be repeated.  [default: all]",
-)
-
-
-def detection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add how pictures are searched, the fields of `fercli.cascade.detection.DetectionOptions`."""
-    for option in (_equalize, _max_size, _min_size, _min_neighbors, scale_factor):
-        command = option(command)
-    return command
-
-
 scale_factor = click.option(
     "--scale-factor",
     type=click.FloatRange(1.01),
@@ -246,29 +149,6 @@ scale_factor = click.option(
     show_default=True,
     metavar="X",
     help="Ratio of one window size to the next.",
-)
-_min_neighbors = click.option(
-    "--min-neighbors",
-    type=click.IntRange(min=0),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="A detection must be seen by more windows than this.",
-)
-_min_size = click.option(
-    "--min-size",
-    "min_size_wh",
-    type=Size(),
-    help="Smallest object looked for.  [default: the cascade's window]",
-)
-_max_size = click.option(
-    "--max-size",
-    "max_size_wh",
-    type=Size(),
-    help="Largest object looked for.  [default: the picture]",
-)
-_equalize = click.option(
-    "--equalize", is_flag=True, help="Equalise the histogram of pictures before the search."
 )
 threshold = click.option(
     "--threshold",
@@ -285,15 +165,4 @@ margin = click.option(
     show_default=True,
     metavar="SHARE",
     help="Added to a face's box at each side for the network; 0 suits fer's own cascade.",
-)
-tools = click.option(
-    "--tools",
-    type=path_type(),
-    metavar="DIR",
-    help="Folder with OpenCV's programs.  [default: FER_OPENCV_TOOLS, PATH, fer's cache]",
-)
-sample_size = click.option(
-    "--size",
-    type=Size(),
-    help="Width and height of the samples.  [default: the squarest that fits the file]",
 )

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 
 #: Formats of boxes that can be written.
 FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
@@ -13,13 +14,9 @@ FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=options.path_type(),
-    metavar="PATH",
-    help="Where the boxes go, and come from if it is there: info.dat, boxes.csv (CSV), .json"
+@options.out(
+    "PATH",
+    "Where the boxes go, and come from if it is there: info.dat, boxes.csv (CSV), .json"
     " (COCO), .xml (dlib), or a folder.",
 )
 @click.option(
@@ -50,7 +47,7 @@ FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
     metavar="CASCADE.xml|faces",
     help="Review what this cascade finds in backgrounds, see above.",
 )
-@options.detection_options
+@_options.detection_options
 @click.option(
     "--port",
     metavar="N",

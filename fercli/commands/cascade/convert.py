@@ -9,9 +9,7 @@ from fercli import options
 
 @click.command()
 @click.argument("file", type=options.path_type())
-@click.option(
-    "-o", "--out", type=options.path_type(), required=True, metavar="FILE", help="The new file."
-)
+@options.out("FILE", "The new file.")
 @click.option(
     "--stages", type=int, metavar="N", help="Keep only the first N stages.  [default: all]"
 )

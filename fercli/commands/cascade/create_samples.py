@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 
 ANGLE = click.FloatRange(min=0, max=1.5)
 
@@ -38,9 +39,7 @@ FOR_IMAGES = (
     metavar="FILE",
     help="Warp a picture of the object many times; may be repeated, the pictures take turns.",
 )
-@click.option(
-    "-o", "--out", type=options.path_type(), metavar="FILE.vec", help="The file to write."
-)
+@options.out("FILE.vec", "The file to write.", required=False)
 @click.option(
     "--size",
     type=options.Size(),
@@ -149,7 +148,7 @@ FOR_IMAGES = (
     show_default=True,
     help="Who does it: fer, or OpenCV's own opencv_createsamples.",
 )
-@options.tools
+@_options.tools
 @options.workers
 @options.overwrite
 @options.as_json

@@ -7,19 +7,14 @@ from typing import Any
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 
 @click.command()
 @click.argument("cascade", type=options.path_type())
 @click.argument("inputs", nargs=-1, required=True, type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    help="Write the pictures with the boxes drawn to this folder.",
-)
+@options.out("DIR", "Write the pictures with the boxes drawn to this folder.", required=False)
 @click.option(
     "--csv",
     "csv_file",
@@ -27,7 +22,7 @@ from fercli.progress import Progress
     metavar="FILE",
     help="Write the boxes as a table, which build-info and evaluate read.",
 )
-@options.detection_options
+@_options.detection_options
 @options.workers
 @options.overwrite
 @options.as_json

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 
@@ -32,7 +33,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     metavar="PATH",
     help="Where the objects are: annotations of any format that build-info reads.",
 )
-@options.annotation_options
+@_options.annotation_options
 @click.option(
     "--bg",
     type=options.path_type(),
@@ -72,13 +73,9 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     show_default=True,
     help="Make detections larger by this before they are matched; auto: as large as the truth.",
 )
-@options.detection_options
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    help="Write curves, tables and pictures of the errors to this folder.",
+@_options.detection_options
+@options.out(
+    "DIR", "Write curves, tables and pictures of the errors to this folder.", required=False
 )
 @options.overwrite
 @options.as_json

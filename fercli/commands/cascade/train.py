@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 #: The names of `fercli.cascade.engines.ENGINES`, which a command does not import for its help.
@@ -57,9 +58,7 @@ def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
     help="List or folder of backgrounds, whose windows are the negatives. Native also: annotated "
     "pictures, of which windows that touch a box are not taken.",
 )
-@click.option(
-    "-o", "--out", type=options.path_type(), required=True, metavar="DIR", help="Results."
-)
+@options.out("DIR", "Results.")
 @click.option("--size", type=options.Size(), help="The window, as in the .vec.  [default: 24x24]")
 @click.option(
     "--stages", "--num-stages", type=int, metavar="N", help="Stages to train.  [default: 20]"
@@ -212,7 +211,7 @@ def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.option(
     "--finish", is_flag=True, help="Write the cascade of the stages that DIR holds, and end."
 )
-@options.tools
+@_options.tools
 @options.workers
 @options.overwrite
 @options.as_json

@@ -12,14 +12,7 @@ from fercli.progress import Progress
 @click.command()
 @click.argument("cascade", type=options.path_type())
 @click.argument("pictures", nargs=-1, type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=options.path_type(),
-    metavar="DIR",
-    help="Write the pictures to this folder.",
-)
+@options.out("DIR", "Write the pictures to this folder.")
 @click.option(
     "--vec",
     type=options.path_type(),

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.datasets import _options
 from fercli.parallel import Workers
 from fercli.progress import Progress
 
@@ -24,14 +25,7 @@ CHANGES = {
 
 @click.command()
 @click.argument("tree", type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    required=True,
-    help="The root of the new tree.",
-)
+@options.out("DIR", "The root of the new tree.")
 @click.option("--balance", is_flag=True, help="Bring each class to the size of the largest.")
 @click.option(
     "--target", type=click.IntRange(min=1), metavar="N", help="Bring each class to N pictures."
@@ -57,10 +51,10 @@ CHANGES = {
     metavar="NAMES",
     help="Which splits get copies; test never does.",
 )
-@options.placing
+@_options.placing
 @options.seed
 @options.overwrite
-@options.spread
+@_options.spread
 @options.as_json
 @options.quiet
 def augment(

@@ -6,20 +6,14 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.datasets import _options
 from fercli.parallel import Workers
 from fercli.progress import Progress
 
 
 @click.command()
 @click.argument("folder", type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    required=True,
-    help="The folder of the crops.",
-)
+@options.out("DIR", "The folder of the crops.")
 @click.option(
     "--cascade",
     type=options.path_type(),
@@ -81,7 +75,7 @@ from fercli.progress import Progress
     help="A face must have been seen by more windows than this.",
 )
 @options.overwrite
-@options.spread
+@_options.spread
 @options.as_json
 @options.quiet
 def crop(

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.datasets import _options
 from fercli.parallel import Workers
 from fercli.progress import Progress
 
@@ -17,14 +18,7 @@ FORMATS = (
 
 @click.command("import")
 @click.argument("sources", nargs=-1, required=True, metavar="[FORMAT=]PATH...")
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    required=True,
-    help="The root of the new tree.",
-)
+@options.out("DIR", "The root of the new tree.")
 @click.option(
     "--classes",
     metavar="5|7|8|NAMES",
@@ -79,7 +73,7 @@ FORMATS = (
 )
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
 @options.overwrite
-@options.spread
+@_options.spread
 @options.as_json
 @options.quiet
 def import_(

@@ -10,14 +10,7 @@ from fercli.progress import Progress
 
 @click.command()
 @click.argument("tree", type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    required=True,
-    help="The folder of the sheets.",
-)
+@options.out("DIR", "The folder of the sheets.")
 @click.option("--split", metavar="NAME", help="Only this split.  [default: all]")
 @click.option(
     "--count",

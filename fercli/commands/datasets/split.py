@@ -6,20 +6,14 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.datasets import _options
 from fercli.parallel import Workers
 from fercli.progress import Progress
 
 
 @click.command()
 @click.argument("tree", type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    required=True,
-    help="The root of the new tree.",
-)
+@options.out("DIR", "The root of the new tree.")
 @click.option(
     "--ratios",
     default="80,10,10",
@@ -46,10 +40,10 @@ from fercli.progress import Progress
     show_default=True,
     help="Which pictures that look alike stay in one split; apart: none.",
 )
-@options.placing
+@_options.placing
 @options.seed
 @options.overwrite
-@options.spread
+@_options.spread
 @options.as_json
 @options.quiet
 def split(

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.datasets import _options
 from fercli.parallel import Workers
 from fercli.progress import Progress
 
@@ -16,7 +17,7 @@ from fercli.progress import Progress
     "--plot", type=options.path_type(), metavar="FILE.png", help="Draw counts and grey levels."
 )
 @options.overwrite
-@options.spread
+@_options.spread
 @options.as_json
 @options.quiet
 def stats(

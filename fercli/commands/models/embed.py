@@ -14,14 +14,7 @@ from fercli.progress import Progress
 @_options.network
 @_options.data
 @_options.split
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    required=True,
-    help="The folder of results.",
-)
+@options.out("DIR", "The folder of results.")
 @click.option(
     "--clusters",
     type=click.IntRange(min=2),

@@ -30,13 +30,7 @@ from fercli.progress import Progress
     is_flag=True,
     help="Also without pictures that occur, pixel for pixel, in the split train.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    help="Write a report with pictures here.",
-)
+@options.out("DIR", "Write a report with pictures here.", required=False)
 @_options.network_settings
 @options.workers
 @options.overwrite

@@ -11,14 +11,7 @@ from fercli.progress import Progress
 
 @click.command()
 @click.argument("network", type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="FILE.onnx",
-    required=True,
-    help="The .onnx file.",
-)
+@options.out("FILE.onnx", "The .onnx file.")
 @click.option(
     "--data", type=options.path_type(), metavar="DIR", help="A tree: compare on its faces."
 )

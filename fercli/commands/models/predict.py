@@ -13,13 +13,7 @@ from fercli.progress import Progress
 @click.command()
 @_options.network
 @click.argument("faces", nargs=-1, required=True, type=options.path_type())
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="FILE.csv",
-    help="A CSV file.  [default: standard output]",
-)
+@options.out("FILE.csv", "A CSV file.  [default: standard output]", required=False)
 @_options.network_settings
 @options.workers
 @options.overwrite

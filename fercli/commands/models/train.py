@@ -40,14 +40,7 @@ def choice(values: Any) -> click.Choice[str]:
     metavar="DIR",
     help="A tree of `fer datasets`.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    required=True,
-    help="The folder of results.",
-)
+@options.out("DIR", "The folder of results.")
 @option("--architecture", type=choice(ARCHITECTURES), help="See `fer models list`.")
 @option("--size", type=options.Size(), help="Size of the input.  [default: the architecture's]")
 @option("--crop", type=int, metavar="SIDE", help="Learn from square parts, run on the middle one.")

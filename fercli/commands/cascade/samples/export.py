@@ -5,20 +5,14 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    required=True,
-    metavar="DIR",
-    help="Folder for the pictures, which are named by their number.",
-)
-@options.sample_size
+@options.out("DIR", "Folder for the pictures, which are named by their number.")
+@_options.sample_size
 @click.option(
     "--num", type=click.IntRange(min=1), metavar="N", help="The most samples.  [default: all]"
 )

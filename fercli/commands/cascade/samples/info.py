@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
-@options.sample_size
+@_options.sample_size
 @options.as_json
 @options.quiet
 def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progress) -> None:

@@ -5,20 +5,14 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 
 @click.command()
 @click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    required=True,
-    metavar="FILE.vec",
-    help="The file to write.",
-)
-@options.sample_size
+@options.out("FILE.vec", "The file to write.")
+@_options.sample_size
 @click.option("--drop-duplicates", is_flag=True, help="Write samples that are equal once.")
 @click.option(
     "--shuffle", is_flag=True, help="Write them in random order, so that a training mixes them."

@@ -6,18 +6,17 @@ from typing import Any
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 
 
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="FILE.png",
-    help="The picture to write.  [default: FILE.png beside FILE.vec, for page N FILE-N.png]",
+@options.out(
+    "FILE.png",
+    "The picture to write.  [default: FILE.png beside FILE.vec, for page N FILE-N.png]",
+    required=False,
 )
-@options.sample_size
+@_options.sample_size
 @click.option(
     "--page",
     type=click.IntRange(min=1),

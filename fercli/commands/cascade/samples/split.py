@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 
@@ -38,14 +39,10 @@ def _to_shares(
     metavar="NAME=SHARE",
     help="A part and how large it is, in proportion to the others; repeatable.",
 )
-@click.option(
-    "-o",
-    "--out",
-    type=options.path_type(),
-    metavar="DIR",
-    help="Folder for the parts, FILE-NAME.vec.  [default: that of FILE.vec]",
+@options.out(
+    "DIR", "Folder for the parts, FILE-NAME.vec.  [default: that of FILE.vec]", required=False
 )
-@options.sample_size
+@_options.sample_size
 @click.option(
     "--together",
     type=click.IntRange(min=1),

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 from fercli.progress import Progress
 
 
 @click.command()
-@options.tools
+@_options.tools
 @click.option(
     "--source",
     type=options.path_type(),

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from fercli import options
+from fercli.commands.cascade import _options
 
 
 @click.command()
-@options.tools
+@_options.tools
 @options.as_json
 def status(tools: Path | None, as_json: bool) -> int:
     """Say where each of OpenCV's programs was found, or that it was not.
