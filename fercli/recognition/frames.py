@@ -42,6 +42,13 @@ class Frame:
         self._grey: Picture | None = None
 
     @property
+    def pixels(self) -> int:
+        """How many it has."""
+        if self._native is not None:
+            return self._native.width * self._native.height
+        return self.colour.shape[0] * self.colour.shape[1]
+
+    @property
     def grey(self) -> Picture:
         """Grey levels, shape (height, width)."""
         if self._grey is None:

@@ -33,8 +33,9 @@ DEFAULTS = VideoOptions()
 #: Frames decoded ahead.
 DEPTH = 8
 
-#: Frames between two whole searches, at most: bounds what is in memory, whatever the interval.
-LONGEST = 16
+#: Frames between two whole searches, at most, and their pixels: bounds what is in memory, whatever
+#: the interval. Sixteen frames of 1920×1080, four of 3840×2160.
+LONGEST, MOST_PIXELS = 16, 16 * 1920 * 1080
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Searcher:
         return self._is_analysed(frame) and self._follower.is_due(frame.seconds)
 
     def is_full(self) -> bool:
-        return len(self._run) >= LONGEST
+        return len(self._run) >= min(LONGEST, MOST_PIXELS // self._run[-1].pixels)
 
     def ends_with_analysed(self) -> bool:
         return bool(self._run) and self._is_analysed(self._run[-1])

@@ -1,5 +1,8 @@
 """Videos: read, looked at, written."""
 
+import time
+from contextlib import closing
+
 import av
 import cv2
 import numpy as np
@@ -107,6 +110,23 @@ def test_memory_stays_the_same_however_long_a_video_is(recogniser, portrait):
         if one.frame.number % 50 == 49:
             sizes.append(process.memory_info().rss)
     assert max(sizes[2:]) - sizes[1] < 80e6  # 30 frames
+
+
+def test_few_frames_are_underway_where_they_are_large(recogniser):
+    taken, large = [], np.zeros((2160, 3840, 3), np.uint8)
+
+    def endless():
+        while True:
+            taken.append(Frame(len(taken), len(taken) / 25, large))
+            yield taken[-1]
+
+    with closing(recognise_frames(recogniser, endless(), VideoOptions(search_interval=60))) as seen:
+        next(seen)
+        before = 0
+        while len(taken) > before:  # until all that may run ahead has
+            before = len(taken)
+            time.sleep(0.5)
+    assert before < 64  # 112 of smaller ones
 
 
 def test_closing_ends_the_threads_and_the_source(recogniser, portrait):
