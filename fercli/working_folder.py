@@ -13,7 +13,7 @@ from fercli.files import make_folder, only_one
 def alone_in(folder: Path | None, doing: str) -> Iterator[None]:
     """Keep other processes of fer out of a folder while the body runs.
 
-    A folder that is still empty at the end is removed.
+    A folder that was made here and is still empty at the end is removed.
 
     Parameters
     ----------
@@ -30,9 +30,11 @@ def alone_in(folder: Path | None, doing: str) -> Iterator[None]:
     if folder is None:
         yield
         return
+    made = not folder.exists()
     with only_one(make_folder(folder), doing):
         try:
             yield
         finally:  # here, where it is certain that nobody else is at work in it
-            with suppress(OSError):
-                folder.rmdir()
+            if made:
+                with suppress(OSError):
+                    folder.rmdir()

@@ -21,9 +21,10 @@ from fercli.cli import main
 settings.register_profile("fer", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("fer")
 
-# A shell lets what it starts in the background ignore Ctrl-C, and so would all programs that tests
-# start: they would not be interrupted.
+# A shell lets what it starts in the background ignore Ctrl-C, nohup the end of its terminal, and so
+# would all programs that tests start: they would not be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass

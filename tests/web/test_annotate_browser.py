@@ -10,7 +10,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import cv2
 import numpy as np
@@ -97,7 +97,8 @@ def served_here(folder, out, **settings) -> Iterator[str]:
             yield address
         finally:
             # The browser holds connections open, for which the server would wait.
-            server.trigger.pull_trigger(lambda: close_all(server._map))
+            with suppress(OSError):  # the trigger is gone if the server has ended by itself
+                server.trigger.pull_trigger(lambda: close_all(server._map))
             thread.join(30)
             assert not thread.is_alive()
 

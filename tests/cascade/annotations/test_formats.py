@@ -4,8 +4,8 @@ import pytest
 
 from fercli.cascade.annotations import FORMATS, read_annotations
 from fercli.cascade.annotations.formats import detect_format
+from fercli.commands.cascade._options import ANNOTATION_FORMATS
 from fercli.errors import AnnotationError, InputError, OptionError
-from fercli.options import ANNOTATION_FORMATS
 
 
 def test_the_command_line_offers_all_formats():

@@ -1,5 +1,7 @@
 """The command line of ``fer cascade train``; what the engines do is tested beside them."""
 
+import cv2
+import numpy as np
 import pytest
 
 from fercli.cascade.engines import DEFAULT, ENGINES, engine_there, find_engine
@@ -91,6 +93,7 @@ def test_a_recipe_with_a_value_of_another_kind_is_refused(fer, tmp_path, value, 
 
 def test_a_recipe_may_give_a_size_in_numbers(fer, tmp_path):
     (tmp_path / "recipe.toml").write_text("size = [24, 20]\nmin-hit-rate = 0.9\n")
+    cv2.imwrite(str(tmp_path / "scene.png"), np.zeros((40, 40), np.uint8))
     result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--vec",
                  tmp_path / "none.vec", "--bg", tmp_path, "--out", tmp_path / "out")  # fmt: skip
     assert "none.vec" in result.err
