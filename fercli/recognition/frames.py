@@ -45,8 +45,8 @@ class Frame:
     def pixels(self) -> int:
         """How many it has."""
         if self._native is not None:
-            return self._native.width * self._native.height
-        return self.colour.shape[0] * self.colour.shape[1]
+            return int(self._native.width * self._native.height)
+        return self.colour.size // 3
 
     @property
     def grey(self) -> Picture:
