@@ -2,9 +2,10 @@
 
 Theirs: Keras's `ImageDataGenerator` reads, warps and scales every file again in each epoch, and
 feeds ``fit`` (``flow_from_directory``, as all of them did). Ours: grey levels stay in memory,
-batches are made in threads ahead of the network. Both turn, shift, zoom and mirror at random; the
-pictures, the network, its precision and the size of batches are the same. The two take turns, so
-that what else the machine does slows both; the first turn, which compiles, is left out.
+batches are made in threads ahead of the network, whose batch normalisation is one operation. Both
+turn, shift, zoom and mirror at random; the pictures, the network, its precision and the size of
+batches are the same. The two take turns, so that what else the machine does slows both; the first
+turn, which compiles, is left out.
 
     python benchmarks/training_input.py TREE [--pictures 3840] [--repeats 3] [--networks NAMES]
 
@@ -32,6 +33,7 @@ from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.batches import BatchMaker, BatchOptions, training_batches
 from fercli.models.faces import read_split
+from fercli.models.fused import with_fused_normalisations
 from fercli.parallel import available_workers
 from fercli.tables import format_table
 
@@ -83,7 +85,12 @@ def compare(network: str, folder: Path, precision: str, repeats: int) -> list[ob
         ways = [fitting(nothing(len(tree.classes)), batches, count) for batches in (ours, theirs)]
     else:
         with precision_policy(precision):
-            ways = [fitting(compiled(network, tree), batches, count) for batches in (ours, theirs)]
+            plain = build(network, tree)
+            models = (with_fused_normalisations(plain), plain)
+            ways = [
+                fitting(compiled(model), batches, count)
+                for model, batches in zip(models, (ours, theirs), strict=True)
+            ]
     seconds: list[list[float]] = [[], []]
     for _ in range(repeats + 1):
         for way, kept in zip(ways, seconds, strict=True):
@@ -116,9 +123,13 @@ def their_batches(folder: Path) -> Any:
         )
 
 
-def compiled(network: str, tree: Tree) -> Any:
+def build(network: str, tree: Tree) -> Any:
+    """Return a network for the classes of a tree."""
+    return ARCHITECTURES[network].build((48, 48, 1), len(tree.classes))
+
+
+def compiled(model: Any) -> Any:
     """Return a network with Adam, as the older projects had it."""
-    model = ARCHITECTURES[network].build((48, 48, 1), len(tree.classes))
     model.compile("adam", "categorical_crossentropy", jit_compile=False)
     return model
 
