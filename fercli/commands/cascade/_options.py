@@ -1,11 +1,10 @@
 """Options that several commands of ``fer cascade`` share."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from fercli.options import Size, path_type, scale_factor
+from fercli.options import Size, each, path_type, scale_factor
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
@@ -39,13 +38,6 @@ def split_extensions(text: str) -> tuple[str, ...]:
 ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "pictures", "info")
 
 
-def annotation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what annotations take: ``--format``, ``--pictures`` and ``--label`` (`labels`)."""
-    for option in (_label, _pictures, _format):
-        command = option(command)
-    return command
-
-
 _format = click.option(
     "--format",
     type=click.Choice(ANNOTATION_FORMATS),
@@ -67,13 +59,8 @@ _label = click.option(
     help="Only boxes of this label; may be repeated.  [default: all]",
 )
 
-
-def detection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add how pictures are searched, the fields of `fercli.cascade.detection.DetectionOptions`."""
-    for option in (_equalize, _max_size, _min_size, _min_neighbors, scale_factor):
-        command = option(command)
-    return command
-
+#: What annotations take.
+annotation_options = each((_format, _pictures, _label))
 
 _min_neighbors = click.option(
     "--min-neighbors",
@@ -101,6 +88,9 @@ _max_size = click.option(
 _equalize = click.option(
     "--equalize", is_flag=True, help="Equalise the histogram of pictures before the search."
 )
+
+#: How pictures are searched: the fields of `fercli.cascade.detection.DetectionOptions`.
+detection_options = each((scale_factor, _min_neighbors, _min_size, _max_size, _equalize))
 
 tools = click.option(
     "--tools",

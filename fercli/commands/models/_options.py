@@ -1,6 +1,5 @@
 """Options that several commands of ``fer models`` share."""
 
-from collections.abc import Callable
 from typing import Any
 
 import click
@@ -24,29 +23,29 @@ split = click.option(
 network = click.argument("network", metavar="NETWORK")
 
 
-def network_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what an .onnx file of others does not say; the command takes **said."""
-    for option in reversed(_SETTINGS):
-        command = option(command)
-    return command
-
-
-_SETTINGS = [
-    click.option("--classes", metavar="A,B,…", help="Foreign .onnx: its classes, in its order."),
-    click.option("--size", type=options.Size(), help="Foreign .onnx: its input size."),
-    click.option(
-        "--mean",
-        type=float,
-        metavar="X",
-        help="Foreign .onnx: it sees (pixel - mean) / std.  [default: 127.5]",
-    ),
-    click.option(
-        "--std", type=float, metavar="X", help="Foreign .onnx: see --mean.  [default: 127.5]"
-    ),
-    click.option(
-        "--colour-order", type=click.Choice(["rgb", "bgr"]), help="Foreign .onnx: of its channels."
-    ),
-]
+#: What an .onnx file of others does not say; the command takes **said.
+network_settings = options.each(
+    [
+        click.option(
+            "--classes", metavar="A,B,…", help="Foreign .onnx: its classes, in its order."
+        ),
+        click.option("--size", type=options.Size(), help="Foreign .onnx: its input size."),
+        click.option(
+            "--mean",
+            type=float,
+            metavar="X",
+            help="Foreign .onnx: it sees (pixel - mean) / std.  [default: 127.5]",
+        ),
+        click.option(
+            "--std", type=float, metavar="X", help="Foreign .onnx: see --mean.  [default: 127.5]"
+        ),
+        click.option(
+            "--colour-order",
+            type=click.Choice(["rgb", "bgr"]),
+            help="Foreign .onnx: of its channels.",
+        ),
+    ]
+)
 
 
 def to_settings(said: dict[str, Any]) -> Any:
