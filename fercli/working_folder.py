@@ -10,7 +10,7 @@ from fercli.files import make_folder, only_one
 
 
 @contextmanager
-def alone_in(folder: Path | None, doing: str) -> Iterator[None]:
+def alone_in(folder: Path | None, doing: str, *, clear: bool = False) -> Iterator[int | None]:
     """Keep other processes of fer out of a folder while the body runs.
 
     A folder that was made here and is still empty at the end is removed.
@@ -21,6 +21,13 @@ def alone_in(folder: Path | None, doing: str) -> Iterator[None]:
         Made where it is missing. None: nothing is written, and nothing done here.
     doing : str
         What is done there, for the message of the process that comes second: "an evaluation".
+    clear : bool
+        Whether an empty folder that was there before is removed as well. Defaults to False.
+
+    Yields
+    ------
+    int or None
+        The descriptor that holds the lock, as `only_one`; None without a folder.
 
     Raises
     ------
@@ -28,13 +35,13 @@ def alone_in(folder: Path | None, doing: str) -> Iterator[None]:
         Another process is at work there, or the folder cannot be made.
     """
     if folder is None:
-        yield
+        yield None
         return
-    made = not folder.exists()
-    with only_one(make_folder(folder), doing):
+    removable = clear or not folder.exists()
+    with only_one(make_folder(folder), doing) as lock:
         try:
-            yield
+            yield lock
         finally:  # here, where it is certain that nobody else is at work in it
-            if made:
+            if removable:
                 with suppress(OSError):
                     folder.rmdir()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from fercli.cascade.opencv_tools.settings import ProgramSettings
@@ -12,22 +12,19 @@ from fercli.cascade.opencv_tools.stages import PARAMETERS, adopt, read_parameter
 from fercli.cascade.opencv_tools.status import opencv_version
 from fercli.cascade.result_folder import ResultFolder, changes, refuse_other_training
 from fercli.errors import TrainingError
-from fercli.files import make_folder, only_one, output_error
+from fercli.files import make_folder, output_error
+from fercli.working_folder import alone_in
 
 ENGINE = "opencv"
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
-    """Give the folder of results, ours alone; one that stays empty is removed again."""
-    make_folder(out)
+    """Give the folder of results, ours alone, and the descriptor that holds it."""
     try:
-        with only_one(out, "a training") as lock:
-            try:
-                yield ResultFolder(out.absolute()), lock
-            finally:  # here, where it is certain that nobody else is at work in it
-                with suppress(OSError):
-                    out.rmdir()
+        with alone_in(out, "a training", clear=True) as lock:
+            assert lock is not None
+            yield ResultFolder(out.absolute()), lock
     except OSError as error:
         raise output_error(error, out) from error
 

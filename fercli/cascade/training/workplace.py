@@ -17,9 +17,9 @@ from fercli.working_folder import alone_in
 
 @contextmanager
 def locked(out: Path) -> Iterator[ResultFolder]:
-    """Give the folder of results, ours alone; one that stays empty is removed again."""
+    """Give the folder of results, ours alone."""
     try:
-        with alone_in(out, "a training"):
+        with alone_in(out, "a training", clear=True):
             yield ResultFolder(out.absolute())
     except OSError as error:
         raise output_error(error, out) from error
