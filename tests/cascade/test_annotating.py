@@ -88,6 +88,16 @@ def test_what_is_taken_back_is_gone(photos, out, format):
     assert store_of(photos, out, format).counts()["unseen"] == 4
 
 
+@pytest.mark.parametrize(("format", "other"), [("yolo", ".xml"), ("voc", ".txt")])
+def test_what_is_taken_back_leaves_the_label_of_another_format(photos, format, other):
+    store = store_of(photos, "labels", format)
+    save(store, 0, (3, 5, 20, 21))
+    label = photos.parent / "labels" / f"a{other}"
+    label.write_text("of another format")
+    save(store, 0)
+    assert [path.name for path in label.parent.glob("a.*")] == [label.name]
+
+
 def test_fractions_of_large_pictures_are_exact(make_picture, tmp_path):
     make_picture("photos/wide.png", 4001, 37)
     output = BoxOutput(tmp_path / "labels", tmp_path / "photos", "yolo")

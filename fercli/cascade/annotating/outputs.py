@@ -116,8 +116,7 @@ class BoxOutput:
             if changed in pictures:
                 self.format.write_each(self.path, name, changed, self.label)
             else:
-                for suffix in (".xml", ".txt"):
-                    (self.path / name.with_suffix(suffix)).unlink(missing_ok=True)
+                (self.path / name.with_suffix(self.format.suffix)).unlink(missing_ok=True)
         elif self.format.write is not None:
             self._write_all(pictures)
 

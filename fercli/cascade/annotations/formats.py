@@ -57,6 +57,8 @@ class Format:
         Writes it, for the formats that are one file.
     write_each : callable, optional
         Writes the file of one picture, for the formats that are one file a picture.
+    suffix : str, optional
+        Of the file of one picture, which has the picture's name but for it.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Format:
     read: Reader
     write: Writer | None = None
     write_each: EachWriter | None = None
+    suffix: str = ""
 
 
 #: By name, in the order in which they are tried.
@@ -74,8 +77,10 @@ FORMATS: dict[str, Format] = {
         Format("csv", "CSV table", csv_table.looks_like, csv_table.read, csv_table.write),
         Format("coco", "COCO JSON", coco.looks_like, coco.read, coco.write),
         Format("dlib", "dlib XML", dlib.looks_like, dlib.read, dlib.write),
-        Format("voc", "Pascal VOC XML", voc.looks_like, voc.read, None, voc.write_each),
-        Format("yolo", "YOLO text files", yolo.looks_like, yolo.read, None, yolo.write_each),
+        Format("voc", "Pascal VOC XML", voc.looks_like, voc.read, None, voc.write_each, ".xml"),
+        Format(
+            "yolo", "YOLO text files", yolo.looks_like, yolo.read, None, yolo.write_each, ".txt"
+        ),
         Format("pictures", "whole pictures", pictures.looks_like, pictures.read),
         Format("info", "OpenCV info file", info.looks_like, info.read, write_info),
     )
