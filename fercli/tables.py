@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ NUMBER = re.compile(r"-|[+-]?[\d,]+(\.\d+)?(e[+-]\d+)?%?")
 def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return rows below headers in aligned columns; columns of numbers are aligned right.
 
-    Floats are shown with three decimals; give strings for anything else, "-" for no number.
+    Floats are shown with three decimals, NaN as "-"; give strings for anything else.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(headers, *cells, strict=True)]
@@ -21,7 +22,9 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> st
 
 
 def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _is_number(value: object) -> bool:

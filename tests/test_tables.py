@@ -9,3 +9,10 @@ def test_columns_of_numbers_stand_to_the_right():
         "bc    4.86e-05",
         "d            -",
     ]
+
+
+def test_no_number_is_a_dash():
+    assert format_table(["precision"], [[float("nan")], [0.5]]).splitlines()[1:] == [
+        "        -",
+        "    0.500",
+    ]
