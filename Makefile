@@ -44,7 +44,7 @@ fuzz: $(VENV)/.setup-dev  ## give every reader mutated input: CASES=120000 SEED=
 	    --readers '$(or $(READERS),*)'
 
 interruptions: $(VENV)/.setup-dev tools  ## kill, interrupt and starve fer at random moments: ROUNDS=20
-	$(BIN)/python scripts/interruptions.py --rounds $(or $(ROUNDS),20)
+	$(BIN)/python -m scripts.interruptions --rounds $(or $(ROUNDS),20)
 
 versions: $(VENV)/.setup-dev  ## run the quick tests with the lowest and with other versions of libraries
 	@PYTHON="$(PYTHON)" WORKERS="$(WORKERS)" sh scripts/versions.sh runs/versions $(NAMES)
