@@ -28,6 +28,9 @@ Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 #: (pictures, targets, weights)
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
+#: The share of a batch that is all of it.
+ALL = slice(None)
+
 THREADS = 2
 QUEUE = 8
 
@@ -152,8 +155,8 @@ def balanced_weights(faces: Faces) -> NDArray[np.float32]:
     return np.asarray(weights, np.float32)
 
 
-def training_batches(maker: BatchMaker) -> PyDataset:
-    """Return batches for Keras's ``fit``; set its ``epoch`` before each epoch."""
+def training_batches(maker: BatchMaker, share: slice = ALL) -> PyDataset:
+    """Return a share of each batch for Keras's ``fit``; set its ``epoch`` before each epoch."""
     keras = load_keras()
 
     class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
@@ -163,7 +166,8 @@ def training_batches(maker: BatchMaker) -> PyDataset:
             return maker.count
 
         def __getitem__(self, number: int) -> Batch:
-            return maker.make(self.epoch, number)
+            pictures, targets, weights = maker.make(self.epoch, number)
+            return pictures[share], targets[share], weights[share]
 
     return TrainingBatches(workers=THREADS, max_queue_size=QUEUE)
 

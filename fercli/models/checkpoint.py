@@ -63,12 +63,29 @@ def read_checkpoint(path: Path, model: Model) -> State:
     InputError
         The file cannot be read.
     """
+    architecture, state, arrays = _stored(path)
+    _assign(model, arrays, architecture, path)
+    return state
+
+
+def epoch_of(path: Path) -> int:
+    """Return after which epoch a checkpoint was written.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    return _stored(path)[1].epoch
+
+
+def _stored(path: Path) -> tuple[str, State, list[NDArray[Any]]]:
     try:
         # NumPy leaves a file that it cannot read open, unless it is given one that is.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             about = json.loads(str(stored["about"]))
             arrays = [np.array(stored[name]) for name in sorted(set(stored.files) - {"about"})]
-            architecture, state = about["architecture"], _state(about)
+            return about["architecture"], _state(about), arrays
     except OSError as error:
         raise input_error(error, path) from error
     except Exception as error:  # NumPy's reader raises what its parts do, of zlib's errors on
@@ -77,8 +94,6 @@ def read_checkpoint(path: Path, model: Model) -> State:
             hint="--overwrite starts the training anew",
             path=path,
         ) from error
-    _assign(model, arrays, architecture, path)
-    return state
 
 
 def _state(about: Mapping[str, Any]) -> State:

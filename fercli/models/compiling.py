@@ -57,8 +57,16 @@ def spread(options: TrainingOptions) -> Iterator[None]:
         return
     keras = load_keras()
     check_devices(keras.backend.backend(), keras.distribution.list_devices(), options.batch_size)
+    with distributed_by(keras.distribution.DataParallel(auto_shard_dataset=False)):
+        yield
+
+
+@contextmanager
+def distributed_by(distribution: Any) -> Iterator[None]:
+    """Let models that are built in the body be distributed by this; not at all by None."""
+    keras = load_keras()
     before = keras.distribution.distribution()
-    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    keras.distribution.set_distribution(distribution)
     try:
         yield
     finally:

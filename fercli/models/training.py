@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,13 +19,13 @@ from fercli.errors import TrainingError
 from fercli.files import make_folder, only_one
 from fercli.models.averaging import MEASURED, averaged
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
-from fercli.models.batches import BatchMaker, BatchOptions, plain_batches, training_batches
+from fercli.models.batches import BatchMaker, BatchOptions, training_batches
 from fercli.models.callbacks import Watch, make_callback, tensorboard_log
-from fercli.models.checkpoint import State, read_checkpoint, write_checkpoint
+from fercli.models.checkpoint import State, epoch_of, read_checkpoint, write_checkpoint
 from fercli.models.compiling import compiled_model, spread, start, training_card
 from fercli.models.faces import Faces, read_split
 from fercli.models.history import draw_curves, write_history
-from fercli.models.metrics import accuracy, log_loss
+from fercli.models.hosts import join_hosts, require_alike, share_of_host
 from fercli.models.network_file import rebuild, save_network
 from fercli.models.run_folder import (
     BEST,
@@ -34,7 +35,8 @@ from fercli.models.run_folder import (
     prepare_folder,
     write_result,
 )
-from fercli.models.training_options import TrainingOptions, check_options
+from fercli.models.training_options import TrainingOptions, check_options, to_recipe
+from fercli.models.validating import validate
 from fercli.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -129,6 +131,8 @@ def train(
         Keras is not installed.
     """
     check_options(options)
+    if options.distribute:
+        join_hosts()
     tree = read_tree(data)
     _check_tree(tree)
     with only_one(make_folder(out), "a training"):
@@ -200,6 +204,7 @@ def _batch_options(options: TrainingOptions) -> BatchOptions:
 
 def _run(task: _Task, going_on: bool) -> TrainingResult:
     options = task.options
+    require_alike(_what_decides(task, going_on))
     model = compiled_model(task.training, task.maker.count, options)
     state = State()
     if going_on:
@@ -224,7 +229,7 @@ def _run(task: _Task, going_on: bool) -> TrainingResult:
 
 
 def _fit(model: Model, task: _Task, watch: Watch) -> None:
-    batches = training_batches(task.maker)
+    batches = training_batches(task.maker, share_of_host(task.options.batch_size))
     callbacks = [make_callback(watch, batches)]
     if task.options.tensorboard:
         callbacks.append(tensorboard_log(task.out / "tensorboard"))
@@ -241,14 +246,19 @@ def _fit(model: Model, task: _Task, watch: Watch) -> None:
 
 @contextmanager
 def _validated(model: Model, *, task: _Task) -> Iterator[dict[str, float]]:
+    card = training_card(task.training, task.options)
     with averaged(model, task.first_pictures()):
-        faces = task.validation
-        batches = plain_batches(faces, 4 * task.options.batch_size, task.options.crop)
-        answers = np.asarray(model.predict(batches, verbose=0), np.float32)[: len(faces)]
-        yield {
-            "val_loss": log_loss(answers, faces.labels),
-            "val_accuracy": accuracy(answers, faces.labels),
-        }
+        yield validate(model, card, task.validation, task.options)
+
+
+def _what_decides(task: _Task, going_on: bool) -> dict[str, object]:
+    """Return what must be the same on all hosts, by the name that people know it by."""
+    labels = task.training.targets.tobytes(), task.validation.labels.tobytes()
+    return {
+        "options": to_recipe(task.options),
+        "pictures": (task.training.classes, *map(zlib.crc32, labels)),
+        "epoch to go on from": epoch_of(task.out / CHECKPOINT) if going_on else 0,
+    }
 
 
 def _save_best(task: _Task, state: State, model: Model) -> None:

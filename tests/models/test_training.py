@@ -2,6 +2,7 @@ import csv
 import importlib.util
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -311,3 +312,56 @@ def test_other_backends(backend, distribute, tree, tmp_path):
     assert float(done.stdout) > 1 / 3
     rows = (tmp_path / "out" / "history.csv").read_text().splitlines()
     assert len(rows) == 3
+
+
+def on_two_hosts(commands):
+    """Run a command on each of two hosts, which this machine plays; return how each ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    shared = {
+        **os.environ, "KERAS_BACKEND": "jax", "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
+    }  # fmt: skip
+    running = [
+        subprocess.Popen(
+            command, env={**shared, "KERAS_DISTRIBUTION_PROCESS_ID": str(number)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for number, command in enumerate(commands)
+    ]  # fmt: skip
+    return [(*process.communicate(timeout=300), process.returncode) for process in running]
+
+
+@pytest.mark.slow
+def test_two_hosts_train_one_network(tree, tmp_path):
+    """As one host does, but for the order of sums; each goes on from a checkpoint of its own."""
+    pytest.importorskip("jax", reason="pip install jax")
+    for epochs in (1, 2):
+        options = replace(QUICK, epochs=epochs, distribute=True, schedule="constant")
+        ends = on_two_hosts(training_command(tree, tmp_path / n, options) for n in "ab")
+        assert [code for _, _, code in ends] == [0, 0], ends
+    first, second = variables(tmp_path / "a"), variables(tmp_path / "b")
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name])
+    alone = replace(QUICK, epochs=1, schedule="constant")
+    subprocess.run(
+        training_command(tree, tmp_path / "alone", alone),
+        env={**os.environ, "KERAS_BACKEND": "jax"}, check=True, capture_output=True,
+    )  # fmt: skip
+    losses = [
+        float((tmp_path / name / "history.csv").read_text().splitlines()[1].split(",")[2])
+        for name in ("a", "alone")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)  # of the first epoch
+
+
+@pytest.mark.slow
+def test_hosts_that_differ_say_so(tree, tmp_path):
+    pytest.importorskip("jax", reason="pip install jax")
+    options = [replace(QUICK, epochs=1, distribute=True, seed=seed) for seed in (1, 2)]
+    ends = on_two_hosts(
+        training_command(tree, tmp_path / str(number), each) for number, each in enumerate(options)
+    )
+    for _, said, code in ends:
+        assert (code, "wanted the same options on all hosts" in said) == (1, True), said

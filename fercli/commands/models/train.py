@@ -85,7 +85,11 @@ def choice(values: Any) -> click.Choice[str]:
 )
 @option("--stream", is_flag=True, help="Read pictures again each epoch, to save memory.")
 @option("--tensorboard", is_flag=True, help="Write a log for TensorBoard.")
-@option("--distribute", is_flag=True, help="Use all devices that Keras finds; needs JAX.")
+@option(
+    "--distribute",
+    is_flag=True,
+    help="Use all devices that Keras finds, of other hosts too; needs JAX.",
+)
 @options.seed
 @options.workers
 @options.overwrite
@@ -104,6 +108,11 @@ def train(
     OUT gets best.keras, checkpoint.npz, history.csv, curves.png, recipe.toml and result.json.
     A training that was stopped or killed goes on from its last whole epoch when the same command
     is given again.
+
+    --distribute on several hosts: give the command on each of them, with a copy of the tree and an
+    OUT of its own, which all get the same; KERAS_DISTRIBUTION_JOB_ADDRESSES (host:port of the
+    first), KERAS_DISTRIBUTION_NUM_PROCESSES and KERAS_DISTRIBUTION_PROCESS_ID (from 0) say who
+    takes part.
 
     \b
     Examples:
