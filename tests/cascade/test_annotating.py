@@ -214,7 +214,13 @@ def test_what_is_malformed_is_named_and_stays(photos, out, text, message):
     assert (photos.parent / out).read_text() == text
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"begun": 3}', '{"begun": [], "sizes": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "[]", '{"begun": 3}', '{"begun": [], "sizes": {"a": 1}}',
+        '{"begun": [], "sizes": {"a": [Infinity, 1]}}',
+    ],
+)  # fmt: skip
 def test_a_garbled_progress_is_named(photos, text):
     (photos.parent / "info.dat.progress.json").write_text(text)
     with pytest.raises(InputError, match="wanted the progress of an annotation"):

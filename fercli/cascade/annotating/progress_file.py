@@ -57,7 +57,14 @@ def progress_of(out: Path) -> ProgressFile:
         content = json.loads(read_text(path))
         begun = {str(name) for name in content["begun"]}
         sizes = {str(name): (int(w), int(h)) for name, (w, h) in content["sizes"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise InputError(
             "wanted the progress of an annotation, found something else",
             hint="remove it: it holds only which pictures are unfinished",
