@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.datasets.augmentation import find_policy
-from fercli.datasets.tree import Tree, read_tree
+from fercli.datasets.tree import read_tree
 from fercli.errors import TrainingError
 from fercli.files import make_folder, only_one
 from fercli.models.averaging import MEASURED, averaged
@@ -23,7 +23,7 @@ from fercli.models.batches import BatchMaker, BatchOptions, training_batches
 from fercli.models.callbacks import Watch, make_callback, tensorboard_log
 from fercli.models.checkpoint import State, epoch_of, read_checkpoint, write_checkpoint
 from fercli.models.compiling import compiled_model, spread, start, training_card
-from fercli.models.faces import Faces, read_split
+from fercli.models.faces import Faces
 from fercli.models.history import draw_curves, write_history
 from fercli.models.hosts import join_hosts, require_alike, share_of_host
 from fercli.models.network_file import rebuild, save_network
@@ -35,6 +35,7 @@ from fercli.models.run_folder import (
     prepare_folder,
     write_result,
 )
+from fercli.models.training_data import check_classes, read_splits
 from fercli.models.training_options import TrainingOptions, check_options, to_recipe
 from fercli.models.validating import validate
 from fercli.progress import SILENT, Progress
@@ -134,10 +135,10 @@ def train(
     if options.distribute:
         join_hosts()
     tree = read_tree(data)
-    _check_tree(tree)
+    check_classes(tree)
     with only_one(make_folder(out), "a training"):
         going_on = prepare_folder(out, options, data, overwrite=overwrite)
-        training, validation = _read(tree, options, workers, progress)
+        training, validation = read_splits(tree, options, workers, progress)
         maker = BatchMaker(training, _batch_options(options))
         with precision_policy(options.precision), quiet_warnings(), spread(options):
             return _run(_Task(maker, validation, out, options, progress), going_on)
@@ -152,42 +153,6 @@ def describe_result(result: TrainingResult) -> str:
         f"loss {best['val_loss']:.4f} on the validation split\n"
         f"wrote {result.network}"
     )
-
-
-def _check_tree(tree: Tree) -> None:
-    if len(tree.classes) < 2:
-        raise TrainingError(
-            f"wanted at least two classes, found {', '.join(tree.classes)} only in {tree.root}"
-        )
-
-
-def _read(
-    tree: Tree, options: TrainingOptions, workers: int | None, progress: Progress
-) -> tuple[Faces, Faces]:
-    """Return the pictures that are learned from, and those that epochs are compared on."""
-    read = partial(
-        read_split,
-        tree,
-        size_wh=options.size_wh,
-        channels=options.found.channels,
-        streamed=True if options.stream else None,
-        workers=workers,
-        progress=progress,
-    )
-    training = read("train", soft_labels=options.soft_labels)
-    _check_counts(training)
-    return training, read(options.validation)
-
-
-def _check_counts(training: Faces) -> None:
-    empty = [
-        name for name, count in zip(training.classes, training.counts(), strict=True) if not count
-    ]
-    if empty:
-        raise TrainingError(
-            f"wanted pictures of every class in the split train, found none of {', '.join(empty)}",
-            hint="import the data set again with the --classes that it has",
-        )
 
 
 def _batch_options(options: TrainingOptions) -> BatchOptions:

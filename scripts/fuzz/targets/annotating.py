@@ -25,8 +25,11 @@ SAVES = tuple(
 )
 
 
-#: Boxes of one kind alone are gone on with.
-OTHER_KIND = b'"category_id": 2', b'"category_id": 1'
+#: Boxes of one kind alone are gone on with: what says otherwise in valid content, and what to say.
+OTHER_KINDS = (
+    (b'"category_id": 2', b'"category_id": 1'),
+    (b" ignore='1'/>", b"><label>face</label></box>"),
+)
 
 
 def _photos(folder: Path) -> None:
@@ -84,7 +87,11 @@ def _save(folder: Path) -> object:
 
 
 def _gone_on(name: str, out: str, valid: tuple[bytes, ...]) -> Reader:
-    ours = tuple(each.replace(b"a.png", b"photos/a.png").replace(*OTHER_KIND) for each in valid)
+    ours = []
+    for content in valid:
+        for other, one in ((b"a.png", b"photos/a.png"), *OTHER_KINDS):
+            content = content.replace(other, one)
+        ours.append(content)
     return Reader(f"{name}, gone on with", out, lambda: ours, _go_on(out), _photos, 0.5)
 
 
@@ -94,6 +101,6 @@ READERS = (
     _gone_on("info", "info.dat", INFO),
     _gone_on("CSV of boxes", "boxes.csv", TABLE),
     _gone_on("COCO", "boxes.json", COCO),
-    _gone_on("dlib", "boxes.xml", tuple(each.replace(b" ignore='1'/>", b"><label>face</label></box>") for each in DLIB)),
+    _gone_on("dlib", "boxes.xml", DLIB),
     Reader("save of a page", "body", lambda: SAVES, _save, _photos, refusals=REFUSED),
 )  # fmt: skip
