@@ -18,6 +18,7 @@ from typing import Any
 from fercli import __version__
 from fercli.errors import InputError
 from fercli.files import input_error, read_text, write_text, written_whole
+from fercli.json_text import parse_json
 
 MANIFEST = "dataset.json"
 FILES = "files.csv"
@@ -110,9 +111,9 @@ def read_manifest(root: Path) -> Manifest | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(read_text(path))
+        content = parse_json(read_text(path))
         return _checked(Manifest(**{item.name: content[item.name] for item in fields(Manifest)}))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "wanted the dataset.json of a data set, found something else",
             hint="import the data set again, or remove the file",

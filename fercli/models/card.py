@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fercli import __version__
+from fercli.json_text import parse_json
 
 #: How grey levels 0…255 become −1…1, which is what fer trains on.
 MIDDLE = 127.5
@@ -91,22 +92,22 @@ def from_metadata(metadata: Mapping[str, str]) -> NetworkCard | None:
         return None
     try:
         return _parse(metadata)
-    except (KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"unreadable metadata: {error}") from error
 
 
 def _parse(metadata: Mapping[str, str]) -> NetworkCard:
     width, height = map(int, metadata["fer.input_size"].split("x"))
     card = NetworkCard(
-        classes=tuple(map(str, json.loads(metadata["fer.classes"]))),
+        classes=tuple(map(str, parse_json(metadata["fer.classes"]))),
         size_wh=(width, height),
         channels=int(metadata["fer.channels"]),
-        mean=tuple(map(float, json.loads(metadata["fer.mean"]))),
-        std=tuple(map(float, json.loads(metadata["fer.std"]))),
+        mean=tuple(map(float, parse_json(metadata["fer.mean"]))),
+        std=tuple(map(float, parse_json(metadata["fer.std"]))),
         crop=int(metadata["fer.crop"]) if metadata.get("fer.crop") else None,
         colour_order="bgr" if metadata.get("fer.colour_order") == "bgr" else "rgb",
         architecture=metadata.get("fer.architecture", ""),
-        training=dict(json.loads(metadata.get("fer.training", "{}"))),
+        training=dict(parse_json(metadata.get("fer.training", "{}"))),
     )
     _check(card)
     return card

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fercli.errors import InputError, TrainingError
 from fercli.files import input_error, written_whole
+from fercli.json_text import parse_json
 
 if TYPE_CHECKING:
     from keras import Model
@@ -83,7 +84,7 @@ def _stored(path: Path) -> tuple[str, State, list[NDArray[Any]]]:
     try:
         # NumPy leaves a file that it cannot read open, unless it is given one that is.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            about = json.loads(str(stored["about"]))
+            about = parse_json(str(stored["about"]))
             arrays = [np.array(stored[name]) for name in sorted(set(stored.files) - {"about"})]
             return about["architecture"], _state(about), arrays
     except OSError as error:

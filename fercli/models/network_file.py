@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fercli.errors import InputError, OptionError
 from fercli.files import input_error, written_whole
+from fercli.json_text import parse_json
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.card import NetworkCard, from_metadata, to_metadata
@@ -71,7 +72,7 @@ def read_card(path: Path) -> NetworkCard | None:
                 raise InputError("wanted a .keras file, found another zip archive", path=path)
             if CARD not in archive.namelist():
                 return None
-            return from_metadata(json.loads(archive.read(CARD)))
+            return from_metadata(parse_json(archive.read(CARD)))
     except OSError as error:
         raise input_error(error, path) from error
     except (zipfile.BadZipFile, ValueError) as error:

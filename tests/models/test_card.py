@@ -1,6 +1,11 @@
+import zipfile
+
 import pytest
 
+from fercli.errors import InputError
 from fercli.models.card import NetworkCard, from_metadata, to_metadata
+from fercli.models.network_file import CARD as CARD_NAME
+from fercli.models.network_file import read_card
 
 CARD = NetworkCard(
     ("happy", "sad"), (48, 40), 3, (1.0,) * 3, (2.0,) * 3, 36, "bgr", "cnn4", {"a": 1}
@@ -36,3 +41,11 @@ def test_what_no_network_can_be_is_an_error(changed):
     metadata = to_metadata(CARD) | {f"fer.{name}": text for name, text in changed.items()}
     with pytest.raises(ValueError):  # noqa: PT011  # its words vary
         from_metadata(metadata)
+
+
+def test_a_file_with_a_card_that_is_nested_too_deeply_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr(CARD_NAME, 20_000 * "[")
+    with pytest.raises(InputError, match=r"wanted a \.keras file"):
+        read_card(tmp_path / "a.keras")

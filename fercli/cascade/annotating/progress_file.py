@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fercli.errors import InputError
 from fercli.files import read_text, write_text
+from fercli.json_text import parse_json
 
 
 @dataclass
@@ -54,17 +55,10 @@ def progress_of(out: Path) -> ProgressFile:
     if not path.exists():
         return ProgressFile(path)
     try:
-        content = json.loads(read_text(path))
+        content = parse_json(read_text(path))
         begun = {str(name) for name in content["begun"]}
         sizes = {str(name): (int(w), int(h)) for name, (w, h) in content["sizes"].items()}
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        ArithmeticError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError) as error:
         raise InputError(
             "wanted the progress of an annotation, found something else",
             hint="remove it: it holds only which pictures are unfinished",

@@ -26,6 +26,7 @@ from fercli.cascade.annotations.base import (
 from fercli.cascade.annotations.places import locate
 from fercli.errors import AnnotationError
 from fercli.files import read_text, write_text
+from fercli.json_text import parse_json
 
 
 def looks_like(path: Path) -> bool:
@@ -83,13 +84,11 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content: Any = json.loads(read_text(path))
+        content: Any = parse_json(read_text(path))
     except json.JSONDecodeError as error:
         raise AnnotationError(f"not JSON: {error.msg}", path=path, line=error.lineno) from error
-    except ValueError as error:  # a whole number of thousands of digits
+    except ValueError as error:  # nested too deeply, or a whole number of thousands of digits
         raise AnnotationError(f"not COCO: {error}", path=path) from error
-    except RecursionError as error:
-        raise AnnotationError("not COCO: nested too deeply", path=path) from error
     lists: dict[str, Any] = content if isinstance(content, dict) else {}
     for key in ("images", "annotations"):
         if not isinstance(lists.get(key), list):

@@ -25,6 +25,7 @@ from fercli.cascade.cascade_file import (
 from fercli.cascade.training_report import StageRecord
 from fercli.errors import FerError, TrainingError
 from fercli.files import read_text, write_text
+from fercli.json_text import parse_json
 
 STAGES, STATE = "stages.xml", "training.json"
 
@@ -62,7 +63,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     if not (folder / STATE).exists():
         return None
     try:
-        state = json.loads(read_text(folder / STATE))
+        state = parse_json(read_text(folder / STATE))
         records = tuple(StageRecord(**record) for record in state["stages"])
         cascade = read_cascade(folder / STAGES)
         if len(cascade.stages) < len(records):

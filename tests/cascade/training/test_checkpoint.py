@@ -91,7 +91,9 @@ def test_a_stage_without_its_record_is_dropped(tmp_path, checkpoint):
     assert read_checkpoint(tmp_path).cascade == grown(stage_of(7, 3))
 
 
-@pytest.mark.parametrize("damage", ["cut", "not json", "no stages", "no file", "too few", "other"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "not json", "deep", "no stages", "no file", "few", "other"]
+)
 def test_damage_is_named(tmp_path, checkpoint, damage):
     save_checkpoint(tmp_path, checkpoint)
     state, stages = tmp_path / "training.json", tmp_path / "stages.xml"
@@ -99,11 +101,13 @@ def test_damage_is_named(tmp_path, checkpoint, damage):
         stages.write_bytes(stages.read_bytes()[:-100])
     elif damage == "not json":
         state.write_text("{")
+    elif damage == "deep":
+        state.write_text(20_000 * "[")
     elif damage == "no stages":
         state.write_text("{}")
     elif damage == "no file":
         stages.unlink()
-    elif damage == "too few":
+    elif damage == "few":
         save_checkpoint(tmp_path, Checkpoint(grown(stage_of(1)), checkpoint.records))
     else:
         state.write_text(json.dumps([1, 2]))
