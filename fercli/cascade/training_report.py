@@ -233,7 +233,7 @@ def read_stages(path: Path) -> list[StageRecord]:
     rows = csv.DictReader(io.StringIO(read_text(path)))
     try:
         return [_record(row) for row in rows]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, csv.Error) as error:
         raise InputError(
             f"wanted the table of a training's stages: {error}",
             path=path,

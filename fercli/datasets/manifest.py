@@ -182,8 +182,8 @@ def read_files(root: Path) -> Iterator[FileRecord]:
 
 def _read_lines(stream: Iterable[str], path: Path) -> Iterator[FileRecord]:
     reader = csv.reader(stream)
-    next(reader, None)
     try:
+        next(reader, None)
         for cells in reader:
             yield from_fields(cells)
     except (ValueError, csv.Error) as error:

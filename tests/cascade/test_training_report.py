@@ -83,7 +83,9 @@ def test_stages_come_back(tmp_path_factory, stages):
     assert read_stages(path) == stages
 
 
-@pytest.mark.parametrize("text", ["index,weak_classifiers\n1,two\n", "a,b\n1,2\n", "index\n1\n"])
+@pytest.mark.parametrize(
+    "text", ["index,weak_classifiers\n1,two\n", "a,b\n1,2\n", "index\n1\n", 200_000 * "a"]
+)
 def test_another_table_is_refused(tmp_path, text):
     path = tmp_path / "stages.csv"
     path.write_text(text)

@@ -61,6 +61,12 @@ def test_a_line_that_is_none(tmp_path, line):
         list(read_files(tmp_path))
 
 
+def test_a_head_without_end(tmp_path):
+    (tmp_path / "files.csv").write_text(200_000 * "a")
+    with pytest.raises(InputError, match=r"not a line of files\.csv: field larger than"):
+        list(read_files(tmp_path))
+
+
 @pytest.mark.parametrize(
     "changed",
     [
