@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from keras import Model
 
 
+#: What is known of each epoch.
+FIGURES = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+
+
 @dataclass
 class State:
     """How far a training is.
@@ -99,6 +103,8 @@ def _stored(path: Path) -> tuple[str, State, list[NDArray[Any]]]:
 
 def _state(about: Mapping[str, Any]) -> State:
     rows = [{str(name): float(value) for name, value in row.items()} for row in about["history"]]
+    if not all(row.keys() >= FIGURES for row in rows):
+        raise ValueError(f"wanted an epoch's {', '.join(sorted(FIGURES))}")
     if not 0 <= int(about["epoch"]) == len(rows):
         raise ValueError(f"wanted the figures of {about['epoch']} epochs, found {len(rows)}")
     return State(int(about["epoch"]), rows)

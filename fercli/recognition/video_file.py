@@ -133,7 +133,8 @@ class VideoFile:
     def _time(self, picture: VideoFrame, number: int) -> float:
         if picture.pts is None:
             return number / self.rate
-        return max(float(picture.pts * picture.time_base - self._begin), 0.0)
+        unit = picture.time_base or self._stream.time_base  # the last of a broken stream have none
+        return max(float(picture.pts * unit - self._begin), 0.0)
 
     def _seek(self, start: float) -> None:
         import av

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from fercli.errors import InputError
-from fercli.models.checkpoint import read_checkpoint
+from fercli.models.checkpoint import FIGURES, read_checkpoint
 
-ROW = {"epoch": 1.0, "val_accuracy": 0.5}
+ROW = dict.fromkeys(FIGURES, 1.0)
 ABOUT = {"architecture": "cnn4", "epoch": 1, "history": [ROW]}
 
 
@@ -33,7 +33,8 @@ def huge():
         archive(ABOUT)[:-30],
         archive(ABOUT).replace(b"\x93NUMPY", b"\x93NUMPX"),
         archive({**ABOUT, "history": 5}),
-        archive({**ABOUT, "history": [{"val_accuracy": "high"}]}),
+        archive({**ABOUT, "history": [{**ROW, "val_accuracy": "high"}]}),
+        archive({**ABOUT, "history": [{"epoch": 1.0, "val_accuracy": 0.5}]}),
         archive({**ABOUT, "epoch": 2}),
         archive({**ABOUT, "epoch": None}),
         archive([]),

@@ -278,6 +278,17 @@ def test_truncated_and_damaged(make_video, tmp_path, video):
     assert 0 < len(frames) < 24
 
 
+def test_a_stream_that_ends_in_something_else(make_video, tmp_path):
+    content = make_video(tmp_path / "whole.ts").read_bytes()
+    (tmp_path / "odd.ts").write_bytes(content[:-79] + 20_000 * b"a.")
+    frames, problems = read(tmp_path / "odd.ts")
+    assert len(frames) >= 20
+    assert problems or len(frames) == 24
+    at = [round(frame.seconds * 20) for frame in frames]
+    assert at[:20] == list(range(20))
+    assert at == sorted(set(at))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -177,11 +177,11 @@ def _read_archive(folder: Path) -> object:
 def _checkpoint() -> dict[str, bytes]:
     import tempfile
 
-    from fercli.models.checkpoint import State, write_checkpoint
+    from fercli.models.checkpoint import FIGURES, State, write_checkpoint
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "checkpoint.npz")
-        rows = [{"epoch": 1.0, "accuracy": 0.5, "val_accuracy": 0.25}]
+        rows = [dict.fromkeys(FIGURES, 1.0)]
         write_checkpoint(path, _keras_model(), State(1, rows))
         with zipfile.ZipFile(path) as archive:
             return {name: archive.read(name) for name in archive.namelist()}
