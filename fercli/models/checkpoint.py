@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 #: What is known of each epoch.
-FIGURES = {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+FIGURES = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
 
 @dataclass
@@ -103,8 +103,8 @@ def _stored(path: Path) -> tuple[str, State, list[NDArray[Any]]]:
 
 def _state(about: Mapping[str, Any]) -> State:
     rows = [{str(name): float(value) for name, value in row.items()} for row in about["history"]]
-    if not all(row.keys() >= FIGURES for row in rows):
-        raise ValueError(f"wanted an epoch's {', '.join(sorted(FIGURES))}")
+    if any(name not in row for row in rows for name in FIGURES):
+        raise ValueError(f"wanted each epoch's {', '.join(FIGURES)}")
     if not 0 <= int(about["epoch"]) == len(rows):
         raise ValueError(f"wanted the figures of {about['epoch']} epochs, found {len(rows)}")
     return State(int(about["epoch"]), rows)

@@ -39,8 +39,8 @@ def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite
     if going_on:
         _require_same(out, recipe)
     else:
-        if not overwrite and any((out / name).exists() for name in (BEST, RESULT)):
-            raise OutputExistsError("holds a network already", hint="--overwrite", path=out)
+        if not overwrite:
+            _require_no_network(out, recipe)
         (out / CHECKPOINT).unlink(missing_ok=True)
     write_recipe(out / RECIPE, recipe, overwrite=True)
     return going_on
@@ -52,10 +52,23 @@ def write_result(out: Path, about: Mapping[str, Any]) -> None:
     write_text(out / RESULT, text + "\n", overwrite=True)
 
 
-def _require_same(out: Path, recipe: Mapping[str, Any]) -> None:
+def _require_no_network(out: Path, recipe: Mapping[str, Any]) -> None:
+    """Raise if there is a network, but for one of this training, killed before its checkpoint."""
+    if not any((out / name).exists() for name in (BEST, RESULT)):
+        return
+    ended = (out / RESULT).exists() or not (out / RECIPE).exists()
+    if ended or _changed(out, recipe):
+        raise OutputExistsError("holds a network already", hint="--overwrite", path=out)
+
+
+def _changed(out: Path, recipe: Mapping[str, Any]) -> list[str]:
     before = read_recipe(out / RECIPE, recipe.keys())
     known = {name: value for name, value in recipe.items() if value is not None}
-    changed = differences(before, known)
+    return differences(before, known)
+
+
+def _require_same(out: Path, recipe: Mapping[str, Any]) -> None:
+    changed = _changed(out, recipe)
     if changed:
         raise TrainingError(
             f"{out} holds a training with other options: {', '.join(changed)}",

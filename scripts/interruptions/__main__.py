@@ -66,15 +66,15 @@ def rounds_of(
         begun = time.monotonic()
         run(job.command(inputs, out))
         seconds = time.monotonic() - begun
-        wanted = digests(out)
+        wanted = digests(out, job.varies)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
         for number in range(rounds):
             shutil.rmtree(out.parent)
             way = ways[number % len(ways)]
             after, share = rng.uniform(0.2, 1) * seconds, rng.uniform(0, 1)
             problems = disturb(job, way, after, max(int(size * share), 1 << 14), inputs, out)
-            disturbed += digests(out) != wanted
-            problems += finish(job, inputs, out) + differences(wanted, digests(out))
+            disturbed += digests(out, job.varies) != wanted
+            problems += finish(job, inputs, out) + differences(wanted, digests(out, job.varies))
             moment = f"{share:.0%} of the disk" if way == "full disk" else f"after {after:.2f} s"
             print(f"{job.name}, {way}, {moment}: {'; '.join(problems) or 'whole'}", flush=True)
             found += [f"{job.name}, {way}, {moment}: {problem}" for problem in problems]

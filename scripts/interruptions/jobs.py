@@ -22,11 +22,14 @@ class Job:
     tidy : bool
         Whether a second run removes what the first one left under temporary names. Defaults to
         True; nobody can tell to whom those of a single file belong.
+    varies : tuple of str
+        Files that may have other bytes after an interruption. Defaults to none.
     """
 
     name: str
     command: Callable[[Path, Path], list[str]]
     tidy: bool = True
+    varies: tuple[str, ...] = ()
 
 
 def create_samples(inputs: Path, out: Path) -> list[str]:
@@ -92,7 +95,8 @@ JOBS = {
     for job in (
         Job("create-samples", create_samples, tidy=False),
         Job("train, native", train_natively),
-        Job("train, opencv", train_by_program),
+        # The program, when it goes on, looks at backgrounds from the first one again.
+        Job("train, opencv", train_by_program, varies=("cascade.xml",)),
         Job("import", import_),
         Job("crop", crop),
         Job("augment", augment),

@@ -2,6 +2,7 @@ import csv
 import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from fercli.errors import (
     InputError,
     OptionError,
     OutputError,
+    OutputExistsError,
     PictureError,
     TrainingError,
 )
@@ -125,6 +127,20 @@ def test_killed_and_continued_is_the_same_as_never_interrupted(tree, tmp_path):
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-3, atol=1e-4)
     assert not list((tmp_path / "a").glob("*tmp*"))
+
+
+def test_a_training_killed_before_its_first_checkpoint_begins_anew(run, tree, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(run, out)
+    for name in ("checkpoint.npz", "result.json"):
+        (out / name).unlink()
+    with pytest.raises(OutputExistsError, match="holds a network already"):
+        train(tree, out, replace(QUICK, seed=9))
+    train(tree, out, QUICK)
+    assert {path.name for path in out.iterdir()} == {path.name for path in run.iterdir()}
+    (out / "checkpoint.npz").unlink()
+    with pytest.raises(OutputExistsError, match="holds a network already"):
+        train(tree, out, QUICK)
 
 
 def test_only_jax_distributes(tree, tmp_path):

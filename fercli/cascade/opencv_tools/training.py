@@ -273,7 +273,6 @@ def _conclude(
             hint="is the disk full? The stages are kept: --finish writes it again",
             path=run.product,
         ) from error
-    run.product.replace(folder.cascade)
     result = TrainingResult(
         cascade=folder.cascade,
         engine=ENGINE,
@@ -286,6 +285,8 @@ def _conclude(
         advice=why[1],
     )
     folder.write_result(result)
+    # Last, since where it is, the training has ended.
+    run.product.replace(folder.cascade)
     return result
 
 

@@ -368,6 +368,18 @@ def wait_for_stage(out, number, seconds=60.0):
         time.sleep(0.02)
 
 
+def test_a_training_whose_report_could_not_be_written_has_not_ended(copied, train):
+    (copied / "cascade.xml").unlink()
+    (copied / "rates.png").unlink()
+    (copied / "rates.png").mkdir()
+    assert train("--recipe", copied / "recipe.toml", "--out", copied).status == 1
+    assert not (copied / "cascade.xml").exists()
+    (copied / "rates.png").rmdir()
+    assert train("--recipe", copied / "recipe.toml", "--out", copied).status == 0
+    assert (copied / "rates.png").is_file()
+    assert (copied / "cascade.xml").is_file()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_training_that_was_stopped_goes_on(long_training, tmp_path, number):
     out = tmp_path / "out"
