@@ -30,10 +30,12 @@ def join_hosts() -> None:
     TrainingError
         They cannot be reached, or not by Keras's backend.
     """
-    if not _are_wanted() or _jax().distributed.is_initialized():
+    if not _are_wanted():
         return
     try:
         with quiet_stderr(), quiet_warnings():
+            if _jax().distributed.is_initialized():
+                return
             keras = importlib.import_module("keras")
             keras.utils.set_random_seed(0)  # or Keras agrees on one before it has devices
             keras.distribution.initialize()
@@ -58,15 +60,13 @@ def share_of_host(size: int) -> slice:
 
 
 def require_alike(what: Mapping[str, object]) -> None:
-    """Raise unless all hosts say the same of each of `what`.
+    """Raise unless all of several hosts say the same of each of `what`.
 
     Raises
     ------
     TrainingError
         They differ, and would wait for each other for ever.
     """
-    if count_hosts() == 1:
-        return
     mine = np.array([zlib.crc32(repr(value).encode()) for value in what.values()], np.uint32)
     alike = (_multihost().process_allgather(mine) == mine).all(axis=0)
     differ = [name for name, same in zip(what, alike, strict=True) if not same]

@@ -25,7 +25,7 @@ from fercli.models.checkpoint import State, epoch_of, read_checkpoint, write_che
 from fercli.models.compiling import compiled_model, spread, start, training_card
 from fercli.models.faces import Faces
 from fercli.models.history import draw_curves, write_history
-from fercli.models.hosts import join_hosts, require_alike, share_of_host
+from fercli.models.hosts import count_hosts, join_hosts, require_alike, share_of_host
 from fercli.models.network_file import rebuild, save_network
 from fercli.models.run_folder import (
     BEST,
@@ -169,7 +169,8 @@ def _batch_options(options: TrainingOptions) -> BatchOptions:
 
 def _run(task: _Task, going_on: bool) -> TrainingResult:
     options = task.options
-    require_alike(_what_decides(task, going_on))
+    if count_hosts() > 1:
+        require_alike(_what_decides(task, going_on))
     model = compiled_model(task.training, task.maker.count, options)
     state = State()
     if going_on:

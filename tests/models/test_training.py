@@ -330,6 +330,16 @@ def test_other_backends(backend, distribute, tree, tmp_path):
     assert len(rows) == 3
 
 
+@pytest.mark.skipif(importlib.util.find_spec("jax") is not None, reason="JAX would wait")
+def test_hosts_that_cannot_be_joined(tree, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("KERAS_DISTRIBUTION_JOB_ADDRESSES", "127.0.0.1:1")
+    with pytest.raises(
+        TrainingError, match=r"127\.0\.0\.1:1 cannot be joined: No module named 'jax'"
+    ):
+        train(tree, tmp_path, replace(QUICK, distribute=True))
+
+
 def on_two_hosts(commands):
     """Run a command on each of two hosts, which this machine plays; return how each ended."""
     with socket.socket() as free:
