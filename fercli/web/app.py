@@ -37,6 +37,7 @@ class Services:
         """Give back the camera, end all work, remove all files."""
         if self.camera is not None:
             self.camera.close()
+            self.camera.wait()
         self.jobs.close()
 
 

@@ -60,6 +60,7 @@ class SharedCamera:
         self._changed = threading.Condition()
         self._stop = Event()
         self._stop.set()
+        self._thread: threading.Thread | None = None
         self._watchers = 0
         self._wanted = 0.0
         self._number = 0
@@ -91,16 +92,28 @@ class SharedCamera:
             self._opening.release()
 
     def _start(self) -> None:
+        self.wait()  # else it might still be in use by those who looked before
         stop = Event()
         source = Stream(self.name, stop=stop) if "://" in self.name else Camera(self.name, stop)
         self._stop = stop
-        threading.Thread(target=self._run, args=(source, stop), daemon=True).start()
+        self._thread = threading.Thread(
+            target=self._run, args=(source, stop), name="camera", daemon=True
+        )
+        self._thread.start()
 
     def close(self) -> None:
         """Give the camera back; who looks sees the end."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Wait until the camera is given back, after `close`.
+
+        A thread that is inside of OpenCV or of a network while Python ends aborts the process.
+        """
+        if self._thread is not None:
+            self._thread.join(PATIENCE)
 
     def parts(self) -> Generator[bytes, None, None]:
         """Yield frames as parts of a multipart answer, until the camera ends.

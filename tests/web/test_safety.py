@@ -19,9 +19,9 @@ import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from fercli.errors import OptionError
-from fercli.web.app import services
+from fercli.web.app import create_app, services
 from fercli.web.guard import local_address
-from fercli.web.settings import require_token
+from fercli.web.settings import ServerSettings, require_token
 
 TOKEN = "a token of the tests"
 
@@ -507,6 +507,14 @@ def test_work_that_breaks_off_is_named(client, video):
     eventually(lambda: client.get(f"/api/v1/jobs/{job}").json["state"] == "failed")
     assert "broke off" in client.get(f"/api/v1/jobs/{job}").json["error"]
     assert list(found.folder.iterdir()) == []
+
+
+def test_the_camera_has_ended_when_all_is_closed(stream):
+    app = create_app(ServerSettings(camera=stream))
+    next(services(app).camera.parts())
+    assert "camera" in [thread.name for thread in threading.enumerate()]
+    services(app).close()
+    assert "camera" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_server_with_viewers_ends_in_good_order(run_server, stream):
