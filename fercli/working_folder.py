@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,3 +45,20 @@ def alone_in(folder: Path | None, doing: str, *, clear: bool = False) -> Iterato
             if removable:
                 with suppress(OSError):
                     folder.rmdir()
+
+
+def remove_unfinished(folder: Path, names: Sequence[str]) -> None:
+    """Remove what a killed process left of files that `fercli.files.written_whole` was writing.
+
+    Parameters
+    ----------
+    folder : Path
+        Held by `alone_in` or `only_one`.
+    names : sequence of str
+        Of the files. What is left of others, of a single file that another process may be writing
+        to the same folder, stays.
+    """
+    suffixes = {Path(name).suffix for name in names}
+    for path in folder.glob(".fer-*"):
+        if path.suffix in suffixes:
+            path.unlink(missing_ok=True)

@@ -1,10 +1,13 @@
 """Two fer at once in one folder: the second says so, and neither spoils what the other does."""
 
+import subprocess
+import sys
+
 import pytest
 
 from fercli.errors import OutputError
 from fercli.files import only_one
-from fercli.working_folder import alone_in
+from fercli.working_folder import alone_in, remove_unfinished
 
 
 def test_a_folder_that_stays_empty_is_removed(tmp_path):
@@ -16,6 +19,20 @@ def test_a_folder_that_stays_empty_is_removed(tmp_path):
     assert (tmp_path / "a" / "kept").exists()
     with alone_in(None, "work"):
         pass
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from fercli.files import written_whole;"
+        "held = written_whole(Path(sys.argv[1])); held.__enter__(); os.kill(os.getpid(), 9)"
+    )
+    for name in ("checkpoint.npz", "other.onnx"):
+        subprocess.run([sys.executable, "-c", code, tmp_path / name], check=False)
+    (tmp_path / "mine.npz").touch()
+    assert len(list(tmp_path.glob(".fer-*"))) == 2
+    remove_unfinished(tmp_path, ["checkpoint.npz", "best.keras"])
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".npz", ".onnx"]
+    assert (tmp_path / "mine.npz").exists()
 
 
 def test_the_second_is_told_what_the_first_does(tmp_path):

@@ -28,6 +28,7 @@ from fercli.cascade.training_report import (
 from fercli.errors import FerError, OutputExistsError, TrainingError
 from fercli.files import make_folder, output_error, require_absent, write_text
 from fercli.recipes import read_recipe, write_recipe
+from fercli.working_folder import remove_unfinished
 
 #: Settings that change how long a training takes, not what comes of it.
 UNIMPORTANT = frozenset({"workers", "tools", "value_buffer", "index_buffer", "memory"})
@@ -139,6 +140,10 @@ class ResultFolder:
         """Return what to tell whoever interrupts a training that has so many whole stages."""
         kept = f"{stages} whole stage{' is' if stages == 1 else 's are'} kept in {self.path}"
         return f"interrupted; {kept}: the same command goes on, --finish writes their cascade"
+
+    def tidy(self) -> None:
+        """Remove what a killed training was writing."""
+        remove_unfinished(self.path, [file.name for file in self.files])
 
     def clear(self) -> None:
         """Remove a training, and nothing else that is in the folder."""

@@ -15,6 +15,7 @@ from fercli.files import write_text
 from fercli.models.backend import load_keras
 from fercli.models.training_options import TrainingOptions, differences, to_recipe
 from fercli.recipes import read_recipe, write_recipe
+from fercli.working_folder import remove_unfinished
 
 CHECKPOINT = "checkpoint.npz"
 BEST = "best.keras"
@@ -34,6 +35,7 @@ def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite
     OutputExistsError
         There is a network, but no checkpoint to go on from.
     """
+    remove_unfinished(out, (CHECKPOINT, BEST, RECIPE, RESULT, HISTORY, CURVES))
     recipe = {**to_recipe(options), "data": str(data)}
     going_on = (out / CHECKPOINT).exists() and not overwrite
     if going_on:

@@ -143,6 +143,14 @@ def test_a_training_killed_before_its_first_checkpoint_begins_anew(run, tree, tm
         train(tree, out, QUICK)
 
 
+def test_what_a_killed_training_was_writing_goes(run, tree, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(run, out)
+    (out / ".fer-abc.npz").touch()
+    train(tree, out, QUICK)
+    assert not (out / ".fer-abc.npz").exists()
+
+
 def test_only_jax_distributes(tree, tmp_path):
     with pytest.raises(TrainingError, match="wanted JAX for --distribute, found tensorflow"):
         train(tree, tmp_path, replace(QUICK, distribute=True))

@@ -20,11 +20,13 @@ ENGINE = "opencv"
 
 @contextmanager
 def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
-    """Give the folder of results, ours alone, and the descriptor that holds it."""
+    """Give the folder of results, ours alone and tidy, and the descriptor that holds it."""
     try:
         with alone_in(out, "a training", clear=True) as lock:
             assert lock is not None
-            yield ResultFolder(out.absolute()), lock
+            folder = ResultFolder(out.absolute())
+            folder.tidy()
+            yield folder, lock
     except OSError as error:
         raise output_error(error, out) from error
 

@@ -17,10 +17,12 @@ from fercli.working_folder import alone_in
 
 @contextmanager
 def locked(out: Path) -> Iterator[ResultFolder]:
-    """Give the folder of results, ours alone."""
+    """Give the folder of results, ours alone, without what a killed training was writing."""
     try:
         with alone_in(out, "a training", clear=True):
-            yield ResultFolder(out.absolute())
+            folder = ResultFolder(out.absolute())
+            folder.tidy()
+            yield folder
     except OSError as error:
         raise output_error(error, out) from error
 

@@ -375,8 +375,10 @@ def test_a_training_whose_report_could_not_be_written_has_not_ended(copied, trai
     assert train("--recipe", copied / "recipe.toml", "--out", copied).status == 1
     assert not (copied / "cascade.xml").exists()
     (copied / "rates.png").rmdir()
+    (copied / ".fer-of-a-killed-one.png").touch()
     assert train("--recipe", copied / "recipe.toml", "--out", copied).status == 0
     assert (copied / "rates.png").is_file()
+    assert not list(copied.glob(".fer-*"))
     assert (copied / "cascade.xml").is_file()
 
 
