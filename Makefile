@@ -37,7 +37,7 @@ test-fast: $(VENV)/.setup-dev  ## run the quick tests only
 	$(BIN)/pytest -n $(WORKERS) -m "not slow and not opencv3"
 
 coverage: $(VENV)/.setup-dev tools  ## measure what the tests reach, kernels included
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term -m "not slow"
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n $(WORKERS) --cov --cov-report=term -m "not slow and not compiled"
 
 fuzz: $(VENV)/.setup-dev  ## give every reader mutated input: CASES=120000 SEED=0 READERS='*'
 	$(BIN)/python -m scripts.fuzz --cases $(or $(CASES),120000) --seed $(or $(SEED),0) \

@@ -320,6 +320,7 @@ def test_a_stream_that_breaks_off_is_reached_again(fer, sender, tmp_path):
     assert plain["people"][0]["expressions"] == {"happy": 1.0}
 
 
+@pytest.mark.compiled
 def test_a_stream_that_does_not_come_back(fer, sender, tmp_path):
     result = fer("classify", sender, "--reconnect", 0, "--save", tmp_path / "out.mp4")
     assert result.status == 1

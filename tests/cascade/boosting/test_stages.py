@@ -2,7 +2,6 @@ import subprocess
 import xml.etree.ElementTree as ET
 
 import cv2
-import numba
 import numpy as np
 import pytest
 
@@ -16,7 +15,7 @@ from fercli.cascade.vec import write_vec
 from fercli.cascade.windows import as_windows, haar_values
 from fercli.parallel import Team
 
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
+pytestmark = pytest.mark.compiled
 
 
 def search_in(samples, kind, method="fast", workers=1):

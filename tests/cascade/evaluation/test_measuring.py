@@ -99,6 +99,7 @@ def test_fewer_neighbors_find_more(face_cascade, make_annotated, face):
     assert few.average_precision == many.average_precision
 
 
+@pytest.mark.compiled
 def test_other_choices_of_neighbors_are_what_they_would_have_given(
     face_cascade, make_annotated, face, tmp_path
 ):

@@ -2,7 +2,6 @@ import dataclasses
 import math
 
 import cv2
-import numba
 import numpy as np
 import pytest
 
@@ -13,8 +12,6 @@ from fercli.errors import InputError, OptionError
 from fercli.progress import Progress
 
 SIZE = (24, 24)
-
-compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
 
 
 @pytest.fixture
@@ -81,7 +78,7 @@ class Watched(Progress):
         self.shown.append(text)
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_finds_different_windows_that_the_cascade_accepts(pictures):
     cascade = lbp_cascade(1, stages=2)
     result = NegativeMiner(pictures, SIZE).mine(cascade, 200, stage_index=2)
@@ -93,7 +90,7 @@ def test_finds_different_windows_that_the_cascade_accepts(pictures):
     assert 0 < result.acceptance_ratio < 0.3
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_windows_are_where_they_are_said_to_be(pictures):
     result = NegativeMiner(pictures, SIZE).mine(lbp_cascade(1), 100, stage_index=1)
     read = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in pictures]
@@ -107,7 +104,7 @@ def test_windows_are_where_they_are_said_to_be(pictures):
             assert (read[number][y : y + h, x : x + w] == window).all()
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_without_a_cascade_takes_windows_of_all_pictures_and_scales(pictures):
     result = NegativeMiner(pictures, SIZE).mine(None, 1000, stage_index=0)
     assert result.windows.shape == (1000, 24, 24)
@@ -132,7 +129,7 @@ def test_flat_windows_are_negatives_of_lbp(tmp_path):
     assert lbp.acceptance_ratio == 1
 
 
-@compiled_only
+@pytest.mark.compiled
 @pytest.mark.parametrize("wanted", [40, 400])
 def test_the_same_at_any_number_of_threads_and_with_any_memory(pictures, wanted):
     cascade = lbp_cascade(1)
@@ -150,7 +147,7 @@ def test_the_same_at_any_number_of_threads_and_with_any_memory(pictures, wanted)
         )  # fmt: skip
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_depends_on_seed_and_stage_but_not_on_earlier_stages(pictures):
     def mine(miner, stage_index):
         return miner.mine(lbp_cascade(1), 50, stage_index=stage_index).windows
@@ -191,14 +188,14 @@ def test_what_a_part_kept_back_is_fetched_in_the_end(make_picture, monkeypatch):
         assert result.exhausted == (wanted > count)
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_few_come_from_one_picture_while_others_have_some(make_picture):
     paths = [make_picture(f"{at}.png", 64, 48) for at in range(1200)]
     result = NegativeMiner(paths, SIZE).mine(lbp_cascade(1), 600, stage_index=1)
     assert np.bincount(result.pictures).max() == 1
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_nothing_accepted_ends(pictures):
     nothing = dataclasses.replace(
         lbp_cascade(1), stages=(dataclasses.replace(lbp_cascade(1).stages[0], threshold=5.0),)
@@ -209,6 +206,7 @@ def test_nothing_accepted_ends(pictures):
     assert result.acceptance_ratio == 0
 
 
+@pytest.mark.compiled
 def test_gives_up_below_the_lowest_ratio(pictures, monkeypatch):
     monkeypatch.setattr(hunt, "VARIETY", 12)  # a first round that is not all there is
     cascade = lbp_cascade(1, stages=4)
@@ -222,6 +220,7 @@ def test_gives_up_below_the_lowest_ratio(pictures, monkeypatch):
     assert not again.rare
 
 
+@pytest.mark.compiled
 def test_does_not_give_up_before_all_pictures_were_looked_at(make_picture, tmp_path):
     # Every code but that of a flat patch passes: one picture of forty-one has what is sought.
     subset = (-1,) * 7 + (2**31 - 1,)
@@ -237,7 +236,7 @@ def test_does_not_give_up_before_all_pictures_were_looked_at(make_picture, tmp_p
         assert len(result.windows) == 50
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_keeps_away_from_known_objects(pictures):
     boxes = dict.fromkeys(pictures[::2], ((30, 20, 25, 30), (0, 60, 10, 5)))
     miner = NegativeMiner(pictures, SIZE, objects=boxes)
@@ -253,7 +252,7 @@ def test_keeps_away_from_known_objects(pictures):
     assert near > 100
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_objects_that_fill_their_picture_leave_nothing(pictures):
     boxes = dict.fromkeys(pictures, ((0, 0, 1000, 1000),))
     result = NegativeMiner(pictures, SIZE, objects=boxes).mine(None, 10, stage_index=0)

@@ -3,7 +3,6 @@
 import dataclasses
 
 import cv2
-import numba
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -23,10 +22,8 @@ KINDS = {
     "lbp, trees, wide": {"feature_type": "LBP", "nodes": 3, "size_wh": (31, 17)},
 }
 
+
 #: Whole pictures take minutes in plain Python; there, small ones must do.
-compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
-
-
 @pytest.fixture(params=KINDS)
 def cascade(request, random_cascade):
     return random_cascade(**KINDS[request.param])
@@ -77,7 +74,7 @@ def windows_of(picture, size_wh, rng, count):
     )
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_finds_what_cv2_finds(cascade, load, rng, astronaut):
     detections = Scanner(cascade).detect(astronaut)
     assert 0 < len(detections.boxes_xywh) < detections.entered[0] / 2
@@ -85,7 +82,7 @@ def test_finds_what_cv2_finds(cascade, load, rng, astronaut):
         assert_array_equal(found(Scanner(cascade), picture), found_by_cv2(load(cascade), picture))
 
 
-@compiled_only
+@pytest.mark.compiled
 @pytest.mark.parametrize("stages", [1, 2])
 def test_finds_what_cv2_finds_after_few_stages(cascade, stages, load, rng):
     """Where many windows pass, many decisions are compared."""
@@ -94,14 +91,14 @@ def test_finds_what_cv2_finds_after_few_stages(cascade, stages, load, rng):
     assert_array_equal(found(short, picture), found_by_cv2(load(cascade, stages), picture))
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_finds_what_cv2_finds_with_a_real_cascade(face_cascade, astronaut):
     boxes = found(Scanner(read_cascade(face_cascade)), astronaut)
     assert len(boxes) > 10
     assert_array_equal(boxes, found_by_cv2(cv2.CascadeClassifier(str(face_cascade)), astronaut))
 
 
-@compiled_only
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
@@ -149,7 +146,7 @@ def test_refuses_flat_windows_as_cv2_does(random_cascade, load):
     assert set(passed.tolist()) == {-1, len(accepts_all.stages)}
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_picture_and_windows_agree(cascade, rng):
     """A window is judged alike alone and in its picture, at any step and start."""
     ready = Scanner(cascade)
@@ -167,7 +164,7 @@ def test_picture_and_windows_agree(cascade, rng):
         assert scan.entered.tolist() == [len(places), *entered]
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_bands_make_no_difference(random_cascade, rng, monkeypatch):
     ready = Scanner(random_cascade(tilted=True))
     picture = texture(rng, 161, 143)
@@ -179,7 +176,7 @@ def test_bands_make_no_difference(random_cascade, rng, monkeypatch):
     assert (banded.entered == whole.entered).all()
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_threads_make_no_difference(random_cascade, rng):
     ready = Scanner(random_cascade())
     picture = texture(rng, 320, 240)
@@ -191,7 +188,7 @@ def test_threads_make_no_difference(random_cascade, rng):
     assert (passed == ready.stages_passed(windows, workers=4)).all()
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_bright_pictures_do_not_overflow(random_cascade, load, rng):
     """The squares of 600 × 600 bright pixels are far beyond int32."""
     cascade = random_cascade()
@@ -265,7 +262,7 @@ def test_the_threshold_of_a_stage_is_missed_by_a_little(random_cascade, load):
     assert len(set(accepted)) == 2
 
 
-@compiled_only
+@pytest.mark.compiled
 @pytest.mark.data
 def test_finds_what_cv2_finds_in_photographs(cascade, load, data):
     for path in sorted((data / "negatives").iterdir())[::500]:

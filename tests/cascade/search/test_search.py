@@ -1,4 +1,3 @@
-import numba
 import numpy as np
 import pytest
 
@@ -11,7 +10,6 @@ from fercli.cascade.search.sampling import best_places, draw_by_weight, pack, un
 from fercli.cascade.windows import as_windows, goes_left, haar_values
 from fercli.parallel import Team
 
-compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
 CRITERIA = ["least squares", "gini", "misclassification"]
 
 
@@ -52,7 +50,7 @@ def exhaustive_gain(windows, features, samples):
     return best
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_exhaustive_search_finds_the_best_of_all(rng, windows):
     features = haar_features((8, 8), "BASIC")
     samples = weighted(rng, columns=np.arange(0, 200, 2))
@@ -81,7 +79,7 @@ def test_of_equal_features_the_first_is_taken(rng):
     assert perfect.index(True) == split.feature
 
 
-@compiled_only
+@pytest.mark.compiled
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("kind", ["BASIC", "ALL", "LBP"])
 def test_fast_search_comes_close(rng, monkeypatch, windows, kind, criterion):
@@ -110,7 +108,7 @@ def test_fast_search_comes_close(rng, monkeypatch, windows, kind, criterion):
     assert np.mean(shares) > 0.9
 
 
-@compiled_only
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["ALL", "LBP"])
 def test_result_does_not_depend_on_the_number_of_threads(windows, kind):
     found = []
@@ -125,7 +123,7 @@ def test_result_does_not_depend_on_the_number_of_threads(windows, kind):
     assert found[0] == found[1]
 
 
-@compiled_only
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["BASIC", "LBP"])
 def test_more_samples_than_memory_has_room_for(rng, windows, kind):
     if kind == "LBP":
@@ -139,7 +137,7 @@ def test_more_samples_than_memory_has_room_for(rng, windows, kind):
     assert least > 0.6 * gain(windows, roomy, roomy.best_split(samples, rng), samples)
 
 
-@compiled_only
+@pytest.mark.compiled
 def test_part_of_the_features_and_neighbours_of_the_best(rng, monkeypatch, windows):
     monkeypatch.setattr(haar_search, "MOST_SCREENED", 200)
     features = haar_features((8, 8), "BASIC")

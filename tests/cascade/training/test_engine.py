@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import cv2
-import numba
 import numpy as np
 import pytest
 
@@ -26,7 +25,7 @@ from fercli.errors import (
 )
 from fercli.progress import Progress
 
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes in plain Python")
+pytestmark = pytest.mark.compiled
 
 
 class Notes(Progress):
