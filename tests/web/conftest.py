@@ -104,9 +104,24 @@ def run_server():
 @pytest.fixture(scope="session")
 def stream(portrait) -> Iterator[str]:
     """The address of a camera that sends Motion JPEG, 20 frames a second."""
+    with sending(portrait, 0.05) as address:
+        yield address
+
+
+@pytest.fixture
+def slow_stream(portrait) -> Iterator[str]:
+    """The address of a camera that takes a second for each frame."""
+    with sending(portrait, 1.0) as address:
+        yield address
+
+
+@contextmanager
+def sending(portrait, pause: float) -> Iterator[str]:
+    """Send Motion JPEG with so many seconds between two frames."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Camera) as sender:
         sender.daemon_threads = True
         sender.picture = cv2.resize(portrait, (480, 360))
+        sender.pause = pause
         sender.ended = threading.Event()
         threading.Thread(target=sender.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{sender.server_port}/camera"
@@ -121,7 +136,7 @@ class _Camera(BaseHTTPRequestHandler):
         self.end_headers()
         at = 0
         try:
-            while not self.server.ended.wait(0.05):
+            while not self.server.ended.wait(self.server.pause):
                 moved = np.roll(self.server.picture, at % 60, axis=1)
                 data = cv2.imencode(".jpg", moved)[1].tobytes()
                 self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")

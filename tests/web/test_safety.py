@@ -509,9 +509,9 @@ def test_work_that_breaks_off_is_named(client, video):
     assert list(found.folder.iterdir()) == []
 
 
-def test_the_camera_has_ended_when_all_is_closed(stream):
-    app = create_app(ServerSettings(camera=stream))
-    next(services(app).camera.parts())
+def test_the_camera_has_ended_when_all_is_closed(slow_stream):
+    app = create_app(ServerSettings(camera=slow_stream))
+    services(app).camera.open()
     assert "camera" in [thread.name for thread in threading.enumerate()]
     services(app).close()
     assert "camera" not in [thread.name for thread in threading.enumerate()]
