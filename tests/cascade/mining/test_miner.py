@@ -268,6 +268,7 @@ def test_copies_of_a_picture_give_no_copies_of_windows(make_picture):
     assert len(result.windows) == len(alone.windows)
 
 
+@pytest.mark.compiled
 def test_pictures_that_cannot_be_used_are_named_once(pictures, tmp_path, make_picture):
     missing, text = tmp_path / "missing.png", tmp_path / "text.png"
     text.write_text("no picture")
