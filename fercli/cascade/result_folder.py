@@ -10,7 +10,8 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +29,7 @@ from fercli.cascade.training_report import (
 from fercli.errors import FerError, OutputExistsError, TrainingError
 from fercli.files import make_folder, output_error, require_absent, write_text
 from fercli.recipes import read_recipe, write_recipe
-from fercli.working_folder import remove_unfinished
+from fercli.working_folder import alone_in, remove_unfinished
 
 #: Settings that change how long a training takes, not what comes of it.
 UNIMPORTANT = frozenset({"workers", "tools", "value_buffer", "index_buffer", "memory"})
@@ -141,10 +142,6 @@ class ResultFolder:
         kept = f"{stages} whole stage{' is' if stages == 1 else 's are'} kept in {self.path}"
         return f"interrupted; {kept}: the same command goes on, --finish writes their cascade"
 
-    def tidy(self) -> None:
-        """Remove what a killed training was writing."""
-        remove_unfinished(self.path, [file.name for file in self.files])
-
     def clear(self) -> None:
         """Remove a training, and nothing else that is in the folder."""
         try:
@@ -155,6 +152,32 @@ class ResultFolder:
             make_folder(self.path)
         except OSError as error:
             raise output_error(error, self.path) from error
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
+    """Give a folder of results that is ours alone, and the descriptor that holds it.
+
+    What a killed training was writing there is removed.
+
+    Parameters
+    ----------
+    out : Path
+        Made where it is missing, removed where it is empty at the end.
+
+    Raises
+    ------
+    OutputError
+        Another training is under way there, or the folder cannot be written.
+    """
+    try:
+        with alone_in(out, "a training", clear=True) as lock:
+            assert lock is not None
+            folder = ResultFolder(out.absolute())
+            remove_unfinished(folder.path, [file.name for file in folder.files])
+            yield folder, lock
+    except OSError as error:
+        raise output_error(error, out) from error
 
 
 def refuse_other_training(

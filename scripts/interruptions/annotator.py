@@ -45,9 +45,7 @@ def main(pictures: Path, out: Path) -> int:
 def _annotate(address: str, told: Path) -> int:
     before = dict(map(str.split, told.read_text().splitlines())) if told.exists() else {}
     listed = _ask(address)["pictures"]
-    lost = [
-        at for at, (name, state, boxes) in enumerate(listed) if boxes < int(before.get(str(at), 0))
-    ]
+    lost = [at for at, (_, _, boxes) in enumerate(listed) if boxes < int(before.get(str(at), 0))]
     if lost:
         print(f"boxes of the pictures {lost} are lost", file=sys.stderr)
         return 1

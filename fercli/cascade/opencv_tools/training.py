@@ -36,11 +36,10 @@ from fercli.cascade.opencv_tools.training_folder import (
     ENGINE,
     adopt_by_hand,
     lay_out,
-    locked,
     refuse_other,
 )
 from fercli.cascade.opencv_tools.training_log import TrainingLog
-from fercli.cascade.result_folder import ResultFolder
+from fercli.cascade.result_folder import ResultFolder, locked
 from fercli.cascade.training_report import StageRecord, TrainingResult
 from fercli.cascade.vec import write_vec
 from fercli.errors import CascadeFileError, DependencyError, TrainingError

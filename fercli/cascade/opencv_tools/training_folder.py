@@ -1,10 +1,8 @@
-"""The folder of a training by ``opencv_traincascade``: locked, compared, made ready."""
+"""The folder of a training by ``opencv_traincascade``: compared, made ready."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from fercli.cascade.opencv_tools.settings import ProgramSettings
@@ -12,23 +10,9 @@ from fercli.cascade.opencv_tools.stages import PARAMETERS, adopt, read_parameter
 from fercli.cascade.opencv_tools.status import opencv_version
 from fercli.cascade.result_folder import ResultFolder, changes, refuse_other_training
 from fercli.errors import TrainingError
-from fercli.files import make_folder, output_error
-from fercli.working_folder import alone_in
+from fercli.files import make_folder
 
 ENGINE = "opencv"
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
-    """Give the folder of results, ours alone and tidy, and the descriptor that holds it."""
-    try:
-        with alone_in(out, "a training", clear=True) as lock:
-            assert lock is not None
-            folder = ResultFolder(out.absolute())
-            folder.tidy()
-            yield folder, lock
-    except OSError as error:
-        raise output_error(error, out) from error
 
 
 def refuse_other(folder: ResultFolder, settings: ProgramSettings, *, resume: bool) -> bool:

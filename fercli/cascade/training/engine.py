@@ -11,7 +11,7 @@ import cv2
 import numba
 
 from fercli.cascade.cascade_file import Cascade, read_cascade, write_cascade
-from fercli.cascade.result_folder import ResultFolder, refuse_other_training
+from fercli.cascade.result_folder import ResultFolder, locked, refuse_other_training
 from fercli.cascade.training.backgrounds import read_backgrounds
 from fercli.cascade.training.checkpoint import (
     Checkpoint,
@@ -25,7 +25,6 @@ from fercli.cascade.training.origin import origin
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.workplace import (
     cleared_without_a_stage,
-    locked,
     told_what_is_kept,
 )
 from fercli.cascade.training_report import TrainingResult
@@ -77,7 +76,7 @@ def train(
     wanted = TrainingOptions.from_options(options)
     backgrounds = read_backgrounds(wanted.bg)
     start = _start(wanted)
-    with locked(out) as folder, Team(wanted.workers) as team:
+    with locked(out) as (folder, _), Team(wanted.workers) as team:
         going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
         checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
         checkpoint = _same_origin(checkpoint, origin(wanted, backgrounds), folder, resume=resume)
@@ -129,7 +128,7 @@ def finish(
     OutputError
         The folder cannot be written.
     """
-    with locked(out) as folder:
+    with locked(out) as (folder, _):
         there = options_there(out)
         checkpoint = read_checkpoint(folder.engine)
         if not there or checkpoint is None or not checkpoint.records:

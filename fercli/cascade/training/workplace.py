@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from fercli.cascade.result_folder import ResultFolder
 from fercli.cascade.training.checkpoint import STATE, read_checkpoint
 from fercli.errors import FerError
-from fercli.files import output_error
 from fercli.progress import Progress
 from fercli.signals import signals_as_interrupts
-from fercli.working_folder import alone_in
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[ResultFolder]:
-    """Give the folder of results, ours alone, without what a killed training was writing."""
-    try:
-        with alone_in(out, "a training", clear=True):
-            folder = ResultFolder(out.absolute())
-            folder.tidy()
-            yield folder
-    except OSError as error:
-        raise output_error(error, out) from error
 
 
 @contextmanager

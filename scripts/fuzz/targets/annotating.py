@@ -24,7 +24,6 @@ SAVES = tuple(
     )
 )
 
-
 #: Boxes of one kind alone are gone on with: what says otherwise in valid content, and what to say.
 OTHER_KINDS = (
     (b'"category_id": 2', b'"category_id": 1'),
@@ -52,7 +51,7 @@ def _go_on(out: str) -> Callable[[Path], object]:
         from fercli.cascade.annotating import BoxOutput, Work, open_store
 
         path = folder / out
-        before = {name: (folder / name).read_bytes() for name in (out,) if path.exists()}
+        before = path.read_bytes()
         try:
             store = open_store(BoxOutput(path, folder / "photos"), folder / "bg.txt")
             store.states(), store.counts()
@@ -62,8 +61,7 @@ def _go_on(out: str) -> Callable[[Path], object]:
             assert (1, 1, 5, 5) in store.work(0, (SIDE, SIDE)).boxes_xywh
             return store
         finally:
-            for name, content in before.items():
-                (folder / name).write_bytes(content)
+            path.write_bytes(before)
             (folder / f"{out}.before").unlink(missing_ok=True)
 
     return go_on

@@ -23,7 +23,6 @@ KINDS = {
 }
 
 
-#: Whole pictures take minutes in plain Python; there, small ones must do.
 @pytest.fixture(params=KINDS)
 def cascade(request, random_cascade):
     return random_cascade(**KINDS[request.param])
