@@ -13,6 +13,8 @@ from pathlib import Path
 
 from fercli.errors import InputError, OutputError, OutputExistsError
 
+#: How the names of files and folders begin that are being written.
+UNFINISHED = ".fer-"
 #: What is taken for a picture by its name, lower case.
 PICTURE_EXTENSIONS = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
@@ -74,7 +76,7 @@ def written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     require_absent(path, overwrite=overwrite)
     make_folder(path.parent)
     try:
-        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=".fer-", dir=path.parent)
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=UNFINISHED, dir=path.parent)
     except OSError as error:
         raise output_error(error, path) from error
     temporary = Path(name)
@@ -136,7 +138,7 @@ def folder_written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Pat
     make_folder(path.parent)
     temporary = None
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=".fer-", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=path.parent))
         temporary.chmod(0o777 & ~_umask())
         yield temporary
         if overwrite and path.is_dir():

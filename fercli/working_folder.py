@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fercli.files import make_folder, only_one
+from fercli.files import UNFINISHED, make_folder, only_one
 
 
 @contextmanager
@@ -59,6 +59,15 @@ def remove_unfinished(folder: Path, names: Sequence[str]) -> None:
         to the same folder, stays.
     """
     suffixes = {Path(name).suffix for name in names}
-    for path in folder.glob(".fer-*"):
+    for path in folder.glob(f"{UNFINISHED}*"):
         if path.suffix in suffixes:
             path.unlink(missing_ok=True)
+
+
+def remove_all_unfinished(root: Path) -> None:
+    """Remove what a killed process was writing in a folder and in all below it.
+
+    For trees of pictures, which nobody else writes to: Keras takes hidden files for pictures too.
+    """
+    for path in root.rglob(f"{UNFINISHED}*"):
+        path.unlink()

@@ -34,7 +34,6 @@ from fercli.datasets.manifest import (
 from fercli.datasets.tree import (
     counts,
     fill_counts,
-    remove_halves,
     require_apart,
     require_shape,
     save_picture,
@@ -44,7 +43,7 @@ from fercli.files import find_files
 from fercli.parallel import Workers, parallel_map
 from fercli.pictures import Picture, read_colour, read_grey
 from fercli.progress import SILENT, Progress
-from fercli.working_folder import alone_in
+from fercli.working_folder import alone_in, remove_all_unfinished
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def crop_folder(
         records = [
             known[name] for name in sorted(p.relative_to(source).as_posix() for p in pictures)
         ]
-        remove_halves(out)
+        remove_all_unfinished(out)
         rewrite_log(out, records)
         if manifest is not None:
             _write_manifest(source, manifest, out, records, options)

@@ -28,6 +28,7 @@ from fercli.datasets.vocabulary import sorted_classes
 from fercli.errors import InputError, OptionError, OutputError
 from fercli.files import find_files, make_folder, output_error, written_whole
 from fercli.pictures import Picture
+from fercli.working_folder import remove_all_unfinished
 
 #: How files come from one tree into another; a hard link takes no space and outlives the first.
 Placing = Literal["link", "copy", "symlink"]
@@ -187,7 +188,7 @@ def finish_tree(
         classes = sorted_classes(label for row in totals.values() for label in row)
     full = fill_counts(root, totals, classes)
     if journal.resumed:
-        remove_halves(root)
+        remove_all_unfinished(root)
     write_files(root, journal.lines())
     manifest = Manifest(list(classes), full, list(sources), list(made_by))
     write_manifest(root, manifest)
@@ -203,12 +204,6 @@ def fill_counts(
         for name in classes:
             make_folder(root / split / name)
     return {split: {name: row.get(name, 0) for name in classes} for split, row in totals.items()}
-
-
-def remove_halves(root: Path) -> None:
-    """Remove what a killed run was writing: Keras would take hidden files for pictures too."""
-    for half in root.rglob(".fer-*"):
-        half.unlink()
 
 
 def _unlisted(file: Path, root: Path) -> FileRecord:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from fercli.files import UNFINISHED
 from fercli.tables import format_table
 from scripts.interruptions.inputs import make_inputs
 from scripts.interruptions.jobs import JOBS, Job
@@ -50,7 +51,7 @@ def finish(job: Job, inputs: Path, out: Path) -> list[str]:
     ended = "has ended" in said or "already" in said or "holds a network" in said
     if process.returncode and not ended:
         return [f"the second run ends with {process.returncode}: {said[-500:]}"]
-    left = [path for path in out.rglob(".fer-*") if job.tidy and "engine" not in path.parts]
+    left = [path for path in out.rglob(f"{UNFINISHED}*") if job.tidy and "engine" not in path.parts]
     return broken(out) + [f"{path.relative_to(out)} is left over" for path in left]
 
 

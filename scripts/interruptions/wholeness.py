@@ -13,6 +13,7 @@ import cv2
 from fercli.cascade.cascade_file import read_cascade
 from fercli.cascade.vec import describe_vec
 from fercli.errors import FerError
+from fercli.files import UNFINISHED
 
 #: Files that grow line by line, and files with times in them, which differ from run to run.
 LOGS = ("training.log", ".unfinished.csv", "crops.csv")
@@ -30,7 +31,7 @@ def broken(out: Path) -> list[str]:
 
 def _is_temporary(path: Path) -> bool:
     # What opencv_traincascade itself writes in `engine` is examined before it is gone on with.
-    return any(part.startswith(".fer-") or part == "engine" for part in path.parts)
+    return any(part.startswith(UNFINISHED) or part == "engine" for part in path.parts)
 
 
 def is_whole(path: Path) -> bool:
@@ -70,7 +71,7 @@ def digests(out: Path, varies: Collection[str] = ()) -> dict[str, str]:
     found = {}
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         name = str(path.relative_to(out))
-        if ".fer-" in name or "/engine/" in name:
+        if UNFINISHED in name or "/engine/" in name:
             continue
         same = path.name not in (*TIMES, *varies)
         found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if same else "there"

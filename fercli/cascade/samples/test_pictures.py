@@ -26,7 +26,7 @@ from fercli.cascade.samples.scene import (
 )
 from fercli.cascade.samples.warping import place
 from fercli.errors import FerError, OptionError, OutputError, OutputExistsError, PictureError
-from fercli.files import input_error, make_folder, output_error
+from fercli.files import UNFINISHED, input_error, make_folder, output_error
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture, write_picture
 from fercli.progress import SILENT, Progress
@@ -216,7 +216,7 @@ def _filled_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         )
     make_folder(folder.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".fer-", dir=folder.parent) as name:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder.parent) as name:
             yield Path(name)
             make_folder(folder)
             for file in sorted(Path(name).iterdir()):
