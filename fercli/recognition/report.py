@@ -46,7 +46,7 @@ def _pictures(results: Sequence[Result]) -> str:
         rows += _rows(one) or [(one.source.name, "-", "-", "-", "-", "-", "no face", "-")]
     faces = sum(len(one.faces) for one in results)
     without = sum(not one.faces for one in results)
-    end = f"{faces} faces in {len(results)} pictures, {without} without a face"
+    end = f"faces: {faces}, pictures: {len(results)}, without a face: {without}"
     return f"{format_table(HEADERS, rows)}\n{end}"
 
 

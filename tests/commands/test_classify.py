@@ -59,7 +59,7 @@ def test_a_photograph(fer, photo):
     result = fer("classify", photo)
     assert result.status == 0
     assert "happy" in result.out
-    assert result.out.endswith("1 faces in 1 pictures, 0 without a face\n")
+    assert result.out.endswith("faces: 1, pictures: 1, without a face: 0\n")
 
 
 def test_a_folder_with_all_outputs(fer, photo, make_film, make_picture, tmp_path):
