@@ -56,7 +56,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in what a page takes from elsewhere, and its links to files outside docs/."""
     filled = re.sub(r"\{\{ (session|results|card) (.+?) \}\}", _fill, markdown)
     if "/" in page.file.src_uri:
-        return filled
+        return filled.replace("](../BENCHMARKS.md", "](../benchmarks.md")
     filled = filled.replace("](../BENCHMARKS.md", "](benchmarks.md")
     return re.sub(r"\]\(\.\./(cascade|datasets|models)/", r"](\1/", filled)
 
