@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
@@ -9,6 +10,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from fercli.cascade.annotating import ConflictError, Work
 from fercli.cascade.annotations.base import Box
 from fercli.errors import PictureError
+from fercli.json_text import parse_json
 from fercli.web.annotate import desk_of
 from fercli.web.refusals import RefusedError, without_path
 
@@ -89,14 +91,14 @@ def suggestions(number: int) -> ResponseReturnValue:
 def save(number: int) -> ResponseReturnValue:
     """Keep what is said of a picture; 409 with the present version if it was made from another."""
     opened = _opened(number)
-    desk, body = desk_of(), request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "wanted a JSON object")
+    desk, body = desk_of(), _body()
     if body.get("name") != desk.store.names[number]:
         raise RefusedError(410, "the folder has other pictures now", hint="load the page again")
-    work = _work(body, opened.size_wh)
+    work, revision = _work(body, opened.size_wh), body.get("revision")
+    if not isinstance(revision, str):
+        raise RefusedError(422, "wanted the revision that the boxes were made from")
     try:
-        desk.store.save(number, work, str(body.get("revision")), opened.size_wh)
+        desk.store.save(number, work, revision, opened.size_wh)
     except ConflictError as error:
         reason = {"status": 409, "reason": error.message}
         return jsonify({"error": reason, "current": _plain(number, opened)}), 409
@@ -148,6 +150,17 @@ def _kept(jpeg: bytes) -> Response:
     return response
 
 
+def _body() -> dict[str, Any]:
+    """Return the JSON object that was sent."""
+    try:
+        body = parse_json(request.get_data()) if request.is_json else None
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise RefusedError(400, "wanted a JSON object")
+    return body
+
+
 def _work(body: dict[str, Any], size_wh: tuple[int, int]) -> Work:
     boxes = _boxes(body.get("boxes"), size_wh)
     ignored = _boxes(body.get("ignored", []), size_wh)
@@ -169,7 +182,7 @@ def _box(value: Any, size_wh: tuple[int, int]) -> Box:
     whole = isinstance(value, list) and len(value) == 4 and all(type(n) is int for n in value)
     if not whole or min(value[2:]) < 1 or max(map(abs, value)) > 1 << 28:
         raise RefusedError(
-            422, f"wanted whole numbers x, y, width, height, found {str(value)[:60]}"
+            422, f"wanted whole numbers x, y, width, height, found {reprlib.repr(value)}"
         )
     x, y, width, height = value
     if x >= size_wh[0] or y >= size_wh[1] or x + width <= 0 or y + height <= 0:

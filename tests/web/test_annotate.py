@@ -75,6 +75,16 @@ def test_two_clients_do_not_overwrite_each_other(annotator, tmp_path):
     assert picture(annotator)["boxes"] == [[9, 9, 9, 9]]
 
 
+@pytest.mark.parametrize("depth", [800, 950, 960, 970, 980, 990, 5000])
+@pytest.mark.parametrize("field", ["boxes", "revision"])
+def test_json_that_is_nested_too_deeply_is_refused(annotator, field, depth):
+    nested = "[" * depth + "]" * depth
+    fields = {"name": '"a.png"', "revision": '"0"', "boxes": "[]", field: nested}
+    body = "{" + ", ".join(f'"{name}": {value}' for name, value in fields.items()) + "}"
+    answer = annotator.put("/api/v1/pictures/0", data=body, content_type="application/json")
+    assert answer.status_code in (400, 422)
+
+
 def test_a_page_of_an_earlier_start_writes_to_no_other_picture(annotator):
     body = {**picture(annotator), "name": "z.png", "boxes": [[1, 1, 1, 1]]}
     refused(annotator.put("/api/v1/pictures/0", json=body), 410, "load the page again")
