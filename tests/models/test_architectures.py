@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from fercli.errors import OptionError
@@ -50,6 +53,26 @@ def test_five_class_drops_out_before_the_second_activation():
         "MaxPooling2D",
     ]
     assert model.layers[kinds.index("Flatten")].output.shape == (None, 256)
+
+
+def test_mini_xception_decays_its_first_two_convolutions_only():
+    load_keras()
+    model = ARCHITECTURES["mini-xception"].build((48, 48, 1), 7)
+    assert len(model.losses) == 2
+
+
+def test_mini_xception_learns_from_larger_pictures():
+    # In a process of its own: TensorFlow crashes in the gradient of a strided 1×1 convolution.
+    step = """
+import numpy as np
+from fercli.models.architectures import ARCHITECTURES
+from fercli.models.backend import load_keras
+load_keras()
+model = ARCHITECTURES["mini-xception"].build((64, 64, 1), 7)
+model.compile("sgd", "categorical_crossentropy")
+model.fit(np.ones((2, 64, 64, 1), np.float32), np.eye(7, dtype=np.float32)[:2], verbose=0)
+"""
+    assert subprocess.run([sys.executable, "-c", step], check=False).returncode == 0
 
 
 def test_unknown_name_is_an_error_with_the_nearest():
