@@ -22,3 +22,10 @@ def test_readers_survive_what_nobody_should_give_them(tmp_path):
     assert (name, failures) == ("all", "0")
     assert int(cases) == int(named) + int(accepted) >= 290
     assert min(int(named), int(accepted)) > 40
+
+
+def test_an_unknown_reader_is_refused_with_the_known_ones(tmp_path):
+    done = fuzz(tmp_path, "--readers", "nosuch")
+    assert done.returncode == 2
+    assert "COCO" in done.stderr and "found nosuch" in done.stderr
+    assert "Traceback" not in done.stderr

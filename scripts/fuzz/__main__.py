@@ -1,4 +1,4 @@
-"""``python -m scripts.fuzz --cases 100000 --seed 1 --readers info,coco``."""
+"""``python -m scripts.fuzz --cases 100000 --seed 1 --readers "info;COCO"``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fercli.errors import OptionError
 from fercli.parallel import available_workers
 from fercli.progress import TerminalProgress
 from fercli.tables import format_table
@@ -23,7 +22,7 @@ COLUMNS = ("reader", "cases", "named errors", "accepted", "failures", "cases/s",
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as asked for; 1 if a case failed."""
     asked = _parser().parse_args(arguments)
-    cases = share_out(asked.cases, _chosen(asked.readers))
+    cases = share_out(asked.cases, asked.readers)
     with (
         tempfile.TemporaryDirectory(prefix="fer-fuzz-") as folder,
         TerminalProgress().bar("fuzz", total=sum(cases.values()), unit="case") as bar,
@@ -75,7 +74,7 @@ def _chosen(patterns: str) -> list[str]:
     wanted = [pattern.strip() for pattern in patterns.split(";")]
     found = [name for name in READERS if any(fnmatch.fnmatch(name, each) for each in wanted)]
     if not found:
-        raise OptionError(f"wanted readers among {'; '.join(READERS)}, found {patterns}")
+        raise argparse.ArgumentTypeError(f"wanted some of {'; '.join(READERS)}, found {patterns}")
     return found
 
 
@@ -83,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scripts.fuzz", description=__doc__)
     parser.add_argument("--cases", type=int, default=120_000, help="of all readers together")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same cases")
-    parser.add_argument("--readers", default="*", help="names or patterns, with ; between them")
+    parser.add_argument(
+        "--readers", type=_chosen, default="*", help="names or patterns, with ; between them"
+    )
     parser.add_argument("--workers", type=int, default=available_workers())
     parser.add_argument("--out", type=Path, default=Path("runs/fuzz"), help="for failing inputs")
     return parser
