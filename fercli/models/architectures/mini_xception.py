@@ -3,8 +3,8 @@
 58,423 parameters for 7 classes; 66 % on FER-2013 by its authors, 65.4 % measured on PrivateTest
 with their public weights. Two 3×3 convolutions of 8 channels without padding, four residual blocks
 of 16, 32, 64 and 128, a 3×3 convolution with one channel a class, the mean over all positions.
-Only the first two have a weight decay: what the authors gave the separable ones, Keras 2.0.5 did not
-use; with it they die, their outputs far below the epsilon of the batch normalisation behind.
+Only the first two have a weight decay: Keras 2.0.5 did not use what the authors gave the separable
+ones. With it these die: their outputs fall far below the epsilon of the batch normalisation behind.
 Source: Arriaga, Plöger, Valdenegro, "Real-time convolutional neural networks for emotion and gender
 classification", arXiv 1710.07557, figure 5, and github.com/oarriaga/face_classification.
 """
