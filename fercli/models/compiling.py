@@ -140,6 +140,7 @@ def _optimizer(options: TrainingOptions, steps: int) -> Any:
     common = {
         "learning_rate": learning_rate(rate),
         "weight_decay": options.weight_decay or None,
+        "global_clipnorm": options.clip_norm or None,
         "use_ema": bool(options.average),
         "ema_momentum": options.average or 0.99,
     }

@@ -36,6 +36,8 @@ class TrainingOptions:
     learning_rate, momentum, weight_decay : float
         The highest rate; momentum of "sgd"; decay of weights other than biases and those of
         normalisations.
+    clip_norm : float
+        Gradients that are longer than this, of all weights together, are shortened to it; 0: none.
     schedule : str
         One of `fercli.models.schedules.SCHEDULES`.
     warmup_epochs : float
@@ -81,6 +83,7 @@ class TrainingOptions:
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    clip_norm: float = 0.0
     schedule: str = "trapezoid"
     warmup_epochs: float = 2.0
     average: float = 0.999
@@ -136,7 +139,7 @@ def _check_ranges(options: TrainingOptions) -> None:
     for name in ("momentum", "average", "label_smoothing"):
         if not 0 <= getattr(options, name) < 1:
             raise _wrong(name, "0 ≤ number < 1", getattr(options, name))
-    for name in ("weight_decay", "warmup_epochs", "mixup", "patience"):
+    for name in ("weight_decay", "clip_norm", "warmup_epochs", "mixup", "patience"):
         if not getattr(options, name) >= 0:
             raise _wrong(name, "a number from 0 on", getattr(options, name))
 

@@ -86,6 +86,21 @@ def test_interrupted_and_continued_is_the_same_as_never_interrupted(tree, run, t
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("clip_norm", "clipped"), [(0.01, True), (0.0, False)])
+def test_a_step_is_no_longer_than_the_clipped_gradient(tree, clip_norm, clipped):
+    options = replace(
+        QUICK, learning_rate=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", average=0.0,
+        clip_norm=clip_norm,
+    )  # fmt: skip
+    faces = read_split(read_tree(tree), "train", (48, 48))
+    model = compiled_model(faces, 1, options)
+    before = [weight.numpy() for weight in model.trainable_weights]
+    model.train_on_batch(faces.pixels.astype(np.float32) / 255, faces.targets)
+    steps = [now.numpy() - then for now, then in zip(model.trainable_weights, before, strict=True)]
+    length = np.sqrt(sum(np.square(step).sum() for step in steps))
+    assert (length == pytest.approx(0.01, rel=1e-2)) == clipped
+
+
 @pytest.mark.slow
 def test_crop_averages_and_votes(tmp_path):
     """The other way through everything: crops, augmentation, mixup, soft labels, weights."""
@@ -294,6 +309,7 @@ def test_corrupt_pictures_are_counted_and_the_first_named(tmp_path):
         ({"epochs": 0}, "--epochs, found 0"),
         ({"learning_rate": float("nan")}, "--learning-rate, found nan"),
         ({"average": 1.0}, "--average"),
+        ({"clip_norm": -1.0}, "--clip-norm, found -1"),
         ({"schedule": "up"}, "one of constant"),
         ({"crop": 50}, "16…48"),
         ({"architecture": "lenet"}, "found 'lenet'"),

@@ -50,6 +50,12 @@ def choice(values: Any) -> click.Choice[str]:
 @option("--learning-rate", type=float, metavar="X", help="The highest rate.")
 @option("--momentum", type=float, metavar="X", help="Momentum of sgd.")
 @option("--weight-decay", type=float, metavar="X", help="Decay of weights.")
+@option(
+    "--clip-norm",
+    type=float,
+    metavar="X",
+    help="Longer gradients are shortened to this; 0: none.",
+)
 @option("--schedule", type=choice(SCHEDULES), help="How the rate goes after warming up.")
 @option("--warmup-epochs", type=float, metavar="X", help="Over these the rate rises.")
 @option(
