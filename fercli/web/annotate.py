@@ -18,7 +18,7 @@ from fercli.signals import signals_as_interrupts
 from fercli.web import refusals
 from fercli.web.annotate_pictures import Pictures
 from fercli.web.guard import Guard
-from fercli.web.server import address_of, listening
+from fercli.web.server import address_of, listening, quiet_server
 
 if TYPE_CHECKING:
     import socket
@@ -161,14 +161,5 @@ def annotate(settings: AnnotateSettings, port: int, started: Callable[[str, Desk
 
 
 def make_server(app: Flask, listener: socket.socket) -> Any:
-    """Return waitress's server of an application on a socket that listens."""
-    import waitress
-
-    return waitress.create_server(
-        app,
-        sockets=[listener],
-        threads=THREADS,
-        ident=None,
-        max_request_body_size=MOST_BYTES,
-        clear_untrusted_proxy_headers=True,
-    )
+    """Return waitress's server of the page of annotation on a socket that listens."""
+    return quiet_server(app, listener, threads=THREADS, max_request_body_size=MOST_BYTES)

@@ -61,26 +61,31 @@ def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str
 
 
 def make_server(app: Flask, listener: socket.socket) -> Any:
-    """Return waitress's server of an application on a socket that listens."""
-    import waitress
-
-    # That requests wait for a thread is no news: each has its turn.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    """Return waitress's server of the page on a socket that listens."""
     here = services(app)
     limits = here.settings.limits
-    server = waitress.create_server(
+    server = quiet_server(
         app,
-        sockets=[listener],
+        listener,
         threads=THREADS + limits.watchers,
         connection_limit=CONNECTIONS,
         outbuf_high_watermark=BUFFER,
         # So that a client that goes away is noticed while its request waits.
         channel_request_lookahead=1,
-        ident=None,
-        clear_untrusted_proxy_headers=True,
     )
     server.channel_class = channel_class(here.guard, limits)
     return server
+
+
+def quiet_server(app: Flask, listener: socket.socket, **settings: Any) -> Any:
+    """Return waitress's server of an application, which neither names itself nor its queue."""
+    import waitress
+
+    # That requests wait for a thread is no news: each has its turn.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    return waitress.create_server(
+        app, sockets=[listener], ident=None, clear_untrusted_proxy_headers=True, **settings
+    )
 
 
 @contextmanager

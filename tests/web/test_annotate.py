@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import socket
 
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 
 from fercli.cascade.shipped import shipped_cascade
 from fercli.pictures import read_colour
-from fercli.web.annotate import AnnotateSettings, create_app, open_desk
+from fercli.web.annotate import AnnotateSettings, create_app, make_server, open_desk
 
 
 @pytest.fixture
@@ -221,3 +223,11 @@ def test_the_page_has_nothing_inline_and_nothing_from_elsewhere(make_annotator):
         text = client.get("/").text
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", text)
         assert re.findall(r'(?:src|href)="(?!/|#)[^"]*"', text) == []
+
+
+def test_requests_that_wait_for_a_thread_are_no_news(annotator):
+    queue = logging.getLogger("waitress.queue")
+    queue.setLevel(logging.NOTSET)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        make_server(annotator.application, listener).close()
+    assert not queue.isEnabledFor(logging.WARNING)

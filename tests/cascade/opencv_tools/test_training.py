@@ -16,6 +16,7 @@ import pytest
 import skimage.data
 
 from fercli.cascade.cascade_file import read_cascade
+from fercli.cascade.opencv_tools.stages import weak_classifiers
 from fercli.cascade.vec import read_vec, write_vec
 from fercli.files import only_one
 from fercli.pictures import read_grey
@@ -394,7 +395,9 @@ def test_a_training_that_was_stopped_goes_on(long_training, tmp_path, number):
         assert re.search(r"interrupted; \d whole stages? (is|are) kept in", err)
         assert err.splitlines()[-1] == "fer: interrupted"
     assert not (out / "cascade.xml").exists()
-    stages = {path.name: path.read_bytes() for path in (out / "engine").glob("stage[01].xml")}
+    # The program may be stopped while it writes the second, which is then trained again.
+    found = (out / "engine").glob("stage[01].xml")
+    stages = {path.name: path.read_bytes() for path in found if weak_classifiers(path)}
     again = long_training()
     _, err = again.communicate(timeout=100)
     assert again.returncode == 0
