@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -120,12 +121,21 @@ def _cascade_classifier(there: bool, version: str) -> Finding:
     )
 
 
+def has_screen() -> bool:
+    """Whether windows have a screen to be shown on; on Linux, X or Wayland must be named."""
+    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.platform != "linux" or bool(named)
+
+
 def _windows(build_information: str) -> Finding:
     found = re.search(r"^\s*GUI:\s*(\S+)", build_information, re.MULTILINE)
     backend = found.group(1) if found else "NONE"
     if backend == "NONE":
         hint = "pip install opencv-contrib-python in place of the headless package"
         return Finding("windows on the screen", "absent", "headless OpenCV", hint)
+    if not has_screen():
+        detail = f"{backend}, but no screen: DISPLAY is not set"
+        return Finding("windows on the screen", "absent", detail, "--save FILE in place of --show")
     return Finding("windows on the screen", "ok", backend)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import cv2
 
+from fercli.environment import has_screen
 from fercli.errors import DependencyError
 from fercli.pictures import Picture
 
@@ -65,9 +65,7 @@ class Window:
 def _require_windows() -> None:
     """Try a window in a process of its own: Qt ends the process where there is no screen."""
     hint = "--save FILE instead"
-    if sys.platform == "linux" and not (
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    ):
+    if not has_screen():
         raise DependencyError(
             "wanted a screen for --show, found none (DISPLAY is not set)", hint=hint
         )

@@ -85,7 +85,10 @@ class Guard:
     def knows(self, authorization: str, cookies: Mapping[str, str]) -> bool:
         """Whether someone with this header and these cookies may come in."""
         kind, _, token = authorization.partition(" ")
-        if not self._token or (kind.lower() == "bearer" and self.accepts(token.strip())):
+        # WSGI hands headers over as Latin-1, whatever the client's bytes stand for.
+        said = token.strip().encode("latin-1", "replace")
+        known = kind.lower() == "bearer" and hmac.compare_digest(said, self._token)
+        if not self._token or known:
             return True
         return hmac.compare_digest(cookies.get(COOKIE, "").encode(), self._pass().encode())
 

@@ -73,7 +73,12 @@ class Job:
         limit : float
             In seconds.
         """
-        if not self._start():
+        try:
+            if not self._start():
+                return
+        except OSError as error:
+            self.error = f"its process could not be started: {error.strerror}"
+            self._end()
             return
         timer = threading.Timer(limit, self.give_up, [f"it took more than {limit:g} seconds"])
         timer.start()

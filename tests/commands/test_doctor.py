@@ -1,6 +1,8 @@
 import json
 import sys
 
+import pytest
+
 from fercli import environment
 
 
@@ -46,6 +48,15 @@ def test_opencv_without_a_classifier_is_explained():
     assert "contrib" in finding.hint
 
 
-def test_headless_opencv_is_told_apart():
+def test_headless_opencv_is_told_apart(monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
     assert environment._windows("  GUI:                           NONE\n").status == "absent"
     assert environment._windows("  GUI:                           QT5\n").detail == "QT5"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems name no screen")
+def test_windows_need_a_screen_too(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    finding = environment._windows("  GUI:                           QT5\n")
+    assert (finding.status, finding.detail) == ("absent", "QT5, but no screen: DISPLAY is not set")

@@ -241,6 +241,13 @@ def test_a_token_keeps_strangers_out(make_client, jpeg):
     assert (page.status_code, page.location) == (302, "/login?next=/video")
 
 
+def test_a_token_may_have_letters_of_any_alphabet(make_client):
+    token = "größer als sechzehn Buchstaben"
+    sent = token.encode().decode("latin-1")  # what WSGI makes of a client's bytes
+    header = {"Authorization": f"Bearer {sent}"}
+    assert make_client(token=token).get("/api/v1/models", headers=header).status_code == 200
+
+
 def test_people_say_the_token_once(make_client):
     client = make_client(token=TOKEN)
     assert client.post("/login", data={"token": "wrong"}).status_code == 401
@@ -507,6 +514,20 @@ def test_work_that_breaks_off_is_named(client, video):
     eventually(lambda: client.get(f"/api/v1/jobs/{job}").json["state"] == "failed")
     assert "broke off" in client.get(f"/api/v1/jobs/{job}").json["error"]
     assert list(found.folder.iterdir()) == []
+
+
+def test_work_that_cannot_begin_is_named_and_the_next_is_done(client, video, monkeypatch):
+    def outcome():
+        address = f"/api/v1/jobs/{client.post('/api/v1/jobs', data=video.read_bytes()).json['id']}"
+        eventually(lambda: client.get(address).json["state"] in ("done", "failed"))
+        return client.get(address).json
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/no/such/python")
+        broken = outcome()
+    assert broken["state"] == "failed"
+    assert "could not be started: No such file" in broken["error"]
+    assert outcome()["state"] == "done"
 
 
 def test_the_camera_has_ended_when_all_is_closed(slow_stream):
