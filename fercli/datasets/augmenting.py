@@ -106,8 +106,9 @@ def augment_tree(
 ) -> AugmentResult:
     """Make a tree with the pictures of another and changed copies of them.
 
-    A copy is named after its original: ``a.png`` gives ``a-aug1.png``. Which numbers are drawn for
-    it depends on the seed, that name and nothing else.
+    A copy is named after its original: ``a.png`` gives ``a-aug1.png``, or ``a-aug2.png`` if there
+    is such a picture already. Which numbers are drawn for it depends on the seed, that name and
+    nothing else.
 
     Raises
     ------
@@ -180,8 +181,9 @@ def _jobs(tree: Tree, options: AugmentOptions) -> list[_Job]:
     for record in tree.records:
         members.setdefault((record.split, record.label), []).append(record)
     largest = {split: max(row.values()) for split, row in counts(tree.records).items()}
+    taken = {record.file.casefold() for record in tree.records}
     changed = [
-        _copy(tree, record, number)
+        _copy(tree, record, number, taken)
         for (split, _), records in members.items()
         if split in options.splits
         for record, number in _chosen(records, largest[split], options)
@@ -199,9 +201,12 @@ def _chosen(
     return [(records[order[at % len(order)]], at // len(order) + 1) for at in range(wanted)]
 
 
-def _copy(tree: Tree, record: FileRecord, number: int) -> _Job:
-    path = PurePosixPath(record.file)
-    file = path.with_name(f"{path.stem}-aug{number}.png").as_posix()
+def _copy(tree: Tree, record: FileRecord, number: int, taken: set[str]) -> _Job:
+    """Return a copy's job under the first name from `number` on that is free, and take it."""
+    stem = PurePosixPath(record.file).with_suffix("").as_posix()
+    while (file := f"{stem}-aug{number}.png").casefold() in taken:
+        number += 1
+    taken.add(file.casefold())
     return _Job(tree.path(record), replace(record, file=file, sha256=""), number)
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from fercli.datasets.faces import FaceOptions
-from fercli.errors import OutputExistsError
+from fercli.datasets.manifest import is_below
+from fercli.errors import InputError, OutputExistsError
 from fercli.files import make_folder, output_error, write_text, written_whole
 
 CROPS, PLAN = "crops.csv", "crop.json"
@@ -80,13 +81,15 @@ def open_log(
     OutputExistsError
         `out` holds something else, or crops that were made with other options, which `overwrite`
         removes.
+    InputError
+        ``crops.csv`` names a crop elsewhere.
     """
     plan = json.dumps(plan_of(source, options), indent=2) + "\n"
     path = out / PLAN
     if path.is_file() and path.read_bytes() == plan.encode("utf-8", "surrogateescape"):
         return {record.picture: record for record in _read(out / CROPS)}
     if path.is_file() and overwrite:
-        remove_crops(out, _read(out / CROPS))
+        remove_crops(out, list(_read(out / CROPS)))
         (out / CROPS).unlink(missing_ok=True)
     elif path.is_file():
         raise OutputExistsError(
@@ -150,7 +153,9 @@ def _read(path: Path) -> Iterator[CropRecord]:
         reader = csv.reader(line for line in stream if line.endswith("\n"))
         with suppress(csv.Error):  # what is behind it is looked at again
             for cells in reader:
-                yield from _record(cells)
+                for record in _record(cells):
+                    _require_below(record, path, reader.line_num)
+                    yield record
 
 
 def _record(cells: Sequence[str]) -> Iterator[CropRecord]:
@@ -161,3 +166,14 @@ def _record(cells: Sequence[str]) -> Iterator[CropRecord]:
         record = CropRecord(name, int(size), int(modified), int(faces), *texts)
         if not record.crop or len(record.sha256.split()) == max(record.faces, 1):
             yield record
+
+
+def _require_below(record: CropRecord, path: Path, line: int) -> None:
+    """Raise `InputError` for a crop that is elsewhere: crops are removed by what is noted."""
+    if not is_below(record.crop):
+        raise InputError(
+            f"wanted a crop below the folder, found {record.crop!r}",
+            hint="take that line out",
+            path=path,
+            line=line,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -203,21 +203,31 @@ def unique_stems(names: Sequence[Path]) -> list[str]:
     """Return a name without suffix for the crops of each picture, all of them different.
 
     It is the picture's own. Where several pictures would have the same, whatever the case, or one
-    that is like the name of another's second face, they keep the suffix as part of it.
+    that is like the name of another's second face, they keep the suffix as part of it, with a
+    number where that name, too, or one of its further faces' is taken.
     """
     stems = [name.with_suffix("").as_posix() for name in names]
     often = Counter(stem.casefold() for stem in stems)
-    taken = set(often)
+    taken = set(often) | set(map(_with_further_face, often))
     for at, stem in enumerate(stems):
-        first, dash, number = stem.casefold().rpartition("-face")
-        if often[stem.casefold()] > 1 or (dash and number.isdigit() and first in often):
-            stems[at] = stem = f"{stem}-{names[at].suffix[1:]}"
-            count = 1
-            while stems[at].casefold() in taken:
-                count += 1
-                stems[at] = f"{stem}-{count}"
+        if often[stem.casefold()] > 1 or _with_further_face(stem.casefold()) in often:
+            stems[at] = _free_stem(f"{stem}-{names[at].suffix[1:]}", taken)
             taken.add(stems[at].casefold())
     return stems
+
+
+def _with_further_face(stem: str) -> str:
+    """Return ``a`` for ``a-face2``: one of its crops would be called so; ``""`` for others."""
+    first, dash, number = stem.rpartition("-face")
+    return first if dash and number.isdigit() else ""
+
+
+def _free_stem(stem: str, taken: Collection[str]) -> str:
+    free, number = stem, 1
+    while free.casefold() in taken:
+        number += 1
+        free = f"{stem}-{number}"
+    return free
 
 
 def _crop_one(job: tuple[Path, str], source: Path, out: Path, options: FaceOptions) -> CropRecord:

@@ -105,20 +105,43 @@ def read_manifest(root: Path) -> Manifest | None:
     Raises
     ------
     InputError
-        It is not JSON, or not of a data set.
+        It is not JSON, or not of a data set, or a class cannot be a folder's name.
     """
     path = root / MANIFEST
     if not path.exists():
         return None
     try:
         content = parse_json(read_text(path))
-        return _checked(Manifest(**{item.name: content[item.name] for item in fields(Manifest)}))
+        manifest = _checked(Manifest(**{f.name: content[f.name] for f in fields(Manifest)}))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "wanted the dataset.json of a data set, found something else",
             hint="import the data set again, or remove the file",
             path=path,
         ) from error
+    _require_folder_names(manifest.classes, path)
+    return manifest
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a class may be called this: it names a folder, which is not hidden."""
+    return not set("/\\\0") & set(name) and not name.startswith(".")
+
+
+def is_below(file: str) -> bool:
+    """Whether a path stays in the folder that it is taken from, so that it may be removed."""
+    path = PurePosixPath(file)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in file
+
+
+def _require_folder_names(classes: Sequence[str], path: Path) -> None:
+    for name in classes:
+        if not is_folder_name(name):
+            raise InputError(
+                f"wanted classes without / or \\ or a dot in front, found {name!r}",
+                hint="another name, the same as that of its folder",
+                path=path,
+            )
 
 
 def _checked(manifest: Manifest) -> Manifest:
@@ -146,9 +169,13 @@ def to_line(record: FileRecord) -> str:
 
 def from_fields(cells: Sequence[str]) -> FileRecord:
     """Return the picture that the cells of a line describe; ValueError if they do not."""
-    if len(cells) != len(COLUMNS) or len(PurePosixPath(cells[0]).parts) != 3:
+    if len(cells) != len(COLUMNS):
         raise ValueError(f"wanted {len(COLUMNS)} fields, found {len(cells)}")
     file, source, origin, subject, sha256, votes = cells
+    if not is_below(file):
+        raise ValueError(f"wanted a file below the tree, found {file!r}")
+    if len(PurePosixPath(file).parts) != 3:
+        raise ValueError(f"wanted <split>/<class>/<picture>, found {file!r}")
     return FileRecord(file, source, origin, subject, sha256, tuple(map(int, votes.split())))
 
 
@@ -168,7 +195,7 @@ def read_files(root: Path) -> Iterator[FileRecord]:
     Raises
     ------
     InputError
-        A line does not have the fields of `FileRecord`.
+        A line does not have the fields of `FileRecord`, or names a file elsewhere.
     """
     path = root / FILES
     if not path.exists():
@@ -188,7 +215,10 @@ def _read_lines(stream: Iterable[str], path: Path) -> Iterator[FileRecord]:
             yield from_fields(cells)
     except (ValueError, csv.Error) as error:
         raise InputError(
-            f"not a line of {FILES}: {error}", path=path, line=reader.line_num
+            f"not a line of {FILES}: {error}",
+            hint="take that line out",
+            path=path,
+            line=reader.line_num,
         ) from error
 
 

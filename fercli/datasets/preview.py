@@ -46,7 +46,7 @@ class PreviewOptions:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A contact sheet that was written: its file, its class, and the pictures on it."""
+    """A contact sheet: its file, its class, and its pictures; without any it is not written."""
 
     path: Path
     label: str
@@ -80,7 +80,7 @@ def write_previews(
         )
     records = [r for r in tree.records if options.split in (None, r.split)]
     by_class = {
-        name: [record for record in records if record.label == name] for name in tree.classes
+        name: [record for record in records if record.label == name] for name in tree.all_classes
     }
     wanted = {name: some for name, some in by_class.items() if some}
     for name in wanted:

@@ -88,7 +88,7 @@ def split_as_json(result: SplitResult) -> dict[str, Any]:
 
 def augment_as_text(result: AugmentResult, out: Path) -> str:
     """Return what an augmentation did, for people."""
-    before = sum(sum(row.values()) for row in result.before.values())
+    before = sum(sum(row.values()) for row in result.before.values()) - result.skipped
     after = sum(sum(row.values()) for row in result.manifest.counts.values())
     table = counts_table(result.manifest.counts, result.manifest.classes)
     lines = [table, "", f"{before:,} pictures and {after - before:,} changed copies"]

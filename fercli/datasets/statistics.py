@@ -61,6 +61,8 @@ class Statistics:
 
     Parameters
     ----------
+    classes : sequence of str
+        Those of the manifest, and behind them those that it lacks.
     counts : dict
         Pictures by split and class.
     sizes : dict
@@ -109,6 +111,7 @@ def describe_tree(
     tree: Tree, *, workers: int | Workers | None = None, progress: Progress = SILENT
 ) -> Statistics:
     """Return the statistics of a tree, for which each picture is read once."""
+    classes = tree.all_classes
     paths = [tree.path(record) for record in tree.records]
     prints = fingerprints(paths, workers=workers, progress=progress)
     exact = list(exact_pairs([print_.pixels for print_ in prints]))
@@ -119,10 +122,10 @@ def describe_tree(
         if not print_.error
     ]
     sizes = Counter(f"{print_.size_wh[0]}x{print_.size_wh[1]}" for _, print_ in usable)
-    by_class = {name: [p for record, p in usable if record.label == name] for name in tree.classes}
+    by_class = {name: [p for record, p in usable if record.label == name] for name in classes}
     return Statistics(
         root=tree.root,
-        classes=tree.classes,
+        classes=classes,
         counts=counts(tree.records),
         sizes=dict(sizes.most_common()),
         colour=sum(print_.colour for _, print_ in usable),

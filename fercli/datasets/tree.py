@@ -19,6 +19,7 @@ from fercli.datasets.journal import Journal
 from fercli.datasets.manifest import (
     FileRecord,
     Manifest,
+    is_folder_name,
     read_files,
     read_manifest,
     write_files,
@@ -26,7 +27,7 @@ from fercli.datasets.manifest import (
 )
 from fercli.datasets.vocabulary import sorted_classes
 from fercli.errors import InputError, OptionError, OutputError
-from fercli.files import find_files, make_folder, output_error, written_whole
+from fercli.files import find_files, input_error, make_folder, output_error, written_whole
 from fercli.pictures import Picture
 from fercli.working_folder import remove_all_unfinished
 
@@ -63,6 +64,13 @@ class Tree:
             sorted(found - set(SPLITS))
         )
 
+    @property
+    def all_classes(self) -> tuple[str, ...]:
+        """The classes, and behind them those of pictures that the manifest does not know of."""
+        return self.classes + sorted_classes(
+            {record.label for record in self.records} - set(self.classes)
+        )
+
     def path(self, record: FileRecord) -> Path:
         """Return the file of a picture."""
         return self.root / record.file
@@ -96,7 +104,11 @@ def read_tree(root: Path) -> Tree:
 
 def require_shape(record: FileRecord, root: Path) -> FileRecord:
     """Return a record whose file is ``<split>/<class>/<picture>``; raise `InputError` else."""
-    if len(PurePosixPath(record.file).parts) != 3 or len(record.file.splitlines()) > 1:
+    if not (
+        len(PurePosixPath(record.file).parts) == 3
+        and len(record.file.splitlines()) == 1
+        and is_folder_name(record.label)
+    ):
         raise InputError(
             f"wanted <split>/<class>/<picture>, found {record.file}",
             hint="fer datasets import folder=… makes such a tree of other folders",
@@ -148,11 +160,16 @@ def with_checksum(root: Path, record: FileRecord) -> FileRecord:
 def place_file(source: Path, target: Path, how: Placing) -> None:
     """Link or copy a file of one tree into another; hard links across disks become copies.
 
+    Links to files are followed: what they lead to is linked or copied.
+
     Raises
     ------
+    InputError
+        The file cannot be read.
     OutputError
         The file cannot be placed.
     """
+    _require_readable(source)
     make_folder(target.parent)
     target.unlink(missing_ok=True)
     try:
@@ -216,9 +233,23 @@ def _split_order(split: str) -> tuple[int, str]:
     return (SPLITS.index(known) if known else len(SPLITS), split)
 
 
+def _require_readable(source: Path) -> None:
+    """Raise `InputError` before placing, where errors would be taken for those of the target."""
+    try:
+        source.open("rb").close()
+    except OSError as error:
+        if source.is_symlink() and not source.exists():
+            raise InputError(
+                "wanted a picture, found a link to nothing",
+                hint="bring back what it leads to, or remove it",
+                path=source,
+            ) from error
+        raise input_error(error, source, wanted="a picture") from error
+
+
 def _hard_link(source: Path, target: Path) -> None:
     try:
-        target.hardlink_to(source)
+        target.hardlink_to(source.resolve())  # a link to a link would lead elsewhere from here
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
             raise

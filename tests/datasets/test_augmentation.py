@@ -7,6 +7,8 @@ import skimage.data
 
 from fercli.datasets.augmentation import LIMITS, POLICIES, Policy, find_policy
 from fercli.datasets.augmenting import AugmentOptions, augment_tree, generator_for
+from fercli.datasets.manifest import read_files
+from fercli.datasets.reports import augment_as_text
 from fercli.datasets.tree import read_tree
 from fercli.errors import OptionError, RecipeError
 
@@ -172,6 +174,44 @@ def test_copies_are_named_and_drawn_after_their_original(put, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("names", "copies"),
+    [
+        (
+            ["a.png", "a-aug1.png"],
+            {"a-aug2.png", "a-aug1-aug1.png", "a-aug3.png", "a-aug1-aug2.png"},
+        ),
+        (
+            ["a.png", "A-AUG2.png"],
+            {"a-aug1.png", "A-AUG2-aug1.png", "a-aug3.png", "A-AUG2-aug2.png"},
+        ),
+        (["a.png", "a.jpg"], {f"a-aug{number}.png" for number in range(1, 5)}),
+    ],
+)
+def test_no_copy_has_the_name_of_another_picture(put, tmp_path, names, copies):
+    before = {name: put(f"tree/train/happy/{name}").read_bytes() for name in names}
+    tree = read_tree(tmp_path / "tree")
+    for out in ("out", "again"):
+        result = augment_tree(tree, tmp_path / out, AugmentOptions(Policy(), copies=2))
+        assert result.manifest.counts == {"train": {"happy": 6}}
+        after = {p.name: p.read_bytes() for p in (tmp_path / out / "train/happy").iterdir()}
+        assert set(after) == set(names) | copies
+        assert before.items() <= after.items()
+        assert len({record.file for record in read_files(tmp_path / out)}) == 6
+    assert after == {p.name: p.read_bytes() for p in (tmp_path / "out/train/happy").iterdir()}
+
+
+def test_one_run_or_two_give_the_same_copies(put, tmp_path):
+    tree = uneven(put, tmp_path)
+    once = AugmentOptions(Policy(), copies=1, placing="copy")
+    augment_tree(tree, tmp_path / "one", once)
+    augment_tree(read_tree(tmp_path / "one"), tmp_path / "two", once)
+    augment_tree(tree, tmp_path / "twice", AugmentOptions(Policy(), copies=2))
+    for name in ("0.png", "0-aug1.png", "0-aug2.png"):
+        two, twice = (tmp_path / root / "train/sad" / name for root in ("two", "twice"))
+        assert two.read_bytes() == twice.read_bytes()
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({}, "wanted one of --copies"),
@@ -192,6 +232,7 @@ def test_pictures_that_cannot_be_read_are_listed_and_left_out(put, tmp_path):
     result = augment_tree(tree, tmp_path / "out", AugmentOptions(Policy(), copies=1))
     assert result.manifest.counts["train"] == {"happy": 14, "sad": 2}
     assert result.skipped == 1
+    assert "17 pictures and 8 changed copies" in augment_as_text(result, tmp_path / "out")
     listed = (tmp_path / "out/skipped.csv").read_text().splitlines()
     assert listed[0] == "source,origin,reason"
     assert all("sad/0.png" in line for line in listed[1:])

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from fercli.cascade.shipped import FRONTAL_FACE
 from fercli.datasets.crop_log import COLUMNS, CROPS, PLAN, CropRecord, open_log, rewrite_log
 from fercli.datasets.faces import FaceOptions
-from fercli.errors import OutputExistsError
+from fercli.errors import InputError, OutputExistsError
 
 OPTIONS = FaceOptions(FRONTAL_FACE)
 WHOLE = CropRecord("b.png", 2, 3, 1, "1 2 3 4", "b.png", "00")
@@ -24,6 +26,19 @@ def test_damaged_lines_are_passed_over(log, tmp_path, line):
     (log / CROPS).write_text(f"{','.join(COLUMNS)}\n{line}\n{text}", encoding="utf-8")
     found = open_log(log, tmp_path / "in", OPTIONS, overwrite=False)
     assert found == {"b.png": WHOLE}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("crop", ["../victim.png", "a/../../victim.png", "{}/victim.png"])
+def test_crops_elsewhere_are_refused_and_left_alone(log, tmp_path, crop, overwrite):
+    victim = tmp_path / "victim.png"
+    victim.touch()
+    with (log / CROPS).open("a") as stream:
+        stream.write(f"gone.png,1,2,1,1 2 3 4,{crop.format(tmp_path)},00,\n")
+    options = replace(OPTIONS, margin=0.1) if overwrite else OPTIONS
+    with pytest.raises(InputError, match=r"crops\.csv:3: wanted a crop below the folder, found"):
+        open_log(log, tmp_path / "in", options, overwrite=overwrite)
+    assert victim.exists()
 
 
 def test_a_field_without_an_end_ends_the_reading(log, tmp_path):

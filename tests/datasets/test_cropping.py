@@ -10,6 +10,7 @@ import skimage.data
 from PIL import Image
 
 from fercli.cascade.detection import DetectionOptions, detect, load_detector
+from fercli.datasets.crop_log import crop_names
 from fercli.datasets.cropping import crop_folder, unique_stems
 from fercli.datasets.eyes import find_eyes, tilt
 from fercli.datasets.faces import FaceOptions, cut_turned, find_faces
@@ -164,10 +165,15 @@ def test_a_tree_gives_a_tree(put, astronaut, cascade, tmp_path):
         # The crops of a folder of crops: the second face of x.png is called x-face2.png.
         (["x-face2.png", "x.png"], ["x-face2-png", "x"]),
         (["a-png.gif", "a.gif", "a.png"], ["a-png", "a-gif", "a-png-2"]),
+        (["a-jpg-face2.png", "a.jpg", "a.png"], ["a-jpg-face2", "a-jpg-2", "a-png"]),
+        (["a.jpg", "a.png", "A-JPG-face2.png"], ["a-jpg-2", "a-png", "A-JPG-face2"]),
     ],
 )
 def test_no_two_crops_have_one_name(names, wanted):
-    assert unique_stems([Path(name) for name in names]) == wanted
+    stems = unique_stems([Path(name) for name in names])
+    assert stems == wanted
+    crops = [name.casefold() for stem in stems for name in crop_names(stem, 3)]
+    assert len(set(crops)) == len(crops)
 
 
 def test_two_pictures_of_one_name_become_two_crops(put, astronaut, cascade, tmp_path):

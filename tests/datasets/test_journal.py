@@ -1,7 +1,7 @@
 import pytest
 
-from fercli.datasets.journal import JOURNAL, Journal
-from fercli.datasets.manifest import FileRecord
+from fercli.datasets.journal import JOURNAL, Journal, remove_tree
+from fercli.datasets.manifest import FileRecord, Manifest, write_manifest
 from fercli.errors import InputError
 
 PLAN = {"import": "a"}
@@ -17,3 +17,17 @@ def test_damaged_notes_are_named_and_can_be_begun_anew(tmp_path, line):
         Journal(tmp_path / "tree", PLAN)
     with Journal(tmp_path / "tree", PLAN, overwrite=True) as journal:
         assert journal.done == set()
+
+
+@pytest.mark.parametrize("file", ["../safe/precious.txt", "a/../../safe/precious.txt", "{}/a.txt"])
+def test_only_what_is_below_a_tree_is_removed(tmp_path, file):
+    for precious in (tmp_path / "safe/precious.txt", tmp_path / "a.txt"):
+        precious.parent.mkdir(exist_ok=True)
+        precious.touch()
+    root = tmp_path / "tree"
+    write_manifest(root, Manifest(["happy"], {}))
+    (root / "files.csv").write_text(f"file\n{file.format(tmp_path)},,,,,\n")
+    with pytest.raises(InputError, match=r"files\.csv:2: .*wanted a file below the tree"):
+        remove_tree(root)
+    assert (tmp_path / "safe/precious.txt").exists()
+    assert (root / "dataset.json").exists()

@@ -54,10 +54,21 @@ def test_what_is_no_manifest(tmp_path, text):
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("line", ["a,b", "no-folders.png,,,,,", "a/b/c.png,,,,,1 x"])
-def test_a_line_that_is_none(tmp_path, line):
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a,b", "wanted 6 fields, found 2"),
+        ("no-folders.png,,,,,", "wanted <split>/<class>/<picture>, found 'no-folders.png'"),
+        ("a/b.png,,,,,", "wanted <split>/<class>/<picture>, found 'a/b.png'"),
+        ("../b/c.png,,,,,", "wanted a file below the tree, found '../b/c.png'"),
+        ("/b/c.png,,,,,", "wanted a file below the tree, found '/b/c.png'"),
+        ("a/b/c\0.png,,,,,", r"wanted a file below the tree, found 'a/b/c\\x00.png'"),
+        ("a/b/c.png,,,,,1 x", "invalid literal"),
+    ],
+)
+def test_a_line_that_is_none(tmp_path, line, message):
     (tmp_path / "files.csv").write_text(f"file,source,origin,subject,sha256,votes\n{line}\n")
-    with pytest.raises(InputError, match=r"files\.csv:2: not a line"):
+    with pytest.raises(InputError, match=rf"files\.csv:2: not a line of files\.csv: {message}"):
         list(read_files(tmp_path))
 
 
@@ -87,3 +98,11 @@ def test_a_manifest_of_other_things(tmp_path, changed):
     (tmp_path / "dataset.json").write_text(json.dumps(content | changed))
     with pytest.raises(InputError, match=r"wanted the dataset\.json of a data set"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../../x/esc", "/x", "a/b", "a\\b", "..", ".a", "a\0"])
+def test_a_class_that_is_no_folder(tmp_path, name):
+    write_manifest(tmp_path, Manifest(["happy", name], {}))
+    with pytest.raises(InputError, match=r"dataset\.json: wanted classes without / or") as caught:
+        read_manifest(tmp_path)
+    assert repr(name) in str(caught.value)

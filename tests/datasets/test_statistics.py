@@ -83,6 +83,26 @@ def test_previews(fer, faulty_tree, tmp_path):
     assert "wanted the split 'test', found train, validation" in fer(*command, "--split=test").err
 
 
+def test_classes_that_the_manifest_lacks_are_shown(fer, small_tree, put, tmp_path):
+    write_manifest(small_tree, Manifest(["sad", "happy", "angry"], {}))
+    put("tree/train/zzz/a.png")
+    result = fer("datasets", "stats", small_tree)
+    rows = [line.split() for line in result.out.splitlines()]
+    assert [(row[0], row[-1]) for row in rows[1:6]] == [
+        ("sad", "12"), ("happy", "12"), ("angry", "0"), ("zzz", "1"), ("total", "25"),
+    ]  # fmt: skip
+    sheets = fer("datasets", "preview", small_tree, "--out", tmp_path / "sheets").out
+    assert f"{tmp_path}/sheets/zzz.png: 1 pictures" in sheets
+
+
+def test_a_sheet_without_pictures_is_not_written(fer, small_tree, tmp_path):
+    for path in small_tree.glob("*/happy/*.png"):
+        path.write_text("not a picture")
+    result = fer("datasets", "preview", small_tree, "--out", tmp_path / "sheets")
+    assert f"{tmp_path}/sheets/happy.png: not written, 12 unreadable\n" in result.out
+    assert [path.name for path in (tmp_path / "sheets").iterdir()] == ["sad.png"]
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -90,6 +110,7 @@ def test_previews(fer, faulty_tree, tmp_path):
         (["a.png"], "found a.png"),
         (["a/b.png"], "found a/b.png"),
         (["a/b/c/d.png"], "found a/b/c/d.png"),
+        (["a/b\\c/d.png"], "wanted <split>/<class>/<picture>, found a/b"),
     ],
 )
 def test_what_is_no_tree(put, tmp_path, names, message):

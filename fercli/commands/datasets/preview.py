@@ -65,5 +65,6 @@ def preview(
         trees.read_tree(tree), out, chosen, overwrite=overwrite, progress=progress
     )
     for sheet in sheets:
+        pictures = f"{sheet.pictures} pictures" if sheet.pictures else "not written"
         unreadable = f", {sheet.unreadable} unreadable" if sheet.unreadable else ""
-        click.echo(f"{sheet.path}: {sheet.pictures} pictures{unreadable}")
+        click.echo(f"{sheet.path}: {pictures}{unreadable}")

@@ -1,0 +1,36 @@
+import pytest
+
+from fercli.datasets.augmentation import Policy
+from fercli.datasets.augmenting import AugmentOptions, augment_tree
+from fercli.datasets.splitting import SplitOptions, split_tree
+from fercli.datasets.tree import read_tree
+from fercli.errors import InputError
+
+
+def split(tree, out, placing):
+    split_tree(read_tree(tree), out, SplitOptions(placing=placing, duplicates="apart"))
+
+
+def augment(tree, out, placing):
+    augment_tree(read_tree(tree), out, AugmentOptions(Policy(), target=6, placing=placing))
+
+
+@pytest.mark.parametrize("placing", ["link", "copy", "symlink"])
+@pytest.mark.parametrize("command", [split, augment])
+def test_what_links_lead_to_is_placed(small_tree, tmp_path, command, placing):
+    split(small_tree, tmp_path / "deep/er/links", "symlink")
+    command(tmp_path / "deep/er/links", tmp_path / "out", placing)
+    files = list((tmp_path / "out").rglob("*.png"))
+    before = {path.read_bytes() for path in small_tree.rglob("*.png")}
+    assert {path.read_bytes() for path in files} >= before
+    assert all(
+        path.is_symlink() == (placing == "symlink") for path in files if "-aug" not in path.name
+    )
+
+
+@pytest.mark.parametrize("placing", ["link", "copy", "symlink"])
+def test_a_link_to_nothing_is_named(small_tree, tmp_path, placing):
+    (small_tree / "train/sad/gone.png").symlink_to("nowhere.png")
+    message = r"tree/train/sad/gone\.png: wanted a picture, found a link to nothing; try: bring"
+    with pytest.raises(InputError, match=message):
+        split(small_tree, tmp_path / "out", placing)
