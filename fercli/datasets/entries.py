@@ -54,6 +54,9 @@ class Entry:
         Width and height of a picture given as text.
     source_file, line
         The file and line to name in errors.
+    mapped : bool
+        Whether `label` is what `ReadOptions.label_of` made of a word, which the user's ``--map``
+        must then not change once more. Defaults to False.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Entry:
     size_wh: tuple[int, int] = (48, 48)
     source_file: Path | None = None
     line: int | None = None
+    mapped: bool = False
 
 
 @dataclass(frozen=True)

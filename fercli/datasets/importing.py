@@ -7,9 +7,10 @@ what is there. No more than a few batches are in memory at any time.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from fercli.datasets.sources import (
     write_skipped,
 )
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
-from fercli.errors import PictureError
+from fercli.errors import OutputError, PictureError
 from fercli.parallel import Workers, parallel_map
 from fercli.progress import SILENT, Progress
 
@@ -36,6 +37,10 @@ T = TypeVar("T")
 
 #: Pictures that go to a worker at once: enough to hide the way there, few enough for the memory.
 BATCH = 32
+
+#: The longest a picture's name may be, in bytes: file systems take 255, and a number, the suffix
+#: and what a temporary name has in front of it must fit too.
+LONGEST_NAME = 180
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,15 @@ def import_sources(
     options : ImportOptions
         What becomes of the pictures.
     overwrite : bool
-        Whether a tree that fer made before is removed first.
+        Whether a tree that fer made before is removed first; it stays if no picture can be had
+        of the sources, or the first of one is malformed.
     workers, progress
         As in `fercli.parallel.parallel_map`.
 
     Raises
     ------
+    OptionError
+        Labels are to be renamed where votes decide.
     InputError
         A source is malformed; what was imported before it stays, and is gone on with.
     OutputError
@@ -81,6 +89,7 @@ def import_sources(
     """
     for source in sources:
         require_apart(source.path, out)
+    options.require_renamable([source.form.name == "ferplus" for source in sources])
     reports = [
         SourceReport(
             source.name, source.form.name, str(source.path), checksum(source, options.reading())
@@ -88,13 +97,12 @@ def import_sources(
         for source in sources
     ]
     plan = {"import": [[r.format, r.path, r.sha256] for r in reports], "options": asdict(options)}
+    if overwrite:
+        _require_pictures(sources, reports, out, options)
     with Journal(out, plan, overwrite=overwrite) as journal:
         if journal.resumed:
             progress.note(f"goes on with {len(journal.done)} pictures that are in {out} already")
-        taken: set[str] = set()
-        for source, report in zip(sources, reports, strict=True):
-            prefix = f"{source.name}-" if len(sources) > 1 else ""
-            stage = _Stage(source, report, options, prefix, taken)
+        for stage in _stages(sources, reports, options):
             _import_one(stage, journal, workers, progress)
         write_skipped(out, [(r.name, item) for r in reports for item in r.skipped])
         manifest = finish_tree(
@@ -126,8 +134,7 @@ class _Stage:
             if entry is None or name is None:
                 self.report.dropped[reason] += 1
                 continue
-            plain = "".join(c if c.isprintable() else "_" for c in entry.name)[:180]
-            file = self._free_name(f"{entry.split}/{name}/{self.prefix}{plain}")
+            file = self._free_name(f"{entry.split}/{name}/{_file_name(self.prefix, entry.name)}")
             subject = f"{self.source.name}:{entry.subject}" if entry.subject else ""
             yield entry, FileRecord(file, self.source.name, entry.origin, subject, "", votes)
 
@@ -136,8 +143,10 @@ class _Stage:
             return None, (), item.reason
         if item.votes:
             return decide_by_votes(item.votes, self.options)
-        name = self.options.scheme.class_of(item.label)
-        return name, (), f"{item.label}: not among the classes"
+        label = item.label if item.mapped else self.options.renamed(item.label)
+        if not label:
+            return None, (), f"labelled {item.label}"
+        return self.options.scheme.class_of(label), (), f"{label}: not among the classes"
 
     def _free_name(self, stem: str) -> str:
         """Return a file name that no other picture has, also where case makes no difference."""
@@ -147,6 +156,35 @@ class _Stage:
             name = f"{stem}-{number}"
         self.taken.add(name.casefold())
         return f"{name}.png"
+
+
+def _stages(
+    sources: Sequence[Source], reports: Sequence[SourceReport], options: ImportOptions
+) -> list[_Stage]:
+    taken: set[str] = set()
+    return [
+        _Stage(source, report, options, f"{source.name}-" if len(sources) > 1 else "", taken)
+        for source, report in zip(sources, reports, strict=True)
+    ]
+
+
+def _file_name(prefix: str, name: str) -> str:
+    """Return the name of a picture's file: printable, not hidden, not too long for a disk."""
+    plain = "".join(c if c.isprintable() else "_" for c in name).lstrip(".") or "picture"
+    return f"{prefix}{plain}".encode()[:LONGEST_NAME].decode(errors="ignore")
+
+
+def _require_pictures(
+    sources: Sequence[Source], reports: Sequence[SourceReport], out: Path, options: ImportOptions
+) -> None:
+    """Raise what the first picture of each source raises, before a finished tree is removed."""
+    trial = [replace(report, dropped=Counter()) for report in reports]
+    firsts = [next(stage.jobs(), None) for stage in _stages(sources, trial, options)]
+    if not any(firsts):
+        raise OutputError("no picture comes through: there is nothing to make a tree of", path=out)
+    for entry, _ in filter(None, firsts):
+        with contextlib.nullcontext() if options.strict else contextlib.suppress(PictureError):
+            read_entry(entry, options.size_wh, options.channels)
 
 
 def _import_one(

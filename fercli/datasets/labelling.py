@@ -10,6 +10,7 @@ from pathlib import Path
 from fercli.datasets.decoding import Channels
 from fercli.datasets.entries import VOTED, ReadOptions
 from fercli.datasets.vocabulary import ClassScheme, expression_of
+from fercli.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,32 @@ class ImportOptions:
         if renamed is not None:
             return renamed
         return expression_of(word) or (word if self.scheme.knows(word) else None)
+
+    def renamed(self, label: str) -> str:
+        """Return what `renames` make of a label that a source gives by number or by code.
+
+        The label's own name comes first, then its synonyms: ``di`` is a word for ``disgust``.
+        """
+        synonyms = {expression_of(word): meaning for word, meaning in self.renames.items()}
+        return self.renames.get(label.lower(), synonyms.get(label, label))
+
+    def require_renamable(self, voted: Sequence[bool]) -> None:
+        """Raise `OptionError` if `renames` are of words that only votes could be for.
+
+        Parameters
+        ----------
+        voted : sequence of bool
+            For each source whether people's votes decide on its labels.
+        """
+        of_votes = [word for word in self.renames if expression_of(word) or word in VOTED]
+        if any(voted) and self.renames and (all(voted) or of_votes):
+            word = (of_votes or list(self.renames))[0]
+            raise OptionError(
+                f"wanted a source whose pictures have one label each, found --map {word}="
+                f"{self.renames[word]} with the votes of FER+",
+                hint="--classes, such as angry=angry+disgust,happy,neutral, for what votes count "
+                "as, or an import of each source alone",
+            )
 
 
 def decide_by_votes(

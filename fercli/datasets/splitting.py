@@ -6,6 +6,7 @@ goes into one split as a whole. Within that bound every split gets its share of 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 from fercli.datasets.assignment import Integers, assign
 from fercli.datasets.fingerprints import exact_pairs, fingerprints, groups, near_pairs
 from fercli.datasets.journal import Journal
-from fercli.datasets.manifest import FileRecord, Manifest, read_manifest
+from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
 from fercli.datasets.tree import (
     Placing,
     Tree,
@@ -230,12 +231,12 @@ def _write(
     overwrite: bool,
     progress: Progress,
 ) -> Manifest:
-    made = {"command": "split", "of": str(tree.root), "options": asdict(options)}
+    moved = _moved(tree.records, names)
+    of_what = {"options": asdict(options), "pictures": _summary(moved)}
+    made = {"command": "split", "of": str(tree.root), **of_what}
     if options.folds and not overwrite and (finished := _finished(out, made)):
         return finished
-    plan: dict[str, Any] = {"split": str(tree.root), "options": asdict(options)}
-    moved = _moved(tree.records, names)
-    with Journal(out, plan | {"pictures": len(moved)}, overwrite=overwrite) as journal:
+    with Journal(out, {"split": str(tree.root), **of_what}, overwrite=overwrite) as journal:
         waiting = [pair for pair in moved if pair[1].file not in journal.done]
         noted: list[FileRecord] = []
         for old, new in progress.track(waiting, f"write {out.name}", unit="picture"):
@@ -253,8 +254,16 @@ def _write(
         )
 
 
+def _summary(moved: Sequence[tuple[FileRecord, FileRecord]]) -> dict[str, Any]:
+    """Return what tells whether two runs place the same pictures in the same splits."""
+    digest = hashlib.sha256()
+    for old, new in moved:
+        digest.update(f"{to_line(old)}{new.file}\n".encode("utf-8", "surrogateescape"))
+    return {"count": len(moved), "sha256": digest.hexdigest()}
+
+
 def _finished(out: Path, made: dict[str, Any]) -> Manifest | None:
-    """Return the manifest of a fold that the same command finished before it was stopped."""
+    """Return the manifest of a fold that the same command finished, of the same pictures."""
     manifest = read_manifest(out)
     same = manifest is not None and manifest.made_by[-1:] == [json.loads(json.dumps(made))]
     return manifest if same else None

@@ -97,6 +97,35 @@ def test_a_zip_without_the_table(tmp_path):
         read(tmp_path / "a.zip", form="fer2013")
 
 
+@pytest.mark.parametrize(
+    ("offset", "value", "message"),
+    [(0, 1, "'a.csv' is encrypted"), (2, 99, "compression method is not supported")],
+    ids=["password", "compression"],
+)
+def test_zips_that_python_cannot_unpack_are_named(tmp_path, offset, value, message):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "emotion,pixels,Usage\n")
+    content = bytearray(path.read_bytes())
+    # The flags stand before the compression, in the member's header and in the directory.
+    for at in (6, content.index(b"PK\x01\x02") + 8):
+        content[at + offset] = value
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"a.zip: cannot be unpacked: .*{message}.*; try: unpack"):
+        read(path)
+
+
+def test_a_zip_with_damaged_lzma_is_named(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", "emotion,pixels,Usage\n")
+    content = path.read_bytes()
+    # Behind the header of 30 bytes and the name: a version, and that five bytes describe the rest.
+    path.write_bytes(content[:39] + b"\xff" * 5 + content[44:])
+    with pytest.raises(InputError, match=r"a\.zip: cannot be unpacked"):
+        read(path, form="fer2013")
+
+
 VOTES_HEADER = (
     "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
 )

@@ -17,7 +17,7 @@ from fercli.datasets.manifest import read_files
 from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree
 from fercli.datasets.vocabulary import parse_classes
-from fercli.errors import InputError, OutputError, OutputExistsError
+from fercli.errors import FerError, InputError, OptionError, OutputError, OutputExistsError
 from fercli.files import only_one
 
 ROWS = [(3, "Training"), (0, "PublicTest"), (6, "PrivateTest"), (3, "Training")]
@@ -206,6 +206,109 @@ def test_own_classes_and_words(fer, put, tmp_path):
     )  # fmt: skip
     assert "left out: 1 labelled blurred" in result.out
     assert read_tree(tmp_path / "out").classes == ("contempt", "masked")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        (".cache/h0.png", "cache-h0"),
+        ("../.cache/..x.png", "cache-..x"),
+        ("...png", "picture"),
+        ("表" * 80 + "/" + "情" * 80 + ".png", "表" * 60),
+        ("x/" + "情" * 80 + ".png", "x-" + "情" * 59),
+    ],
+    ids=["hidden folder", "above", "dots", "long path", "cut within a letter"],
+)
+def test_names_that_are_hidden_or_long(put, tmp_path, name, wanted):
+    (tmp_path / "in").mkdir()
+    put(f"in/{name}")
+    (tmp_path / "in/list.csv").write_text(f"path,label\n{name},happy\n")
+    do_import([tmp_path / "in/list.csv"], tmp_path / "out")
+    records = read_tree(tmp_path / "out").records
+    assert [record.file for record in records] == [f"all/happy/{wanted}.png"]
+
+
+def test_long_names_of_several_sources_stay_apart(put, tmp_path):
+    for name in ("a", "b"):
+        put(f"in/happy/{'情' * 80}{name}.png")
+    do_import([tmp_path / "in", tmp_path / "in"], tmp_path / "out")
+    found = [record.file.split("/")[2] for record in read_tree(tmp_path / "out").records]
+    assert len(found) == 4
+    assert max(len(name.encode()) for name in found) <= 186
+
+
+def labels(root):
+    return sorted(record.label for record in read_tree(root).records)
+
+
+def test_a_word_means_something_else_where_labels_are_numbers(fer, fer_csv, tmp_path):
+    command = ["datasets", "import", fer_csv([(1, "Training"), (2, "Training"), (3, "Training")])]
+    result = fer(*command, "--map", "Disgust=anger", "--map", "fear=", "--out", tmp_path / "out")
+    assert "left out: 1 labelled fear" in result.out
+    assert labels(tmp_path / "out") == ["angry", "happy"]
+
+
+@pytest.mark.parametrize("word", ["di", "disgust", "disgusted"])
+def test_a_word_means_something_else_where_labels_are_codes(put, tmp_path, word):
+    for name in ("KA.DI1.42.png", "KA.HA1.29.png"):
+        put(f"in/{name}")
+    do_import([tmp_path / "in"], tmp_path / "out", renames={word: "angry"})
+    assert labels(tmp_path / "out") == ["angry", "happy"]
+
+
+@pytest.mark.parametrize("source", ["in", "in/list.csv"])
+def test_words_are_not_given_another_meaning_twice(put, tmp_path, source):
+    for label in ("fear", "sad"):
+        put(f"in/{label}/a.png")
+    (tmp_path / "in/list.csv").write_text("path,label\nfear/a.png,fear\nsad/a.png,sad\n")
+    do_import([tmp_path / source], tmp_path / "out", renames={"fear": "sad", "sad": "fear"})
+    rows = {r.label: r.origin for r in read_files(tmp_path / "out")}
+    assert rows == {"sad": "fear/a.png", "fear": "sad/a.png"}
+
+
+HEADER_OF_VOTES = (
+    "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("word", "others", "refused"),
+    [("disgust", False, True), ("di", True, True), ("wink", False, True), ("wink", True, False)],
+)
+def test_words_where_votes_decide(fer_csv, put, tmp_path, word, others, refused):
+    table = fer_csv([(3, "Training")])
+    votes = HEADER_OF_VOTES + "Training,fer0000000.png,0,9,0,0,0,0,0,0,0,1\n"
+    (tmp_path / "fer2013new.csv").write_text(votes)
+    put("in/wink/a.png")
+    sources = [f"ferplus={table}", *([tmp_path / "in"] if others else [])]
+    if refused:
+        with pytest.raises(OptionError, match=f"found --map {word}=sad with .*; try: --classes"):
+            do_import(sources, tmp_path / "out", renames={word: "sad"})
+    else:
+        do_import(sources, tmp_path / "out", renames={word: "sad"})
+        assert labels(tmp_path / "out") == ["happy", "sad"]
+
+
+@pytest.mark.parametrize(
+    ("text", "classes", "message"),
+    [
+        ("path,label\na.png,wink\n", None, "list.csv:2: wanted an expression"),
+        ("path,label\n", None, "no picture comes through"),
+        ("path,label\na.png,sad\n", "happy,angry", "no picture comes through"),
+        ("emotion,pixels,Usage\n3,1 2 3,Training\n", None, "list.csv:2: wanted 2304 grey levels"),
+    ],
+    ids=["unknown label", "no row", "no class", "pixels"],
+)
+def test_a_tree_stays_if_nothing_can_replace_it(fer_csv, tmp_path, text, classes, message):
+    do_import([fer_csv(ROWS)], tmp_path / "out")
+    before = files(tmp_path / "out")
+    (tmp_path / "list.csv").write_text(text)
+    options = ImportOptions(parse_classes(classes))
+    with pytest.raises(FerError, match=message):
+        import_sources(
+            find_sources([str(tmp_path / "list.csv")]), tmp_path / "out", options, overwrite=True
+        )
+    assert files(tmp_path / "out") == before
 
 
 def test_size_and_channels(put, tmp_path):

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -136,6 +137,24 @@ def test_each_picture_is_held_out_in_one_fold(put, tmp_path):
     assert again.trees == result.trees
     with pytest.raises(OutputExistsError):
         split_tree(tree, tmp_path / "out", replace(options, seed=1))
+
+
+@pytest.mark.parametrize("change", ["more pictures", "other names"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_folds_of_other_pictures_are_not_gone_on_with(small_tree, put, tmp_path, change, killed):
+    options = SplitOptions(folds=2, duplicates="apart")
+    split_tree(read_tree(small_tree), tmp_path / "out", options)
+    if killed:
+        shutil.rmtree(tmp_path / "out/fold2")
+    if change == "more pictures":
+        put("tree/train/sad/more.png")
+    else:
+        (small_tree / "train/sad/0.png").rename(small_tree / "train/sad/zero.png")
+    with pytest.raises(OutputExistsError, match=r"fold1: holds .* already; .*--overwrite"):
+        split_tree(read_tree(small_tree), tmp_path / "out", options)
+    assert (tmp_path / "out/fold2").exists() != killed
+    again = split_tree(read_tree(small_tree), tmp_path / "out", options, overwrite=True)
+    assert again.trees == split_tree(read_tree(small_tree), tmp_path / "out", options).trees
 
 
 @pytest.mark.parametrize("placing", ["copy", "symlink"])

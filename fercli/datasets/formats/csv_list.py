@@ -40,6 +40,7 @@ def _entry(row: Row, path: Path, options: ReadOptions) -> Entry | Dropped:
         subject=cells.get("subject", ""),
         source_file=path,
         line=line,
+        mapped=True,
     )
 
 

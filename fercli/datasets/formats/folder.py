@@ -38,7 +38,8 @@ def read_folder(
             yield Dropped(origin, f"labelled {folder}")
             continue
         name = _flat_name(parts, folder)
-        yield Entry(name, file, origin, label, _kaggle_split(name, split), subject_of(file.name))
+        split = _kaggle_split(name, split)
+        yield Entry(name, file, origin, label, split, subject_of(file.name), mapped=True)
 
 
 def unknown_label(word: str, path: Path, line: int | None = None) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +73,7 @@ def open_text(path: Path) -> Iterator[IO[str]]:
             yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     except UnicodeDecodeError as error:
         raise InputError("wanted a table of text, found other bytes", path=path) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise InputError(
             f"cannot be unpacked: {error}", hint="download it again: it is damaged", path=path
         ) from error
@@ -87,11 +88,25 @@ def _open_bytes(path: Path) -> Iterator[IO[bytes]]:
         with gzip.open(path) as stream:
             yield stream  # type: ignore[misc]  # it reads as one
     elif suffix == ".zip":
-        with zipfile.ZipFile(path) as archive, archive.open(_member(archive, path)) as stream:
+        with _open_zipped(path) as stream:
             yield stream
     else:
         with path.open("rb") as stream:
             yield stream
+
+
+def _open_zipped(path: Path) -> IO[bytes]:
+    """Open the table in a zip; a password or a compression that Python lacks is an `InputError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # The member keeps the file open beyond its archive.
+            return archive.open(_member(archive, path))
+    except RuntimeError as error:  # NotImplementedError is one
+        raise InputError(
+            f"cannot be unpacked: {error}",
+            hint="unpack it with another program and name the file",
+            path=path,
+        ) from error
 
 
 def _member(archive: zipfile.ZipFile, path: Path) -> str:
