@@ -11,6 +11,7 @@ import keyword
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -83,6 +84,8 @@ def main(args: Sequence[str] | None = None) -> int:
 
     0: done; 1: a named error, one line on stderr; 2: wrong usage; 130: interrupted.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         status = fer.main(args=args, prog_name="fer", standalone_mode=False)
         # Help and --version end with a status; a command returns None, or a status of its own.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from fercli.files import written_whole
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 #: Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -62,14 +65,44 @@ def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:
 def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:
     """Write a figure in the format of the name's suffix (.png, .svg, .pdf), whole or not at all.
 
+    Texts are shown as they are written: "$" in the name of a class begins no formula.
+
     Raises
     ------
     OutputError
         The suffix is no format of matplotlib's, or the file exists or cannot be written.
     """
     require_suffix(path)
-    with written_whole(path, overwrite=overwrite) as temporary:
+    _take_as_written(figure)
+    with written_whole(path, overwrite=overwrite) as temporary, _any_glyphs():
         figure.savefig(temporary, dpi=150)
+
+
+def _take_as_written(figure: Figure) -> None:
+    """Keep matplotlib from reading formulas in texts, other than powers of ten on axes."""
+    from matplotlib.text import Text
+
+    powers = set(_powers(figure))
+    for text in figure.findobj(Text):
+        text.set_parse_math(text in powers)
+
+
+def _powers(figure: Figure) -> Iterator[Text]:
+    from matplotlib.ticker import LogFormatter
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatter):
+                yield from axis.get_ticklabels(which="both")
+
+
+@contextmanager
+def _any_glyphs() -> Iterator[None]:
+    """Hide that the font lacks a glyph: names may be in any script, and a box is drawn."""
+    with warnings.catch_warnings():
+        for message in ("Glyph .* missing", "Matplotlib currently does not support"):
+            warnings.filterwarnings("ignore", message, UserWarning)
+        yield
 
 
 def require_suffix(path: Path) -> None:

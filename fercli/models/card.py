@@ -80,19 +80,21 @@ def to_metadata(card: NetworkCard) -> dict[str, str]:
     }
 
 
-def from_metadata(metadata: Mapping[str, str]) -> NetworkCard | None:
+def from_metadata(metadata: object) -> NetworkCard | None:
     """Return the card that `to_metadata` wrote, or None if there is none.
 
     Raises
     ------
     ValueError
-        The metadata are fer's but cannot be understood.
+        The metadata are no mapping, or are fer's but cannot be understood.
     """
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"wanted a mapping as metadata, found {str(metadata)[:60]}")
     if "fer.classes" not in metadata:
         return None
     try:
         return _parse(metadata)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"unreadable metadata: {error}") from error
 
 
@@ -106,7 +108,7 @@ def _parse(metadata: Mapping[str, str]) -> NetworkCard:
         std=tuple(map(float, parse_json(metadata["fer.std"]))),
         crop=int(metadata["fer.crop"]) if metadata.get("fer.crop") else None,
         colour_order="bgr" if metadata.get("fer.colour_order") == "bgr" else "rgb",
-        architecture=metadata.get("fer.architecture", ""),
+        architecture=str(metadata.get("fer.architecture", "")),
         training=dict(parse_json(metadata.get("fer.training", "{}"))),
     )
     _check(card)

@@ -7,6 +7,7 @@ the user says it (`Settings`).
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class Classifier:
     ) -> None:
         self.path = path
         self._session = _open_session(path, threads)
-        given = self._session.get_inputs()[0]
+        given = _first_input(self._session, path)
         self._input = given.name
         self._dtype = np.float16 if given.type == "tensor(float16)" else np.float32
         self._outputs = {output.name: output for output in self._session.get_outputs()}
@@ -137,23 +138,52 @@ class Classifier:
     def _examine(self) -> tuple[str, bool]:
         """Return the name of the output and whether it needs a softmax, by trying."""
         name = "probabilities" if "probabilities" in self._outputs else next(iter(self._outputs))
-        shape = (2, self.card.size_wh[1], self.card.size_wh[0], self.card.channels)
-        faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        try:
-            scores = self._run(faces, name, len(self.card.classes))
-        except Exception as error:  # onnxruntime raises its own kinds; NumPy ValueError
-            raise InputError(
-                f"wanted a network from a picture of {shape[2]}×{shape[1]} to "
-                f"{len(self.card.classes)} classes, found an error: {error}",
-                hint="--classes and --size as the network's authors give them",
-                path=self.path,
-            ) from error
-        if not np.isfinite(scores).all():
-            raise InputError(
-                "wanted a network of numbers, found one that answers NaN", path=self.path
-            )
-        sums = scores.sum(axis=1)
-        return name, bool(scores.min() < 0 or np.abs(sums - 1).max() > 1e-2)
+
+        def run(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return self._run(faces, name, len(self.card.classes))
+
+        hint = "--classes and --size as the network's authors give them"
+        return name, gives_scores(run, self.card, self.path, hint)
+
+
+def gives_scores(
+    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    card: NetworkCard,
+    path: Path,
+    hint: str | None = None,
+) -> bool:
+    """Return whether a network's answers are no probabilities yet and need a softmax.
+
+    Parameters
+    ----------
+    run : callable
+        Faces to answers, shape (n, number of classes); it is tried on noise.
+    card : NetworkCard
+        What the faces and the answers are to be.
+    path : Path
+        The network's file, for messages.
+    hint : str, optional
+        What to try if it cannot run.
+
+    Raises
+    ------
+    InputError
+        The network cannot run on such faces, or answers NaN.
+    """
+    shape = (2, card.size_wh[1], card.size_wh[0], card.channels)
+    faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    try:
+        scores = run(faces)
+    except Exception as error:  # onnxruntime and Keras raise their own kinds; NumPy ValueError
+        raise InputError(
+            f"wanted a network from a picture of {shape[2]}×{shape[1]} to "
+            f"{len(card.classes)} classes, found an error: {error}",
+            hint=hint,
+            path=path,
+        ) from error
+    if not np.isfinite(scores).all():
+        raise InputError("wanted a network of numbers, found one that answers NaN", path=path)
+    return bool(scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > 1e-2)
 
 
 def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
@@ -168,6 +198,18 @@ def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return scores as probabilities, row by row."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def has_card(path: Path) -> bool:
+    """Return whether an ``.onnx`` file's metadata are fer's; errors as `Classifier`."""
+    return "fer.classes" in _open_session(path, 1).get_modelmeta().custom_metadata_map
+
+
+def _first_input(session: InferenceSession, path: Path) -> Any:
+    inputs = session.get_inputs()
+    if not inputs or not session.get_outputs():
+        raise InputError("wanted a network of pictures, found one without an input", path=path)
+    return inputs[0]
 
 
 def _open_session(path: Path, threads: int | None) -> InferenceSession:

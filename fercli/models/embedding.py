@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fercli.datasets.tree import read_tree
 from fercli.errors import DependencyError, OptionError
-from fercli.files import make_folder, require_absent, write_text, written_whole
+from fercli.files import make_folder, require_absent, written_whole
 from fercli.models.faces import Faces, read_split
 from fercli.models.networks import Network, open_network
 from fercli.models.settings import Settings
@@ -25,6 +25,8 @@ from fercli.tables import format_table
 CHUNK = 256
 #: Faces on a map at most: more hide each other, and t-SNE takes minutes.
 MAPPED = 2000
+#: scikit-learn takes 32 bits.
+LARGEST_SEED = 2**32 - 1
 PROJECTIONS = ("tsne", "pca")
 #: One more than curves have: as many as FER+ has classes.
 MAP_COLOURS = (*COLOURS, "#999999")
@@ -76,10 +78,11 @@ def embed(
     Raises
     ------
     OptionError
-        More clusters than faces; a network that gives no features.
+        More clusters than faces; a network that gives no features; a seed above `LARGEST_SEED`.
     DependencyError
         scikit-learn is not installed.
     """
+    _require_seed(seed)
     count = clusters or len(faces.classes)
     if not 2 <= count <= len(faces):
         raise OptionError(f"wanted 2…{len(faces)} clusters, found {count}", hint="--clusters")
@@ -114,16 +117,16 @@ def write_embedding(
     overwrite: bool = False,
 ) -> list[Path]:
     """Write features.npz, clusters.csv and map.png into a folder and return them."""
-    paths = [out / name for name in ("features.npz", "clusters.csv", "map.png")]
-    for path in paths:
-        require_absent(path, overwrite=overwrite)
+    paths = _results(out, overwrite)
     make_folder(out)
     labels = faces.labels
     with written_whole(paths[0], overwrite=overwrite) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream, features=embedding.features, labels=labels, classes=np.array(faces.classes)
         )
-    write_text(paths[1], _as_csv(embedding, faces), overwrite=overwrite)
+    with written_whole(paths[1], overwrite=overwrite) as temporary:  # names need not be UTF-8
+        text = _as_csv(embedding, faces)
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
     save_plot(_draw_map(embedding, faces, projection, seed), paths[2], overwrite=overwrite)
     return paths
 
@@ -146,6 +149,8 @@ def embed_tree(
 
     The network's classes need not be the tree's.
     """
+    _results(out, overwrite)
+    _require_seed(seed)
     network = open_network(name, settings)
     card = network.card
     faces = read_split(
@@ -166,6 +171,19 @@ def describe_embedding(embedding: Embedding, classes: Sequence[str]) -> str:
     rows = [(at, *map(int, row)) for at, row in enumerate(embedding.table)]
     table = format_table(("cluster", *classes), rows)
     return f"{table}\n\npurity {embedding.purity:.4f} on {len(embedding.clusters)} faces"
+
+
+def _results(out: Path, overwrite: bool) -> list[Path]:
+    """Return the files of an embedding; raise `OutputExistsError` for what may not be replaced."""
+    paths = [out / name for name in ("features.npz", "clusters.csv", "map.png")]
+    for path in paths:
+        require_absent(path, overwrite=overwrite)
+    return paths
+
+
+def _require_seed(seed: int) -> None:
+    if not 0 <= seed <= LARGEST_SEED:
+        raise OptionError(f"wanted a seed of 0…{LARGEST_SEED}, found {seed}", hint="--seed 0")
 
 
 def _as_csv(embedding: Embedding, faces: Faces) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.evaluation import Evaluation, evaluate
 from fercli.models.faces import Faces, read_split
-from fercli.models.networks import Network, open_network, require_classes
+from fercli.models.networks import Network, open_networks, require_classes
 from fercli.models.settings import Settings
 from fercli.progress import SILENT, Progress
 
@@ -26,13 +26,15 @@ def evaluate_files(
 ) -> tuple[Faces, list[Evaluation]]:
     """Measure networks on a split of a tree; return the faces for the first, and the measures.
 
+    `settings` are as in `fercli.models.networks.open_networks`.
+
     Raises
     ------
     InputError, OptionError
         A network or a split is not there, or their classes do not fit.
     """
     tree = read_tree(data)
-    networks = [open_network(name, settings) for name in names]
+    networks = open_networks(names, settings)
     for network in networks:
         require_classes(network, tree.classes)
     results = []

@@ -33,13 +33,16 @@ class Evaluation:
     metrics : Metrics
         On all pictures.
     without_copies : Metrics, optional
-        On those that do not occur, pixel for pixel, among the training pictures.
+        On those that do not occur, pixel for pixel, among the training pictures; None if these
+        were not given, or all occur.
     probabilities : ndarray of float32, shape (n, classes)
         Face by face.
     milliseconds : float
         Median time for one face alone, from grey levels to probabilities.
     size : int
         Bytes of the file.
+    copies : int, optional
+        Pictures that occur among the training pictures; None if these were not given.
     """
 
     network: str
@@ -48,6 +51,7 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     milliseconds: float
     size: int
+    copies: int | None = None
 
 
 def evaluate(
@@ -74,13 +78,15 @@ def evaluate(
         A bar.
     """
     probabilities = classify_all(network, faces, average, progress)
+    new = ~copies(faces, training) if training else None
     return Evaluation(
         network=str(network.path),
         metrics=measure(probabilities, faces.labels, faces.classes),
-        without_copies=_measure_new(probabilities, faces, training) if training else None,
+        without_copies=None if new is None else _measure_new(probabilities, faces, new),
         probabilities=probabilities,
         milliseconds=time_one_face(network, faces),
         size=network.path.stat().st_size,
+        copies=None if new is None else int(np.count_nonzero(~new)),
     )
 
 
@@ -112,9 +118,8 @@ def time_one_face(network: Network, faces: Faces, repeats: int = 50) -> float:
 
 
 def _measure_new(
-    probabilities: NDArray[np.float32], faces: Faces, training: Faces
+    probabilities: NDArray[np.float32], faces: Faces, new: NDArray[np.bool_]
 ) -> Metrics | None:
-    new = ~copies(faces, training)
     if not new.any():
         return None
     return measure(probabilities[new], faces.labels[new], faces.classes)

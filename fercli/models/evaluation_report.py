@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fercli.files import make_folder, require_absent, write_text
+from fercli.files import make_folder, require_absent, written_whole
 from fercli.models.evaluation import Evaluation, draw_confusion, draw_mistakes
 from fercli.models.faces import Faces
 from fercli.models.metrics import Metrics
@@ -33,12 +33,7 @@ def as_text(evaluation: Evaluation) -> str:
         "",
         _summary(metrics),
     ]
-    if evaluation.without_copies:
-        left_out = metrics.count - evaluation.without_copies.count
-        lines.append(
-            f"without {left_out} copies of training pictures: accuracy "
-            f"{evaluation.without_copies.accuracy:.4f} on {evaluation.without_copies.count}"
-        )
+    lines += _copies(evaluation)
     lines.append(
         f"{evaluation.milliseconds:.2f} ms a face, {evaluation.size / 1e6:.1f} MB: "
         f"{evaluation.network}"
@@ -79,16 +74,36 @@ def as_plain(evaluation: Evaluation) -> dict[str, Any]:
 
 def write_report(out: Path, evaluation: Evaluation, faces: Faces, *, overwrite: bool) -> list[Path]:
     """Write report.json, confusion.png and mistakes.png into a folder and return them."""
-    paths = [out / name for name in (REPORT, CONFUSION, MISTAKES)]
-    for path in paths:
-        require_absent(path, overwrite=overwrite)
+    paths = require_no_report(out, overwrite=overwrite)
     make_folder(out)
     text = json.dumps(as_plain(evaluation), indent=2, ensure_ascii=False)
-    write_text(paths[0], text + "\n", overwrite=overwrite)
+    with written_whole(paths[0], overwrite=overwrite) as temporary:
+        # names need not be UTF-8: what backslashreplace makes of their bytes is JSON
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     title = f"accuracy {evaluation.metrics.accuracy:.1%} on {evaluation.metrics.count} faces"
     save_plot(draw_confusion(evaluation.metrics, title), paths[1], overwrite=overwrite)
     save_plot(draw_mistakes(evaluation, faces), paths[2], overwrite=overwrite)
     return paths
+
+
+def require_no_report(out: Path, *, overwrite: bool) -> list[Path]:
+    """Return the files of a report; raise `OutputExistsError` for what may not be replaced."""
+    paths = [out / name for name in (REPORT, CONFUSION, MISTAKES)]
+    for path in paths:
+        require_absent(path, overwrite=overwrite)
+    return paths
+
+
+def _copies(evaluation: Evaluation) -> list[str]:
+    new = evaluation.without_copies
+    if new:
+        return [
+            f"without {evaluation.copies} copies of training pictures: accuracy "
+            f"{new.accuracy:.4f} on {new.count}"
+        ]
+    if evaluation.copies:
+        return [f"all {evaluation.copies} pictures are copies of training pictures"]
+    return []
 
 
 def _summary(metrics: Metrics) -> str:

@@ -129,6 +129,15 @@ def with_features(model: Model) -> Model:
     return keras.Model(model.inputs[0], {"probabilities": model.outputs[0], "features": flat})
 
 
+def with_one_output(model: Model, *, softmax: bool = False) -> Model:
+    """Return the model from one tensor to one tensor, perhaps with a softmax at its end."""
+    keras = load_keras()
+    answers = model.outputs[0]
+    if softmax:
+        answers = keras.layers.Softmax(dtype="float32")(answers)
+    return keras.Model(model.inputs[0], answers)
+
+
 def _calibrating(faces: Faces) -> NDArray[np.uint8]:
     """Return faces to measure the ranges of activations on, drawn at random."""
     order = np.random.default_rng(0).permutation(len(faces))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
 from fercli.errors import InputError
 from fercli.models.export import ExportResult, export_onnx
@@ -57,7 +58,7 @@ def describe_export(result: ExportResult) -> str:
 
 def _learns(tree: Tree, int8: bool) -> bool:
     """Return whether 8 bits can be calibrated on other faces than they are compared on."""
-    return int8 and "train" in tree.splits
+    return int8 and any(split_of(name) == "train" for name in tree.splits)
 
 
 def _faces(network: Path, tree: Tree, split: str, progress: Progress) -> Faces:

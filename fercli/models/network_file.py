@@ -41,7 +41,8 @@ def load_network(path: Path) -> tuple[Model, NetworkCard]:
     Raises
     ------
     InputError
-        The file is missing or is not a ``.keras`` file that Keras can load.
+        The file is missing, is not a ``.keras`` file that Keras can load, is not a network from
+        pictures to classes, or its card is another network's.
     DependencyError
         Keras is not installed.
     """
@@ -55,7 +56,10 @@ def load_network(path: Path) -> tuple[Model, NetworkCard]:
             f"wanted a network that Keras {keras.__version__} can load, found an error: {error}",
             path=path,
         ) from error
-    return model, card or _card_of(model)
+    answers = _require_shapes(model, path)
+    card = card or _card_of(model, answers, path)
+    _require_fit(model, answers, card, path)
+    return model, card
 
 
 def read_card(path: Path) -> NetworkCard | None:
@@ -120,11 +124,44 @@ def _shapes(layer: object) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
 
 
-def _card_of(model: Model) -> NetworkCard:
+def _require_shapes(model: Model, path: Path) -> int:
+    """Return the number of answers; raise `InputError` unless pictures go in and one row comes."""
+    shape = getattr(model, "input_shape", None)  # a model that was never built has none
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
+        raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
+    answers = model.output_shape
+    if not isinstance(answers, tuple) or len(answers) != 2 or not answers[1]:
+        raise InputError(
+            f"wanted a network whose one output is of shape (None, classes), found {answers}",
+            path=path,
+        )
+    return int(answers[1])
+
+
+def _require_fit(model: Model, answers: int, card: NetworkCard, path: Path) -> None:
+    """Raise `InputError` if a card's input or number of classes is not the model's."""
+    sides = zip(model.input_shape[1:], card.input_shape, strict=True)
+    if any(side not in (None, wanted) for side, wanted in sides):
+        raise InputError(
+            f"wanted a network of inputs {card.input_shape}, as its {CARD} says, found one of "
+            f"{model.input_shape[1:]}",
+            path=path,
+        )
+    if answers != len(card.classes):
+        raise InputError(
+            f"wanted a network of {len(card.classes)} classes, as its {CARD} says, found one of "
+            f"{answers}",
+            path=path,
+        )
+
+
+def _card_of(model: Model, answers: int, path: Path) -> NetworkCard:
     shape = model.input_shape
-    if len(shape) != 4 or shape[3] not in (1, 3) or None in shape[1:3]:
-        raise InputError(f"wanted a network of pictures, found one of inputs {shape}")
+    if None in shape[1:3]:
+        raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
+    if answers < 2:
+        raise InputError(f"wanted a network of 2 classes or more, found {answers}", path=path)
     channels = int(shape[3])
-    classes = tuple(f"class {at}" for at in range(model.output_shape[-1]))
+    classes = tuple(f"class {at}" for at in range(answers))
     scale = (127.5,) * channels
     return NetworkCard(classes, (int(shape[2]), int(shape[1])), channels, scale, scale)

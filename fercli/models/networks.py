@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from fercli.errors import InputError, OptionError
 from fercli.models.card import NetworkCard
-from fercli.models.classifier import Classifier, middle
+from fercli.models.classifier import Classifier, gives_scores, has_card, middle
 from fercli.models.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ class KerasNetwork:
     """A ``.keras`` file that is ready to run; the same methods as `Classifier`."""
 
     def __init__(self, path: Path) -> None:
+        from fercli.models.export import with_one_output
         from fercli.models.network_file import load_network
 
         self.path = path
-        self.model, self.card = load_network(path)
+        model, self.card = load_network(path)
+        self.model = with_one_output(model)
+        if gives_scores(self.classify, self.card, path):
+            self.model = with_one_output(model, softmax=True)
 
     def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, classes)."""
@@ -89,6 +94,31 @@ def open_network(name: str, settings: Settings | None = None, *, threads: int = 
     return Classifier(path, settings, threads=threads)
 
 
+def open_networks(names: Sequence[str], settings: Settings | None = None) -> list[Network]:
+    """Return several networks, as `open_network`; settings are for the foreign ``.onnx`` files.
+
+    Those that say themselves what they take are left as they are. One network alone gets the
+    settings whatever it is.
+
+    Raises
+    ------
+    OptionError
+        There are settings, and none of several networks is for them.
+    """
+    if len(names) == 1 or settings in (None, Settings()):
+        return [open_network(name, settings) for name in names]
+    foreign = [_is_foreign(find_network(name)) for name in names]
+    if not any(foreign):
+        raise OptionError(
+            f"wanted a foreign .onnx file for what is said of one, found {', '.join(names)}",
+            hint="no --classes, --size, --mean, --std or --colour-order",
+        )
+    return [
+        open_network(name, settings if needs else None)
+        for name, needs in zip(names, foreign, strict=True)
+    ]
+
+
 def shipped_networks() -> dict[str, Path]:
     """Return the networks that come with fer, the default first."""
     names = sorted(SHIPPED.glob("*.onnx"), key=lambda path: (path.stem != DEFAULT, path.stem))
@@ -113,6 +143,10 @@ def find_network(name: str) -> Path:
             hint=f"{', '.join(shipped) or 'none is shipped'}; a .keras or an .onnx file",
         )
     return path
+
+
+def _is_foreign(path: Path) -> bool:
+    return path.suffix == ".onnx" and not has_card(path)
 
 
 def require_classes(network: Network, classes: tuple[str, ...]) -> None:

@@ -20,13 +20,15 @@ def summarise(name: str, classes: int | None = None, size_wh: tuple[int, int] | 
     ------
     InputError
         There is neither an architecture nor a network of that name.
+    OptionError
+        The network takes inputs of another size, or of any while none is given.
     """
     if name in ARCHITECTURES:
         return _describe_architecture(name, classes, size_wh)
     from fercli.models.networks import find_network
 
     path = find_network(name)
-    return _describe_keras(path) if path.suffix == ".keras" else _describe_onnx(path)
+    return _describe_keras(path) if path.suffix == ".keras" else _describe_onnx(path, size_wh)
 
 
 def _describe_architecture(name: str, classes: int | None, size_wh: tuple[int, int] | None) -> str:
@@ -44,10 +46,10 @@ def _describe_keras(path: Path) -> str:
     return f"{describe_card(card)}\n\n{_layers(model)}"
 
 
-def _describe_onnx(path: Path) -> str:
-    from fercli.models.classifier import Classifier
+def _describe_onnx(path: Path, size_wh: tuple[int, int] | None) -> str:
+    from fercli.models.classifier import Classifier, Settings
 
-    classifier = Classifier(path)
+    classifier = Classifier(path, Settings(size_wh=size_wh))
     size = path.stat().st_size
     return f"{describe_card(classifier.card)}\nfile          {size / 1e6:.2f} MB, {path}"
 
@@ -71,6 +73,8 @@ def _describe_training(training: Mapping[str, Any]) -> dict[str, str]:
         return {"training": "unknown"}
     plain = {name.replace("_", " "): value for name, value in training.items()}
     counts = plain.pop("pictures", {})
+    if not isinstance(counts, Mapping):
+        counts = {"pictures": counts}
     return {
         "trained on": ", ".join(f"{count} {name}" for name, count in counts.items()) or "unknown",
         "training": ", ".join(f"{name} {value}" for name, value in plain.items()),

@@ -27,9 +27,11 @@ def test_a_card_comes_back_as_it_was():
         {"input_size": "0x48"},
         {"input_size": "48x-1"},
         {"input_size": "48x4294967296"},
+        {"input_size": 48},
         {"channels": "2"},
         {"mean": "[1, 2]"},
         {"mean": "[NaN]"},
+        {"mean": f"[1{400 * '0'}]"},
         {"std": "[0]"},
         {"std": "[Infinity]"},
         {"crop": "49"},
@@ -49,3 +51,9 @@ def test_a_file_with_a_card_that_is_nested_too_deeply_is_named(tmp_path):
         archive.writestr(CARD_NAME, 20_000 * "[")
     with pytest.raises(InputError, match=r"wanted a \.keras file"):
         read_card(tmp_path / "a.keras")
+
+
+@pytest.mark.parametrize("metadata", [5, ["fer.classes"], "fer.classes", None])
+def test_metadata_are_a_mapping(metadata):
+    with pytest.raises(ValueError, match="wanted a mapping as metadata"):
+        from_metadata(metadata)

@@ -8,6 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fercli.errors import InputError, OptionError
 from fercli.models.classifier import Classifier, Settings, softmax
+from fercli.models.networks import open_networks
+from fercli.models.summary import summarise
 
 
 def write_network(path, shape=("n", 1, 8, 8), classes=3, scores=False, metadata=None):
@@ -92,6 +94,7 @@ def test_any_size_wants_a_size(tmp_path):
     with pytest.raises(OptionError, match="--size"):
         Classifier(path)
     assert Classifier(path, Settings(size_wh=(8, 8))).card.size_wh == (8, 8)
+    assert "8x8" in summarise(str(path), size_wh=(8, 8))
     with pytest.raises(InputError, match="picture of 9×9"):
         Classifier(path, Settings(size_wh=(9, 9)))
 
@@ -171,3 +174,27 @@ def test_running_needs_no_keras(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_network_without_inputs(tmp_path):
+    value = numpy_helper.from_array(np.ones((1, 3), np.float32))
+    node = helper.make_node("Constant", [], ["answer"], value=value)
+    output = helper.make_tensor_value_info("answer", TensorProto.FLOAT, (1, 3))
+    model = helper.make_model(
+        helper.make_graph([node], "g", [], [output]),
+        opset_imports=[helper.make_opsetid("", 15)],
+        ir_version=8,
+    )
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(InputError, match="found one without an input"):
+        Classifier(tmp_path / "a.onnx")
+
+
+def test_what_is_said_of_foreign_networks_is_not_said_of_others(tmp_path):
+    path = str(write_network(tmp_path / "a.onnx"))
+    said = Settings(classes=("a", "b", "c"), size_wh=(8, 8), mean=0.0, std=255.0)
+    other, own = open_networks([path, "ferplus"], said)
+    assert (other.card.classes, other.card.std) == (said.classes, (255.0,))
+    assert own.card == open_networks(["ferplus"])[0].card
+    with pytest.raises(OptionError, match=r"wanted a foreign \.onnx file .*found ferplus, ferplus"):
+        open_networks(["ferplus", "ferplus"], said)

@@ -5,10 +5,11 @@ import numpy as np
 import onnx
 import pytest
 
+from fercli.datasets.tree import read_tree
 from fercli.errors import InputError, OptionError
 from fercli.models.classifier import Classifier
 from fercli.models.export import TOLERANCE, export_onnx
-from fercli.models.exporting import describe_export, export_file
+from fercli.models.exporting import _learns, describe_export, export_file
 from fercli.models.network_file import load_network
 
 
@@ -58,6 +59,13 @@ def test_int8_is_calibrated_on_training_faces_and_measured_on_others(run, tree, 
     assert result.faces == 36
     assert "lost from" in describe_export(result)
     assert Classifier(result.path).card.training["int8"]
+
+
+@pytest.mark.parametrize(("split", "learns"), [("Training", True), ("val", False)])
+def test_faces_to_calibrate_on_are_found_by_any_name(tmp_path, split, learns):
+    (tmp_path / split / "a").mkdir(parents=True)
+    (tmp_path / split / "a" / "a.png").touch()
+    assert _learns(read_tree(tmp_path), int8=True) is learns
 
 
 def test_int8_wants_faces(run, tmp_path):

@@ -1,12 +1,20 @@
 """Files of networks that fer did not write, and some that nobody can read."""
 
+import json
 import zipfile
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from fercli.errors import InputError
 from fercli.models.backend import load_keras, quiet_warnings
-from fercli.models.network_file import load_network
+from fercli.models.card import NetworkCard
+from fercli.models.classifier import Classifier, softmax
+from fercli.models.export import TOLERANCE, export_onnx
+from fercli.models.network_file import CARD, load_network, save_network
+from fercli.models.networks import KerasNetwork
+from fercli.models.summary import describe_card
 
 
 def save(path, shape):
@@ -37,3 +45,76 @@ def test_what_keras_cannot_load_is_named(tmp_path):
         archive.writestr("config.json", "{}")
     with pytest.raises(InputError, match=r"wanted a network that Keras .* can load, found"):
         load_network(tmp_path / "a.keras")
+
+
+def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
+    path = save(tmp_path / "a.keras", (8, 8, 1))
+    faces = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
+    scores = load_network(path)[0].predict(faces / np.float32(127.5) - 1, verbose=0)
+    network = KerasNetwork(path)
+    assert network.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
+    assert network.features(faces).shape == (4, 1)
+    result = export_onnx(path, tmp_path / "a.onnx")
+    assert result.difference <= TOLERANCE
+    exported = Classifier(result.path)
+    assert exported.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
+
+
+def save_outputs(path, outputs):
+    """Write a network whose outputs are made of an 8×8 picture by a function."""
+    keras = load_keras()
+    inputs = keras.Input((8, 8, 1))
+    with quiet_warnings():
+        keras.Model(inputs, outputs(keras.layers, inputs)).save(path)
+    return path
+
+
+def one_row(layers, inputs, width=2):
+    return layers.Dense(width)(layers.Flatten()(inputs))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (lambda *given: [one_row(*given), one_row(*given)], "one output is of shape"),
+        (lambda layers, inputs: layers.Conv2D(2, 3)(inputs), "one output is of shape"),
+        (lambda *given: one_row(*given, width=1), "2 classes or more"),
+    ],
+)
+def test_outputs_that_are_no_classes_are_named(tmp_path, outputs, message):
+    with pytest.raises(InputError, match=message):
+        load_network(save_outputs(tmp_path / "a.keras", outputs))
+
+
+def test_one_output_with_a_name_is_one_output(tmp_path):
+    path = save_outputs(tmp_path / "a.keras", lambda *given: {"answer": one_row(*given)})
+    assert KerasNetwork(path).classify(np.zeros((3, 8, 8), np.uint8)).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"size_wh": (16, 16)}, r"wanted a network of inputs \(16, 16, 1\), as its fer.json says"),
+        ({"classes": ("a", "b")}, "wanted a network of 2 classes, as its fer.json says"),
+    ],
+)
+def test_the_card_of_another_network_is_named(tmp_path, changed, message):
+    model = load_network(save(tmp_path / "a.keras", (8, 8, 1)))[0]
+    card = replace(NetworkCard(("a", "b", "c"), (8, 8)), **changed)
+    save_network(tmp_path / "b.keras", model, card)
+    with pytest.raises(InputError, match=message):
+        load_network(tmp_path / "b.keras")
+
+
+@pytest.mark.parametrize("content", ["5", "[]", json.dumps({"fer.classes": '["a"]'})])
+def test_a_card_that_is_none_is_named(tmp_path, content):
+    path = save(tmp_path / "a.keras", (8, 8, 1))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(CARD, content)
+    with pytest.raises(InputError, match=r"wanted a \.keras file"):
+        load_network(path)
+
+
+def test_a_training_that_does_not_count_by_class_is_described():
+    card = NetworkCard(("a", "b"), (8, 8), training={"pictures": 5})
+    assert "trained on    5 pictures" in describe_card(card)

@@ -66,6 +66,8 @@ def evaluate(
     from fercli.working_folder import alone_in
 
     with alone_in(out, "an evaluation"):
+        if out is not None:
+            report.require_no_report(out, overwrite=overwrite)
         faces, found = evaluate_files(
             [network, *compare],
             data,

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.cli import main
+from fercli.errors import OptionError
+from fercli.models.embedding import embed_tree
 from fercli.models.networks import DEFAULT, shipped_networks
 
 SIDES = {"down": np.s_[24:, :], "left": np.s_[:, :24], "right": np.s_[:, 24:]}
@@ -88,9 +92,9 @@ def test_evaluate(fer, network, tree, tmp_path):
     assert np.sum(report["confusion"]) == 24
     for name in ("confusion.png", "mistakes.png"):
         assert cv2.imread(str(tmp_path / name)) is not None
-    again = fer("models", "evaluate", network, "--data", tree, "--out", tmp_path)
-    assert again.status == 1
-    assert "--overwrite" in again.err
+    before_work = fer("models", "evaluate", "none", "--data", "none", "--out", tmp_path)
+    assert before_work.status == 1
+    assert "--overwrite" in before_work.err
 
 
 def test_evaluate_compares(fer, network, tree):
@@ -113,6 +117,12 @@ def test_check_copies_finds_copies(fer, network, tree, tmp_path):
     result = fer("models", "evaluate", network, "--data", root, "--check-copies", "--json")
     (report,) = json.loads(result.out)
     assert (report["count"], report["without_copies"]["count"]) == (25, 24)
+
+
+def test_check_copies_says_that_all_are_copies(fer, network, tree):
+    said = ("--data", tree, "--split", "train", "--check-copies")
+    result = fer("models", "evaluate", network, *said)
+    assert "all 60 pictures are copies of training pictures" in result.out
 
 
 def test_evaluate_other_classes(fer, network, tmp_path):
@@ -159,6 +169,33 @@ def test_embed(fer, network, tree, tmp_path):
         assert stored["features"].shape == (24, 128)
     assert len((tmp_path / "clusters.csv").read_text().splitlines()) == 25
     assert cv2.imread(str(tmp_path / "map.png")) is not None
+    before_work = fer("models", "embed", "none", "--data", "none", "--out", tmp_path)
+    assert before_work.status == 1
+    assert "--overwrite" in before_work.err
+
+
+def test_embed_with_a_seed_of_more_than_32_bits(tmp_path):
+    with pytest.raises(OptionError, match="wanted a seed of 0…4294967295, found 4294967296"):
+        embed_tree("ferplus", tmp_path, "validation", tmp_path / "out", seed=2**32)
+
+
+def test_names_that_are_not_utf8(fer, tmp_path, monkeypatch):
+    for level, name in enumerate(("left", "right")):
+        folder = tmp_path / "tree" / "validation" / name
+        folder.mkdir(parents=True)
+        picture = cv2.imencode(".png", np.full((48, 48), 200 * level, np.uint8))[1]
+        (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(picture)
+    out = tmp_path / "out"
+    result = fer("models", "predict", "ferplus", tmp_path / "tree", "--out", tmp_path / "a.csv")
+    assert result.status == 0, result.err
+    assert b"left/caf\xe9.png," in (tmp_path / "a.csv").read_bytes()
+    result = fer("models", "embed", "ferplus", "--data", tmp_path / "tree", "--out", out)
+    assert result.status == 0, result.err
+    assert b"caf\xe9.png," in (out / "clusters.csv").read_bytes()
+    stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["models", "predict", "ferplus", str(tmp_path / "tree"), "-q"]) == 0
+    assert stream.buffer.getvalue() == (tmp_path / "a.csv").read_bytes()
 
 
 def test_embed_with_more_clusters_than_faces(fer, network, tree, tmp_path):
