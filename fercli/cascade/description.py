@@ -25,6 +25,9 @@ Names = Literal["relative", "absolute"]
 #: What C's ``isspace`` takes for white space, and with it the programs, whatever the encoding.
 WHITE_SPACE = " \t\n\v\f\r"
 
+#: What editors of Windows put before a text; no part of the first name.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 #: The first two bytes of the formats that OpenCV's programs read however they were built.
 PLAIN_FORMATS = (b"\xff\xd8", b"\x89P", b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
@@ -49,15 +52,26 @@ def read_background_list(path: Path) -> list[Path]:
     InputError
         The file is missing or cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise input_error(error, path, wanted="a list of pictures") from error
+    content = read_list(path, wanted="a list of pictures")
     if b"\0" in content:
         raise AnnotationError("wanted a list of pictures, found a binary file", path=path)
     lines = (line.rstrip(b" \t\r") for line in content.split(b"\n"))
     names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
     return [_beside_or_here(path.parent, name) for name in names]
+
+
+def read_list(path: Path, *, wanted: str = "a file") -> bytes:
+    """Return the content of an info file or a background list, less a byte-order mark.
+
+    Raises
+    ------
+    InputError
+        The file is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+    except OSError as error:
+        raise input_error(error, path, wanted=wanted) from error
 
 
 def _beside_or_here(folder: Path, name: str) -> Path:

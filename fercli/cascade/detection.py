@@ -18,6 +18,8 @@ from fercli.pictures import Picture
 EPSILON = 1e-5
 #: A smaller factor between two scales would look at thousands of sizes.
 SMALLEST_SCALE_FACTOR = 1.01
+#: The largest number that cv2 takes for a size or a count.
+LARGEST = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,14 @@ class DetectionOptions:
             )
         if self.min_neighbors < 0:
             raise OptionError(f"wanted min neighbors of at least 0, found {self.min_neighbors}")
+        _refuse_huge("min neighbors", self.min_neighbors)
+        _refuse_huge("a min size", *self.min_size_wh or ())
+        _refuse_huge("a max size", *self.max_size_wh or ())
+
+
+def _refuse_huge(what: str, *numbers: int) -> None:
+    if max(numbers, default=0) > LARGEST:
+        raise OptionError(f"wanted {what} of at most {LARGEST}, found {max(numbers)}")
 
 
 class Detections(NamedTuple):

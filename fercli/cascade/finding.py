@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from fercli.cascade.detection import (
     load_detector,
 )
 from fercli.cascade.drawing import with_boxes
-from fercli.errors import InputError, PictureError
+from fercli.errors import InputError, OutputError, PictureError
 from fercli.files import find_files, make_folder
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture, read_colour, write_picture
@@ -26,6 +27,9 @@ from fercli.progress import SILENT, Progress
 
 #: As `fercli.cascade.annotations.csv_table` reads them; it passes over the score.
 COLUMNS = ("path", "x", "y", "w", "h", "score")
+
+#: Bytes of a file's name, less what is put before and behind it: file systems allow 255.
+LONGEST_STEM = 220
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,12 @@ def find_objects(
     CascadeFileError
         The file is no cascade that a detector may load.
     OutputError
-        A drawn picture exists already, or cannot be written.
+        A drawn picture exists already, would replace an input, or cannot be written.
     """
     load_detector(cascade)
-    names = _names(pictures)
+    names = [f"{stem}.png" for stem in numbered(path.stem for path in pictures)]
     if out is not None:
+        require_apart([out / name for name in names], [cascade, *pictures])
         make_folder(out)
     # cv2 keeps its buffers in the classifier: each thread needs its own.
     own = threading.local()
@@ -157,15 +162,39 @@ def as_csv(found: Sequence[Found]) -> str:
     return text.getvalue()
 
 
-def _names(pictures: Sequence[Path]) -> list[str]:
-    """Return a name for each drawn picture: its own, numbered where it was taken already."""
-    taken: set[str] = set()
-    names = []
-    for path in pictures:
-        name, number = f"{path.stem}.png", 1
+def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise if a file to be written is one of those to be read, whatever it is called.
+
+    Raises
+    ------
+    OutputError
+        It is: not even overwriting is allowed then.
+    """
+    read = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        if os.path.realpath(path) in read:
+            raise OutputError(
+                "wanted a file to write to, found an input that it would replace",
+                hint="another folder or name",
+                path=path,
+            )
+
+
+def numbered(stems: Iterable[str]) -> list[str]:
+    """Return a stem for each file: its own, cut if it is long, numbered where it was taken."""
+    taken: dict[str, None] = {}
+    for stem in map(short_stem, stems):
+        name, number = stem, 1
         while name in taken:
             number += 1
-            name = f"{path.stem}-{number}.png"
-        taken.add(name)
-        names.append(name)
-    return names
+            name = f"{stem}-{number}"
+        taken[name] = None
+    return list(taken)
+
+
+def short_stem(stem: str) -> str:
+    """Return the beginning of a name, of at most `LONGEST_STEM` bytes; no character is halved."""
+    content = os.fsencode(stem)
+    if len(content) <= LONGEST_STEM:
+        return stem
+    return content[:LONGEST_STEM].decode("utf-8", "ignore")

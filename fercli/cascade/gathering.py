@@ -112,7 +112,7 @@ def gather_positives(
     left_out += [each for picture in pictures for each in picture.left_out]
     boxed = _merged([picture for picture in pictures if picture.samples])
     if not boxed:
-        raise _nothing("positive", len(records), left_out)
+        raise _nothing("positive", paths, len(records), left_out)
     without_box = sum(not (picture.samples or picture.left_out) for picture in pictures)
     part = Part(tuple(sources), tuple(boxed), (), tuple(left_out), without_box)
     objects = [picture for picture in pictures if picture.samples or picture.left_out]
@@ -148,7 +148,7 @@ def gather_negatives(
     if not options.keep_duplicates:
         surveyed = _usable(without_equals(surveyed, objects), left_out)
     if not surveyed:
-        raise _nothing("negative", len(names), left_out)
+        raise _nothing("negative", paths, len(names), left_out)
     part = Part(tuple(sources), tuple(surveyed), (), tuple(left_out))
     return _drawn(part, options, "negatives", options.take_negatives)
 
@@ -190,7 +190,7 @@ def _listed(path: Path, links: Path, options: GatherOptions) -> tuple[Source, li
         found = find_files(path, options.extensions, recursive=options.recursive)
         names = [name for name in found if not _is_in(name, links)]
         return Source(path, "folder", len(names)), names
-    if path.suffix.lower() in options.extensions:
+    if path.suffix.lower() in {*PICTURE_EXTENSIONS, *options.extensions} - {""}:
         return Source(path, "picture", 1), [path]
     names = read_background_list(path)
     return Source(path, "background list", len(names)), names
@@ -235,10 +235,13 @@ def _merged(pictures: Sequence[Surveyed]) -> list[Surveyed]:
     return list(merged.values())
 
 
-def _nothing(kind: str, pictures: int, left_out: Sequence[LeftOut]) -> AnnotationError:
+def _nothing(
+    kind: str, paths: Sequence[Path], pictures: int, left_out: Sequence[LeftOut]
+) -> AnnotationError:
     wanted = f"wanted at least one usable {kind}, found none in {pictures} pictures"
     if not left_out:
-        hint = "--extensions, if they have unusual names" if not pictures else None
+        by_name = not pictures and any(path.is_dir() for path in paths)
+        hint = "--extensions, if they have unusual names" if by_name else None
         return AnnotationError(wanted, hint=hint)
     counts = Counter(each.reason for each in left_out)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())

@@ -16,7 +16,7 @@ import numpy as np
 from fercli.cascade.annotations.base import Box, Record
 from fercli.cascade.boxes import clip_box, fit_box, has_shape
 from fercli.cascade.description import programs_read
-from fercli.errors import FerError, PictureError
+from fercli.errors import AnnotationError, FerError, PictureError
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture, read_grey
 from fercli.progress import SILENT, Progress
@@ -223,7 +223,10 @@ def _positive(record: Record, rules: BoxRules, find_boxes: FindBoxes | None) -> 
         boxes = find_boxes(picture) if find_boxes else _boxes_of(record, surveyed.size_wh)
     except FerError as error:
         return _unusable(record.path, error)
-    found = [_sample(box, picture, rules, record.path) for box in boxes]
+    found = [
+        box if isinstance(box, LeftOut) else _sample(box, picture, rules, record.path)
+        for box in boxes
+    ]
     return replace(
         surveyed,
         samples=tuple(each for each in found if isinstance(each, Sample)),
@@ -253,8 +256,13 @@ def _opened(path: Path) -> tuple[Surveyed, Picture]:
     return Surveyed(path, size_wh, digest_of(picture), plain=programs_read(path)), picture
 
 
-def _boxes_of(record: Record, size_wh: tuple[int, int]) -> Sequence[Box]:
-    return record.in_pixels(size_wh).boxes_xywh
+def _boxes_of(record: Record, size_wh: tuple[int, int]) -> Iterator[Box | LeftOut]:
+    """Yield the boxes in pixels; one that is not finite costs no other."""
+    for box in record.boxes:
+        try:
+            yield from replace(record, boxes=(box,)).in_pixels(size_wh).boxes_xywh
+        except AnnotationError as error:
+            yield LeftOut(record.path, "malformed annotation", error.message)
 
 
 def _unusable(path: Path, error: FerError) -> LeftOut:

@@ -121,6 +121,24 @@ def test_nothing_usable(tmp_path, build):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", "path,x,y,w,h\n"), ("a.json", '{"images": [], "annotations": []}')],
+)
+def test_endings_are_no_advice_for_an_empty_file(tmp_path, build, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(AnnotationError, match=r"found none in 0 pictures$"):
+        build([tmp_path / name])
+
+
+@pytest.mark.parametrize("extensions", [(".jpg",), ("",)])
+def test_endings_are_those_of_pictures_in_folders_alone(tmp_path, crops, scenes, build, extensions):
+    (tmp_path / "list").write_text(f"{scenes / '1.png'}\n")
+    build([crops / "00.png"], [scenes / "0.png", tmp_path / "list"], extensions=extensions)
+    names = read_background_list(tmp_path / "out" / "bg.txt")
+    assert sorted(names) == [scenes / "0.png", scenes / "1.png"]
+
+
 def test_annotations_of_which_some_are_malformed(tmp_path, crops, build):
     text = "00.png,1,2,10,10\n01.png,1,2,x,10\n02.png,1,2,0,10\n03.png\n04.png,20,20,40,40\n"
     (crops / "boxes.csv").write_text(text + "05.png,-2,0,12,12\n")

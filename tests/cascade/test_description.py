@@ -20,10 +20,11 @@ from fercli.errors import AnnotationError, InputError, OutputExistsError
 BOX = (1, 2, 3, 4)
 
 
-def test_background_list_by_hand(tmp_path):
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_background_list_by_hand(tmp_path, mark):
     (tmp_path / "a b.png").touch()
     path = tmp_path / "bg.txt"
-    path.write_bytes(b"a b.png \t\r\n\r\n# c.png\n/x/d.png\n\ncaf\xe9.png\n  e.png")
+    path.write_bytes(mark + b"a b.png \t\r\n\r\n# c.png\n/x/d.png\n\ncaf\xe9.png\n  e.png")
     assert read_background_list(path) == [
         tmp_path / "a b.png",
         Path("/x/d.png"),

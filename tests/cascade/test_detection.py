@@ -187,3 +187,13 @@ def test_options_out_of_range(wrong):
 def test_neighbors_out_of_range():
     with pytest.raises(OptionError, match="wanted min neighbors of at least 0, found -1"):
         DetectionOptions(min_neighbors=-1)
+
+
+@pytest.mark.parametrize("field", ["min_neighbors", "min_size_wh", "max_size_wh"])
+def test_numbers_beyond_those_of_cv2(detector, astronaut, field):
+    number = 1 << 31
+    value = (number, 1) if field.endswith("wh") else number
+    with pytest.raises(OptionError, match=f"of at most {number - 1}, found {number}"):
+        DetectionOptions(**{field: value})
+    value = (number - 1, 1) if field.endswith("wh") else number - 1
+    detect(detector, astronaut[:100, :100], DetectionOptions(**{field: value}))

@@ -67,15 +67,21 @@ def test_a_broken_picture_or_record_never_ends_the_survey(tmp_path, picture):
     empty.touch()
     paths = [picture, broken, empty, tmp_path, tmp_path / "none.png", picture]
     records = [record(path, (0, 0, 1, 1), normalised=True) for path in paths]
-    records.append(record(picture, (0, 0, float("nan"), 1)))
     found = positives(*records)
     assert [getattr(each, "reason", "fine") for each in found] == [
         "fine", "unreadable", "unreadable", "unreadable", "unreadable", "fine",
-        "malformed annotation",
     ]  # fmt: skip
     assert found[4] == LeftOut(
         tmp_path / "none.png", "unreadable", "wanted a picture, found nothing of that name"
     )
+
+
+@pytest.mark.parametrize("wrong", [(0, 0, float("nan"), 1), (1e99, 0, 5, 5)])
+def test_a_malformed_box_costs_no_other(picture, wrong):
+    (found,) = positives(record(picture, (1, 2, 3, 4), wrong, (5, 6, 7, 8)))
+    assert [sample.box_xywh for sample in found.samples] == [(1, 2, 3, 4), (5, 6, 7, 8)]
+    detail = f"wanted a box in pixels, found {' '.join(map(str, wrong))}"
+    assert found.left_out == (LeftOut(picture, "malformed annotation", detail),)
 
 
 def test_boxes_of_one_grey_level_teach_nothing(tmp_path):

@@ -65,7 +65,8 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
 def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool = False) -> None:
     """Write pictures and boxes as a file that `read`, and COCO's tools, read.
 
-    All boxes are of one category, ``object``; ignored ones are crowds.
+    All boxes are of one category, ``object``; ignored ones are crowds. The file is ASCII: what
+    names hold beyond it, be it UTF-8 or not, is escaped.
     """
     images: list[object] = []
     annotations: list[object] = []
@@ -79,7 +80,7 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
         "annotations": annotations,
         "categories": [{"id": 1, "name": "object"}],
     }
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n", overwrite=overwrite)
+    write_text(path, json.dumps(content, indent=1) + "\n", overwrite=overwrite)
 
 
 def _content(path: Path) -> dict[str, Any]:

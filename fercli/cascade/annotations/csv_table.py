@@ -21,8 +21,8 @@ from fercli.cascade.annotations.base import (
     raise_it,
 )
 from fercli.cascade.annotations.places import locate
-from fercli.errors import AnnotationError
-from fercli.files import read_text, write_text
+from fercli.errors import AnnotationError, InputError
+from fercli.files import read_text, written_whole
 
 COLUMNS = ("path", "x", "y", "w", "h", "label")
 
@@ -44,7 +44,7 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
     Parameters
     ----------
     path : Path
-        The table, UTF-8.
+        The table, UTF-8; names in one that fer wrote may be of any bytes.
     pictures : Path, optional
         The folder that the names are relative to. Defaults to the table's, or one of the usual.
     on_error : callable
@@ -57,8 +57,7 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
     InputError
         The file cannot be read.
     """
-    text = read_text(path)
-    rows = _rows(path, text, on_error)
+    rows = _rows(path, _text(path), on_error)
     columns = {name: at for at, name in enumerate(COLUMNS)}
     if rows and (named := _columns(rows[0][1])):
         columns = _all_there(named, path)
@@ -87,7 +86,31 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
         table.writerows((name, *box) for box in picture.boxes_xywh)
         if not picture.boxes_xywh:
             table.writerow((name, "", "", "", ""))
-    write_text(path, text.getvalue(), overwrite=overwrite)
+    write_table(path, text.getvalue(), overwrite=overwrite)
+
+
+def write_table(path: Path, text: str, *, overwrite: bool = False) -> None:
+    """Write a table; file names in it that are not UTF-8 as the bytes that they are.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        The file exists and `overwrite` is False, or cannot be written.
+    """
+    with written_whole(path, overwrite=overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def _text(path: Path) -> str:
+    """Return a table's text, with the bytes of names only where the table is one of fer's."""
+    try:
+        return read_text(path)
+    except InputError as error:
+        if isinstance(error.__cause__, UnicodeDecodeError):
+            content = path.read_bytes()
+            if content.startswith(",".join(COLUMNS[:5]).encode()):
+                return content.decode("utf-8", "surrogateescape")
+        raise
 
 
 def _rows(path: Path, text: str, on_error: OnError) -> list[tuple[int, list[str]]]:

@@ -23,7 +23,7 @@ from fercli.cascade.annotations.base import (
     raise_it,
 )
 from fercli.cascade.annotations.places import locate
-from fercli.cascade.annotations.safe_xml import Document, read_xml, root_tag
+from fercli.cascade.annotations.safe_xml import Document, fits_xml, read_xml, root_tag
 from fercli.errors import AnnotationError
 from fercli.files import written_whole
 
@@ -67,11 +67,23 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
 
 
 def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool = False) -> None:
-    """Write pictures and boxes as a file that `read`, and dlib's programs, read."""
+    """Write pictures and boxes as a file that `read`, and dlib's programs, read.
+
+    Raises
+    ------
+    AnnotationError
+        A picture's name cannot stand in XML.
+    OutputError
+        The file exists and `overwrite` is False, or cannot be written.
+    """
     root = Element("dataset")
     images = SubElement(root, "images")
     for picture in pictures:
         name = os.path.relpath(picture.path, path.parent)
+        if not fits_xml(name):
+            raise AnnotationError(
+                f"cannot hold the name {name!r}", hint="CSV or COCO, or another name", path=path
+            )
         image = SubElement(images, "image", {"file": name})
         for box in picture.boxes_xywh:
             SubElement(image, "box", _sides(box))

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from fercli.cascade.annotations import coco, csv_table, dlib, info, pictures, voc, yolo
 from fercli.cascade.annotations.base import AnnotatedPicture, OnError, Record, raise_it
+from fercli.cascade.annotations.places import label_of_a_picture
 from fercli.cascade.description import write_info
 from fercli.errors import AnnotationError, OptionError
 from fercli.files import input_error
@@ -93,13 +94,15 @@ def detect_format(path: Path) -> Format:
     Raises
     ------
     AnnotationError
-        It is like none of `FORMATS`.
+        It is like none of `FORMATS`, or a folder with labels of pictures that are like none.
     InputError
         It is missing or cannot be read.
     """
     _require_there(path)
     for format in FORMATS.values():
         if format.looks_like(path):
+            if format.name == "pictures" and path.is_dir():
+                _refuse_labels(path)
             return format
     raise AnnotationError(
         f"wanted annotations ({_titles()}), found none of them",
@@ -185,6 +188,18 @@ def _require_there(path: Path) -> None:
         path.stat()
     except OSError as error:
         raise input_error(error, path, wanted="annotations or a folder of pictures") from error
+
+
+def _refuse_labels(folder: Path) -> None:
+    """Raise if there are labels: a box around the whole of each picture would be wrong."""
+    label = label_of_a_picture(folder)
+    if label is not None:
+        raise AnnotationError(
+            "wanted a label (Pascal VOC XML, YOLO text files), found the name of a picture on "
+            "something else",
+            hint="--format voc or yolo, which then tells what is wrong with it; or pictures",
+            path=label,
+        )
 
 
 def _labelled(records: Sequence[Record], labels: Collection[str], path: Path) -> list[Record]:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fercli.cascade.annotations.base import LabelledBox, OnError, Record, raise_it
+from fercli.cascade.description import read_list
 from fercli.errors import AnnotationError
-from fercli.files import input_error
 
 HINT = "`fer cascade check-info` lists all that is wrong with it"
 
@@ -53,10 +53,7 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
         The file cannot be read.
     """
     folder = path.parent if pictures is None else pictures
-    try:
-        words = iter(path.read_bytes().split())
-    except OSError as error:
-        raise input_error(error, path) from error
+    words = iter(read_list(path).split())
     records: list[Record] = []
     try:
         for word in words:

@@ -6,6 +6,7 @@ end. Each element keeps the line that it begins at, for messages.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -17,6 +18,8 @@ from fercli.files import input_error
 #: Bytes. The XML of 100,000 pictures has a tenth of it.
 LARGEST_FILE = 1 << 28
 DEEPEST = 64
+
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass
@@ -78,6 +81,14 @@ def read_xml(path: Path) -> Document:
     if len(content) > LARGEST_FILE:
         raise AnnotationError(f"wanted at most {LARGEST_FILE >> 20} MiB of XML", path=path)
     return _Parser(path).parse(content)
+
+
+def fits_xml(text: str) -> bool:
+    """Whether XML can hold a text: no control characters, no bytes that are not UTF-8.
+
+    See: XML 1.0, section 2.2.
+    """
+    return not _NOT_IN_XML.search(text)
 
 
 def root_tag(path: Path) -> str | None:

@@ -22,7 +22,7 @@ from fercli.cascade.annotations.base import (
     Record,
     raise_it,
 )
-from fercli.cascade.annotations.places import first_file, locate
+from fercli.cascade.annotations.places import first_files, locate
 from fercli.cascade.annotations.safe_xml import Document, read_xml, root_tag
 from fercli.errors import AnnotationError, FerError
 from fercli.files import PICTURE_EXTENSIONS, find_files, is_there, written_whole
@@ -31,9 +31,9 @@ EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 def looks_like(path: Path) -> bool:
-    """Whether this is such a file, or a folder whose first XML file is one."""
-    first = first_file(path, ".xml") if path.is_dir() else path
-    return first is not None and root_tag(first) == "annotation"
+    """Whether this is such a file, or a folder with one among its first XML files."""
+    files = first_files(path, ".xml") if path.is_dir() else [path]
+    return any(root_tag(file) == "annotation" for file in files)
 
 
 def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it) -> list[Record]:

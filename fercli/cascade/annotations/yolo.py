@@ -20,7 +20,7 @@ from fercli.cascade.annotations.base import (
     Record,
     raise_it,
 )
-from fercli.cascade.annotations.places import first_file
+from fercli.cascade.annotations.places import first_files
 from fercli.errors import AnnotationError, FerError
 from fercli.files import find_files, read_text, write_text
 
@@ -35,9 +35,9 @@ Key = tuple[tuple[str, ...], str]
 
 
 def looks_like(path: Path) -> bool:
-    """Whether this is such a file, or a folder whose first text file of any length is one."""
-    first = first_file(path, ".txt", NO_LABELS) if path.is_dir() else path
-    return first is not None and first.suffix.lower() == ".txt" and _is_label(first)
+    """Whether this is such a file, or a folder with one among its first text files."""
+    files = first_files(path, ".txt", NO_LABELS) if path.is_dir() else [path]
+    return any(file.suffix.lower() == ".txt" and _is_label(file) for file in files)
 
 
 def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
@@ -88,7 +88,8 @@ def write_each(folder: Path, name: Path, picture: AnnotatedPicture, label: str) 
     name : Path
         The picture, seen from the folder of pictures; the label file is called after it.
     picture : AnnotatedPicture
-        The picture, whose size is known, and its boxes; ignored ones are left out.
+        The picture, whose size is known, and its boxes, which are clipped to it; ignored ones
+        are left out.
     label : str
         The class of all objects: its name, or its number where no file names it.
 
@@ -107,10 +108,12 @@ def write_each(folder: Path, name: Path, picture: AnnotatedPicture, label: str) 
 
 
 def _fractions(box: Box, picture: AnnotatedPicture) -> str:
-    """Return centre and sides with so many digits that no whole pixel is lost."""
+    """Return centre and sides of what of a box is in the picture, no whole pixel lost to digits."""
     assert picture.size_wh is not None
     (x, y, width, height), (wide, high) = box, picture.size_wh
-    numbers = (x + width / 2) / wide, (y + height / 2) / high, width / wide, height / high
+    left, right = (min(max(edge, 0), wide) / wide for edge in (x, x + width))
+    top, bottom = (min(max(edge, 0), high) / high for edge in (y, y + height))
+    numbers = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
     return " ".join(f"{number:.9f}" for number in numbers)
 
 
@@ -172,9 +175,10 @@ def _class_names(root: Path) -> list[str]:
 
 
 def _is_label(path: Path) -> bool:
-    """Whether a text file begins with a line of YOLO's."""
+    """Whether a text file begins with a line of YOLO's, blank ones aside."""
     try:
         with path.open("rb") as file:
-            return bool(_box(file.readline(1000).decode("utf-8", "replace"), []))
+            text = file.read(4096).decode("utf-8-sig", "replace")
+        return bool(_box(next(filter(str.strip, text.splitlines()), ""), []))
     except (OSError, AnnotationError):
         return False

@@ -14,10 +14,9 @@ from pathlib import Path
 
 from fercli.cascade.annotations.base import Box
 from fercli.cascade.checking.problems import Problem
+from fercli.cascade.description import BYTE_ORDER_MARK
 from fercli.errors import AnnotationError
 from fercli.files import input_error
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: The largest number that fits the programs' integers.
 LARGEST_INTEGER = 2**31 - 1

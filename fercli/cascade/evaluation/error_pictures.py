@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fercli.cascade.drawing import FOUND, WHITE, Font, draw_box, label_font, line_width
 from fercli.cascade.evaluation.matching import FALSE_ALARM
-from fercli.cascade.evaluation.results import CascadeResult, PictureResult
+from fercli.cascade.evaluation.results import CascadeResult, PictureResult, shown
+from fercli.cascade.finding import short_stem
 from fercli.files import make_folder
 from fercli.pictures import read_colour, write_picture
 from fercli.progress import SILENT, Progress
@@ -72,7 +73,7 @@ def write_error_pictures(
         return 0
     make_folder(folder)
     for at, of_picture in enumerate(progress.track(wrong, "drawing errors", unit="picture"), 1):
-        name = f"{at:03}-{of_picture.picture.path.stem}.jpg"
+        name = f"{at:03}-{short_stem(of_picture.picture.path.stem)}.jpg"
         write_picture(folder / name, annotated(of_picture), overwrite=overwrite)
     return len(wrong)
 
@@ -103,7 +104,7 @@ def annotated(of_picture: PictureResult) -> NDArray[np.uint8]:
 
 def _misses(result: CascadeResult) -> list[_Error]:
     found = [
-        _Error(p.picture.path, p.picture.boxes_xywh[at], p.picture.path.stem, MISS)
+        _Error(p.picture.path, p.picture.boxes_xywh[at], shown(p.picture.path.stem), MISS)
         for p in result.pictures
         for at in p.missed
     ]
@@ -112,8 +113,9 @@ def _misses(result: CascadeResult) -> list[_Error]:
 
 def _false_alarms(result: CascadeResult) -> list[_Error]:
     found = [
-        (score, _Error(p.picture.path, tuple(box), f"{score:.3g}  {p.picture.path.stem}", FALSE))
+        (score, _Error(p.picture.path, tuple(box), f"{score:.3g}  {name}", FALSE))
         for p in result.pictures
+        for name in [shown(p.picture.path.stem)]
         for box, score, verdict in zip(
             p.chosen.boxes_xywh.tolist(),
             p.chosen.scores.tolist(),

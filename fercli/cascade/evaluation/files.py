@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from fercli.cascade.annotations import AnnotatedPicture, read_annotations
+from fercli.cascade.annotations.base import AnnotatedPicture, Record
+from fercli.cascade.annotations.formats import read_records
 from fercli.cascade.description import read_background_list
 from fercli.cascade.detection import DEFAULTS, DetectionOptions
 from fercli.cascade.evaluation.matching import MatchRule
 from fercli.cascade.evaluation.measuring import evaluate
 from fercli.cascade.evaluation.report import prepare_report_folder, save_report
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation
-from fercli.errors import AnnotationError, OptionError
+from fercli.errors import AnnotationError, OptionError, PictureError
 from fercli.progress import SILENT, Progress
 
 #: Boxes larger or smaller than the truth's by more than this lose hits to the rules of matching.
@@ -41,7 +42,7 @@ def evaluate_files(
     ----------
     cascades : sequence of Path
     truth : Path, optional
-        Annotations, with `format`, `pictures` and `labels` as `read_annotations`.
+        Annotations, with `format`, `pictures` and `labels` as `read_records`.
     backgrounds : Path, optional
         A list of pictures without an object.
     options, rule, box_scale, progress
@@ -61,7 +62,8 @@ def evaluate_files(
         raise OptionError("wanted annotated pictures, backgrounds or both, found neither")
     annotated: list[AnnotatedPicture] = []
     if truth is not None:
-        annotated = read_annotations(truth, format=format, pictures=pictures, labels=labels)
+        records = read_records(truth, format=format, pictures=pictures, labels=labels)
+        annotated = [_in_pixels(record) for record in records]
         _refuse_empty(annotated, truth)
     if backgrounds is not None:
         names = read_background_list(backgrounds)
@@ -80,6 +82,14 @@ def evaluate_files(
     if out is not None:
         save_report(evaluation, out, overwrite=overwrite, progress=progress)
     return evaluation
+
+
+def _in_pixels(record: Record) -> AnnotatedPicture:
+    """Return the boxes in pixels; a picture that cannot be read for it is left out later."""
+    try:
+        return record.in_pixels()
+    except PictureError:
+        return AnnotatedPicture(record.path, ())
 
 
 def _refuse_empty(pictures: Sequence[AnnotatedPicture], truth: Path) -> None:

@@ -34,6 +34,7 @@ from fercli.cascade.evaluation.results import (
     Judged,
     PictureResult,
     Tally,
+    shown,
     tally_of,
     total,
 )
@@ -127,7 +128,8 @@ def short_names(paths: Sequence[Path]) -> list[str]:
         while length < len(own) and any(other[-length:] == own[-length:] for other in others):
             length += 1
         earlier = parts[:at].count(own)
-        names.append("/".join(own[-length:]) + (f" ({earlier + 1})" if earlier else ""))
+        name = shown("/".join(own[-length:]))
+        names.append(name + (f" ({earlier + 1})" if earlier else ""))
     return names
 
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fercli.cascade.annotations.csv_table import write_table
 from fercli.cascade.evaluation.curves import recall_at
 from fercli.cascade.evaluation.error_pictures import (
     remove_error_pictures,
@@ -17,8 +18,9 @@ from fercli.cascade.evaluation.error_pictures import (
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
 from fercli.cascade.evaluation.plots import plot_precision, plot_recall
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation, Tally
+from fercli.cascade.finding import numbered
 from fercli.errors import OutputExistsError
-from fercli.files import make_folder, write_text
+from fercli.files import make_folder
 from fercli.progress import SILENT, Progress
 from fercli.tables import format_table
 
@@ -109,18 +111,18 @@ def save_report(
     """
     files = [folder / name for name in ("summary.json", "pictures.csv", "detections.csv")]
     texts = (
-        json.dumps(summary(evaluation), indent=2) + "\n",
+        json.dumps(summary(evaluation), indent=2) + "\n",  # ASCII, whatever names hold
         _csv(PICTURE_COLUMNS, _picture_rows(evaluation)),
         _csv(DETECTION_COLUMNS, _detection_rows(evaluation)),
     )
     for path, text in zip(files, texts, strict=True):
-        write_text(path, text, overwrite=overwrite)
+        write_table(path, text, overwrite=overwrite)
     if evaluation.cascades[0].tally.truths:
         files += [folder / "recall.png", folder / "precision.png"]
         plot_recall(evaluation, files[-2], overwrite=overwrite)
         plot_precision(evaluation, files[-1], overwrite=overwrite)
-    for result in evaluation.cascades:
-        name = "errors-" + result.name.replace("/", "-")
+    names = numbered("errors-" + result.name.replace("/", "-") for result in evaluation.cascades)
+    for result, name in zip(evaluation.cascades, names, strict=True):
         if overwrite:
             remove_error_pictures(folder / name)
         if write_error_sheet(result, folder / f"{name}.png", overwrite=overwrite):

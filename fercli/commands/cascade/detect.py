@@ -37,30 +37,33 @@ def detect(
     as_json: bool,
     progress: Progress,
     **choices: Any,
-) -> None:
+) -> int:
     """Find objects in pictures with a CASCADE: OpenCV's or one that fer trained.
 
     INPUTS are pictures and folders of pictures. Each box comes with a score, which is only good
     for comparing boxes of the same cascade. A picture that cannot be read is named on stderr and
-    left out.
+    left out, and the status is 1.
 
     \b
     Examples:
       fer cascade detect cascade.xml photo.jpg --out found/
       fer cascade detect cascade.xml photos/ --csv boxes.csv --min-size 40x40
     """
+    from fercli.cascade.annotations.csv_table import write_table
     from fercli.cascade.detection import DetectionOptions
-    from fercli.cascade.finding import COLUMNS, as_csv, find_objects, pictures_of
-    from fercli.files import require_absent, write_text
+    from fercli.cascade.finding import COLUMNS, as_csv, find_objects, pictures_of, require_apart
+    from fercli.files import require_absent
     from fercli.tables import format_table
     from fercli.working_folder import alone_in
 
+    pictures = pictures_of(inputs)
     if csv_file is not None:
+        require_apart([csv_file], [cascade, *pictures])
         require_absent(csv_file, overwrite=overwrite)
     with alone_in(out, "a search"):
         found = find_objects(
             cascade,
-            pictures_of(inputs),
+            pictures,
             DetectionOptions(**choices),
             out=out,
             overwrite=overwrite,
@@ -68,7 +71,7 @@ def detect(
             progress=progress,
         )
     if csv_file is not None:
-        write_text(csv_file, as_csv(found), overwrite=overwrite)
+        write_table(csv_file, as_csv(found), overwrite=overwrite)
     rows = [row for one in found for row in one.rows()]
     if as_json:
         click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
@@ -77,7 +80,8 @@ def detect(
     for one in found:
         if one.error:
             click.echo(one.error, err=True)
+    unread = sum(bool(one.error) for one in found)
     if not as_json:
-        unread = sum(bool(one.error) for one in found)
         left_out = f", {unread} unreadable" if unread else ""
         click.echo(f"{len(rows)} found in {len(found) - unread} pictures{left_out}")
+    return int(unread > 0)

@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from fercli.cascade.annotations import FORMATS, read_annotations
+from fercli.cascade.annotations import FORMATS, AnnotatedPicture, read_annotations
 from fercli.cascade.annotations.formats import detect_format
 from fercli.commands.cascade._options import ANNOTATION_FORMATS
 from fercli.errors import AnnotationError, InputError, OptionError
@@ -34,6 +35,7 @@ def test_folders_are_told_apart(tmp_path, make_picture):
     make_picture("deep/down/a.png")
     assert detect_format(tmp_path).name == "pictures"
     (tmp_path / "deep" / "a.xml").write_text("<annotation/>")
+    (tmp_path / "deep" / "0.xml").write_text("<other/>")
     assert detect_format(tmp_path).name == "voc"
 
 
@@ -67,3 +69,23 @@ def test_whole_pictures(tmp_path, make_picture):
     ]
     assert {p.boxes_xywh for p in pictures} == {((0, 0, 20, 10),)}
     assert len(read_annotations(tmp_path / "b.png")) == 1
+
+
+LATIN_1 = os.fsdecode(b"caf\xe9.png")
+
+
+@pytest.mark.parametrize("name", ["csv", "coco"])
+@pytest.mark.parametrize("picture", [LATIN_1, "ü.png"])
+def test_names_of_any_bytes_survive(tmp_path, name, picture):
+    written = [AnnotatedPicture(tmp_path / picture, ((1, 2, 3, 4),))]
+    path = tmp_path / f"boxes.{'json' if name == 'coco' else name}"
+    FORMATS[name].write(path, written)
+    assert read_annotations(path) == written
+
+
+@pytest.mark.parametrize("picture", [LATIN_1, "a\x01.png"])
+def test_xml_refuses_the_names_that_it_cannot_hold(tmp_path, picture):
+    written = [AnnotatedPicture(tmp_path / picture, ((1, 2, 3, 4),))]
+    with pytest.raises(AnnotationError, match=r"boxes\.xml: cannot hold the name .*try: CSV"):
+        FORMATS["dlib"].write(tmp_path / "boxes.xml", written)
+    assert not (tmp_path / "boxes.xml").exists()

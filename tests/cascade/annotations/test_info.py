@@ -29,6 +29,7 @@ def boxes_of(path):
         b"a.png 2 1 2 3 4 5 6 7 8\r\n\r\nb.png 0\r\n",
         b"a.png 2\n1 2 3 4\n5 6 7 8\n\n\nb.png 0\n",
         b"  a.png 2 1 2 3 4 5 6 7 8 b.png 0",
+        b"\xef\xbb\xbfa.png 2 1 2 3 4 5 6 7 8 b.png 0",
     ],
 )
 def test_white_space_of_any_kind_parts_the_words(tmp_path, content):

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from fercli.cascade.annotations import read_annotations, yolo
+from fercli.cascade.annotations import AnnotatedPicture, read_annotations, yolo
 from fercli.cascade.annotations.formats import detect_format
 from fercli.errors import AnnotationError, PictureError
 
@@ -92,6 +94,57 @@ def test_broken_picture(tree):
     folder = tree({"a.txt": LINE, "a.png": "not a picture"})
     with pytest.raises(PictureError, match=r"a\.png"):
         read_annotations(folder)
+
+
+@pytest.mark.parametrize(
+    ("before", "label"),
+    [
+        ({"README.roboflow.txt": "Exported by roboflow\n"}, LINE),
+        ({"train.txt": "images/a.png\n", "0.txt": "\n"}, LINE),
+        ({}, f"\n  \n{LINE}"),
+        ({}, f"\ufeff{LINE}"),
+    ],
+)
+def test_other_text_files_and_blank_lines_before_the_labels(tree, before, label):
+    folder = tree({**before, "images/a.png": None, "labels/a.txt": label})
+    assert detect_format(folder).name == "yolo"
+    assert found(folder) == [("a.png", ((24, 12, 16, 24),))]
+
+
+def test_a_malformed_first_label_does_not_hide_the_others(tree, complaints):
+    folder = tree({"a.png": None, "a.txt": "0 32 24 16 16\n", "b.png": None, "b.txt": LINE})
+    assert detect_format(folder).name == "yolo"
+    assert len(yolo.read(folder, None, complaints)) == len(complaints) == 1
+
+
+@pytest.mark.parametrize(
+    ("picture", "label", "text"),
+    [
+        ("a.png", "a.txt", "0 32 24 16 16\n"),
+        ("images/a.png", "labels/a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n"),
+        ("JPEGImages/a.png", "Annotations/a.xml", "<data/>"),
+    ],
+)
+def test_labels_of_which_none_is_made_out_are_no_whole_pictures(tree, picture, label, text):
+    folder = tree({picture: None, label: text})
+    with pytest.raises(AnnotationError, match=rf"{label}: wanted a label .*try: --format voc or"):
+        read_annotations(folder)
+    assert found(folder, format="pictures") == [("a.png", ((0, 0, 64, 48),))]
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"),
+    [
+        ((-9, -9, 10, 10), (0, 0, 1, 1)),
+        ((20, -5, 90, 90), (20, 0, 5, 25)),
+        ((3, 4, 5, 6), (3, 4, 5, 6)),
+    ],
+)
+def test_what_is_written_of_a_box_is_in_the_picture(tmp_path, make_picture, box, inside):
+    path = make_picture("a.png", 25, 25)
+    written = AnnotatedPicture(path, (box,), size_wh=(25, 25))
+    yolo.write_each(tmp_path, Path("a.png"), written, "0")
+    assert found(tmp_path) == [("a.png", (inside,))]
 
 
 def test_other_text_files_among_pictures_do_not_make_them_yolo(tree):

@@ -95,3 +95,18 @@ def test_a_folder_that_is_taken_is_refused_before_the_work(face_cascade, make_an
         evaluate_files([face_cascade], truth, out=tmp_path)
     evaluate_files([face_cascade], truth, out=tmp_path / "report")
     assert json.loads((tmp_path / "report" / "summary.json").read_text())["objects"] == 1
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {"a.txt": "0 0.5 0.5 0.2 0.2\n", "broken.txt": "0 0.5 0.5 0.2 0.2\n"}]
+)
+def test_a_broken_picture_is_left_out_where_boxes_are_fractions(
+    face_cascade, make_annotated, tmp_path, labels
+):
+    make_annotated("a.png")
+    (tmp_path / "broken.png").write_text("no picture")
+    for name, text in labels.items():
+        (tmp_path / name).write_text(text)
+    evaluation = evaluate_files([face_cascade], tmp_path)
+    assert evaluation.pictures == evaluation.cascades[0].tally.truths == 1
+    assert "broken.png: wanted a picture" in str(evaluation.left_out[0])

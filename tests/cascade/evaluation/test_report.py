@@ -1,16 +1,19 @@
 import csv
 import json
+import os
 
 import cv2
 import numpy as np
 import pytest
 
+from fercli.cascade.annotations import AnnotatedPicture
 from fercli.cascade.drawing import FOUND
 from fercli.cascade.evaluation import evaluate, prepare_report_folder, report_text, save_report
 from fercli.cascade.evaluation.error_pictures import FALSE, MISS, annotated
 from fercli.errors import OutputExistsError
 
 ELSEWHERE = (5, 300, 60, 60)
+LATIN_1 = os.fsdecode(b"caf\xe9")
 
 
 @pytest.fixture
@@ -94,6 +97,31 @@ def test_the_sheet_has_a_tile_for_each_error(evaluation, tmp_path):
     sheet = cv2.imread(str(tmp_path / "errors-faces.png"))
     for colour in (MISS, FALSE):
         assert (sheet == colour[::-1]).all(axis=2).sum() > 200
+
+
+def test_names_that_become_the_same_are_numbered(face_cascade, make_annotated, tmp_path):
+    paths = [tmp_path / name for name in ("a/b.xml", "c/b.xml", "a-b.xml")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(face_cascade.read_bytes())
+    evaluation = evaluate(paths, [make_annotated("a.png", ELSEWHERE)])
+    names = {path.name for path in save_report(evaluation, tmp_path / "report")}
+    assert {"errors-a-b.png", "errors-c-b.png", "errors-a-b-2.png", "errors-a-b-2"} <= names
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [("ü" * 125, "001-" + "ü" * 110), ("b" * 250, "001-" + "b" * 220), (LATIN_1, f"001-{LATIN_1}")],
+)
+def test_names_that_are_long_or_not_utf8(face_cascade, make_annotated, tmp_path, name, drawn):
+    make_annotated("a.png").path.rename(tmp_path / f"{name}.png")
+    cascade = tmp_path / f"{name}.xml"
+    cascade.write_bytes(face_cascade.read_bytes())
+    picture = AnnotatedPicture(tmp_path / f"{name}.png", (ELSEWHERE,))
+    files = save_report(evaluate([cascade], [picture]), tmp_path / "report")
+    assert [path.name for path in files[-1].iterdir()] == [f"{drawn}.jpg"]
+    table = (tmp_path / "report" / "pictures.csv").read_bytes()
+    assert os.fsencode(picture.path) in table
 
 
 def test_without_errors_there_is_no_sheet(face_cascade, make_annotated, face, tmp_path):

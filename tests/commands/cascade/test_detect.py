@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -49,7 +50,7 @@ def test_a_broken_picture_is_named_and_the_rest_searched(fer, face_cascade, phot
     broken = tmp_path / "broken.png"
     broken.write_text("no picture")
     result = fer("cascade", "detect", face_cascade, tmp_path, photo)
-    assert result.status == 0
+    assert result.status == 1
     assert f"{broken}: wanted a picture" in result.err
     assert "in 1 pictures, 1 unreadable" in result.out
 
@@ -96,3 +97,42 @@ def test_a_file_that_is_no_cascade(fer, face_cascade, photo):
     result = fer("cascade", "detect", photo, photo)
     assert result.status == 1
     assert "fer: error:" in result.err
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "named"),
+    [
+        (["own/a.png"], ["--out", "own"], "own/a.png"),
+        (["own/b.jpg", "own/a.png"], ["--out", "link"], "link/a.png"),
+        (["own/a.png"], ["--csv", "link/a.png"], "link/a.png"),
+    ],
+)
+def test_an_input_is_never_replaced(
+    fer, face_cascade, photo, tmp_path, monkeypatch, inputs, outputs, named, overwrite
+):
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("link").symlink_to("own")
+    for name in inputs:
+        Path(name).write_bytes(photo.read_bytes())
+    result = fer("cascade", "detect", face_cascade, *inputs, *outputs, *overwrite)
+    assert result.status == 1
+    assert f"{named}: wanted a file to write to, found an input that it would replace" in result.err
+    assert "--overwrite" not in result.err
+    assert sorted(p.name for p in Path("own").iterdir()) == sorted(Path(n).name for n in inputs)
+    assert all(Path(name).read_bytes() == photo.read_bytes() for name in inputs)
+
+
+def test_names_that_are_not_utf8_or_as_long_as_can_be(fer, face_cascade, photo, tmp_path):
+    names = [os.fsdecode(b"caf\xe9.png"), "ü" * 125 + ".png"]
+    for name in names:
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    table = tmp_path / "boxes.csv"
+    arguments = ("--csv", table, "--out", tmp_path / "out", "--min-size", 60)
+    assert fer("cascade", "detect", face_cascade, tmp_path, *arguments).status == 0
+    pictures = {p.path.name: p.boxes_xywh for p in read_annotations(table)}
+    assert set(pictures) == set(names)
+    assert len(pictures[names[0]]) == 1
+    drawn = {path.name for path in (tmp_path / "out").iterdir()}
+    assert drawn == {names[0], "ü" * 110 + ".png"}
