@@ -58,20 +58,35 @@ def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> N
     Raises
     ------
     PictureError
-        cv2 knows no such format.
+        cv2 knows no such format, or the format does not take the picture: it is too wide, or has
+        colours.
     OutputError
         The file exists already or cannot be written.
     """
-    try:
-        _, data = cv2.imencode(path.suffix, picture)
-    except cv2.error as error:
+    data = _encoded(path, picture)
+    with written_whole(path, overwrite=overwrite) as temporary:
+        temporary.write_bytes(data)
+
+
+def _encoded(path: Path, picture: Picture) -> bytes:
+    if not cv2.haveImageWriter(path.suffix):
         raise PictureError(
             f"wanted the suffix of a picture format, found {path.suffix!r}",
             hint="a name that ends in .png or .jpg",
             path=path,
-        ) from error
-    with written_whole(path, overwrite=overwrite) as temporary:
-        temporary.write_bytes(data.tobytes())
+        )
+    try:
+        done, data = cv2.imencode(path.suffix, picture)
+    except cv2.error:  # some releases raise what others answer with False
+        done = False
+    if not done:
+        height, width = picture.shape[:2]
+        raise PictureError(
+            f"{width} × {height} pixels cannot be written as {path.suffix}",
+            hint="a name that ends in .png",
+            path=path,
+        )
+    return data.tobytes()
 
 
 def _read(path: Path, flags: int) -> Picture:

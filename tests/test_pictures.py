@@ -70,6 +70,16 @@ def test_writing_is_whole_or_not_at_all(tmp_path, picture):
     assert (tmp_path / "a.png").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("name", "width"), [("a.pbm", 4), ("a.pgm", 4), ("a.webp", 17_000), ("a.jpg", 70_000)]
+)
+def test_what_a_format_does_not_take_is_named(tmp_path, name, width):
+    message = rf"{width} × 2 pixels cannot be written as \{name[1:]}; try: a name that ends in .png"
+    with pytest.raises(PictureError, match=message):
+        write_picture(tmp_path / name, np.zeros((2, width, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_name_that_no_file_can_have_is_named(tmp_path):
     with pytest.raises(PictureError, match=r"found the name 'a\\x00\.png'"):
         read_grey(tmp_path / "a\0.png")

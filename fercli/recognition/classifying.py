@@ -18,7 +18,7 @@ from fercli.recognition.live import Camera, Stream
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.outputs import Outputs, Result
 from fercli.recognition.pipeline import recognise_frames
-from fercli.recognition.places import Places
+from fercli.recognition.places import Places, require_separate
 from fercli.recognition.recogniser import Recogniser
 from fercli.recognition.rows import CsvRows, JsonLines
 from fercli.recognition.summary import Summary
@@ -99,9 +99,11 @@ class Classifying:
                 "a timeline needs a video, a camera or a stream; found pictures alone"
             )
         places = Places(inputs, outputs.save, outputs.timeline)
-        for path in (outputs.csv, outputs.jsonl, *places.all()):
-            if path is not None:
-                require_absent(path, overwrite=outputs.overwrite)
+        named = (outputs.csv, outputs.jsonl, *places.all())
+        paths = [path for path in named if path is not None]
+        require_separate(inputs, paths)
+        for path in paths:
+            require_absent(path, overwrite=outputs.overwrite)
         return places
 
     def _open_rows(self, stack: ExitStack) -> None:
@@ -109,7 +111,9 @@ class Classifying:
             if path is not None:
                 whole = written_whole(path, overwrite=self._outputs.overwrite)
                 temporary = stack.enter_context(whole)
-                stream = stack.enter_context(temporary.open("w", encoding="utf-8", newline=""))
+                stream = stack.enter_context(
+                    temporary.open("w", encoding="utf-8", errors=kind.errors, newline="")
+                )
                 classes = self._recogniser.classes
                 self._rows.append(kind(stream, classes, empty=self._outputs.empty))
 
@@ -148,15 +152,15 @@ class Classifying:
                 return
 
     def _look_at(self, source: Input, places: Places) -> Result:
+        place = places.saved(source)
         try:
             picture = read_colour(source.path)
+            faces = self._recogniser.recognise(picture)
+            if place is not None:
+                drawn = self._draw(picture, faces)
+                write_picture(place, drawn, overwrite=self._outputs.overwrite)
         except InputError as error:
             return Result(source, error=str(error))
-        faces = self._recogniser.recognise(picture)
-        place = places.saved(source)
-        if place is not None:
-            drawn = self._draw(picture, faces)
-            write_picture(place, drawn, overwrite=self._outputs.overwrite)
         if self._window is not None and not self._window.show(
             self._draw(picture, faces), wait=True
         ):
@@ -198,6 +202,7 @@ class Classifying:
                 self._take(one, result, writer, bar)
                 if plot is not None:
                     timeline.add(one)
+        result.notes += writer.problems if writer is not None else []
         if plot is not None:
             title = f"{Path(video.name).name}: expressions over time"
             timeline.save(plot, title, overwrite=self._outputs.overwrite)
@@ -230,12 +235,12 @@ class Classifying:
     def _open_writer(
         self, video: VideoFile | Camera | Stream, place: Path, stack: ExitStack
     ) -> VideoWriter:
-        sound = video.path if isinstance(video, VideoFile) and video.has_sound else None
         writer = VideoWriter(
             place,
             video.rate,
-            sound=sound,
+            sound=video.path if isinstance(video, VideoFile) and video.has_sound else None,
             start=self._options.start,
+            begin=video.begin,
             overwrite=self._outputs.overwrite,
         )
         return stack.enter_context(writer)

@@ -104,7 +104,7 @@ def _kind(path: Path) -> Kind:
     suffix = path.suffix.lower()
     if suffix in VIDEO_EXTENSIONS:
         return "video"
-    if suffix == ".gif":
+    if suffix == ".gif" and path.is_file():  # to open a pipe would wait for ever
         return "video" if _is_animated(path) else "picture"
     if suffix in PICTURE_EXTENSIONS or not path.is_file():
         return "picture"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import cv2
 
 from fercli.errors import VideoError
 from fercli.recognition.frames import Frame
+from fercli.recognition.options import LARGEST
 
 #: How long a stream may take to answer, and to send its next frame, in seconds.
 TIMEOUT = 10.0
@@ -47,7 +49,7 @@ class Camera:
         There is none of that name, it is busy, or it gives no pictures.
     """
 
-    live, has_sound, seconds, count = True, False, None, None
+    live, has_sound, seconds, count, begin = True, False, None, None, 0.0
 
     def __init__(self, name: str, stop: Event | None = None) -> None:
         self.name = name
@@ -89,7 +91,9 @@ class Camera:
 class Stream:
     """A stream of a network (RTSP, HTTP, …) that is open. A context manager.
 
-    A stream that breaks off is opened again. One that says how long it is has an end.
+    A stream that breaks off is opened again. One that says how long it is, such as a file of a
+    web server, has an end, and its frames have the file's times; any other has times since it
+    was opened.
 
     Parameters
     ----------
@@ -107,7 +111,7 @@ class Stream:
         It cannot be reached, or is no video.
     """
 
-    has_sound = False
+    has_sound, begin = False, 0.0
 
     def __init__(
         self, address: str, *, attempts: int = 10, stop: Event | None = None, note: Note = ignore
@@ -117,6 +121,7 @@ class Stream:
         self._attempts = attempts
         self._stop = stop or Event()
         self._note = note
+        self._broken = False
         self._container = open_stream(address)
         stream = self._container.streams.video[0]
         self.rate = float(stream.average_rate or stream.guessed_rate or 25)
@@ -142,6 +147,10 @@ class Stream:
         VideoError
             The stream broke off and could not be reached again.
         """
+        return self._live_frames() if self.live else self._file_frames()
+
+    def _live_frames(self) -> Iterator[Frame]:
+        """Yield the frames of a stream that goes on until someone stops it."""
         begin, number = time.monotonic(), 0
         while not self._stop.is_set():
             for picture in self._pictures():
@@ -149,23 +158,60 @@ class Stream:
                     return
                 yield Frame(number, time.monotonic() - begin, picture)
                 number += 1
-            if self._stop.is_set() or self._has_ended(number):
+            if not self._stop.is_set():
+                self._reconnect()
+
+    def _file_frames(self) -> Iterator[Frame]:
+        """Yield the frames of a stream that has an end; what was seen is not seen again."""
+        number, seen, in_vain = 0, -math.inf, 0
+        while in_vain <= self._attempts:
+            last, before = seen, number
+            for picture in self._pictures():
+                if self._stop.is_set():
+                    return
+                seconds = self._time(picture, number)
+                if seconds > seen:
+                    yield Frame(number, seconds, picture)
+                    number, last = number + 1, max(last, seconds)
+            if self._stop.is_set() or not self._broken:
                 return
+            in_vain = in_vain + 1 if number == before else 0
+            seen = last
             self._reconnect()
+            if self._stop.is_set():
+                return
+            self._seek(seen)
+        raise VideoError(f"given up after {self._attempts} attempts: breaks off at {seen:.1f} s")
 
     def _pictures(self) -> Iterator[Any]:
+        """Yield pictures until the end, or until the stream breaks off."""
         import av
 
+        self._broken = False
         try:
             for packet in self._container.demux(video=0):
                 with suppress(av.error.InvalidDataError):  # a damaged frame: wait for the next
                     yield from packet.decode()
         except (av.error.FFmpegError, OSError):
-            return  # broken off
+            self._broken = True
 
-    def _has_ended(self, frames: int) -> bool:
-        expected = self.count or round((self.seconds or 0) * self.rate)
-        return bool(expected) and frames >= 0.95 * expected
+    def _time(self, picture: Any, number: int) -> float:
+        if picture.pts is None:
+            return number / self.rate
+        stream = self._container.streams.video[0]
+        unit = picture.time_base or stream.time_base
+        return float(picture.pts * unit - (stream.start_time or 0) * stream.time_base)
+
+    def _seek(self, seconds: float) -> None:
+        """Go to a time; where that cannot be done, the stream begins anew."""
+        import av
+
+        if seconds < 0:
+            return
+        stream = self._container.streams.video[0]
+        offset = int(seconds / stream.time_base) + (stream.start_time or 0)
+        with suppress(av.error.FFmpegError):
+            self._container.seek(offset, stream=stream)
 
     def _reconnect(self) -> None:
         """Open the stream anew, waiting longer each time."""
@@ -215,6 +261,8 @@ def open_stream(address: str) -> Any:
 
 
 def _open_camera(name: str) -> cv2.VideoCapture:
+    if name.isdecimal() and (len(name) > 10 or int(name) > LARGEST):
+        raise VideoError(f"wanted the number of a camera, at most {LARGEST}, found {name[:40]}")
     # cv2 writes to stderr what is said here; in OpenCV 4.10 what keeps it quiet is cv2's own.
     logging = getattr(cv2.utils, "logging", cv2)
     level = logging.setLogLevel(SILENT_LEVEL)

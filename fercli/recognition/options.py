@@ -10,6 +10,9 @@ from fercli.errors import OptionError
 #: Longer side, in pixels, at which pictures and video are searched unless told otherwise.
 PICTURE_SIDE, VIDEO_SIDE = 1280, 640
 
+#: The largest number that cv2 takes.
+LARGEST = 2**31 - 1
+
 #: The smallest face looked for, as a share of the shorter side of a picture and of a video.
 PICTURE_FACE, VIDEO_FACE = 1 / 20, 1 / 12
 
@@ -56,12 +59,14 @@ class RecognitionOptions:
     min_neighbors: int = 3
 
     def __post_init__(self) -> None:
-        _require(self.min_face is None or self.min_face >= 1, "min face of at least 1")
-        _require(self.resolution is None or self.resolution >= 32, "resolution of at least 32")
-        _require(0 <= self.threshold <= 1, "threshold from 0 to 1")
-        _require(-0.4 <= self.margin <= 4, "margin from -0.4 to 4")
-        _require(1.01 <= self.scale_factor < math.inf, "scale factor of at least 1.01")
-        _require(self.min_neighbors >= 0, "min neighbors of at least 0")
+        face, side, neighbors = self.min_face, self.resolution, self.min_neighbors
+        factor = self.scale_factor
+        _require(face is None or 1 <= face <= LARGEST, f"a min face from 1 to {LARGEST}", face)
+        _require(side is None or 32 <= side <= LARGEST, f"a resolution from 32 to {LARGEST}", side)
+        _require(0 <= self.threshold <= 1, "a threshold from 0 to 1", self.threshold)
+        _require(-0.4 <= self.margin <= 4, "a margin from -0.4 to 4", self.margin)
+        _require(1.01 <= factor < math.inf, "a scale factor of at least 1.01", factor)
+        _require(0 <= neighbors <= LARGEST, f"min neighbors from 0 to {LARGEST}", neighbors)
 
 
 @dataclass(frozen=True)
@@ -99,15 +104,16 @@ class VideoOptions:
     search_interval: float = 0.3
 
     def __post_init__(self) -> None:
-        _require(self.every >= 1, "step of at least 1 frame")
-        _require(0 <= self.start < math.inf, "start of at least 0 seconds")
-        _require(self.end > self.start, "end after the start")
-        _require(0 <= self.smooth < math.inf, "smoothing of at least 0 seconds")
-        _require(self.batch >= 1, "batch of at least 1 frame")
-        _require(0 <= self.search_interval < math.inf, "search interval of at least 0 seconds")
+        interval = self.search_interval
+        _require(self.every >= 1, "a step of at least 1 frame", self.every)
+        _require(0 <= self.start < math.inf, "a start of at least 0 seconds", self.start)
+        _require(self.end > self.start, f"an end after the start ({self.start:g} s)", self.end)
+        _require(0 <= self.smooth < math.inf, "a smoothing of at least 0 seconds", self.smooth)
+        _require(self.batch >= 1, "a batch of at least 1 frame", self.batch)
+        _require(0 <= interval < math.inf, "a search interval of at least 0 seconds", interval)
 
 
-def _require(holds: bool, wanted: str) -> None:
+def _require(holds: bool, wanted: str, found: float | None) -> None:
     """Raise unless a condition holds; conditions are written so that NaN is refused too."""
     if not holds:
-        raise OptionError(f"wanted a {wanted}")
+        raise OptionError(f"wanted {wanted}, found {found}")

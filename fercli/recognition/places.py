@@ -1,17 +1,22 @@
-"""Places: which file each input's annotated copy and plot go to."""
+"""Places: which file each input's annotated copy and plot go to, and which may not be one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fercli.errors import OptionError
+from fercli.errors import OptionError, OutputError
 from fercli.files import PICTURE_EXTENSIONS
 from fercli.recognition.inputs import Input
 from fercli.recognition.video_writer import SUFFIXES
 
 #: Formats of annotated pictures; a picture of another format is written as PNG.
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+#: Formats that take no colours, which annotations have.
+COLOURLESS = (".pbm", ".pgm")
 
 
 class Places:
@@ -51,6 +56,38 @@ class Places:
         yield from self._timelines.values()
 
 
+def require_separate(inputs: Iterable[Input], outputs: Iterable[Path]) -> None:
+    """Raise unless each output is a file of its own and none of the inputs.
+
+    Raises
+    ------
+    OutputError
+        An output is one of the inputs, which it would replace, or another output.
+    """
+    read = {_identity(one.path) for one in inputs if not one.live} - {None}
+    written: set[str] = set()
+    for path in outputs:
+        if _identity(path) in read:
+            raise OutputError(
+                "wanted a new file for the results, found an input", hint="another name", path=path
+            )
+        name = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118
+        if name in written:
+            raise OutputError(
+                "wanted a file for each output, found one for two", hint="another name", path=path
+            )
+        written.add(name)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return the number of a file, whatever its name; None if there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _spread(inputs: Sequence[Input], place: Path, suffix: object) -> dict[str, Path]:
     assert callable(suffix)
     if place.suffix and not place.is_dir():
@@ -76,7 +113,9 @@ def _require_suitable(source: Input, place: Path, *, plot: bool) -> None:
 
 
 def _allowed(source: Input) -> tuple[str, ...]:
-    return PICTURE_EXTENSIONS if source.kind == "picture" else SUFFIXES
+    if source.kind != "picture":
+        return SUFFIXES
+    return tuple(suffix for suffix in PICTURE_EXTENSIONS if suffix not in COLOURLESS)
 
 
 def _suffix(source: Input) -> str:

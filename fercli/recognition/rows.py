@@ -23,7 +23,14 @@ class CsvRows:
         The network's.
     empty : bool
         Whether a picture or frame without a face has a row as well.
+
+    Attributes
+    ----------
+    errors : str
+        How `stream` is to be opened, for names that are not UTF-8: their bytes are kept.
     """
+
+    errors = "surrogateescape"
 
     def __init__(self, stream: TextIO, classes: Sequence[str], *, empty: bool = False) -> None:
         self._table = csv.writer(stream, lineterminator="\n")
@@ -43,8 +50,10 @@ class CsvRows:
 class JsonLines:
     """Faces as JSON Lines: an object a picture or frame, with a list of its faces.
 
-    Parameters as in `CsvRows`.
+    Parameters and attributes as in `CsvRows`; the bytes of names are escapes of JSON, "\\udce4".
     """
+
+    errors = "backslashreplace"
 
     def __init__(self, stream: TextIO, classes: Sequence[str], *, empty: bool = False) -> None:
         self._stream = stream

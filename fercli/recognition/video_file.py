@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,11 @@ from fercli.recognition.frames import Frame
 
 if TYPE_CHECKING:
     from av import VideoFrame
+
+#: How far before a time a search for it begins, one try after the other, in seconds. In an
+#: MPEG transport stream, which has no index, a search leads to any frame, of which the decoder
+#: makes nothing until the next key frame.
+STEPS_BACK = (0.0, 5.0, 20.0, 80.0)
 
 
 class VideoFile:
@@ -34,6 +40,8 @@ class VideoFile:
         How many frames there are, as far as can be told without decoding.
     size_wh : (int, int)
         Width and height of its frames in pixels, as they are stored.
+    begin : float
+        The time of its first frame on the file's own clock, in seconds.
     has_sound : bool
     problems : list of str
         What was met while reading, such as damaged frames; complete after the last frame.
@@ -50,12 +58,7 @@ class VideoFile:
         self.path = path
         self.name = str(path)
         self.problems: list[str] = []
-        self._container = _open(path)
-        try:
-            self._stream = _video_stream(self._container, path)
-        except VideoError:
-            self._container.close()
-            raise
+        self._open()
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
         self.seconds = _seconds(self._container, self._stream)
         self.count = self._stream.frames or (
@@ -64,6 +67,7 @@ class VideoFile:
         self.size_wh = (self._stream.width, self._stream.height)
         self.has_sound = bool(self._container.streams.audio)
         self._begin = (self._stream.start_time or 0) * self._stream.time_base
+        self.begin = float(self._begin)
 
     def __enter__(self) -> VideoFile:
         return self
@@ -74,6 +78,14 @@ class VideoFile:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def _open(self) -> None:
+        self._container = _open(self.path)
+        try:
+            self._stream = _video_stream(self._container, self.path)
+        except VideoError:
+            self._container.close()
+            raise
 
     def frames(self, start: float = 0.0, end: float = math.inf) -> Iterator[Frame]:
         """Yield the frames of a part of the video, in order; once.
@@ -89,9 +101,7 @@ class VideoFile:
             There is no frame at all.
         """
         number, seconds = -1, 0.0
-        if start:
-            self._seek(start)
-        for number, picture in self._numbered(sought=start > 0):
+        for number, picture in self._numbered(start):
             seconds = self._time(picture, number)
             if seconds >= end:
                 return
@@ -99,18 +109,34 @@ class VideoFile:
                 yield Frame(number, seconds, picture)
         self._conclude(number, seconds, start)
 
-    def _numbered(self, *, sought: bool) -> Iterator[tuple[int, VideoFrame]]:
+    def _numbered(self, start: float) -> Iterator[tuple[int, VideoFrame]]:
         """Yield frames with their numbers, counted from the first that a search led to."""
         first = None
-        for count, picture in enumerate(self._decoded()):
+        for count, picture in enumerate(self._decoded_from(start)):
             if first is None:
-                first = round(self._time(picture, 0) * self.rate) if sought else 0
+                first = round(self._time(picture, 0) * self.rate) if start else 0
             yield first + count, picture
+
+    def _decoded_from(self, start: float) -> Iterator[VideoFrame]:
+        """Return frames from a key frame on that is not later than `start`."""
+        for back in STEPS_BACK:
+            if start <= back:
+                break
+            self._seek(start - back)
+            pictures = self._decoded()
+            first = next(pictures, None)
+            if first is not None and self._time(first, 0) <= start:
+                return chain((first,), pictures)
+        if start:  # nothing before it is found: read from the beginning
+            self._container.close()
+            self._open()
+        return self._decoded()
 
     def _decoded(self) -> Iterator[VideoFrame]:
         import av
 
         self._damaged = 0
+        self.problems.clear()  # of a search that led too far
         try:
             for packet in self._container.demux(self._stream):
                 yield from self._decode(packet)
@@ -161,8 +187,12 @@ def _open(path: Path) -> Any:
     import av
 
     try:
+        if path.is_fifo():  # reading would wait for a writer for ever
+            raise VideoError("wanted a video, found a pipe", path=path)
         with path.open("rb"):
             pass
+    except ValueError as error:
+        raise VideoError(f"wanted a video, found the name {path.name[:40]!r}") from error
     except OSError as error:
         raise VideoError(input_error(error, path, wanted="a video").message, path=path) from error
     if not path.stat().st_size:

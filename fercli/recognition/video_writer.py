@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +12,10 @@ import numpy as np
 from fercli.errors import OutputError
 from fercli.files import output_error, written_whole
 from fercli.pictures import Picture
+from fercli.recognition.sound import Sound
 
 #: Suffixes of what can be written.
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
-
-#: Kinds of sound that go into MP4 as they are; others become AAC.
-KEPT = ("aac", "ac3", "mp3", "opus")
 
 #: Ticks a second: those of MPEG, of which all usual frame rates are parts.
 TICKS = 90_000
@@ -41,8 +38,16 @@ class VideoWriter:
         A video whose sound is taken over.
     start : float
         Where in `sound` the first frame is, in seconds. Defaults to 0.
+    begin : float
+        The time from which `start` and the times of frames count, on the clock of `sound`
+        (`VideoFile.begin`). Defaults to 0.
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
+
+    Attributes
+    ----------
+    problems : list of str
+        What was met while writing, such as sound that cannot be taken over.
 
     Raises
     ------
@@ -57,28 +62,29 @@ class VideoWriter:
         *,
         sound: Path | None = None,
         start: float = 0.0,
+        begin: float = 0.0,
         overwrite: bool = False,
     ) -> None:
         require_video_suffix(path)
         self.path = path
+        self.problems: list[str] = []
         self._rate = rate
         self._sound_path = sound
         self._start = start
+        self._begin = begin
         self._overwrite = overwrite
         self._last = -1
 
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
-            temporary = stack.enter_context(written_whole(self.path, overwrite=self._overwrite))
-            self._container = _create(temporary)
-            stack.callback(_close_quietly, self._container)
+            whole = written_whole(self.path, overwrite=self._overwrite)
+            self._temporary = stack.enter_context(whole)
+            self._container = _create(self._temporary)
+            stack.callback(lambda: _close_quietly(self._container))
             self._stream: Any = None
-            self._sound = (
-                None
-                if self._sound_path is None
-                else _Sound(self._sound_path, self._container, self._start)
-            )
-            if self._sound is not None:
+            self._sound: Sound | None = None
+            if self._sound_path is not None:
+                self._sound = Sound(self._sound_path, self._start, self._begin)
                 stack.callback(self._sound.close)
             self._stack = stack.pop_all()
         return self
@@ -107,14 +113,46 @@ class VideoWriter:
         import av
 
         if self._stream is None:
-            self._stream = self._add_stream(picture)
+            self._add_streams(picture)
         even = picture[: self._stream.height, : self._stream.width]
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="bgr24")
         self._last = max(round((seconds - self._start) * TICKS), self._last + 1)
         frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
-        self._mux(self._stream.encode(frame))
-        if self._sound is not None:
+        self._container.mux(self._stream.encode(frame))
+        self._write_sound(seconds)
+
+    def _add_streams(self, picture: Picture) -> None:
+        """Add pictures and sound; pictures alone where the sound does not go into the file."""
+        import av
+
+        self._stream = self._add_stream(picture)
+        if self._sound is None:
+            return
+        try:
+            self._sound.begin(self._container, self.path.suffix.lower())
+            self._container.start_encoding()
+        except (av.error.FFmpegError, ValueError) as error:
+            self._give_up_sound(error)
+            _close_quietly(self._container)  # a stream cannot be taken out of it any more
+            self._container = _create(self._temporary)
+            self._stream = self._add_stream(picture)
+
+    def _write_sound(self, seconds: float) -> None:
+        import av
+
+        if self._sound is None:
+            return
+        try:
             self._sound.write_until(seconds)
+        except OSError:  # the disk's, which the pictures meet as well
+            raise
+        except (av.error.FFmpegError, ValueError) as error:
+            self._give_up_sound(error)
+
+    def _give_up_sound(self, error: Exception) -> None:
+        self._sound = None
+        reason = getattr(error, "strerror", None) or str(error)
+        self.problems.append(f"sound is left out from here on: {reason}")
 
     def _add_stream(self, picture: Picture) -> Any:
         height, width = picture.shape[:2]
@@ -127,92 +165,14 @@ class VideoWriter:
         stream.width, stream.height, stream.pix_fmt = width // 2 * 2, height // 2 * 2, "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS)
         stream.options = {"crf": QUALITY, "preset": SPEED}
-        if self._sound is not None:
-            self._sound.begin()
         return stream
-
-    def _mux(self, packets: Any) -> None:
-        self._container.mux(packets)
 
     def _finish(self) -> None:
         if self._stream is None:
             raise OutputError("no frame to write", path=self.path)
-        self._mux(self._stream.encode(None))
-        if self._sound is not None:
-            self._sound.write_until(self._start + self._last / TICKS + 1 / self._rate)
+        self._container.mux(self._stream.encode(None))
+        self._write_sound(self._start + self._last / TICKS + 1 / self._rate)
         self._container.close()
-
-
-class _Sound:
-    """The sound of a video on its way into another, as far as the frames are."""
-
-    def __init__(self, path: Path, container: Any, start: float) -> None:
-        import av
-
-        self._source = av.open(f"file:{path}", metadata_errors="replace")
-        self._given = self._source.streams.audio[0] if self._source.streams.audio else None
-        self._container = container
-        self._start = start
-        self._taken: Any = None
-
-    def begin(self) -> None:
-        """Add the stream of sound; the stream of pictures is there."""
-        if self._given is None:
-            return
-        kept = self._given.codec_context.name in KEPT
-        if kept:
-            self._taken = self._container.add_stream_from_template(self._given)
-        else:
-            self._taken = self._container.add_stream("aac", rate=self._given.rate)
-        if self._start:
-            self._source.seek(int(self._start * 1_000_000))
-        self._packets = self._copied() if kept else self._encoded()
-        self._next: Any = next(self._packets, None)
-
-    def write_until(self, seconds: float) -> None:
-        """Write the sound up to a time of the source."""
-        while self._taken is not None and self._next is not None and self._next[0] <= seconds:
-            self._container.mux(self._next[1])
-            self._next = next(self._packets, None)
-
-    def close(self) -> None:
-        """Close the source."""
-        self._source.close()
-
-    def _copied(self) -> Iterator[tuple[float, Any]]:
-        """Yield packets as they are, with their time."""
-        for packet in self._demuxed():
-            seconds = float(packet.pts * packet.time_base)
-            if seconds < self._start:
-                continue
-            shift = round(self._start / packet.time_base)
-            packet.pts -= shift
-            packet.dts = packet.pts
-            packet.stream = self._taken
-            yield seconds, packet
-
-    def _encoded(self) -> Iterator[tuple[float, Any]]:
-        """Yield packets encoded anew, with their time."""
-        import av
-
-        seconds = self._start
-        for packet in self._demuxed():
-            frames: list[Any] = []
-            with suppress(av.error.InvalidDataError):
-                frames = packet.decode()
-            for frame in frames:
-                if frame.time is None or frame.time < self._start:
-                    continue
-                seconds = frame.time
-                frame.pts -= round(self._start / frame.time_base)
-                yield from ((seconds, one) for one in self._taken.encode(frame))
-        yield from ((seconds, one) for one in self._taken.encode(None))
-
-    def _demuxed(self) -> Iterator[Any]:
-        import av
-
-        with suppress(av.error.FFmpegError):  # a damaged end: the sound ends there
-            yield from (one for one in self._source.demux(self._given) if one.pts is not None)
 
 
 def require_video_suffix(path: Path) -> None:

@@ -103,6 +103,14 @@ def test_json(fer, photo, make_film):
     assert two["frames"] == 20
 
 
+def test_a_name_that_is_not_utf_8(photo, tmp_path):
+    odd = photo.rename(tmp_path / os.fsdecode(b"\xe4.png"))
+    outputs = ["--csv", tmp_path / "a.csv", "--jsonl", tmp_path / "a.jsonl"]
+    subprocess.run([*FER, "classify", odd, *outputs], capture_output=True, check=True)
+    assert os.fsencode(odd) in (tmp_path / "a.csv").read_bytes()
+    assert json.loads((tmp_path / "a.jsonl").read_bytes())["source"] == str(odd)
+
+
 def test_names_on_standard_input(photo):
     result = subprocess.run(
         [*FER, "classify", "-"], input=f"{photo}\n", capture_output=True, text=True, check=True
@@ -175,8 +183,12 @@ def test_tiny_pictures(fer, tmp_path, size):
         (["photo.png", "--save", "a.mp4"], "wanted a name for a picture"),
         (["photo.png", "--cascade", "photo.png"], "photo.png"),
         (["photo.png", "--model", "photo.png"], "wanted a network"),
-        (["photo.png", "--csv", "photo.png"], "already exists"),
+        (["photo.png", "--csv", "photo.png"], "wanted a new file for the results, found an input"),
+        (["photo.png", "--save", ".", "--overwrite"], "photo.png: wanted a new file for the res"),
+        (["photo.png", "--csv", "a", "--jsonl", "a"], "wanted a file for each output, found one"),
+        (["photo.png", "--csv", "film.mp4"], "already exists"),
         (["photo.png", "--csv", "photo.png/a.csv"], "wanted a folder to write to, found a file"),
+        (["99999999999"], "wanted the number of a camera, at most 2147483647, found 99999999999"),
         (["77"], "wanted camera 77, found no /dev/video77"),
         (["http://127.0.0.1:9/a"], "http://127.0.0.1:9/a: wanted a stream"),
         (["film.mp4", "--start", "9:00"], "wanted a video longer than 540 s, found one of 1.0 s"),

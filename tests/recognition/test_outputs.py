@@ -3,17 +3,20 @@
 import csv
 import io
 import json
+import os
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from fercli.errors import InputError, OptionError
+from fercli.errors import InputError, OptionError, OutputError
 from fercli.recognition.drawing import draw_faces
 from fercli.recognition.face import Face, FrameFaces
 from fercli.recognition.frames import Frame
 from fercli.recognition.inputs import Input, find_inputs
-from fercli.recognition.places import Places
+from fercli.recognition.options import RecognitionOptions, VideoOptions
+from fercli.recognition.places import Places, require_separate
 from fercli.recognition.rows import CsvRows, JsonLines
 from fercli.recognition.summary import Summary
 from fercli.recognition.timeline import Timeline
@@ -60,6 +63,16 @@ def test_json_lines():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("kind", "written"), [(CsvRows, b"\xe4.jpg"), (JsonLines, b"\\udce4.jpg")])
+def test_names_that_are_not_utf_8(tmp_path, kind, written):
+    with (tmp_path / "rows").open("w", encoding="utf-8", errors=kind.errors) as stream:
+        kind(stream, CLASSES).write(os.fsdecode(b"\xe4.jpg"), 0, None, [face()])
+    content = (tmp_path / "rows").read_bytes()
+    assert written in content
+    if kind is JsonLines:
+        assert os.fsencode(json.loads(content)["source"]) == b"\xe4.jpg"
+
+
 def test_summary():
     summary = Summary()
     for at in range(10):
@@ -85,7 +98,7 @@ def test_timeline_joins_frames_and_has_gaps(tmp_path):
     assert np.diff(seconds).max() == pytest.approx(1.1)
     timeline.save(tmp_path / "plot.png", "a title")
     assert cv2.imread(str(tmp_path / "plot.png")).shape[1] > 1000
-    Timeline(CLASSES).save(tmp_path / "empty.png", "nobody")
+    Timeline(CLASSES).save(tmp_path / "empty.png", "nobody in " + os.fsdecode(b"\xe4.mp4"))
 
 
 def test_a_long_timeline_stays_small():
@@ -166,6 +179,49 @@ def test_animated_pictures_are_videos(tmp_path, portrait):
     assert kinds == ["video", "picture"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (RecognitionOptions, {"min_neighbors": 2**31}, "min neighbors from 0 to 2147483647, found"),
+        (RecognitionOptions, {"min_face": 2**31}, "wanted a min face from 1 to 2147483647, found"),
+        (RecognitionOptions, {"resolution": 9}, "wanted a resolution from 32 to .*, found 9"),
+        (VideoOptions, {"start": 3, "end": 2.5}, r"an end after the start \(3 s\), found 2.5"),
+        (VideoOptions, {"smooth": float("nan")}, "wanted a smoothing of .*, found nan"),
+    ],
+)
+def test_options_out_of_range_are_named(kind, options, message):
+    with pytest.raises(OptionError, match=message):
+        kind(**options)
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.gif")
+    assert [one.kind for one in find_inputs([str(tmp_path)])] == ["picture"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (["in/a.jpg"], "in/a.jpg: wanted a new file for the results, found an input; try: another"),
+        (["link/a.jpg"], "found an input"),
+        (["in/../in/a.jpg"], "found an input"),
+        (["b.csv", "in/../b.csv"], "wanted a file for each output, found one for two"),
+        (["b.csv", "c.csv", "in/b.csv", "missing.jpg"], None),
+    ],
+)
+def test_outputs_are_files_of_their_own(tmp_path, monkeypatch, outputs, message):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("in/a.jpg").write_text("a picture")
+    Path("link").symlink_to("in")
+    inputs = [Input("in/a.jpg", "picture"), Input("missing.jpg", "picture"), Input("0", "camera")]
+    if message is None:
+        require_separate(inputs, map(Path, outputs))
+    else:
+        with pytest.raises(OutputError, match=message):
+            require_separate(inputs, map(Path, outputs))
+
+
 def test_places(tmp_path):
     photo, other = Input("a/x.jpg", "picture"), Input("b/x.jpg", "picture")
     film, stream = Input("x.avi", "video"), Input("http://host:80/cam", "stream")
@@ -181,3 +237,5 @@ def test_places(tmp_path):
         Places([photo, other], tmp_path / "one.png", None)
     with pytest.raises(OptionError, match="a name for a video"):
         Places([film], tmp_path / "one.png", None)
+    with pytest.raises(OptionError, match=r"suffix of \.bmp, \.gif, \.jpeg, \.jpg, \.png, \.pnm"):
+        Places([photo], tmp_path / "one.pbm", None)

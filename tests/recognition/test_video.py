@@ -1,7 +1,11 @@
 """Videos: read, looked at, written."""
 
+import http.server
+import os
+import threading
 import time
 from contextlib import closing
+from fractions import Fraction
 
 import av
 import cv2
@@ -10,9 +14,12 @@ import psutil
 import pytest
 
 from fercli.errors import OutputError, VideoError
+from fercli.recognition import live
 from fercli.recognition.frames import Frame
+from fercli.recognition.live import Stream
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognise_frames
+from fercli.recognition.sound import KEPT
 from fercli.recognition.video_file import VideoFile
 from fercli.recognition.video_writer import VideoWriter
 
@@ -42,6 +49,15 @@ def test_frames_have_numbers_times_and_pictures(video):
 def test_a_part_of_a_video(video):
     frames, _ = read(video, start=0.5, end=0.8)
     assert [frame.number for frame in frames] == [10, 11, 12, 13, 14, 15]
+
+
+@pytest.mark.parametrize("start", [0.2, 9])
+def test_a_part_of_a_transport_stream_begins_between_key_frames(make_video, tmp_path, start):
+    grey = np.full((48, 64, 3), 90, np.uint8)
+    path = make_video(tmp_path / "long.ts", [grey] * 300)  # key frames at 0 and 12.5 s
+    frames, problems = read(path, start=start)
+    assert [frame.number for frame in frames] == list(range(round(start * 20), 300))
+    assert problems == []
 
 
 def test_one_person_keeps_a_number_and_is_found_in_each_frame(recogniser, video):
@@ -203,26 +219,78 @@ def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path):
         assert float(sound.duration * sound.time_base) == pytest.approx(0.5, abs=0.15)
 
 
-def test_sound_that_mp4_does_not_take_is_encoded_anew(portrait, tmp_path):
-    source = tmp_path / "source.avi"
-    with av.open(str(source), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 240, 180, "yuv420p"
-        voice = container.add_stream("pcm_s16le", rate=8000, layout="mono")
-        for _ in range(10):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(portrait, format="bgr24")))
-        container.mux(stream.encode(None))
-        tone = (8000 * np.sin(np.arange(8000) / 5)).astype(np.int16)
-        heard = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
-        heard.sample_rate = 8000
-        container.mux(voice.encode(heard))
-        container.mux(voice.encode(None))
-    out = tmp_path / "out.mp4"
-    with VideoFile(source) as video, VideoWriter(out, video.rate, sound=source) as writer:
-        for frame in video.frames():
+def copy(source, out, start=0.0):
+    with (
+        VideoFile(source) as video,
+        VideoWriter(out, video.rate, sound=source, start=start, begin=video.begin) as writer,
+    ):
+        for frame in video.frames(start):
             writer.write(frame.colour, frame.seconds)
+    return out, writer.problems
+
+
+def sounding(path, codec, rate, *, begin=0, lasts=1):
+    """Write a second of pictures with a tone, on a clock that begins at a time."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        voice = container.add_stream(codec, rate=rate, layout="mono")
+        grey = np.full((48, 64, 3), 90, np.uint8)
+        for at in range(10):
+            frame = av.VideoFrame.from_ndarray(grey, format="bgr24")
+            frame.pts, frame.time_base = 10 * begin + at, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        tone = (8000 * np.sin(np.arange(lasts * rate) / 5)).astype(np.int16)
+        for at in range(0, len(tone), 1024):
+            heard = av.AudioFrame.from_ndarray(tone[None, at : at + 1024], "s16", "mono")
+            heard.sample_rate, heard.time_base = rate, Fraction(1, rate)
+            heard.pts = begin * rate + at
+            container.mux(voice.encode(heard))
+        container.mux(voice.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+@pytest.mark.parametrize("codec", ["libopus", "pcm_s16le"])  # copied; encoded anew
+def test_sound_stays_with_pictures_whose_clock_begins_late(tmp_path, codec, start):
+    source = sounding(tmp_path / "late.mkv", codec, 48_000, begin=3)
+    out, _ = copy(source, tmp_path / "out.mkv", start)
     with av.open(str(out)) as container:
-        assert container.streams.audio[0].codec_context.name == "aac"
+        packets = [one for one in container.demux(audio=0) if one.pts is not None]
+    first, last = (float(packets[at].pts * packets[at].time_base) for at in (0, -1))
+    assert first == pytest.approx(0, abs=0.1)
+    assert last == pytest.approx(1 - start, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("source", "codec", "rate", "out", "kept"),
+    [
+        ("a.avi", "pcm_s16le", 8000, "out.mp4", "aac"),
+        ("a.mkv", "pcm_s16le", 192_000, "out.mp4", "aac"),
+        ("a.mkv", "pcm_s16le", 5512, "out.mp4", "aac"),
+        ("a.mkv", "libopus", 48_000, "out.mov", "aac"),
+        ("a.mkv", "libopus", 48_000, "out.m4v", "aac"),
+        ("a.mkv", "libopus", 48_000, "out.MP4", "opus"),
+    ],
+)
+def test_sound_that_a_file_does_not_take_is_encoded_anew(tmp_path, source, codec, rate, out, kept):
+    out, problems = copy(sounding(tmp_path / source, codec, rate), tmp_path / out)
+    assert problems == []
+    with av.open(str(out)) as container:
+        sound = container.streams.audio[0]
+        assert sound.codec_context.name == kept
+        assert float(sound.duration * sound.time_base) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("suffix", [".m4v", ".mov"])  # refused when added; with the header
+def test_sound_that_cannot_be_written_is_left_out(tmp_path, monkeypatch, suffix):
+    monkeypatch.setitem(KEPT, suffix, ("opus",))
+    source = sounding(tmp_path / "a.mkv", "libopus", 48_000)
+    out, (problem,) = copy(source, tmp_path / f"out{suffix}")
+    assert problem.startswith("sound is left out from here on: ")
+    with av.open(str(out)) as container:
+        assert (len(container.streams.audio), container.streams.video[0].frames) == (0, 10)
 
 
 def test_nothing_is_left_of_a_video_whose_writing_fails(portrait, tmp_path):
@@ -306,6 +374,11 @@ def test_files_that_are_no_videos(tmp_path, content, message):
         VideoFile(tmp_path / "missing.mp4")
     with pytest.raises(VideoError, match="a folder"):
         VideoFile(tmp_path)
+    with pytest.raises(VideoError, match="the name"):
+        VideoFile(tmp_path / "a\0.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match="found a pipe"):
+        VideoFile(tmp_path / "pipe.mp4")
 
 
 def test_sound_alone_and_no_frames(tmp_path):
@@ -327,3 +400,61 @@ def test_sound_alone_and_no_frames(tmp_path):
         VideoFile(empty) as video,
     ):
         list(video.frames())
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Serve the folder; ``serve(cuts)`` breaks off the n-th answers after that many bytes."""
+    servers = []
+
+    def start(*cuts):
+        left = list(cuts)
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def copyfile(self, source, target):
+                target.write(source.read(left.pop(0)) if left else source.read())
+
+            def log_message(self, *args):
+                pass
+
+        server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), lambda *args: Handler(*args, directory=tmp_path)
+        )
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_file_of_a_web_server_has_its_own_times_and_end(tmp_path, serve):
+    sounding(tmp_path / "a.mkv", "libopus", 48_000, begin=3, lasts=2)
+    notes = []
+    with Stream(f"{serve()}/a.mkv", note=notes.append) as stream:
+        frames = list(stream.frames())
+    assert np.allclose([frame.seconds for frame in frames], np.arange(10) / 10, atol=2e-3)
+    assert notes == []  # that the sound is longer is no breaking off
+
+
+def test_a_file_that_breaks_off_is_gone_on_with(make_video, tmp_path, serve, monkeypatch):
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
+    size = make_video(tmp_path / "a.mkv").stat().st_size
+    notes = []
+    with Stream(f"{serve(size // 2, size * 3 // 4)}/a.mkv", note=notes.append) as stream:
+        frames = list(stream.frames())
+    assert [frame.number for frame in frames] == list(range(24))
+    assert np.allclose([frame.seconds for frame in frames], np.arange(24) / 20, atol=2e-3)
+    assert any("broken off" in note for note in notes)
+
+
+def test_a_file_that_always_breaks_off_is_given_up(make_video, tmp_path, serve, monkeypatch):
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
+    size = make_video(tmp_path / "a.mkv").stat().st_size
+    with (
+        Stream(f"{serve(*[size // 2] * 99)}/a.mkv", attempts=2) as stream,
+        pytest.raises(VideoError, match="given up after 2 attempts: breaks off at"),
+    ):
+        list(stream.frames())
