@@ -14,6 +14,11 @@ import click
 from fercli.errors import RecipeError
 from fercli.progress import SILENT, Progress, TerminalProgress
 
+#: Pixels: no side of a picture that OpenCV scales and cuts may be longer.
+LARGEST_SIDE = 32_767
+#: Keras and scikit-learn take no larger one.
+LARGEST_SEED = 2**32 - 1
+
 
 def path_type() -> click.Path:
     """Return the type of a path; whether it exists is checked by the library, which names it."""
@@ -40,6 +45,9 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5
             self.fail(f"wanted WIDTHxHEIGHT such as 24x24, found {value!r}", param, ctx)
         if min(size) < 1:
             self.fail(f"wanted positive numbers, found {value!r}", param, ctx)
+        if max(size) > LARGEST_SIDE:
+            found = repr(str(value)[:40])
+            self.fail(f"wanted at most {LARGEST_SIDE} pixels a side, found {found}", param, ctx)
         return size
 
 
@@ -49,33 +57,44 @@ def _to_progress(ctx: click.Context, param: click.Parameter, quiet: bool) -> Pro
 
 def _read_recipe(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
     if path is not None and not ctx.resilient_parsing:
-        from fercli.recipes import read_recipe
+        from fercli.recipes import read_given
 
-        options = {p.name: p for p in ctx.command.params if isinstance(p, click.Option) and p.name}
-        read = read_recipe(path, options.keys() - {param.name})
-        values = {name: _as_typed(options[name], value, path) for name, value in read.items()}
+        options = {
+            _long_names(option)[0]: option
+            for option in ctx.command.params
+            if isinstance(option, click.Option) and option is not param
+        }
+        names = {alias: name for name, option in options.items() for alias in _long_names(option)}
+        values = {
+            str(options[name].name): _as_typed(options[name], key, value, path)
+            for name, (key, value) in read_given(path, names).items()
+        }
         ctx.default_map = {**(ctx.default_map or {}), **values}
     return path
 
 
-def _as_typed(option: click.Option, value: Any, path: Path) -> Any:
+def _long_names(option: click.Option) -> list[str]:
+    """Return the names that a recipe may call an option by, the usual one first."""
+    return [name[2:].replace("-", "_") for name in option.opts if name.startswith("--")]
+
+
+def _as_typed(option: click.Option, key: str, value: Any, path: Path) -> Any:
     """Return a value of a recipe as it would come from the command line."""
     if isinstance(value, list) and (option.multiple or isinstance(option.type, Size)):
-        return [_as_typed_once(option, each, path) for each in value]
-    return _as_typed_once(option, value, path)
+        return [_as_typed_once(option, key, each, path) for each in value]
+    return _as_typed_once(option, key, value, path)
 
 
-def _as_typed_once(option: click.Option, value: Any, path: Path) -> str | bool:
-    if isinstance(value, str | bool):
+def _as_typed_once(option: click.Option, key: str, value: Any, path: Path) -> str | bool:
+    from fercli.recipes import shown_value
+
+    if isinstance(value, str) or (isinstance(value, bool) and option.is_flag):
         return value
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         # As a text, which click's types check; some fail in odd ways on numbers.
         return str(value)
-    raise RecipeError(
-        f"wanted a text, a number, true or false for {option.opts[-1].lstrip('-')}, "
-        f"found {str(value)[:40]}",
-        path=path,
-    )
+    wanted = "true or false" if option.is_flag else "a text or a number"
+    raise RecipeError(f"wanted {wanted} for {key}, found {shown_value(value)}", path=path)
 
 
 def out(metavar: str, help: str, *, required: bool = True) -> Callable[..., Any]:
@@ -126,7 +145,7 @@ as_json = click.option(
 )
 seed = click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, LARGEST_SEED),
     default=0,
     show_default=True,
     metavar="N",

@@ -70,6 +70,41 @@ def engine_there(out: Path) -> str:
     return "opencv" if (out / PARAMETERS).exists() else DEFAULT
 
 
+def finish_cascade(
+    engine: str | None,
+    out: Path,
+    *,
+    stages: int | None = None,
+    tools: Path | None = None,
+    progress: Progress,
+) -> TrainingResult:
+    """Write the cascade of the stages that a training has come to.
+
+    Parameters
+    ----------
+    engine : str or None
+        One of `ENGINES`. Defaults to the one that began the training.
+    out : Path
+        The folder of results.
+    stages : int, optional
+        Write the first so many, 1 or more. Defaults to all.
+    tools : Path, optional
+        The folder of OpenCV's programs.
+    progress : Progress
+
+    Raises
+    ------
+    OptionError
+        `stages` is out of range, or there is no such engine.
+    FerError
+        As the engine's `finish`.
+    """
+    if stages is not None and stages < 1:
+        raise OptionError(f"--stages: wanted 1 or more, found {stages}")
+    chosen = find_engine(engine or engine_there(out))
+    return chosen.finish(out, stages=stages, tools=tools, progress=progress)
+
+
 def train_cascade(
     engine: str | None,
     options: Mapping[str, Any],

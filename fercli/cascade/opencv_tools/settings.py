@@ -14,7 +14,13 @@ BoostType = Literal["GAB", "DAB", "RAB", "LB"]
 Mode = Literal["BASIC", "CORE", "ALL"]
 
 #: Options whose field has another name.
-_FIELDS = {"size": "size_wh"}
+OTHER_FIELDS = {"size": "size_wh"}
+
+#: The least that numbers may be.
+_LEAST = {
+    "stages": 1, "positives": 1, "negatives": 1, "max_depth": 1, "max_weak_count": 1,
+    "value_buffer": 0, "index_buffer": 0, "workers": 1,
+}  # fmt: skip
 
 #: The smallest window: below it the normalisation by the window's inside has no pixel left.
 SMALLEST_SIDE = 3
@@ -97,7 +103,7 @@ class ProgramSettings:
             `vec` or `bg` is missing, an option is not one of this engine's, or a value is out
             of range.
         """
-        given = {_FIELDS.get(k, k): value for k, value in options.items() if value is not None}
+        given = {OTHER_FIELDS.get(k, k): value for k, value in options.items() if value is not None}
         for name in ("vec", "bg"):
             if name not in given:
                 raise OptionError(f"wanted --{name}, found none")
@@ -118,7 +124,7 @@ class ProgramSettings:
     def to_options(self) -> dict[str, Any]:
         """Return the settings by the names of the options, as a recipe holds them."""
         width, height = self.size_wh
-        names = {field: option for option, field in _FIELDS.items()}
+        names = {field: option for option, field in OTHER_FIELDS.items()}
         values = {names.get(f.name, f.name): getattr(self, f.name) for f in fields(self)}
         return {**values, "size": f"{width}x{height}"}
 
@@ -131,10 +137,10 @@ class ProgramSettings:
                                 self.weight_trim_rate)  # fmt: skip
         if self.acceptance_ratio_break is not None:
             _check_between("--acceptance-ratio-break", self.acceptance_ratio_break, 0, 1)
-        for name in ("stages", "positives", "negatives", "max_depth", "max_weak_count"):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise _out_of_range(f"--{name.replace('_', '-')}", "1 or more", value)
+            if value is not None and value < least:
+                raise _out_of_range(f"--{name.replace('_', '-')}", f"{least} or more", value)
         if self.mode is not None and self.feature_type != "HAAR":
             raise OptionError(
                 f"--mode {self.mode}: a choice of Haar features, found {self.feature_type}",

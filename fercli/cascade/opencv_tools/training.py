@@ -23,7 +23,7 @@ from fercli.cascade.opencv_tools.preparation import (
     resolve_counts,
     tell_plan,
 )
-from fercli.cascade.opencv_tools.settings import ProgramSettings
+from fercli.cascade.opencv_tools.settings import OTHER_FIELDS, ProgramSettings
 from fercli.cascade.opencv_tools.stages import (
     keep_whole_stages,
     read_parameters,
@@ -44,6 +44,7 @@ from fercli.cascade.training_report import StageRecord, TrainingResult
 from fercli.cascade.vec import write_vec
 from fercli.errors import CascadeFileError, DependencyError, TrainingError
 from fercli.progress import SILENT, Bar, Progress
+from fercli.recipes import typed_options
 
 BACKGROUNDS = "bg.txt"
 
@@ -174,7 +175,8 @@ def _stand_in(options: Mapping[str, Any], folder: Path, stages: int) -> ProgramS
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
     folder = ResultFolder(out)
-    there = folder.read_recipe() or read_parameters(folder.engine) or read_parameters(out) or {}
+    there = typed_options(folder.read_recipe() or {}, ProgramSettings, folder.recipe, OTHER_FIELDS)
+    there = there or read_parameters(folder.engine) or read_parameters(out) or {}
     return {name: value for name, value in there.items() if name != "engine"}
 
 

@@ -39,7 +39,7 @@ class Checkpoint:
     cascade : Cascade
         Without a stage if none is trained yet.
     records : tuple of StageRecord
-        A record for each stage.
+        A record for each stage that was trained: none for those of a cascade to begin with.
     seconds : float
         Time of the training so far.
     origin : mapping
@@ -50,6 +50,11 @@ class Checkpoint:
     records: tuple[StageRecord, ...] = ()
     seconds: float = 0.0
     origin: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def given(self) -> int:
+        """How many stages were there to begin with."""
+        return len(self.cascade.stages) - len(self.records)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
@@ -66,8 +71,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         state = parse_json(read_text(folder / STATE))
         records = tuple(StageRecord(**record) for record in state["stages"])
         cascade = read_cascade(folder / STAGES)
-        if len(cascade.stages) < len(records):
-            raise ValueError(f"{len(records)} stages are told of, {len(cascade.stages)} are there")
+        count = records[-1].index + 1 if records else 0
+        if not len(records) <= count <= len(cascade.stages):
+            raise ValueError(f"{count} stages are told of, {len(cascade.stages)} are there")
         seconds, origin = float(state["seconds"]), dict(state["origin"])
     except (FerError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise TrainingError(
@@ -75,7 +81,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             hint="--overwrite to start anew",
             path=folder,
         ) from error
-    return Checkpoint(first_stages(cascade, len(records)), records, seconds, origin)
+    return Checkpoint(first_stages(cascade, count), records, seconds, origin)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -98,8 +104,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 def first_stages(cascade: Cascade, count: int) -> Cascade:
     """Return a cascade of the first stages, without features that only later ones use.
 
-    Features stand in the order of their first use, as `with_stage` adds them.
+    Features stand in the order of their first use, as `with_stage` adds them; a cascade of any
+    origin may have others, and stays as it is where no stage is left out.
     """
+    if count >= len(cascade.stages):
+        return cascade
     stages = cascade.stages[:count]
     used = [
         node.feature for stage in stages for weak in stage.weak_classifiers for node in weak.nodes

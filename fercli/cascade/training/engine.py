@@ -20,7 +20,7 @@ from fercli.cascade.training.checkpoint import (
     save_checkpoint,
 )
 from fercli.cascade.training.loop import Ending, Training
-from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.options import OTHER_FIELDS, TrainingOptions
 from fercli.cascade.training.origin import origin
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.workplace import (
@@ -32,6 +32,7 @@ from fercli.errors import InputError, OptionError, TrainingError
 from fercli.files import make_folder
 from fercli.parallel import Team
 from fercli.progress import SILENT, Progress
+from fercli.recipes import typed_options
 
 ENGINE = "native"
 
@@ -86,7 +87,7 @@ def train(
             progress.note(note)
         _lay_out(folder, wanted, going_on=going_on)
         if checkpoint.records:
-            count = len(checkpoint.records)
+            count = len(checkpoint.cascade.stages)
             progress.note(f"{count} stage{' is' if count == 1 else 's are'} there already")
 
         def save(reached: Checkpoint) -> None:
@@ -117,7 +118,7 @@ def finish(
     out : Path
         The folder of the training.
     stages : int, optional
-        Write the first so many. Defaults to all.
+        Write the first so many, those of a cascade to begin with included. Defaults to all.
     tools : Path, optional
         Not looked at: other engines need it.
 
@@ -133,21 +134,22 @@ def finish(
         checkpoint = read_checkpoint(folder.engine)
         if not there or checkpoint is None or not checkpoint.records:
             raise TrainingError("wanted a training with at least one whole stage", path=out)
-        count = min(stages or len(checkpoint.records), len(checkpoint.records))
-        records = checkpoint.records[:count]
-        cut = replace(
-            checkpoint,
-            cascade=first_stages(checkpoint.cascade, records[-1].index + 1),
-            records=records,
-            seconds=sum(record.seconds or 0 for record in records),
-        )
         options = TrainingOptions.from_options(there)
-        return _conclude(folder, options, cut, Ending("written from the stages that there are"))
+        reached = checkpoint if stages is None else _cut(checkpoint, stages)
+        reached = replace(reached, seconds=sum(record.seconds or 0 for record in reached.records))
+        return _conclude(folder, options, reached, Ending("written from the stages that there are"))
+
+
+def _cut(checkpoint: Checkpoint, count: int) -> Checkpoint:
+    """Return a checkpoint of the first stages, and of the records of those among them."""
+    records = tuple(record for record in checkpoint.records if record.index < count)
+    return replace(checkpoint, cascade=first_stages(checkpoint.cascade, count), records=records)
 
 
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
-    there = ResultFolder(out).read_recipe() or {}
+    folder = ResultFolder(out)
+    there = typed_options(folder.read_recipe() or {}, TrainingOptions, folder.recipe, OTHER_FIELDS)
     return {name: value for name, value in there.items() if name != "engine"}
 
 
@@ -248,15 +250,16 @@ def _conclude(
 ) -> TrainingResult:
     """Write down what came of the training, and put the cascade in its place."""
     ending = ending or Ending("all stages are trained")
+    after = f" (after {reached.given} given by --continue-from)" if reached.given else ""
     result = TrainingResult(
         cascade=folder.cascade,
         engine=ENGINE,
         feature_type=options.feature_type,
         size_wh=options.size_wh,
         stages=reached.records,
-        stages_wanted=options.stages,
+        stages_wanted=options.stages - reached.given,
         seconds=round(reached.seconds, 2),
-        stopped_because=ending.why,
+        stopped_because=f"{ending.why}{after}",
         advice=ending.advice,
     )
     folder.write_stages(list(reached.records))

@@ -21,8 +21,13 @@ LARGEST_DEPTH = 10
 #: A stage of fewer samples of a kind is not trained: a node of a tree needs more than ten.
 FEWEST = 11
 
+#: The least that numbers may be.
+_LEAST = {
+    "stages": 1, "positives": FEWEST, "negatives": FEWEST, "seed": 0, "workers": 1, "memory": 1,
+}  # fmt: skip
+
 #: Options that have another name in the command than here.
-_FIELDS = {"size": "size_wh"}
+OTHER_FIELDS = {"size": "size_wh"}
 _PATHS = ("vec", "info", "bg", "continue_from")
 
 
@@ -107,7 +112,7 @@ class TrainingOptions:
         OptionError
             `bg` is missing, an option is not one of this engine's, or as `check`.
         """
-        given = {_FIELDS.get(k, k): value for k, value in options.items() if value is not None}
+        given = {OTHER_FIELDS.get(k, k): value for k, value in options.items() if value is not None}
         if "bg" not in given:
             raise OptionError("wanted --bg, found none")
         unknown = set(given) - {field.name for field in fields(cls)}
@@ -124,7 +129,7 @@ class TrainingOptions:
 
     def to_options(self) -> dict[str, Any]:
         """Return the options by the names of the command, as a recipe holds them."""
-        names = {field: option for option, field in _FIELDS.items()}
+        names = {field: option for option, field in OTHER_FIELDS.items()}
         values = {names.get(f.name, f.name): getattr(self, f.name) for f in fields(self)}
         width, height = self.size_wh
         mode = self.haar_mode if self.feature_type == "HAAR" else None
@@ -185,7 +190,7 @@ class TrainingOptions:
                 width, height = self.size_wh
                 wanted = f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side"
                 raise _wrong("size", wanted, f"{width}x{height}")
-        for name, least in (("stages", 1), ("positives", FEWEST), ("negatives", FEWEST)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
                 raise _wrong(name, f"{least} or more", value)

@@ -31,6 +31,6 @@ def told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None
             yield
     except KeyboardInterrupt:
         checkpoint = read_checkpoint(folder.engine)
-        kept = len(checkpoint.records) if checkpoint else 0
+        kept = len(checkpoint.cascade.stages) if checkpoint else 0
         progress.note(folder.what_is_kept(kept))
         raise

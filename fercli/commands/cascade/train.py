@@ -249,13 +249,12 @@ def train(
       fer cascade train --finish --out faces/ --stages 12      only the first twelve
       fer cascade train --recipe faces/recipe.toml --out again/
     """
-    from fercli.cascade.engines import engine_there, find_engine, train_cascade
+    from fercli.cascade.engines import finish_cascade, train_cascade
 
     given = {name: value for name, value in settings.items() if value is not None}
     if finish:
-        wanted, tools = given.get("stages"), given.get("tools")
-        chosen = find_engine(engine or engine_there(out))
-        result = chosen.finish(out, stages=wanted, tools=tools, progress=progress)
+        stages, tools = given.get("stages"), given.get("tools")
+        result = finish_cascade(engine, out, stages=stages, tools=tools, progress=progress)
     else:
         result = train_cascade(
             engine, given, out, resume=resume, overwrite=overwrite, progress=progress

@@ -45,6 +45,8 @@ def test_a_recipe_gives_the_settings_back(tmp_path):
         ({"acceptance_ratio_break": 1.5}, "--acceptance-ratio-break"),
         ({"stages": 0}, "--stages: wanted 1 or more, found 0"),
         ({"max_weak_count": -1}, "--max-weak-count"),
+        ({"workers": 0}, "--workers: wanted 1 or more, found 0"),
+        ({"value_buffer": -1}, "--value-buffer: wanted 0 or more, found -1"),
         ({"size": (24, 2)}, "--size: wanted a window of at least 3x3, found 24x2"),
         ({"mode": "RINGS"}, "--mode: wanted one of the program's .*, found RINGS"),
         ({"feature_type": "LBP", "mode": "ALL"}, "--mode ALL: a choice of Haar features"),

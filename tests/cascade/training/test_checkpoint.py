@@ -62,6 +62,8 @@ def test_features_stand_in_the_order_of_their_first_use():
 def test_first_stages_leave_out_what_only_later_ones_use():
     assert first_stages(grown(stage_of(7, 3), stage_of(3, 9)), 1) == grown(stage_of(7, 3))
     assert first_stages(grown(stage_of(7)), 0) == grown()
+    unused = Cascade("LBP", (13, 12), (stage_of(0),), tuple(FEATURES))
+    assert first_stages(unused, 1) == unused
 
 
 def test_a_cascade_with_a_feature_twice_keeps_its_numbers():
@@ -75,6 +77,14 @@ def test_a_cascade_with_a_feature_twice_keeps_its_numbers():
 def test_saved_and_read(tmp_path, checkpoint):
     save_checkpoint(tmp_path, checkpoint)
     assert read_checkpoint(tmp_path) == checkpoint
+
+
+def test_stages_that_were_given_have_no_record(tmp_path, checkpoint):
+    cascade = grown(stage_of(7, 3), stage_of(3, 9), stage_of(1))
+    given = Checkpoint(cascade, (StageRecord(2, 1),))
+    save_checkpoint(tmp_path, given)
+    read = read_checkpoint(tmp_path)
+    assert (read, read.given, checkpoint.given) == (given, 2, 0)
 
 
 def test_nothing_there(tmp_path):
@@ -92,7 +102,7 @@ def test_a_stage_without_its_record_is_dropped(tmp_path, checkpoint):
 
 
 @pytest.mark.parametrize(
-    "damage", ["cut", "not json", "deep", "no stages", "no file", "few", "other"]
+    "damage", ["cut", "not json", "deep", "no stages", "no file", "few", "fewer", "other"]
 )
 def test_damage_is_named(tmp_path, checkpoint, damage):
     save_checkpoint(tmp_path, checkpoint)
@@ -109,6 +119,8 @@ def test_damage_is_named(tmp_path, checkpoint, damage):
         stages.unlink()
     elif damage == "few":
         save_checkpoint(tmp_path, Checkpoint(grown(stage_of(1)), checkpoint.records))
+    elif damage == "fewer":
+        save_checkpoint(tmp_path, Checkpoint(grown(stage_of(1)), (StageRecord(3, 1),)))
     else:
         state.write_text(json.dumps([1, 2]))
     with pytest.raises(TrainingError, match="--overwrite to start anew"):

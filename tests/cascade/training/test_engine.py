@@ -1,6 +1,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -267,6 +268,50 @@ def test_goes_on_from_a_cascade(small, tmp_path):
     assert [stage.index for stage in result.stages] == [1, 2]
     whole = train(small, tmp_path / "whole").cascade
     assert result.cascade.read_bytes() == whole.read_bytes()
+
+
+class Interrupting(Notes):
+    """Ctrl-C after a stage."""
+
+    def note(self, text):
+        super().note(text)
+        if text.startswith("stage 2:"):
+            raise KeyboardInterrupt
+
+
+def test_stopped_and_resumed_after_given_stages_it_ends_the_same(small, tmp_path):
+    small["feature_type"] = "LBP"
+    first = train({**small, "stages": 2}, tmp_path / "first").cascade
+    options = {**small, "continue_from": first, "stages": 4}
+    whole = train(options, tmp_path / "whole")
+    told = "2 of 2 stages in .*: all stages are trained \\(after 2 given by --continue-from\\)"
+    assert re.search(told, whole.summary())
+    notes = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        train(options, tmp_path / "out", progress=notes)
+    assert "interrupted; 3 whole stages are kept" in notes.texts[-1]
+    notes = Notes()
+    again = train(options, tmp_path / "out", progress=notes)
+    assert "3 stages are there already" in notes.texts
+    assert [stage.index for stage in again.stages] == [2, 3]
+    assert again.cascade.read_bytes() == whole.cascade.read_bytes()
+    # More stages of one that has ended.
+    train({**options, "stages": 3}, tmp_path / "ended")
+    more = train(options, tmp_path / "ended", resume=True)
+    assert more.cascade.read_bytes() == whole.cascade.read_bytes()
+
+
+def test_given_stages_are_finished_with_the_others(small, tmp_path):
+    small["feature_type"] = "LBP"
+    first = train({**small, "stages": 2}, tmp_path / "first").cascade
+    whole = train({**small, "continue_from": first}, tmp_path / "out").cascade.read_bytes()
+    stages = read_cascade(tmp_path / "out" / "cascade.xml").stages
+    for count, indices in ((1, []), (2, []), (3, [2]), (9, [2])):
+        cut = finish(tmp_path / "out", stages=count)
+        assert [stage.index for stage in cut.stages] == indices
+        assert read_cascade(cut.cascade).stages == stages[:count]
+        assert cut.summary()
+    assert finish(tmp_path / "out").cascade.read_bytes() == whole
 
 
 def test_cascade_of_another_kind_cannot_be_gone_on_from(small, tmp_path):

@@ -1,13 +1,17 @@
 """The command line of ``fer cascade train``; what the engines do is tested beside them."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from fercli.cascade.engines import DEFAULT, ENGINES, engine_there, find_engine
 from fercli.cascade.features.haar import HAAR_MODES
+from fercli.cascade.training.options import TrainingOptions
 from fercli.commands.cascade import train as command
 from fercli.errors import OptionError
+from fercli.recipes import write_recipe
 
 
 def test_modes_are_those_of_the_library():
@@ -64,7 +68,56 @@ def test_a_recipe_with_a_key_that_is_no_option_is_refused(fer, tmp_path):
     (tmp_path / "recipe.toml").write_text('num-stage = 3\nvec = "a.vec"\n')
     result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--out", tmp_path)
     assert result.status == 1
-    assert "recipe.toml: wanted options of this command, found num_stage" in result.err
+    assert "recipe.toml: wanted options of this command, found num-stage; try" in result.err
+    assert result.err.endswith("try: num-stages\n")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("stages", [0, -1])
+def test_to_finish_less_than_a_stage_is_refused(fer, tmp_path, engine, stages):
+    result = fer("cascade", "train", "--finish", "--engine", engine, "--stages", stages,
+                 "--out", tmp_path)  # fmt: skip
+    assert result.status == 1
+    assert f"--stages: wanted 1 or more, found {stages}" in result.err
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('size = "16"', "recipe.toml: wanted WIDTHxHEIGHT such as 24x24 for size, found '16'"),
+        ("bg = 5", "recipe.toml: wanted a path for bg, found 5"),
+        ("max-depth = 1.5", "recipe.toml: wanted a whole number for max-depth, found 1.5"),
+        ("stages = true", "recipe.toml: wanted a whole number for stages, found true"),
+    ],
+)
+def test_a_folder_whose_recipe_was_spoilt_is_not_resumed(fer, tmp_path, engine, line, message):
+    (tmp_path / "recipe.toml").write_text(f'engine = "{engine}"\n{line}\n')
+    result = fer("cascade", "train", "--resume", "--out", tmp_path)
+    assert result.status == 1
+    assert message in result.err
+
+
+def test_a_folder_whose_recipe_was_spoilt_is_not_finished(fer, tmp_path):
+    (tmp_path / "recipe.toml").write_text('validation = "0"\n')
+    result = fer("cascade", "train", "--finish", "--out", tmp_path)
+    assert result.status == 1
+    assert "recipe.toml: wanted a number for validation, found '0'" in result.err
+
+
+@pytest.mark.parametrize("text", ["num-stages = 0", "num_stages = 0", "json = true\nstages = 0"])
+def test_a_recipe_takes_every_long_name(fer, tmp_path, text):
+    (tmp_path / "recipe.toml").write_text(f'{text}\nquiet = true\nvec = "a.vec"\nbg = "bg"\n')
+    result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--out", tmp_path)
+    assert "--stages: wanted 1 or more, found 0" in result.err
+
+
+def test_all_that_a_folder_holds_is_read_as_a_recipe(fer, tmp_path):
+    options = TrainingOptions.from_options({"vec": "a.vec", "bg": "b", "size": (20, 16)})
+    known = {**options.to_options(), "mirror": True, "memory": 99, "engine": "native"}
+    write_recipe(tmp_path / "recipe.toml", known)
+    result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--out", tmp_path / "o")
+    assert f"{Path('b').absolute()}: " in result.err  # the first that is looked for
 
 
 def test_options_of_the_other_engine_are_refused(fer, tmp_path):
@@ -77,9 +130,11 @@ def test_options_of_the_other_engine_are_refused(fer, tmp_path):
 @pytest.mark.parametrize(
     ("value", "status", "message"),
     [
-        ("[1]", 1, "recipe.toml: wanted a text, a number, true or false for num-stages, found [1]"),
-        ("1979-05-27", 1, "for num-stages, found 1979-05-27"),
-        ("{a = 1}", 1, "for num-stages, found {'a': 1}"),
+        ("[1]", 1, "recipe.toml: wanted a text or a number for stages, found [1]"),
+        ("1979-05-27", 1, "for stages, found 1979-05-27"),
+        ("{a = 1}", 1, "for stages, found {'a': 1}"),
+        ("true", 1, "wanted a text or a number for stages, found true"),
+        ("3\nmirror = [true]", 1, "wanted true or false for mirror, found [True]"),
         ("inf", 2, "'inf' is not a valid integer"),
         ("2.5", 2, "'2.5' is not a valid integer"),
     ],
