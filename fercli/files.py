@@ -105,10 +105,29 @@ def _give_name(temporary: Path, path: Path, *, overwrite: bool) -> None:
     temporary.replace(path)
 
 
-def write_text(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write `text` (UTF-8) to `path`, whole or not at all; errors as `written_whole`."""
+def write_text(
+    path: Path, text: str, *, overwrite: bool = False, errors: str = "surrogateescape"
+) -> None:
+    """Write a text to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    text : str
+        In UTF-8, but for names of files in it, which may be of any bytes.
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+    errors : str
+        How such names are written, as in `str.encode`. Defaults to the bytes that they are;
+        "backslashreplace" suits JSON.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        As `written_whole`.
+    """
     with written_whole(path, overwrite=overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=errors)
 
 
 @contextmanager

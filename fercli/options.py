@@ -5,6 +5,7 @@ Each is a decorator. A command takes the parameter that the option is named afte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,19 @@ LARGEST_SEED = 2**32 - 1
 def path_type() -> click.Path:
     """Return the type of a path; whether it exists is checked by the library, which names it."""
     return click.Path(path_type=Path)
+
+
+class FiniteRange(click.FloatRange):
+    """A number between bounds, neither NaN, which compares with none of them, nor infinite."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"wanted a number, found {value!r}", param, ctx)
+        return float(number)
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
@@ -163,7 +177,7 @@ recipe = click.option(
 
 scale_factor = click.option(
     "--scale-factor",
-    type=click.FloatRange(1.01),
+    type=FiniteRange(1.01),
     default=1.1,
     show_default=True,
     metavar="X",
@@ -171,7 +185,7 @@ scale_factor = click.option(
 )
 threshold = click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.0,
     show_default=True,
     metavar="P",
@@ -179,7 +193,7 @@ threshold = click.option(
 )
 margin = click.option(
     "--margin",
-    type=click.FloatRange(-0.4, 4),
+    type=FiniteRange(-0.4, 4),
     default=0.0,
     show_default=True,
     metavar="SHARE",

@@ -26,6 +26,13 @@ def test_what_is_no_size_is_named(text, message):
         options.Size().convert(text, None, None)
 
 
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_no_number_and_no_end_are_in_no_range(text):
+    with pytest.raises(UsageError):
+        options.FiniteRange(min=0.1).convert(text, None, None)
+    assert options.FiniteRange(min=0.1).convert("2.5", None, None) == 2.5
+
+
 def test_what_no_library_takes_is_refused(fer, tmp_path):
     size = fer("models", "train", "--data", tmp_path, "--out", tmp_path, "--size", "2000000x1")
     assert size.status == 2

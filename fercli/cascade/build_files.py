@@ -22,7 +22,7 @@ from fercli.cascade.description import (
 from fercli.cascade.staging import MAPPING, make_links, plan_names
 from fercli.cascade.survey import LeftOut, Surveyed
 from fercli.errors import OutputError
-from fercli.files import require_absent, written_whole
+from fercli.files import require_absent, write_text
 from fercli.plots import require_suffix
 
 INFO, TEST_INFO = "info.dat", "test_info.dat"
@@ -167,9 +167,7 @@ def _written_left_out(
     for each in left_out:
         box = each.box_xywh or ("", "", "", "")
         table.writerow((each.path, *box, each.reason, each.detail))
-    with written_whole(path, overwrite=options.overwrite) as temporary:
-        # File names that are not UTF-8 are written as the bytes that they are.
-        temporary.write_text(text.getvalue(), encoding="utf-8", errors="surrogateescape")
+    write_text(path, text.getvalue(), overwrite=options.overwrite)
     yield path, f"{len(left_out)} left out, and why"
 
 

@@ -63,7 +63,7 @@ _SEARCH = [
 _LIMITS = [
     click.option(
         "--max-picture",
-        type=click.FloatRange(0.01, 1000),
+        type=options.FiniteRange(0.01, 1000),
         default=20,
         show_default=True,
         metavar="MB",
@@ -71,7 +71,7 @@ _LIMITS = [
     ),
     click.option(
         "--max-pixels",
-        type=click.FloatRange(0.01, 250),
+        type=options.FiniteRange(0.01, 250),
         default=64,
         show_default=True,
         metavar="MILLIONS",
@@ -79,7 +79,7 @@ _LIMITS = [
     ),
     click.option(
         "--max-video",
-        type=click.FloatRange(0.01, 100_000),
+        type=options.FiniteRange(0.01, 100_000),
         default=200,
         show_default=True,
         metavar="MB",
@@ -87,7 +87,7 @@ _LIMITS = [
     ),
     click.option(
         "--job-time",
-        type=click.FloatRange(min=1),
+        type=options.FiniteRange(1, 1_000_000),
         default=600,
         show_default=True,
         metavar="SECONDS",
@@ -103,7 +103,7 @@ _LIMITS = [
     ),
     click.option(
         "--keep",
-        type=click.FloatRange(min=0.1),
+        type=options.FiniteRange(min=0.1),
         default=30,
         show_default=True,
         metavar="MINUTES",

@@ -95,8 +95,7 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     content = {"format": "fer-dataset", **asdict(manifest), "files": FILES}
     text = json.dumps(content, indent=2, ensure_ascii=False)
     # A path that is not UTF-8 gets \udc.. in it, which JSON reads as what it was.
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    write_text(root / MANIFEST, text + "\n", overwrite=True)
+    write_text(root / MANIFEST, text + "\n", overwrite=True, errors="backslashreplace")
 
 
 def read_manifest(root: Path) -> Manifest | None:

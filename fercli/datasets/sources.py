@@ -42,9 +42,7 @@ def write_skipped(root: Path, skipped: Sequence[tuple[str, Skipped]]) -> None:
     rows = [(source, item.origin, item.reason) for source, item in skipped]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("source", "origin", "reason"), *rows])
-    # Names of files need not be UTF-8.
-    lines = text.getvalue().encode("utf-8", "backslashreplace").decode("utf-8")
-    write_text(root / "skipped.csv", lines, overwrite=True)
+    write_text(root / "skipped.csv", text.getvalue(), overwrite=True, errors="backslashreplace")
 
 
 @dataclass

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fercli.datasets.tree import read_tree
 from fercli.errors import DependencyError, OptionError
-from fercli.files import make_folder, require_absent, written_whole
+from fercli.files import make_folder, require_absent, write_text, written_whole
 from fercli.models.faces import Faces, read_split
 from fercli.models.networks import Network, open_network
 from fercli.models.settings import Settings
@@ -124,9 +124,7 @@ def write_embedding(
         np.savez_compressed(
             stream, features=embedding.features, labels=labels, classes=np.array(faces.classes)
         )
-    with written_whole(paths[1], overwrite=overwrite) as temporary:  # names need not be UTF-8
-        text = _as_csv(embedding, faces)
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_text(paths[1], _as_csv(embedding, faces), overwrite=overwrite)
     save_plot(_draw_map(embedding, faces, projection, seed), paths[2], overwrite=overwrite)
     return paths
 

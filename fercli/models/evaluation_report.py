@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fercli.files import make_folder, require_absent, written_whole
+from fercli.files import make_folder, require_absent, write_text
 from fercli.models.evaluation import Evaluation, draw_confusion, draw_mistakes
 from fercli.models.faces import Faces
 from fercli.models.metrics import Metrics
@@ -77,9 +77,7 @@ def write_report(out: Path, evaluation: Evaluation, faces: Faces, *, overwrite: 
     paths = require_no_report(out, overwrite=overwrite)
     make_folder(out)
     text = json.dumps(as_plain(evaluation), indent=2, ensure_ascii=False)
-    with written_whole(paths[0], overwrite=overwrite) as temporary:
-        # names need not be UTF-8: what backslashreplace makes of their bytes is JSON
-        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    write_text(paths[0], text + "\n", overwrite=overwrite, errors="backslashreplace")
     title = f"accuracy {evaluation.metrics.accuracy:.1%} on {evaluation.metrics.count} faces"
     save_plot(draw_confusion(evaluation.metrics, title), paths[1], overwrite=overwrite)
     save_plot(draw_mistakes(evaluation, faces), paths[2], overwrite=overwrite)

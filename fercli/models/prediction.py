@@ -13,7 +13,7 @@ from typing import TextIO
 import numpy as np
 
 from fercli.errors import InputError, PictureError
-from fercli.files import find_files, require_absent, written_whole
+from fercli.files import find_files, require_absent, write_text
 from fercli.models.faces import read_face
 from fercli.models.networks import Network, open_network
 from fercli.models.settings import Settings
@@ -113,8 +113,7 @@ def predict_files(
     unreadable = [answer for answer in answers if isinstance(answer, PictureError)]
     if out is None:
         return stream.getvalue(), unreadable
-    with written_whole(out, overwrite=overwrite) as temporary:  # names need not be UTF-8
-        temporary.write_text(stream.getvalue(), encoding="utf-8", errors="surrogateescape")
+    write_text(out, stream.getvalue(), overwrite=overwrite)
     return f"wrote {out}: {len(good)} faces\n", unreadable
 
 

@@ -22,7 +22,7 @@ from fercli.cascade.annotations.base import (
 )
 from fercli.cascade.annotations.places import locate
 from fercli.errors import AnnotationError, InputError
-from fercli.files import read_text, written_whole
+from fercli.files import read_text, write_text
 
 COLUMNS = ("path", "x", "y", "w", "h", "label")
 
@@ -86,19 +86,7 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
         table.writerows((name, *box) for box in picture.boxes_xywh)
         if not picture.boxes_xywh:
             table.writerow((name, "", "", "", ""))
-    write_table(path, text.getvalue(), overwrite=overwrite)
-
-
-def write_table(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write a table; file names in it that are not UTF-8 as the bytes that they are.
-
-    Raises
-    ------
-    OutputExistsError, OutputError
-        The file exists and `overwrite` is False, or cannot be written.
-    """
-    with written_whole(path, overwrite=overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+    write_text(path, text.getvalue(), overwrite=overwrite)
 
 
 def _text(path: Path) -> str:

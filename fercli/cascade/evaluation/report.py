@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fercli.cascade.annotations.csv_table import write_table
 from fercli.cascade.evaluation.curves import recall_at
 from fercli.cascade.evaluation.error_pictures import (
     remove_error_pictures,
@@ -20,7 +19,7 @@ from fercli.cascade.evaluation.plots import plot_precision, plot_recall
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation, Tally
 from fercli.cascade.finding import numbered
 from fercli.errors import OutputExistsError
-from fercli.files import make_folder
+from fercli.files import make_folder, write_text
 from fercli.progress import SILENT, Progress
 from fercli.tables import format_table
 
@@ -116,7 +115,7 @@ def save_report(
         _csv(DETECTION_COLUMNS, _detection_rows(evaluation)),
     )
     for path, text in zip(files, texts, strict=True):
-        write_table(path, text, overwrite=overwrite)
+        write_text(path, text, overwrite=overwrite)
     if evaluation.cascades[0].tally.truths:
         files += [folder / "recall.png", folder / "precision.png"]
         plot_recall(evaluation, files[-2], overwrite=overwrite)

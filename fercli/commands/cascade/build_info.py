@@ -64,7 +64,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
 )
 @click.option(
     "--padding",
-    type=click.FloatRange(0, 2),
+    type=options.FiniteRange(0, 2),
     default=0.0,
     show_default=True,
     metavar="X",

@@ -10,7 +10,7 @@ import click
 from fercli import options
 from fercli.commands.cascade import _options
 
-ANGLE = click.FloatRange(min=0, max=1.5)
+ANGLE = options.FiniteRange(min=0, max=1.5)
 
 #: Parameters of every way of making samples.
 COMMON = ("engine", "tools", "workers", "overwrite", "progress")
@@ -133,7 +133,7 @@ FOR_IMAGES = (
 )
 @click.option(
     "--max-scale",
-    type=click.FloatRange(min=1),
+    type=options.FiniteRange(min=1),
     metavar="X",
     help="The largest object in test pictures, in sizes of the window.  [default: 0.7 × picture]",
 )

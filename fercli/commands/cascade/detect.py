@@ -49,10 +49,9 @@ def detect(
       fer cascade detect cascade.xml photo.jpg --out found/
       fer cascade detect cascade.xml photos/ --csv boxes.csv --min-size 40x40
     """
-    from fercli.cascade.annotations.csv_table import write_table
     from fercli.cascade.detection import DetectionOptions
     from fercli.cascade.finding import COLUMNS, as_csv, find_objects, pictures_of, require_apart
-    from fercli.files import require_absent
+    from fercli.files import require_absent, write_text
     from fercli.tables import format_table
     from fercli.working_folder import alone_in
 
@@ -71,7 +70,7 @@ def detect(
             progress=progress,
         )
     if csv_file is not None:
-        write_table(csv_file, as_csv(found), overwrite=overwrite)
+        write_text(csv_file, as_csv(found), overwrite=overwrite)
     rows = [row for one in found for row in one.rows()]
     if as_json:
         click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))

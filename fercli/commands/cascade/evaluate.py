@@ -22,7 +22,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
         """Return the factor, or "auto"."""
         if value == "auto":
             return "auto"
-        return click.FloatRange(0, min_open=True).convert(value, param, ctx)
+        return options.FiniteRange(0, min_open=True).convert(value, param, ctx)
 
 
 @click.command()
@@ -49,20 +49,20 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
 )
 @click.option(
     "--iou",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.FiniteRange(0, 1, min_open=True),
     metavar="X",
     help="Least intersection over union, for --match iou.  [default: 0.5]",
 )
 @click.option(
     "--max-distance",
-    type=click.FloatRange(0, min_open=True),
+    type=options.FiniteRange(0, min_open=True),
     metavar="X",
     help="Largest distance of the centres, in sides of the object, for --match centre."
     "  [default: 0.3]",
 )
 @click.option(
     "--max-size-ratio",
-    type=click.FloatRange(1),
+    type=options.FiniteRange(1),
     metavar="X",
     help="Largest ratio of the two sides, for --match centre.  [default: 1.5]",
 )

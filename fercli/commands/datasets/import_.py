@@ -48,7 +48,7 @@ FORMATS = (
 )
 @click.option(
     "--agreement",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=options.FiniteRange(0, 1, max_open=True),
     default=0.5,
     show_default=True,
     metavar="SHARE",
