@@ -29,9 +29,11 @@ MEASURED = 16
 def averaged(model: Model, pictures: Iterable[NDArray[np.float32]]) -> Iterator[None]:
     """Let the model have its averaged weights for a while, normalised on `pictures`.
 
-    Does nothing if the optimiser keeps no average.
+    Does nothing if the optimiser keeps no average, or has none before the first step.
     """
-    if not model.optimizer.use_ema:
+    # With mixed_float16, Keras puts the optimiser into one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema or not int(optimizer.iterations):
         yield
         return
     swap = load_keras().callbacks.SwapEMAWeights()

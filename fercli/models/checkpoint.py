@@ -49,10 +49,21 @@ class State:
         return max(self.history, key=lambda row: sign * row[monitor], default=None)
 
 
-def write_checkpoint(path: Path, model: Model, state: State) -> None:
-    """Write the model's and its optimiser's variables and the state of the training."""
+def write_checkpoint(
+    path: Path, model: Model, state: State, pictures: Mapping[str, Any] | None = None
+) -> None:
+    """Write the model's and its optimiser's variables, the state of the training and its pictures.
+
+    `pictures` is what `fercli.models.training_data.identify` returns.
+    """
     arrays = {f"{at:04d}": np.asarray(value) for at, value in enumerate(_values(model))}
-    about = {"architecture": model.name, "epoch": state.epoch, "history": state.history}
+    about: dict[str, Any] = {
+        "architecture": model.name,
+        "epoch": state.epoch,
+        "history": state.history,
+    }
+    if pictures is not None:
+        about["pictures"] = dict(pictures)
     with written_whole(path, overwrite=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **{"about": np.array(json.dumps(about)), **arrays})  # type: ignore[arg-type]
 
@@ -68,8 +79,8 @@ def read_checkpoint(path: Path, model: Model) -> State:
     InputError
         The file cannot be read.
     """
-    architecture, state, arrays = _stored(path)
-    _assign(model, arrays, architecture, path)
+    about, state, arrays = _stored(path)
+    _assign(model, arrays, about["architecture"], path)
     return state
 
 
@@ -84,13 +95,24 @@ def epoch_of(path: Path) -> int:
     return _stored(path)[1].epoch
 
 
-def _stored(path: Path) -> tuple[str, State, list[NDArray[Any]]]:
+def pictures_of(path: Path) -> dict[str, Any] | None:
+    """Return what `write_checkpoint` was told of the pictures; None for one of an older fer.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    return _stored(path)[0].get("pictures")
+
+
+def _stored(path: Path) -> tuple[dict[str, Any], State, list[NDArray[Any]]]:
     try:
         # NumPy leaves a file that it cannot read open, unless it is given one that is.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             about = parse_json(str(stored["about"]))
             arrays = [np.array(stored[name]) for name in sorted(set(stored.files) - {"about"})]
-            return about["architecture"], _state(about), arrays
+            return _about(about), _state(about), arrays
     except OSError as error:
         raise input_error(error, path) from error
     except Exception as error:  # NumPy's reader raises what its parts do, of zlib's errors on
@@ -99,6 +121,14 @@ def _stored(path: Path) -> tuple[str, State, list[NDArray[Any]]]:
             hint="--overwrite starts the training anew",
             path=path,
         ) from error
+
+
+def _about(about: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(about["architecture"], str):
+        raise ValueError("wanted the name of an architecture")
+    if not isinstance(about.get("pictures", {}), dict):
+        raise ValueError("wanted classes and checksums of labels")
+    return about
 
 
 def _state(about: Mapping[str, Any]) -> State:

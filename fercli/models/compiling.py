@@ -84,6 +84,11 @@ def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Mod
         Batches an epoch, which the learning rate goes by.
     options : TrainingOptions
         All else.
+
+    Raises
+    ------
+    OptionError
+        The architecture cannot be built for this size, or all of its layers would be frozen.
     """
     keras = load_keras()
     keras.utils.set_random_seed(options.seed)
@@ -183,5 +188,11 @@ def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None
 
 def _freeze(model: Model, count: int) -> None:
     layers = [layer for layer in model.layers if layer.weights]
+    if count >= len(layers):
+        raise OptionError(
+            f"wanted at most {len(layers) - 1} for --freeze, found {count}: {model.name} has "
+            f"{len(layers)} layers with weights, of which one at least is to be trained",
+            hint="--freeze -1 trains the last one alone",
+        )
     for layer in layers[:count] if count else []:
         layer.trainable = False

@@ -18,6 +18,7 @@ from fercli.files import make_folder, require_absent, write_text, written_whole
 from fercli.models.faces import Faces, read_split
 from fercli.models.networks import Network, open_network
 from fercli.models.settings import Settings
+from fercli.models.training_options import HIGHEST_SEED
 from fercli.plots import COLOURS, new_plot, save_plot
 from fercli.progress import SILENT, Progress
 from fercli.tables import format_table
@@ -25,8 +26,6 @@ from fercli.tables import format_table
 CHUNK = 256
 #: Faces on a map at most: more hide each other, and t-SNE takes minutes.
 MAPPED = 2000
-#: scikit-learn takes 32 bits.
-LARGEST_SEED = 2**32 - 1
 PROJECTIONS = ("tsne", "pca")
 #: One more than curves have: as many as FER+ has classes.
 MAP_COLOURS = (*COLOURS, "#999999")
@@ -78,7 +77,7 @@ def embed(
     Raises
     ------
     OptionError
-        More clusters than faces; a network that gives no features; a seed above `LARGEST_SEED`.
+        More clusters than faces; a network that gives no features; a seed above `HIGHEST_SEED`.
     DependencyError
         scikit-learn is not installed.
     """
@@ -180,8 +179,8 @@ def _results(out: Path, overwrite: bool) -> list[Path]:
 
 
 def _require_seed(seed: int) -> None:
-    if not 0 <= seed <= LARGEST_SEED:
-        raise OptionError(f"wanted a seed of 0…{LARGEST_SEED}, found {seed}", hint="--seed 0")
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise OptionError(f"wanted a seed of 0…{HIGHEST_SEED}, found {seed}", hint="--seed 0")
 
 
 def _as_csv(embedding: Embedding, faces: Faces) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.datasets.entries import split_of
-from fercli.datasets.manifest import FileRecord
+from fercli.datasets.manifest import FILES, FileRecord
 from fercli.datasets.tree import Tree
 from fercli.errors import InputError, OptionError, PictureError
 from fercli.parallel import parallel_map
@@ -24,6 +24,9 @@ Targets = NDArray[np.float32]
 
 #: Share of the memory that is free now that pictures kept decoded may take.
 MEMORY_SHARE = 0.5
+
+#: For one class of one picture. More cannot be meant; FER+ asked ten people.
+MOST_VOTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def read_split(
     Raises
     ------
     InputError, OptionError
-        No such split, no pictures, an unknown class, votes missing.
+        No such split, no pictures, an unknown class, votes missing or not one count a class.
     PictureError
         Pictures that cannot be read: the first is named, with how many there are.
     """
@@ -201,7 +204,9 @@ def _labels(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) -
 def _votes(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) -> Targets:
     if tuple(classes) != tree.classes:
         raise OptionError("votes can be used with the tree's own classes only")
-    missing = [record for record in records if not sum(record.votes)]
+    for record in records:
+        _check_votes(record, tree)
+    missing = [record for record in records if not any(record.votes)]
     if missing:
         raise InputError(
             f"wanted people's votes for soft labels, found none for {len(missing)} of "
@@ -211,6 +216,18 @@ def _votes(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) ->
         )
     counts = np.array([record.votes for record in records], np.float32)
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _check_votes(record: FileRecord, tree: Tree) -> None:
+    """Raise unless a picture has a count for each class, or no votes at all."""
+    votes, wanted = record.votes, len(tree.classes)
+    if votes and (len(votes) != wanted or not all(0 <= count <= MOST_VOTES for count in votes)):
+        raise InputError(
+            f"wanted votes as {wanted} numbers from 0 to {MOST_VOTES:,}, one a class, found "
+            f"{' '.join(map(str, votes))[:60]!r} for {record.file}",
+            hint="correct the line, or leave --soft-labels out",
+            path=tree.root / FILES,
+        )
 
 
 def _memory() -> int:

@@ -13,6 +13,7 @@ from fercli import __version__
 from fercli.errors import OutputExistsError, TrainingError
 from fercli.files import write_text
 from fercli.models.backend import load_keras
+from fercli.models.checkpoint import pictures_of
 from fercli.models.training_options import TrainingOptions, differences, to_recipe
 from fercli.recipes import read_recipe, write_recipe
 from fercli.working_folder import remove_unfinished
@@ -28,6 +29,8 @@ CURVES = "curves.png"
 def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite: bool) -> bool:
     """Return whether there is a training to go on with; if not, write the recipe of a new one.
 
+    That of one to go on with is `continue_folder`'s to write, when its pictures are known.
+
     Raises
     ------
     TrainingError
@@ -36,7 +39,7 @@ def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite
         There is a network, but no checkpoint to go on from.
     """
     remove_unfinished(out, (CHECKPOINT, BEST, RECIPE, RESULT, HISTORY, CURVES))
-    recipe = {**to_recipe(options), "data": str(data)}
+    recipe = _recipe(options, data)
     going_on = (out / CHECKPOINT).exists() and not overwrite
     if going_on:
         _require_same(out, recipe)
@@ -44,14 +47,50 @@ def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite
         if not overwrite:
             _require_no_network(out, recipe)
         (out / CHECKPOINT).unlink(missing_ok=True)
-    write_recipe(out / RECIPE, recipe, overwrite=True)
+        write_recipe(out / RECIPE, recipe, overwrite=True)
     return going_on
+
+
+def continue_folder(
+    out: Path, options: TrainingOptions, data: Path, pictures: Mapping[str, Any]
+) -> None:
+    """Write the recipe of a training that goes on, which the tree may have been moved for.
+
+    Parameters
+    ----------
+    out : Path
+        The folder, with a checkpoint.
+    options : TrainingOptions
+    data : Path
+        The tree.
+    pictures : mapping
+        Its `fercli.models.training_data.identify`.
+
+    Raises
+    ------
+    TrainingError
+        The training that is there has other classes or labels.
+    InputError
+        The checkpoint cannot be read.
+    """
+    before = pictures_of(out / CHECKPOINT)
+    other = [name for name in pictures if before is not None and before.get(name) != pictures[name]]
+    if other:
+        raise TrainingError(
+            f"{out} holds a training with other {' and '.join(other)} than {data} has",
+            hint="the same --data to go on, another --out, or --overwrite to start anew",
+        )
+    write_recipe(out / RECIPE, _recipe(options, data), overwrite=True)
 
 
 def write_result(out: Path, about: Mapping[str, Any]) -> None:
     """Write what came of a training, with the versions of what it was made by."""
     text = json.dumps({**about, "versions": _versions()}, indent=2)
     write_text(out / RESULT, text + "\n", overwrite=True)
+
+
+def _recipe(options: TrainingOptions, data: Path) -> dict[str, Any]:
+    return {**to_recipe(options), "data": str(data)}
 
 
 def _require_no_network(out: Path, recipe: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,10 +31,11 @@ from fercli.models.run_folder import (
     CHECKPOINT,
     CURVES,
     HISTORY,
+    continue_folder,
     prepare_folder,
     write_result,
 )
-from fercli.models.training_data import check_classes, read_splits
+from fercli.models.training_data import check_classes, identify, read_splits
 from fercli.models.training_options import TrainingOptions, check_options, to_recipe
 from fercli.models.validating import validate
 from fercli.progress import SILENT, Progress
@@ -83,6 +83,11 @@ class _Task:
     def training(self) -> Faces:
         return self.maker.faces
 
+    @property
+    def pictures(self) -> dict[str, Any]:
+        """What they are known by: see `identify`."""
+        return identify(self.training, self.validation)
+
     def first_pictures(self) -> Iterator[NDArray[np.float32]]:
         """Yield the batches that normalisations are measured on."""
         return (self.maker.make(0, number)[0] for number in range(min(MEASURED, self.maker.count)))
@@ -125,7 +130,7 @@ def train(
         Options that cannot be, or not with this tree.
     TrainingError
         The tree has one class only or a class without pictures; the checkpoint is of other
-        options; the loss is not a number any more.
+        options, classes or labels; the loss is not a number any more.
     OutputError
         Another training is under way in `out`.
     DependencyError
@@ -139,6 +144,8 @@ def train(
     with only_one(make_folder(out), "a training"):
         going_on = prepare_folder(out, options, data, overwrite=overwrite)
         training, validation = read_splits(tree, options, workers, progress)
+        if going_on:
+            continue_folder(out, options, data, identify(training, validation))
         maker = BatchMaker(training, _batch_options(options))
         with precision_policy(options.precision), quiet_warnings(), spread(options):
             return _run(_Task(maker, validation, out, options, progress), going_on)
@@ -186,7 +193,7 @@ def _run(task: _Task, going_on: bool) -> TrainingResult:
         options.batch_size,
         validate=partial(_validated, task=task),
         save_best=partial(_save_best, task, state),
-        save_epoch=partial(_save_epoch, task.out, state),
+        save_epoch=partial(_save_epoch, task, state),
         progress=task.progress,
     )
     if not watch.out_of_patience:
@@ -219,10 +226,9 @@ def _validated(model: Model, *, task: _Task) -> Iterator[dict[str, float]]:
 
 def _what_decides(task: _Task, going_on: bool) -> dict[str, object]:
     """Return what must be the same on all hosts, by the name that people know it by."""
-    labels = task.training.targets.tobytes(), task.validation.labels.tobytes()
     return {
         "options": to_recipe(task.options),
-        "pictures": (task.training.classes, *map(zlib.crc32, labels)),
+        "pictures": task.pictures,
         "epoch to go on from": epoch_of(task.out / CHECKPOINT) if going_on else 0,
     }
 
@@ -233,9 +239,9 @@ def _save_best(task: _Task, state: State, model: Model) -> None:
     save_network(task.out / BEST, rebuild(model, card), card, overwrite=True)
 
 
-def _save_epoch(out: Path, state: State, model: Model) -> None:
-    write_checkpoint(out / CHECKPOINT, model, state)
-    write_history(out / HISTORY, state.history)
+def _save_epoch(task: _Task, state: State, model: Model) -> None:
+    write_checkpoint(task.out / CHECKPOINT, model, state, task.pictures)
+    write_history(task.out / HISTORY, state.history)
 
 
 def _about(task: _Task, state: State) -> dict[str, Any]:

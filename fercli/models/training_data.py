@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from functools import partial
+from typing import Any
 
 from fercli.datasets.tree import Tree
 from fercli.errors import TrainingError
@@ -59,6 +61,18 @@ def read_splits(
     training = read("train", soft_labels=options.soft_labels)
     _check_counts(training)
     return training, read(options.validation)
+
+
+def identify(training: Faces, validation: Faces) -> dict[str, Any]:
+    """Return the classes, and checksums (CRC-32) of the labels, of the pictures of a training.
+
+    These stay the same when a tree is moved; that the pictures do, too, is not looked at.
+    """
+    return {
+        "classes": list(training.classes),
+        "labels to train on": zlib.crc32(training.targets.tobytes()),
+        "labels to validate on": zlib.crc32(validation.labels.tobytes()),
+    }
 
 
 def _check_counts(training: Faces) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -17,6 +18,9 @@ MAY_CHANGE = frozenset({"epochs", "patience", "stream", "tensorboard", "data", "
 OPTIMIZERS = ("sgd", "adam", "adamw")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MONITORS = ("val_accuracy", "val_loss")
+
+#: Keras and scikit-learn take 32 bits.
+HIGHEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -134,14 +138,16 @@ def check_options(options: TrainingOptions) -> None:
 
 def _check_ranges(options: TrainingOptions) -> None:
     for name in ("epochs", "batch_size", "learning_rate"):
-        if not getattr(options, name) > 0:
-            raise _wrong(name, "a number above 0", getattr(options, name))
+        if not 0 < getattr(options, name) < math.inf:
+            raise _wrong(name, "a finite number above 0", getattr(options, name))
     for name in ("momentum", "average", "label_smoothing"):
         if not 0 <= getattr(options, name) < 1:
             raise _wrong(name, "0 ≤ number < 1", getattr(options, name))
     for name in ("weight_decay", "clip_norm", "warmup_epochs", "mixup", "patience"):
-        if not getattr(options, name) >= 0:
-            raise _wrong(name, "a number from 0 on", getattr(options, name))
+        if not 0 <= getattr(options, name) < math.inf:
+            raise _wrong(name, "a finite number from 0 on", getattr(options, name))
+    if not 0 <= options.seed <= HIGHEST_SEED:
+        raise _wrong("seed", f"0…{HIGHEST_SEED}", options.seed)
 
 
 def _wrong(name: str, wanted: str, found: object) -> OptionError:

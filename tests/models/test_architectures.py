@@ -75,6 +75,24 @@ model.fit(np.ones((2, 64, 64, 1), np.float32), np.eye(7, dtype=np.float32)[:2], 
     assert subprocess.run([sys.executable, "-c", step], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "width", "height", "hint"),
+    [
+        ("five-class", 20, 20, "a larger --size"),
+        ("five-class", 64, 20, "a larger --size"),
+        ("vgg-like", 8, 8, "a larger --size"),
+        ("cnn4", 10, 10, "a larger --size"),
+        ("mini-xception", 4, 4, "a larger --size"),
+        ("cnn4", 1_000_000, 1_000_000, "a smaller --size"),
+    ],
+)
+def test_inputs_that_an_architecture_cannot_be_built_for(name, width, height, hint):
+    load_keras()
+    message = f"{name} cannot be built for inputs of {width}x{height} .*; try: {hint}"
+    with pytest.raises(OptionError, match=message):
+        ARCHITECTURES[name].build((height, width, 1), 7)
+
+
 def test_unknown_name_is_an_error_with_the_nearest():
     with pytest.raises(OptionError, match="mini-xception"):
         find_architecture("mini-exception")

@@ -37,6 +37,8 @@ def huge():
         archive({**ABOUT, "history": [{"epoch": 1.0, "val_accuracy": 0.5}]}),
         archive({**ABOUT, "epoch": 2}),
         archive({**ABOUT, "epoch": None}),
+        archive({**ABOUT, "architecture": 5}),
+        archive({**ABOUT, "pictures": 5}),
         archive([]),
         huge(),
     ],

@@ -1,6 +1,7 @@
 import csv
 import importlib.util
 import json
+import math
 import os
 import shutil
 import socket
@@ -24,7 +25,9 @@ from fercli.errors import (
     TrainingError,
 )
 from fercli.files import only_one
-from fercli.models.checkpoint import read_checkpoint
+from fercli.models.averaging import averaged
+from fercli.models.backend import precision_policy
+from fercli.models.checkpoint import pictures_of, read_checkpoint
 from fercli.models.compiling import check_devices, compiled_model
 from fercli.models.faces import read_split
 from fercli.models.network_file import load_network, read_card
@@ -99,6 +102,33 @@ def test_a_step_is_no_longer_than_the_clipped_gradient(tree, clip_norm, clipped)
     steps = [now.numpy() - then for now, then in zip(model.trainable_weights, before, strict=True)]
     length = np.sqrt(sum(np.square(step).sum() for step in steps))
     assert (length == pytest.approx(0.01, rel=1e-2)) == clipped
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_averaged_weights_lie_between_those_of_the_steps(tree, precision):
+    """And the model has its own again afterwards."""
+    faces = read_split(read_tree(tree), "train", (48, 48))
+    pictures = faces.pixels[::6].astype(np.float32) / 255
+    with precision_policy(precision):
+        model = compiled_model(faces, 9, replace(QUICK, precision=precision, weight_decay=0.0))
+        with averaged(model, [pictures]):  # of nothing yet
+            assert model.get_weights()[0].any()
+        before = take_a_step(model, pictures, faces.targets[::6])[0]  # where the average begins
+        after = take_a_step(model, pictures, faces.targets[::6])
+        with averaged(model, [pictures]):
+            found = model.get_weights()[0]
+    assert (before != after[0]).any()
+    np.testing.assert_allclose(found, (before + after[0]) / 2, atol=1e-6)
+    for own, now in zip(after, model.get_weights(), strict=True):
+        np.testing.assert_allclose(now, own, atol=1e-6)
+
+
+def take_a_step(model, pictures, targets):
+    """Return the weights after it; those at which float16 overflows are none."""
+    before = int(model.optimizer.iterations)
+    while int(model.optimizer.iterations) == before:
+        model.train_on_batch(pictures, targets)
+    return model.get_weights()
 
 
 @pytest.mark.slow
@@ -187,6 +217,51 @@ def test_other_options_do_not_go_on(run, tree):
         train(tree, run, replace(QUICK, learning_rate=0.01))
 
 
+@pytest.mark.parametrize("epochs", [2, 3])
+@pytest.mark.parametrize(
+    ("counts", "classes", "other"),
+    [
+        ((("train", 24), ("validation", 12)), ("down", "left", "up"), "classes than"),
+        ((("train", 25), ("validation", 12)), CLASSES, "labels to train on than"),
+        ((("train", 24), ("validation", 13)), CLASSES, "labels to validate on than"),
+    ],
+)
+def test_other_pictures_do_not_go_on(run, tmp_path, counts, classes, other, epochs):
+    """Whether there are epochs left or not; the folder stays what it was."""
+    root = make_tree(tmp_path / "tree", counts, classes)
+    before = (run / "recipe.toml").read_text()
+    with pytest.raises(TrainingError, match=f"holds a training with other {other}"):
+        train(root, run, replace(QUICK, epochs=epochs))
+    assert (run / "recipe.toml").read_text() == before
+
+
+def test_a_tree_may_be_moved(run, tree, tmp_path):
+    out, moved = tmp_path / "out", tmp_path / "moved"
+    shutil.copytree(run, out)
+    moved.symlink_to(tree)
+    assert train(moved, out, QUICK).epochs == 2
+    assert f'"{moved}"' in (out / "recipe.toml").read_text()
+
+
+def test_a_checkpoint_that_does_not_know_its_pictures(run, tree, tmp_path):
+    """Of an older fer: it is gone on with, and knows them then."""
+    out = tmp_path / "out"
+    shutil.copytree(run, out)
+    about = edit_checkpoint(out, "pictures")
+    train(tree, out, replace(QUICK, epochs=3))
+    assert pictures_of(out / "checkpoint.npz") == about["pictures"]
+
+
+def edit_checkpoint(out, *without):
+    """Take entries out of what a checkpoint says about itself; return all that it said."""
+    with np.load(out / "checkpoint.npz") as stored:
+        arrays = dict(stored)
+    about = json.loads(str(arrays["about"]))
+    kept = {name: value for name, value in about.items() if name not in without}
+    np.savez(out / "checkpoint.npz", **{**arrays, "about": np.array(json.dumps(kept))})
+    return about
+
+
 def test_a_checkpoint_of_another_architecture(run, validation):
     model = compiled_model(validation, 1, replace(QUICK, architecture="cnn4"))
     with pytest.raises(TrainingError, match="found one of mini_xception"):
@@ -251,6 +326,16 @@ def test_start_from_a_network_with_other_classes(run, tmp_path):
     assert (after.layers[1].get_weights()[0] == first).all(), kernels
 
 
+@pytest.mark.parametrize(("freeze", "found"), [(28, None), (29, 29), (99, 99), (-99, None)])
+def test_a_layer_at_least_is_trained(validation, freeze, found):
+    options = replace(QUICK, freeze=freeze)
+    if found is None:
+        assert compiled_model(validation, 1, options).trainable_weights
+    else:
+        with pytest.raises(OptionError, match=f"wanted at most 28 for --freeze, found {found}"):
+            compiled_model(validation, 1, options)
+
+
 def test_init_of_another_architecture(run, tree, tmp_path):
     options = replace(QUICK, architecture="cnn4", init=str(run / "best.keras"))
     with pytest.raises(OptionError, match="starts as cnn4 does, found mini_xception"):
@@ -308,6 +393,13 @@ def test_corrupt_pictures_are_counted_and_the_first_named(tmp_path):
     [
         ({"epochs": 0}, "--epochs, found 0"),
         ({"learning_rate": float("nan")}, "--learning-rate, found nan"),
+        ({"learning_rate": math.inf}, "--learning-rate, found inf"),
+        ({"warmup_epochs": math.inf}, "--warmup-epochs, found inf"),
+        ({"weight_decay": math.inf}, "--weight-decay, found inf"),
+        ({"clip_norm": math.inf}, "--clip-norm, found inf"),
+        ({"mixup": math.inf}, "--mixup, found inf"),
+        ({"seed": 2**32}, "0…4294967295 for --seed, found 4294967296"),
+        ({"seed": -1}, "--seed, found -1"),
         ({"average": 1.0}, "--average"),
         ({"clip_norm": -1.0}, "--clip-norm, found -1"),
         ({"schedule": "up"}, "one of constant"),

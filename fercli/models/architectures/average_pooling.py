@@ -31,7 +31,7 @@ def build(shape: InputShape, classes: int) -> Model:
 
 ARCHITECTURE = Architecture(
     name="average-pooling",
-    build=build,
+    define=build,
     size_wh=(256, 256),
     channels=3,
     classes=8,

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fercli.errors import OptionError
+
 if TYPE_CHECKING:
     from keras import Model
 
@@ -24,7 +26,7 @@ class Architecture:
     ----------
     name : str
         What `fer models train --architecture` calls it.
-    build : callable
+    define : callable
         Takes an input shape (height, width, channels) and the number of classes and returns a
         Keras model that ends in a softmax. Its last layer but one gives the features.
     size_wh : (int, int)
@@ -40,7 +42,7 @@ class Architecture:
     """
 
     name: str
-    build: Callable[[InputShape, int], Model]
+    define: Callable[[InputShape, int], Model]
     size_wh: tuple[int, int]
     channels: int
     classes: int
@@ -48,6 +50,33 @@ class Architecture:
     source: str
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
+    def input_shape(self) -> InputShape:
         """The shape (height, width, channels) of one input."""
         return self.size_wh[1], self.size_wh[0], self.channels
+
+    def build(self, shape: InputShape, classes: int) -> Model:
+        """Return the network, untrained.
+
+        Parameters
+        ----------
+        shape : (int, int, int)
+            Height, width and channels of one input.
+        classes : int
+            How many answers it gives.
+
+        Raises
+        ------
+        OptionError
+            The inputs are too small for the network, or it is too large for the memory.
+        """
+        try:
+            return self.define(shape, classes)
+        except ImportError:
+            raise
+        except Exception as error:  # Keras's and TensorFlow's, of many kinds
+            height, width, _ = shape
+            small = min(height, width) < min(self.size_wh)
+            raise OptionError(
+                f"{self.name} cannot be built for inputs of {width}x{height} and {classes} classes",
+                hint="a larger --size or --crop" if small else "a smaller --size, or fewer classes",
+            ) from error

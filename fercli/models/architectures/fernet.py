@@ -61,7 +61,7 @@ def _block(x: Any, width: int, *, halve: bool) -> Any:
 
 ARCHITECTURE = Architecture(
     name="fernet",
-    build=build,
+    define=build,
     size_wh=(48, 48),
     channels=1,
     classes=8,

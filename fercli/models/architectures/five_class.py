@@ -40,7 +40,7 @@ def build(shape: InputShape, classes: int) -> Model:
 
 ARCHITECTURE = Architecture(
     name="five-class",
-    build=build,
+    define=build,
     size_wh=(48, 48),
     channels=1,
     classes=5,

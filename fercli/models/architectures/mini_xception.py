@@ -54,7 +54,7 @@ def _block(x: Any, width: int) -> Any:
 
 ARCHITECTURE = Architecture(
     name="mini-xception",
-    build=build,
+    define=build,
     size_wh=(48, 48),
     channels=1,
     classes=7,

@@ -42,7 +42,7 @@ def build(shape: InputShape, classes: int) -> Model:
 
 ARCHITECTURE = Architecture(
     name="vgg-like",
-    build=build,
+    define=build,
     size_wh=(48, 48),
     channels=1,
     classes=7,
