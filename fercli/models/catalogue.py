@@ -51,6 +51,6 @@ def as_plain() -> dict[str, Any]:
     architectures = []
     for one in ARCHITECTURES.values():
         about = asdict(one)
-        del about["build"]
+        del about["define"]
         architectures.append(about)
     return {"networks": networks, "architectures": architectures}
