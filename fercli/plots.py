@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fercli.errors import OutputError
+from fercli.file_names import shown_name
 from fercli.files import written_whole
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _take_as_written(figure: Figure) -> None:
     powers = set(_powers(figure))
     for text in figure.findobj(Text):
         text.set_parse_math(text in powers)
+        text.set_text(shown_name(text.get_text()))  # a font has no glyph for a mere byte
 
 
 def _powers(figure: Figure) -> Iterator[Text]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from fercli.cascade.detection import (
 )
 from fercli.cascade.drawing import with_boxes
 from fercli.errors import InputError, OutputError, PictureError
+from fercli.file_names import input_among, shortened
 from fercli.files import find_files, make_folder
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture, read_colour, write_picture
@@ -170,14 +170,13 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     OutputError
         It is: not even overwriting is allowed then.
     """
-    read = {os.path.realpath(path) for path in inputs}
-    for path in outputs:
-        if os.path.realpath(path) in read:
-            raise OutputError(
-                "wanted a file to write to, found an input that it would replace",
-                hint="another folder or name",
-                path=path,
-            )
+    replaced = input_among(outputs, inputs)
+    if replaced is not None:
+        raise OutputError(
+            "wanted a file to write to, found an input that it would replace",
+            hint="another folder or name",
+            path=replaced,
+        )
 
 
 def numbered(stems: Iterable[str]) -> list[str]:
@@ -194,7 +193,4 @@ def numbered(stems: Iterable[str]) -> list[str]:
 
 def short_stem(stem: str) -> str:
     """Return the beginning of a name, of at most `LONGEST_STEM` bytes; no character is halved."""
-    content = os.fsencode(stem)
-    if len(content) <= LONGEST_STEM:
-        return stem
-    return content[:LONGEST_STEM].decode("utf-8", "ignore")
+    return shortened(stem, LONGEST_STEM)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from fercli.datasets.tree import (
     save_picture,
 )
 from fercli.errors import InputError, PictureError
+from fercli.file_names import free_stem
 from fercli.files import find_files
 from fercli.parallel import Workers, parallel_map
 from fercli.pictures import Picture, read_colour, read_grey
@@ -211,7 +212,7 @@ def unique_stems(names: Sequence[Path]) -> list[str]:
     taken = set(often) | set(map(_with_further_face, often))
     for at, stem in enumerate(stems):
         if often[stem.casefold()] > 1 or _with_further_face(stem.casefold()) in often:
-            stems[at] = _free_stem(f"{stem}-{names[at].suffix[1:]}", taken)
+            stems[at] = free_stem(f"{stem}-{names[at].suffix[1:]}", taken)
             taken.add(stems[at].casefold())
     return stems
 
@@ -220,14 +221,6 @@ def _with_further_face(stem: str) -> str:
     """Return ``a`` for ``a-face2``: one of its crops would be called so; ``""`` for others."""
     first, dash, number = stem.rpartition("-face")
     return first if dash and number.isdigit() else ""
-
-
-def _free_stem(stem: str, taken: Collection[str]) -> str:
-    free, number = stem, 1
-    while free.casefold() in taken:
-        number += 1
-        free = f"{stem}-{number}"
-    return free
 
 
 def _crop_one(job: tuple[Path, str], source: Path, out: Path, options: FaceOptions) -> CropRecord:

@@ -30,6 +30,7 @@ from fercli.datasets.sources import (
 )
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
 from fercli.errors import OutputError, PictureError
+from fercli.file_names import free_stem, shortened
 from fercli.parallel import Workers, parallel_map
 from fercli.progress import SILENT, Progress
 
@@ -150,10 +151,7 @@ class _Stage:
 
     def _free_name(self, stem: str) -> str:
         """Return a file name that no other picture has, also where case makes no difference."""
-        name, number = stem, 1
-        while name.casefold() in self.taken:
-            number += 1
-            name = f"{stem}-{number}"
+        name = free_stem(stem, self.taken)
         self.taken.add(name.casefold())
         return f"{name}.png"
 
@@ -171,7 +169,7 @@ def _stages(
 def _file_name(prefix: str, name: str) -> str:
     """Return the name of a picture's file: printable, not hidden, not too long for a disk."""
     plain = "".join(c if c.isprintable() else "_" for c in name).lstrip(".") or "picture"
-    return f"{prefix}{plain}".encode()[:LONGEST_NAME].decode(errors="ignore")
+    return shortened(f"{prefix}{plain}", LONGEST_NAME)
 
 
 def _require_pictures(

@@ -8,7 +8,8 @@ that is consistent.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,9 @@ def read_checkpoint(path: Path, model: Model) -> State:
     InputError
         The file cannot be read.
     """
-    about, state, arrays = _stored(path)
+    with _opened(path) as (about, stored):
+        state = _state(about)
+        arrays = [np.array(stored[name]) for name in sorted(set(stored.files) - {"about"})]
     _assign(model, arrays, about["architecture"], path)
     return state
 
@@ -92,7 +95,8 @@ def epoch_of(path: Path) -> int:
     InputError
         The file cannot be read.
     """
-    return _stored(path)[1].epoch
+    with _opened(path) as (about, _):
+        return _state(about).epoch
 
 
 def pictures_of(path: Path) -> dict[str, Any] | None:
@@ -103,16 +107,20 @@ def pictures_of(path: Path) -> dict[str, Any] | None:
     InputError
         The file cannot be read.
     """
-    return _stored(path)[0].get("pictures")
+    with _opened(path) as (about, _):
+        return about.get("pictures")
 
 
-def _stored(path: Path) -> tuple[dict[str, Any], State, list[NDArray[Any]]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Give what a checkpoint says of itself, and the file of NumPy's, whose arrays are read late.
+
+    What goes wrong with the file in the body is an `InputError`, too.
+    """
     try:
         # NumPy leaves a file that it cannot read open, unless it is given one that is.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            about = parse_json(str(stored["about"]))
-            arrays = [np.array(stored[name]) for name in sorted(set(stored.files) - {"about"})]
-            return _about(about), _state(about), arrays
+            yield _about(parse_json(str(stored["about"]))), stored
     except OSError as error:
         raise input_error(error, path) from error
     except Exception as error:  # NumPy's reader raises what its parts do, of zlib's errors on

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -75,6 +75,7 @@ class _Task:
 
     maker: BatchMaker
     validation: Faces
+    pictures: Mapping[str, Any]
     out: Path
     options: TrainingOptions
     progress: Progress
@@ -82,11 +83,6 @@ class _Task:
     @property
     def training(self) -> Faces:
         return self.maker.faces
-
-    @property
-    def pictures(self) -> dict[str, Any]:
-        """What they are known by: see `identify`."""
-        return identify(self.training, self.validation)
 
     def first_pictures(self) -> Iterator[NDArray[np.float32]]:
         """Yield the batches that normalisations are measured on."""
@@ -144,11 +140,13 @@ def train(
     with only_one(make_folder(out), "a training"):
         going_on = prepare_folder(out, options, data, overwrite=overwrite)
         training, validation = read_splits(tree, options, workers, progress)
+        pictures = identify(training, validation)
         if going_on:
-            continue_folder(out, options, data, identify(training, validation))
+            continue_folder(out, options, data, pictures)
         maker = BatchMaker(training, _batch_options(options))
+        task = _Task(maker, validation, pictures, out, options, progress)
         with precision_policy(options.precision), quiet_warnings(), spread(options):
-            return _run(_Task(maker, validation, out, options, progress), going_on)
+            return _run(task, going_on)
 
 
 def describe_result(result: TrainingResult) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -69,6 +71,39 @@ class Frame:
             assert self._native is not None
             self._colour = _turned(self._native.to_ndarray(format="bgr24"), self._native)
         return self._colour
+
+
+def time_of(picture: VideoFrame, stream: Any, number: int, rate: float) -> float:
+    """Return the time of a decoded frame since its stream's start, in seconds.
+
+    Parameters
+    ----------
+    picture : VideoFrame
+    stream : av.VideoStream
+        The one that it is of.
+    number : int
+        Its number, which tells the time where the file does not.
+    rate : float
+        Frames a second.
+    """
+    if picture.pts is None:
+        return number / rate
+    unit = picture.time_base or stream.time_base  # the last of a broken stream have none
+    return max(float(picture.pts * unit - begin_of(stream)), 0.0)
+
+
+def begin_of(stream: Any) -> Fraction:
+    """Return the time of a stream's first frame on the file's own clock, in seconds."""
+    return (stream.start_time or 0) * Fraction(stream.time_base)
+
+
+def seek(container: Any, stream: Any, seconds: float) -> None:
+    """Go to a time since a stream's start; where that cannot be done, stay."""
+    import av
+
+    offset = int((begin_of(stream) + seconds) / stream.time_base)
+    with suppress(av.error.FFmpegError):
+        container.seek(max(offset, 0), stream=stream)
 
 
 def _grey_levels(frame: VideoFrame) -> Picture:

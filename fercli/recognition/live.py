@@ -13,9 +13,9 @@ from typing import Any
 
 import cv2
 
+from fercli.cascade.detection import LARGEST
 from fercli.errors import VideoError
-from fercli.recognition.frames import Frame
-from fercli.recognition.options import LARGEST
+from fercli.recognition.frames import Frame, seek, time_of
 
 #: How long a stream may take to answer, and to send its next frame, in seconds.
 TIMEOUT = 10.0
@@ -123,7 +123,7 @@ class Stream:
         self._note = note
         self._broken = False
         self._container = open_stream(address)
-        stream = self._container.streams.video[0]
+        stream = self._stream
         self.rate = float(stream.average_rate or stream.guessed_rate or 25)
         self.seconds = self._container.duration / 1e6 if self._container.duration else None
         self.count = stream.frames or None
@@ -169,7 +169,7 @@ class Stream:
             for picture in self._pictures():
                 if self._stop.is_set():
                     return
-                seconds = self._time(picture, number)
+                seconds = time_of(picture, self._stream, number, self.rate)
                 if seconds > seen:
                     yield Frame(number, seconds, picture)
                     number, last = number + 1, max(last, seconds)
@@ -180,7 +180,8 @@ class Stream:
             self._reconnect()
             if self._stop.is_set():
                 return
-            self._seek(seen)
+            if seen >= 0:
+                seek(self._container, self._stream, seen)
         raise VideoError(f"given up after {self._attempts} attempts: breaks off at {seen:.1f} s")
 
     def _pictures(self) -> Iterator[Any]:
@@ -195,23 +196,9 @@ class Stream:
         except (av.error.FFmpegError, OSError):
             self._broken = True
 
-    def _time(self, picture: Any, number: int) -> float:
-        if picture.pts is None:
-            return number / self.rate
-        stream = self._container.streams.video[0]
-        unit = picture.time_base or stream.time_base
-        return float(picture.pts * unit - (stream.start_time or 0) * stream.time_base)
-
-    def _seek(self, seconds: float) -> None:
-        """Go to a time; where that cannot be done, the stream begins anew."""
-        import av
-
-        if seconds < 0:
-            return
-        stream = self._container.streams.video[0]
-        offset = int(seconds / stream.time_base) + (stream.start_time or 0)
-        with suppress(av.error.FFmpegError):
-            self._container.seek(offset, stream=stream)
+    @property
+    def _stream(self) -> Any:
+        return self._container.streams.video[0]
 
     def _reconnect(self) -> None:
         """Open the stream anew, waiting longer each time."""

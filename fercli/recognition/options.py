@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from fercli.cascade.detection import LARGEST
 from fercli.errors import OptionError
 
 #: Longer side, in pixels, at which pictures and video are searched unless told otherwise.
 PICTURE_SIDE, VIDEO_SIDE = 1280, 640
-
-#: The largest number that cv2 takes.
-LARGEST = 2**31 - 1
 
 #: The smallest face looked for, as a share of the shorter side of a picture and of a video.
 PICTURE_FACE, VIDEO_FACE = 1 / 20, 1 / 12

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fercli.errors import OptionError, OutputError
+from fercli.file_names import input_among
 from fercli.files import PICTURE_EXTENSIONS
 from fercli.recognition.inputs import Input
 from fercli.recognition.video_writer import SUFFIXES
 
 #: Formats of annotated pictures; a picture of another format is written as PNG.
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-
 
 #: Formats that take no colours, which annotations have.
 COLOURLESS = (".pbm", ".pgm")
@@ -64,28 +64,20 @@ def require_separate(inputs: Iterable[Input], outputs: Iterable[Path]) -> None:
     OutputError
         An output is one of the inputs, which it would replace, or another output.
     """
-    read = {_identity(one.path) for one in inputs if not one.live} - {None}
+    outputs = list(outputs)
+    replaced = input_among(outputs, (one.path for one in inputs if not one.live))
+    if replaced is not None:
+        raise OutputError(
+            "wanted a new file for the results, found an input", hint="another name", path=replaced
+        )
     written: set[str] = set()
     for path in outputs:
-        if _identity(path) in read:
-            raise OutputError(
-                "wanted a new file for the results, found an input", hint="another name", path=path
-            )
         name = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118
         if name in written:
             raise OutputError(
                 "wanted a file for each output, found one for two", hint="another name", path=path
             )
         written.add(name)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return the number of a file, whatever its name; None if there is none."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _spread(inputs: Sequence[Input], place: Path, suffix: object) -> dict[str, Path]:

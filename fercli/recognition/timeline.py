@@ -65,7 +65,6 @@ class Timeline:
 
         The people seen longest have a row each.
         """
-        title = title.encode("utf-8", "replace").decode()  # a font has no glyph for a mere byte
         people = sorted(self._people, key=lambda person: (-len(self._people[person]), person))
         shown = sorted(people[:PEOPLE])
         height = 1.1 + 1.5 * max(len(shown), 1)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fercli.errors import VideoError
 from fercli.files import input_error
-from fercli.recognition.frames import Frame
+from fercli.recognition.frames import Frame, begin_of, seek, time_of
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -66,8 +65,7 @@ class VideoFile:
         )
         self.size_wh = (self._stream.width, self._stream.height)
         self.has_sound = bool(self._container.streams.audio)
-        self._begin = (self._stream.start_time or 0) * self._stream.time_base
-        self.begin = float(self._begin)
+        self.begin = float(begin_of(self._stream))
 
     def __enter__(self) -> VideoFile:
         return self
@@ -122,7 +120,7 @@ class VideoFile:
         for back in STEPS_BACK:
             if start <= back:
                 break
-            self._seek(start - back)
+            seek(self._container, self._stream, start - back)
             pictures = self._decoded()
             first = next(pictures, None)
             if first is not None and self._time(first, 0) <= start:
@@ -157,17 +155,7 @@ class VideoFile:
             self._damaged += 1
 
     def _time(self, picture: VideoFrame, number: int) -> float:
-        if picture.pts is None:
-            return number / self.rate
-        unit = picture.time_base or self._stream.time_base  # the last of a broken stream have none
-        return max(float(picture.pts * unit - self._begin), 0.0)
-
-    def _seek(self, start: float) -> None:
-        import av
-
-        offset = int((self._begin + start) / self._stream.time_base)
-        with suppress(av.error.FFmpegError):  # cannot be sought: read from the start
-            self._container.seek(max(offset, 0), stream=self._stream)
+        return time_of(picture, self._stream, number, self.rate)
 
     def _conclude(self, last: int, seconds: float, start: float) -> None:
         if last < 0 and not start:

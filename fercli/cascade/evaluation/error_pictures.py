@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fercli.cascade.drawing import FOUND, WHITE, Font, draw_box, label_font, line_width
 from fercli.cascade.evaluation.matching import FALSE_ALARM
-from fercli.cascade.evaluation.results import CascadeResult, PictureResult, shown
+from fercli.cascade.evaluation.results import CascadeResult, PictureResult
 from fercli.cascade.finding import short_stem
+from fercli.file_names import shown_name
 from fercli.files import make_folder
 from fercli.pictures import read_colour, write_picture
 from fercli.progress import SILENT, Progress
@@ -104,7 +105,7 @@ def annotated(of_picture: PictureResult) -> NDArray[np.uint8]:
 
 def _misses(result: CascadeResult) -> list[_Error]:
     found = [
-        _Error(p.picture.path, p.picture.boxes_xywh[at], shown(p.picture.path.stem), MISS)
+        _Error(p.picture.path, p.picture.boxes_xywh[at], shown_name(p.picture.path.stem), MISS)
         for p in result.pictures
         for at in p.missed
     ]
@@ -115,7 +116,7 @@ def _false_alarms(result: CascadeResult) -> list[_Error]:
     found = [
         (score, _Error(p.picture.path, tuple(box), f"{score:.3g}  {name}", FALSE))
         for p in result.pictures
-        for name in [shown(p.picture.path.stem)]
+        for name in [shown_name(p.picture.path.stem)]
         for box, score, verdict in zip(
             p.chosen.boxes_xywh.tolist(),
             p.chosen.scores.tolist(),

@@ -34,11 +34,11 @@ from fercli.cascade.evaluation.results import (
     Judged,
     PictureResult,
     Tally,
-    shown,
     tally_of,
     total,
 )
 from fercli.errors import InputError, OptionError, PictureError
+from fercli.file_names import shown_name
 from fercli.pictures import Picture, read_grey
 from fercli.progress import SILENT, Progress
 
@@ -128,7 +128,7 @@ def short_names(paths: Sequence[Path]) -> list[str]:
         while length < len(own) and any(other[-length:] == own[-length:] for other in others):
             length += 1
         earlier = parts[:at].count(own)
-        name = shown("/".join(own[-length:]))
+        name = shown_name("/".join(own[-length:]))
         names.append(name + (f" ({earlier + 1})" if earlier else ""))
     return names
 

@@ -101,11 +101,6 @@ def tally_of(verdicts: NDArray[np.intp], picture: AnnotatedPicture) -> Tally:
     return Tally(hits, false_alarms, len(picture.boxes_xywh))
 
 
-def shown(name: str) -> str:
-    """Return the name of a file for people: bytes that are not UTF-8 replaced by a mark."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 @dataclass(frozen=True)
 class CascadeResult:
     """What a cascade made of all pictures.
