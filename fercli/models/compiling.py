@@ -88,12 +88,15 @@ def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Mod
     Raises
     ------
     OptionError
-        The architecture cannot be built for this size, or all of its layers would be frozen.
+        The architecture cannot be built for this size or has no dropout to set, or all of its
+        layers would be frozen.
     """
     keras = load_keras()
     keras.utils.set_random_seed(options.seed)
     shape = training_card(training, options).input_shape
     model = options.found.build(shape, len(training.classes))
+    if options.dropout is not None:
+        _set_dropout(model, options.dropout, options.architecture)
     if _on_tensorflows_cpu():
         model = with_fused_normalisations(model)
     _freeze(model, options.freeze)
@@ -140,7 +143,7 @@ def start(
 
 def _optimizer(options: TrainingOptions, steps: int) -> Any:
     keras = load_keras()
-    warmup = round(options.warmup_epochs * steps)
+    warmup = round(min(options.warmup_epochs, options.epochs) * steps)
     rate = RateOptions(options.learning_rate, options.schedule, warmup, options.epochs * steps)
     common = {
         "learning_rate": learning_rate(rate),
@@ -184,6 +187,17 @@ def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None
             f"wanted a multiple of {len(devices)}, the number of devices, for --batch-size, found "
             f"{batch_size}"
         )
+
+
+def _set_dropout(model: Model, rate: float, name: str) -> None:
+    layers = [layer for layer in model.layers if isinstance(layer, load_keras().layers.Dropout)]
+    if not layers:
+        raise OptionError(
+            f"wanted an architecture with dropout for --dropout, found {name}, which has none",
+            hint="leave --dropout out",
+        )
+    for layer in layers:
+        layer.rate = rate
 
 
 def _freeze(model: Model, count: int) -> None:

@@ -42,6 +42,8 @@ class TrainingOptions:
         normalisations.
     clip_norm : float
         Gradients that are longer than this, of all weights together, are shortened to it; 0: none.
+    dropout : float, optional
+        Rate of all dropout layers. Defaults to the architecture's.
     schedule : str
         One of `fercli.models.schedules.SCHEDULES`.
     warmup_epochs : float
@@ -88,6 +90,7 @@ class TrainingOptions:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     clip_norm: float = 0.0
+    dropout: float | None = None
     schedule: str = "trapezoid"
     warmup_epochs: float = 2.0
     average: float = 0.999
@@ -143,6 +146,8 @@ def _check_ranges(options: TrainingOptions) -> None:
     for name in ("momentum", "average", "label_smoothing"):
         if not 0 <= getattr(options, name) < 1:
             raise _wrong(name, "0 ≤ number < 1", getattr(options, name))
+    if options.dropout is not None and not 0 <= options.dropout < 1:
+        raise _wrong("dropout", "0 ≤ number < 1", options.dropout)
     for name in ("weight_decay", "clip_norm", "warmup_epochs", "mixup", "patience"):
         if not 0 <= getattr(options, name) < math.inf:
             raise _wrong(name, "a finite number from 0 on", getattr(options, name))

@@ -104,6 +104,33 @@ def test_a_step_is_no_longer_than_the_clipped_gradient(tree, clip_norm, clipped)
     assert (length == pytest.approx(0.01, rel=1e-2)) == clipped
 
 
+@pytest.mark.parametrize(("rate", "dropped"), [(0.0, 0.0), (0.9, 0.9), (None, 0.5)])
+def test_a_rate_of_dropout_is_every_layers(tree, rate, dropped):
+    faces = read_split(read_tree(tree), "train", (48, 48))
+    options = replace(QUICK, architecture="vgg-like", size=None, dropout=rate)
+    layers = [
+        layer for layer in compiled_model(faces, 1, options).layers if "dropout" in layer.name
+    ]
+    assert len(layers) == 7
+    ones = np.ones((1, 10_000), np.float32)
+    for layer in layers:
+        zeros = (np.asarray(layer(ones, training=True)) == 0).mean()
+        assert zeros == pytest.approx(dropped, abs=0.03)
+
+
+def test_a_warm_up_is_no_longer_than_the_training(tree):
+    faces = read_split(read_tree(tree), "train", (48, 48))
+    options = replace(QUICK, warmup_epochs=1e308, schedule="constant", learning_rate=0.8)
+    rate = compiled_model(faces, 2, options).optimizer._learning_rate  # over two epochs
+    assert [float(rate(step)) for step in range(4)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+
+
+def test_a_rate_of_dropout_where_there_is_none(tree, tmp_path):
+    with pytest.raises(OptionError, match="--dropout, found mini-xception, which has none"):
+        train(tree, tmp_path / "out", replace(QUICK, dropout=0.5))
+    assert not list(tmp_path.glob("out/*.keras"))
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_averaged_weights_lie_between_those_of_the_steps(tree, precision):
     """And the model has its own again afterwards."""
@@ -402,6 +429,8 @@ def test_corrupt_pictures_are_counted_and_the_first_named(tmp_path):
         ({"seed": -1}, "--seed, found -1"),
         ({"average": 1.0}, "--average"),
         ({"clip_norm": -1.0}, "--clip-norm, found -1"),
+        ({"dropout": 1.0}, "0 ≤ number < 1 for --dropout, found 1.0"),
+        ({"dropout": math.nan}, "--dropout, found nan"),
         ({"schedule": "up"}, "one of constant"),
         ({"crop": 50}, "16…48"),
         ({"architecture": "lenet"}, "found 'lenet'"),

@@ -56,6 +56,12 @@ def choice(values: Any) -> click.Choice[str]:
     metavar="X",
     help="Longer gradients are shortened to this; 0: none.",
 )
+@option(
+    "--dropout",
+    type=float,
+    metavar="RATE",
+    help="Of all dropout layers.  [default: the architecture's]",
+)
 @option("--schedule", type=choice(SCHEDULES), help="How the rate goes after warming up.")
 @option("--warmup-epochs", type=float, metavar="X", help="Over these the rate rises.")
 @option(

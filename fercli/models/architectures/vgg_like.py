@@ -3,7 +3,8 @@
 Four times two 3×3 convolutions (64, 128, 256, 512), 2×2 max-pooling and dropout 0.5, then dense
 512, 256 and 128, each with dropout 0.5. The first convolution has no padding; all but it are
 followed by batch normalisation. Published with Adam at 1e-3 and batches of 64.
-Source: github.com/gitshanks/fer2013, ``fertrain.py``, whose dense dropouts are 0.4, 0.4 and 0.5.
+Source: github.com/gitshanks/fer2013, ``fertrain.py``, whose dense dropouts are 0.4, 0.4 and 0.5,
+and whose first convolution has an L2 penalty of 0.01, which leaves two thirds of its filters dead.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
 
 def build(shape: InputShape, classes: int) -> Model:
     """Return the network, untrained."""
-    from keras import Sequential, layers, regularizers
+    from keras import Sequential, layers
 
     network = Sequential([layers.Input(shape)], name="vgg_like")
-    first = layers.Conv2D(64, 3, activation="relu", kernel_regularizer=regularizers.L2(0.01))
     for width in (64, 128, 256, 512):
         if width == 64:
-            network.add(first)
+            network.add(layers.Conv2D(width, 3, activation="relu"))
         else:
             network.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
             network.add(layers.BatchNormalization())
