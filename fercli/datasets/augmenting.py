@@ -135,7 +135,7 @@ def augment_tree(
         write_skipped(out, [("", item) for item in skipped])
         manifest = finish_tree(
             journal,
-            tree.classes,
+            tree.all_classes,
             sources=tree.manifest.sources if tree.manifest else (),
             made_by=[
                 *(tree.manifest.made_by if tree.manifest else ()),

@@ -37,6 +37,7 @@ from fercli.datasets.tree import (
     require_apart,
     require_shape,
     save_picture,
+    with_unlisted,
 )
 from fercli.errors import InputError, PictureError
 from fercli.file_names import free_stem
@@ -261,8 +262,7 @@ def _write_manifest(
         for file, sha256 in zip(record.files, record.sha256.split(), strict=True)
     ]
     made = {"command": "crop", "of": str(source), "options": plan_of(source, options)["options"]}
-    full = fill_counts(out, counts(crops), manifest.classes)
+    classes = with_unlisted(manifest.classes, crops)
+    full = fill_counts(out, counts(crops), classes)
     write_files(out, sorted(map(to_line, crops)))
-    write_manifest(
-        out, Manifest(manifest.classes, full, manifest.sources, [*manifest.made_by, made])
-    )
+    write_manifest(out, Manifest(list(classes), full, manifest.sources, [*manifest.made_by, made]))

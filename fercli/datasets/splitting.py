@@ -248,7 +248,7 @@ def _write(
         journal.add(noted)
         return finish_tree(
             journal,
-            tree.classes,
+            tree.all_classes,
             sources=tree.manifest.sources if tree.manifest else (),
             made_by=[*(tree.manifest.made_by if tree.manifest else ()), made],
         )

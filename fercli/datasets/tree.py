@@ -67,9 +67,7 @@ class Tree:
     @property
     def all_classes(self) -> tuple[str, ...]:
         """The classes, and behind them those of pictures that the manifest does not know of."""
-        return self.classes + sorted_classes(
-            {record.label for record in self.records} - set(self.classes)
-        )
+        return with_unlisted(self.classes, self.records)
 
     def path(self, record: FileRecord) -> Path:
         """Return the file of a picture."""
@@ -125,6 +123,12 @@ def require_apart(source: Path, out: Path) -> None:
             f"wanted a new tree apart from {source}, found --out {out}",
             hint="a folder beside it",
         )
+
+
+def with_unlisted(classes: Sequence[str], records: Iterable[FileRecord]) -> tuple[str, ...]:
+    """Return the classes, and behind them those of pictures that are of none of them."""
+    unlisted = {record.label for record in records} - set(classes)
+    return (*classes, *sorted_classes(unlisted))
 
 
 def counts(records: Iterable[FileRecord]) -> dict[str, dict[str, int]]:

@@ -156,6 +156,15 @@ def test_a_tree_gives_a_tree(put, astronaut, cascade, tmp_path):
     assert (tmp_path / "out/train/sad").is_dir()
 
 
+def test_the_crops_of_a_class_that_was_added_by_hand_are_one(put, astronaut, cascade, tmp_path):
+    put("tree/train/bored/a.jpg", picture=astronaut)
+    write_manifest(tmp_path / "tree", Manifest(["happy", "sad"], {}))
+    crop_folder(tmp_path / "tree", tmp_path / "out", FaceOptions(cascade))
+    tree = read_tree(tmp_path / "out")
+    assert tree.classes == ("happy", "sad", "bored")
+    assert tree.manifest.counts == {"train": {"happy": 0, "sad": 0, "bored": 1}}
+
+
 @pytest.mark.parametrize(
     ("names", "wanted"),
     [

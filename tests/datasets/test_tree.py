@@ -15,6 +15,17 @@ def augment(tree, out, placing):
     augment_tree(read_tree(tree), out, AugmentOptions(Policy(), target=6, placing=placing))
 
 
+@pytest.mark.parametrize("command", [split, augment])
+def test_a_class_that_was_added_by_hand_is_one_of_the_new_tree(small_tree, put, tmp_path, command):
+    command(small_tree, tmp_path / "first", "copy")
+    listed = read_tree(tmp_path / "first").classes
+    put("first/train/bored/0.png")
+    command(tmp_path / "first", tmp_path / "out", "copy")
+    tree = read_tree(tmp_path / "out")
+    assert tree.classes == (*listed, "bored")  # behind: the others keep their numbers
+    assert sum(row["bored"] for row in tree.manifest.counts.values()) >= 1
+
+
 @pytest.mark.parametrize("placing", ["link", "copy", "symlink"])
 @pytest.mark.parametrize("command", [split, augment])
 def test_what_links_lead_to_is_placed(small_tree, tmp_path, command, placing):
