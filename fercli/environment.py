@@ -15,6 +15,7 @@ from typing import Literal
 
 from fercli import __version__
 from fercli.errors import DependencyError
+from fercli.memory import available_memory
 
 #: All of these install the same module, ``cv2``, and overwrite each other.
 OPENCV_PACKAGES = (
@@ -159,8 +160,8 @@ def _cores() -> Finding:
 def _memory() -> Finding:
     import psutil
 
-    memory = psutil.virtual_memory()
-    sizes = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB available"
+    total = psutil.virtual_memory().total
+    sizes = f"{available_memory() / 2**30:.1f} of {total / 2**30:.1f} GiB available"
     return Finding("memory", "ok", sizes)
 
 

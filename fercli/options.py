@@ -14,11 +14,10 @@ import click
 
 from fercli.errors import RecipeError
 from fercli.progress import SILENT, Progress, TerminalProgress
+from fercli.seeds import HIGHEST_SEED
 
 #: Pixels: no side of a picture that OpenCV scales and cuts may be longer.
 LARGEST_SIDE = 32_767
-#: Keras and scikit-learn take no larger one.
-LARGEST_SEED = 2**32 - 1
 
 
 def path_type() -> click.Path:
@@ -159,7 +158,7 @@ as_json = click.option(
 )
 seed = click.option(
     "--seed",
-    type=click.IntRange(0, LARGEST_SEED),
+    type=click.IntRange(0, HIGHEST_SEED),
     default=0,
     show_default=True,
     metavar="N",

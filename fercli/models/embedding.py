@@ -18,9 +18,9 @@ from fercli.files import make_folder, require_absent, write_text, written_whole
 from fercli.models.faces import Faces, read_split
 from fercli.models.networks import Network, open_network
 from fercli.models.settings import Settings
-from fercli.models.training_options import HIGHEST_SEED
 from fercli.plots import COLOURS, new_plot, save_plot
 from fercli.progress import SILENT, Progress
+from fercli.seeds import HIGHEST_SEED
 from fercli.tables import format_table
 
 CHUNK = 256

@@ -15,6 +15,7 @@ from fercli.datasets.entries import split_of
 from fercli.datasets.manifest import FILES, FileRecord
 from fercli.datasets.tree import Tree
 from fercli.errors import InputError, OptionError, PictureError
+from fercli.memory import available_memory
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture, read_colour, read_grey
 from fercli.progress import SILENT, Progress
@@ -123,7 +124,8 @@ def read_split(
     paths = tuple(tree.path(record) for record in records)
     faces = Faces(paths, labels, targets, classes, size_wh, channels)
     if streamed is None:
-        streamed = len(faces) * size_wh[0] * size_wh[1] * channels > _memory() * MEMORY_SHARE
+        needed = len(faces) * size_wh[0] * size_wh[1] * channels
+        streamed = needed > available_memory() * MEMORY_SHARE
     if streamed:
         return faces
     pixels = read_faces(
@@ -228,12 +230,6 @@ def _check_votes(record: FileRecord, tree: Tree) -> None:
             hint="correct the line, or leave --soft-labels out",
             path=tree.root / FILES,
         )
-
-
-def _memory() -> int:
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> Picture | PictureError:

@@ -11,6 +11,7 @@ from fercli.errors import OptionError
 from fercli.models.architectures import find_architecture
 from fercli.models.architectures.base import Architecture
 from fercli.models.schedules import SCHEDULES
+from fercli.seeds import HIGHEST_SEED
 
 #: Those that may change between a training and its continuation.
 MAY_CHANGE = frozenset({"epochs", "patience", "stream", "tensorboard", "data", "workers"})
@@ -18,9 +19,6 @@ MAY_CHANGE = frozenset({"epochs", "patience", "stream", "tensorboard", "data", "
 OPTIMIZERS = ("sgd", "adam", "adamw")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MONITORS = ("val_accuracy", "val_loss")
-
-#: Keras and scikit-learn take 32 bits.
-HIGHEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
