@@ -76,7 +76,7 @@ _SEARCH = [
         default="ferplus",
         show_default=True,
         metavar="NAME|FILE",
-        help="The network: one that comes with fer, an .onnx or a .keras file.",
+        help="The network: one that comes with fer, an .onnx, .keras or .h5 file.",
     ),
     click.option(
         "--min-face",

@@ -66,7 +66,6 @@ class Classifier:
         self._channels_first = channels_first(given.shape, path)
         self._batch = given.shape[0] if isinstance(given.shape[0], int) else None
         self.card = read_card(self._session, settings or Settings(), given.shape, path)
-        self._scale = _scale(self.card)
         self._answer, self._logits = self._examine()
 
     @property
@@ -126,11 +125,7 @@ class Classifier:
         return answers
 
     def _prepare(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
-        scale, offset = self._scale
-        faces = middle(faces, self.card.crop)
-        if self.card.channels == 3 and self.card.colour_order == "bgr":
-            faces = faces[..., ::-1]
-        pictures = faces.astype(np.float32) * scale + offset
+        pictures = scaled(faces, self.card)
         if self._channels_first:
             pictures = pictures.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(pictures, self._dtype)
@@ -194,6 +189,16 @@ def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
     return faces[:, top : top + side, left : left + side]
 
 
+def scaled(faces: NDArray[np.uint8], card: NetworkCard) -> NDArray[np.float32]:
+    """Return faces, shape (n, height, width, channels), as a network sees them."""
+    faces = middle(faces, card.crop)
+    if card.channels == 3 and card.colour_order == "bgr":
+        faces = faces[..., ::-1]
+    mean, std = (np.array(values, np.float32) for values in (card.mean, card.std))
+    # One multiplication and one addition are faster than a subtraction and a division.
+    return np.asarray(faces.astype(np.float32) * (np.float32(1) / std) - mean / std, np.float32)
+
+
 def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return scores as probabilities, row by row."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -233,12 +238,6 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
     except Exception as error:  # onnxruntime's errors share no base class
         reason = str(error).splitlines()[0]
         raise InputError(f"wanted an .onnx network, found: {reason}", path=path) from error
-
-
-def _scale(card: NetworkCard) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return factor and summand of the normalisation, which is one multiplication less."""
-    mean, std = (np.array(values, np.float32) for values in (card.mean, card.std))
-    return np.float32(1) / std, -mean / std
 
 
 def _with_channels(faces: NDArray[np.uint8], card: NetworkCard) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Export: a ``.keras`` file to one ``.onnx`` file that says all about itself."""
+"""Export: a file of Keras to one ``.onnx`` file that says all about itself."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from fercli.errors import DependencyError, OptionError, TrainingError
 from fercli.files import require_absent, written_whole
 from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
-from fercli.models.batches import normalise
 from fercli.models.card import NetworkCard, to_metadata
-from fercli.models.classifier import Classifier, middle
+from fercli.models.classifier import Classifier, scaled
 from fercli.models.evaluation import classify_all
 from fercli.models.faces import Faces
 from fercli.models.metrics import accuracy
 from fercli.models.networks import KerasNetwork
+from fercli.models.settings import Settings
 from fercli.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class ExportResult:
 def export_onnx(
     network: Path,
     out: Path,
+    settings: Settings | None = None,
     *,
     faces: Faces | None = None,
     calibration: Faces | None = None,
@@ -67,7 +68,7 @@ def export_onnx(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> ExportResult:
-    """Write a ``.keras`` network as ``.onnx``, and compare the two.
+    """Write a network of Keras as ``.onnx``, and compare the two.
 
     The file has two outputs, "probabilities" and "features" (what the last layer sees), and the
     network's card in its metadata.
@@ -76,6 +77,8 @@ def export_onnx(
     ----------
     network, out : Path
         From where to where.
+    settings : Settings, optional
+        What a file of others does not say.
     faces : Faces, optional
         Real faces for the comparison. Defaults to None: noise.
     calibration : Faces, optional
@@ -99,7 +102,7 @@ def export_onnx(
     calibration = calibration or faces
     if int8 and calibration is None:
         raise OptionError("wanted real faces to calibrate int8 on, found none", hint="--data TREE")
-    source = KerasNetwork(network)
+    source = KerasNetwork(network, settings)
     card = source.card
     with written_whole(out, overwrite=overwrite) as temporary:
         progress.note(f"writing {out}")
@@ -123,9 +126,10 @@ def with_features(model: Model) -> Model:
     keras = load_keras()
     last = next(layer for layer in reversed(model.layers) if layer.weights)
     features = last.input
+    # Names that no layer of others has: the usual ones may be taken.
     if len(features.shape) > 2:  # mini-Xception ends in a convolution
-        features = keras.layers.GlobalAveragePooling2D()(features)
-    flat = keras.layers.Identity(name="features_output")(features)
+        features = keras.layers.GlobalAveragePooling2D(name="fer_pooling")(features)
+    flat = keras.layers.Identity(name="fer_features")(features)
     return keras.Model(model.inputs[0], {"probabilities": model.outputs[0], "features": flat})
 
 
@@ -134,7 +138,7 @@ def with_one_output(model: Model, *, softmax: bool = False) -> Model:
     keras = load_keras()
     answers = model.outputs[0]
     if softmax:
-        answers = keras.layers.Softmax(dtype="float32")(answers)
+        answers = keras.layers.Softmax(dtype="float32", name="fer_softmax")(answers)
     return keras.Model(model.inputs[0], answers)
 
 
@@ -191,7 +195,7 @@ def _add_metadata(path: Path, card: NetworkCard) -> None:
 def _quantise(path: Path, sample: NDArray[np.uint8], card: NetworkCard) -> None:
     from onnxruntime import quantization
 
-    pictures = normalise(middle(sample, card.crop))
+    pictures = scaled(sample, card)
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self, name: str) -> None:

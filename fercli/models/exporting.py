@@ -7,9 +7,11 @@ from pathlib import Path
 from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
 from fercli.errors import InputError
+from fercli.models.card import NetworkCard
 from fercli.models.export import ExportResult, export_onnx
 from fercli.models.faces import Faces, read_split
 from fercli.models.network_file import load_network, read_card
+from fercli.models.settings import Settings, with_settings
 from fercli.progress import SILENT, Progress
 
 
@@ -18,12 +20,13 @@ def export_file(
     out: Path,
     data: Path | None = None,
     split: str = "validation",
+    settings: Settings | None = None,
     *,
     int8: bool = False,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> ExportResult:
-    """Export a ``.keras`` file; see `fercli.models.export.export_onnx`.
+    """Export a file of Keras; see `fercli.models.export.export_onnx`.
 
     Raises `InputError` also for a name that does not end in ``.onnx``.
     """
@@ -32,11 +35,13 @@ def export_file(
     faces = calibration = None
     if data is not None:
         tree = read_tree(data)
-        faces = _faces(network, tree, split, progress)
-        calibration = _faces(network, tree, "train", progress) if _learns(tree, int8) else None
+        card = read_card(network) or load_network(network)[1]
+        card = with_settings(card, settings or Settings(), network)
+        faces = _faces(card, tree, split, progress)
+        calibration = _faces(card, tree, "train", progress) if _learns(tree, int8) else None
     return export_onnx(
-        network, out, faces=faces, calibration=calibration, int8=int8, overwrite=overwrite,
-        progress=progress,
+        network, out, settings, faces=faces, calibration=calibration, int8=int8,
+        overwrite=overwrite, progress=progress,
     )  # fmt: skip
 
 
@@ -61,8 +66,7 @@ def _learns(tree: Tree, int8: bool) -> bool:
     return int8 and any(split_of(name) == "train" for name in tree.splits)
 
 
-def _faces(network: Path, tree: Tree, split: str, progress: Progress) -> Faces:
-    card = read_card(network) or load_network(network)[1]
+def _faces(card: NetworkCard, tree: Tree, split: str, progress: Progress) -> Faces:
     return read_split(
         tree,
         split,

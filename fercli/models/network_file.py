@@ -6,9 +6,10 @@ A ``.keras`` file is a zip archive; fer adds a member ``fer.json``, which Keras 
 from __future__ import annotations
 
 import json
+import textwrap
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fercli.errors import InputError, OptionError
 from fercli.files import input_error, written_whole
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from keras import Model
 
 CARD = "fer.json"
+#: How files of HDF5 begin.
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def save_network(path: Path, model: Model, card: NetworkCard, *, overwrite: bool = False) -> None:
@@ -41,8 +44,8 @@ def load_network(path: Path) -> tuple[Model, NetworkCard]:
     Raises
     ------
     InputError
-        The file is missing, is not a ``.keras`` file that Keras can load, is not a network from
-        pictures to classes, or its card is another network's.
+        The file is missing, is not a ``.keras`` or ``.h5`` file that Keras can load, is not a
+        network from pictures to classes, or its card is another network's.
     DependencyError
         Keras is not installed.
     """
@@ -50,10 +53,13 @@ def load_network(path: Path) -> tuple[Model, NetworkCard]:
     keras = load_keras()
     try:
         with quiet_warnings():
-            model = keras.saving.load_model(path, compile=False)
+            model = keras.saving.load_model(path, compile=False, custom_objects=_of_keras_2())
     except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, …
+        reason = str(error).rpartition("Exception encountered: ")[2]
         raise InputError(
-            f"wanted a network that Keras {keras.__version__} can load, found an error: {error}",
+            f"wanted a network that Keras {keras.__version__} can load, found an error: "
+            f"{textwrap.shorten(reason, 300, placeholder=' …')}",
+            hint="save it as .h5 or .onnx where it can be loaded",
             path=path,
         ) from error
     answers = _require_shapes(model, path)
@@ -65,24 +71,31 @@ def load_network(path: Path) -> tuple[Model, NetworkCard]:
 def read_card(path: Path) -> NetworkCard | None:
     """Return the card in a ``.keras`` file without loading the network; None if there is none.
 
+    The format before it, HDF5, has none.
+
     Raises
     ------
     InputError
         The file is missing, not a ``.keras`` file, or its card cannot be understood.
     """
     try:
+        with path.open("rb") as file:
+            if file.read(len(HDF5)) == HDF5:
+                return None
         with zipfile.ZipFile(path) as archive:
             if "config.json" not in archive.namelist():
-                raise InputError("wanted a .keras file, found another zip archive", path=path)
+                raise InputError(
+                    "wanted a .keras or .h5 file, found another zip archive", path=path
+                )
             if CARD not in archive.namelist():
                 return None
             return from_metadata(parse_json(archive.read(CARD)))
     except OSError as error:
         raise input_error(error, path) from error
     except (zipfile.BadZipFile, ValueError) as error:
-        raise InputError(f"wanted a .keras file, found something else: {error}", path=path) from (
-            error
-        )
+        raise InputError(
+            f"wanted a .keras or .h5 file, found something else: {error}", path=path
+        ) from error
 
 
 def rebuild(model: Model, card: NetworkCard) -> Model:
@@ -104,7 +117,7 @@ def start_from(model: Model, path: Path) -> int:
     OptionError
         The networks differ in more than their last layer; an ``.onnx`` file cannot be taken back.
     """
-    source = load_network(path)[0] if path.suffix == ".keras" else restore(path)[0]
+    source = restore(path)[0] if path.suffix == ".onnx" else load_network(path)[0]
     ours = [layer for layer in model.layers if layer.weights]
     theirs = [layer for layer in source.layers if layer.weights]
     pairs = list(zip(ours, theirs, strict=False))
@@ -122,6 +135,26 @@ def start_from(model: Model, path: Path) -> int:
 
 def _shapes(layer: object) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
+
+
+def _of_keras_2() -> dict[str, Any]:
+    """Return the layers that Keras 2 wrote more of than Keras 3 takes, each with a way to do so."""
+    layers = load_keras().layers
+    unknown = {"groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"}
+
+    def lenient(kind: Any) -> Any:
+        class Lenient(kind):  # type: ignore[misc]
+            @classmethod
+            def from_config(cls, config: dict[str, Any]) -> Any:
+                return kind.from_config(
+                    {name: value for name, value in config.items() if name not in unknown}
+                )
+
+        return Lenient
+
+    return {
+        kind.__name__: lenient(kind) for kind in (layers.SeparableConv2D, layers.DepthwiseConv2D)
+    }
 
 
 def _require_shapes(model: Model, path: Path) -> int:

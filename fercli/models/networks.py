@@ -1,4 +1,4 @@
-"""Networks to run, whatever file they are in: ``.onnx``, ``.keras``, or one that fer ships."""
+"""Networks to run, whatever file they are in: ``.onnx``, one of Keras, or one that fer ships."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from fercli.errors import InputError, OptionError
 from fercli.models.card import NetworkCard
-from fercli.models.classifier import Classifier, gives_scores, has_card, middle
-from fercli.models.settings import Settings
+from fercli.models.classifier import Classifier, gives_scores, has_card, scaled
+from fercli.models.settings import Settings, with_settings
 
 if TYPE_CHECKING:
     from keras import Model
 
 #: Where the networks that come with fer lie.
 SHIPPED = Path(__file__).parent / "shipped"
+
+#: Keras's own format, and the one of before Keras 3.
+KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 #: The one that is taken when none is named: better labels than FER-2013's own.
 DEFAULT = "ferplus"
@@ -38,14 +41,15 @@ class Network(Protocol):
 
 
 class KerasNetwork:
-    """A ``.keras`` file that is ready to run; the same methods as `Classifier`."""
+    """A file of Keras that is ready to run; the same methods as `Classifier`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, settings: Settings | None = None) -> None:
         from fercli.models.export import with_one_output
         from fercli.models.network_file import load_network
 
         self.path = path
-        model, self.card = load_network(path)
+        model, card = load_network(path)
+        self.card = with_settings(card, settings or Settings(), path)
         self.model = with_one_output(model)
         if gives_scores(self.classify, self.card, path):
             self.model = with_one_output(model, softmax=True)
@@ -63,11 +67,8 @@ class KerasNetwork:
     def _predict(
         self, model: Model, faces: NDArray[np.uint8], output: str = ""
     ) -> NDArray[np.float32]:
-        from fercli.models.batches import normalise
-
         faces = faces[..., None] if faces.ndim == 3 else faces
-        pictures = normalise(middle(faces, self.card.crop))
-        answers = model.predict(pictures, batch_size=256, verbose=0)
+        answers = model.predict(scaled(faces, self.card), batch_size=256, verbose=0)
         return np.asarray(answers[output] if output else answers, np.float32)
 
 
@@ -77,9 +78,10 @@ def open_network(name: str, settings: Settings | None = None, *, threads: int = 
     Parameters
     ----------
     name : str
-        The name of a shipped network (`shipped_networks`), or a ``.onnx`` or ``.keras`` file.
+        The name of a shipped network (`shipped_networks`), or a ``.onnx``, ``.keras`` or ``.h5``
+        file.
     settings : Settings, optional
-        What an ``.onnx`` file of others does not say.
+        What a file of others does not say.
     threads : int
         Threads of onnxruntime. Defaults to 1.
 
@@ -89,13 +91,13 @@ def open_network(name: str, settings: Settings | None = None, *, threads: int = 
         There is no such network, or the file is not one.
     """
     path = find_network(name)
-    if path.suffix == ".keras":
-        return KerasNetwork(path)
+    if path.suffix in KERAS_FILES:
+        return KerasNetwork(path, settings)
     return Classifier(path, settings, threads=threads)
 
 
 def open_networks(names: Sequence[str], settings: Settings | None = None) -> list[Network]:
-    """Return several networks, as `open_network`; settings are for the foreign ``.onnx`` files.
+    """Return several networks, as `open_network`; settings are for the foreign files.
 
     Those that say themselves what they take are left as they are. One network alone gets the
     settings whatever it is.
@@ -110,7 +112,7 @@ def open_networks(names: Sequence[str], settings: Settings | None = None) -> lis
     foreign = [_is_foreign(find_network(name)) for name in names]
     if not any(foreign):
         raise OptionError(
-            f"wanted a foreign .onnx file for what is said of one, found {', '.join(names)}",
+            f"wanted a foreign network for what is said of one, found {', '.join(names)}",
             hint="no --classes, --size, --mean, --std or --colour-order",
         )
     return [
@@ -137,16 +139,20 @@ def find_network(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     path = Path(name)
-    if path.suffix not in (".onnx", ".keras"):
+    if path.suffix not in (".onnx", *KERAS_FILES):
         raise InputError(
             f"wanted a network, found {name!r}",
-            hint=f"{', '.join(shipped) or 'none is shipped'}; a .keras or an .onnx file",
+            hint=f"{', '.join(shipped) or 'none is shipped'}; a .keras, .h5 or .onnx file",
         )
     return path
 
 
 def _is_foreign(path: Path) -> bool:
-    return path.suffix == ".onnx" and not has_card(path)
+    if path.suffix in KERAS_FILES:
+        from fercli.models.network_file import read_card
+
+        return read_card(path) is None
+    return not has_card(path)
 
 
 def require_classes(network: Network, classes: tuple[str, ...]) -> None:

@@ -20,7 +20,7 @@ from fercli.errors import DependencyError, InputError, OptionError
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy
 from fercli.models.card import NetworkCard
-from fercli.models.classifier import Classifier
+from fercli.models.classifier import Classifier, scaled
 
 if TYPE_CHECKING:
     from keras import Model
@@ -184,9 +184,6 @@ def _assign(pair: tuple[Any, Any], kernel: Array, bias: Array | None) -> None:
 def _check(model: Model, path: Path, card: NetworkCard) -> None:
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (8, card.size_wh[1], card.size_wh[0], card.channels), np.uint8)
-    from fercli.models.batches import normalise
-    from fercli.models.classifier import middle
-
-    answers = model.predict_on_batch(normalise(middle(faces, card.crop)))
+    answers = model.predict_on_batch(scaled(faces, card))
     if not np.abs(answers - Classifier(path).classify(faces)).max() <= TOLERANCE:
         raise _refused(path)

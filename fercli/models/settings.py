@@ -1,4 +1,4 @@
-"""What a network in an ``.onnx`` file takes, as its metadata, the user or its shapes say."""
+"""What a network takes, as its metadata, the user or its shapes say."""
 
 from __future__ import annotations
 
@@ -81,7 +81,17 @@ def read_card(
         card = from_metadata(session.get_modelmeta().custom_metadata_map)
     except ValueError as error:
         raise InputError(str(error), path=path) from error
-    card = card or _guess_card(session, settings, shape, path)
+    return with_settings(card or _guess_card(session, settings, shape, path), settings, path)
+
+
+def with_settings(card: NetworkCard, settings: Settings, path: Path) -> NetworkCard:
+    """Return a card with what the user says in place of what it says.
+
+    Raises
+    ------
+    OptionError
+        What the user says cannot be, or does not fit the network in `path`.
+    """
     _check_settings(settings, card, path)
     if settings.classes is not None:
         card = replace(card, classes=tuple(settings.classes))

@@ -28,7 +28,7 @@ def summarise(name: str, classes: int | None = None, size_wh: tuple[int, int] | 
     from fercli.models.networks import find_network
 
     path = find_network(name)
-    return _describe_keras(path) if path.suffix == ".keras" else _describe_onnx(path, size_wh)
+    return _describe_onnx(path, size_wh) if path.suffix == ".onnx" else _describe_keras(path)
 
 
 def _describe_architecture(name: str, classes: int | None, size_wh: tuple[int, int] | None) -> str:

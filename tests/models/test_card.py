@@ -49,7 +49,7 @@ def test_a_file_with_a_card_that_is_nested_too_deeply_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
         archive.writestr(CARD_NAME, 20_000 * "[")
-    with pytest.raises(InputError, match=r"wanted a \.keras file"):
+    with pytest.raises(InputError, match=r"wanted a \.keras or \.h5 file"):
         read_card(tmp_path / "a.keras")
 
 

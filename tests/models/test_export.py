@@ -77,7 +77,7 @@ def test_int8_wants_faces(run, tmp_path):
 def test_not_a_keras_file(tmp_path, content):
     path = tmp_path / "a.keras"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"wanted a \.keras file"):
+    with pytest.raises(InputError, match=r"wanted a \.keras or \.h5 file"):
         export_onnx(path, tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
 

@@ -4,16 +4,18 @@ import json
 import zipfile
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
-from fercli.errors import InputError
+from fercli.errors import InputError, OptionError
 from fercli.models.backend import load_keras, quiet_warnings
 from fercli.models.card import NetworkCard
 from fercli.models.classifier import Classifier, softmax
 from fercli.models.export import TOLERANCE, export_onnx
 from fercli.models.network_file import CARD, load_network, save_network
-from fercli.models.networks import KerasNetwork
+from fercli.models.networks import KerasNetwork, open_network, open_networks
+from fercli.models.settings import Settings
 from fercli.models.summary import describe_card
 
 
@@ -58,6 +60,77 @@ def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
     assert result.difference <= TOLERANCE
     exported = Classifier(result.path)
     assert exported.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.h5", "a.hdf5"])
+def test_what_is_said_of_a_network_of_others_holds(tmp_path, rng, name):
+    path = save(tmp_path / name, (8, 8, 3))
+    faces = rng.integers(0, 256, (4, 8, 8, 3), np.uint8)
+    expected = softmax(load_network(path)[0].predict(faces[..., ::-1] / np.float32(255), verbose=0))
+    said = Settings(("calm", "glad", "sad"), mean=0.0, std=255.0, colour_order="bgr")
+    network = open_network(str(path), said)
+    assert network.card.classes == ("calm", "glad", "sad")
+    assert network.classify(faces) == pytest.approx(expected, abs=1e-5)
+    exported = Classifier(export_onnx(path, tmp_path / "a.onnx", said).path)
+    assert exported.card.classes == ("calm", "glad", "sad")
+    assert exported.classify(faces) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (Settings(("a", "b")), "wanted 3 classes for .*, found 2"),
+        (Settings(size_wh=(9, 9)), "takes inputs of 8x8 only"),
+        (Settings(std=0.0), "wanted a number above 0 for --std"),
+    ],
+)
+def test_what_cannot_be_said_of_a_network_of_others(tmp_path, said, message):
+    path = save(tmp_path / "a.keras", (8, 8, 1))
+    with pytest.raises(OptionError, match=message):
+        open_network(str(path), said)
+
+
+def test_separable_convolutions_of_keras_2(tmp_path, rng):
+    """It wrote options of theirs that Keras 3 does not take, and all axes in a list."""
+
+    def separable(layers, x):
+        x = layers.BatchNormalization()(layers.SeparableConv2D(4, 3, activation="relu")(x))
+        return one_row(layers, layers.DepthwiseConv2D(3)(x))
+
+    path = save_outputs(tmp_path / "a.h5", separable)
+    faces = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
+    expected = open_network(str(path)).classify(faces)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] in ("SeparableConv2D", "DepthwiseConv2D"):
+                layer["config"] |= {"groups": 1, "kernel_constraint": None}
+                layer["config"] |= {"kernel_initializer": None, "kernel_regularizer": None}
+            if layer["class_name"] == "BatchNormalization":
+                layer["config"]["axis"] = [3]
+        file.attrs["model_config"] = json.dumps(config)
+    assert open_network(str(path)).classify(faces) == pytest.approx(expected, abs=1e-6)
+
+
+def test_of_several_networks_those_of_others_are_meant(tmp_path):
+    path = save(tmp_path / "a.h5", (8, 8, 1))
+    said = Settings(("calm", "glad", "sad"))
+    ours, theirs = open_networks(["fer2013", str(path)], said)
+    assert len(ours.card.classes) == 7
+    assert theirs.card.classes == said.classes
+
+
+def test_the_names_of_layers_of_others_are_not_in_the_way(tmp_path):
+    """Keras numbers its own names in each process, and a file has those of another process."""
+
+    def outputs(layers, inputs):
+        convolved = layers.Conv2D(2, 3, name="identity")(inputs)
+        pooled = layers.GlobalAveragePooling2D(name="global_average_pooling2d")(convolved)
+        return layers.Activation("linear", name="softmax")(pooled)
+
+    path = save_outputs(tmp_path / "a.h5", outputs)
+    load_keras().backend.clear_session()  # as a new process
+    assert export_onnx(path, tmp_path / "a.onnx").difference <= TOLERANCE
 
 
 def save_outputs(path, outputs):
@@ -111,7 +184,7 @@ def test_a_card_that_is_none_is_named(tmp_path, content):
     path = save(tmp_path / "a.keras", (8, 8, 1))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(CARD, content)
-    with pytest.raises(InputError, match=r"wanted a \.keras file"):
+    with pytest.raises(InputError, match=r"wanted a \.keras or \.h5 file"):
         load_network(path)
 
 

@@ -13,7 +13,7 @@ from fercli.cli import LazyGroup
 def models() -> None:
     """Train, evaluate, export and run expression networks.
 
-    NETWORK is the name of a shipped network, a .keras file or an .onnx file.
+    NETWORK is the name of a shipped network, or an .onnx, .keras or .h5 file.
 
     \b
     The way from a tree to a network that runs anywhere:

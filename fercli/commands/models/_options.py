@@ -23,26 +23,29 @@ split = click.option(
 network = click.argument("network", metavar="NETWORK")
 
 
-#: What an .onnx file of others does not say; the command takes **said.
+#: What a network of others does not say; the command takes **said.
 network_settings = options.each(
     [
         click.option(
-            "--classes", metavar="A,B,…", help="Foreign .onnx: its classes, in its order."
+            "--classes", metavar="A,B,…", help="Foreign network: its classes, in its order."
         ),
-        click.option("--size", type=options.Size(), help="Foreign .onnx: its input size."),
+        click.option("--size", type=options.Size(), help="Foreign network: its input size."),
         click.option(
             "--mean",
             type=float,
             metavar="X",
-            help="Foreign .onnx: it sees (pixel - mean) / std.  [default: 127.5]",
+            help="Foreign network: it sees (pixel - mean) / std.  [default: 127.5]",
         ),
         click.option(
-            "--std", type=float, metavar="X", help="Foreign .onnx: see --mean.  [default: 127.5]"
+            "--std",
+            type=float,
+            metavar="X",
+            help="Foreign network: see --mean.  [default: 127.5]",
         ),
         click.option(
             "--colour-order",
             type=click.Choice(["rgb", "bgr"]),
-            help="Foreign .onnx: of its channels.",
+            help="Foreign network: of its channels.",
         ),
     ]
 )

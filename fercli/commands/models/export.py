@@ -1,6 +1,7 @@
 """``fer models export``: a trained network to one .onnx file."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,7 @@ from fercli.progress import Progress
     "--data", type=options.path_type(), metavar="DIR", help="A tree: compare on its faces."
 )
 @_options.split
+@_options.network_settings
 @click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on the split train.")
 @options.overwrite
 @options.quiet
@@ -27,8 +29,9 @@ def export(
     int8: bool,
     overwrite: bool,
     progress: Progress,
+    **said: Any,
 ) -> None:
-    """Write a .keras network as one .onnx file, which runs without Keras.
+    """Write a network of Keras, .keras or .h5, as one .onnx file, which runs without Keras.
 
     Its metadata hold the classes, the input size, the normalisation and a summary of the
     training. Both files are compared, on real faces if --data is given.
@@ -37,10 +40,18 @@ def export(
     Examples:
       fer models export run/best.keras --out network.onnx --data ferplus/
       fer models export run/best.keras --out small.onnx --data ferplus/ --int8
+      fer models export theirs.h5 --out theirs.onnx --classes angry,happy,sad --mean 0 --std 255
     """
     from fercli.models.exporting import describe_export, export_file
 
     result = export_file(
-        network, out, data, split, int8=int8, overwrite=overwrite, progress=progress
+        network,
+        out,
+        data,
+        split,
+        _options.to_settings(said),
+        int8=int8,
+        overwrite=overwrite,
+        progress=progress,
     )
     click.echo(describe_export(result))
