@@ -45,7 +45,12 @@ for name in $names; do
         continue
     fi
     echo "== $name"
-    fer models train --recipe "models/$name.toml" --data "$data" --out "$run"
+    set --
+    if [ -f "models/$name-start.toml" ]; then
+        fer models train --recipe "models/$name-start.toml" --data "$data" --out "$run-start"
+        set -- --init "$run-start/best.keras"
+    fi
+    fer models train --recipe "models/$name.toml" --data "$data" --out "$run" "$@"
     fer models export "$run/best.keras" --out "$run/network.onnx" --data "$data" --overwrite
     fer models evaluate "$run/network.onnx" --data "$data" --check-copies --out "$run/report" \
         --overwrite
