@@ -31,7 +31,7 @@ demo: $(VENV)/.setup  ## train a face cascade on real faces, measure it, draw it
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh demo
 
 test: $(VENV)/.setup-dev tools browser  ## run all tests, those with OpenCV's own programs included
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=20
 
 test-fast: $(VENV)/.setup-dev  ## run the quick tests only
 	$(BIN)/pytest -n $(WORKERS) -m "not slow and not opencv3"
