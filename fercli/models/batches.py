@@ -7,13 +7,15 @@ of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.errors import FerError
 from fercli.models.backend import load_keras
 from fercli.models.card import MIDDLE
 from fercli.models.classifier import middle
@@ -100,7 +102,11 @@ class BatchMaker:
         targets = smooth(targets, options.label_smoothing)
         pictures = normalise(pixels)
         if options.mixup:
-            pictures, targets = mix(pictures, targets, options.mixup, rng)
+            # A class weighs as much in a mixture as it does alone.
+            weighted = targets * weights[:, None]
+            pictures, weighted = mix(pictures, weighted, options.mixup, rng)
+            weights = weighted.sum(axis=1)
+            targets = weighted / weights[:, None]
         return pictures, targets, weights
 
     def _weights(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -157,15 +163,14 @@ def balanced_weights(faces: Faces) -> NDArray[np.float32]:
 
 def training_batches(maker: BatchMaker, share: slice = ALL) -> PyDataset:
     """Return a share of each batch for Keras's ``fit``; set its ``epoch`` before each epoch."""
-    keras = load_keras()
 
-    class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
+    class TrainingBatches(_batches()):  # type: ignore[misc]
         epoch = 0
 
         def __len__(self) -> int:
             return maker.count
 
-        def __getitem__(self, number: int) -> Batch:
+        def make(self, number: int) -> Batch:
             pictures, targets, weights = maker.make(self.epoch, number)
             return pictures[share], targets[share], weights[share]
 
@@ -178,14 +183,40 @@ def plain_batches(faces: Faces, size: int, crop: int | None = None) -> PyDataset
     All batches are of one size, so that they can be spread over devices: the last picture fills
     the last one up.
     """
-    keras = load_keras()
 
-    class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
+    class PlainBatches(_batches()):  # type: ignore[misc]
         def __len__(self) -> int:
             return -(-len(faces) // size)
 
-        def __getitem__(self, number: int) -> tuple[NDArray[np.float32]]:
+        def make(self, number: int) -> tuple[NDArray[np.float32]]:
             indices = np.minimum(np.arange(number * size, (number + 1) * size), len(faces) - 1)
             return (normalise(middle(faces.take(indices), crop)),)
 
     return PlainBatches()
+
+
+@contextmanager
+def own_errors(batches: PyDataset) -> Iterator[None]:
+    """Raise the `FerError` of batches that cannot be made, not what a backend makes of it."""
+    try:
+        yield
+    except Exception:
+        if batches.error is not None:
+            raise batches.error from None
+        raise
+
+
+def _batches() -> type[PyDataset]:
+    """Return what ours have in common: each makes a batch and keeps the error if it cannot."""
+
+    class Batches(load_keras().utils.PyDataset):  # type: ignore[misc]
+        error: FerError | None = None
+
+        def __getitem__(self, number: int) -> Any:
+            try:
+                return self.make(number)
+            except FerError as error:
+                self.error = error
+                raise
+
+    return Batches

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import DependencyError, OptionError, TrainingError
+from fercli.errors import DependencyError, InputError, OptionError, TrainingError
 from fercli.files import require_absent, written_whole
 from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
 from fercli.models.card import NetworkCard, to_metadata
@@ -106,7 +106,7 @@ def export_onnx(
     card = source.card
     with written_whole(out, overwrite=overwrite) as temporary:
         progress.note(f"writing {out}")
-        _write(source.model, temporary)
+        _write(source, temporary)
         if int8 and calibration is not None:
             progress.note("calibrating int8")
             _quantise(temporary, _calibrating(calibration), card)
@@ -121,10 +121,22 @@ def export_onnx(
     return replace(result, path=out, size=out.stat().st_size)
 
 
-def with_features(model: Model) -> Model:
-    """Return the model with two outputs: probabilities, and what its last layer sees."""
+def with_features(model: Model, path: Path) -> Model:
+    """Return the model with two outputs: probabilities, and what its last layer sees.
+
+    Raises
+    ------
+    InputError
+        Its last layer, in the file `path`, is a network of its own.
+    """
     keras = load_keras()
     last = next(layer for layer in reversed(model.layers) if layer.weights)
+    if isinstance(last, keras.Model):
+        raise InputError(
+            f"wanted a network that ends in a layer, found one that ends in a network, {last.name}",
+            hint="save the layers as those of one network",
+            path=path,
+        )
     features = last.input
     # Names that no layer of others has: the usual ones may be taken.
     if len(features.shape) > 2:  # mini-Xception ends in a convolution
@@ -148,9 +160,9 @@ def _calibrating(faces: Faces) -> NDArray[np.uint8]:
     return faces.take(np.sort(order[:CALIBRATED]))
 
 
-def _write(model: Model, path: Path) -> None:
-    both = with_features(model)
-    both(np.zeros((1, *model.input_shape[1:]), np.float32))  # Keras exports what has run once
+def _write(source: KerasNetwork, path: Path) -> None:
+    both = with_features(source.model, source.path)
+    both(np.zeros((1, *source.card.input_shape), np.float32))  # Keras exports what has run once
     try:
         with quiet_stderr(), quiet_warnings():
             both.export(path, format="onnx", verbose=False)

@@ -36,13 +36,22 @@ def save_network(path: Path, model: Model, card: NetworkCard, *, overwrite: bool
             archive.writestr(CARD, json.dumps(to_metadata(card), indent=2, ensure_ascii=False))
 
 
-def load_network(path: Path) -> tuple[Model, NetworkCard]:
+def load_network(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Model, NetworkCard]:
     """Return a model, not compiled, and its card.
 
     A file that Keras wrote without fer gets a card with classes "class 0", "class 1", …
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+    size_wh : (int, int), optional
+        Width and height of inputs, for networks of others that take any. Defaults to None.
+
     Raises
     ------
+    OptionError
+        A network of others takes inputs of any size, and none is given.
     InputError
         The file is missing, is not a ``.keras`` or ``.h5`` file that Keras can load, is not a
         network from pictures to classes, or its card is another network's.
@@ -63,7 +72,7 @@ def load_network(path: Path) -> tuple[Model, NetworkCard]:
             path=path,
         ) from error
     answers = _require_shapes(model, path)
-    card = card or _card_of(model, answers, path)
+    card = card or _card_of(model, answers, size_wh, path)
     _require_fit(model, answers, card, path)
     return model, card
 
@@ -117,7 +126,11 @@ def start_from(model: Model, path: Path) -> int:
     OptionError
         The networks differ in more than their last layer; an ``.onnx`` file cannot be taken back.
     """
-    source = restore(path)[0] if path.suffix == ".onnx" else load_network(path)[0]
+    if path.suffix == ".onnx":
+        source, _ = restore(path)
+    else:
+        _, height, width, _ = model.input_shape
+        source, _ = load_network(path, (width, height))
     ours = [layer for layer in model.layers if layer.weights]
     theirs = [layer for layer in source.layers if layer.weights]
     pairs = list(zip(ours, theirs, strict=False))
@@ -188,13 +201,17 @@ def _require_fit(model: Model, answers: int, card: NetworkCard, path: Path) -> N
         )
 
 
-def _card_of(model: Model, answers: int, path: Path) -> NetworkCard:
-    shape = model.input_shape
-    if None in shape[1:3]:
-        raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
+def _card_of(
+    model: Model, answers: int, size_wh: tuple[int, int] | None, path: Path
+) -> NetworkCard:
+    _, height, width, count = model.input_shape
+    if None not in (height, width):
+        size_wh = (int(width), int(height))
+    if size_wh is None:
+        raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
     if answers < 2:
         raise InputError(f"wanted a network of 2 classes or more, found {answers}", path=path)
-    channels = int(shape[3])
+    channels = int(count)
     classes = tuple(f"class {at}" for at in range(answers))
     scale = (127.5,) * channels
-    return NetworkCard(classes, (int(shape[2]), int(shape[1])), channels, scale, scale)
+    return NetworkCard(classes, size_wh, channels, scale, scale)

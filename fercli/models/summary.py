@@ -28,7 +28,8 @@ def summarise(name: str, classes: int | None = None, size_wh: tuple[int, int] | 
     from fercli.models.networks import find_network
 
     path = find_network(name)
-    return _describe_onnx(path, size_wh) if path.suffix == ".onnx" else _describe_keras(path)
+    describe = _describe_onnx if path.suffix == ".onnx" else _describe_keras
+    return describe(path, size_wh)
 
 
 def _describe_architecture(name: str, classes: int | None, size_wh: tuple[int, int] | None) -> str:
@@ -39,10 +40,10 @@ def _describe_architecture(name: str, classes: int | None, size_wh: tuple[int, i
     return f"{name}: {one.source}\n\n{_layers(model)}"
 
 
-def _describe_keras(path: Path) -> str:
+def _describe_keras(path: Path, size_wh: tuple[int, int] | None) -> str:
     from fercli.models.network_file import load_network
 
-    model, card = load_network(path)
+    model, card = load_network(path, size_wh)
     return f"{describe_card(card)}\n\n{_layers(model)}"
 
 

@@ -18,7 +18,7 @@ from fercli.errors import TrainingError
 from fercli.files import make_folder, only_one
 from fercli.models.averaging import MEASURED, averaged
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
-from fercli.models.batches import BatchMaker, BatchOptions, training_batches
+from fercli.models.batches import BatchMaker, BatchOptions, own_errors, training_batches
 from fercli.models.callbacks import Watch, make_callback, tensorboard_log
 from fercli.models.checkpoint import State, epoch_of, read_checkpoint, write_checkpoint
 from fercli.models.compiling import compiled_model, spread, start, training_card
@@ -204,7 +204,7 @@ def _fit(model: Model, task: _Task, watch: Watch) -> None:
     callbacks = [make_callback(watch, batches)]
     if task.options.tensorboard:
         callbacks.append(tensorboard_log(task.out / "tensorboard"))
-    with watch.stack:
+    with watch.stack, own_errors(batches):
         model.fit(
             batches,
             initial_epoch=watch.state.epoch,

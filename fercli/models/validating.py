@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fercli.models.batches import plain_batches
+from fercli.models.batches import own_errors, plain_batches
 from fercli.models.card import NetworkCard
 from fercli.models.compiling import distributed_by
 from fercli.models.faces import Faces
@@ -36,11 +36,12 @@ def validate(
         Of the training.
     """
     batches = plain_batches(faces, 4 * options.batch_size, options.crop)
-    if count_hosts() == 1:
-        answers = model.predict(batches, verbose=0)
-    else:  # the model's own answers would be spread over the hosts
-        with distributed_by(None):
-            answers = rebuild(model, card).predict(batches, verbose=0)
+    with own_errors(batches):
+        if count_hosts() == 1:
+            answers = model.predict(batches, verbose=0)
+        else:  # the model's own answers would be spread over the hosts
+            with distributed_by(None):
+                answers = rebuild(model, card).predict(batches, verbose=0)
     answers = np.asarray(answers, np.float32)[: len(faces)]
     return agreed(
         {

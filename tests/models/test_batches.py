@@ -73,3 +73,13 @@ def test_balanced_weights_make_classes_count_alike(faces):
     assert weights * faces.counts() == pytest.approx([20, 20])
     batch = BatchMaker(faces, BatchOptions(40, balanced=True)).make(0, 0)
     assert batch[2].mean() == pytest.approx(1)
+
+
+def test_classes_count_alike_in_mixtures_too(faces):
+    maker = BatchMaker(faces, BatchOptions(40, mixup=1.0, balanced=True))
+    total = 0
+    for epoch in range(50):
+        _, targets, weights = maker.make(epoch, 0)
+        assert targets.sum(axis=1) == pytest.approx(1)
+        total += (targets * weights[:, None]).sum(axis=0)
+    assert total / total.sum() == pytest.approx(0.5, abs=0.02)

@@ -36,7 +36,7 @@ def test_a_network_of_another_program_gets_a_card(tmp_path):
     assert card.classes == ("class 0", "class 1", "class 2")
 
 
-@pytest.mark.parametrize("shape", [(7,), (24, 32, 2), (None, None, 1)])
+@pytest.mark.parametrize("shape", [(7,), (24, 32, 2)])
 def test_a_network_of_something_else_is_named(tmp_path, shape):
     with pytest.raises(InputError, match="wanted a network of pictures, found one of inputs"):
         load_network(save(tmp_path / "a.keras", shape))
@@ -110,6 +110,38 @@ def test_separable_convolutions_of_keras_2(tmp_path, rng):
                 layer["config"]["axis"] = [3]
         file.attrs["model_config"] = json.dumps(config)
     assert open_network(str(path)).classify(faces) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_network_of_others_that_takes_any_size(tmp_path, rng):
+    path = save(tmp_path / "a.keras", (None, None, 1))
+    with pytest.raises(OptionError, match="takes inputs of any size: which"):
+        open_network(str(path))
+    said = Settings(size_wh=(12, 10))
+    faces = rng.integers(0, 256, (3, 10, 12), np.uint8)
+    expected = open_network(str(path), said).classify(faces)
+    exported = Classifier(export_onnx(path, tmp_path / "a.onnx", said).path)
+    assert exported.card.size_wh == (12, 10)
+    assert exported.classify(faces) == pytest.approx(expected, abs=1e-5)
+
+
+def test_any_number_of_faces(tmp_path, rng):
+    network = open_network(str(save(tmp_path / "a.keras", (8, 8, 1))))
+    faces = rng.integers(0, 256, (300, 8, 8), np.uint8)
+    answers = network.classify(faces)
+    assert answers[290:] == pytest.approx(network.classify(faces[290:]), abs=1e-6)
+    assert network.classify(faces[:0]).shape == (0, 3)
+    assert network.features(faces).shape == (300, 1)
+
+
+def test_a_network_that_ends_in_a_network_is_named(tmp_path):
+    def nested(layers, inputs):
+        inner = load_keras().Sequential([layers.Flatten(), layers.Dense(2)], name="inner")
+        return inner(layers.Rescaling(2.0)(inputs))
+
+    path = save_outputs(tmp_path / "a.keras", nested)
+    assert open_network(str(path)).classify(np.zeros((1, 8, 8), np.uint8)).shape == (1, 2)
+    with pytest.raises(InputError, match="found one that ends in a network, inner"):
+        export_onnx(path, tmp_path / "a.onnx")
 
 
 def test_of_several_networks_those_of_others_are_meant(tmp_path):

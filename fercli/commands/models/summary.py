@@ -11,7 +11,7 @@ from fercli import options
     "--classes", type=click.IntRange(min=2), metavar="N", help="Of an architecture: its classes."
 )
 @click.option(
-    "--size", type=options.Size(), help="Of an architecture or a foreign .onnx: its input size."
+    "--size", type=options.Size(), help="Of an architecture or a foreign network: its input size."
 )
 def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> None:
     """Show the layers of an architecture, or what a network's file says about itself.
