@@ -378,6 +378,18 @@ def test_streamed_pictures_are_those_in_memory(tree):
     assert (streamed.take(indices) == kept.take(indices)).all()
 
 
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_streamed_picture_that_cannot_be_read_is_named(tmp_path, split):
+    """In a later batch: Keras reads the first ones itself."""
+    root = make_tree(tmp_path / "tree", (("train", 24), ("validation", 60)))
+    files = sorted((root / split).glob("*/*.png"))
+    last = np.random.default_rng((QUICK.seed, 0)).permutation(72)[-1]  # of the first epoch
+    broken = files[last if split == "train" else -1]
+    broken.write_bytes(b"no picture")
+    with pytest.raises(PictureError, match=f"{broken.parent.name}/{broken.name}"):
+        train(root, tmp_path / "out", replace(QUICK, stream=True))
+
+
 @pytest.mark.parametrize(
     ("classes", "empty", "message"),
     [(("left",), None, "at least two classes"), (CLASSES, "right", "none of right")],
