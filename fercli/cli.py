@@ -84,8 +84,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
     0: done; 1: a named error, one line on stderr; 2: wrong usage; 130: interrupted.
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # names of files need not be UTF-8
-        sys.stdout.reconfigure(errors="surrogateescape")
+    for stream in (sys.stdin, sys.stdout):
+        if isinstance(stream, TextIOWrapper):  # names of files need not be UTF-8
+            stream.reconfigure(errors="surrogateescape")
     try:
         status = fer.main(args=args, prog_name="fer", standalone_mode=False)
         # Help and --version end with a status; a command returns None, or a status of its own.

@@ -1,12 +1,16 @@
-"""Signals that end a process, taken as Ctrl-C."""
+"""Signals that end a process, taken as Ctrl-C or as a wish to stop."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 from types import FrameType
+from typing import Any
+
+Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
@@ -21,12 +25,45 @@ def signals_as_interrupts() -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     ours = {number: old for number, old in before.items() if old is signal.SIG_DFL}
-    for number in ours:
-        signal.signal(number, _interrupt)
+    with _handled(ours, _interrupt):
+        yield
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Event]:
+    """Give an event that Ctrl-C, SIGTERM and SIGHUP set; a second Ctrl-C ends at once.
+
+    The other two may come twice: ``timeout`` tells a process and then its group, and when a
+    terminal is closed its shell tells the process, and then the system does.
+
+    Signals that are ignored (``nohup``) stay so. Only the main thread can set handlers; in another
+    nothing sets the event.
+    """
+    stop = Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    ours = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
+
+    def first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        stop.set()
+
+    with _handled(ours, first):
+        yield stop
+
+
+@contextmanager
+def _handled(before: dict[signal.Signals, Any], handler: Handler) -> Iterator[None]:
+    """Handle signals while the body runs; then their handlers are again those of `before`."""
+    for number in before:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, old in ours.items():
+        for number, old in before.items():
             signal.signal(number, old)
 
 

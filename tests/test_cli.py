@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -87,3 +88,21 @@ def test_interruption_ends_with_130(monkeypatch, capfd):
     monkeypatch.setattr("fercli.cli.fer.main", interrupt)
     assert main([]) == 130
     assert capfd.readouterr().err == "fer: interrupted\n"
+
+
+def test_names_on_standard_input_need_not_be_utf_8(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "fercli", "classify", "-"],
+        input=b"missing \xe4.png\n",
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},  # as in the locale en_US.UTF-8
+    )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert b"nothing of that name" in done.stderr
+
+
+def test_no_standard_input(monkeypatch, capfd):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["--version"]) == 0

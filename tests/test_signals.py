@@ -1,11 +1,12 @@
 import signal
+import threading
 
 import pytest
 
 from fercli.cascade.result_folder import ResultFolder
 from fercli.cascade.training.workplace import told_what_is_kept
 from fercli.progress import SILENT
-from fercli.signals import signals_as_interrupts
+from fercli.signals import signals_as_interrupts, stopped_by_signals
 
 
 @pytest.fixture(params=["alone", "of a training"])
@@ -30,3 +31,41 @@ def test_what_nohup_ignores_stays_ignored(interrupts):
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_stop_in_good_order(number):
+    before = signal.getsignal(number)
+    with stopped_by_signals() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(number)
+        assert stop.is_set()
+        if number != signal.SIGINT:
+            signal.raise_signal(number)  # those that end a process may come twice
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_is_ignored_does_not_stop(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with stopped_by_signals() as stop:
+            signal.raise_signal(number)
+            assert not stop.is_set()
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_thread_stops_nothing():
+    def body():
+        with stopped_by_signals() as stop:
+            stopped.append(stop.is_set())
+
+    stopped = []
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert stopped == [False]

@@ -1,11 +1,7 @@
 """``fer classify``: faces and their expressions in pictures, videos, cameras and streams."""
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Event
 from typing import Any, TypeVar
 
 import click
@@ -160,6 +156,7 @@ def classify(
     from fercli.recognition.inputs import find_inputs
     from fercli.recognition.options import RecognitionOptions, VideoOptions
     from fercli.recognition.recogniser import Recogniser
+    from fercli.signals import stopped_by_signals
 
     choices["overwrite"] = overwrite
     settings = network_options.to_settings(choices)
@@ -167,7 +164,7 @@ def classify(
     recogniser = Recogniser(
         choices.pop("cascade"), choices.pop("model"), _fields(RecognitionOptions, choices), settings
     )
-    with _stopped_by_interrupt() as stop:
+    with stopped_by_signals() as stop:
         run = Classifying(
             recogniser,
             _fields(VideoOptions, choices),
@@ -194,19 +191,3 @@ def _fields(kind: type[T], choices: dict[str, Any]) -> T:
     """Return a dataclass of options from the choices of that name; None is its default."""
     names: list[str] = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
     return kind(**{name: choices[name] for name in names if choices.get(name) is not None})
-
-
-@contextmanager
-def _stopped_by_interrupt() -> Iterator[Event]:
-    """Give an event that Ctrl-C sets; a second Ctrl-C ends at once."""
-    stop = Event()
-
-    def first(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        stop.set()
-
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

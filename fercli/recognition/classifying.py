@@ -241,6 +241,7 @@ class Classifying:
             sound=video.path if isinstance(video, VideoFile) and video.has_sound else None,
             start=self._options.start,
             begin=video.begin,
+            sample_aspect_ratio=video.sample_aspect_ratio,
             overwrite=self._outputs.overwrite,
         )
         return stack.enter_context(writer)

@@ -22,6 +22,9 @@ _PLANAR = ("gray", "nv12", "nv21", "yuv420p", "yuv422p", "yuv444p", "yuv411p", "
 _PLANAR_FULL = ("yuvj420p", "yuvj422p", "yuvj444p")
 _FULL_RANGE = 2
 
+#: Width of a pixel by its height unless a video says another.
+SQUARE = Fraction(1)
+
 
 class Frame:
     """A picture of a video.

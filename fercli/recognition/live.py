@@ -10,12 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 import cv2
 
 from fercli.cascade.detection import LARGEST
 from fercli.errors import VideoError
-from fercli.recognition.frames import Frame, seek, time_of
+from fercli.recognition.frames import SQUARE, Frame, seek, time_of
 
 #: How long a stream may take to answer, and to send its next frame, in seconds.
 TIMEOUT = 10.0
@@ -49,7 +50,8 @@ class Camera:
         There is none of that name, it is busy, or it gives no pictures.
     """
 
-    live, has_sound, seconds, count, begin = True, False, None, None, 0.0
+    live, has_sound, seconds, count = True, False, None, None
+    begin, sample_aspect_ratio = 0.0, SQUARE
 
     def __init__(self, name: str, stop: Event | None = None) -> None:
         self.name = name
@@ -98,6 +100,7 @@ class Stream:
     Parameters
     ----------
     address : str
+        Its secrets are in no message and no note, nor in its `name`.
     attempts : int
         How often it is tried to reach it again before giving up; 0 for never. Defaults to 10.
     stop : Event, optional
@@ -111,12 +114,13 @@ class Stream:
         It cannot be reached, or is no video.
     """
 
-    has_sound, begin = False, 0.0
+    has_sound, begin, sample_aspect_ratio = False, 0.0, SQUARE
 
     def __init__(
         self, address: str, *, attempts: int = 10, stop: Event | None = None, note: Note = ignore
     ) -> None:
-        self.name = address
+        self.name = shown_address(address)
+        self._address = address
         self.problems: list[str] = []
         self._attempts = attempts
         self._stop = stop or Event()
@@ -209,7 +213,7 @@ class Stream:
             if self._stop.wait(wait):
                 return
             try:
-                self._container = open_stream(self.name)
+                self._container = open_stream(self._address)
             except VideoError as error:
                 failure = error
                 wait = min(2 * wait, LONGEST_WAIT)
@@ -219,6 +223,23 @@ class Stream:
         if not self._attempts:
             raise VideoError("the stream broke off", path=None, hint=f"is {self.name} running?")
         raise VideoError(f"given up after {self._attempts} attempts: {failure}")
+
+
+def shown_address(address: str) -> str:
+    """Return the address of a stream for messages: without user, password, query and fragment.
+
+    Anything else, such as a file or a camera's number, stays as it is. Of an address that is
+    malformed, whose password may be anywhere, the scheme alone is left.
+    """
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        return address
+    try:
+        parts = urlsplit(f"//{rest}")  # FFmpeg knows schemes that urlsplit does not: async:http
+        parts.port  # noqa: B018  # raises unless it is a number: is it part of a password?
+    except ValueError:
+        return f"{scheme}://…"
+    return f"{scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def open_stream(address: str) -> Any:
@@ -231,18 +252,19 @@ def open_stream(address: str) -> Any:
     """
     import av
 
+    shown = shown_address(address)
     options = {"rtsp_transport": "tcp"} if address.startswith("rtsp") else {}
     try:
         container = av.open(address, options=options, timeout=(TIMEOUT, TIMEOUT))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise VideoError(
-            f"{address}: wanted a stream, found: {reason}",
+            f"{shown}: wanted a stream, found: {reason}",
             hint="is the address right, and the sender running?",
         ) from error
     if not container.streams.video:
         container.close()
-        raise VideoError(f"{address}: wanted a stream with pictures, found sound alone")
+        raise VideoError(f"{shown}: wanted a stream with pictures, found sound alone")
     container.streams.video[0].thread_type = "SLICE"  # by frames would keep some back
     return container
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fercli.errors import OptionError, OutputError
-from fercli.file_names import input_among
+from fercli.file_names import input_among, shortened
 from fercli.files import PICTURE_EXTENSIONS
 from fercli.recognition.inputs import Input
+from fercli.recognition.live import shown_address
 from fercli.recognition.video_writer import SUFFIXES
 
 #: Formats of annotated pictures; a picture of another format is written as PNG.
@@ -17,6 +18,9 @@ WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 #: Formats that take no colours, which annotations have.
 COLOURLESS = (".pbm", ".pgm")
+
+#: The longest stem, in bytes: most disks take names of 255, and a number and a suffix follow.
+LONGEST = 220
 
 
 class Places:
@@ -91,7 +95,7 @@ def _spread(inputs: Sequence[Input], place: Path, suffix: object) -> dict[str, P
         for one in inputs:
             _require_suitable(one, place, plot=suffix is _plot_suffix)
         return {one.name: place for one in inputs}
-    taken: set[Path] = set()
+    taken: dict[Path, int] = {}
     return {one.name: _free(place / (_stem(one) + suffix(one)), taken) for one in inputs}
 
 
@@ -125,14 +129,19 @@ def _stem(source: Input) -> str:
     if source.kind == "camera":
         return f"camera-{source.path.name}"
     if source.kind == "stream":
-        return "".join(c if c.isalnum() else "-" for c in source.name.split("://")[1]).strip("-")
-    return source.path.stem
+        address = shown_address(source.name).split("://")[1]  # a name must not tell a password
+        stem = "".join(c if c.isalnum() else "-" for c in address).strip("-") or "stream"
+    else:
+        stem = source.path.stem
+    return shortened(stem, LONGEST)
 
 
-def _free(path: Path, taken: set[Path]) -> Path:
-    stem, number = path.stem, 1
+def _free(wanted: Path, taken: dict[Path, int]) -> Path:
+    """Return a path that is not taken, and take it; `taken` has the last number of each."""
+    path, number = wanted, taken.get(wanted, 1)
     while path in taken:
         number += 1
-        path = path.with_name(f"{stem}-{number}{path.suffix}")
-    taken.add(path)
+        path = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+    taken[wanted] = number
+    taken.setdefault(path, 1)
     return path

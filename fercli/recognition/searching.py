@@ -147,12 +147,14 @@ def without_doubles(boxes_xywh: Boxes) -> Boxes:
 def merged(windows_xywh: Boxes) -> Boxes:
     """Return the means of windows that share a face, those of most windows first."""
     means: list[NDArray[np.float64]] = []
-    left = windows_xywh
-    while len(left):
-        same = np.array([shared(box, left) > SAME_FACE for box in left])
-        largest = same[int(same.sum(axis=1).argmax())]
-        means.append(left[largest].mean(axis=0))
-        left = left[~largest]
+    same = np.array([shared(box, windows_xywh) > SAME_FACE for box in windows_xywh], bool)
+    left = np.ones(len(same), bool)
+    counts = same.reshape(len(same), len(same)).sum(axis=1)
+    while left.any():
+        largest = same[int(np.where(left, counts, -1).argmax())] & left
+        means.append(windows_xywh[largest].mean(axis=0))
+        counts -= same[:, largest].sum(axis=1)
+        left &= ~largest
     return np.rint(np.array(means).reshape(-1, 4)).astype(np.int32)
 
 
@@ -172,10 +174,13 @@ def _detect(
     least: int,
     most: int,
 ) -> Boxes:
-    if min(grey.shape) < least:  # cv2 would look for something smaller
+    """Return the faces of a picture whose width is from `least` to `most`, the surest first."""
+    width, height = detector.cascade.size_wh
+    min_wh, max_wh = ((side, round(side * height / width)) for side in (least, most))
+    if grey.shape[1] < min_wh[0] or grey.shape[0] < min_wh[1]:  # cv2 would look for smaller ones
         return NONE
     boxes, neighbors = detector.classifier.detectMultiScale2(
-        grey, scale_factor, min_neighbors, minSize=(least, least), maxSize=(most, most)
+        grey, scale_factor, min_neighbors, minSize=min_wh, maxSize=max_wh
     )
     if not len(boxes):
         return NONE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fercli.errors import VideoError
 from fercli.files import input_error
-from fercli.recognition.frames import Frame, begin_of, seek, time_of
+from fercli.recognition.frames import SQUARE, Frame, begin_of, seek, time_of
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -39,6 +39,8 @@ class VideoFile:
         How many frames there are, as far as can be told without decoding.
     size_wh : (int, int)
         Width and height of its frames in pixels, as they are stored.
+    sample_aspect_ratio : Fraction
+        Width of a pixel by its height; of the upright picture once a frame was read.
     begin : float
         The time of its first frame on the file's own clock, in seconds.
     has_sound : bool
@@ -64,6 +66,7 @@ class VideoFile:
             round(self.seconds * self.rate) if self.seconds else None
         )
         self.size_wh = (self._stream.width, self._stream.height)
+        self.sample_aspect_ratio = self._stream.sample_aspect_ratio or SQUARE
         self.has_sound = bool(self._container.streams.audio)
         self.begin = float(begin_of(self._stream))
 
@@ -87,6 +90,9 @@ class VideoFile:
 
     def frames(self, start: float = 0.0, end: float = math.inf) -> Iterator[Frame]:
         """Yield the frames of a part of the video, in order; once.
+
+        Where `start` is not 0, the number of the first is estimated from its time: it, and all
+        that are counted from it, are right where the frame rate does not vary.
 
         Parameters
         ----------
@@ -112,8 +118,14 @@ class VideoFile:
         first = None
         for count, picture in enumerate(self._decoded_from(start)):
             if first is None:
+                self._turn_pixels(picture)
                 first = round(self._time(picture, 0) * self.rate) if start else 0
             yield first + count, picture
+
+    def _turn_pixels(self, picture: VideoFrame) -> None:
+        """Turn the shape of pixels with a picture that is shown after a quarter turn."""
+        if round(picture.rotation / 90) % 2:
+            self.sample_aspect_ratio = 1 / self.sample_aspect_ratio
 
     def _decoded_from(self, start: float) -> Iterator[VideoFrame]:
         """Return frames from a key frame on that is not later than `start`."""
@@ -167,7 +179,7 @@ class VideoFile:
                 path=self.path,
             )
         expected = self._stream.frames
-        if expected and last + 1 < expected:
+        if expected and not start and last + 1 < expected:  # after a search it is an estimate
             self.problems.append(f"ends after {last + 1} of {expected} frames: truncated?")
 
 

@@ -7,11 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from fercli.errors import OutputError
 from fercli.files import output_error, written_whole
 from fercli.pictures import Picture
+from fercli.recognition.frames import SQUARE
 from fercli.recognition.sound import Sound
 
 #: Suffixes of what can be written.
@@ -41,6 +43,8 @@ class VideoWriter:
     begin : float
         The time from which `start` and the times of frames count, on the clock of `sound`
         (`VideoFile.begin`). Defaults to 0.
+    sample_aspect_ratio : Fraction
+        Width of a pixel by its height. Defaults to 1.
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
@@ -63,6 +67,7 @@ class VideoWriter:
         sound: Path | None = None,
         start: float = 0.0,
         begin: float = 0.0,
+        sample_aspect_ratio: Fraction = SQUARE,
         overwrite: bool = False,
     ) -> None:
         require_video_suffix(path)
@@ -72,6 +77,7 @@ class VideoWriter:
         self._sound_path = sound
         self._start = start
         self._begin = begin
+        self._sample_aspect_ratio = sample_aspect_ratio
         self._overwrite = overwrite
         self._last = -1
 
@@ -106,7 +112,8 @@ class VideoWriter:
         Parameters
         ----------
         picture : ndarray of uint8, shape (height, width, 3), BGR
-            An odd last row or column is left out: H.264 keeps colours for two by two pixels.
+            An odd last row or column is left out: H.264 keeps colours for two by two pixels. A
+            picture of another size is brought to the first one's.
         seconds : float
             Its time in the source.
         """
@@ -114,8 +121,8 @@ class VideoWriter:
 
         if self._stream is None:
             self._add_streams(picture)
-        even = picture[: self._stream.height, : self._stream.width]
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="bgr24")
+        fitting = _fitted(picture, self._stream.width, self._stream.height)
+        frame = av.VideoFrame.from_ndarray(fitting, format="bgr24")
         self._last = max(round((seconds - self._start) * TICKS), self._last + 1)
         frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         self._container.mux(self._stream.encode(frame))
@@ -164,6 +171,7 @@ class VideoWriter:
         stream = self._container.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = width // 2 * 2, height // 2 * 2, "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS)
+        stream.codec_context.sample_aspect_ratio = self._sample_aspect_ratio
         stream.options = {"crf": QUALITY, "preset": SPEED}
         return stream
 
@@ -183,6 +191,16 @@ def require_video_suffix(path: Path) -> None:
             hint="a name that ends in .mp4",
             path=path,
         )
+
+
+def _fitted(picture: Picture, width: int, height: int) -> Picture:
+    """Return a picture less an odd last row or column; one of another size is scaled."""
+    rows, columns = picture.shape[:2]
+    if rows - height in (0, 1) and columns - width in (0, 1):
+        return np.ascontiguousarray(picture[:height, :width])
+    smaller = rows * columns > width * height
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=how), np.uint8)
 
 
 def _create(path: Path) -> Any:

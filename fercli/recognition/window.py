@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import cv2
 
@@ -39,7 +40,8 @@ class Window:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        cv2.destroyWindow(self._title)
+        with suppress(cv2.error):  # someone closed it
+            cv2.destroyWindow(self._title)
 
     def show(self, picture: Picture, *, wait: bool = False) -> bool:
         """Show a picture; return False once someone closed the window or pressed q or Escape.
@@ -59,7 +61,10 @@ class Window:
                 return True
 
     def _is_open(self) -> bool:
-        return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        try:
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # Qt has nobody left to ask once the last window is closed
+            return False
 
 
 def _require_windows() -> None:

@@ -261,7 +261,15 @@ def test_a_full_disk(make_film, tmp_path):
     assert list(out.iterdir()) == []
 
 
-def test_ctrl_c_closes_the_video_and_prints_the_summary(make_film, tmp_path):
+@pytest.mark.parametrize(
+    "signals",
+    [
+        [signal.SIGINT],
+        [signal.SIGTERM, signal.SIGTERM],  # timeout tells the process, then its group
+        [signal.SIGHUP, signal.SIGHUP],  # the shell that ends, then the system
+    ],
+)
+def test_a_signal_closes_the_video_and_prints_the_summary(make_film, tmp_path, signals):
     film = make_film("long.mp4", frames=2000)
     process = subprocess.Popen(
         [*FER, "classify", film, "--save", tmp_path / "out.mp4", "--csv", tmp_path / "out.csv"],
@@ -271,7 +279,9 @@ def test_ctrl_c_closes_the_video_and_prints_the_summary(make_film, tmp_path):
         if any(path.stat().st_size > 20_000 for path in tmp_path.glob(".fer-*.mp4")):
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.05)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "fer: interrupted" in err
@@ -279,6 +289,7 @@ def test_ctrl_c_closes_the_video_and_prints_the_summary(make_film, tmp_path):
     assert 20 < frames < 2000
     assert f"{frames} frames" in out
     assert len((tmp_path / "out.csv").read_text().splitlines()) > 20
+    assert not list(tmp_path.glob(".fer-*"))
 
 
 class Sender(http.server.BaseHTTPRequestHandler):

@@ -1,11 +1,17 @@
 """People: who is who, and what is smoothed."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
+from fercli.cascade.cascade_file import read_cascade, write_cascade
+from fercli.cascade.detection import load_detector
+from fercli.recognition import searching
 from fercli.recognition.ahead import Newest, run_ahead
 from fercli.recognition.scenes import Scenes
-from fercli.recognition.searching import merged, shared, without_doubles
+from fercli.recognition.searching import SAME_FACE, merged, search_near, shared, without_doubles
 from fercli.recognition.tracks import DRAWN, REMEMBERED, Tracks
 
 HAPPY, SAD = np.float32([1, 0]), np.float32([0, 1])
@@ -93,6 +99,49 @@ def test_windows_that_share_a_face_are_joined():
     windows = boxes((90, 90, 20, 20), (0, 0, 40, 40), (4, 0, 44, 40), (8, 0, 48, 40))
     assert merged(windows).tolist() == [[4, 0, 44, 40], [90, 90, 20, 20]]
     assert merged(boxes()).shape == (0, 4)
+
+
+def merged_slowly(windows):
+    means, left = [], windows
+    while len(left):
+        same = np.array([shared(box, left) > SAME_FACE for box in left])
+        largest = same[int(same.sum(axis=1).argmax())]
+        means.append(left[largest].mean(axis=0))
+        left = left[~largest]
+    return np.rint(np.array(means).reshape(-1, 4)).astype(np.int32)
+
+
+@pytest.mark.parametrize("size", [20, 60])
+def test_windows_are_joined_as_by_comparing_again_for_each_group(rng, monkeypatch, size):
+    corners, sides = rng.integers(0, 300, (200, 2)), rng.integers(size // 2, 2 * size, (200, 1))
+    windows = np.hstack([corners, sides, sides]).astype(np.int32)
+    expected = merged_slowly(windows)
+    compared = []
+    monkeypatch.setattr(searching, "shared", lambda *args: compared.append(1) or shared(*args))
+    assert merged(windows).tolist() == expected.tolist()
+    assert len(expected) > 5
+    assert len(compared) == len(windows)
+
+
+@pytest.mark.parametrize("shape", ["tall", "wide"])
+def test_windows_that_are_not_square_are_looked_for_in_their_own_shape(
+    face_cascade, tmp_path, portrait, shape
+):
+    cascade = read_cascade(face_cascade)
+    width, height = cascade.size_wh
+    tall = shape == "tall"
+    # The face is in the upper or left half; what is in the other does not matter.
+    size = (width, 2 * height) if tall else (2 * width, height)
+    write_cascade(tmp_path / "half.xml", replace(cascade, size_wh=size))
+    detector = load_detector(tmp_path / "half.xml")
+    grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
+    grey = cv2.copyMakeBorder(grey, 0, 180, 0, 240, cv2.BORDER_REPLICATE)
+    x, y, side = 68, 60, 90
+    box = (x, y, side, 2 * side) if tall else (x, y, 2 * side, side)
+    found = search_near(detector, grey, box, scale_factor=1.1, min_neighbors=3)
+    assert len(found)
+    assert shared(np.int32(box), found)[0] > 0.7
+    assert len(search_near(detector, 0 * grey + 90, box, scale_factor=1.1, min_neighbors=0)) == 0
 
 
 def test_cuts(rng):

@@ -239,3 +239,33 @@ def test_places(tmp_path):
         Places([film], tmp_path / "one.png", None)
     with pytest.raises(OptionError, match=r"suffix of \.bmp, \.gif, \.jpeg, \.jpg, \.png, \.pnm"):
         Places([photo], tmp_path / "one.pbm", None)
+
+
+def test_places_of_streams_hold_no_password_and_fit_a_disk(tmp_path):
+    secret = Input("rtsp://admin:secret@cam:554/s/1?token=secret", "stream")
+    other = Input("rtsp://admin:secret@cam:554/s/1?token=other", "stream")
+    odd, long = Input("rtsp://ad:m#n@cam", "stream"), Input(f"http://cam/{'ü' * 200}", "stream")
+    places = Places([secret, other, odd, long], tmp_path, tmp_path)
+    assert places.saved(secret) == tmp_path / "cam-554-s-1.mp4"
+    assert places.saved(other) == tmp_path / "cam-554-s-1-2.mp4"
+    assert places.saved(odd) == tmp_path / "stream.mp4"
+    for path in places.all():
+        path.touch()
+
+
+def test_a_long_name_leaves_room_for_what_is_added(tmp_path):
+    films = [Input(f"{'a' * 248}{at}.mp4", "video") for at in range(2)]
+    for path in Places(films, tmp_path, tmp_path).all():
+        path.touch()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_many_inputs_of_one_name(tmp_path, monkeypatch):
+    tried = []
+    with_name = Path.with_name
+    monkeypatch.setattr(Path, "with_name", lambda *args: tried.append(1) or with_name(*args))
+    inputs = [Input(f"{at}/x.jpg", "picture") for at in range(50)]
+    places = Places(inputs, tmp_path, None)
+    names = [places.saved(one).name for one in inputs]
+    assert names == ["x.jpg", *(f"x-{at}.jpg" for at in range(2, 51))]
+    assert len(tried) < 100

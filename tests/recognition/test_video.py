@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import closing
 from fractions import Fraction
+from unittest import mock
 
 import av
 import cv2
@@ -57,6 +58,22 @@ def test_a_part_of_a_transport_stream_begins_between_key_frames(make_video, tmp_
     path = make_video(tmp_path / "long.ts", [grey] * 300)  # key frames at 0 and 12.5 s
     frames, problems = read(path, start=start)
     assert [frame.number for frame in frames] == list(range(round(start * 20), 300))
+    assert problems == []
+
+
+def test_a_part_of_a_whole_video_of_variable_rate_is_not_called_truncated(tmp_path):
+    path = tmp_path / "varying.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 30)
+        for at in range(140):  # first 30 frames a second, then 10
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
+            frame.pts, frame.time_base = max(at, 3 * at - 200), Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, problems = read(path, start=3)
+    assert len(frames) == 50
     assert problems == []
 
 
@@ -219,6 +236,57 @@ def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path):
         assert float(sound.duration * sound.time_base) == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.parametrize("size", [(480, 360), (120, 90), (240, 90), (120, 360)])
+def test_frames_of_another_size_are_brought_to_that_of_the_first(portrait, tmp_path, size):
+    out = tmp_path / "out.mp4"
+    with VideoWriter(out, 20) as writer:
+        for at in range(4):
+            writer.write(portrait if at < 2 else cv2.resize(portrait, size), at / 20)
+    frames, _ = read(out)
+    assert frames[3].colour.shape == portrait.shape
+    assert np.abs(frames[3].colour.astype(int) - frames[1].colour).mean() < 8
+
+
+def with_wide_pixels(path, pictures=3):
+    """Write a video of 64 by 48 pixels whose own shape is 16:11, as those of PAL are."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        for _ in range(pictures):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_shape_of_pixels_is_kept(tmp_path, suffix):
+    source = with_wide_pixels(tmp_path / "wide.mp4")
+    out = tmp_path / f"out{suffix}"
+    with (
+        VideoFile(source) as video,
+        VideoWriter(out, 20, sample_aspect_ratio=video.sample_aspect_ratio) as writer,
+    ):
+        for frame in video.frames():
+            writer.write(frame.colour, frame.seconds)
+    with av.open(str(out)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+
+
+def test_pixels_are_turned_with_their_picture(tmp_path):
+    source = with_wide_pixels(tmp_path / "wide.mp4")
+    (tmp_path / "turned.mp4").write_bytes(turned(source.read_bytes()))
+    with VideoFile(tmp_path / "turned.mp4") as video:
+        next(video.frames())
+        assert video.sample_aspect_ratio == Fraction(11, 16)
+
+
+def test_pixels_are_square_where_a_video_says_nothing(video):
+    with VideoFile(video) as one:
+        assert one.sample_aspect_ratio == 1
+
+
 def copy(source, out, start=0.0):
     with (
         VideoFile(source) as video,
@@ -316,17 +384,20 @@ def test_other_suffixes_and_existing_files(tmp_path):
     assert (tmp_path / "out.mp4").read_text() == "mine"
 
 
-def test_a_telephone_held_upright(video, tmp_path):
-    turned = tmp_path / "turned.mp4"
-    content = bytearray(video.read_bytes())
-    # The matrix of the first track's header (ISO/IEC 14496-12, 8.3.2): 90 degrees.
-    at = content.index(b"tkhd") + 4 + 4 + 36
+def turned(content):
+    """Return a video's file with 90 degrees in the matrix of its first track's header."""
+    content = bytearray(content)
+    at = content.index(b"tkhd") + 4 + 4 + 36  # ISO/IEC 14496-12, 8.3.2
     one, none = (0x10000).to_bytes(4, "big"), bytes(4)
     minus = (-0x10000).to_bytes(4, "big", signed=True)
     last = (0x40000000).to_bytes(4, "big")
     content[at : at + 36] = none + one + none + minus + none + none + none + none + last
-    turned.write_bytes(content)
-    upright, lying = read(turned)[0][0], read(video)[0][0]
+    return content
+
+
+def test_a_telephone_held_upright(video, tmp_path):
+    (tmp_path / "turned.mp4").write_bytes(turned(video.read_bytes()))
+    upright, lying = read(tmp_path / "turned.mp4")[0][0], read(video)[0][0]
     assert upright.colour.shape == (240, 180, 3)
     # The matrix turns clockwise.
     assert np.array_equal(upright.colour, np.rot90(lying.colour, -1))
@@ -458,3 +529,43 @@ def test_a_file_that_always_breaks_off_is_given_up(make_video, tmp_path, serve, 
         pytest.raises(VideoError, match="given up after 2 attempts: breaks off at"),
     ):
         list(stream.frames())
+
+
+SECRET = "rtsp://admin:secret@127.0.0.1:9/s?token=secret"
+
+
+def told_of(address, monkeypatch, attempts):
+    """Return what is said of a stream that breaks off and is out of reach from then on."""
+    notes = []
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
+    with monkeypatch.context() as within:
+        within.setattr(av, "open", lambda *args, **options: mock.MagicMock())
+        stream = Stream(address, attempts=attempts, note=notes.append)
+    with pytest.raises(VideoError) as caught:
+        stream._reconnect()
+    return [*notes, str(caught.value)]
+
+
+@pytest.mark.parametrize("attempts", [0, 1])
+def test_what_is_said_of_a_stream_holds_no_password(monkeypatch, attempts):
+    with pytest.raises(VideoError) as caught:
+        live.open_stream(SECRET)
+    told = [str(caught.value), *told_of(SECRET, monkeypatch, attempts)]
+    assert not [text for text in told if "secret" in text or "admin" in text]
+    assert all("rtsp://127.0.0.1:9/s" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://admin:se@cret@cam:554/s/1?a=b#c", "rtsp://cam:554/s/1"),
+        ("async:http://admin:secret@cam/s", "async:http://cam/s"),
+        ("http://[::1]:80/cam", "http://[::1]:80/cam"),
+        ("rtsp://admin:p#ss@cam/s", "rtsp://…"),  # the host would be admin, the port p
+        ("http://[::1/cam", "http://…"),
+        ("films/what? a@b.mp4", "films/what? a@b.mp4"),
+        ("0", "0"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(address, shown):
+    assert live.shown_address(address) == shown
