@@ -109,10 +109,13 @@ def _look_at(
 def add_job() -> ResponseReturnValue:
     """Queue a video."""
     here = services()
-    network = here.recognition.file(request.args.get("model") or here.recognition.default)
+    name = request.args.get("model") or here.recognition.default
+    network, said = here.recognition.file(name), here.recognition.said(name)
     bars = request.args.get("bars", "1") != "0"
     limits = here.settings.limits
-    job = here.jobs.add(lambda path: uploads.save_video(request, path, limits), network, bars=bars)
+    job = here.jobs.add(
+        lambda path: uploads.save_video(request, path, limits), network, said, bars=bars
+    )
     place = {"Location": url_for("api.show_job", identity=job.id)}
     return jsonify(_plain(job)), 202, place
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from fercli.errors import FerError, OutputError
 from fercli.files import only_one, output_error
+from fercli.models.settings import Settings
 from fercli.web.job import Job
 from fercli.web.refusals import RefusedError
 from fercli.web.settings import ServerSettings
@@ -67,7 +68,7 @@ class Jobs:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.close()
 
-    def add(self, save: Callable[[Path], None], network: str, *, bars: bool) -> Job:
+    def add(self, save: Callable[[Path], None], network: str, said: Settings, *, bars: bool) -> Job:
         """Queue a video and return its job.
 
         Parameters
@@ -76,6 +77,8 @@ class Jobs:
             Writes the upload to the file that it is given.
         network : str
             What a `Recogniser` opens.
+        said : Settings
+            What that network's file does not say.
         bars : bool
             Whether probabilities are drawn.
 
@@ -92,7 +95,7 @@ class Jobs:
             raise
         job.asked = time.monotonic()
         with self._changed:
-            self._queue.append((job, self._task(network, bars)))
+            self._queue.append((job, self._task(network, said, bars)))
             self._changed.notify_all()
         return job
 
@@ -154,12 +157,12 @@ class Jobs:
             self._jobs[job.id] = job
             return job
 
-    def _task(self, network: str, bars: bool) -> dict[str, Any]:
+    def _task(self, network: str, said: Settings, bars: bool) -> dict[str, Any]:
         settings = self._settings
         return {
             "cascade": str(settings.cascade.resolve()) if settings.cascade else None,
             "network": network,
-            "said": asdict(settings.said),
+            "said": asdict(said),
             "recognition": asdict(settings.recognition),
             "pixels": self._limits.video_pixels,
             "bars": bars,

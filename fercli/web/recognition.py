@@ -9,6 +9,7 @@ from typing import Any
 
 from fercli.models.card import NetworkCard
 from fercli.models.networks import find_network, shipped_networks
+from fercli.models.settings import Settings
 from fercli.parallel import available_workers
 from fercli.recognition.recogniser import Recogniser
 from fercli.web.refusals import RefusedError
@@ -66,9 +67,8 @@ class Recognition:
         file = self.file(name)
         with self._loading:
             if name not in self._loaded:
-                said = self._settings.said if name == self.default else None
                 self._loaded[name] = Recogniser(
-                    self._settings.cascade, file, self._settings.recognition, said
+                    self._settings.cascade, file, self._settings.recognition, self.said(name)
                 )
             return self._loaded[name]
 
@@ -79,6 +79,10 @@ class Recognition:
                 404, f"wanted a model, found none of that name; {', '.join(self._files)}"
             )
         return self._files[name]
+
+    def said(self, name: str) -> Settings:
+        """Return what the user says about a network: nothing but about the default."""
+        return self._settings.said if name == self.default else Settings()
 
     def models(self) -> list[dict[str, Any]]:
         """Return what each network takes and tells, the default first."""

@@ -51,13 +51,13 @@ def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str
     require_token(host, settings.token)
     with listening(host, port) as listener:
         app = create_app(settings)
-        try:
-            server = make_server(app, listener)
-            with _ended_by_signals(app):
+        with _ended_by_signals(app):
+            try:
+                server = make_server(app, listener)
                 started(address_of(host, listener))
                 server.run()
-        finally:
-            services(app).close()
+            finally:
+                services(app).close()
 
 
 def make_server(app: Flask, listener: socket.socket) -> Any:
@@ -126,15 +126,24 @@ def address_of(host: str, listener: socket.socket) -> str:
 
 @contextmanager
 def _ended_by_signals(app: Flask) -> Iterator[None]:
-    """End views of the camera first, whose threads waitress would wait for."""
+    """Let signals end views of the camera first, whose threads waitress would wait for.
+
+    They are Ctrl-C, SIGTERM and, unless it is ignored (``nohup``), the end of the terminal.
+    """
 
     def end(number: int, frame: object) -> None:
+        # A terminal that closes tells it twice, its shell first: files are removed in between.
+        for one in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, signal.SIG_IGN)
         camera = services(app).camera
         if camera is not None:
             camera.close()
         raise SystemExit
 
-    before = {one: signal.signal(one, end) for one in (signal.SIGINT, signal.SIGTERM)}
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    before = {one: signal.signal(one, end) for one in signals}
     try:
         yield
     finally:

@@ -95,7 +95,7 @@ def classify_video(task: dict[str, Any], progress: Progress) -> Result:
         Path(task["cascade"]) if task["cascade"] else None,
         task["network"],
         RecognitionOptions(**task["recognition"]),
-        Settings(**task["said"]),
+        _settings(task["said"]),
     )
     outputs = Outputs(
         csv=Path(CSV),
@@ -108,6 +108,12 @@ def classify_video(task: dict[str, Any], progress: Progress) -> Result:
     run = Classifying(recogniser, VideoOptions(), outputs, progress=progress)
     (result,) = run.run([Input(UPLOADED, "video")])
     return result
+
+
+def _settings(said: dict[str, Any]) -> Settings:
+    """Return what JSON has brought, where a tuple became a list."""
+    size = said["size_wh"]
+    return Settings(**said | {"size_wh": tuple(size) if size else None})
 
 
 def _refuse_large(path: Path, most_pixels: int) -> None:

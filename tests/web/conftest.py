@@ -18,10 +18,15 @@ import numpy as np
 import pytest
 import skimage.data
 
+from fercli.models.networks import DEFAULT
+from fercli.models.settings import Settings
 from fercli.web.app import create_app, services
 from fercli.web.settings import Limits, ServerSettings
 
 TOKEN = "a token of the tests"
+
+#: What is said of a network that needs no more than its file.
+NOTHING = Settings()
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +69,12 @@ def make_client() -> Iterator[Callable[..., object]]:
     """Return a client of an application in this process: ``make_client(token=…, waiting=1)``."""
     apps = []
 
-    def make(*, token: str = "", camera: str = "", **limits):
-        app = create_app(ServerSettings(token=token, camera=camera, limits=Limits(**limits)))
+    def make(*, token="", camera="", network=DEFAULT, said=NOTHING, **limits):
+        app = create_app(
+            ServerSettings(
+                network=network, said=said, camera=camera, token=token, limits=Limits(**limits)
+            )
+        )
         apps.append(app)
         return app.test_client()
 
@@ -80,8 +89,13 @@ def client(make_client):
 
 
 @contextmanager
-def served(*options: object, under: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run ``fer serve`` as a process of its own, `under` another, and give its address."""
+def served(
+    *options: object, under: tuple[str, ...] = (), end: int = signal.SIGINT
+) -> Iterator[str]:
+    """Run ``fer serve`` as a process of its own, `under` another, and give its address.
+
+    The signal `end` ends it, in good order.
+    """
     command = [*under, sys.executable, "-m", "fercli", "serve", "--port", "0", *map(str, options)]
     environment = os.environ | {"FER_TOKEN": ""}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -89,7 +103,7 @@ def served(*options: object, under: tuple[str, ...] = ()) -> Iterator[str]:
         line = process.stdout.readline()
         assert line.startswith("fer serves http://"), line
         yield line.split()[2].rstrip("/")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         assert process.wait(30) == 0
     finally:
         process.kill()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import time
 
 import av
@@ -10,6 +11,8 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from fercli.models.networks import shipped_networks
+from fercli.models.settings import Settings
 from fercli.web.api import description
 
 
@@ -114,6 +117,22 @@ def test_a_video_from_upload_to_removal(client, video):
     assert {row["source"] for row in rows} == {line["source"] for line in lines} == {"video"}
     assert client.delete(f"/api/v1/jobs/{job}").status_code == 204
     assert "wanted a job" in reason(client.get(f"/api/v1/jobs/{job}"), 404)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"), [("", "e"), ("?model=mine", "e"), ("?model=fer2013", "happy")]
+)
+def test_what_is_said_of_the_default_network_is_said_of_no_other(
+    make_client, video, tmp_path, query, shown
+):
+    mine = shutil.copy(shipped_networks()["ferplus"], tmp_path / "mine.onnx")
+    said = Settings(classes=list("abcdefgh"), size_wh=(48, 48), mean=127.5, std=127.5)
+    client = make_client(network=str(mine), said=said)
+    job = checked(client.post(f"/api/v1/jobs{query}", data=video.read_bytes()), "Job", 202)["id"]
+    known = wait_for(client, job)
+    assert known["state"] == "done", known
+    (person,) = known["summary"]["people"]
+    assert max(person["expressions"], key=person["expressions"].get) == shown
 
 
 def test_parts_of_a_video_for_browsers(client, video):

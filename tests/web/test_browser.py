@@ -156,6 +156,19 @@ def test_no_picture_is_named(visit, tmp_path):
     assert not find(browser, "#result").is_displayed()
 
 
+def test_the_same_file_can_be_chosen_again(visit, jpeg, tmp_path):
+    browser = visit("/picture")
+    path = tmp_path / "face.jpg"
+    path.write_text("no picture")
+    find(browser, "#file").send_keys(str(path))
+    status_says(browser, "wanted a picture")
+    path.write_bytes(jpeg)
+    # What a click does before the dialog opens, without the dialog.
+    browser.execute_script("document.querySelector('#file').dispatchEvent(new Event('click'))")
+    find(browser, "#file").send_keys(str(path))
+    status_says(browser, "1 face in face.jpg")
+
+
 def test_a_video(visit, video):
     browser = visit("/video")
     find(browser, "#file").send_keys(str(video))
@@ -186,6 +199,31 @@ def test_a_video_that_is_cancelled(visit, make_video, tmp_path):
     until(browser, lambda: browser.execute_script(ask)["jobs"]["running"] == 0)
 
 
+def test_a_video_outlives_a_network_that_is_gone_for_a_moment(visit, make_video, tmp_path):
+    browser = visit("/video")
+    find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 200)))
+    status_says(browser, "Frame")
+    job = browser.current_url.partition("#")[2]
+    # Chromium's own way to be offline would fill the log that `visit` looks into.
+    browser.execute_script("window.kept = fetch; window.fetch = () => Promise.reject(Error())")
+    status_says(browser, "the server does not answer; waiting for it")
+    assert browser.current_url.endswith(f"#{job}")
+    browser.execute_script("window.fetch = window.kept")
+    status_says(browser, "200 frames in")
+    assert "trouble" not in find(browser, "#status").get_attribute("class")
+
+
+def test_a_video_that_the_server_has_forgotten(visit, make_video, tmp_path):
+    browser = visit("/video")
+    find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 1000)))
+    status_says(browser, "Frame")
+    job = browser.current_url.partition("#")[2]
+    browser.execute_script("fetch('/api/v1/jobs/' + arguments[0], { method: 'DELETE' })", job)
+    status_says(browser, "wanted a job, found none of that name")
+    assert "#" not in browser.current_url
+    assert not find(browser, "#work").is_displayed()
+
+
 def test_the_browsers_camera(visit):
     browser = visit("/my-camera")
     find(browser, "#start").click()
@@ -194,6 +232,21 @@ def test_the_browsers_camera(visit):
     assert colours(browser, "#canvas") > 500
     find(browser, "#stop").click()
     assert not find(browser, "#result").is_displayed()
+
+
+def test_the_browsers_camera_is_unplugged(visit):
+    browser = visit("/my-camera")
+    find(browser, "#start").click()
+    status_says(browser, "frames a second")
+    browser.execute_script(
+        "const [track] = document.querySelector('#video').srcObject.getTracks();"
+        "track.stop(); track.dispatchEvent(new Event('ended'))"  # which its own end sends alone
+    )
+    status_says(browser, "The camera has ended")
+    assert not find(browser, "#result").is_displayed()
+    assert find(browser, "#start").is_enabled()
+    find(browser, "#start").click()
+    status_says(browser, "frames a second")
 
 
 def test_the_servers_camera(visit):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -21,6 +22,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from fercli.errors import OptionError
 from fercli.web.app import create_app, services
 from fercli.web.guard import local_address
+from fercli.web.server import _ended_by_signals
 from fercli.web.settings import ServerSettings, require_token
 
 TOKEN = "a token of the tests"
@@ -226,6 +228,39 @@ def test_what_a_server_that_died_has_left_is_removed(make_client, tmp_path, monk
     assert {"another's", running._folder.name} <= left
 
 
+def test_a_terminal_that_closes_leaves_nothing_behind(run_server, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with run_server("--no-camera", end=signal.SIGHUP):
+        assert list(tmp_path.glob("fer-serve-*"))
+    assert list(tmp_path.glob("fer-serve-*")) == []
+
+
+def test_a_signal_that_comes_twice_does_not_disturb_the_end(client):
+    closed = []
+
+    def run():
+        with _ended_by_signals(client.application):
+            try:
+                signal.raise_signal(signal.SIGHUP)
+            finally:
+                signal.raise_signal(signal.SIGHUP)
+                signal.raise_signal(signal.SIGTERM)
+                closed.append(True)
+
+    with pytest.raises(SystemExit):
+        run()
+    assert closed
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_a_server_under_nohup_outlives_its_terminal(run_server, tmp_path):
+    identity = tmp_path / "process"
+    under = ("nohup", "sh", "-c", f'echo $$ > {identity}; exec "$@"', "sh")
+    with run_server("--no-camera", under=under) as address:
+        os.kill(int(identity.read_text()), signal.SIGHUP)
+        assert health(address)["status"] == "ok"
+
+
 # Who may come in
 
 
@@ -365,6 +400,14 @@ def test_a_camera_that_is_not_there(make_client):
     assert client.get("/camera/stream").status_code == 422
     assert make_client().get("/camera").status_code == 200
     assert make_client().get("/camera/stream").status_code == 404
+
+
+def test_a_camera_out_of_reach_is_named_without_its_secrets(make_client):
+    client = make_client(camera="http://user:word@127.0.0.1:1/door?key=s3cret#s3cret")
+    for path in ("/camera", "/camera?watch=1", "/camera/stream", "/api/v1/health"):
+        text = client.get(path).text
+        assert not any(secret in text for secret in ("user:", "word@", "s3cret")), path
+    assert "http://127.0.0.1:1/door: wanted a stream" in client.get("/camera?watch=1").text
 
 
 def test_networks_tell_nobody_what_they_run(tmp_path):

@@ -14,14 +14,17 @@ export function say(text, trouble = false) {
   status.classList.toggle("trouble", trouble);
 }
 
-// Ask the server; errors carry the reason that it gives.
+// Ask the server; errors carry the reason that it gives and its status, if it answered at all.
 export async function ask(address, options = {}) {
   const response = await fetch(address, options).catch(() => {
     throw new Error("the server does not answer");
   });
   if (response.status === 401) location.reload();
   const answer = response.status === 204 ? null : await response.json().catch(() => null);
-  if (!response.ok) throw new Error(answer?.error?.reason ?? `the server says ${response.status}`);
+  if (!response.ok) {
+    const reason = answer?.error?.reason ?? `the server says ${response.status}`;
+    throw Object.assign(new Error(reason), { status: response.status });
+  }
   return answer;
 }
 
@@ -127,6 +130,8 @@ export function whenChosen(take) {
     if (file.size > most) say(`That file has ${(file.size / 2 ** 20).toFixed(0)} MB; ${(most / 2 ** 20).toFixed(0)} MB are allowed.`, true);
     else take(file);
   };
+  // Else the same file, chosen again after an error, would be no change.
+  input.addEventListener("click", () => { input.value = ""; });
   input.addEventListener("change", () => offer(input.files[0]));
   document.addEventListener("paste", (event) => offer(event.clipboardData.files[0]));
   const zone = input.closest(".drop");

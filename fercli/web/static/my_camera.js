@@ -36,6 +36,7 @@ async function start() {
   byId("start").disabled = true;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: LONGER }, facingMode: "user" } });
+    for (const track of stream.getTracks()) track.addEventListener("ended", lose);
     video.srcObject = stream;
     await video.play();
   } catch (error) {
@@ -55,6 +56,12 @@ function stop() {
   byId("stop").disabled = true;
   byId("result").hidden = true;
   say("");
+}
+
+// A camera that ends by itself would leave its last picture, which would be shown as live.
+function lose() {
+  stop();
+  say("The camera has ended: it was unplugged, or may not be used any more.", true);
 }
 
 // One frame after the other: the next is sent when the answer to the last is here.

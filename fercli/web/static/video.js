@@ -34,7 +34,22 @@ function send(file) {
   });
 }
 
+// What the server knows of the job. Only one that has no such job (any more) ends the watch: a
+// network that is gone, or a machine that slept, may be back in a moment.
+async function look() {
+  try {
+    return await ask(address());
+  } catch (error) {
+    if (error.status === 404) throw error;
+    return { trouble: error.message };
+  }
+}
+
 function tell(known) {
+  if (known.trouble) {
+    byId("work").hidden = false;
+    return say(`${known.trouble}; waiting for it …`, true);
+  }
   if (known.state === "waiting") {
     progress(null);
     return say(known.ahead ? `Waiting: ${known.ahead} before this one` : "Waiting …");
@@ -63,7 +78,7 @@ function show(known) {
 
 async function watch(mine) {
   while (job === mine) {
-    const known = await ask(address());
+    const known = await look();
     if (job !== mine) return;
     if (known.state === "done") return show(known);
     if (known.state === "failed") throw new Error(known.error);
