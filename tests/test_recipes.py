@@ -1,10 +1,11 @@
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from fercli.errors import RecipeError
+from fercli.errors import InputError, RecipeError
 from fercli.recipes import read_given, read_recipe, typed_options, write_recipe
 
 
@@ -80,3 +81,14 @@ def test_values_of_their_types_are_taken():
 def test_a_value_of_another_type_is_named(name, value, message):
     with pytest.raises(RecipeError, match=message):
         typed_options({name: value}, Fields, Path("a.toml"), {"size": "size_wh"})
+
+
+def test_names_of_files_that_are_not_utf8_come_back(tmp_path):
+    vec = os.fsdecode(b"caf\xe9.vec")
+    write_recipe(tmp_path / "a.toml", {"vec": Path(vec)})
+    assert read_recipe(tmp_path / "a.toml") == {"vec": vec}
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(InputError, match="nothing of that name"):
+        read_recipe(tmp_path / "a.toml")

@@ -109,9 +109,10 @@ def find_objects(
         A drawn picture exists already, would replace an input, or cannot be written.
     """
     load_detector(cascade)
-    names = [f"{stem}.png" for stem in numbered(path.stem for path in pictures)]
+    places: list[Path] = []
     if out is not None:
-        require_apart([out / name for name in names], [cascade, *pictures])
+        places = [out / f"{stem}.png" for stem in numbered(path.stem for path in pictures)]
+        require_apart(places, [cascade, *pictures])
         make_folder(out)
     # cv2 keeps its buffers in the classifier: each thread needs its own.
     own = threading.local()
@@ -127,10 +128,10 @@ def find_objects(
 
     def _search(detector: Detector, picture: Picture, at: int) -> Found:
         found = detect(detector, picture, options)
-        if out is not None:
+        if places:
             labels = [f"{score:.3g}" for score in found.scores]
             drawn = with_boxes(picture, found.boxes_xywh, labels)
-            write_picture(out / names[at], drawn, overwrite=overwrite)
+            write_picture(places[at], drawn, overwrite=overwrite)
         return Found(pictures[at], found)
 
     return list(
@@ -181,14 +182,15 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 def numbered(stems: Iterable[str]) -> list[str]:
     """Return a stem for each file: its own, cut if it is long, numbered where it was taken."""
-    taken: dict[str, None] = {}
+    last: dict[str, int] = {}  # each name that was given, and the last number tried for it
     for stem in map(short_stem, stems):
-        name, number = stem, 1
-        while name in taken:
+        name, number = stem, last.get(stem, 1)
+        while name in last:
             number += 1
             name = f"{stem}-{number}"
-        taken[name] = None
-    return list(taken)
+        last[name] = 1
+        last[stem] = number
+    return list(last)
 
 
 def short_stem(stem: str) -> str:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from fercli.cascade.description import Names, name_from
@@ -58,34 +59,46 @@ def plan_names(
 def make_links(planned: Mapping[Path, Path], links: Path, *, overwrite: bool = False) -> int:
     """Make the folder of links that `plan_names` planned, whole or not at all.
 
+    A picture that lies in the folder already, as in a list that was written with it, stays what
+    it is there: a link to the same picture, or a copy.
+
     Parameters
     ----------
     planned : mapping of Path to Path
         What `plan_names` gave.
     links : Path
-        The folder. If nothing needs it, it is not made, and an old one is removed.
+        The folder. If nothing is planned in it, it is not made, and an old one is removed.
     overwrite : bool
         Whether an existing folder may be replaced. Defaults to False.
 
     Returns
     -------
     int
-        How many pictures needed another name.
+        How many names there are in the folder.
 
     Raises
     ------
     OutputError
         The folder exists, or cannot be written.
     """
-    staged = {picture: name for picture, name in planned.items() if name.parent == links}
+    resolve = cache(Path.resolve)
+    here = resolve(links)  # a list may spell the folder in another way
+    staged = {
+        name.name: picture for picture, name in planned.items() if resolve(name.parent) == here
+    }
     if not staged:
         if overwrite and links.is_dir():
             shutil.rmtree(links)
         return 0
+    before = _read_mapping(links / MAPPING)
     with folder_written_whole(links, overwrite=overwrite) as folder:
-        for picture, name in staged.items():
-            _stage(picture, folder / name.name)
-        _write_mapping(folder / MAPPING, staged)
+        originals: dict[str, str] = {}
+        for name, picture in staged.items():
+            there = resolve(picture.parent) == here
+            _stage(picture, folder / name, there_already=there)
+            original = str(picture.absolute())
+            originals[name] = before.get(picture.name, original) if there else original
+        _write_mapping(folder / MAPPING, originals)
     return len(staged)
 
 
@@ -97,9 +110,12 @@ def safe_name(path: Path, *, converted: bool = False) -> str:
     return f"{stem}-{digest}{CONVERTED if converted else suffix}".lstrip("-")
 
 
-def _stage(picture: Path, link: Path) -> None:
+def _stage(picture: Path, link: Path, *, there_already: bool) -> None:
     if link.name.endswith(CONVERTED):
         write_picture(link, read_grey(picture))
+        return
+    if there_already:  # a link to it would soon lead to itself
+        shutil.copyfile(picture, link, follow_symlinks=False)
         return
     try:
         link.symlink_to(picture.absolute())
@@ -107,9 +123,18 @@ def _stage(picture: Path, link: Path) -> None:
         shutil.copyfile(picture, link)
 
 
-def _write_mapping(path: Path, staged: Mapping[Path, Path]) -> None:
+def _read_mapping(path: Path) -> dict[str, str]:
+    """Return what each name of an old folder stands for, as far as that can be read."""
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return {row[0]: row[1] for row in csv.reader(file) if len(row) == 2}
+    except (OSError, csv.Error):
+        return {}
+
+
+def _write_mapping(path: Path, originals: Mapping[str, str]) -> None:
     # File names that are not UTF-8 are written as the bytes that they are.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("name", "picture"))
-        table.writerows((name.name, picture.absolute()) for picture, name in staged.items())
+        table.writerows(originals.items())

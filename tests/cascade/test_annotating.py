@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -183,6 +186,8 @@ def test_a_picture_that_is_gone_loses_no_other(photos):
         ([], "info.dat", None, InputError, "wanted pictures, found none"),
         (["a b.png"], "info.dat", None, OptionError, "cannot hold 1 of 1 names, 'photos/a b.png'"),
         (["a.png", "a.jpg"], "yolo", "yolo", OptionError, "would share one file"),
+        (["a\x01.png"], "voc", "voc", OptionError, "XML cannot hold the name '.*try: --out"),
+        (["a\x01.png"], "boxes.xml", None, OptionError, "XML cannot hold the name '.*try: --out"),
         (["a.png"], "photos", None, OptionError, "wanted a folder of annotations"),
         (["a.png"], "boxes", None, OptionError, "which has no suffix"),
         (["a.png"], "photos", "info", OptionError, "wanted another kind of place"),
@@ -364,3 +369,40 @@ def test_thousands_of_pictures_open_at_once(tmp_path):
     save(store, 1, (1, 1, 5, 5))
     assert time.process_time() - begin < 1
     assert json.loads((tmp_path / "info.dat.progress.json").read_text())["begun"] == []
+
+
+@pytest.mark.parametrize(
+    ("out", "format", "file"), [("info.dat", None, ""), ("labels", "yolo", "a.txt")]
+)
+def test_an_original_is_kept_whole_or_not_at_all(photos, monkeypatch, out, format, file):
+    text = "photos/a.png 1 1 2 3 4\n" if format is None else "0 0.5 0.5 0.25 0.5\n"
+    (photos.parent / out / file).parent.mkdir(exist_ok=True)
+    (photos.parent / out / file).write_text(text)
+    names = sorted(path.name for path in photos.parent.iterdir())
+
+    def fill_the_disk(source, target, **_):
+        target_path = Path(target)
+        target_path.write_bytes(Path(source).read_bytes()[:5])
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as changed:
+        changed.setattr(shutil, "copyfile", fill_the_disk)
+        with pytest.raises(OutputError):
+            save(store_of(photos, out, format), 1, (1, 1, 9, 9))
+    assert sorted(path.name for path in photos.parent.iterdir()) == names
+    save(store_of(photos, out, format), 1, (1, 1, 9, 9))
+    assert (photos.parent / f"{out}.before" / file).read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("classes", "where", "label"),
+    [("face\n", "labels", "face"), ("face\n", "", "face"), ("face\ncat\n", "labels", "object")],
+)
+def test_the_only_class_of_a_folder_is_that_of_its_first_boxes(photos, classes, where, label):
+    (photos.parent / where).mkdir(exist_ok=True)
+    file = photos.parent / where / "classes.txt"
+    file.write_text(classes)
+    save(store_of(photos, "labels", "yolo"), 0, (3, 5, 20, 21))
+    records = BoxOutput(photos.parent / "labels", photos, "yolo").read()
+    assert {box.label for record in records for box in record.boxes} == {label}
+    assert (file.read_text() == classes) == (label == "face")

@@ -110,3 +110,24 @@ def test_a_folder_that_cannot_be_made(tmp_path, make_picture):
         make_links(
             {make_picture("a b.png"): tmp_path / "file" / "l" / "x"}, tmp_path / "file" / "l"
         )
+
+
+@pytest.mark.parametrize("spelling", [Path.absolute, os.path.relpath])
+def test_what_lies_among_the_links_stays_what_it_is(tmp_path, make_picture, monkeypatch, spelling):
+    monkeypatch.chdir(tmp_path)
+    spaced, gif = make_picture("a b.png"), tmp_path / "c.gif"
+    Image.fromarray(np.full((8, 8), 77, np.uint8)).save(gif)
+    links = Path("links")
+    first = plan_names([surveyed(spaced), surveyed(gif, plain=False)], links, "relative", fits_info)
+    make_links(first, links)
+    said = {first[spaced].name: str(spaced), first[gif].name: str(gif)}
+    listed = [surveyed(Path(spelling(name))) for name in first.values()]
+    for pictures in (listed, [*listed, surveyed(spaced)]):
+        planned = plan_names(pictures, links, "relative", fits_info)
+        assert make_links(planned, links, overwrite=True) == 2
+        assert first[spaced].samefile(spaced)
+        assert (cv2.imread(str(first[gif]), cv2.IMREAD_UNCHANGED) == 77).all()
+        assert mapping(links) == said
+    (links / "names.csv").unlink()
+    assert make_links({name: name for name in first.values()}, links, overwrite=True) == 2
+    assert first[spaced].samefile(spaced)

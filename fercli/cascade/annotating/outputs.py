@@ -12,14 +12,19 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from fercli.cascade.annotations import yolo
 from fercli.cascade.annotations.base import AnnotatedPicture, Record, raise_it
 from fercli.cascade.annotations.formats import FORMATS, Format, detect_format
+from fercli.cascade.annotations.safe_xml import fits_xml
 from fercli.cascade.description import fits_background_list, fits_info, name_from
 from fercli.errors import AnnotationError, FerError, OptionError
-from fercli.files import PICTURE_EXTENSIONS
+from fercli.files import PICTURE_EXTENSIONS, folder_written_whole, written_whole
 
 #: Formats by the suffix of a file; any other suffix is an info file's.
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".json": "coco", ".xml": "dlib"}
+
+#: Formats whose files are XML.
+XML_FORMATS = ("dlib", "voc")
 
 #: What boxes are called in formats that name them.
 LABEL = "object"
@@ -67,11 +72,16 @@ class BoxOutput:
                 raise OptionError(f"cannot list the picture {str(picture)!r}", hint="another name")
         if self.format.name == "info":
             _require_info_names(self.path, pictures)
+        if self.format.name in XML_FORMATS:
+            _require_xml_names(pictures)
         if not self.one_file:
             _require_own_files(self.path, self.folder, pictures)
 
     def read(self) -> list[Record]:
         """Return what is there; nothing if there is nothing yet.
+
+        What is written from then on has the label of these boxes; without any, in a folder of
+        YOLO's, that of the only class that ``classes.txt`` names.
 
         Raises
         ------
@@ -80,11 +90,7 @@ class BoxOutput:
         InputError
             It cannot be read.
         """
-        if not os.path.lexists(self.path):
-            return []
-        pictures = None if self.one_file else self.folder
-        on_error = raise_it if self.one_file else self._unless_without_picture
-        records = self.format.read(self.path, pictures, on_error)
+        records = self._records()
         labels = sorted({box.label for record in records for box in record.boxes})
         if len(labels) > 1:
             found = ", ".join(map(repr, labels[:10]))
@@ -93,7 +99,7 @@ class BoxOutput:
                 hint="`fer cascade build-info --label NAME`, then annotate its info file",
                 path=self.path,
             )
-        self.label = (labels or [""])[0] or LABEL
+        self.label = (labels or [self._only_class()])[0] or LABEL
         return records
 
     def write(self, pictures: Sequence[AnnotatedPicture], changed: AnnotatedPicture) -> None:
@@ -138,6 +144,18 @@ class BoxOutput:
         """Whether a picture is a result rather than one to be looked at; here none is."""
         return False
 
+    def _records(self) -> list[Record]:
+        if not os.path.lexists(self.path):
+            return []
+        pictures = None if self.one_file else self.folder
+        on_error = raise_it if self.one_file else self._unless_without_picture
+        return self.format.read(self.path, pictures, on_error)
+
+    def _only_class(self) -> str:
+        names = yolo.class_names(self.path) if self.format.name == "yolo" else []
+        named = [name for name in names if name]
+        return named[0] if len(named) == 1 else ""
+
     def _unless_without_picture(self, error: FerError) -> None:
         """Raise what is wrong with a label, unless its picture is simply gone."""
         label = error.path
@@ -156,9 +174,11 @@ def keep_original(path: Path | None) -> None:
     if copy.exists():
         return
     if path.is_dir():
-        shutil.copytree(path, copy, ignore=_all_but_labels)
+        with folder_written_whole(copy) as temporary:
+            shutil.copytree(path, temporary, ignore=_all_but_labels, dirs_exist_ok=True)
     else:
-        shutil.copy2(path, copy)
+        with written_whole(copy) as temporary:
+            shutil.copy2(path, temporary)
 
 
 def _format_of(out: Path, name: str | None) -> Format:
@@ -206,6 +226,12 @@ def _require_info_names(out: Path, pictures: Sequence[Path]) -> None:
             "they end at white space",
             hint="--out boxes.csv, which `fer cascade build-info` makes an info file of",
         )
+
+
+def _require_xml_names(pictures: Sequence[Path]) -> None:
+    for picture in pictures:
+        if not fits_xml(str(picture.absolute())):
+            raise OptionError(f"XML cannot hold the name {str(picture)!r}", hint="--out boxes.json")
 
 
 def _require_own_files(out: Path, folder: Path, pictures: Sequence[Path]) -> None:

@@ -8,7 +8,7 @@ where that is needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -154,9 +154,29 @@ def round_box(x: float, y: float, width: float, height: float) -> Box:
     return left, top, _extent(left, x, width), _extent(top, y, height)
 
 
+def joined_by_path(pictures: Iterable[AnnotatedPicture]) -> list[AnnotatedPicture]:
+    """Return each picture once, in the order of the first, with all that is said of it.
+
+    A box that is said again of the same picture is the same object.
+    """
+    joined: dict[Path, AnnotatedPicture] = {}
+    for picture in pictures:
+        before = joined.get(picture.path)
+        joined[picture.path] = picture if before is None else _joined(before, picture)
+    return list(joined.values())
+
+
 def raise_it(error: FerError) -> None:
     """Raise an error: the `OnError` of those who want all or nothing."""
     raise error
+
+
+def _joined(one: AnnotatedPicture, other: AnnotatedPicture) -> AnnotatedPicture:
+    new = tuple(box for box in other.boxes_xywh if box not in one.boxes_xywh)
+    ignored = tuple(box for box in other.ignored_xywh if box not in one.ignored_xywh)
+    return AnnotatedPicture(
+        one.path, one.boxes_xywh + new, one.ignored_xywh + ignored, one.size_wh or other.size_wh
+    )
 
 
 def _nearest(value: float) -> int:

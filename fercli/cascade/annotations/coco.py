@@ -10,8 +10,8 @@ See: https://cocodataset.org/#format-data
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from fercli.cascade.annotations.base import (
     raise_it,
 )
 from fercli.cascade.annotations.places import locate
+from fercli.cascade.description import name_from
 from fercli.errors import AnnotationError
 from fercli.files import read_text, write_text
 from fercli.json_text import parse_json
@@ -70,8 +71,10 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
     """
     images: list[object] = []
     annotations: list[object] = []
+    resolve = cache(Path.resolve)
     for image, picture in enumerate(pictures, 1):
-        images.append(_image(image, picture, path.parent))
+        name = name_from(path.parent, picture.path, "relative", resolve)
+        images.append(_image(image, name, picture))
         kinds = [(box, 0) for box in picture.boxes_xywh] + [(b, 1) for b in picture.ignored_xywh]
         for box, crowd in kinds:
             annotations.append(_annotation(len(annotations) + 1, image, box, crowd))
@@ -165,8 +168,8 @@ def _integer(entry: Any, key: str) -> int:
     return value
 
 
-def _image(image: int, picture: AnnotatedPicture, folder: Path) -> dict[str, object]:
-    entry: dict[str, object] = {"id": image, "file_name": os.path.relpath(picture.path, folder)}
+def _image(image: int, name: str, picture: AnnotatedPicture) -> dict[str, object]:
+    entry: dict[str, object] = {"id": image, "file_name": name}
     if picture.size_wh is not None:
         entry["width"], entry["height"] = picture.size_wh
     return entry

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from fercli.cascade.annotations.base import (
@@ -21,6 +21,7 @@ from fercli.cascade.annotations.base import (
     raise_it,
 )
 from fercli.cascade.annotations.places import locate
+from fercli.cascade.description import name_from
 from fercli.errors import AnnotationError, InputError
 from fercli.files import read_text, write_text
 
@@ -81,8 +82,9 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS[:5])
+    resolve = cache(Path.resolve)
     for picture in pictures:
-        name = os.path.relpath(picture.path, path.parent)
+        name = name_from(path.parent, picture.path, "relative", resolve)
         table.writerows((name, *box) for box in picture.boxes_xywh)
         if not picture.boxes_xywh:
             table.writerow((name, "", "", "", ""))

@@ -9,8 +9,8 @@ See: ``dlib/data_io/load_image_dataset.h`` and ``tools/imglab`` of dlib.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
@@ -24,6 +24,7 @@ from fercli.cascade.annotations.base import (
 )
 from fercli.cascade.annotations.places import locate
 from fercli.cascade.annotations.safe_xml import Document, fits_xml, read_xml, root_tag
+from fercli.cascade.description import name_from
 from fercli.errors import AnnotationError
 from fercli.files import written_whole
 
@@ -78,8 +79,9 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
     """
     root = Element("dataset")
     images = SubElement(root, "images")
+    resolve = cache(Path.resolve)
     for picture in pictures:
-        name = os.path.relpath(picture.path, path.parent)
+        name = name_from(path.parent, picture.path, "relative", resolve)
         if not fits_xml(name):
             raise AnnotationError(
                 f"cannot hold the name {name!r}", hint="CSV or COCO, or another name", path=path

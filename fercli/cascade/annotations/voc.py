@@ -124,9 +124,10 @@ def _picture(document: Document, pictures: Path | None) -> Path:
     whole = document.text(document.root, "path", "")
     stem = document.path.stem
     names = [name, whole] if pictures is None else [name]
-    names += [stem + suffix for suffix in PICTURE_EXTENSIONS]
-    tried = [locate(each, folder, pictures) for each in names if each]
-    return next((path for path in tried if is_there(path)), tried[0])
+    names = [*filter(None, names), *(stem + suffix for suffix in PICTURE_EXTENSIONS)]
+    tried = (locate(each, folder, pictures) for each in names)
+    there = next((path for path in tried if is_there(path)), None)
+    return there or locate(names[0], folder, pictures)
 
 
 def _boxes(document: Document) -> Iterator[LabelledBox]:

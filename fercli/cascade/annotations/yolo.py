@@ -62,15 +62,18 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
     """
     root = path if path.is_dir() else path.parent
     labels = dict(_labels(path, root))
-    names = _class_names(root)
-    found = {_key(file, _pictures(root, pictures)): file for file in _find_pictures(root, pictures)}
+    names = class_names(root)
+    folder = _pictures(root, pictures)
+    # Several pictures of one name, such as a.jpg and a.png, share a label.
+    found = [(_key(file, folder), file) for file in find_files(folder)]
     if not path.is_dir():
-        found = {key: file for key, file in found.items() if key in labels}
+        found = [(key, file) for key, file in found if key in labels]
+    pictured = {key for key, _ in found}
     for key, label in labels.items():
-        if key not in found and _is_label(label):
+        if key not in pictured and _is_label(label):
             on_error(AnnotationError("wanted a picture of the same name, found none", path=label))
     records = []
-    for key, picture in found.items():
+    for key, picture in found:
         try:
             records.append(_record(picture, labels.get(key), names))
         except FerError as error:
@@ -98,13 +101,32 @@ def write_each(folder: Path, name: Path, picture: AnnotatedPicture, label: str) 
     OutputError
         The file cannot be written.
     """
-    names = _class_names(folder)
+    names = class_names(folder)
     if label not in names and not label.isdigit():
         names = [*filter(None, names), label]
         write_text(folder / "classes.txt", "\n".join(names) + "\n", overwrite=True)
     category = names.index(label) if label in names else int(label)
     lines = (f"{category} {_fractions(box, picture)}\n" for box in picture.boxes_xywh)
     write_text(folder / name.with_suffix(".txt"), "".join(lines), overwrite=True)
+
+
+def class_names(root: Path) -> list[str]:
+    """Return the names of the classes by their numbers, some perhaps empty.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of the labels; ``classes.txt`` lies in it, in its ``labels`` or beside it.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    for folder in (root, root / "labels", root.parent):
+        if (folder / "classes.txt").is_file():
+            return read_text(folder / "classes.txt").split("\n")
+    return []
 
 
 def _fractions(box: Box, picture: AnnotatedPicture) -> str:
@@ -128,10 +150,6 @@ def _pictures(root: Path, pictures: Path | None) -> Path:
         return pictures
     beside = root.parent / "images"
     return beside if root.name.lower() == "labels" and beside.is_dir() else root
-
-
-def _find_pictures(root: Path, pictures: Path | None) -> list[Path]:
-    return find_files(_pictures(root, pictures))
 
 
 def _key(file: Path, root: Path) -> Key:
@@ -165,13 +183,6 @@ def _box(line: str, names: list[str]) -> LabelledBox:
         raise AnnotationError(f"wanted fractions from 0 to 1, found {line[:60]!r}")
     name = names[category] if 0 <= category < len(names) else str(category)
     return LabelledBox(x - width / 2, y - height / 2, width, height, name)
-
-
-def _class_names(root: Path) -> list[str]:
-    for folder in (root, root / "labels", root.parent):
-        if (folder / "classes.txt").is_file():
-            return read_text(folder / "classes.txt").split("\n")
-    return []
 
 
 def _is_label(path: Path) -> bool:

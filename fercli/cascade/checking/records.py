@@ -105,13 +105,14 @@ def info_entries(lines: Sequence[bytes]) -> Iterator[Entry | Problem]:
 def background_entries(lines: Sequence[bytes]) -> Iterator[Entry | Problem]:
     """Yield the names of a background list and what is wrong with how they are written."""
     record = 0
+    after = sum(bool(line.strip()) for line in lines)
     for number, line in enumerate(lines, 1):
+        after -= bool(line.strip())
         name = line.rstrip(b" \t\r")
         if line.startswith(b"#"):
             continue
         if not name:
-            ignored = sum(bool(other.strip()) for other in lines[number:])
-            detail = f"names after it that are not read: {ignored}"
+            detail = f"names after it that are not read: {after}"
             yield Problem("blank line", detail, None, number)
             continue
         record += 1
@@ -133,26 +134,30 @@ def _whole_record(lines: Sequence[bytes], at: int) -> tuple[list[bytes], int]:
     A record goes on over lines of numbers until it has as many as its count says.
     """
     words, taken = lines[at].split(), 1
+    if INTEGER.fullmatch(words[0]) or not _are_integers(words[1:]):
+        return words, taken
     while at + taken < len(lines) and _wants_more(words):
         following = lines[at + taken].split()
-        if not all(INTEGER.fullmatch(word) for word in following):
+        if not _are_integers(following):
             break
-        words, taken = words + following, taken + 1
+        words += following
+        taken += 1
     return (words, taken) if _is_exact(words) else (lines[at].split(), 1)
 
 
 def _wants_more(words: Sequence[bytes]) -> bool:
-    if not all(INTEGER.fullmatch(word) for word in words[1:]):
-        return False
+    """Whether a name and whole numbers, perhaps none yet, are fewer than their count says."""
     return len(words) < 2 or len(words) - 2 < 4 * _value(words[1])
+
+
+def _are_integers(words: Sequence[bytes]) -> bool:
+    return all(INTEGER.fullmatch(word) for word in words)
 
 
 def _is_exact(words: Sequence[bytes]) -> bool:
     numbers = words[1:]
     return (
-        len(numbers) > 0
-        and all(INTEGER.fullmatch(word) for word in numbers)
-        and len(numbers) - 1 == 4 * _value(numbers[0])
+        len(numbers) > 0 and _are_integers(numbers) and len(numbers) - 1 == 4 * _value(numbers[0])
     )
 
 
@@ -180,8 +185,8 @@ def _spaces_in_name(words: Sequence[bytes]) -> int:
 
     A name does not end in a number: that would rather be a count that is wrong.
     """
-    ends = (at for at in range(1, len(words) - 1) if not INTEGER.fullmatch(words[at]))
-    return next((at for at in ends if _is_exact(words[at:])), 0)
+    last = max((at for at, word in enumerate(words) if not INTEGER.fullmatch(word)), default=0)
+    return last if _is_exact(words[last:]) else 0
 
 
 def _as_written(name: bytes, line: bytes) -> bytes:
@@ -193,7 +198,7 @@ def _as_written(name: bytes, line: bytes) -> bytes:
 
 def _boxes(numbers: Sequence[bytes]) -> tuple[Box, ...]:
     """Return the boxes that numbers make, or none if they do not come out even."""
-    if len(numbers) % 4 or not all(INTEGER.fullmatch(word) for word in numbers):
+    if len(numbers) % 4 or not _are_integers(numbers):
         return ()
     values = [_value(word) for word in numbers]
     return tuple(

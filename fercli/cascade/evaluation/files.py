@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from fercli.cascade.annotations.base import AnnotatedPicture, Record
+from fercli.cascade.annotations.base import AnnotatedPicture, Record, joined_by_path
 from fercli.cascade.annotations.formats import read_records
 from fercli.cascade.description import read_background_list
 from fercli.cascade.detection import DEFAULTS, DetectionOptions
@@ -63,7 +63,8 @@ def evaluate_files(
     annotated: list[AnnotatedPicture] = []
     if truth is not None:
         records = read_records(truth, format=format, pictures=pictures, labels=labels)
-        annotated = [_in_pixels(record) for record in records]
+        # One by one, the objects of the others would be false alarms.
+        annotated = joined_by_path(_in_pixels(record) for record in records)
         _refuse_empty(annotated, truth)
     if backgrounds is not None:
         names = read_background_list(backgrounds)

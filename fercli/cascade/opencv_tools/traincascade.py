@@ -151,7 +151,8 @@ class TrainCascade:
         product = self.folder / PRODUCT
         product.unlink(missing_ok=True)
         with (
-            self.log.open("a", encoding="utf-8", buffering=1) as log,
+            # File names that are not UTF-8 are written as the bytes that they are.
+            self.log.open("a", encoding="utf-8", errors="surrogateescape", buffering=1) as log,
             running(command, folder=self.folder, handed_on=[self.lock]) as child,
         ):
             log.write(f"# {datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(command)}\n")

@@ -14,6 +14,9 @@ from fercli.progress import Progress
 #: The names of `fercli.cascade.engines.ENGINES`, which a command does not import for its help.
 ENGINES = ("native", "opencv")
 
+#: What --finish looks at. Others are refused, unless a recipe gives them: it says all there is.
+OF_FINISH = {"finish", "out", "engine", "stages", "tools", "recipe", "as_json", "progress"}
+
 
 class FeatureType(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
     """``HAAR`` or ``LBP``; for ``HOG`` the reason why not."""
@@ -253,6 +256,7 @@ def train(
 
     given = {name: value for name, value in settings.items() if value is not None}
     if finish:
+        _refuse_more(click.get_current_context())
         stages, tools = given.get("stages"), given.get("tools")
         result = finish_cascade(engine, out, stages=stages, tools=tools, progress=progress)
     else:
@@ -260,3 +264,15 @@ def train(
             engine, given, out, resume=resume, overwrite=overwrite, progress=progress
         )
     click.echo(json.dumps(result.as_json(), indent=2) if as_json else result.summary())
+
+
+def _refuse_more(ctx: click.Context) -> None:
+    """Stop on options that --finish does not look at, rather than ignore them."""
+    command_line = click.core.ParameterSource.COMMANDLINE
+    more = [
+        next(option for option in param.opts if option.startswith("--"))
+        for param in ctx.command.params
+        if param.name not in OF_FINISH and ctx.get_parameter_source(str(param.name)) == command_line
+    ]
+    if more:
+        raise click.UsageError(f"--finish goes without {', '.join(more)}")

@@ -10,6 +10,7 @@ from fercli.cascade.annotations.base import (
     AnnotatedPicture,
     LabelledBox,
     Record,
+    joined_by_path,
     round_box,
 )
 from fercli.errors import AnnotationError, PictureError
@@ -78,3 +79,16 @@ def test_fractions_need_the_size_and_ignored_boxes_stay_apart(make_picture):
 def test_fractions_of_a_picture_that_is_not_there():
     with pytest.raises(PictureError, match="nothing of that name"):
         Record(HERE, (LabelledBox(0, 0, 1, 1),), HERE, normalised=True).in_pixels()
+
+
+def test_what_is_said_of_one_picture_is_joined():
+    one, two, three = (1, 1, 2, 2), (3, 3, 4, 4), (5, 5, 6, 6)
+    said = [
+        AnnotatedPicture(HERE, (one, one)),
+        AnnotatedPicture(Path("b.png"), (three,)),
+        AnnotatedPicture(HERE, (two, one), (three,), (9, 9)),
+        AnnotatedPicture(HERE, (), (three,)),
+    ]
+    joined = joined_by_path(said)
+    assert joined == [AnnotatedPicture(HERE, (one, one, two), (three,)), said[1]]
+    assert joined[0].size_wh == (9, 9)

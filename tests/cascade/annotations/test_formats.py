@@ -89,3 +89,14 @@ def test_xml_refuses_the_names_that_it_cannot_hold(tmp_path, picture):
     with pytest.raises(AnnotationError, match=r"boxes\.xml: cannot hold the name .*try: CSV"):
         FORMATS["dlib"].write(tmp_path / "boxes.xml", written)
     assert not (tmp_path / "boxes.xml").exists()
+
+
+@pytest.mark.parametrize("name", ["csv", "coco", "dlib"])
+def test_names_are_right_in_a_folder_behind_a_link(tmp_path, make_picture, name):
+    picture = make_picture("faces/a.png")
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(Path("far", "away"))
+    path = tmp_path / "out" / "boxes"
+    FORMATS[name].write(path, [AnnotatedPicture(picture, ((1, 2, 3, 4),))])
+    (found,) = read_annotations(path, format=name)
+    assert found.path.samefile(picture)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.cascade.annotations import AnnotatedPicture, dlib, read_annotations, voc
+from fercli.cascade.annotations.places import locate
 from fercli.cascade.annotations.safe_xml import DEEPEST, read_xml
 from fercli.errors import AnnotationError, InputError
 
@@ -174,3 +175,18 @@ def test_round_trip_of_dlib(tmp_path_factory, content):
     written = [AnnotatedPicture(folder / name, *both) for name, both in content.items()]
     dlib.write(folder / "boxes.xml", written)
     assert read_annotations(folder / "boxes.xml") == written
+
+
+def test_a_voc_picture_that_is_where_it_should_be_is_looked_for_once(
+    tmp_path, make_picture, monkeypatch
+):
+    make_picture("JPEGImages/a.png")
+    looked = []
+
+    def counted(*args):
+        looked.append(args)
+        return locate(*args)
+
+    monkeypatch.setattr(voc, "locate", counted)
+    read_annotations(voc_tree(tmp_path, VOC))
+    assert len(looked) == 1

@@ -152,3 +152,10 @@ def test_other_text_files_among_pictures_do_not_make_them_yolo(tree):
     assert detect_format(folder).name == "pictures"
     tree({"a.txt": ""})
     assert detect_format(folder).name == "pictures"
+
+
+def test_pictures_of_one_name_share_a_label(tree):
+    folder = tree({"a.jpg": None, "a.png": None, "a.txt": LINE, "b.png": None, "b.bmp": None})
+    box = ((24, 12, 16, 24),)
+    assert found(folder) == [("a.jpg", box), ("a.png", box), ("b.bmp", ()), ("b.png", ())]
+    assert found(folder / "a.txt") == [("a.jpg", box), ("a.png", box)]

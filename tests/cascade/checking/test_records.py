@@ -1,4 +1,5 @@
 import os
+import time
 
 import pytest
 from hypothesis import given
@@ -145,3 +146,19 @@ def test_what_has_no_problem_is_read_alike_by_the_reader_of_words(tmp_path_facto
 def test_numbers_that_nobody_reads_are_out_of_range(number):
     for text in (b"a.png 1 %b 2 3 4", b"a.png %b 2 3 4", b"a.png 1 2 3 %b 4\nb.png 0"):
         assert {kind for kind, *_ in problems(text % number)} & {"out of range", "wrong count"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "parse"),
+    [
+        ([b"1 100000000 3 4"] * 400, info_entries),
+        ([b"a.png 100000000", *[b"1 2 3 4"] * 400] * 20, info_entries),
+        ([b"x " * 40_000], info_entries),
+        ([b""] * 10_000, background_entries),
+    ],
+)
+def test_what_is_no_list_is_gone_through_at_once(lines, parse):
+    begin = time.process_time()
+    found = list(parse(lines))
+    assert time.process_time() - begin < 1
+    assert len(found) >= 2

@@ -110,3 +110,12 @@ def test_a_broken_picture_is_left_out_where_boxes_are_fractions(
     evaluation = evaluate_files([face_cascade], tmp_path)
     assert evaluation.pictures == evaluation.cascades[0].tally.truths == 1
     assert "broken.png: wanted a picture" in str(evaluation.left_out[0])
+
+
+def test_records_of_one_picture_are_one_picture(face_cascade, make_annotated, face, tmp_path):
+    make_annotated("a.png")
+    line = f"a.png 1 {numbers(face)}"
+    truth = write_info(tmp_path, f"a.png 1 {numbers(ELSEWHERE)}", line, line)
+    evaluation = evaluate_files([face_cascade], truth)
+    tally = evaluation.cascades[0].tally
+    assert (evaluation.pictures, tally.truths, tally.hits, tally.false_alarms) == (1, 2, 1, 0)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -101,3 +102,26 @@ def test_nothing_is_overwritten(folders, fer):
         "fer: error: work/info.dat: already exists; try: --overwrite, or another name\n"
     )
     assert fer("cascade", "build-info", "faces", "-o", "work", "--overwrite").status == 0
+
+
+def test_its_own_lists_are_divided_in_place(folders, fer, tmp_path):
+    (tmp_path / "faces" / "0.png").rename(tmp_path / "faces" / "my face.png")
+    (tmp_path / "scenes" / "0.png").rename(tmp_path / "scenes" / "two\nlines.png")
+    for picture, suffix in (("faces/1.png", ".tif"), ("scenes/1.png", ".webp")):
+        Image.open(tmp_path / picture).save((tmp_path / picture).with_suffix(suffix), lossless=True)
+        (tmp_path / picture).unlink()
+    assert fer("cascade", "build-info", "faces", "-n", "scenes", "-o", "work").status == 0
+    links = sorted(tmp_path.glob("work/*_links/*"))
+    tables = [path.read_bytes() for path in links if path.suffix == ".csv"]
+    words = "work/info.dat -n work/bg.txt --out work --overwrite --test 25%"
+    assert fer("cascade", "build-info", *words.split()).status == 0
+    assert sorted(tmp_path.glob("work/*_links/*")) == links
+    assert all(path.is_file() for path in links)
+    assert [sorted(p.read_bytes().split()) for p in links if p.suffix == ".csv"] == [
+        sorted(content.split()) for content in tables
+    ]
+    for names in (("info.dat", "test_info.dat"), ("bg.txt", "test_bg.txt")):
+        reports = [json.loads(fer("cascade", "check-info", tmp_path / "work" / name, "--json").out)
+                   for name in names]  # fmt: skip
+        assert [report["problems"] for report in reports] == [[], []]
+        assert sum(report["records"] for report in reports) == 10

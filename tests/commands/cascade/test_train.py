@@ -152,3 +152,25 @@ def test_a_recipe_may_give_a_size_in_numbers(fer, tmp_path):
     result = fer("cascade", "train", "--recipe", tmp_path / "recipe.toml", "--vec",
                  tmp_path / "none.vec", "--bg", tmp_path, "--out", tmp_path / "out")  # fmt: skip
     assert "none.vec" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--old-format"], "--old-format"),
+        (["--resume", "--overwrite"], "--resume, --overwrite"),
+        (["--vec", "a.vec", "-j", 2, "--num-pos", 3], "--vec, --positives, --workers"),
+    ],
+)
+def test_what_means_nothing_to_finish_is_refused(fer, tmp_path, words, named):
+    result = fer("cascade", "train", "--finish", "--stages", 2, *words, "--out", tmp_path)
+    assert result.status == 2
+    assert f"--finish goes without {named}\n" in result.err
+
+
+def test_to_finish_a_recipe_may_say_what_it_likes(fer, tmp_path):
+    (tmp_path / "recipe.toml").write_text('vec = "a.vec"\nstages = 3\n')
+    words = ("--recipe", tmp_path / "recipe.toml", "--tools", tmp_path, "--engine", "native")
+    result = fer("cascade", "train", "--finish", *words, "--out", tmp_path / "o", "--json", "-q")
+    assert result.status == 1
+    assert "wanted a training with at least one whole stage" in result.err
