@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.errors import OptionError
+
 Integers = NDArray[np.intp]
+Floats = NDArray[np.float64]
 
 
 def assign(
@@ -16,7 +19,8 @@ def assign(
     """Return the part of each picture, so that every part gets its share of every class.
 
     Groups of several pictures go first, the largest before the others, each to the part that
-    lacks most of what it holds; then single pictures fill what is left, class by class.
+    lacks most of what it holds; then single pictures fill what is left, class by class. Where
+    parts lack the same of a class, the one that lacks most pictures in all goes first.
 
     Parameters
     ----------
@@ -39,14 +43,26 @@ def assign(
     part = np.full(len(labels), -1, np.intp)
     for members in _shuffled_groups(together, rng):
         held = np.bincount(labels[members], minlength=wanted.shape[1])
-        best = int(np.argmax((missing / np.maximum(wanted, 1e-9)) @ held))
+        best = _first_of((missing / np.maximum(wanted, 1e-9)) @ held, _lacking(missing, shares))[0]
         part[members] = best
         missing[best] -= held
     for label in range(wanted.shape[1]):
         single = rng.permutation(np.flatnonzero((labels == label) & (part < 0)))
-        counts = _apportion(np.maximum(missing[:, label], 0), len(single))
+        weights = np.maximum(missing[:, label], 0)
+        counts = _apportion(weights, len(single), _lacking(missing, shares))
         part[single] = np.repeat(np.arange(len(shares)), counts)
+        missing[:, label] -= counts
     return part
+
+
+def require_filled(part: Integers, names: Sequence[str]) -> None:
+    """Raise `OptionError` if one of the parts, which are called `names`, got no picture."""
+    empty = [name for number, name in enumerate(names) if number not in part]
+    if empty:
+        raise OptionError(
+            f"wanted pictures in every part, found none for {', '.join(empty)}",
+            hint="fewer or larger parts, or --duplicates apart",
+        )
 
 
 def _shuffled_groups(together: Integers, rng: np.random.Generator) -> list[Integers]:
@@ -59,12 +75,25 @@ def _shuffled_groups(together: Integers, rng: np.random.Generator) -> list[Integ
     return [several[i] for i in at]
 
 
-def _apportion(weights: NDArray[np.float64], count: int) -> Integers:
+def _lacking(missing: Floats, shares: Sequence[float]) -> Floats:
+    """Return how many pictures each part lacks in all, in proportion to its share."""
+    return np.asarray(missing.sum(axis=1) / shares, np.float64)
+
+
+def _first_of(scores: Floats, lacking: Floats) -> Integers:
+    """Return the parts, highest score first; of equal ones, the one that lacks most in all.
+
+    Rounded, for sums that are equal but for their last digits are to be equal.
+    """
+    return np.lexsort((-lacking.round(6), -scores.round(9)))
+
+
+def _apportion(weights: Floats, count: int, lacking: Floats) -> Integers:
     """Return whole numbers in proportion to weights whose sum is `count` (largest remainder)."""
     if not weights.sum():
         weights = np.ones_like(weights)
     exact = weights / weights.sum() * count
     whole = np.floor(exact).astype(np.intp)
     rest = count - int(whole.sum())
-    whole[np.argsort(whole - exact, kind="stable")[:rest]] += 1
+    whole[_first_of(exact - whole, lacking)[:rest]] += 1
     return np.asarray(whole, np.intp)

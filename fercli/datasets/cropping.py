@@ -35,6 +35,7 @@ from fercli.datasets.tree import (
     counts,
     fill_counts,
     require_apart,
+    require_finished,
     require_shape,
     save_picture,
     with_unlisted,
@@ -121,13 +122,14 @@ def crop_folder(
     Raises
     ------
     InputError
-        There is no picture.
+        There is no picture, or `source` is an unfinished tree.
     CascadeFileError
         The cascade cannot be loaded.
     OutputExistsError
         `out` holds something else.
     """
     require_apart(source, out)
+    require_finished(source)
     load_detector(options.cascade)
     pictures = _find_pictures(source)
     manifest = read_manifest(source)

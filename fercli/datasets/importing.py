@@ -8,6 +8,7 @@ what is there. No more than a few batches are in memory at any time.
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -169,7 +170,19 @@ def _stages(
 def _file_name(prefix: str, name: str) -> str:
     """Return the name of a picture's file: printable, not hidden, not too long for a disk."""
     plain = "".join(c if c.isprintable() else "_" for c in name).lstrip(".") or "picture"
-    return shortened(f"{prefix}{plain}", LONGEST_NAME)
+    return _fitting(f"{prefix}{plain}", f"{prefix}{name}")
+
+
+def _fitting(plain: str, whole: str) -> str:
+    """Return a name; if it is too long, its beginning and a checksum of the whole name.
+
+    Deep paths begin alike: without the checksum, their names would differ by a number only, which
+    to find takes the longer the more there are.
+    """
+    if shortened(plain, LONGEST_NAME) == plain:
+        return plain
+    checksum = zlib.crc32(whole.encode("utf-8", "surrogatepass"))
+    return f"{shortened(plain, LONGEST_NAME - 9)}-{checksum:08x}"
 
 
 def _require_pictures(

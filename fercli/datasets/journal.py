@@ -22,7 +22,8 @@ from fercli.datasets.manifest import (
     to_line,
 )
 from fercli.errors import InputError, OutputExistsError
-from fercli.files import make_folder, only_one, output_error
+from fercli.file_names import shown_name
+from fercli.files import UNFINISHED, make_folder, only_one, output_error
 
 JOURNAL = ".unfinished.csv"
 
@@ -43,7 +44,8 @@ class Journal:
     plan : mapping
         What is being made of what, as JSON; a journal with another plan is not gone on with.
     overwrite : bool
-        Whether a tree that fer wrote before may be removed first. Defaults to False.
+        Whether a tree that fer wrote before, and nobody else wrote to, may be removed first.
+        Defaults to False.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class Journal:
 
     def _open(self, overwrite: bool) -> None:
         if overwrite:
+            require_only_ours(self.root)
             remove_tree(self.root)
         self.resumed = self._matches()
         if not self.resumed:
@@ -146,18 +149,42 @@ class Journal:
 def remove_tree(root: Path) -> None:
     """Remove what fer wrote below `root`, and nothing else.
 
-    A tree that is unfinished was begun in an empty folder, and some of its pictures may not have
-    been noted: all that is where pictures belong is removed.
+    Raises `InputError` if ``files.csv`` is damaged; nothing is removed then.
     """
-    if (root / JOURNAL).is_file():
-        written = [path for path in root.glob("*/*/*") if path.is_symlink() or path.is_file()]
-    else:
-        written = [root / record.file for record in read_files(root)]
-    for path in [*written, *(root / name for name in OWN_FILES)]:
+    for path in _written(root):
         path.unlink(missing_ok=True)
     for folder in sorted(root.glob("*/*/")) + sorted(root.glob("*/")):
         if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def require_only_ours(root: Path) -> None:
+    """Raise `OutputExistsError` if `remove_tree` would leave something below `root`."""
+    written = set(_written(root))
+    for path in root.rglob("*"):
+        inside = path.relative_to(root)
+        of_tree = len(inside.parts) < 3 and path.is_dir() and not path.is_symlink()
+        if not of_tree and path not in written:
+            raise OutputExistsError(
+                f"wanted only what fer wrote, found {shown_name(str(inside))} in it",
+                hint="move that elsewhere, or another name",
+                path=root,
+            )
+
+
+def _written(root: Path) -> list[Path]:
+    """Return the files that fer wrote below `root`, or may have written.
+
+    A tree that is unfinished was begun in an empty folder, and some of its pictures may not have
+    been noted: all that is where pictures belong is among them. So is what a killed process was
+    writing.
+    """
+    if (root / JOURNAL).is_file():
+        pictures = [path for path in root.glob("*/*/*") if path.is_symlink() or path.is_file()]
+    else:
+        pictures = [root / record.file for record in read_files(root)]
+    unfinished = [path for path in root.rglob(f"{UNFINISHED}*") if path.is_file()]
+    return [*pictures, *unfinished, *(root / name for name in OWN_FILES)]
 
 
 def _require_free(root: Path) -> None:

@@ -17,9 +17,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fercli.datasets.assignment import Integers, assign
+from fercli.datasets.assignment import Integers, assign, require_filled
 from fercli.datasets.fingerprints import exact_pairs, fingerprints, groups, near_pairs
-from fercli.datasets.journal import Journal
+from fercli.datasets.journal import JOURNAL, Journal, require_only_ours
 from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
 from fercli.datasets.tree import (
     Placing,
@@ -132,8 +132,10 @@ def split_tree(
     Raises
     ------
     OptionError
-        Persons are to be kept together and some picture's is unknown, or there are fewer groups
-        than splits.
+        Persons are to be kept together and some picture's is unknown, or there are too few groups
+        for a split to get one.
+    OutputExistsError
+        There is something else in `out`, or something that fer did not write.
     OutputError
         The new tree cannot be written.
     """
@@ -146,9 +148,13 @@ def split_tree(
     _require_enough(together, len(shares))
     labels = np.unique([record.label for record in records], return_inverse=True)[1]
     part = assign(labels, together, shares, np.random.default_rng(options.seed))
+    require_filled(part, _names(options))
+    layout = list(_layout(out, part, options))
+    if overwrite:  # none is removed where one has to stay
+        for root, _ in layout:
+            require_only_ours(root)
     trees = {
-        root: _write(tree, root, names, options, overwrite, progress)
-        for root, names in _layout(out, part, options)
+        root: _write(tree, root, names, options, overwrite, progress) for root, names in layout
     }
     sizes = np.unique(groups(len(records), alike), return_counts=True)[1]
     return SplitResult(
@@ -212,15 +218,21 @@ def _require_enough(together: Integers, parts: int) -> None:
         )
 
 
+def _names(options: SplitOptions) -> list[str]:
+    """Return what the parts are called."""
+    if options.folds is None:
+        return list(options.ratios)
+    return [f"fold{number}" for number in range(1, options.folds + 1)]
+
+
 def _layout(out: Path, part: Integers, options: SplitOptions) -> Iterator[tuple[Path, list[str]]]:
     """Yield each tree that is to be made, with the split of each picture."""
+    names = _names(options)
     if options.folds is None:
-        names = list(options.ratios)
         yield out, [names[number] for number in part]
         return
-    for fold in range(options.folds):
-        held_out = ["validation" if number == fold else "train" for number in part]
-        yield out / f"fold{fold + 1}", held_out
+    for fold, name in enumerate(names):
+        yield out / name, ["validation" if number == fold else "train" for number in part]
 
 
 def _write(
@@ -264,6 +276,8 @@ def _summary(moved: Sequence[tuple[FileRecord, FileRecord]]) -> dict[str, Any]:
 
 def _finished(out: Path, made: dict[str, Any]) -> Manifest | None:
     """Return the manifest of a fold that the same command finished, of the same pictures."""
+    if (out / JOURNAL).exists():  # stopped between the manifest and its end
+        return None
     manifest = read_manifest(out)
     same = manifest is not None and manifest.made_by[-1:] == [json.loads(json.dumps(made))]
     return manifest if same else None

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import cv2
 
 from fercli.datasets.entries import SPLITS, split_of
-from fercli.datasets.journal import Journal
+from fercli.datasets.journal import JOURNAL, Journal
 from fercli.datasets.manifest import (
     FileRecord,
     Manifest,
@@ -27,7 +27,7 @@ from fercli.datasets.manifest import (
 )
 from fercli.datasets.vocabulary import sorted_classes
 from fercli.errors import InputError, OptionError, OutputError
-from fercli.files import find_files, input_error, make_folder, output_error, written_whole
+from fercli.files import find_files, input_error, is_there, make_folder, output_error, written_whole
 from fercli.pictures import Picture
 from fercli.working_folder import remove_all_unfinished
 
@@ -80,8 +80,9 @@ def read_tree(root: Path) -> Tree:
     Raises
     ------
     InputError
-        There is no such folder, no picture in it, or it has another shape.
+        There is no such folder, no picture in it, or it has another shape or is unfinished.
     """
+    require_finished(root)
     manifest = read_manifest(root)
     if manifest is None:
         records = [_unlisted(file, root) for file in find_files(root)]
@@ -98,6 +99,16 @@ def read_tree(root: Path) -> Tree:
             path=root,
         )
     return Tree(root, classes, tuple(records), manifest)
+
+
+def require_finished(root: Path) -> None:
+    """Raise `InputError` if `root` is a tree whose making was stopped or is under way."""
+    if is_there(root / JOURNAL):
+        raise InputError(
+            "wanted a whole data set, found an unfinished one",
+            hint="the same command as before to go on with it",
+            path=root,
+        )
 
 
 def require_shape(record: FileRecord, root: Path) -> FileRecord:

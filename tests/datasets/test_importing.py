@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -99,7 +100,7 @@ def test_finished_trees_are_not_overwritten_unless_asked(fer_csv, tmp_path):
 def test_a_folder_with_other_things_is_left_alone_even_with_overwrite(fer_csv, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.txt").write_text("years of work")
-    with pytest.raises(OutputExistsError, match="found something in it"):
+    with pytest.raises(OutputExistsError, match=r"found thesis\.txt in it"):
         import_sources(
             find_sources([str(fer_csv(ROWS))]),
             tmp_path / "out",
@@ -107,6 +108,31 @@ def test_a_folder_with_other_things_is_left_alone_even_with_overwrite(fer_csv, t
             overwrite=True,
         )
     assert (tmp_path / "out/thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "other", ["notes.txt", "happy.png", "train/bored/0.png", "train/happy/.DS_Store", "a/b/c/d.txt"]
+)
+def test_a_tree_with_files_of_others_stays_whole_even_with_overwrite(fer, fer_csv, tmp_path, other):
+    command = ["datasets", "import", fer_csv(ROWS), "-j1", "--out", tmp_path / "out"]
+    assert fer(*command).status == 0
+    (tmp_path / "out" / other).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / other).write_text("work of others")
+    before = files(tmp_path / "out")
+    result = fer(*command, "--overwrite")
+    told = f"found {'/'.join(other.split('/')[:3])} in it"
+    assert (result.status, told in result.err) == (1, True), result.err
+    assert files(tmp_path / "out") == before
+
+
+def test_what_a_killed_run_left_can_be_overwritten(fer, fer_csv, tmp_path):
+    command = ["datasets", "import", fer_csv(ROWS), "-j1", "--out", tmp_path / "out"]
+    assert fer(*command).status == 0
+    before = files(tmp_path / "out")
+    for name in (".fer-a.json", "train/happy/.fer-b.png"):
+        (tmp_path / "out" / name).touch()
+    assert fer(*command, "--overwrite").status == 0
+    assert files(tmp_path / "out") == before
 
 
 def test_a_stopped_import_goes_on(fer_csv, tmp_path):
@@ -214,8 +240,8 @@ def test_own_classes_and_words(fer, put, tmp_path):
         (".cache/h0.png", "cache-h0"),
         ("../.cache/..x.png", "cache-..x"),
         ("...png", "picture"),
-        ("表" * 80 + "/" + "情" * 80 + ".png", "表" * 60),
-        ("x/" + "情" * 80 + ".png", "x-" + "情" * 59),
+        ("表" * 80 + "/" + "情" * 80 + ".png", "表" * 57 + "-b64fa448"),
+        ("x/" + "情" * 80 + ".png", "x-" + "情" * 56 + "-9627e3a6"),
     ],
     ids=["hidden folder", "above", "dots", "long path", "cut within a letter"],
 )
@@ -235,6 +261,18 @@ def test_long_names_of_several_sources_stay_apart(put, tmp_path):
     found = [record.file.split("/")[2] for record in read_tree(tmp_path / "out").records]
     assert len(found) == 4
     assert max(len(name.encode()) for name in found) <= 186
+
+
+def test_long_names_that_begin_alike_stay_apart_without_numbers(put, tmp_path):
+    for name in "abc":
+        put(f"all/happy/{'情' * 80}{name}.png")
+    put(f"one/happy/{'情' * 80}b.png")
+    do_import([tmp_path / "all"], tmp_path / "out")
+    do_import([tmp_path / "one"], tmp_path / "alone")
+    found = [record.file for record in read_tree(tmp_path / "out").records]
+    assert {len(Path(name).stem.encode()) for name in found} == {180}
+    assert len(found) == 3
+    assert {record.file for record in read_tree(tmp_path / "alone").records} < set(found)
 
 
 def labels(root):

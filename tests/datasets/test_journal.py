@@ -2,7 +2,7 @@ import pytest
 
 from fercli.datasets.journal import JOURNAL, Journal, remove_tree
 from fercli.datasets.manifest import FileRecord, Manifest, write_manifest
-from fercli.errors import InputError
+from fercli.errors import InputError, OutputExistsError
 
 PLAN = {"import": "a"}
 
@@ -17,6 +17,19 @@ def test_damaged_notes_are_named_and_can_be_begun_anew(tmp_path, line):
         Journal(tmp_path / "tree", PLAN)
     with Journal(tmp_path / "tree", PLAN, overwrite=True) as journal:
         assert journal.done == set()
+
+
+def test_nothing_is_removed_through_a_link_to_a_folder(tmp_path):
+    (tmp_path / "safe").mkdir()
+    (tmp_path / "safe/precious.png").touch()
+    with Journal(tmp_path / "tree", PLAN) as journal:
+        journal.add([FileRecord("train/happy/a.png")])
+    (tmp_path / "tree/train").mkdir()
+    (tmp_path / "tree/train/sad").symlink_to(tmp_path / "safe")
+    with pytest.raises(OutputExistsError, match="found train/sad in it"):
+        Journal(tmp_path / "tree", PLAN, overwrite=True)
+    assert (tmp_path / "safe/precious.png").exists()
+    assert (tmp_path / "tree" / JOURNAL).exists()
 
 
 @pytest.mark.parametrize("file", ["../safe/precious.txt", "a/../../safe/precious.txt", "{}/a.txt"])

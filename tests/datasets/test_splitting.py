@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.datasets.assignment import assign
+from fercli.datasets.journal import Journal
 from fercli.datasets.splitting import SplitOptions, parse_ratios, split_tree
 from fercli.datasets.tree import read_tree
-from fercli.errors import OptionError, OutputExistsError
+from fercli.errors import InputError, OptionError, OutputExistsError
 
 
 @settings(deadline=None)
@@ -39,6 +40,23 @@ def test_groups_of_many_sizes_get_their_shares_nearly(rng):
     for label in range(5):
         shares = np.bincount(part[labels == label], minlength=3) / (labels == label).sum()
         assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("labels", "together", "shares", "wanted"),
+    [
+        (np.repeat([0, 1, 2], 10), np.repeat([0, 1, 2], 10), [1 / 3] * 3, [10] * 3),
+        (np.arange(420) // 60, np.arange(420) // 10, [0.1] * 10, [40] * 8 + [50] * 2),
+        (np.repeat(np.arange(7), 3), np.arange(21), [0.1] * 10, [2] * 9 + [3]),
+        (np.repeat(np.arange(7), 4), np.arange(28), [0.8, 0.1, 0.1], [3, 4, 21]),
+        (np.repeat(np.arange(7), 8), np.arange(56), [0.8, 0.1, 0.1], [7, 7, 42]),
+    ],
+    ids=["a class a person", "clips", "few pictures", "few for a small split", "enough"],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_part_gets_its_share_of_the_whole(labels, together, shares, wanted, seed):
+    part = assign(labels, together, shares, np.random.default_rng(seed))
+    assert sorted(np.bincount(part, minlength=len(shares)).tolist()) == wanted
 
 
 def test_another_seed_gives_another_split():
@@ -157,6 +175,31 @@ def test_folds_of_other_pictures_are_not_gone_on_with(small_tree, put, tmp_path,
     assert again.trees == split_tree(read_tree(small_tree), tmp_path / "out", options).trees
 
 
+def test_a_fold_that_was_stopped_at_its_very_end_is_gone_on_with(small_tree, tmp_path, monkeypatch):
+    def interrupt(journal):
+        raise KeyboardInterrupt
+
+    tree, options = read_tree(small_tree), SplitOptions(folds=2, duplicates="apart")
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "remove", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            split_tree(tree, tmp_path / "out", options)
+    with pytest.raises(InputError, match="found an unfinished one"):
+        read_tree(tmp_path / "out/fold1")
+    split_tree(tree, tmp_path / "out", options)
+    assert len(read_tree(tmp_path / "out/fold1").records) == 24
+
+
+def test_no_fold_is_removed_if_one_holds_files_of_others(small_tree, tmp_path):
+    tree, out = read_tree(small_tree), tmp_path / "out"
+    split_tree(tree, out, SplitOptions(folds=2, duplicates="apart"))
+    (out / "fold2/notes.txt").write_text("work of others")
+    before = {path: path.stat().st_ino for path in out.rglob("*")}
+    with pytest.raises(OutputExistsError, match=r"fold2: .*found notes\.txt in it"):
+        split_tree(tree, out, SplitOptions(folds=2, duplicates="apart", seed=1), overwrite=True)
+    assert {path: path.stat().st_ino for path in out.rglob("*")} == before
+
+
 @pytest.mark.parametrize("placing", ["copy", "symlink"])
 def test_ways_to_place_files(small_tree, tmp_path, placing):
     split_tree(read_tree(small_tree), tmp_path / "out", SplitOptions(placing=placing))
@@ -178,6 +221,32 @@ def test_splits_that_cannot_be(small_tree, tmp_path, options, message):
     with pytest.raises(OptionError, match=message):
         split_tree(read_tree(small_tree), tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("ratios", "message"),
+    [
+        ("80,10,10", "wanted pictures in every part, found none for test;"),
+        ("98,1,1", "wanted pictures in every part, found none for validation, test;"),
+    ],
+)
+def test_a_part_without_pictures_is_named(put, tmp_path, ratios, message):
+    for number in range(5):
+        put(f"few/all/happy/{number}.png")
+    options = SplitOptions(parse_ratios(ratios), duplicates="apart")
+    with pytest.raises(OptionError, match=message):
+        split_tree(read_tree(tmp_path / "few"), tmp_path / "out", options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_persons_with_a_class_each_fill_all_folds(put, tmp_path):
+    for person, label in enumerate(("happy", "neutral", "sad")):
+        for number in range(3):
+            put(f"mine/all/{label}/p{person}_{number}.png")
+    options = SplitOptions(folds=3, subject_pattern=r"^(p\d)_")
+    result = split_tree(read_tree(tmp_path / "mine"), tmp_path / "out", options)
+    held_out = [sum(manifest.counts["validation"].values()) for manifest in result.trees.values()]
+    assert held_out == [3, 3, 3]
 
 
 @pytest.mark.parametrize("out", ["tree", "tree/train/new", "."])

@@ -2,6 +2,8 @@ import pytest
 
 from fercli.datasets.augmentation import Policy
 from fercli.datasets.augmenting import AugmentOptions, augment_tree
+from fercli.datasets.cropping import crop_folder
+from fercli.datasets.faces import FaceOptions
 from fercli.datasets.splitting import SplitOptions, split_tree
 from fercli.datasets.tree import read_tree
 from fercli.errors import InputError
@@ -24,6 +26,19 @@ def test_a_class_that_was_added_by_hand_is_one_of_the_new_tree(small_tree, put, 
     tree = read_tree(tmp_path / "out")
     assert tree.classes == (*listed, "bored")  # behind: the others keep their numbers
     assert sum(row["bored"] for row in tree.manifest.counts.values()) >= 1
+
+
+def crop(tree, out, placing):
+    crop_folder(tree, out, FaceOptions(tree / "none.xml"))
+
+
+@pytest.mark.parametrize("command", [split, augment, crop])
+def test_an_unfinished_tree_is_not_taken_for_a_whole_one(small_tree, tmp_path, command):
+    (small_tree / ".unfinished.csv").write_text("# {}\n")
+    message = "tree: wanted a whole data set, found an unfinished one; try: the same command as"
+    with pytest.raises(InputError, match=message):
+        command(small_tree, tmp_path / "out", "copy")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("placing", ["link", "copy", "symlink"])
