@@ -7,6 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ PICTURE_EXTENSIONS = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
     ".webp",
 )  # fmt: skip
+
+_UMASK_LOCK = threading.Lock()
 
 
 def require_absent(path: Path, *, overwrite: bool) -> None:
@@ -311,6 +314,7 @@ def output_error(error: OSError, path: Path) -> OutputError:
 
 def _umask() -> int:
     """Return the process's umask, which can only be read by setting it."""
-    current = os.umask(0o022)
-    os.umask(current)
+    with _UMASK_LOCK:  # or a second thread would take what the first one sets for the umask
+        current = os.umask(0o022)
+        os.umask(current)
     return current

@@ -1,3 +1,7 @@
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from fercli.errors import OutputExistsError
@@ -29,3 +33,27 @@ def test_a_folder_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path)
         (temporary / "mine").touch()
     assert names(path) == ["mine"]
     assert names(tmp_path) == ["a"]
+
+
+def test_threads_that_write_at_once_leave_the_umask_alone(tmp_path, monkeypatch):
+    set_umask = os.umask
+
+    def slow(mask):
+        before = set_umask(mask)
+        time.sleep(0.02)
+        return before
+
+    def write(number):
+        with written_whole(tmp_path / f"{number}.txt"):
+            pass
+
+    before = set_umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", slow)
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(write, range(8)))
+        found = set_umask(0o027)
+    finally:
+        set_umask(before)
+    assert found == 0o027
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}

@@ -20,6 +20,9 @@ ENGINES = {
 }
 DEFAULT = "native"
 
+#: Options that name the positives, of which one is given.
+POSITIVES = ("vec", "info")
+
 
 class Engine(Protocol):
     """What an engine can do; options are those of the command line, by name."""
@@ -142,7 +145,20 @@ def train_cascade(
     if resume and overwrite:
         raise OptionError("wanted --resume or --overwrite, found both")
     chosen = find_engine(engine or (engine_there(out) if resume else DEFAULT))
-    before = chosen.options_there(out) if resume else {}
-    return chosen.train(
-        {**before, **options}, out, resume=resume, overwrite=overwrite, progress=progress
-    )
+    if resume:
+        options = {**_that_still_hold(chosen.options_there(out), options), **options}
+    return chosen.train(options, out, resume=resume, overwrite=overwrite, progress=progress)
+
+
+def _that_still_hold(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a training, without those that given ones make pointless.
+
+    Those are the positives where others are given, and how variants differ where there are to be
+    none.
+    """
+    dropped: set[str] = set()
+    if any(options.get(name) is not None for name in POSITIVES):
+        dropped.update(POSITIVES)
+    if options.get("variants") == 0:
+        dropped.update(name for name in before if name.startswith("jitter_"))
+    return {name: value for name, value in before.items() if name not in dropped}

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from fercli import __version__
+from fercli.cascade.opencv_tools.stages import PARAMETERS
+from fercli.cascade.training.checkpoint import STAGES, STATE
 from fercli.cascade.training_report import (
     StageRecord,
     TrainingResult,
@@ -142,13 +144,26 @@ class ResultFolder:
         kept = f"{stages} whole stage{' is' if stages == 1 else 's are'} kept in {self.path}"
         return f"interrupted; {kept}: the same command goes on, --finish writes their cascade"
 
+    def require_own_engine(self) -> None:
+        """Raise `OutputExistsError` if the engine's folder holds files of something else."""
+        if not self.engine.is_dir() or not any(self.engine.iterdir()):
+            return
+        marks = (self.recipe, *(self.engine / name for name in (STAGES, STATE, PARAMETERS)))
+        if not any(map(os.path.lexists, marks)):
+            raise OutputExistsError(
+                "holds files of no training",
+                hint="another --out, or another name for this folder",
+                path=self.engine,
+            )
+
     def clear(self) -> None:
         """Remove a training, and nothing else that is in the folder."""
         try:
-            for file in self.files:
-                file.unlink(missing_ok=True)
+            # First, while the recipe still tells whose it is.
             if self.engine.is_dir():
                 shutil.rmtree(self.engine)
+            for file in self.files:
+                file.unlink(missing_ok=True)
             make_folder(self.path)
         except OSError as error:
             raise output_error(error, self.path) from error
@@ -169,12 +184,16 @@ def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
     ------
     OutputError
         Another training is under way there, or the folder cannot be written.
+    OutputExistsError
+        The folder of the engine holds files of something else.
     """
     try:
         with alone_in(out, "a training", clear=True) as lock:
             assert lock is not None
             folder = ResultFolder(out.absolute())
+            folder.require_own_engine()
             remove_unfinished(folder.path, [file.name for file in folder.files])
+            remove_unfinished(folder.engine, [STAGES, STATE])
             yield folder, lock
     except OSError as error:
         raise output_error(error, out) from error

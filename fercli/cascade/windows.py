@@ -51,16 +51,6 @@ class Windows:
         """Return how many there are."""
         return len(self.norms)
 
-    def take(self, chosen: NDArray[np.intp] | Bools) -> Windows:
-        """Return some of them, by number or mask."""
-        pixels = np.ascontiguousarray(self.pixels[:, chosen])
-        return Windows(self.size_wh, pixels, self.norms[chosen], self.inverse_norms[chosen])
-
-    def samples(self) -> Samples:
-        """Return them as an array of shape (n, height, width)."""
-        width, height = self.size_wh
-        return np.ascontiguousarray(self.pixels.T).reshape(-1, height, width)
-
     def have_contrast(self) -> Bools:
         """Return which of them the detector looks at, if the features are Haar features.
 

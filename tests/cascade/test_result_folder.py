@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fercli.cascade.result_folder import ResultFolder, changes, refuse_other_training
+from fercli.cascade.result_folder import ResultFolder, changes, locked, refuse_other_training
 from fercli.cascade.training_report import StageRecord, TrainingResult
 from fercli.errors import OutputExistsError, RecipeError, TrainingError
 
@@ -63,6 +63,34 @@ def test_files_of_something_else_are_not_overwritten(folder, name):
     (folder.path / name).write_text("mine")
     with pytest.raises(OutputExistsError, match=f"{name}: already exists"):
         refuse_other_training(folder, OPTIONS, resume=False)
+
+
+def test_a_folder_engine_of_something_else_is_refused(folder):
+    folder.engine.mkdir()
+    (folder.engine / "mine.txt").write_text("mine")
+    with pytest.raises(OutputExistsError, match="engine: holds files of no training"):
+        locked(folder.path).__enter__()
+    assert (folder.engine / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["stages.xml", "training.json", "params.xml", "../recipe.toml"])
+def test_the_folder_engine_of_a_training_is_known(folder, name):
+    folder.engine.mkdir()
+    with locked(folder.path):
+        pass
+    (folder.engine / "stage0.xml").touch()
+    (folder.engine / name).touch()
+    with locked(folder.path):
+        pass
+
+
+def test_what_a_killed_training_was_writing_is_removed(begun):
+    begun.engine.mkdir()
+    for name in (".fer-1.xml", ".fer-2.json", "stages.xml", "training.json"):
+        (begun.engine / name).touch()
+    with locked(begun.path):
+        pass
+    assert {path.name for path in begun.engine.iterdir()} == {"stages.xml", "training.json"}
 
 
 def test_a_broken_recipe_is_named(folder):

@@ -45,9 +45,14 @@ class Basket:
         self._known: set[bytes] = set()
 
     @property
+    def missing(self) -> int:
+        """How many are still wanted."""
+        return self.wanted - self._count
+
+    @property
     def full(self) -> bool:
         """Whether there are as many as wanted."""
-        return self._count >= self.wanted
+        return self.missing <= 0
 
     def add(self, catch: Catch, most: int) -> int:
         """Take the next windows of a catch, until it has given `most`; return how many are new."""
@@ -181,13 +186,25 @@ class Hunt:
         self._kept = sum(len(catch.windows) - catch.used for catch in self._rests)
 
     def _fetch_cut(self, bar: Bar) -> None:
-        """Look again at the parts that had more, where that is needed."""
-        if self.done or not self._cut:
-            return
+        """Look again at the parts that had more, where that is needed.
+
+        What is missing is shared evenly among them, so that no part fills all the rest; what some
+        do not have, among the others.
+        """
+        while self._cut and not self.done:
+            share = math.ceil(self.basket.missing / len(self._cut))
+            self._cut = self._look_again(share, bar)
+
+    def _look_again(self, most: int, bar: Bar) -> list[tuple[int, int]]:
+        """Take up to `most` new windows of each part that had more; return those that gave them."""
+        more = []
         limit = self.basket.wanted
         jobs = (Job(picture, part, part + 1, limit) for picture, part in self._cut)
         for answer in self._answers(jobs):
             for catch in answer.catches:
-                bar.advance(self.basket.add(catch, limit))
+                bar.advance(self.basket.add(catch, most))
+                if catch.given == most:
+                    more.append((catch.picture, catch.part))
             if self.basket.full:
                 break
+        return more

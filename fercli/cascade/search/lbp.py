@@ -7,6 +7,8 @@ many: then a first round on fewer samples, drawn by weight, leaves a few hundred
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,8 @@ MOST_LOOKS = 1 << 30
 SECOND_FEATURES = 512
 #: Features whose best subset is found exactly.
 LAST_FEATURES = 16
+#: Features whose weights by code are in memory at once.
+PIECE = 2048
 
 Longs = NDArray[np.int64]
 
@@ -94,22 +98,28 @@ class LbpSearch:
         self._team.share(look, len(chosen), piece=32)
         return quality
 
-    def _histograms(self, samples: WeightedSamples, chosen: Longs) -> Longs:
-        """Return the packed weights by code of all samples, shape (features, 256)."""
+    def _histograms(self, samples: WeightedSamples, chosen: Longs) -> Iterator[Longs]:
+        """Yield the packed weights by code of all samples, shape (256,), feature by feature."""
         packed = pack(samples.weights, samples.targets)
-        histograms = np.zeros((len(chosen), CODES), np.int64)
         if len(samples) > self.most_samples and self.method == "fast":
-            for at, feature in enumerate(chosen):
+            for feature in chosen:
                 codes = lbp_codes(self.windows, self.features.feature(feature), self._team)
-                np.add.at(histograms[at], codes[samples.columns], packed)
-            return histograms
+                histogram = np.zeros(CODES, np.int64)
+                np.add.at(histogram, codes[samples.columns], packed)
+                yield histogram
+            return
         integral = self._images.of(samples.columns, keep=True)
-        self._team.share(
-            lambda begin, end: self._count(
-                integral, packed, chosen, begin, end, histograms[begin:end]
-            ),
-            len(chosen), piece=32,
-        )  # fmt: skip
+        for start in range(0, len(chosen), PIECE):
+            yield from self._count_all(integral, packed, chosen[start : start + PIECE])
+
+    def _count_all(self, integral: NDArray[np.int32], packed: Longs, chosen: Longs) -> Longs:
+        """Return the packed weights by code, shape (features, 256)."""
+        histograms = np.empty((len(chosen), CODES), np.int64)
+
+        def count(begin: int, end: int) -> None:
+            self._count(integral, packed, chosen, begin, end, histograms[begin:end])
+
+        self._team.share(count, len(chosen), piece=32)
         return histograms
 
     def _count(

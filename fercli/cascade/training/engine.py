@@ -64,7 +64,8 @@ def train(
     Raises
     ------
     OptionError
-        Options are out of range, contradict each other, or need more memory than there is.
+        Options are out of range, contradict each other, or need more memory than there is; or
+        the cascade to go on from is one that the training would remove.
     InputError
         The positives or the backgrounds cannot be used.
     OutputError
@@ -75,6 +76,7 @@ def train(
         Interrupted (SIGTERM and SIGHUP included); whole stages stay.
     """
     wanted = TrainingOptions.from_options(options)
+    _require_lasting(wanted.continue_from, out)
     backgrounds = read_backgrounds(wanted.bg)
     start = _start(wanted)
     with locked(out) as (folder, _), Team(wanted.workers) as team:
@@ -162,6 +164,19 @@ def _refuse_other(folder: ResultFolder, options: TrainingOptions, *, resume: boo
     return going_on
 
 
+def _require_lasting(continue_from: Path | None, out: Path) -> None:
+    """Raise if a cascade to go on from is removed or written anew by a training in `out`."""
+    if continue_from is None:
+        return
+    given, folder = continue_from.resolve(), ResultFolder(out)
+    if given == folder.cascade.resolve() or given.is_relative_to(folder.engine.resolve()):
+        raise OptionError(
+            "--continue-from: wanted a cascade that stays as it is, found one of the training in "
+            f"--out: {continue_from}",
+            hint="--resume without it, or another --out",
+        )
+
+
 def _start(options: TrainingOptions) -> Cascade:
     """Return the cascade to begin with: without a stage, or one that was given."""
     stage = options.stage
@@ -240,7 +255,8 @@ def _lay_out(folder: ResultFolder, options: TrainingOptions, *, going_on: bool) 
     if not going_on:
         folder.clear()
     make_folder(folder.engine)
-    folder.cascade.unlink(missing_ok=True)
+    for of_its_end in (folder.cascade, folder.result, folder.rates):
+        of_its_end.unlink(missing_ok=True)
     folder.write_recipe({"engine": ENGINE, **options.to_options()})
     folder.write_versions({"opencv": cv2.__version__, "numba": numba.__version__})
 

@@ -17,14 +17,19 @@ from numpy.typing import NDArray
 from fercli.cascade.boosting import TrainedStage, train_stage
 from fercli.cascade.boosting.trees import Search
 from fercli.cascade.cascade_file import Cascade
-from fercli.cascade.features.haar import HaarFeatures, haar_features
-from fercli.cascade.features.lbp import LbpFeatures, lbp_features
+from fercli.cascade.features.lbp import LbpFeatures
 from fercli.cascade.mining import MiningResult, NegativeMiner
 from fercli.cascade.scanner import Scanner
 from fercli.cascade.search import HaarSearch, LbpSearch
 from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.checkpoint import Checkpoint, with_stage
-from fercli.cascade.training.memory import most_integrals, share_memory
+from fercli.cascade.training.memory import (
+    features_of,
+    memory_of,
+    most_integrals,
+    negatives_to_hold_out,
+    negatives_wanted,
+)
 from fercli.cascade.training.options import FEWEST, TrainingOptions
 from fercli.cascade.training.positives import Positives
 from fercli.cascade.training_report import StageRecord
@@ -32,8 +37,6 @@ from fercli.cascade.windows import as_windows
 from fercli.parallel import Team
 from fercli.progress import SILENT, Bar, Progress
 
-#: Negatives are as many as positives unless told otherwise, but no more than this.
-MOST_NEGATIVES = 10_000
 #: A stage is not trained on less than this share of the negatives that were wanted.
 LEAST_SHARE = 0.05
 
@@ -86,17 +89,10 @@ class Training:
         self._held_out = positives.validation
         self._team = team
         self._progress = progress
-        self._features = _features_of(options)
+        self._features = features_of(options)
         self._wanted = negatives_wanted(options, len(self._positives))
-        share = options.validation
-        self._wanted_to_hold_out = round(self._wanted * share / (1 - share))
-        memory = share_memory(
-            options,
-            positives=len(self._positives),
-            negatives=self._wanted,
-            others=len(self._held_out) + self._wanted_to_hold_out,
-            features=len(self._features),
-        )
+        self._wanted_to_hold_out = negatives_to_hold_out(options, self._wanted)
+        memory = memory_of(options, len(self._positives), len(self._held_out))
         self._miner = NegativeMiner(
             backgrounds.paths,
             options.size_wh,
@@ -203,7 +199,8 @@ class Training:
                 f"is reached: {ratio:.2g}",
                 "for more stages: --resume with more --stages",
             )
-        if len(mined.windows) < max(FEWEST, LEAST_SHARE * self._wanted):
+        left = len(mined.windows) - self._number_to_hold_out(mined.windows)
+        if left < max(FEWEST, LEAST_SHARE * self._wanted):
             return self._run_dry(mined, index)
         if mined.exhausted:
             self._progress.note(
@@ -256,9 +253,12 @@ class Training:
         """Return the windows to train on and those to measure with."""
         rng = np.random.default_rng([self._options.seed, index])
         held_out = np.zeros(len(windows), np.bool_)
-        chosen = rng.permutation(len(windows))[: round(self._options.validation * len(windows))]
+        chosen = rng.permutation(len(windows))[: self._number_to_hold_out(windows)]
         held_out[chosen] = True
         return windows[~held_out], windows[held_out]
+
+    def _number_to_hold_out(self, windows: Samples) -> int:
+        return round(self._options.validation * len(windows))
 
     def _accepts(self, cascade: Cascade, samples: Samples) -> NDArray[np.intp]:
         """Return the numbers of the samples that pass all stages of a cascade."""
@@ -268,16 +268,3 @@ class Training:
 
     def _share(self, cascade: Cascade, samples: Samples) -> float | None:
         return len(self._accepts(cascade, samples)) / len(samples) if len(samples) else None
-
-
-def negatives_wanted(options: TrainingOptions, positives: int) -> int:
-    """Return how many negatives each stage is trained on, of so many positives in all."""
-    if options.negatives is not None:
-        return options.negatives
-    return min(max(min(positives, options.positives or positives), FEWEST), MOST_NEGATIVES)
-
-
-def _features_of(options: TrainingOptions) -> HaarFeatures | LbpFeatures:
-    if options.feature_type == "LBP":
-        return lbp_features(options.size_wh)
-    return haar_features(options.size_wh, options.haar_mode)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-from fercli.cascade.features.haar import any_tilted
+from fercli.cascade.features.haar import HaarFeatures, any_tilted, haar_features
+from fercli.cascade.features.lbp import LbpFeatures, lbp_features
 from fercli.cascade.integral import integral_rows
 from fercli.cascade.search import haar as haar_search
-from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.options import FEWEST, TrainingOptions
 from fercli.errors import OptionError
 from fercli.memory import available_memory
 
@@ -18,6 +20,8 @@ LEAST_FOR_BACKGROUNDS = 32 << 20
 INTEGRAL_BYTES = 128 << 20
 #: But so many there are in any case.
 FEWEST_INTEGRALS = 4096
+#: Negatives are as many as positives unless told otherwise, but no more than this.
+MOST_NEGATIVES = 10_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,44 @@ class Memory:
     features: int
     integrals: int
     backgrounds: int
+
+
+def memory_of(options: TrainingOptions, positives: int, held_out: int) -> Memory:
+    """Return who gets how much in a training on so many positives, with so many held out.
+
+    Raises
+    ------
+    OptionError
+        It is too little.
+    """
+    negatives = negatives_wanted(options, positives)
+    return share_memory(
+        options,
+        positives=positives,
+        negatives=negatives,
+        others=held_out + negatives_to_hold_out(options, negatives),
+        features=len(features_of(options)),
+    )
+
+
+def negatives_wanted(options: TrainingOptions, positives: int) -> int:
+    """Return how many negatives each stage is trained on, of so many positives in all."""
+    if options.negatives is not None:
+        return options.negatives
+    return min(max(min(positives, options.positives or positives), FEWEST), MOST_NEGATIVES)
+
+
+def negatives_to_hold_out(options: TrainingOptions, negatives: int) -> int:
+    """Return how many negatives each stage is measured with, besides those to train on."""
+    return round(negatives * options.validation / (1 - options.validation))
+
+
+@lru_cache(maxsize=1)  # large windows have millions, and the memory is asked for twice
+def features_of(options: TrainingOptions) -> HaarFeatures | LbpFeatures:
+    """Return the features that a training chooses from."""
+    if options.feature_type == "LBP":
+        return lbp_features(options.size_wh)
+    return haar_features(options.size_wh, options.haar_mode)
 
 
 def share_memory(

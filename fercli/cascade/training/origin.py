@@ -13,7 +13,7 @@ from fercli.cascade.training.options import TrainingOptions
 from fercli.files import input_error
 
 #: Grows when the engine would train other stages of the same samples.
-ENGINE = 2
+ENGINE = 3
 
 
 def origin(options: TrainingOptions, backgrounds: BackgroundFiles) -> dict[str, str | int]:

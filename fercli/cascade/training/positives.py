@@ -13,6 +13,7 @@ from fercli.cascade.annotations.base import Record
 from fercli.cascade.annotations.formats import read_records
 from fercli.cascade.samples.cropping import crop_record
 from fercli.cascade.training.jitter import Jitter, Picture, vary
+from fercli.cascade.training.memory import memory_of
 from fercli.cascade.training.options import FEWEST, TrainingOptions
 from fercli.cascade.vec import read_vec
 from fercli.cascade.windows import as_windows
@@ -60,6 +61,8 @@ def load_positives(options: TrainingOptions, *, progress: Progress = SILENT) -> 
 
     Raises
     ------
+    OptionError
+        With their variants, they need more memory than there is.
     InputError
         There are too few, or too few different ones, or none that the detector would look at.
     VecError, AnnotationError, PictureError
@@ -77,6 +80,8 @@ def load_positives(options: TrainingOptions, *, progress: Progress = SILENT) -> 
     _require_enough(len(kept), source.path, "left for the training")
     samples = source.samples[originals[kept]]
     if options.jitter.copies > 1:
+        # Before the work of making them.
+        memory_of(options, len(kept) * options.jitter.copies, len(held_out))
         samples = _with_variants(source, originals[kept], options, progress)
     if (options.positives or 0) > len(samples):
         notes.append(f"--positives {options.positives}: there are {len(samples)} to train on")

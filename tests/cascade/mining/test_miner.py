@@ -189,6 +189,16 @@ def test_what_a_part_kept_back_is_fetched_in_the_end(make_picture, monkeypatch):
 
 
 @pytest.mark.compiled
+def test_what_is_missing_in_the_end_is_taken_evenly(make_picture):
+    result = NegativeMiner([make_picture("a.png", 160, 120)], SIZE).mine(
+        lbp_cascade(1), 3000, stage_index=1
+    )
+    assert len(result.windows) == 3000
+    # Of 58 parts, four or fewer are of one size: 3000 / 58 · 4 = 207, and some have too little.
+    assert np.bincount(result.boxes_xywh[:, 2]).max() < 250
+
+
+@pytest.mark.compiled
 def test_few_come_from_one_picture_while_others_have_some(make_picture):
     paths = [make_picture(f"{at}.png", 64, 48) for at in range(1200)]
     result = NegativeMiner(paths, SIZE).mine(lbp_cascade(1), 600, stage_index=1)

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
 from fercli.cascade.search import HaarSearch, LbpSearch, WeightedSamples
 from fercli.cascade.search import haar as haar_search
+from fercli.cascade.search import lbp as lbp_search
 from fercli.cascade.search.sampling import best_places, draw_by_weight, pack, unpack
 from fercli.cascade.windows import as_windows, goes_left, haar_values
 from fercli.parallel import Team
@@ -135,6 +138,25 @@ def test_more_samples_than_memory_has_room_for(rng, windows, kind):
     samples = weighted(rng)
     least = gain(windows, tight, tight.best_split(samples, rng), samples)
     assert least > 0.6 * gain(windows, roomy, roomy.best_split(samples, rng), samples)
+
+
+@pytest.mark.compiled
+def test_exhaustive_search_among_patterns_counts_a_piece_of_them_at_a_time(rng, monkeypatch):
+    features = lbp_features((24, 24))
+    windows = as_windows(rng.integers(0, 256, (40, 24, 24), np.uint8))
+    samples = WeightedSamples(
+        np.arange(40), 20, rng.random(40), np.repeat([1.0, -1.0], 20), "least squares"
+    )
+    search = LbpSearch(features, windows, Team(1), method="exhaustive")
+    with monkeypatch.context() as patched:
+        patched.setattr(lbp_search, "PIECE", len(features))
+        at_once = search.best_split(samples, rng)
+    tracemalloc.start()
+    assert search.best_split(samples, rng) == at_once
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The sums of all features at once would be 17 MB.
+    assert most < 0.7 * len(features) * 256 * 8
 
 
 @pytest.mark.compiled

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.cascade_file import read_cascade
+from fercli.cascade.engines import train_cascade
 from fercli.cascade.scanner import Scanner
 from fercli.cascade.training.engine import finish, options_there, train
 from fercli.cascade.vec import write_vec
@@ -127,6 +128,45 @@ def test_a_training_that_has_ended_is_not_begun_again(small, tmp_path):
     assert train(seeded, tmp_path / "out", overwrite=True).cascade.read_bytes() != before
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_engine_that_is_not_ours_stays(small, tmp_path, overwrite):
+    (tmp_path / "out" / "engine").mkdir(parents=True)
+    mine = tmp_path / "out" / "engine" / "mine.txt"
+    mine.write_text("mine")
+    with pytest.raises(OutputExistsError, match="holds files of no training"):
+        train(small, tmp_path / "out", overwrite=overwrite)
+    assert mine.read_text() == "mine"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["engine"]
+
+
+def test_a_training_gone_on_with_has_no_result_of_its_earlier_end(small, tmp_path):
+    out = tmp_path / "out"
+    train({**small, "stages": 2}, out)
+    with pytest.raises(KeyboardInterrupt):
+        train({**small, "stages": 4}, out, resume=True, progress=Interrupting())
+    names = {path.name for path in out.iterdir()}
+    assert names == {"engine", "recipe.toml", "stages.csv", "versions.json"}
+
+
+def test_positives_of_another_kind_to_go_on_with(small, marked, tmp_path):
+    out = tmp_path / "out"
+    train({**small, "stages": 1}, out)
+    result = train_cascade(None, {"info": marked, "stages": 2}, out, resume=True, progress=Notes())
+    assert len(result.stages) == 2
+    there = options_there(out)
+    assert (there.get("vec"), Path(there["info"])) == (None, marked)
+    both = {"info": marked, "vec": small["vec"]}
+    with pytest.raises(OptionError, match="found both"):
+        train_cascade(None, both, out, resume=True, progress=Notes())
+
+
+def test_no_variants_any_more_to_go_on_with(small, tmp_path):
+    out = tmp_path / "out"
+    train({**small, "stages": 1, "variants": 1, "jitter_shift": 0.1}, out)
+    result = train_cascade(None, {"variants": 0, "stages": 2}, out, resume=True, progress=Notes())
+    assert [stage.positives_consumed > 90 for stage in result.stages] == [True, False]
+
+
 def test_changed_samples_are_noticed(small, tmp_path, lfw):
     train({**small, "stages": 1}, tmp_path / "out")
     (tmp_path / "out" / "cascade.xml").unlink()
@@ -161,6 +201,17 @@ def test_backgrounds_that_run_dry_end_the_training_well(small, tmp_path, make_pi
     assert 1 <= len(result.stages) < 20
     assert "run dry" in result.stopped_because or "is reached" in result.stopped_because
     assert not cv2.CascadeClassifier(str(result.cascade)).empty()
+
+
+def test_negatives_that_are_held_out_do_not_count_for_those_to_train_on(
+    small, tmp_path, make_picture
+):
+    # Nineteen windows in all, of which ten or nine are left: a stage needs eleven.
+    make_picture("few/one.png", 14, 14)
+    few = {**small, "bg": tmp_path / "few", "negatives": 20, "validation": 0.5, "stages": 1}
+    with pytest.raises(TrainingError, match="the backgrounds have run dry"):
+        train(few, tmp_path / "out")
+    assert train({**few, "validation": 0.0}, tmp_path / "out").stages[0].negatives > 11
 
 
 def test_fewer_negatives_than_wanted_are_told(small, tmp_path, make_picture):
@@ -268,6 +319,20 @@ def test_goes_on_from_a_cascade(small, tmp_path):
     assert [stage.index for stage in result.stages] == [1, 2]
     whole = train(small, tmp_path / "whole").cascade
     assert result.cascade.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["cascade.xml", "engine/stages.xml", "link.xml"])
+def test_a_cascade_that_the_training_would_remove_is_not_gone_on_from(small, tmp_path, name):
+    out = tmp_path / "out"
+    train({**small, "stages": 1}, out)
+    (out / "link.xml").symlink_to(out / "cascade.xml")
+    options = {**small, "stages": 2, "continue_from": out / name}
+    for kind in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(OptionError, match="--continue-from: wanted a cascade that") as raised:
+            train(options, out, **kind)
+        assert raised.value.hint == "--resume without it, or another --out"
+    assert (out / name).exists()
+    assert len(train(options, tmp_path / "another").stages) == 1
 
 
 class Interrupting(Notes):

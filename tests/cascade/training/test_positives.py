@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from fercli.cascade.training import positives as positives_of_a_training
 from fercli.cascade.training.options import TrainingOptions
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.vec import write_vec
-from fercli.errors import InputError, VecError
+from fercli.errors import InputError, OptionError, VecError
 
 
 def load(**given):
@@ -64,6 +65,15 @@ def test_originals_come_first_then_mirror_images_then_variants(vec):
     assert (varied[4 * count :] == variants[:, :, ::-1]).all()
     assert (variants[:count] != variants[count:]).any(axis=(1, 2)).all()
     assert np.abs(variants[:count].astype(int) - plain).mean() < 25
+
+
+def test_variants_that_do_not_fit_into_memory_are_not_made(vec, monkeypatch):
+    def fail(*args):
+        raise AssertionError("variants were made")
+
+    monkeypatch.setattr(positives_of_a_training, "_with_variants", fail)
+    with pytest.raises(OptionError, match=r"90090 positives .* --memory is 60 MB"):
+        load(vec=vec, variants=1000, memory=60)
 
 
 def test_no_variant_of_a_held_out_positive(vec):
