@@ -196,5 +196,5 @@ def test_what_is_said_of_foreign_networks_is_not_said_of_others(tmp_path):
     other, own = open_networks([path, "ferplus"], said)
     assert (other.card.classes, other.card.std) == (said.classes, (255.0,))
     assert own.card == open_networks(["ferplus"])[0].card
-    with pytest.raises(OptionError, match=r"wanted a foreign \.onnx file .*found ferplus, ferplus"):
+    with pytest.raises(OptionError, match=r"wanted a foreign network .*found ferplus, ferplus"):
         open_networks(["ferplus", "ferplus"], said)
