@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -28,13 +28,33 @@ def shortened(name: str, most: int) -> str:
     return name if len(content) <= most else content[:most].decode("utf-8", "ignore")
 
 
-def free_stem(stem: str, taken: Collection[str]) -> str:
-    """Return a stem, numbered if it is among those taken, which are case-folded."""
-    free, number = stem, 1
-    while free.casefold() in taken:
+def free_name(stem: str, taken: dict[str, int], suffix: str = "", *, fold: bool = False) -> str:
+    """Return a name that is not taken, numbered if its own is, and take it.
+
+    Parameters
+    ----------
+    stem, suffix : str
+        Together the name; a number goes between them.
+    taken : dict of str to int
+        The names that are taken, each with the last number that was tried for it: thousands of one
+        name are numbered at once.
+    fold : bool
+        Whether names that differ in case alone are one; those of `taken` are case-folded then.
+        Defaults to False.
+    """
+
+    def key(name: str) -> str:
+        return name.casefold() if fold else name
+
+    name = stem + suffix
+    wanted = key(name)
+    number = taken.get(wanted, 1)
+    while key(name) in taken:
         number += 1
-        free = f"{stem}-{number}"
-    return free
+        name = f"{stem}-{number}{suffix}"
+    taken[wanted] = number
+    taken.setdefault(key(name), 1)
+    return name
 
 
 def shown_name(name: str) -> str:

@@ -224,8 +224,15 @@ def _lock(handle: int) -> bool:
     return True
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, errors: str = "strict") -> str:
     """Return the content of a UTF-8 text file (a byte-order mark is dropped).
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    errors : str
+        What becomes of bytes that are not UTF-8, as in `bytes.decode`. Defaults to "strict".
 
     Raises
     ------
@@ -233,7 +240,7 @@ def read_text(path: Path) -> str:
         The file is missing, a folder, unreadable or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig", errors=errors)
     except UnicodeDecodeError as error:
         raise InputError(
             f"wanted a UTF-8 text file, found byte 0x{error.object[error.start]:02x} at offset "

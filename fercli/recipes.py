@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from fercli.errors import RecipeError
-from fercli.files import input_error, write_text
+from fercli.files import read_text, write_text
 
 #: Letters of a recipe; the longest that fer writes have a tenth of it.
 LONGEST = 1 << 14
@@ -86,19 +86,12 @@ def read_given(path: Path, names: Mapping[str, str] | None = None) -> dict[str, 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_bounded(_text(path), path))
+        # Names of files in it may be of any bytes, as `write_recipe` writes them.
+        return tomllib.loads(_bounded(read_text(path, errors="surrogateescape"), path))
     except ValueError as error:  # what is no TOML, and numbers of thousands of digits
         raise RecipeError(f"not a TOML file: {error}", path=path) from error
     except RecursionError as error:
         raise RecipeError("not a recipe: nested too deeply", path=path) from error
-
-
-def _text(path: Path) -> str:
-    """Return a recipe's text, names of files in it of any bytes, as `write_recipe` writes them."""
-    try:
-        return path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise input_error(error, path) from error
 
 
 def _bounded(text: str, path: Path) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
-from typing import Any
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -23,9 +22,9 @@ def signals_as_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    ours = {number: old for number, old in before.items() if old is signal.SIG_DFL}
-    with _handled(ours, _interrupt):
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    with handled(ours, _interrupt):
         yield
 
 
@@ -45,21 +44,20 @@ def stopped_by_signals() -> Iterator[Event]:
         return
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
-    ours = {number: old for number, old in before.items() if old is not signal.SIG_IGN}
+    ours = [number for number in numbers if before[number] is not signal.SIG_IGN]
 
     def first(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, before[signal.SIGINT])
         stop.set()
 
-    with _handled(ours, first):
+    with handled(ours, first):
         yield stop
 
 
 @contextmanager
-def _handled(before: dict[signal.Signals, Any], handler: Handler) -> Iterator[None]:
-    """Handle signals while the body runs; then their handlers are again those of `before`."""
-    for number in before:
-        signal.signal(number, handler)
+def handled(numbers: Iterable[signal.Signals], handler: Handler) -> Iterator[None]:
+    """Handle signals while the body runs; then their handlers are again those of before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:

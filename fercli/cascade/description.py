@@ -184,6 +184,12 @@ def name_from(
     return os.path.relpath(resolve(path.parent) / path.name, resolve(folder))
 
 
+def names_from(folder: Path, paths: Iterable[Path], names: Names = "relative") -> list[str]:
+    """Return the names of many files, as `name_from`; the disk is asked once a folder."""
+    resolve = cache(Path.resolve)
+    return [name_from(folder, path, names, resolve) for path in paths]
+
+
 def programs_read(path: Path) -> bool:
     """Whether OpenCV's programs read this format of picture, however they were built."""
     with path.open("rb") as file:
@@ -200,8 +206,7 @@ def _is_text(name: str) -> bool:
 def _named(
     pictures: Sequence[Path], path: Path, names: Names, fits: Callable[[str], bool]
 ) -> list[str]:
-    resolve = cache(Path.resolve)
-    named = [name_from(path.parent, picture, names, resolve) for picture in pictures]
+    named = names_from(path.parent, pictures, names)
     for name in named:
         if not fits(name):
             raise AnnotationError(

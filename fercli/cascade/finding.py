@@ -19,7 +19,7 @@ from fercli.cascade.detection import (
 )
 from fercli.cascade.drawing import with_boxes
 from fercli.errors import InputError, OutputError, PictureError
-from fercli.file_names import input_among, shortened
+from fercli.file_names import free_name, input_among, shortened
 from fercli.files import find_files, make_folder
 from fercli.parallel import parallel_map
 from fercli.pictures import Picture, read_colour, write_picture
@@ -182,15 +182,8 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 def numbered(stems: Iterable[str]) -> list[str]:
     """Return a stem for each file: its own, cut if it is long, numbered where it was taken."""
-    last: dict[str, int] = {}  # each name that was given, and the last number tried for it
-    for stem in map(short_stem, stems):
-        name, number = stem, last.get(stem, 1)
-        while name in last:
-            number += 1
-            name = f"{stem}-{number}"
-        last[name] = 1
-        last[stem] = number
-    return list(last)
+    taken: dict[str, int] = {}
+    return [free_name(short_stem(stem), taken) for stem in stems]
 
 
 def short_stem(stem: str) -> str:

@@ -41,7 +41,7 @@ from fercli.datasets.tree import (
     with_unlisted,
 )
 from fercli.errors import InputError, PictureError
-from fercli.file_names import free_stem
+from fercli.file_names import free_name
 from fercli.files import find_files
 from fercli.parallel import Workers, parallel_map
 from fercli.pictures import Picture, read_colour, read_grey
@@ -212,11 +212,10 @@ def unique_stems(names: Sequence[Path]) -> list[str]:
     """
     stems = [name.with_suffix("").as_posix() for name in names]
     often = Counter(stem.casefold() for stem in stems)
-    taken = set(often) | set(map(_with_further_face, often))
+    taken = dict.fromkeys([*often, *map(_with_further_face, often)], 1)
     for at, stem in enumerate(stems):
         if often[stem.casefold()] > 1 or _with_further_face(stem.casefold()) in often:
-            stems[at] = free_stem(f"{stem}-{names[at].suffix[1:]}", taken)
-            taken.add(stems[at].casefold())
+            stems[at] = free_name(f"{stem}-{names[at].suffix[1:]}", taken, fold=True)
     return stems
 
 

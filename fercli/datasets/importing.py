@@ -31,7 +31,7 @@ from fercli.datasets.sources import (
 )
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
 from fercli.errors import OutputError, PictureError
-from fercli.file_names import free_stem, shortened
+from fercli.file_names import free_name, shortened
 from fercli.parallel import Workers, parallel_map
 from fercli.progress import SILENT, Progress
 
@@ -124,7 +124,7 @@ class _Stage:
     report: SourceReport
     options: ImportOptions
     prefix: str
-    taken: set[str]
+    taken: dict[str, int]
     found: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def jobs(self) -> Iterator[tuple[Entry, FileRecord]]:
@@ -152,15 +152,13 @@ class _Stage:
 
     def _free_name(self, stem: str) -> str:
         """Return a file name that no other picture has, also where case makes no difference."""
-        name = free_stem(stem, self.taken)
-        self.taken.add(name.casefold())
-        return f"{name}.png"
+        return f"{free_name(stem, self.taken, fold=True)}.png"
 
 
 def _stages(
     sources: Sequence[Source], reports: Sequence[SourceReport], options: ImportOptions
 ) -> list[_Stage]:
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     return [
         _Stage(source, report, options, f"{source.name}-" if len(sources) > 1 else "", taken)
         for source, report in zip(sources, reports, strict=True)

@@ -150,7 +150,7 @@ def split_tree(
     part = assign(labels, together, shares, np.random.default_rng(options.seed))
     require_filled(part, _names(options))
     layout = list(_layout(out, part, options))
-    if overwrite:  # none is removed where one has to stay
+    if overwrite and len(layout) > 1:  # none is removed where one has to stay
         for root, _ in layout:
             require_only_ours(root)
     trees = {

@@ -10,8 +10,8 @@ from fercli.errors import InputError
 from fercli.models.card import NetworkCard
 from fercli.models.export import ExportResult, export_onnx
 from fercli.models.faces import Faces, read_split
-from fercli.models.networks import KerasNetwork
-from fercli.models.settings import Settings
+from fercli.models.network_file import load_network, read_card
+from fercli.models.settings import Settings, with_settings
 from fercli.progress import SILENT, Progress
 
 
@@ -35,7 +35,9 @@ def export_file(
     faces = calibration = None
     if data is not None:
         tree = read_tree(data)
-        card = KerasNetwork(network, settings).card
+        settings = settings or Settings()
+        card = read_card(network) or load_network(network, settings.size_wh)[1]
+        card = with_settings(card, settings, network)
         faces = _faces(card, tree, split, progress)
         calibration = _faces(card, tree, "train", progress) if _learns(tree, int8) else None
     return export_onnx(

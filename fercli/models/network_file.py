@@ -91,20 +91,19 @@ def read_card(path: Path) -> NetworkCard | None:
         with path.open("rb") as file:
             if file.read(len(HDF5)) == HDF5:
                 return None
-        with zipfile.ZipFile(path) as archive:
-            if "config.json" not in archive.namelist():
-                raise InputError(
-                    "wanted a .keras or .h5 file, found another zip archive", path=path
-                )
-            if CARD not in archive.namelist():
-                return None
-            return from_metadata(parse_json(archive.read(CARD)))
+            return _card_in(zipfile.ZipFile(file), path)
     except OSError as error:
         raise input_error(error, path) from error
     except (zipfile.BadZipFile, ValueError) as error:
         raise InputError(
             f"wanted a .keras or .h5 file, found something else: {error}", path=path
         ) from error
+
+
+def _card_in(archive: zipfile.ZipFile, path: Path) -> NetworkCard | None:
+    if "config.json" not in archive.namelist():
+        raise InputError("wanted a .keras or .h5 file, found another zip archive", path=path)
+    return from_metadata(parse_json(archive.read(CARD))) if CARD in archive.namelist() else None
 
 
 def rebuild(model: Model, card: NetworkCard) -> Model:

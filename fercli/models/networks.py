@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fercli.errors import InputError, OptionError
 from fercli.models.card import NetworkCard
-from fercli.models.classifier import Classifier, gives_scores, has_card, scaled
+from fercli.models.classifier import Classifier, gives_scores, has_card, scaled, with_channels
 from fercli.models.settings import Settings, with_settings
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class KerasNetwork:
     def _predict(
         self, model: Model, faces: NDArray[np.uint8], output: str = ""
     ) -> NDArray[np.float32]:
-        faces = faces[..., None] if faces.ndim == 3 else faces
+        faces = with_channels(faces, self.card)
         answers = []
         for start in range(0, max(len(faces), 1), BATCH):
             # Keras's `predict` takes a tenth of a second to begin.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fercli.errors import OptionError, OutputError
-from fercli.file_names import input_among, shortened
+from fercli.file_names import free_name, input_among, shortened
 from fercli.files import PICTURE_EXTENSIONS
 from fercli.recognition.inputs import Input
 from fercli.recognition.live import shown_address
@@ -95,8 +95,12 @@ def _spread(inputs: Sequence[Input], place: Path, suffix: object) -> dict[str, P
         for one in inputs:
             _require_suitable(one, place, plot=suffix is _plot_suffix)
         return {one.name: place for one in inputs}
-    taken: dict[Path, int] = {}
-    return {one.name: _free(place / (_stem(one) + suffix(one)), taken) for one in inputs}
+    taken: dict[str, int] = {}
+    places = {}
+    for one in inputs:
+        wanted = Path(_stem(one) + suffix(one))
+        places[one.name] = place / free_name(wanted.stem, taken, wanted.suffix)
+    return places
 
 
 def _require_suitable(source: Input, place: Path, *, plot: bool) -> None:
@@ -134,14 +138,3 @@ def _stem(source: Input) -> str:
     else:
         stem = source.path.stem
     return shortened(stem, LONGEST)
-
-
-def _free(wanted: Path, taken: dict[Path, int]) -> Path:
-    """Return a path that is not taken, and take it; `taken` has the last number of each."""
-    path, number = wanted, taken.get(wanted, 1)
-    while path in taken:
-        number += 1
-        path = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-    taken[wanted] = number
-    taken.setdefault(path, 1)
-    return path

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fercli.errors import OptionError
+from fercli.signals import handled
 from fercli.web.app import create_app, services
 from fercli.web.early import channel_class
 from fercli.web.settings import MEGA, ServerSettings, require_token
@@ -143,9 +144,5 @@ def _ended_by_signals(app: Flask) -> Iterator[None]:
     signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signals.append(signal.SIGHUP)
-    before = {one: signal.signal(one, end) for one in signals}
-    try:
+    with handled(signals, end):
         yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)

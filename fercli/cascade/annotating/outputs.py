@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 from fercli.cascade.annotations import yolo
 from fercli.cascade.annotations.base import AnnotatedPicture, Record, raise_it
 from fercli.cascade.annotations.formats import FORMATS, Format, detect_format
 from fercli.cascade.annotations.safe_xml import fits_xml
-from fercli.cascade.description import fits_background_list, fits_info, name_from
+from fercli.cascade.description import fits_background_list, fits_info, names_from
 from fercli.errors import AnnotationError, FerError, OptionError
 from fercli.files import PICTURE_EXTENSIONS, folder_written_whole, written_whole
 
@@ -217,8 +216,7 @@ def _name_of_folder(out: Path) -> str:
 
 
 def _require_info_names(out: Path, pictures: Sequence[Path]) -> None:
-    resolve = cache(Path.resolve)
-    names = [name_from(out.parent, picture, "relative", resolve) for picture in pictures]
+    names = names_from(out.parent, pictures)
     bad = [name for name in names if not fits_info(name)]
     if bad:
         raise OptionError(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from fercli.cascade.annotations.base import (
     raise_it,
 )
 from fercli.cascade.annotations.places import locate
-from fercli.cascade.description import name_from
+from fercli.cascade.description import names_from
 from fercli.errors import AnnotationError
 from fercli.files import read_text, write_text
 from fercli.json_text import parse_json
@@ -71,9 +70,8 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
     """
     images: list[object] = []
     annotations: list[object] = []
-    resolve = cache(Path.resolve)
-    for image, picture in enumerate(pictures, 1):
-        name = name_from(path.parent, picture.path, "relative", resolve)
+    names = names_from(path.parent, [picture.path for picture in pictures])
+    for image, (name, picture) in enumerate(zip(names, pictures, strict=True), 1):
         images.append(_image(image, name, picture))
         kinds = [(box, 0) for box in picture.boxes_xywh] + [(b, 1) for b in picture.ignored_xywh]
         for box, crowd in kinds:

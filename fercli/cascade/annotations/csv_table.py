@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 from fercli.cascade.annotations.base import (
@@ -21,7 +20,7 @@ from fercli.cascade.annotations.base import (
     raise_it,
 )
 from fercli.cascade.annotations.places import locate
-from fercli.cascade.description import name_from
+from fercli.cascade.description import names_from
 from fercli.errors import AnnotationError, InputError
 from fercli.files import read_text, write_text
 
@@ -82,9 +81,8 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS[:5])
-    resolve = cache(Path.resolve)
-    for picture in pictures:
-        name = name_from(path.parent, picture.path, "relative", resolve)
+    names = names_from(path.parent, [picture.path for picture in pictures])
+    for name, picture in zip(names, pictures, strict=True):
         table.writerows((name, *box) for box in picture.boxes_xywh)
         if not picture.boxes_xywh:
             table.writerow((name, "", "", "", ""))

@@ -10,7 +10,6 @@ See: ``dlib/data_io/load_image_dataset.h`` and ``tools/imglab`` of dlib.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
@@ -24,7 +23,7 @@ from fercli.cascade.annotations.base import (
 )
 from fercli.cascade.annotations.places import locate
 from fercli.cascade.annotations.safe_xml import Document, fits_xml, read_xml, root_tag
-from fercli.cascade.description import name_from
+from fercli.cascade.description import names_from
 from fercli.errors import AnnotationError
 from fercli.files import written_whole
 
@@ -79,9 +78,8 @@ def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool =
     """
     root = Element("dataset")
     images = SubElement(root, "images")
-    resolve = cache(Path.resolve)
-    for picture in pictures:
-        name = name_from(path.parent, picture.path, "relative", resolve)
+    names = names_from(path.parent, [picture.path for picture in pictures])
+    for name, picture in zip(names, pictures, strict=True):
         if not fits_xml(name):
             raise AnnotationError(
                 f"cannot hold the name {name!r}", hint="CSV or COCO, or another name", path=path
