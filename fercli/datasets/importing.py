@@ -7,11 +7,10 @@ what is there. No more than a few batches are in memory at any time.
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +29,7 @@ from fercli.datasets.sources import (
     write_skipped,
 )
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
-from fercli.errors import OutputError, PictureError
+from fercli.errors import PictureError
 from fercli.file_names import free_name, shortened
 from fercli.parallel import Workers, parallel_map
 from fercli.progress import SILENT, Progress
@@ -75,8 +74,7 @@ def import_sources(
     options : ImportOptions
         What becomes of the pictures.
     overwrite : bool
-        Whether a tree that fer made before is removed first; it stays if no picture can be had
-        of the sources, or the first of one is malformed.
+        Whether a tree that fer made before is replaced, once the new one is whole.
     workers, progress
         As in `fercli.parallel.parallel_map`.
 
@@ -85,7 +83,8 @@ def import_sources(
     OptionError
         Labels are to be renamed where votes decide.
     InputError
-        A source is malformed; what was imported before it stays, and is gone on with.
+        A source is malformed. What was imported before it stays, and is gone on with, unless it
+        was to replace a whole tree: that comes back.
     OutputError
         The tree cannot be written.
     """
@@ -99,8 +98,6 @@ def import_sources(
         for source in sources
     ]
     plan = {"import": [[r.format, r.path, r.sha256] for r in reports], "options": asdict(options)}
-    if overwrite:
-        _require_pictures(sources, reports, out, options)
     with Journal(out, plan, overwrite=overwrite) as journal:
         if journal.resumed:
             progress.note(f"goes on with {len(journal.done)} pictures that are in {out} already")
@@ -181,19 +178,6 @@ def _fitting(plain: str, whole: str) -> str:
         return plain
     checksum = zlib.crc32(whole.encode("utf-8", "surrogatepass"))
     return f"{shortened(plain, LONGEST_NAME - 9)}-{checksum:08x}"
-
-
-def _require_pictures(
-    sources: Sequence[Source], reports: Sequence[SourceReport], out: Path, options: ImportOptions
-) -> None:
-    """Raise what the first picture of each source raises, before a finished tree is removed."""
-    trial = [replace(report, dropped=Counter()) for report in reports]
-    firsts = [next(stage.jobs(), None) for stage in _stages(sources, trial, options)]
-    if not any(firsts):
-        raise OutputError("no picture comes through: there is nothing to make a tree of", path=out)
-    for entry, _ in filter(None, firsts):
-        with contextlib.nullcontext() if options.strict else contextlib.suppress(PictureError):
-            read_entry(entry, options.size_wh, options.channels)
 
 
 def _import_one(

@@ -21,6 +21,7 @@ from fercli.datasets.manifest import (
     read_files,
     to_line,
 )
+from fercli.datasets.replacing import ASIDE, forget, put_back, set_aside, settle
 from fercli.errors import InputError, OutputExistsError
 from fercli.file_names import shown_name
 from fercli.files import UNFINISHED, make_folder, only_one, output_error
@@ -44,8 +45,9 @@ class Journal:
     plan : mapping
         What is being made of what, as JSON; a journal with another plan is not gone on with.
     overwrite : bool
-        Whether a tree that fer wrote before, and nobody else wrote to, may be removed first.
-        Defaults to False.
+        Whether a tree that fer wrote before, and nobody else wrote to, may be replaced. A finished
+        one stands aside until the new one is whole, and comes back after an error. Defaults to
+        False.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class Journal:
     def __init__(self, root: Path, plan: Mapping[str, Any], *, overwrite: bool = False) -> None:
         self.root = root
         self.path = root / JOURNAL
+        self._replacing = False
         self._plan = json.dumps(plan, sort_keys=True, default=str)
         make_folder(root)
         with contextlib.ExitStack() as held:
@@ -68,20 +71,44 @@ class Journal:
             self._held = held.pop_all()
 
     def _open(self, overwrite: bool) -> None:
-        if overwrite:
-            require_only_ours(self.root)
+        try:
+            if not self.path.exists():
+                settle(self.root)
+            if overwrite:
+                self._make_room()
+            self.resumed = self._matches()
+            if not self.resumed:
+                _require_free(self.root)
+            self.done = self._noted() if self.resumed else set()
+            self._begin()
+        except OSError as error:
+            raise output_error(error, self.path) from error
+
+    def _make_room(self) -> None:
+        require_only_ours(self.root)
+        self._give_up()
+        if (self.root / MANIFEST).exists():
+            self._replacing = True
+            set_aside(self.root)
+        else:
             remove_tree(self.root)
-        self.resumed = self._matches()
-        if not self.resumed:
-            _require_free(self.root)
-        self.done = self._noted() if self.resumed else set()
+
+    def _give_up(self) -> None:
+        """Remove what is unfinished; what was to be replaced by it comes back."""
+        if self.path.exists():
+            remove_tree(self.root)
+        put_back(self.root)
+
+    def _begin(self) -> None:
         try:
             self._stream = self.path.open("a" if self.resumed else "w", **_TEXT)
             if not self.resumed:
                 self._stream.write(f"# {self._plan}\n")
                 self._stream.flush()
-        except OSError as error:
-            raise output_error(error, self.path) from error
+        except OSError:
+            if not self.resumed:
+                self._give_up()
+            raise
 
     def _noted(self) -> set[str]:
         """Return the files that a killed run has written."""
@@ -97,15 +124,16 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # What could not be flushed to a full disk is told by the error that is on its way.
-        with contextlib.suppress(OSError):
+        with self._held, contextlib.suppress(OSError):
             self._stream.close()
+            failed = self._replacing and kind is not None and issubclass(kind, Exception)
             # Nothing came of it: leave no trace that the next command would have to go on with.
-            if not self.resumed and self.path.exists() and not self.lines():
-                remove_tree(self.root)
-                self.root.rmdir()
-        self._held.close()
+            if self.path.exists() and (failed or not (self.resumed or self.lines())):
+                self._give_up()
+                if not self._replacing:
+                    self.root.rmdir()
 
     def add(self, records: Iterable[FileRecord]) -> None:
         """Note pictures that are now in the tree."""
@@ -126,9 +154,10 @@ class Journal:
         return map(from_fields, csv.reader(self.lines()))
 
     def remove(self) -> None:
-        """Remove the journal: the tree is whole."""
+        """Remove the journal, and what was replaced: the tree is whole."""
         self._stream.close()
         self.path.unlink()
+        forget(self.root)
 
     def _matches(self) -> bool:
         """Whether there is a journal with the same plan; cuts a half-written last line off."""
@@ -164,7 +193,8 @@ def require_only_ours(root: Path) -> None:
     for path in root.rglob("*"):
         inside = path.relative_to(root)
         of_tree = len(inside.parts) < 3 and path.is_dir() and not path.is_symlink()
-        if not of_tree and path not in written:
+        waits = inside.parts[0] == ASIDE
+        if not (of_tree or waits or path in written):
             raise OutputExistsError(
                 f"wanted only what fer wrote, found {shown_name(str(inside))} in it",
                 hint="move that elsewhere, or another name",
@@ -192,7 +222,7 @@ def _require_free(root: Path) -> None:
         raise OutputExistsError(
             "holds a data set already", hint="--overwrite, or another name", path=root
         )
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if not root.is_dir() or any(path.name != ASIDE for path in root.iterdir()):
         raise OutputExistsError(
             "wanted a new or empty folder, found something in it", hint="another name", path=root
         )

@@ -327,15 +327,19 @@ def test_words_where_votes_decide(fer_csv, put, tmp_path, word, others, refused)
         assert labels(tmp_path / "out") == ["happy", "sad"]
 
 
+GOOD_ROWS = "emotion,pixels,Usage\n" + f"4,{' '.join(['9'] * 2304)},Training\n" * 100
+
+
 @pytest.mark.parametrize(
     ("text", "classes", "message"),
     [
         ("path,label\na.png,wink\n", None, "list.csv:2: wanted an expression"),
-        ("path,label\n", None, "no picture comes through"),
-        ("path,label\na.png,sad\n", "happy,angry", "no picture comes through"),
+        ("path,label\n", None, "no picture came through"),
+        ("path,label\na.png,sad\n", "happy,angry", "no picture came through"),
         ("emotion,pixels,Usage\n3,1 2 3,Training\n", None, "list.csv:2: wanted 2304 grey levels"),
+        (f"{GOOD_ROWS}3,1 2 3,Training\n", None, "list.csv:102: wanted 2304 grey levels"),
     ],
-    ids=["unknown label", "no row", "no class", "pixels"],
+    ids=["unknown label", "no row", "no class", "pixels", "pixels of the last row"],
 )
 def test_a_tree_stays_if_nothing_can_replace_it(fer_csv, tmp_path, text, classes, message):
     do_import([fer_csv(ROWS)], tmp_path / "out")

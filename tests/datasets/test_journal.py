@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from fercli.datasets.journal import JOURNAL, Journal, remove_tree
 from fercli.datasets.manifest import FileRecord, Manifest, write_manifest
+from fercli.datasets.tree import finish_tree
 from fercli.errors import InputError, OutputExistsError
 
 PLAN = {"import": "a"}
@@ -44,3 +47,80 @@ def test_only_what_is_below_a_tree_is_removed(tmp_path, file):
         remove_tree(root)
     assert (tmp_path / "safe/precious.txt").exists()
     assert (root / "dataset.json").exists()
+
+
+def make(root, content, *, overwrite=False):
+    """Make a tree of two pictures."""
+    with Journal(root, {"content": content}, overwrite=overwrite) as journal:
+        for name in ("train/happy/a.png", "validation/sad/b.png"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(content)
+            journal.add([FileRecord(name)])
+        finish_tree(journal, ("happy", "sad"))
+
+
+def contents(root):
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def replace_partly(root, plan, error):
+    """Begin a tree in place of another, and end by an error after its first picture."""
+    with Journal(root, plan, overwrite=True) as journal:
+        journal.add([FileRecord("train/happy/a.png")])
+        raise error
+
+
+def test_a_tree_that_is_being_replaced_comes_back_after_an_error(tmp_path):
+    root = tmp_path / "tree"
+    make(root, "old")
+    before = contents(root)
+    with pytest.raises(InputError):
+        replace_partly(root, PLAN, InputError("a malformed row"))
+    assert contents(root) == before
+
+
+def test_a_replacement_that_is_interrupted_goes_on(tmp_path):
+    root = tmp_path / "tree"
+    make(root, "old")
+    with pytest.raises(KeyboardInterrupt):
+        replace_partly(root, {"content": "new"}, KeyboardInterrupt())
+    with Journal(root, {"content": "new"}) as journal:
+        assert journal.done == {"train/happy/a.png"}
+    make(root, "new")
+    make(tmp_path / "other", "new")
+    assert contents(root) == contents(tmp_path / "other")
+
+
+def test_a_replacement_that_is_interrupted_can_be_replaced(tmp_path):
+    root = tmp_path / "tree"
+    make(root, "old")
+    before = contents(root)
+    with pytest.raises(KeyboardInterrupt):
+        replace_partly(root, {"content": "new"}, KeyboardInterrupt())
+    with pytest.raises(InputError):
+        replace_partly(root, PLAN, InputError("a malformed row"))
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("moved", range(9))
+def test_nothing_is_lost_wherever_a_replacement_is_killed(tmp_path, monkeypatch, moved):
+    """Killed at each of the moves there and back: the next command finds one whole tree."""
+    root = tmp_path / "tree"
+    make(root, "old")
+    before = contents(root)
+    left = moved
+
+    def rename(path, target, original=Path.rename):
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        return original(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", rename)
+        with pytest.raises((KeyboardInterrupt, InputError)):
+            replace_partly(root, PLAN, InputError("a malformed row"))
+    with pytest.raises(OutputExistsError, match="holds a data set already"):
+        make(root, "new")
+    assert contents(root) == before
