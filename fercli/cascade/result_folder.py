@@ -156,6 +156,11 @@ class ResultFolder:
                 path=self.engine,
             )
 
+    def reopen(self) -> None:
+        """Remove what tells that the training has ended: it goes on."""
+        for file in (self.cascade, self.result, self.rates):
+            file.unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Remove a training, and nothing else that is in the folder."""
         try:

@@ -52,10 +52,12 @@ def lay_out(
     folder: ResultFolder, settings: ProgramSettings, program: Path, *, going_on: bool
 ) -> None:
     """Write down what is about to be done, in a folder without another training."""
-    if going_on:
-        adopt_by_hand(folder)
-    else:
+    if not going_on:
         folder.clear()
+    elif folder.recipe.exists():
+        folder.reopen()
+    else:
+        adopt_by_hand(folder)
     make_folder(folder.engine)
     folder.write_recipe({"engine": ENGINE, **settings.to_options()})
     folder.write_versions(

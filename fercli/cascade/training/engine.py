@@ -252,11 +252,11 @@ def _same_origin(
 
 def _lay_out(folder: ResultFolder, options: TrainingOptions, *, going_on: bool) -> None:
     """Write down what is about to be done, in a folder without another training."""
-    if not going_on:
+    if going_on:
+        folder.reopen()
+    else:
         folder.clear()
     make_folder(folder.engine)
-    for of_its_end in (folder.cascade, folder.result, folder.rates):
-        of_its_end.unlink(missing_ok=True)
     folder.write_recipe({"engine": ENGINE, **options.to_options()})
     folder.write_versions({"opencv": cv2.__version__, "numba": numba.__version__})
 

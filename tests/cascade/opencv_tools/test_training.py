@@ -351,8 +351,9 @@ def long_training(material, tmp_path):
     ]  # fmt: skip
     started = []
 
-    def start():
-        child = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    def start(*options):
+        words = [*map(str, command), *options]
+        child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         started.append(child)
         return child
 
@@ -406,3 +407,14 @@ def test_a_training_that_was_stopped_goes_on(long_training, tmp_path, number):
     for name, content in stages.items():
         assert (out / "engine" / name).read_bytes() == content
     assert os.access(out / "result.json", os.R_OK)
+
+
+def test_a_training_gone_on_with_has_not_ended_until_it_has(long_training, copied, tmp_path):
+    out = copied.rename(tmp_path / "out")
+    child = long_training("--resume")
+    wait_for_stage(out, 3)
+    child.kill()
+    child.communicate()
+    assert not any((out / name).exists() for name in ("cascade.xml", "result.json", "rates.png"))
+    assert long_training().wait(timeout=100) == 0
+    assert json.loads((out / "result.json").read_text())["stages_wanted"] == 12
