@@ -8,7 +8,7 @@ from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
 from fercli.errors import InputError
 from fercli.models.card import NetworkCard
-from fercli.models.export import ExportResult, export_onnx
+from fercli.models.export import ExportResult, Storage, export_onnx
 from fercli.models.faces import Faces, read_split
 from fercli.models.network_file import load_network, read_card
 from fercli.models.settings import Settings, with_settings
@@ -22,7 +22,7 @@ def export_file(
     split: str = "validation",
     settings: Settings | None = None,
     *,
-    int8: bool = False,
+    storage: Storage = "float32",
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> ExportResult:
@@ -39,9 +39,10 @@ def export_file(
         card = read_card(network) or load_network(network, settings.size_wh)[1]
         card = with_settings(card, settings, network)
         faces = _faces(card, tree, split, progress)
-        calibration = _faces(card, tree, "train", progress) if _learns(tree, int8) else None
+        learns = storage == "int8" and has_training(tree)
+        calibration = _faces(card, tree, "train", progress) if learns else None
     return export_onnx(
-        network, out, settings, faces=faces, calibration=calibration, int8=int8,
+        network, out, settings, faces=faces, calibration=calibration, storage=storage,
         overwrite=overwrite, progress=progress,
     )  # fmt: skip
 
@@ -62,9 +63,9 @@ def describe_export(result: ExportResult) -> str:
     return "\n".join(lines)
 
 
-def _learns(tree: Tree, int8: bool) -> bool:
-    """Return whether 8 bits can be calibrated on other faces than they are compared on."""
-    return int8 and any(split_of(name) == "train" for name in tree.splits)
+def has_training(tree: Tree) -> bool:
+    """Return whether there are other faces for calibration than those that are compared on."""
+    return any(split_of(name) == "train" for name in tree.splits)
 
 
 def _faces(card: NetworkCard, tree: Tree, split: str, progress: Progress) -> Faces:

@@ -96,8 +96,8 @@ def _normalise(layer: Any, mean: NDArray[np.float64], variance: NDArray[np.float
 
 def _refused(path: Path) -> OptionError:
     return OptionError(
-        f"the weights of {path} cannot be taken back into Keras: wanted a float32 network of fer's "
-        "own whose normalisations all follow convolutions",
+        f"the weights of {path} cannot be taken back into Keras: wanted a network of fer's own, "
+        "not in 8 bits, whose normalisations all follow convolutions",
         hint="the .keras file that it was exported from",
     )
 
@@ -108,6 +108,9 @@ def _weights(path: Path) -> list[tuple[Array, Array | None]]:
     from onnx import numpy_helper
 
     arrays = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0] in arrays:  # of float16
+            arrays[node.output[0]] = arrays[node.input[0]].astype(np.float32)
     makers = {name: node for node in graph.node for name in node.output}
     added = [node for node in graph.node if node.op_type == "Add"]
     biases = {node.input[0]: arrays.get(node.input[1]) for node in added}

@@ -10,6 +10,7 @@ from fercli.models.backend import load_keras
 # All parameters, and those that are not trained; counted by hand from the layers, or published.
 COUNTS = {
     "fernet": (975_784, 2_624),
+    "fernet-large": (2_190_007, 3_936),
     "five-class": (1_004_805, 1_792),
     "cnn4": (2_345_607, 0),
     "vgg-like": (5_905_863, 3_712),

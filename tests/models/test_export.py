@@ -8,9 +8,9 @@ import pytest
 from fercli.datasets.tree import read_tree
 from fercli.errors import InputError, OptionError
 from fercli.models.classifier import Classifier
-from fercli.models.export import TOLERANCE, export_onnx
-from fercli.models.exporting import _learns, describe_export, export_file
-from fercli.models.network_file import load_network
+from fercli.models.export import TOLERANCES, export_onnx
+from fercli.models.exporting import describe_export, export_file, has_training
+from fercli.models.network_file import load_network, save_network
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +24,14 @@ def test_the_exported_network_answers_as_the_trained_one(exported, run, validati
     pictures = validation.pixels.astype(np.float32) / 127.5 - 1
     classifier = Classifier(exported.path)
     expected = model.predict(pictures, verbose=0)
-    assert classifier.classify(validation.pixels) == pytest.approx(expected, abs=TOLERANCE)
-    assert exported.difference <= TOLERANCE
+    tolerance = TOLERANCES["float32"]
+    assert classifier.classify(validation.pixels) == pytest.approx(expected, abs=tolerance)
+    assert exported.difference <= tolerance
     assert exported.accuracy_before == exported.accuracy_after
     assert exported.size == exported.path.stat().st_size
     found = classifier.card
     assert found.classes == card.classes
-    assert found.training == {**card.training, "int8": False}
+    assert found.training == {**card.training, "storage": "float32"}
 
 
 def test_metadata_can_be_read_by_anyone(exported):
@@ -46,8 +47,27 @@ def test_features_are_the_second_output(exported, validation):
     assert features.std() > 0
 
 
+def test_float16_halves_the_file_and_changes_little(exported, run, validation, tmp_path):
+    half = export_onnx(run / "best.keras", tmp_path / "a.onnx", faces=validation, storage="float16")
+    assert half.size < 0.6 * exported.size
+    assert 0 < half.difference < 0.02
+    assert half.accuracy_after == pytest.approx(exported.accuracy_after, abs=0.06)
+
+
+def test_weights_that_float16_cannot_hold_stay(run, tmp_path):
+    """A weight of 1e6 would be infinite."""
+    model, card = load_network(run / "best.keras")
+    last = next(layer for layer in reversed(model.layers) if layer.weights)
+    kernel, *others = last.get_weights()
+    last.set_weights([np.full_like(kernel, 1e6), *others])
+    save_network(tmp_path / "large.keras", model, card)
+    result = export_onnx(tmp_path / "large.keras", tmp_path / "a.onnx", storage="float16")
+    kinds = {array.data_type for array in onnx.load(result.path).graph.initializer}
+    assert {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16} <= kinds
+
+
 def test_int8_is_smaller_and_nearly_as_good(exported, run, validation, tmp_path):
-    small = export_onnx(run / "best.keras", tmp_path / "a.onnx", faces=validation, int8=True)
+    small = export_onnx(run / "best.keras", tmp_path / "a.onnx", faces=validation, storage="int8")
     assert small.accuracy_after is not None
     assert small.accuracy_after >= exported.accuracy_after - 0.1
     kinds = {node.op_type for node in onnx.load(small.path).graph.node}
@@ -55,22 +75,22 @@ def test_int8_is_smaller_and_nearly_as_good(exported, run, validation, tmp_path)
 
 
 def test_int8_is_calibrated_on_training_faces_and_measured_on_others(run, tree, tmp_path):
-    result = export_file(run / "best.keras", tmp_path / "a.onnx", tree, int8=True)
+    result = export_file(run / "best.keras", tmp_path / "a.onnx", tree, storage="int8")
     assert result.faces == 36
     assert "lost from" in describe_export(result)
-    assert Classifier(result.path).card.training["int8"]
+    assert Classifier(result.path).card.training["storage"] == "int8"
 
 
 @pytest.mark.parametrize(("split", "learns"), [("Training", True), ("val", False)])
 def test_faces_to_calibrate_on_are_found_by_any_name(tmp_path, split, learns):
     (tmp_path / split / "a").mkdir(parents=True)
     (tmp_path / split / "a" / "a.png").touch()
-    assert _learns(read_tree(tmp_path), int8=True) is learns
+    assert has_training(read_tree(tmp_path)) is learns
 
 
 def test_int8_wants_faces(run, tmp_path):
     with pytest.raises(OptionError, match="--data"):
-        export_onnx(run / "best.keras", tmp_path / "a.onnx", int8=True)
+        export_onnx(run / "best.keras", tmp_path / "a.onnx", storage="int8")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"garbage"])

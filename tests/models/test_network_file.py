@@ -12,7 +12,7 @@ from fercli.errors import InputError, OptionError
 from fercli.models.backend import load_keras, quiet_warnings
 from fercli.models.card import NetworkCard
 from fercli.models.classifier import Classifier, softmax
-from fercli.models.export import TOLERANCE, export_onnx
+from fercli.models.export import TOLERANCES, export_onnx
 from fercli.models.network_file import CARD, load_network, save_network
 from fercli.models.networks import KerasNetwork, open_network, open_networks
 from fercli.models.settings import Settings
@@ -57,7 +57,7 @@ def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
     assert network.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
     assert network.features(faces).shape == (4, 1)
     result = export_onnx(path, tmp_path / "a.onnx")
-    assert result.difference <= TOLERANCE
+    assert result.difference <= TOLERANCES["float32"]
     exported = Classifier(result.path)
     assert exported.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
 
@@ -162,7 +162,7 @@ def test_the_names_of_layers_of_others_are_not_in_the_way(tmp_path):
 
     path = save_outputs(tmp_path / "a.h5", outputs)
     load_keras().backend.clear_session()  # as a new process
-    assert export_onnx(path, tmp_path / "a.onnx").difference <= TOLERANCE
+    assert export_onnx(path, tmp_path / "a.onnx").difference <= TOLERANCES["float32"]
 
 
 def save_outputs(path, outputs):

@@ -6,6 +6,7 @@ import pytest
 from fercli.errors import InputError, OptionError
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.card import NetworkCard
+from fercli.models.classifier import Classifier
 from fercli.models.export import export_onnx
 from fercli.models.network_file import load_network, save_network
 from fercli.models.networks import shipped_networks
@@ -42,6 +43,17 @@ def test_the_restored_network_answers_as_the_one_exported(exported):
     expected = model.predict_on_batch(PICTURES)
     assert restored.predict_on_batch(PICTURES) == pytest.approx(expected, abs=1e-4)
     assert restored.count_params() == model.count_params()
+
+
+def test_a_network_in_float16_can_be_restored(exported, tmp_path):
+    model, _ = exported
+    card = NetworkCard(("a", "b", "c"), (48, 48), crop=40, architecture="fernet")
+    save_network(tmp_path / "a.keras", model, card)
+    path = export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx", storage="float16").path
+    restored, _ = restore(path)
+    expected = Classifier(path).classify(np.full((1, 48, 48), 90, np.uint8))
+    pictures = np.full((1, 40, 40, 1), (90 - 127.5) / 127.5, np.float32)
+    assert restored.predict_on_batch(pictures) == pytest.approx(expected, abs=1e-4)
 
 
 def test_measured_normalisations_change_no_answer_and_fit_the_pictures(exported):

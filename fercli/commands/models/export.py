@@ -18,6 +18,7 @@ from fercli.progress import Progress
 )
 @_options.split
 @_options.network_settings
+@click.option("--float16", is_flag=True, help="Weights in 16 bits in place of 32: half the size.")
 @click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on the split train.")
 @options.overwrite
 @options.quiet
@@ -26,6 +27,7 @@ def export(
     out: Path,
     data: Path | None,
     split: str,
+    float16: bool,
     int8: bool,
     overwrite: bool,
     progress: Progress,
@@ -39,18 +41,21 @@ def export(
     \b
     Examples:
       fer models export run/best.keras --out network.onnx --data ferplus/
+      fer models export run/best.keras --out half.onnx --data ferplus/ --float16
       fer models export run/best.keras --out small.onnx --data ferplus/ --int8
       fer models export theirs.h5 --out theirs.onnx --classes angry,happy,sad --mean 0 --std 255
     """
     from fercli.models.exporting import describe_export, export_file
 
+    if float16 and int8:
+        raise click.UsageError("--float16 and --int8: wanted one of them")
     result = export_file(
         network,
         out,
         data,
         split,
         _options.to_settings(said),
-        int8=int8,
+        storage="float16" if float16 else "int8" if int8 else "float32",
         overwrite=overwrite,
         progress=progress,
     )

@@ -9,6 +9,7 @@ from fercli.models.architectures import (
     average_pooling,
     cnn4,
     fernet,
+    fernet_large,
     five_class,
     mini_xception,
     vgg_like,
@@ -20,6 +21,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     module.ARCHITECTURE.name: module.ARCHITECTURE
     for module in (
         fernet,
+        fernet_large,
         five_class,
         cnn4,
         vgg_like,

@@ -19,23 +19,28 @@ if TYPE_CHECKING:
     from keras import Model
 
 
-#: Channels and residual blocks of each stage; each stage but the first halves the size.
-WIDTHS, DEPTHS = (32, 64, 128), (1, 2, 3)
+#: Residual blocks of each stage; each stage but the first halves the size.
+DEPTHS = (1, 2, 3)
 
 
 def build(shape: InputShape, classes: int) -> Model:
     """Return the network, untrained, for inputs of any size from 16×16 on."""
+    return residual("fernet", (32, 64, 128), shape, classes)
+
+
+def residual(name: str, widths: tuple[int, ...], shape: InputShape, classes: int) -> Model:
+    """Return such a network whose stages have these widths, in channels."""
     from keras import Model, layers
 
     inputs = layers.Input(shape)
-    x = _normalised(layers.Conv2D(WIDTHS[0], 5, 2, "same", use_bias=False)(inputs), active=True)
-    for stage, (width, depth) in enumerate(zip(WIDTHS, DEPTHS, strict=True)):
+    x = _normalised(layers.Conv2D(widths[0], 5, 2, "same", use_bias=False)(inputs), active=True)
+    for stage, (width, depth) in enumerate(zip(widths, DEPTHS, strict=True)):
         for block in range(depth):
             x = _block(x, width, halve=stage > 0 and block == 0)
     x = layers.GlobalAveragePooling2D()(x)
     features = layers.Dropout(0.3, name="features")(x)
     outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
-    return Model(inputs, outputs(features), name="fernet")
+    return Model(inputs, outputs(features), name=name)
 
 
 def _normalised(x: Any, *, active: bool) -> Any:
