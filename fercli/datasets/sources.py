@@ -14,6 +14,7 @@ from typing import Any
 from fercli.datasets.entries import Counts, Format, ReadOptions
 from fercli.datasets.formats import FORMATS, detect_format, require_there
 from fercli.datasets.formats.ferplus import votes_file
+from fercli.datasets.tree import require_finished
 from fercli.errors import OptionError
 from fercli.files import find_files, input_error, write_text
 
@@ -88,7 +89,7 @@ def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source
     Raises
     ------
     InputError
-        One is missing, or of no known form.
+        One is missing, of no known form, or a tree that is unfinished.
     OptionError
         There is none, or votes are given and no FER-2013.
     """
@@ -97,6 +98,7 @@ def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source
     for text in texts:
         name, path = parse_source(text)
         require_there(path)
+        require_finished(path)
         form = FORMATS[name] if name else detect_format(path)
         # FER-2013's table together with votes can only mean FER+.
         if name is None and form.name == "fer2013" and votes is not None and path.is_file():

@@ -4,8 +4,12 @@ from fercli.datasets.augmentation import Policy
 from fercli.datasets.augmenting import AugmentOptions, augment_tree
 from fercli.datasets.cropping import crop_folder
 from fercli.datasets.faces import FaceOptions
+from fercli.datasets.importing import import_sources
+from fercli.datasets.labelling import ImportOptions
+from fercli.datasets.sources import find_sources
 from fercli.datasets.splitting import SplitOptions, split_tree
 from fercli.datasets.tree import read_tree
+from fercli.datasets.vocabulary import parse_classes
 from fercli.errors import InputError
 
 
@@ -32,7 +36,11 @@ def crop(tree, out, placing):
     crop_folder(tree, out, FaceOptions(tree / "none.xml"))
 
 
-@pytest.mark.parametrize("command", [split, augment, crop])
+def import_again(tree, out, placing):
+    import_sources(find_sources([f"folder={tree}"]), out, ImportOptions(parse_classes(None)))
+
+
+@pytest.mark.parametrize("command", [split, augment, crop, import_again])
 def test_an_unfinished_tree_is_not_taken_for_a_whole_one(small_tree, tmp_path, command):
     (small_tree / ".unfinished.csv").write_text("# {}\n")
     message = "tree: wanted a whole data set, found an unfinished one; try: the same command as"
