@@ -35,10 +35,14 @@ def draw_box(
     label: str = "",
     font: Font | None = None,
 ) -> None:
-    """Draw a box with a label above it, or just inside where there is no room above."""
+    """Draw a box with a label above it, or just inside where there is no room above.
+
+    A label that would leave the picture at a side is moved in.
+    """
     x, y, box_width, box_height = box_xywh
     draw.rectangle((x, y, x + box_width, y + box_height), outline=colour, width=width)
     if label:
+        x = max(min(x, draw.im.size[0] - 5 - draw.textlength(label, font=font)), 0)
         left, top, right, bottom = draw.textbbox((x, y), label, font=font, anchor="lb")
         if top < 0:
             y -= top

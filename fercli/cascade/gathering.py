@@ -95,7 +95,7 @@ def gather_positives(
     left_out: list[LeftOut] = []
     sources, records = [], []
     for path in paths:
-        source, found = _records(path, out / POSITIVE_LINKS, options, left_out)
+        source, found = _records(path, out, options, left_out)
         sources.append(source)
         records += found
     surveyed = _usable(
@@ -132,7 +132,7 @@ def gather_negatives(
     left_out: list[LeftOut] = []
     sources, names = [], []
     for path in paths:
-        source, found = _listed(path, out / NEGATIVE_LINKS, options)
+        source, found = _listed(path, out, options)
         sources.append(source)
         names += found
     surveyed = _usable(
@@ -163,14 +163,14 @@ def _finder(cascade: Path | None, min_neighbors: int) -> FindBoxes | None:
 
 
 def _records(
-    path: Path, links: Path, options: GatherOptions, left_out: list[LeftOut]
+    path: Path, out: Path, options: GatherOptions, left_out: list[LeftOut]
 ) -> tuple[Source, list[Record]]:
     """Return what a source of positives says; what is malformed in it goes to `left_out`."""
     name = "pictures" if options.detect else options.format or detect_format(path).name
     if name == "pictures":
         extensions, recursive = options.extensions, options.recursive
         records = read_pictures(path, extensions=extensions, recursive=recursive)
-        records = [record for record in records if not _is_in(record.path, links)]
+        records = [record for record in records if not _is_link(record.path, out)]
     else:
         records = read_records(
             path,
@@ -184,11 +184,11 @@ def _records(
     return Source(path, title, len(records), _count_labels(records)), records
 
 
-def _listed(path: Path, links: Path, options: GatherOptions) -> tuple[Source, list[Path]]:
+def _listed(path: Path, out: Path, options: GatherOptions) -> tuple[Source, list[Path]]:
     """Return the pictures of a source of negatives."""
     if path.is_dir():
         found = find_files(path, options.extensions, recursive=options.recursive)
-        names = [name for name in found if not _is_in(name, links)]
+        names = [name for name in found if not _is_link(name, out)]
         return Source(path, "folder", len(names)), names
     if path.suffix.lower() in {*PICTURE_EXTENSIONS, *options.extensions} - {""}:
         return Source(path, "picture", 1), [path]
@@ -196,8 +196,10 @@ def _listed(path: Path, links: Path, options: GatherOptions) -> tuple[Source, li
     return Source(path, "background list", len(names)), names
 
 
-def _is_in(path: Path, folder: Path) -> bool:
-    return path.absolute().is_relative_to(folder.absolute())
+def _is_link(path: Path, out: Path) -> bool:
+    """Return whether a picture stands for another in the description that an earlier run wrote."""
+    folders = (out / name for name in (POSITIVE_LINKS, NEGATIVE_LINKS))
+    return any(path.absolute().is_relative_to(folder.absolute()) for folder in folders)
 
 
 def _noting(left_out: list[LeftOut], source: Path) -> OnError:

@@ -260,9 +260,13 @@ def _boxes_of(record: Record, size_wh: tuple[int, int]) -> Iterator[Box | LeftOu
     """Yield the boxes in pixels; one that is not finite costs no other."""
     for box in record.boxes:
         try:
-            yield from replace(record, boxes=(box,)).in_pixels(size_wh).boxes_xywh
+            found = replace(record, boxes=(box,)).in_pixels(size_wh)
         except AnnotationError as error:
             yield LeftOut(record.path, "malformed annotation", error.message)
+            continue
+        yield from found.boxes_xywh
+        for ignored in found.ignored_xywh:
+            yield LeftOut(record.path, "to be ignored", "as the annotations say", ignored)
 
 
 def _unusable(path: Path, error: FerError) -> LeftOut:

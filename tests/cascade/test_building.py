@@ -193,6 +193,31 @@ def test_duplicates(tmp_path, crops, scenes, build):
     assert not (tmp_path / "out" / "bg_left_out.csv").exists()
 
 
+def test_a_picture_whose_objects_are_to_be_ignored_is_no_negative(tmp_path, crops, build):
+    boxes = "<box left='1' top='1' width='9' height='9'{}/>"
+    images = "".join(
+        f"<image file='{name}'>{boxes.format(mark)}</image>"
+        for name, mark in (("00.png", ""), ("01.png", " ignore='1'"))
+    )
+    (crops / "boxes.xml").write_text(f"<dataset><images>{images}</images></dataset>")
+    report = build([crops / "boxes.xml"], [crops])
+    assert list(info(tmp_path)) == ["00.png"]
+    assert report.positives.reasons == {"to be ignored": 1}
+    assert report.negatives.reasons == {"also a positive": 2}
+
+
+def test_links_of_an_earlier_run_are_no_pictures_of_either_kind(tmp_path, build, make_picture):
+    make_picture("out/face.png")
+    scene = tmp_path / "scenes" / "scene.gif"
+    Image.open(make_picture("scenes/scene.png", 90, 70)).save(scene)
+    scene.with_suffix(".png").unlink()
+    for overwrite in (False, True):
+        report = build([tmp_path / "out"], [tmp_path / "scenes"], overwrite=overwrite)
+        assert list(info(tmp_path)) == ["face.png"]
+        assert report.negatives.training[0].path == scene
+    assert (tmp_path / "out" / "negative_links").is_dir()
+
+
 def test_folders_and_extensions(tmp_path, crops, build, make_picture):
     make_picture("faces/deep/x.png")
     make_picture("faces/y.bmp")

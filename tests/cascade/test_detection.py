@@ -189,6 +189,13 @@ def test_neighbors_out_of_range():
         DetectionOptions(min_neighbors=-1)
 
 
+@pytest.mark.parametrize("least", [(60, 40), (40, 60), (60, 60)])
+def test_sizes_that_leave_nothing_between_them(least):
+    with pytest.raises(OptionError, match=r"at most the max size, found \d+x\d+ and 50x50"):
+        DetectionOptions(min_size_wh=least, max_size_wh=(50, 50))
+    DetectionOptions(min_size_wh=(50, 50), max_size_wh=(50, 50))
+
+
 @pytest.mark.parametrize("field", ["min_neighbors", "min_size_wh", "max_size_wh"])
 def test_numbers_beyond_those_of_cv2(detector, astronaut, field):
     number = 1 << 31

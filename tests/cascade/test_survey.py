@@ -61,6 +61,15 @@ def test_boxes_that_cannot_be_used_say_why(picture):
     ]
 
 
+def test_boxes_to_be_ignored_are_listed(picture):
+    boxes = (LabelledBox(0, 0, 9, 9, ignored=True), LabelledBox(20, 20, 9, 9))
+    (found,) = positives(Record(picture, boxes, picture))
+    assert [sample.box_xywh for sample in found.samples] == [(20, 20, 9, 9)]
+    assert found.left_out == (
+        LeftOut(picture, "to be ignored", "as the annotations say", (0, 0, 9, 9)),
+    )
+
+
 def test_a_broken_picture_or_record_never_ends_the_survey(tmp_path, picture):
     broken, empty = tmp_path / "b.png", tmp_path / "c.png"
     broken.write_bytes(picture.read_bytes()[:200])

@@ -157,12 +157,13 @@ def round_box(x: float, y: float, width: float, height: float) -> Box:
 def joined_by_path(pictures: Iterable[AnnotatedPicture]) -> list[AnnotatedPicture]:
     """Return each picture once, in the order of the first, with all that is said of it.
 
-    A box that is said again of the same picture is the same object.
+    A box that is said again of the same picture, by the same record or another, is the same
+    object.
     """
     joined: dict[Path, AnnotatedPicture] = {}
     for picture in pictures:
-        before = joined.get(picture.path)
-        joined[picture.path] = picture if before is None else _joined(before, picture)
+        before = joined.get(picture.path, AnnotatedPicture(picture.path, ()))
+        joined[picture.path] = _joined(before, picture)
     return list(joined.values())
 
 
@@ -172,11 +173,9 @@ def raise_it(error: FerError) -> None:
 
 
 def _joined(one: AnnotatedPicture, other: AnnotatedPicture) -> AnnotatedPicture:
-    new = tuple(box for box in other.boxes_xywh if box not in one.boxes_xywh)
-    ignored = tuple(box for box in other.ignored_xywh if box not in one.ignored_xywh)
-    return AnnotatedPicture(
-        one.path, one.boxes_xywh + new, one.ignored_xywh + ignored, one.size_wh or other.size_wh
-    )
+    boxes = dict.fromkeys(one.boxes_xywh + other.boxes_xywh)
+    ignored = dict.fromkeys(one.ignored_xywh + other.ignored_xywh)
+    return AnnotatedPicture(one.path, tuple(boxes), tuple(ignored), one.size_wh or other.size_wh)
 
 
 def _nearest(value: float) -> int:

@@ -26,6 +26,9 @@ from fercli.files import read_text, write_text
 
 COLUMNS = ("path", "x", "y", "w", "h", "label")
 
+#: What may part the fields.
+DELIMITERS = ",;\t"
+
 #: What the columns are called elsewhere.
 OTHER_NAMES = {
     "file": "path", "filename": "path", "file_name": "path", "image": "path", "name": "path",
@@ -103,8 +106,11 @@ def _text(path: Path) -> str:
 
 def _rows(path: Path, text: str, on_error: OnError) -> list[tuple[int, list[str]]]:
     """Return the rows that are not blank, each with its line."""
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
+    # A picture without an object may stand alone on the first line.
+    first = next(
+        (line for line in text.split("\n") if any(mark in line for mark in DELIMITERS)), ""
+    )
+    delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows = []
     try:

@@ -143,7 +143,8 @@ def match(
     truths_xywh : array-like, shape (m, 4)
     rule : MatchRule
     ignored_xywh : array-like, shape (k, 4), optional
-        Regions where a detection counts neither for nor against the detector.
+        Regions where a detection counts neither for nor against the detector: one that lies in
+        them, or that would be a hit if they were truths.
 
     Returns
     -------
@@ -154,7 +155,9 @@ def match(
         np.asarray(boxes, np.float64).reshape(-1, 4)
         for boxes in (detections_xywh, truths_xywh, ignored_xywh)
     )
-    verdicts = np.where(_lies_in(detections, ignored), IGNORED, FALSE_ALARM).astype(np.intp)
+    same = (rule.agreement(detections, ignored) > NO_MATCH).any(axis=1)
+    beside = same | _lies_in(detections, ignored)
+    verdicts = np.where(beside, IGNORED, FALSE_ALARM).astype(np.intp)
     if len(truths) == 0:
         return verdicts
     agreement = rule.agreement(detections, truths)

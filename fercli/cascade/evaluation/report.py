@@ -116,10 +116,14 @@ def save_report(
     )
     for path, text in zip(files, texts, strict=True):
         write_text(path, text, overwrite=overwrite)
+    curves = [folder / "recall.png", folder / "precision.png"]
     if evaluation.cascades[0].tally.truths:
-        files += [folder / "recall.png", folder / "precision.png"]
-        plot_recall(evaluation, files[-2], overwrite=overwrite)
-        plot_precision(evaluation, files[-1], overwrite=overwrite)
+        plot_recall(evaluation, curves[0], overwrite=overwrite)
+        plot_precision(evaluation, curves[1], overwrite=overwrite)
+        files += curves
+    elif overwrite:
+        for path in curves:  # of an earlier report, which would contradict this one
+            path.unlink(missing_ok=True)
     names = numbered("errors-" + result.name.replace("/", "-") for result in evaluation.cascades)
     for result, name in zip(evaluation.cascades, names, strict=True):
         if overwrite:

@@ -126,7 +126,7 @@ def detector_scales(picture_wh: Size, window_wh: Size, scale_factor: float) -> I
     if not scale_factor > 1:
         raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
     factor = 1.0
-    while all(round(w * factor) <= p for w, p in zip(window_wh, picture_wh, strict=True)):
+    while all(np.rint(w * factor) <= p for w, p in zip(window_wh, picture_wh, strict=True)):
         yield float(np.float32(factor))
         factor *= scale_factor
 

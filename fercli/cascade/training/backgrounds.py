@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fercli.cascade.annotations import AnnotatedPicture, Box, read_annotations
+from fercli.cascade.annotations import (
+    FORMATS,
+    AnnotatedPicture,
+    Box,
+    csv_table,
+    read_annotations,
+)
+from fercli.cascade.annotations.formats import detect_format
 from fercli.cascade.description import read_background_list
 from fercli.errors import AnnotationError, InputError
 from fercli.files import PICTURE_EXTENSIONS, find_files, is_there
@@ -29,17 +36,18 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
     ----------
     path : Path
         A list of pictures, one a line; a folder of pictures; one picture; or annotated pictures in
-        any format that `fercli.cascade.annotations` knows, such as an info file.
+        any format that `fercli.cascade.annotations` knows, such as an info file, or a folder with
+        Pascal VOC's or YOLO's labels.
 
     Raises
     ------
     InputError
         It is missing, unreadable, or names no picture.
     AnnotationError
-        It is neither a list of pictures nor annotations.
+        It is neither a list of pictures nor annotations, or malformed ones.
     """
     if path.is_dir():
-        found = BackgroundFiles(tuple(find_files(path)), {})
+        found = _read_folder(path)
         hint = f"pictures whose names end in {', '.join(PICTURE_EXTENSIONS)}"
     else:
         found = _read_file(path)
@@ -47,6 +55,12 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
     if not found.paths:
         raise InputError("wanted background pictures, found none", hint=hint, path=path)
     return found
+
+
+def _read_folder(path: Path) -> BackgroundFiles:
+    if any(FORMATS[name].looks_like(path) for name in ("voc", "yolo")):
+        return _with_objects(read_annotations(path))
+    return BackgroundFiles(tuple(find_files(path)), {})
 
 
 def _read_file(path: Path) -> BackgroundFiles:
@@ -57,16 +71,19 @@ def _read_file(path: Path) -> BackgroundFiles:
     except AnnotationError:
         # A binary file is not a list, but may be annotations of another kind.
         return _with_objects(read_annotations(path))
-    if not paths or any(is_there(name) for name in paths[:_TRIED]):
+    # In a table, too, a name may stand alone.
+    is_list = any(is_there(name) for name in paths[:_TRIED]) and not csv_table.looks_like(path)
+    if not paths or is_list:
         return BackgroundFiles(tuple(paths), {})
     try:
-        return _with_objects(read_annotations(path))
-    except (AnnotationError, InputError):
+        detect_format(path)
+    except AnnotationError:
         raise InputError(
             f"wanted background pictures, found names of none: {paths[0]} does not exist",
             hint="names relative to the list's folder or to the working directory",
             path=path,
         ) from None
+    return _with_objects(read_annotations(path))
 
 
 def _with_objects(annotated: list[AnnotatedPicture]) -> BackgroundFiles:

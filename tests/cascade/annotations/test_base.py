@@ -90,5 +90,5 @@ def test_what_is_said_of_one_picture_is_joined():
         AnnotatedPicture(HERE, (), (three,)),
     ]
     joined = joined_by_path(said)
-    assert joined == [AnnotatedPicture(HERE, (one, one, two), (three,)), said[1]]
+    assert joined == [AnnotatedPicture(HERE, (one, two), (three,)), said[1]]
     assert joined[0].size_wh == (9, 9)

@@ -17,6 +17,7 @@ def table(tmp_path, text):
     [
         "path,x,y,w,h\na b.png,1,2,3,4\nc.png,,,,\na b.png,5,6,7,8\n",
         "a b.png,1,2,3,4\nc.png\na b.png,5,6,7,8",
+        "\n\npath;x;y;w;h\na b.png;1;2;3;4\nc.png\na b.png;5;6;7;8\n",
         "\ufeffpath;x;y;w;h\r\na b.png;1;2;3;4\r\n\r\nc.png;;;;\r\na b.png;5;6;7;8\r\n",
         "height,width,top,left,id,File\n4,3,2,1,9,a b.png\n,,,,9,c.png\n8,7,6,5,9,a b.png\n",
         'path\tx\ty\tw\th\n"a b.png"\t1.2\t2\t3\t3.9\nc.png\na b.png\t5\t6\t7\t8\n',
@@ -27,6 +28,15 @@ def test_all_ways_to_write_the_same(tmp_path, text):
     assert [(p.path.relative_to(tmp_path).name, p.boxes_xywh) for p in pictures] == [
         ("a b.png", ((1, 2, 3, 4), (5, 6, 7, 8))),
         ("c.png", ()),
+    ]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_picture_without_an_object_may_come_first(tmp_path, mark):
+    pictures = read_annotations(table(tmp_path, "a.png\nb.png,1,2,3,4\n".replace(",", mark)))
+    assert [(p.path.name, p.boxes_xywh) for p in pictures] == [
+        ("a.png", ()),
+        ("b.png", ((1, 2, 3, 4),)),
     ]
 
 

@@ -119,3 +119,11 @@ def test_records_of_one_picture_are_one_picture(face_cascade, make_annotated, fa
     evaluation = evaluate_files([face_cascade], truth)
     tally = evaluation.cascades[0].tally
     assert (evaluation.pictures, tally.truths, tally.hits, tally.false_alarms) == (1, 2, 1, 0)
+
+
+def test_a_box_that_a_table_has_twice_is_one_object(face_cascade, make_annotated, face, tmp_path):
+    make_annotated("a.png")
+    truth = tmp_path / "boxes.csv"
+    truth.write_text(2 * f"a.png,{','.join(map(str, face))}\n")
+    tally = evaluate_files([face_cascade], truth).cascades[0].tally
+    assert (tally.truths, tally.hits, tally.false_alarms) == (1, 1, 0)

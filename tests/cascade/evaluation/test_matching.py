@@ -62,6 +62,14 @@ def test_ignored_regions_take_what_no_object_takes():
     assert verdicts.tolist() == [0, IGNORED, IGNORED, FALSE_ALARM, FALSE_ALARM]
 
 
+@pytest.mark.parametrize("rule", [IouRule(0.4), CentreRule()])
+def test_what_would_be_a_hit_on_an_ignored_object_is_ignored(rule):
+    larger, ignored = [(0, 0, 15, 15)], [(2.5, 2.5, 10, 10)]  # four ninths of it lie inside
+    assert match(larger, ignored, rule).tolist() == [0]
+    assert match(larger, [], rule, ignored_xywh=ignored).tolist() == [IGNORED]
+    assert match(larger, [], IouRule(0.5), ignored_xywh=ignored).tolist() == [FALSE_ALARM]
+
+
 @pytest.mark.filterwarnings("error")
 def test_boxes_without_extent_match_nothing():
     point = [(5, 5, 0, 0)]

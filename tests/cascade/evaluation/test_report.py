@@ -152,3 +152,13 @@ def test_nothing_is_overwritten_unless_asked(evaluation, tmp_path):
     save_report(evaluation, folder, overwrite=True)
     assert cv2.imread(str(folder / "recall.png")) is not None
     assert {path.name[:3] for path in (folder / "errors-faces").iterdir()} == {"001", "not"}
+
+
+def test_curves_of_an_earlier_report_do_not_stay(
+    evaluation, face_cascade, make_annotated, tmp_path
+):
+    folder = tmp_path / "report"
+    save_report(evaluation, folder)
+    without_objects = evaluate([face_cascade], [make_annotated("a.png")])
+    files = save_report(without_objects, folder, overwrite=True)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in files)

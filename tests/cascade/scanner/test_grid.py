@@ -82,3 +82,7 @@ def test_steps_are_two_pixels_below_scale_two():
 
 def test_no_layer_for_pictures_smaller_than_the_window():
     assert detector_layers((23, 100), (24, 24)) == []
+
+
+def test_a_factor_without_bounds_gives_one_layer():
+    assert len(detector_layers((100, 100), (24, 24), scale_factor=1e308)) == 1

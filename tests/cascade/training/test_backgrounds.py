@@ -1,7 +1,7 @@
 import pytest
 
 from fercli.cascade.training.backgrounds import read_backgrounds
-from fercli.errors import FerError, InputError
+from fercli.errors import AnnotationError, FerError, InputError
 
 
 @pytest.fixture
@@ -30,6 +30,44 @@ def test_info_file_gives_the_objects_to_spare(make_picture, tmp_path):
     found = read_backgrounds(tmp_path / "info.dat")
     assert found.paths == (first, second)
     assert found.objects == {first: ((1, 2, 10, 11), (20, 21, 12, 13))}
+
+
+def test_folder_with_labels_gives_the_objects_to_spare(make_picture, tmp_path):
+    first, second = make_picture("images/a.png", 100, 50), make_picture("images/b.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.4\n")
+    found = read_backgrounds(tmp_path)
+    assert found.paths == (first, second)
+    assert found.objects == {first: ((40, 15, 20, 20),)}
+
+
+def test_folder_with_other_texts_is_one_of_pictures(pictures, tmp_path):
+    (tmp_path / "a b.txt").write_text("a caption\n")
+    found = read_backgrounds(tmp_path)
+    assert (found.paths, found.objects) == (tuple(pictures), {})
+
+
+def test_table_in_which_a_name_stands_alone(make_picture, tmp_path):
+    first, second = make_picture("a.png"), make_picture("b.png")
+    (tmp_path / "boxes.csv").write_text("a.png\nb.png,1,2,10,11\n")
+    found = read_backgrounds(tmp_path / "boxes.csv")
+    assert found.paths == (first, second)
+    assert found.objects == {second: ((1, 2, 10, 11),)}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("info.dat", "a.png 1 1 2 10 11\nb.png 2 1 2 10 11\n", "info.dat:2: wanted 4 numbers"),
+        ("boxes.csv", "path,x,y,w,h\na.png,1,2,x,11\n", "boxes.csv:2: wanted 4 numbers"),
+        ("coco.json", '{"images": []}', "found no list 'annotations'"),
+    ],
+)
+def test_malformed_annotations_say_what_is_wrong(make_picture, tmp_path, name, content, words):
+    make_picture("a.png")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(AnnotationError, match=words):
+        read_backgrounds(tmp_path / name)
 
 
 def test_info_file_with_lines_longer_than_any_name(make_picture, tmp_path):
