@@ -11,8 +11,8 @@ import numpy as np
 
 from fercli.datasets.augmentation import Policy
 from fercli.datasets.decoding import grey_if_it_is
-from fercli.datasets.journal import Journal
-from fercli.datasets.manifest import FileRecord, Manifest
+from fercli.datasets.journal import Journal, summarise
+from fercli.datasets.manifest import FileRecord, Manifest, to_line
 from fercli.datasets.sources import Skipped, write_skipped
 from fercli.datasets.tree import (
     Placing,
@@ -121,7 +121,8 @@ def augment_tree(
     _check(tree, options)
     require_apart(tree.root, out)
     jobs = _jobs(tree, options)
-    plan = {"augment": str(tree.root), "options": asdict(options), "pictures": len(jobs)}
+    pictures = summarise(to_line(job.record) for job in jobs)
+    plan = {"augment": str(tree.root), "options": asdict(options), "pictures": pictures}
     with Journal(out, plan, overwrite=overwrite) as journal:
         waiting = [job for job in jobs if job.record.file not in journal.done]
         batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)]

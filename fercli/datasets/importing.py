@@ -29,7 +29,7 @@ from fercli.datasets.sources import (
     write_skipped,
 )
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
-from fercli.errors import PictureError
+from fercli.errors import InputError, PictureError
 from fercli.file_names import free_name, shortened
 from fercli.parallel import Workers, parallel_map
 from fercli.progress import SILENT, Progress
@@ -83,8 +83,8 @@ def import_sources(
     OptionError
         Labels are to be renamed where votes decide.
     InputError
-        A source is malformed. What was imported before it stays, and is gone on with, unless it
-        was to replace a whole tree: that comes back.
+        A source is malformed, or none of its pictures can be used. What was imported before it
+        stays, and is gone on with, unless it was to replace a whole tree: that comes back.
     OutputError
         The tree cannot be written.
     """
@@ -103,10 +103,12 @@ def import_sources(
             progress.note(f"goes on with {len(journal.done)} pictures that are in {out} already")
         for stage in _stages(sources, reports, options):
             _import_one(stage, journal, workers, progress)
+        _require_pictures(reports)
         write_skipped(out, [(r.name, item) for r in reports for item in r.skipped])
         manifest = finish_tree(
             journal,
             options.scheme.classes if options.scheme.fixed else None,
+            voted=options.scheme.classes,
             sources=[report.as_json() for report in reports],
             made_by=[{"command": "import", "options": _plain(options)}],
         )
@@ -225,6 +227,22 @@ class _Write:
                 raise
             return Skipped(record.origin, error.message)
         return save_picture(self.root, record, picture)
+
+
+def _require_pictures(reports: Sequence[SourceReport]) -> None:
+    """Raise `InputError` with the most frequent reasons if all that was found is left out."""
+    skipped = [item for report in reports for item in report.skipped]
+    reasons = Counter(item.reason for item in skipped)
+    for report in reports:
+        reasons.update(report.dropped)
+    if reasons and not any(report.pictures for report in reports):
+        listed = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
+        example = f", such as {skipped[0].origin}" if skipped else ""
+        raise InputError(
+            f"no picture came through: {listed}{example}",
+            hint="--classes, --map, or files laid out as the card of the data set shows",
+            path=Path(reports[0].path),
+        )
 
 
 def _plain(options: ImportOptions) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -173,6 +174,15 @@ class Journal:
             stream.seek(0)
             stream.truncate(stream.read().rfind(b"\n") + 1)
         return True
+
+
+def summarise(lines: Iterable[str]) -> dict[str, Any]:
+    """Return what tells, in a plan, whether it is of the same pictures: how many, a checksum."""
+    count, digest = 0, hashlib.sha256()
+    for line in lines:
+        count += 1
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return {"count": count, "sha256": digest.hexdigest()}
 
 
 def remove_tree(root: Path) -> None:

@@ -18,8 +18,12 @@ ASIDE = ".replaced"
 def set_aside(root: Path) -> None:
     """Move all that is in the root of a finished tree aside."""
     aside = make_folder(root / ASIDE)
-    for path in _manifest_first(root):
-        path.rename(aside / path.name)
+    try:
+        for path in _manifest_first(root):
+            path.rename(aside / path.name)
+    except OSError:  # a folder in it may not be moved
+        put_back(root)
+        raise
 
 
 def put_back(root: Path) -> None:

@@ -6,7 +6,6 @@ goes into one split as a whole. Within that bound every split gets its share of 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import numpy as np
 
 from fercli.datasets.assignment import Integers, assign, require_filled
 from fercli.datasets.fingerprints import exact_pairs, fingerprints, groups, near_pairs
-from fercli.datasets.journal import JOURNAL, Journal, require_only_ours
+from fercli.datasets.journal import JOURNAL, Journal, require_only_ours, summarise
 from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
 from fercli.datasets.tree import (
     Placing,
@@ -244,7 +243,8 @@ def _write(
     progress: Progress,
 ) -> Manifest:
     moved = _moved(tree.records, names)
-    of_what = {"options": asdict(options), "pictures": _summary(moved)}
+    pictures = summarise(f"{to_line(old)}{new.file}\n" for old, new in moved)
+    of_what = {"options": asdict(options), "pictures": pictures}
     made = {"command": "split", "of": str(tree.root), **of_what}
     if options.folds and not overwrite and (finished := _finished(out, made)):
         return finished
@@ -264,14 +264,6 @@ def _write(
             sources=tree.manifest.sources if tree.manifest else (),
             made_by=[*(tree.manifest.made_by if tree.manifest else ()), made],
         )
-
-
-def _summary(moved: Sequence[tuple[FileRecord, FileRecord]]) -> dict[str, Any]:
-    """Return what tells whether two runs place the same pictures in the same splits."""
-    digest = hashlib.sha256()
-    for old, new in moved:
-        digest.update(f"{to_line(old)}{new.file}\n".encode("utf-8", "surrogateescape"))
-    return {"count": len(moved), "sha256": digest.hexdigest()}
 
 
 def _finished(out: Path, made: dict[str, Any]) -> Manifest | None:

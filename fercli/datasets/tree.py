@@ -17,14 +17,17 @@ import cv2
 from fercli.datasets.entries import SPLITS, split_of
 from fercli.datasets.journal import JOURNAL, Journal
 from fercli.datasets.manifest import (
+    MANIFEST,
     FileRecord,
     Manifest,
     is_folder_name,
     read_files,
     read_manifest,
+    to_line,
     write_files,
     write_manifest,
 )
+from fercli.datasets.replacing import ASIDE
 from fercli.datasets.vocabulary import sorted_classes
 from fercli.errors import InputError, OptionError, OutputError
 from fercli.files import find_files, input_error, is_there, make_folder, output_error, written_whole
@@ -103,7 +106,8 @@ def read_tree(root: Path) -> Tree:
 
 def require_finished(root: Path) -> None:
     """Raise `InputError` if `root` is a tree whose making was stopped or is under way."""
-    if is_there(root / JOURNAL):
+    being_moved = is_there(root / ASIDE) and not is_there(root / MANIFEST)
+    if is_there(root / JOURNAL) or being_moved:
         raise InputError(
             "wanted a whole data set, found an unfinished one",
             hint="the same command as before to go on with it",
@@ -202,13 +206,15 @@ def finish_tree(
     journal: Journal,
     classes: Sequence[str] | None,
     *,
+    voted: Sequence[str] = (),
     sources: Sequence[Mapping[str, Any]] = (),
     made_by: Sequence[Mapping[str, Any]] = (),
 ) -> Manifest:
     """Write the manifest of a tree whose pictures are all there, and remove its journal.
 
     Every split gets a folder for every class, empty ones too: Keras takes classes from folders,
-    and would otherwise number them differently in different splits.
+    and would otherwise number them differently in different splits. Votes that are noted for each
+    of `voted` become votes for the classes.
 
     Raises `OutputError` if there is no picture at all.
     """
@@ -221,11 +227,24 @@ def finish_tree(
     full = fill_counts(root, totals, classes)
     if journal.resumed:
         remove_all_unfinished(root)
-    write_files(root, journal.lines())
+    write_files(root, _with_votes_for(classes, voted, journal))
     manifest = Manifest(list(classes), full, list(sources), list(made_by))
     write_manifest(root, manifest)
     journal.remove()
     return manifest
+
+
+def _with_votes_for(
+    classes: Sequence[str], voted: Sequence[str], journal: Journal
+) -> Iterable[str]:
+    """Return the lines of ``files.csv``; votes for what is no class of the tree are left out."""
+    if set(voted) <= set(classes):
+        return journal.lines()
+    kept = [at for at, name in enumerate(voted) if name in classes]
+    return (
+        to_line(replace(record, votes=tuple(record.votes[at] for at in kept if record.votes)))
+        for record in journal.records()
+    )
 
 
 def fill_counts(

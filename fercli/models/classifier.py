@@ -76,8 +76,9 @@ class Classifier:
 
     @property
     def has_features(self) -> bool:
-        """Whether the network gives the features of its last layer too."""
-        return "features" in self._outputs
+        """Whether the network gives the features of its last layer too, shape (n, width)."""
+        shape = self._outputs["features"].shape if "features" in self._outputs else []
+        return len(shape) == 2 and isinstance(shape[1], int)
 
     def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probability of each class for each face.
@@ -104,8 +105,8 @@ class Classifier:
         """
         if not self.has_features:
             raise OptionError(
-                f"wanted a network with an output 'features', found {', '.join(self._outputs)} in "
-                f"{self.path}",
+                "wanted a network with an output 'features' of a known width, found "
+                f"{', '.join(self._outputs)} in {self.path}",
                 hint="one that `fer models export` wrote, or the .keras file",
             )
         return self._run(faces, "features", int(self._outputs["features"].shape[-1]))

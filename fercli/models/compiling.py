@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from keras import Model
 
 
+#: The average of weights spans no more than one of so many parts of a training: over more, it
+#: would keep the weights that a short one began with.
+PARTS = 5
+
+
 def training_card(training: Faces, options: TrainingOptions) -> NetworkCard:
     """Return what is known of a network before it is trained."""
     scale = (MIDDLE,) * training.channels
@@ -144,13 +149,15 @@ def start(
 def _optimizer(options: TrainingOptions, steps: int) -> Any:
     keras = load_keras()
     warmup = round(min(options.warmup_epochs, options.epochs) * steps)
-    rate = RateOptions(options.learning_rate, options.schedule, warmup, options.epochs * steps)
+    total = options.epochs * steps
+    rate = RateOptions(options.learning_rate, options.schedule, warmup, total)
+    momentum = min(options.average, max(1 - PARTS / total, 0.0))
     common = {
         "learning_rate": learning_rate(rate),
         "weight_decay": options.weight_decay or None,
         "global_clipnorm": options.clip_norm or None,
         "use_ema": bool(options.average),
-        "ema_momentum": options.average or 0.99,
+        "ema_momentum": momentum,
     }
     if options.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=options.momentum, nesterov=True, **common)

@@ -122,6 +122,7 @@ def export_onnx(
             raise TrainingError(
                 f"the exported network answers differently: by {result.difference:.2g}, wanted at "
                 f"most {TOLERANCES[storage]:g}",
+                hint="no --float16" if storage == "float16" else "KERAS_BACKEND=tensorflow",
                 path=network,
             )
     return replace(result, path=out, size=out.stat().st_size)

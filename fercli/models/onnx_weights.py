@@ -73,6 +73,8 @@ def measure_normalisations(model: Model, batches: Iterable[Array]) -> None:
     keras = load_keras()
     kind = keras.layers.BatchNormalization
     layers = [layer for layer in model.layers if isinstance(layer, kind)]
+    if not layers:
+        return
     inner = keras.Model(model.inputs, [layer.input for layer in layers])
     measured = [_moments(inner.predict_on_batch(batch)) for batch in batches]
     for at, layer in enumerate(layers):

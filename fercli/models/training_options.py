@@ -47,7 +47,8 @@ class TrainingOptions:
     warmup_epochs : float
         Over these the rate rises to its highest.
     average : float
-        Momentum of the moving average of weights that is validated and kept; 0: none.
+        Momentum of the moving average of weights that is validated and kept; 0: none. A training
+        that is short for it has a lower one.
     precision : str
         "float32", or faster and half the memory on processors that can.
     augment : str

@@ -7,10 +7,14 @@ import skimage.data
 
 from fercli.datasets.augmentation import LIMITS, POLICIES, Policy, find_policy
 from fercli.datasets.augmenting import AugmentOptions, augment_tree, generator_for
+from fercli.datasets.importing import import_sources
+from fercli.datasets.labelling import ImportOptions
 from fercli.datasets.manifest import read_files
 from fercli.datasets.reports import augment_as_text
+from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree
-from fercli.errors import OptionError, RecipeError
+from fercli.datasets.vocabulary import parse_classes
+from fercli.errors import OptionError, OutputExistsError, RecipeError
 
 NOTHING = Policy(**{field.name: 0 for field in fields(Policy)})
 
@@ -209,6 +213,32 @@ def test_one_run_or_two_give_the_same_copies(put, tmp_path):
     for name in ("0.png", "0-aug1.png", "0-aug2.png"):
         two, twice = (tmp_path / root / "train/sad" / name for root in ("two", "twice"))
         assert two.read_bytes() == twice.read_bytes()
+
+
+def test_other_pictures_of_the_same_names_are_not_gone_on_with(put, tmp_path, monkeypatch):
+    """The tree was made anew, at another size, after the augmentation was interrupted."""
+
+    def make_tree(size, *, overwrite):
+        for name in ("happy/a.png", "sad/b.png"):
+            put(f"in/{name}", width=size, height=size)
+        source = find_sources([str(tmp_path / "in")])
+        options = ImportOptions(parse_classes(None))
+        import_sources(source, tmp_path / "tree", options, overwrite=overwrite)
+        return read_tree(tmp_path / "tree")
+
+    options = AugmentOptions(Policy(), copies=1, splits=("all",))
+    tree = make_tree(48, overwrite=False)
+    with monkeypatch.context() as patched:
+        patched.setattr("fercli.datasets.augmenting.finish_tree", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            augment_tree(tree, tmp_path / "out", options)
+    other = make_tree(64, overwrite=True)
+    with pytest.raises(OutputExistsError, match="unfinished data set of other sources or options"):
+        augment_tree(other, tmp_path / "out", options)
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

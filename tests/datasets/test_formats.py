@@ -167,10 +167,12 @@ def test_ferplus_without_votes(fer_csv):
         read(fer_csv(ROWS), form="ferplus")
 
 
-def test_a_list_of_paths(tmp_path):
+@pytest.mark.parametrize(
+    "header", ["File,Emotion,Subject,Split", '"File","Emotion", Subject,"Split"']
+)
+def test_a_list_of_paths(tmp_path, header):
     (tmp_path / "list.csv").write_text(
-        "File,Emotion,Subject,Split\npictures/subject01.happy,happy,s1,training\n"
-        "pictures/a.gif,Normal,s2,\n"
+        f"{header}\npictures/subject01.happy,happy,s1,training\npictures/a.gif,Normal,s2,\n"
     )
     wanted = {
         "pictures-subject01.happy": ("happy", "train", "s1"),

@@ -327,6 +327,17 @@ def test_words_where_votes_decide(fer_csv, put, tmp_path, word, others, refused)
         assert labels(tmp_path / "out") == ["happy", "sad"]
 
 
+def test_votes_are_for_the_classes_that_occur(fer_csv, tmp_path):
+    table = fer_csv([(3, "Training"), (4, "Training")])
+    votes = ("0,6,0,0,0,0,0,3,1,0", "0,0,0,9,1,0,0,0,0,0")
+    rows = "".join(f"Training,fer{at}.png,{row}\n" for at, row in enumerate(votes))
+    (tmp_path / "fer2013new.csv").write_text(HEADER_OF_VOTES + rows)
+    do_import([f"ferplus={table}"], tmp_path / "out")
+    tree = read_tree(tmp_path / "out")
+    assert tree.classes == ("happy", "sad")
+    assert [record.votes for record in tree.records] == [(6, 0), (0, 9)]
+
+
 GOOD_ROWS = "emotion,pixels,Usage\n" + f"4,{' '.join(['9'] * 2304)},Training\n" * 100
 
 
@@ -335,11 +346,12 @@ GOOD_ROWS = "emotion,pixels,Usage\n" + f"4,{' '.join(['9'] * 2304)},Training\n" 
     [
         ("path,label\na.png,wink\n", None, "list.csv:2: wanted an expression"),
         ("path,label\n", None, "no picture came through"),
-        ("path,label\na.png,sad\n", "happy,angry", "no picture came through"),
+        ("path,label\na.png,sad\n", "happy,angry", r"through: sad: not among the classes \(1\)"),
+        ("path,label\na/b.png,sad\n", None, r"found nothing of that name \(1\), such as a/b\.png"),
         ("emotion,pixels,Usage\n3,1 2 3,Training\n", None, "list.csv:2: wanted 2304 grey levels"),
         (f"{GOOD_ROWS}3,1 2 3,Training\n", None, "list.csv:102: wanted 2304 grey levels"),
     ],
-    ids=["unknown label", "no row", "no class", "pixels", "pixels of the last row"],
+    ids=["label", "no row", "no class", "no picture", "pixels", "pixels of the last row"],
 )
 def test_a_tree_stays_if_nothing_can_replace_it(fer_csv, tmp_path, text, classes, message):
     do_import([fer_csv(ROWS)], tmp_path / "out")

@@ -5,7 +5,7 @@ import pytest
 from fercli.datasets.journal import JOURNAL, Journal, remove_tree
 from fercli.datasets.manifest import FileRecord, Manifest, write_manifest
 from fercli.datasets.tree import finish_tree
-from fercli.errors import InputError, OutputExistsError
+from fercli.errors import InputError, OutputError, OutputExistsError
 
 PLAN = {"import": "a"}
 
@@ -123,4 +123,23 @@ def test_nothing_is_lost_wherever_a_replacement_is_killed(tmp_path, monkeypatch,
             replace_partly(root, PLAN, InputError("a malformed row"))
     with pytest.raises(OutputExistsError, match="holds a data set already"):
         make(root, "new")
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("moved", range(4))
+def test_a_tree_that_cannot_be_moved_aside_stays_where_it_is(tmp_path, monkeypatch, moved):
+    """As one with a folder that its user may not write to."""
+    root = tmp_path / "tree"
+    make(root, "old")
+    before = contents(root)
+    moves = iter(range(100))
+
+    def rename(path, target, original=Path.rename):
+        if next(moves) == moved:
+            raise PermissionError(13, "Permission denied")
+        return original(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OutputError, match="cannot be written: Permission denied"):
+        make(root, "new", overwrite=True)
     assert contents(root) == before

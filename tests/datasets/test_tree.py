@@ -11,6 +11,7 @@ from fercli.datasets.splitting import SplitOptions, split_tree
 from fercli.datasets.tree import read_tree
 from fercli.datasets.vocabulary import parse_classes
 from fercli.errors import InputError
+from fercli.files import write_text
 
 
 def split(tree, out, placing):
@@ -40,9 +41,11 @@ def import_again(tree, out, placing):
     import_sources(find_sources([f"folder={tree}"]), out, ImportOptions(parse_classes(None)))
 
 
+@pytest.mark.parametrize("left", [".unfinished.csv", ".replaced/dataset.json"])
 @pytest.mark.parametrize("command", [split, augment, crop, import_again])
-def test_an_unfinished_tree_is_not_taken_for_a_whole_one(small_tree, tmp_path, command):
-    (small_tree / ".unfinished.csv").write_text("# {}\n")
+def test_an_unfinished_tree_is_not_taken_for_a_whole_one(small_tree, tmp_path, command, left):
+    """What a process left that was killed in it, or while it moved an old one aside."""
+    write_text(small_tree / left, "{}\n")
     message = "tree: wanted a whole data set, found an unfinished one; try: the same command as"
     with pytest.raises(InputError, match=message):
         command(small_tree, tmp_path / "out", "copy")

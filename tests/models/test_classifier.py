@@ -71,6 +71,17 @@ def test_answers_that_end_in_a_convolution(tmp_path):
     assert classifier.classify(np.stack([face(1), face(2)])).argmax(axis=1).tolist() == [1, 2]
 
 
+def test_features_of_no_known_width_are_none(tmp_path):
+    path = write_network(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    model.graph.node.append(helper.make_node("Identity", ["x"], ["features"]))
+    shape = ("n", 1, 8, 8)
+    model.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
+    onnx.save(model, path)
+    with pytest.raises(OptionError, match="'features' of a known width, found answer, features"):
+        Classifier(path).features(face(1)[None])
+
+
 def test_normalisation_is_the_users(tmp_path):
     path = write_network(tmp_path / "a.onnx", scores=True)
     faces = face(1)[None]

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from fercli.datasets.tree import read_tree
-from fercli.errors import InputError, OptionError
+from fercli.errors import InputError, OptionError, TrainingError
 from fercli.models.classifier import Classifier
 from fercli.models.export import TOLERANCES, export_onnx
 from fercli.models.exporting import describe_export, export_file, has_training
@@ -52,6 +52,13 @@ def test_float16_halves_the_file_and_changes_little(exported, run, validation, t
     assert half.size < 0.6 * exported.size
     assert 0 < half.difference < 0.02
     assert half.accuracy_after == pytest.approx(exported.accuracy_after, abs=0.06)
+
+
+def test_what_to_try_if_float16_changes_too_much(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(TOLERANCES, "float16", 1e-9)
+    with pytest.raises(TrainingError, match=r"answers differently: .* try: no --float16"):
+        export_onnx(run / "best.keras", tmp_path / "a.onnx", storage="float16")
+    assert not any(tmp_path.iterdir())
 
 
 def test_weights_that_float16_cannot_hold_stay(run, tmp_path):

@@ -69,6 +69,14 @@ def test_measured_normalisations_change_no_answer_and_fit_the_pictures(exported)
     assert in_training == pytest.approx(before, abs=1e-3)
 
 
+def test_a_network_without_normalisations_has_none_to_measure(tmp_path):
+    save_untrained(tmp_path / "a.keras", "cnn4")
+    restored, _ = restore(export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx").path)
+    before = restored.get_weights()
+    measure_normalisations(restored, [PICTURES])
+    assert all((a == b).all() for a, b in zip(before, restored.get_weights(), strict=True))
+
+
 def test_a_training_starts_from_a_shipped_network(tmp_path):
     root = make_tree(tmp_path / "tree", (("train", 4), ("validation", 2)), ("left", "right"))
     notes = []

@@ -125,6 +125,15 @@ def test_a_warm_up_is_no_longer_than_the_training(tree):
     assert [float(rate(step)) for step in range(4)] == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
 
+@pytest.mark.parametrize(("steps", "momentum"), [(1, 0.0), (10, 0.75), (5000, 0.999)])
+def test_an_average_spans_a_fifth_of_the_training_at_most(tree, steps, momentum):
+    """Over two epochs of so many steps; else a short one would keep what it began with."""
+    faces = read_split(read_tree(tree), "train", (48, 48))
+    optimizer = compiled_model(faces, steps, replace(QUICK, average=0.999)).optimizer
+    assert optimizer.use_ema
+    assert optimizer.ema_momentum == pytest.approx(momentum)
+
+
 def test_a_rate_of_dropout_where_there_is_none(tree, tmp_path):
     with pytest.raises(OptionError, match="--dropout, found mini-xception, which has none"):
         train(tree, tmp_path / "out", replace(QUICK, dropout=0.5))

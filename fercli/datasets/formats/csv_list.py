@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def _split(word: str, path: Path, line: int) -> str:
 
 def _recognises(path: Path) -> bool:
     line = first_line(path) if path.is_file() else ""
-    found = [cell.strip() for cell in line.split(",")]
+    found = [cell.strip() for cell in next(csv.reader([line]), [])]
     return all(any(word in found for word in words) for words in COLUMNS.values())
 
 
