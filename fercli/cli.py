@@ -84,6 +84,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     0: done; 1: a named error, one line on stderr; 2: wrong usage; 130: interrupted.
     """
+    _replace_closed_streams()
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, TextIOWrapper):  # names of files need not be UTF-8
             stream.reconfigure(errors="surrogateescape")
@@ -108,6 +109,17 @@ def main(args: Sequence[str] | None = None) -> int:
         return _report(f"{error.filename or 'the system'}: {error.strerror or error}")
     except MemoryError:
         return _report("not enough memory; try: fewer or smaller pictures, or fewer --workers")
+
+
+def _replace_closed_streams() -> None:
+    """Give standard streams that are closed (``2>&-``) to nobody.
+
+    Python has None in their place; and the first files to be opened would get their numbers, to
+    which libraries write messages.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
 
 
 def _report(text: str) -> int:

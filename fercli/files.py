@@ -26,7 +26,19 @@ _UMASK_LOCK = threading.Lock()
 
 
 def require_absent(path: Path, *, overwrite: bool) -> None:
-    """Raise `OutputExistsError` if `path` exists and may not be overwritten."""
+    """Raise unless a file or folder may be written under the name `path`.
+
+    Raises
+    ------
+    OutputExistsError
+        It exists and may not be overwritten.
+    OutputError
+        It is a device or a pipe, which would be replaced by a file.
+    """
+    if is_there(path) and not (path.is_file() or path.is_dir()):
+        raise OutputError(
+            "wanted a file to write, found a device or a pipe", hint="another name", path=path
+        )
     if not overwrite and os.path.lexists(path):
         raise OutputExistsError("already exists", hint="--overwrite, or another name", path=path)
 

@@ -103,6 +103,17 @@ def test_names_on_standard_input_need_not_be_utf_8(tmp_path):
     assert b"nothing of that name" in done.stderr
 
 
-def test_no_standard_input(monkeypatch, capfd):
-    monkeypatch.setattr(sys, "stdin", None)
-    assert main(["--version"]) == 0
+@pytest.mark.parametrize(
+    ("closed", "status"), [("<&-", 1), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 1)]
+)
+def test_standard_streams_that_are_closed(closed, status, make_picture, tmp_path):
+    make_picture("a.png")
+    names = "-" if "<" in closed else "a.png"
+    # Bars are slow to appear: here they are drawn at once, to whatever stderr is.
+    code = (
+        "import sys; from fercli import cli, progress; progress.DELAY = progress.INTERVAL = 0; "
+        "open('status', 'w').write(str(cli.main(sys.argv[1:])))"
+    )
+    command = [sys.executable, "-c", code, "classify", names]
+    subprocess.run(["bash", "-c", f'exec "$@" {closed}', "-", *command], cwd=tmp_path, check=True)
+    assert (tmp_path / "status").read_text() == str(status)

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fercli.errors import OutputExistsError
+from fercli.errors import OutputError, OutputExistsError
 from fercli.files import folder_written_whole, make_folder, written_whole
 
 
@@ -22,6 +22,20 @@ def test_a_file_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):
     assert path.read_text() == "mine"
     assert path.stat().st_nlink == 1
     assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path, overwrite):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "null"):
+        with (
+            pytest.raises(OutputError, match=r"found a device or a pipe; try: another name"),
+            written_whole(tmp_path / name, overwrite=overwrite),
+        ):
+            pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "null").is_symlink()
 
 
 def test_a_folder_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):

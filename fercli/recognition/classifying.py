@@ -121,7 +121,7 @@ class Classifying:
         self, source: Input, frame: int, seconds: float | None, faces: Sequence[Face]
     ) -> None:
         for rows in self._rows:
-            rows.write(source.name, frame, seconds, faces)
+            rows.write(source.shown, frame, seconds, faces)
 
     def _draw(self, picture: Picture, faces: Sequence[Face]) -> Picture:
         # Pillow takes a moment to import, for which a photograph need not wait.

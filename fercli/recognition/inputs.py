@@ -10,6 +10,7 @@ from typing import Literal
 
 from fercli.errors import InputError
 from fercli.files import PICTURE_EXTENSIONS, find_files, is_there
+from fercli.recognition.live import shown_address
 
 #: What is taken for a video by its name, lower case.
 VIDEO_EXTENSIONS = (
@@ -38,6 +39,11 @@ class Input:
     def path(self) -> Path:
         """The file."""
         return Path(self.name)
+
+    @property
+    def shown(self) -> str:
+        """What it is called in results and messages: a stream without its secrets."""
+        return shown_address(self.name)
 
     @property
     def live(self) -> bool:

@@ -10,7 +10,6 @@ from fercli.errors import OptionError, OutputError
 from fercli.file_names import free_name, input_among, shortened
 from fercli.files import PICTURE_EXTENSIONS
 from fercli.recognition.inputs import Input
-from fercli.recognition.live import shown_address
 from fercli.recognition.video_writer import SUFFIXES
 
 #: Formats of annotated pictures; a picture of another format is written as PNG.
@@ -133,7 +132,7 @@ def _stem(source: Input) -> str:
     if source.kind == "camera":
         return f"camera-{source.path.name}"
     if source.kind == "stream":
-        address = shown_address(source.name).split("://")[1]  # a name must not tell a password
+        address = source.shown.split("://")[1]  # a name must not tell a password
         stem = "".join(c if c.isalnum() else "-" for c in address).strip("-") or "stream"
     else:
         stem = source.path.stem

@@ -16,7 +16,7 @@ def as_text(results: Sequence[Result], classes: Sequence[str]) -> str:
     pictures = [one for one in results if one.summary is None and not one.error]
     videos = [one for one in results if one.summary is not None and one.summary.frames]
     parts = [_pictures(pictures)] if pictures else []
-    parts += [f"{one.source.name}\n{_video(one, classes)}" for one in videos]
+    parts += [f"{one.source.shown}\n{_video(one, classes)}" for one in videos]
     unreadable = len(results) - len(pictures) - len(videos)
     if unreadable:
         parts.append(f"{unreadable} of {len(results)} inputs could not be read")
@@ -31,7 +31,7 @@ def as_plain(results: Sequence[Result], classes: Sequence[str]) -> list[dict[str
 def complaints(results: Sequence[Result]) -> Iterator[str]:
     """Yield a line for each thing that went wrong."""
     for one in results:
-        yield from (f"fer: {one.source.name}: {note}" for note in one.notes)
+        yield from (f"fer: {one.source.shown}: {note}" for note in one.notes)
         if one.error:
             yield f"fer: left out: {one.error}" if _has_nothing(one) else f"fer: {one.error}"
 
@@ -63,7 +63,7 @@ def _video(result: Result, classes: Sequence[str]) -> str:
 
 
 def _plain(result: Result, classes: Sequence[str]) -> dict[str, Any]:
-    plain: dict[str, Any] = {"source": result.source.name, "kind": result.source.kind}
+    plain: dict[str, Any] = {"source": result.source.shown, "kind": result.source.kind}
     if result.summary is not None:
         plain |= result.summary.as_plain()
     elif not result.error:

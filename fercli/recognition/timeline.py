@@ -89,10 +89,12 @@ class Timeline:
 
         assert isinstance(axes, Axes)
         seconds, probabilities = self.curve(person)
+        alone = _alone(probabilities)
         for name, values, colour in zip(
             self.classes, probabilities.T, _colours(self.classes), strict=True
         ):
             axes.plot(seconds, values, label=name, color=colour, linewidth=1.6)
+            axes.plot(seconds[alone], values[alone], ".", color=colour)
         axes.set_ylim(-0.02, 1.02)
         axes.set_yticks([0, 0.5, 1])
         axes.set_ylabel(f"person {person}")
@@ -108,6 +110,12 @@ def _with_gaps(
     return np.insert(seconds, breaks, seconds[breaks - 1]), np.insert(
         values, breaks, np.nan, axis=0
     )
+
+
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which points of a curve have a gap on both sides: no line leads to them."""
+    gap = np.pad(np.isnan(values[:, 0]), 1, constant_values=True)
+    return np.asarray(~gap[1:-1] & gap[:-2] & gap[2:], bool)
 
 
 def _colours(classes: Sequence[str]) -> list[str]:

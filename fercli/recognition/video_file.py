@@ -179,8 +179,14 @@ class VideoFile:
                 path=self.path,
             )
         expected = self._stream.frames
-        if expected and not start and last + 1 < expected:  # after a search it is an estimate
+        # After a search the number is an estimate; and of a video that was cut without encoding it
+        # anew the file still counts the frames that are not shown.
+        if expected and not start and last + 1 < expected and not self._reaches_end(seconds):
             self.problems.append(f"ends after {last + 1} of {expected} frames: truncated?")
+
+    def _reaches_end(self, seconds: float) -> bool:
+        """Whether the video has no room for another frame after the one of this time."""
+        return self.seconds is not None and seconds + 1.5 / self.rate >= self.seconds
 
 
 def _open(path: Path) -> Any:

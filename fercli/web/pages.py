@@ -64,7 +64,8 @@ def video() -> ResponseReturnValue:
 @pages.get("/my-camera")
 def my_camera() -> ResponseReturnValue:
     """Show what the browser's own camera sees."""
-    return render_template("my_camera.html")
+    threshold = services().settings.recognition.threshold
+    return render_template("my_camera.html", threshold=threshold)
 
 
 @pages.get("/camera")

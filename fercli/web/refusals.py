@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, jsonify, render_template, request
-from werkzeug.exceptions import BadHost, HTTPException, SecurityError
+from werkzeug.exceptions import BadHost, HTTPException, RequestEntityTooLarge, SecurityError
 
 from fercli.errors import FerError
+from fercli.web.settings import MEGA
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -42,6 +44,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(RefusedError, _refused)
     app.register_error_handler(FerError, _failed)
     app.register_error_handler(HTTPException, _not_understood)
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(SecurityError, _no_address)
     app.register_error_handler(BadHost, _no_address)
     app.register_error_handler(Exception, _broken)
@@ -64,6 +67,14 @@ def _failed(error: FerError) -> Response:
 def _not_understood(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     return _answer(error.code or 500, error.description or error.name, headers)
+
+
+def _too_large(error: RequestEntityTooLarge) -> Response:
+    most, found = request.max_content_length, request.content_length
+    if most is None or found is None or found <= most:  # a field or the number of fields
+        return _not_understood(error)
+    allowed, sent = (math.ceil(100 * size / MEGA) / 100 for size in (most, found))
+    return _answer(413, f"wanted at most {allowed:g} MB, found {sent:g}; try: a smaller file")
 
 
 def _no_address(error: SecurityError | BadHost) -> Response:

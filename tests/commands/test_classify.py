@@ -333,7 +333,10 @@ def sender(portrait):
 
 def test_a_stream_that_breaks_off_is_reached_again(fer, sender, tmp_path):
     out = tmp_path / "out.mp4"
-    result = fer("classify", sender, "--end", "3.5", "--save", out, "--json")
+    address = sender.replace("//", "//admin:secret@")
+    rows = tmp_path / "rows.csv"
+    result = fer("classify", address, "--end", "3.5", "--save", out, "--csv", rows, "--json")
+    assert "secret" not in result.out + result.err + rows.read_text()
     (plain,) = json.loads(result.out)
     assert result.status == 0, result.err
     assert plain["frames"] > 16  # more than the first connection gave

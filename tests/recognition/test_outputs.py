@@ -16,7 +16,9 @@ from fercli.recognition.face import Face, FrameFaces
 from fercli.recognition.frames import Frame
 from fercli.recognition.inputs import Input, find_inputs
 from fercli.recognition.options import RecognitionOptions, VideoOptions
+from fercli.recognition.outputs import Result
 from fercli.recognition.places import Places, require_separate
+from fercli.recognition.report import as_plain, as_text, complaints
 from fercli.recognition.rows import CsvRows, JsonLines
 from fercli.recognition.summary import Summary
 from fercli.recognition.timeline import Timeline
@@ -99,6 +101,16 @@ def test_timeline_joins_frames_and_has_gaps(tmp_path):
     timeline.save(tmp_path / "plot.png", "a title")
     assert cv2.imread(str(tmp_path / "plot.png")).shape[1] > 1000
     Timeline(CLASSES).save(tmp_path / "empty.png", "nobody in " + os.fsdecode(b"\xe4.mp4"))
+
+
+def test_who_is_looked_for_now_and_then_is_seen_on_the_timeline(tmp_path):
+    timeline = Timeline(CLASSES)
+    for at in range(3):  # farther apart than a gap: no line joins them
+        timeline.add(frame_faces(at, face(), rate=0.5))
+    timeline.save(tmp_path / "plot.png", "a title")
+    plot = cv2.imread(str(tmp_path / "plot.png"))[:, :1100].astype(int)  # less the legend
+    happy = np.abs(plot - (0x00, 0x5E, 0xD5)).max(axis=2) < 40  # vermilion, the second colour
+    assert len(np.unique(np.flatnonzero(happy.any(axis=0)) // 100)) == 2
 
 
 def test_a_long_timeline_stays_small():
@@ -251,6 +263,18 @@ def test_places_of_streams_hold_no_password_and_fit_a_disk(tmp_path):
     assert places.saved(odd) == tmp_path / "stream.mp4"
     for path in places.all():
         path.touch()
+
+
+def test_results_of_streams_hold_no_password():
+    source = Input("rtsp://admin:secret@cam:554/s/1?token=secret", "stream")
+    result = Result(source, summary=Summary(), notes=["broken off"])
+    result.summary.add(frame_faces(0, face()))
+    text = "\n".join([as_text([result], CLASSES), *complaints([result])])
+    assert "rtsp://cam:554/s/1\n" in text
+    assert "fer: rtsp://cam:554/s/1: broken off" in text
+    (plain,) = as_plain([result], CLASSES)
+    assert plain["source"] == "rtsp://cam:554/s/1"
+    assert "secret" not in text + json.dumps(plain)
 
 
 def test_a_long_name_leaves_room_for_what_is_added(tmp_path):

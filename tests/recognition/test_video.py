@@ -77,6 +77,21 @@ def test_a_part_of_a_whole_video_of_variable_rate_is_not_called_truncated(tmp_pa
     assert problems == []
 
 
+def test_a_video_cut_without_encoding_it_anew_is_not_called_truncated(tmp_path):
+    path = tmp_path / "cut.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=20, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
+        for packet in [*(p for _ in range(30) for p in stream.encode(grey)), *stream.encode(None)]:
+            packet.pts -= 10  # what is before 0 is in the file, but not shown
+            packet.dts -= 10
+            container.mux(packet)
+    frames, problems = read(path)
+    assert len(frames) == 20
+    assert problems == []
+
+
 def test_one_person_keeps_a_number_and_is_found_in_each_frame(recogniser, video):
     seen = look(recogniser, video)
     assert [one.frame.number for one in seen] == list(range(24))

@@ -20,6 +20,7 @@ import skimage.data
 
 from fercli.models.networks import DEFAULT
 from fercli.models.settings import Settings
+from fercli.recognition.recogniser import DEFAULTS
 from fercli.web.app import create_app, services
 from fercli.web.settings import Limits, ServerSettings
 
@@ -69,10 +70,15 @@ def make_client() -> Iterator[Callable[..., object]]:
     """Return a client of an application in this process: ``make_client(token=…, waiting=1)``."""
     apps = []
 
-    def make(*, token="", camera="", network=DEFAULT, said=NOTHING, **limits):
+    def make(*, token="", camera="", network=DEFAULT, said=NOTHING, recognition=DEFAULTS, **limits):
         app = create_app(
             ServerSettings(
-                network=network, said=said, camera=camera, token=token, limits=Limits(**limits)
+                network=network,
+                said=said,
+                recognition=recognition,
+                camera=camera,
+                token=token,
+                limits=Limits(**limits),
             )
         )
         apps.append(app)

@@ -234,6 +234,21 @@ def test_the_browsers_camera(visit):
     assert not find(browser, "#result").is_displayed()
 
 
+def test_the_browsers_camera_keeps_to_the_threshold(visit, run_server):
+    with run_server("--no-camera", "--threshold", 1) as address:
+        browser = visit("/my-camera", address)
+        find(browser, "#start").click()
+        status_says(browser, "frames a second")  # of the second answer on, which is smoothed
+        titles = until(
+            browser,
+            lambda: browser.execute_script(
+                "return [...document.querySelectorAll('#faces h3')].map((one) => one.textContent)"
+            ),
+        )
+        assert all("unclear" in title for title in titles)
+        find(browser, "#stop").click()
+
+
 def test_the_browsers_camera_is_unplugged(visit):
     browser = visit("/my-camera")
     find(browser, "#start").click()

@@ -20,10 +20,11 @@ import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from fercli.errors import OptionError
+from fercli.recognition.options import RecognitionOptions
 from fercli.web.app import create_app, services
 from fercli.web.guard import local_address
 from fercli.web.server import _ended_by_signals
-from fercli.web.settings import ServerSettings, require_token
+from fercli.web.settings import MEGA, ServerSettings, require_token
 
 TOKEN = "a token of the tests"
 
@@ -129,9 +130,13 @@ def test_turned_by_exif(client, portrait):
 
 
 def test_too_much(make_client, jpeg, video):
-    client = make_client(picture_bytes=1000, pictures=2, video_bytes=1000)
-    refused(client.post("/api/v1/classify", data=jpeg), 413, "exceeds")
-    refused(client.post("/api/v1/jobs", data=video.read_bytes()), 413, "exceeds")
+    client = make_client(picture_bytes=MEGA // 2, pictures=2, video_bytes=MEGA // 4)
+    reason = "wanted at most 0.5 MB, found 1; try: a smaller file"
+    refused(client.post("/api/v1/classify", data=jpeg.ljust(MEGA)), 413, reason)
+    reason = "wanted at most 0.5 MB, found 0.51;"
+    refused(client.post("/api/v1/classify", data=jpeg.ljust(MEGA // 2 + 1)), 413, reason)
+    reason = "wanted at most 0.25 MB, found 1"
+    refused(client.post("/api/v1/jobs", data=video.read_bytes().ljust(MEGA)), 413, reason)
     assert client.get("/api/v1/health").json["jobs"]["waiting"] == 0
     files = {"picture": [(io.BytesIO(png(1, 1)), "a.png") for _ in range(3)]}
     refused(client.post("/api/v1/classify", data=files), 400, "at most 2 pictures, found 3")
@@ -363,6 +368,18 @@ def test_headers(client, path):
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["X-Frame-Options"] == "DENY"
         assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_pages_tell_limits_below_one(make_client):
+    client = make_client(picture_bytes=MEGA // 2, video_bytes=MEGA // 4, kept_seconds=12)
+    assert "up to 0.5 MB" in client.get("/picture").text
+    assert "up to 0.25 MB" in client.get("/video").text
+    assert "0.2 minutes" in client.get("/").text
+
+
+def test_the_page_of_the_browsers_camera_knows_the_threshold(make_client):
+    page = make_client(recognition=RecognitionOptions(threshold=0.6)).get("/my-camera")
+    assert 'data-threshold="0.6"' in page.text
 
 
 @pytest.mark.parametrize("path", ["/", "/picture", "/video", "/my-camera", "/login", "/nothing"])

@@ -6,6 +6,7 @@ const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9
 export const byId = (id) => document.getElementById(id);
 export const colourOf = (person) => COLOURS[(person - 1) % COLOURS.length];
 const inkOn = (colour) => (COLOURS.indexOf(colour) < 3 ? "#fff" : "#000"); // the last three are light
+const mega = (bytes) => Math.ceil(100 * bytes / 2 ** 20) / 100; // a little too much is never "20 of 20"
 const percent = (share) => `${Math.round(100 * share)} %`;
 
 export function say(text, trouble = false) {
@@ -127,7 +128,7 @@ export function whenChosen(take) {
   const most = Number(input.dataset.most);
   const offer = (file) => {
     if (!file) return;
-    if (file.size > most) say(`That file has ${(file.size / 2 ** 20).toFixed(0)} MB; ${(most / 2 ** 20).toFixed(0)} MB are allowed.`, true);
+    if (file.size > most) say(`That file has ${mega(file.size)} MB; ${mega(most)} MB are allowed.`, true);
     else take(file);
   };
   // Else the same file, chosen again after an error, would be no change.

@@ -2,6 +2,7 @@ import { byId, classify, drawFaces, say, showBars } from "./common.js";
 
 const LONGER = 640; // pixels of the longer side that is sent
 const SMOOTH = 0.4; // share of a new answer in what is shown
+const THRESHOLD = Number(byId("result").dataset.threshold); // below it a face is unclear
 
 const video = byId("video");
 const canvas = byId("canvas");
@@ -22,7 +23,8 @@ function follow(faces) {
     const [before] = free.splice(at, 1);
     const probabilities = Object.fromEntries(Object.entries(face.probabilities).map(
       ([name, share]) => [name, before.probabilities[name] + SMOOTH * (share - before.probabilities[name])]));
-    const expression = Object.entries(probabilities).sort((a, b) => b[1] - a[1])[0][0];
+    const [name, most] = Object.entries(probabilities).sort((a, b) => b[1] - a[1])[0];
+    const expression = most >= THRESHOLD ? name : "unclear";
     return { ...face, person: before.person, probabilities, expression };
   }).sort((a, b) => a.person - b.person);
   if (!faces.length) count = 0;
