@@ -1,7 +1,8 @@
 """What a run of cropping notes, so that a later one does only what is missing.
 
 ``crop.json`` in the new folder says what was cropped and how; ``crops.csv`` says for each picture
-what was found in it. It is written as the crops are made, and put in order at the end.
+what was found in it. It is written as the crops are made, and put in order at the end. While there
+is work to do, ``.cropping`` tells so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fercli.datasets.manifest import is_below
 from fercli.errors import InputError, OutputExistsError
 from fercli.files import make_folder, output_error, write_text, written_whole
 
-CROPS, PLAN = "crops.csv", "crop.json"
+CROPS, PLAN, CROPPING = "crops.csv", "crop.json", ".cropping"
 
 #: Pictures between two notes in ``crops.csv``.
 NOTED_AT_ONCE = 32

@@ -11,6 +11,7 @@ from typing import Any
 
 from fercli.cascade.detection import load_detector
 from fercli.datasets.crop_log import (
+    CROPPING,
     CropRecord,
     crop_names,
     noted,
@@ -138,6 +139,7 @@ def crop_folder(
             require_shape(FileRecord(picture.relative_to(source).as_posix()), source)
     with alone_in(out, "cropping"):
         known = open_log(out, source, options, overwrite=overwrite)
+        (out / CROPPING).touch()
         jobs = _waiting(pictures, source, out, known)
         work = partial(_crop_one, source=source, out=out, options=options)
         done = parallel_map(work, jobs, workers=workers, progress=progress, description="crop")
@@ -149,6 +151,7 @@ def crop_folder(
         rewrite_log(out, records)
         if manifest is not None:
             _write_manifest(source, manifest, out, records, options)
+        (out / CROPPING).unlink()
     return CropResult(records, len(jobs))
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import cv2
 
+from fercli.datasets.crop_log import CROPPING
 from fercli.datasets.entries import SPLITS, split_of
 from fercli.datasets.journal import JOURNAL, Journal
 from fercli.datasets.manifest import (
@@ -107,7 +108,7 @@ def read_tree(root: Path) -> Tree:
 def require_finished(root: Path) -> None:
     """Raise `InputError` if `root` is a tree whose making was stopped or is under way."""
     being_moved = is_there(root / ASIDE) and not is_there(root / MANIFEST)
-    if is_there(root / JOURNAL) or being_moved:
+    if is_there(root / JOURNAL) or is_there(root / CROPPING) or being_moved:
         raise InputError(
             "wanted a whole data set, found an unfinished one",
             hint="the same command as before to go on with it",

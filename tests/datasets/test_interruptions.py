@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import skimage.data
 
+from fercli.datasets.tree import read_tree
+from fercli.errors import InputError
+
 FER = [sys.executable, "-m", "fercli", "datasets"]
 
 
@@ -80,7 +83,8 @@ def test_a_killed_command_goes_on_and_ends_the_same(arguments, tmp_path):
     wait_for(process, out, 60)
     process.kill()
     process.communicate()
-    assert not (out / "dataset.json").exists()
+    with pytest.raises(InputError, match="found an unfinished one"):
+        read_tree(out)
     half = next(out.rglob("*.png")).with_name(".fer-half.png")
     half.touch()
     assert same_as_in_one_run(arguments, out, tmp_path / "whole")

@@ -41,7 +41,7 @@ def import_again(tree, out, placing):
     import_sources(find_sources([f"folder={tree}"]), out, ImportOptions(parse_classes(None)))
 
 
-@pytest.mark.parametrize("left", [".unfinished.csv", ".replaced/dataset.json"])
+@pytest.mark.parametrize("left", [".unfinished.csv", ".cropping", ".replaced/dataset.json"])
 @pytest.mark.parametrize("command", [split, augment, crop, import_again])
 def test_an_unfinished_tree_is_not_taken_for_a_whole_one(small_tree, tmp_path, command, left):
     """What a process left that was killed in it, or while it moved an old one aside."""
