@@ -22,7 +22,7 @@ tree() {  # tree NAME OPTIONS...: import once
 
 tree_of() {  # tree_of RECIPE: the tree that it is trained on
     case $1 in
-        fernet-ferplus) echo ferplus ;;
+        fernet-ferplus | fernet-large-start) echo ferplus ;;
         five-class) echo ferplus5 ;;
         average-pooling) echo ck-subject ;;
         *) echo fer2013 ;;
@@ -47,7 +47,8 @@ for name in $names; do
     echo "== $name"
     set --
     if [ -f "models/$name-start.toml" ]; then
-        fer models train --recipe "models/$name-start.toml" --data "$data" --out "$run-start"
+        fer models train --recipe "models/$name-start.toml" \
+            --data "$out/data/$(tree_of "$name-start")" --out "$run-start"
         set -- --init "$run-start/best.keras"
     fi
     fer models train --recipe "models/$name.toml" --data "$data" --out "$run" "$@"
