@@ -414,7 +414,7 @@ def test_a_training_gone_on_with_has_not_ended_until_it_has(long_training, copie
     child = long_training("--resume")
     wait_for_stage(out, 3)
     child.kill()
-    child.communicate()
+    child.wait()
     assert not any((out / name).exists() for name in ("cascade.xml", "result.json", "rates.png"))
-    assert long_training().wait(timeout=100) == 0
+    assert long_training("--resume").wait(timeout=100) == 0
     assert json.loads((out / "result.json").read_text())["stages_wanted"] == 12
