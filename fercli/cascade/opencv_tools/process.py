@@ -145,14 +145,15 @@ def _guard() -> tuple[str, ...]:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the program's whole group: first asked, then forced."""
+    stopped = process.poll() is None
     try:
-        if process.poll() is None:
+        if stopped:
             _signal_group(process, signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE_SECONDS)
     finally:
-        # A second Ctrl-C may have cut the grace short.
-        if process.poll() is None:
+        # What it started may be deaf where it is not; a second Ctrl-C may have cut the grace short.
+        if stopped:
             _signal_group(process, signal.SIGKILL)
             process.wait()
         assert process.stdout is not None

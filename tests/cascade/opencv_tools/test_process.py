@@ -65,8 +65,15 @@ def test_the_variables_and_the_folder_are_set(tmp_path):
         assert list(child.lines()) == ["1", str(tmp_path)]
 
 
-@pytest.mark.parametrize("script", ["sleep 1000", "trap '' TERM; sleep 1000 & wait; sleep 1000"])
-def test_an_exception_stops_the_program_and_its_children(script, monkeypatch):
+DEAF = "trap '' TERM; sleep 1000 & wait; sleep 1000"
+
+
+@pytest.mark.parametrize(
+    ("child", "parent"),
+    [("sleep 1000", "sleep 1000"), (DEAF, DEAF), (DEAF, "sleep 1000")],
+    ids=["both listen", "neither listens", "the child does not listen"],
+)
+def test_an_exception_stops_the_program_and_its_children(child, parent, monkeypatch):
     monkeypatch.setattr("fercli.cascade.opencv_tools.process.GRACE_SECONDS", 0.2)
     pids = []
 
@@ -74,9 +81,10 @@ def test_an_exception_stops_the_program_and_its_children(script, monkeypatch):
         pids.extend([int(next(lines)), int(next(lines))])
         raise RuntimeError
 
-    command = ["sh", "-c", f"echo $$; ({script}) & echo $!; {script}"]
-    with pytest.raises(RuntimeError), running(command) as child:
-        fail(child.lines())
+    # The parent waits, so that the child has set its trap when both are told.
+    command = ["sh", "-c", f"echo $$; ({child}) & sleep 0.3; echo $!; {parent}"]
+    with pytest.raises(RuntimeError), running(command) as program:
+        fail(program.lines())
     for pid in pids:
         wait_until_dead(pid)
 
