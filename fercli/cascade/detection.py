@@ -74,9 +74,9 @@ class DetectionOptions:
         _refuse_huge("a max size", *self.max_size_wh or ())
         if self.min_size_wh and self.max_size_wh:
             # cv2 would look for objects of about the min size, whatever the max size.
-            smallest, largest = (f"{w}x{h}" for w, h in (self.min_size_wh, self.max_size_wh))
             pairs = zip(self.min_size_wh, self.max_size_wh, strict=True)
             if any(least > most for least, most in pairs):
+                smallest, largest = (f"{w}x{h}" for w, h in (self.min_size_wh, self.max_size_wh))
                 raise OptionError(
                     f"wanted a min size of at most the max size, found {smallest} and {largest}",
                     hint="a smaller --min-size, or a larger --max-size",

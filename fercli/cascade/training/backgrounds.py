@@ -76,14 +76,14 @@ def _read_file(path: Path) -> BackgroundFiles:
     if not paths or is_list:
         return BackgroundFiles(tuple(paths), {})
     try:
-        detect_format(path)
+        form = detect_format(path)
     except AnnotationError:
         raise InputError(
             f"wanted background pictures, found names of none: {paths[0]} does not exist",
             hint="names relative to the list's folder or to the working directory",
             path=path,
         ) from None
-    return _with_objects(read_annotations(path))
+    return _with_objects(read_annotations(path, format=form.name))
 
 
 def _with_objects(annotated: list[AnnotatedPicture]) -> BackgroundFiles:
