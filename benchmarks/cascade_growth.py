@@ -27,15 +27,15 @@ import cv2
 import numpy as np
 from scanner import against_cv2, background_paths, chosen_pictures, print_machine
 
-from fercli.cascade.cascade_file import read_cascade
 from fercli.cascade.features.haar import haar_features
-from fercli.cascade.shipped import shipped_cascade
-from fercli.cascade.training.engine import train
+from fercli.cascade.model import read_cascade
+from fercli.cascade.model.bundled import shipped_cascade
+from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.training.memory import LEAST_FOR_BACKGROUNDS, share_memory
+from fercli.cascade.training.native import train
 from fercli.cascade.training.options import TrainingOptions
-from fercli.cascade.vec import read_vec, write_vec
-from fercli.progress import Bar, Progress, SilentBar
-from fercli.tables import format_table
+from fercli.common.progress import Bar, Progress, SilentBar
+from fercli.common.tables import format_table
 
 SAMPLES = (5_000, 10_000, 20_000, 50_000, 100_000, 200_000)
 SIDES = (16, 20, 24, 32, 48)

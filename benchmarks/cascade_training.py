@@ -35,13 +35,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.annotations import read_annotations
-from fercli.cascade.conversion import convert_cascade
-from fercli.cascade.evaluation.measuring import evaluate
-from fercli.cascade.training_report import StageRecord, read_stages
-from fercli.cascade.vec import read_vec, write_vec
-from fercli.parallel import available_workers
-from fercli.tables import format_table
+from fercli.annotations import read_annotations
+from fercli.cascade.evaluation.evaluate import evaluate
+from fercli.cascade.model.convert import convert_cascade
+from fercli.cascade.samples.vec import read_vec, write_vec
+from fercli.cascade.training.report import StageRecord, read_stages
+from fercli.common.parallel import available_workers
+from fercli.common.tables import format_table
 
 
 @dataclass(frozen=True)

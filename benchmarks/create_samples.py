@@ -25,11 +25,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fercli.cascade.description import read_background_list
-from fercli.cascade.opencv_tools.locate import find_program
-from fercli.cascade.vec import describe_vec, read_vec
-from fercli.parallel import available_workers
-from fercli.tables import format_table
+from fercli.annotations.opencv_lists import read_background_list
+from fercli.cascade.opencv3.programs import find_program
+from fercli.cascade.samples.vec import describe_vec, read_vec
+from fercli.common.parallel import available_workers
+from fercli.common.tables import format_table
 
 FACES, PHOTOGRAPHS, WARPED = 7000, 3000, 2000
 SIZE = (20, 20)

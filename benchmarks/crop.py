@@ -20,14 +20,14 @@ from statistics import median
 
 import cv2
 
-from fercli.cascade.shipped import shipped_cascade
-from fercli.datasets.cropping import crop_folder
-from fercli.datasets.faces import FaceOptions
-from fercli.errors import PictureError
-from fercli.files import find_files
-from fercli.parallel import Workers, available_workers
-from fercli.pictures import read_colour
-from fercli.tables import format_table
+from fercli.cascade.model.bundled import shipped_cascade
+from fercli.common.errors import PictureError
+from fercli.common.files import find_files
+from fercli.common.images import read_colour
+from fercli.common.parallel import Workers, available_workers
+from fercli.common.tables import format_table
+from fercli.datasets.face_boxes import FaceOptions
+from fercli.datasets.face_cropping import crop_folder
 
 TURNS = 3
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import cv2
 
-from fercli.cascade.detection import load_detector
-from fercli.files import find_files
-from fercli.pictures import Picture, read_grey
-from fercli.tables import format_table
+from fercli.cascade.detection.detector import load_detector
+from fercli.common.files import find_files
+from fercli.common.images import Picture, read_grey
+from fercli.common.tables import format_table
 
 
 def main() -> None:

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from fercli.common.parallel import available_workers
+from fercli.common.tables import format_table
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.fused import with_fused_normalisations
-from fercli.parallel import available_workers
-from fercli.tables import format_table
 
 BATCH = 64
 

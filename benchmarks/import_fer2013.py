@@ -19,12 +19,12 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
+from fercli.common.parallel import Workers, available_workers
+from fercli.common.tables import format_table
+from fercli.datasets.expressions import parse_classes
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labelling import ImportOptions
+from fercli.datasets.labels import ImportOptions
 from fercli.datasets.sources import find_sources
-from fercli.datasets.vocabulary import parse_classes
-from fercli.parallel import Workers, available_workers
-from fercli.tables import format_table
 
 TURNS = 3
 

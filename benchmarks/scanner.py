@@ -23,13 +23,13 @@ import cv2
 import numba
 import numpy as np
 
-from fercli.cascade.cascade_file import Cascade, read_cascade, write_cascade
-from fercli.cascade.mining import NegativeMiner
-from fercli.cascade.scanner import Scanner, detector_layers
+from fercli.cascade.detection.scanner import Scanner, detector_layers
+from fercli.cascade.model import Cascade, read_cascade, write_cascade
 from fercli.cascade.training.checkpoint import first_stages
-from fercli.parallel import available_workers
-from fercli.pictures import Picture, read_grey
-from fercli.tables import format_table
+from fercli.cascade.training.negative_mining import NegativeMiner
+from fercli.common.images import Picture, read_grey
+from fercli.common.parallel import available_workers
+from fercli.common.tables import format_table
 
 STAGES = (0, 1, 2, 3, 5, 8, 12, 16, 20, 25, 30)
 MINED = 2000

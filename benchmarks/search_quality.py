@@ -21,20 +21,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.boosting import StageOptions, train_stage
-from fercli.cascade.cascade_file import read_cascade
+from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.features.haar import haar_features
-from fercli.cascade.mining import NegativeMiner
-from fercli.cascade.scanner import Scanner
-from fercli.cascade.search import HaarSearch, WeightedSamples
+from fercli.cascade.features.windows import as_windows
+from fercli.cascade.model import read_cascade
+from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.search.sampling import best_places
 from fercli.cascade.training.backgrounds import read_backgrounds
-from fercli.cascade.training.engine import train
-from fercli.cascade.vec import read_vec, write_vec
-from fercli.cascade.windows import as_windows
-from fercli.parallel import Team
-from fercli.progress import TerminalProgress
-from fercli.tables import format_table
+from fercli.cascade.training.boosting import StageOptions, train_stage
+from fercli.cascade.training.native import train
+from fercli.cascade.training.negative_mining import NegativeMiner
+from fercli.cascade.training.split_search import HaarSearch, WeightedSamples
+from fercli.common.parallel import Team
+from fercli.common.progress import TerminalProgress
+from fercli.common.tables import format_table
 
 POSITIVES, NEGATIVES = 5950, 3500
 

@@ -90,7 +90,7 @@ def run(command: list[str]) -> dict[str, Any]:
 
 
 def show(results: dict[str, list[dict[str, Any]]]) -> None:
-    from fercli.tables import format_table
+    from fercli.common.tables import format_table
 
     truth = results["fer, whole"][0]["faces"]
     frames = len(truth)
@@ -105,7 +105,7 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
 def agreement(truth: list[Any], faces: list[Any]) -> list[str]:
     import numpy as np
 
-    from fercli.recognition.searching import SAME_FACE, shared
+    from fercli.recognition.face_search import SAME_FACE, shared
 
     if not faces:
         return ["-", "-", "-"]
@@ -127,7 +127,7 @@ def measured(work: Any) -> tuple[float, float, list[Any]]:
 
 
 def decode_alone(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
-    from fercli.recognition.video_file import VideoFile
+    from fercli.recognition.sources.video_file import VideoFile
 
     def work() -> list[Any]:
         with VideoFile(video) as opened:
@@ -142,9 +142,9 @@ def script(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
     import cv2
     import numpy as np
 
-    from fercli.cascade.detection import load_detector
-    from fercli.cascade.shipped import shipped_cascade
-    from fercli.models.networks import open_network
+    from fercli.cascade.detection.detector import load_detector
+    from fercli.cascade.model.bundled import shipped_cascade
+    from fercli.models.loading import open_network
 
     detector = load_detector(Path(cascade) if cascade else shipped_cascade()).classifier
     network = open_network("ferplus")
@@ -166,8 +166,8 @@ def script(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
 def ours(video: Path, cascade: str, **options: float) -> tuple[float, float, list[Any]]:
     from fercli.recognition.options import RecognitionOptions, VideoOptions
     from fercli.recognition.pipeline import recognise_frames
-    from fercli.recognition.recogniser import Recogniser
-    from fercli.recognition.video_file import VideoFile
+    from fercli.recognition.recognizer import Recogniser
+    from fercli.recognition.sources.video_file import VideoFile
 
     chosen = RecognitionOptions(min_face=MIN_FACE)
     recogniser = Recogniser(Path(cascade) if cascade else None, options=chosen)

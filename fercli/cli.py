@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from fercli import __version__
-from fercli.errors import FerError
+from fercli.common.errors import FerError
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130

@@ -14,8 +14,8 @@ from importlib import metadata
 from typing import Literal
 
 from fercli import __version__
-from fercli.errors import DependencyError
-from fercli.memory import available_memory
+from fercli.common.errors import DependencyError
+from fercli.common.memory import available_memory
 
 #: All of these install the same module, ``cv2``, and overwrite each other.
 OPENCV_PACKAGES = (
@@ -141,7 +141,7 @@ def _windows(build_information: str) -> Finding:
 
 
 def _programs() -> Iterator[Finding]:
-    from fercli.cascade.opencv_tools.locate import PROGRAMS, find_program
+    from fercli.cascade.opencv3.programs import PROGRAMS, find_program
 
     for program in PROGRAMS:
         try:
@@ -152,7 +152,7 @@ def _programs() -> Iterator[Finding]:
 
 
 def _cores() -> Finding:
-    from fercli.parallel import available_workers
+    from fercli.common.parallel import available_workers
 
     return Finding("processor cores", "ok", f"{available_workers()} usable")
 

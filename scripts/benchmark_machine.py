@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from fercli import __version__
-from fercli.parallel import available_workers
+from fercli.common.parallel import available_workers
 
 PACKAGES = ("opencv-contrib-python", "numpy", "numba", "onnxruntime", "av", "keras", "tensorflow",
             "scikit-learn", "joblib", "flask")  # fmt: skip

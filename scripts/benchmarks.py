@@ -25,7 +25,7 @@ from pathlib import Path
 from benchmark_list import BENCHMARKS, Benchmark, Settings
 from benchmark_machine import commit, describe_machine
 
-from fercli.files import write_text
+from fercli.common.files import write_text
 
 ROOT = Path(__file__).parents[1]
 

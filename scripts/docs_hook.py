@@ -88,8 +88,8 @@ def results(networks: list[str]) -> str:
 
 def card(network: str) -> str:
     """Return the metadata of a shipped network as rows of a table."""
-    from fercli.models.card import to_metadata
-    from fercli.models.networks import open_network
+    from fercli.models.loading import open_network
+    from fercli.models.model_card import to_metadata
 
     metadata = to_metadata(open_network(network).card)
     return "\n".join(

@@ -5,8 +5,9 @@ import sys
 import click
 import pytest
 
-from fercli import __version__, errors
+from fercli import __version__
 from fercli.cli import LazyGroup, fer, main
+from fercli.common import errors
 
 HEAVY = {"cv2", "numpy", "numba", "tensorflow", "keras", "matplotlib", "joblib", "PIL", "tqdm"}
 

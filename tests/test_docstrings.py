@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import fercli
-from fercli import errors
+from fercli.common import errors
 
 PACKAGE = Path(fercli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-#: The same wherever they stand; told in `fercli.parallel` and `fercli.progress`.
+#: The same wherever they stand; told in `fercli.common.parallel` and `fercli.common.progress`.
 EVERYWHERE = {"self", "cls", "workers", "progress", "tools"}
 
 ERRORS = {name for name, item in vars(errors).items() if isinstance(item, type)}

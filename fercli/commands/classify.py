@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.models import _options as network_options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 T = TypeVar("T")
 
@@ -151,12 +151,12 @@ def classify(
       fer classify 0 --show                        the camera; q or Ctrl-C ends
       find . -name '*.jpg' | fer classify - --jsonl faces.jsonl
     """
+    from fercli.common.signals import stopped_by_signals
     from fercli.recognition import report
-    from fercli.recognition.classifying import Classifying, Outputs, failed
-    from fercli.recognition.inputs import find_inputs
+    from fercli.recognition.classify import Classifying, Outputs, failed
     from fercli.recognition.options import RecognitionOptions, VideoOptions
-    from fercli.recognition.recogniser import Recogniser
-    from fercli.signals import stopped_by_signals
+    from fercli.recognition.recognizer import Recogniser
+    from fercli.recognition.sources.inputs import find_inputs
 
     choices["overwrite"] = overwrite
     settings = network_options.to_settings(choices)

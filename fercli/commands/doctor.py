@@ -4,7 +4,7 @@ import json
 
 import click
 
-from fercli import options
+from fercli.commands import options
 
 SIGNS = {"ok": "ok     ", "absent": "-      ", "problem": "PROBLEM"}
 

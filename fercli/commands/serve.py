@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.models import _options as network_options
 
 MEGA = 1 << 20

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 Integers = NDArray[np.intp]
 Floats = NDArray[np.float64]

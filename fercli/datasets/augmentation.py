@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import OptionError
-from fercli.pictures import Picture
-from fercli.recipes import read_recipe
+from fercli.common.errors import OptionError
+from fercli.common.images import Picture
+from fercli.common.recipes import read_recipe
 
 #: What each number may be at most; the least is 0. Beyond it a face is no longer to be told.
 LIMITS = {

@@ -16,10 +16,10 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from fercli.datasets.faces import FaceOptions
+from fercli.common.errors import InputError, OutputExistsError
+from fercli.common.files import make_folder, output_error, write_text, written_whole
+from fercli.datasets.face_boxes import FaceOptions
 from fercli.datasets.manifest import is_below
-from fercli.errors import InputError, OutputExistsError
-from fercli.files import make_folder, output_error, write_text, written_whole
 
 CROPS, PLAN, CROPPING = "crops.csv", "crop.json", ".cropping"
 

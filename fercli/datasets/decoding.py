@@ -8,9 +8,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from fercli.common.errors import InputError, PictureError
+from fercli.common.images import Picture, read_colour, read_grey
 from fercli.datasets.entries import Entry
-from fercli.errors import InputError, PictureError
-from fercli.pictures import Picture, read_colour, read_grey
 
 #: No face can be told in fewer pixels; data sets have such files by mistake.
 LEAST_SIDE = 8

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fercli.datasets.vocabulary import EXPRESSIONS
+from fercli.datasets.expressions import EXPRESSIONS
 
 #: The splits a tree may have, in the order of tables; "all" is a set that was never split.
 SPLITS = ("train", "validation", "test", "all")

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.pictures import Picture
+from fercli.common.images import Picture
 
 #: Where to look for the eye on the left of the picture, as shares of the face's box: x, y, width,
 #: height. The other region is its mirror image.

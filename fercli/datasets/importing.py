@@ -15,10 +15,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fercli.common.errors import InputError, PictureError
+from fercli.common.parallel import Workers, parallel_map
+from fercli.common.progress import SILENT, Progress
 from fercli.datasets.decoding import read_entry
 from fercli.datasets.entries import Dropped, Entry
 from fercli.datasets.journal import Journal
-from fercli.datasets.labelling import ImportOptions, decide_by_votes
+from fercli.datasets.labels import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import FileRecord, Manifest
 from fercli.datasets.sources import (
     Skipped,
@@ -29,10 +32,7 @@ from fercli.datasets.sources import (
     write_skipped,
 )
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
-from fercli.errors import InputError, PictureError
 from fercli.file_names import free_name, shortened
-from fercli.parallel import Workers, parallel_map
-from fercli.progress import SILENT, Progress
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ def import_sources(
     overwrite : bool
         Whether a tree that fer made before is replaced, once the new one is whole.
     workers, progress
-        As in `fercli.parallel.parallel_map`.
+        As in `fercli.common.parallel.parallel_map`.
 
     Raises
     ------

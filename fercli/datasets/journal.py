@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from fercli.common.errors import InputError, OutputExistsError
+from fercli.common.files import UNFINISHED, make_folder, only_one, output_error
 from fercli.datasets.manifest import (
     FILES,
     MANIFEST,
@@ -23,9 +25,7 @@ from fercli.datasets.manifest import (
     to_line,
 )
 from fercli.datasets.replacing import ASIDE, forget, put_back, set_aside, settle
-from fercli.errors import InputError, OutputExistsError
 from fercli.file_names import shown_name
-from fercli.files import UNFINISHED, make_folder, only_one, output_error
 
 JOURNAL = ".unfinished.csv"
 

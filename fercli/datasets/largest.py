@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection import DetectionOptions, Detector, Windows, group, scan
-from fercli.pictures import Picture
+from fercli.cascade.detection.detector import DetectionOptions, Detector, Windows, group, scan
+from fercli.common.images import Picture
 
 Box = tuple[int, int, int, int]
 
@@ -26,7 +26,7 @@ def find_largest(detector: Detector, picture: Picture, options: DetectionOptions
     """Return the box (x, y, width, height) of the largest detection, or None if there is none.
 
     Of equally large ones it is the one furthest left, then up, as of all boxes of
-    `fercli.cascade.detection.detect`.
+    `fercli.cascade.detection.detector.detect`.
 
     Parameters
     ----------
@@ -87,9 +87,9 @@ def _width_to_exceed(windows_xywh: NDArray[np.int32], least: int) -> float:
 
     Windows narrower than `least` have not been looked for. They may still join a group that has
     some not much wider, and the group so made may oust one up to 1.4 times as wide, in which it
-    lies (see `fercli.cascade.grouping`). Beyond that nothing changes.
+    lies (see `fercli.cascade.detection.grouping`). Beyond that nothing changes.
     """
-    from fercli.cascade.grouping import SIMILARITY, label_similar
+    from fercli.cascade.detection.grouping import SIMILARITY, label_similar
 
     order = np.argsort(windows_xywh[:, 0], kind="stable")
     windows = np.ascontiguousarray(windows_xywh[order], np.int64)

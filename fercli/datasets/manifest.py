@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fercli import __version__
-from fercli.errors import InputError
-from fercli.files import input_error, read_text, write_text, written_whole
+from fercli.common.errors import InputError
+from fercli.common.files import input_error, read_text, write_text, written_whole
 from fercli.json_text import parse_json
 
 MANIFEST = "dataset.json"

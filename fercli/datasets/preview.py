@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from fercli.cascade.samples.contact_sheet import contact_sheet
+from fercli.common.errors import OptionError, PictureError
+from fercli.common.files import require_absent
+from fercli.common.images import read_grey, write_picture
+from fercli.common.progress import SILENT, Progress
 from fercli.datasets.decoding import fit
 from fercli.datasets.manifest import FileRecord
 from fercli.datasets.tree import Tree
-from fercli.errors import OptionError, PictureError
-from fercli.files import require_absent
-from fercli.pictures import read_grey, write_picture
-from fercli.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

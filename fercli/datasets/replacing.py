@@ -9,8 +9,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from fercli.common.files import make_folder
 from fercli.datasets.manifest import MANIFEST
-from fercli.files import make_folder
 
 ASIDE = ".replaced"
 

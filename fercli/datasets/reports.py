@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fercli.datasets.augmenting import AugmentResult
-from fercli.datasets.cropping import CropResult
+from fercli.common.tables import format_table
+from fercli.datasets.augment import AugmentResult
+from fercli.datasets.face_cropping import CropResult
 from fercli.datasets.importing import ImportResult
 from fercli.datasets.sources import SourceReport
 from fercli.datasets.splitting import SplitResult
-from fercli.tables import format_table
 
 
 def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> str:

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fercli.common.errors import OptionError
+from fercli.common.files import find_files, input_error, write_text
 from fercli.datasets.entries import Counts, Format, ReadOptions
 from fercli.datasets.formats import FORMATS, detect_format, require_there
 from fercli.datasets.formats.ferplus import votes_file
 from fercli.datasets.tree import require_finished
-from fercli.errors import OptionError
-from fercli.files import find_files, input_error, write_text
 
 
 @dataclass(frozen=True)

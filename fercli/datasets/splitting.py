@@ -16,8 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fercli.common.errors import OptionError
+from fercli.common.parallel import Workers
+from fercli.common.progress import SILENT, Progress
 from fercli.datasets.assignment import Integers, assign, require_filled
-from fercli.datasets.fingerprints import exact_pairs, fingerprints, groups, near_pairs
+from fercli.datasets.duplicates import exact_pairs, fingerprints, groups, near_pairs
 from fercli.datasets.journal import JOURNAL, Journal, require_only_ours, summarise
 from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
 from fercli.datasets.tree import (
@@ -28,9 +31,6 @@ from fercli.datasets.tree import (
     require_apart,
     with_checksum,
 )
-from fercli.errors import OptionError
-from fercli.parallel import Workers
-from fercli.progress import SILENT, Progress
 
 #: Which pictures that look alike stay together; "apart": none, they may fall into several splits.
 Duplicates = Literal["near", "exact", "apart"]

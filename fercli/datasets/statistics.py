@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fercli.datasets.fingerprints import (
+from fercli.common.parallel import Workers
+from fercli.common.progress import SILENT, Progress
+from fercli.datasets.duplicates import (
     Fingerprint,
     exact_pairs,
     fingerprints,
@@ -19,8 +21,6 @@ from fercli.datasets.fingerprints import (
 )
 from fercli.datasets.manifest import FileRecord
 from fercli.datasets.tree import Tree, counts
-from fercli.parallel import Workers
-from fercli.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

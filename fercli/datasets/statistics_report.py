@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fercli.common.plots import COLOURS, new_plot, save_plot
+from fercli.common.tables import format_table
 from fercli.datasets.reports import counts_table
 from fercli.datasets.statistics import Alike, Statistics
-from fercli.plots import COLOURS, new_plot, save_plot
-from fercli.tables import format_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

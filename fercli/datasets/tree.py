@@ -14,8 +14,20 @@ from typing import Any, Literal
 
 import cv2
 
+from fercli.common.errors import InputError, OptionError, OutputError
+from fercli.common.files import (
+    find_files,
+    input_error,
+    is_there,
+    make_folder,
+    output_error,
+    written_whole,
+)
+from fercli.common.images import Picture
+from fercli.common.work_folder import remove_all_unfinished
 from fercli.datasets.crop_log import CROPPING
 from fercli.datasets.entries import SPLITS, split_of
+from fercli.datasets.expressions import sorted_classes
 from fercli.datasets.journal import JOURNAL, Journal
 from fercli.datasets.manifest import (
     MANIFEST,
@@ -29,11 +41,6 @@ from fercli.datasets.manifest import (
     write_manifest,
 )
 from fercli.datasets.replacing import ASIDE
-from fercli.datasets.vocabulary import sorted_classes
-from fercli.errors import InputError, OptionError, OutputError
-from fercli.files import find_files, input_error, is_there, make_folder, output_error, written_whole
-from fercli.pictures import Picture
-from fercli.working_folder import remove_all_unfinished
 
 #: How files come from one tree into another; a hard link takes no space and outlives the first.
 Placing = Literal["link", "copy", "symlink"]

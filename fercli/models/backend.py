@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from fercli.errors import DependencyError
+from fercli.common.errors import DependencyError
 
 #: The package that provides each backend, and how to get it.
 _INSTALL = {

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import FerError
+from fercli.common.errors import FerError
 from fercli.models.backend import load_keras
-from fercli.models.card import MIDDLE
-from fercli.models.classifier import middle
-from fercli.models.faces import Faces
+from fercli.models.labeled_faces import Faces
+from fercli.models.model_card import MIDDLE
+from fercli.models.onnx_model import middle
 
 if TYPE_CHECKING:
     from keras.utils import PyDataset

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fercli.errors import DependencyError
+from fercli.common.errors import DependencyError
+from fercli.common.progress import Bar, Progress
 from fercli.models.backend import load_keras
 from fercli.models.checkpoint import State
-from fercli.progress import Bar, Progress
 
 if TYPE_CHECKING:
     from keras import Model

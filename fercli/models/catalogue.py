@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from fercli.common.tables import format_table
 from fercli.models.architectures import ARCHITECTURES
-from fercli.models.classifier import Classifier
-from fercli.models.networks import shipped_networks
-from fercli.tables import format_table
+from fercli.models.loading import shipped_networks
+from fercli.models.onnx_model import Classifier
 
 
 def architectures_table() -> str:

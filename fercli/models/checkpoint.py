@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import InputError, TrainingError
-from fercli.files import input_error, written_whole
+from fercli.common.errors import InputError, TrainingError
+from fercli.common.files import input_error, written_whole
 from fercli.json_text import parse_json
 
 if TYPE_CHECKING:

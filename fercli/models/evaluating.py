@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from fercli.common.progress import SILENT, Progress
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.evaluation import Evaluation, evaluate
-from fercli.models.faces import Faces, read_split
-from fercli.models.networks import Network, open_networks, require_classes
-from fercli.models.settings import Settings
-from fercli.progress import SILENT, Progress
+from fercli.models.labeled_faces import Faces, read_split
+from fercli.models.loading import Network, open_networks, require_classes
+from fercli.models.model_settings import Settings
 
 
 def evaluate_files(
@@ -26,7 +26,7 @@ def evaluate_files(
 ) -> tuple[Faces, list[Evaluation]]:
     """Measure networks on a split of a tree; return the faces for the first, and the measures.
 
-    `settings` are as in `fercli.models.networks.open_networks`.
+    `settings` are as in `fercli.models.loading.open_networks`.
 
     Raises
     ------

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.models.faces import Faces
+from fercli.common.progress import SILENT, Progress
+from fercli.models.labeled_faces import Faces
+from fercli.models.loading import Network
 from fercli.models.metrics import Metrics, measure
-from fercli.models.networks import Network
-from fercli.progress import SILENT, Progress
 
 Pixels = NDArray[np.uint8]
 

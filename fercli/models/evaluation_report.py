@@ -9,12 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fercli.files import make_folder, require_absent, write_text
+from fercli.common.files import make_folder, require_absent, write_text
+from fercli.common.plots import save_plot
+from fercli.common.tables import format_table
 from fercli.models.evaluation import Evaluation, draw_confusion, draw_mistakes
-from fercli.models.faces import Faces
+from fercli.models.labeled_faces import Faces
 from fercli.models.metrics import Metrics
-from fercli.plots import save_plot
-from fercli.tables import format_table
 
 REPORT = "report.json"
 CONFUSION = "confusion.png"

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import DependencyError, InputError, OptionError, TrainingError
-from fercli.files import require_absent, written_whole
+from fercli.common.errors import DependencyError, InputError, OptionError, TrainingError
+from fercli.common.files import require_absent, written_whole
+from fercli.common.progress import SILENT, Progress
 from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
-from fercli.models.card import NetworkCard, to_metadata
-from fercli.models.classifier import Classifier, scaled
 from fercli.models.evaluation import classify_all
-from fercli.models.faces import Faces
+from fercli.models.labeled_faces import Faces
+from fercli.models.loading import KerasNetwork
 from fercli.models.metrics import accuracy
-from fercli.models.networks import KerasNetwork
-from fercli.models.settings import Settings
-from fercli.progress import SILENT, Progress
+from fercli.models.model_card import NetworkCard, to_metadata
+from fercli.models.model_settings import Settings
+from fercli.models.onnx_model import Classifier, scaled
 
 if TYPE_CHECKING:
     from keras import Model

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fercli.common.errors import InputError
+from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
-from fercli.errors import InputError
-from fercli.models.card import NetworkCard
 from fercli.models.export import ExportResult, Storage, export_onnx
-from fercli.models.faces import Faces, read_split
-from fercli.models.network_file import load_network, read_card
-from fercli.models.settings import Settings, with_settings
-from fercli.progress import SILENT, Progress
+from fercli.models.keras_file import load_network, read_card
+from fercli.models.labeled_faces import Faces, read_split
+from fercli.models.model_card import NetworkCard
+from fercli.models.model_settings import Settings, with_settings
 
 
 def export_file(

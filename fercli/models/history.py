@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from fercli.files import write_text
+from fercli.common.files import write_text
 
 History = Sequence[dict[str, float]]
 
@@ -26,7 +26,7 @@ def draw_curves(path: Path, history: History, title: str) -> None:
     """Draw loss beside accuracy, of training and of validation, replacing what is there."""
     from matplotlib.ticker import MaxNLocator
 
-    from fercli.plots import new_plots, save_plot
+    from fercli.common.plots import new_plots, save_plot
 
     labels = [(title, "epoch", "loss"), ("", "epoch", "accuracy")]
     figure, plots = new_plots(labels, size_inches=(5.5, 4.5))

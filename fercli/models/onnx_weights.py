@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import DependencyError, InputError, OptionError
+from fercli.common.errors import DependencyError, InputError, OptionError
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy
-from fercli.models.card import NetworkCard
-from fercli.models.classifier import Classifier, scaled
+from fercli.models.model_card import NetworkCard
+from fercli.models.onnx_model import Classifier, scaled
 
 if TYPE_CHECKING:
     from keras import Model

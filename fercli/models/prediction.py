@@ -12,14 +12,14 @@ from typing import TextIO
 
 import numpy as np
 
-from fercli.errors import InputError, PictureError
-from fercli.files import find_files, require_absent, write_text
-from fercli.models.faces import read_face
-from fercli.models.networks import Network, open_network
-from fercli.models.settings import Settings
-from fercli.parallel import parallel_map
-from fercli.pictures import Picture
-from fercli.progress import SILENT, Progress
+from fercli.common.errors import InputError, PictureError
+from fercli.common.files import find_files, require_absent, write_text
+from fercli.common.images import Picture
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
+from fercli.models.labeled_faces import read_face
+from fercli.models.loading import Network, open_network
+from fercli.models.model_settings import Settings
 
 #: Pictures that are in memory at once.
 CHUNK = 256

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from fercli import __version__
-from fercli.errors import OutputExistsError, TrainingError
-from fercli.files import write_text
+from fercli.common.errors import OutputExistsError, TrainingError
+from fercli.common.files import write_text
+from fercli.common.recipes import read_recipe, write_recipe
+from fercli.common.work_folder import remove_unfinished
 from fercli.models.backend import load_keras
 from fercli.models.checkpoint import pictures_of
 from fercli.models.training_options import TrainingOptions, differences, to_recipe
-from fercli.recipes import read_recipe, write_recipe
-from fercli.working_folder import remove_unfinished
 
 CHECKPOINT = "checkpoint.npz"
 BEST = "best.keras"

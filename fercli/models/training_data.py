@@ -6,11 +6,11 @@ import zlib
 from functools import partial
 from typing import Any
 
+from fercli.common.errors import TrainingError
+from fercli.common.progress import Progress
 from fercli.datasets.tree import Tree
-from fercli.errors import TrainingError
-from fercli.models.faces import Faces, read_split
+from fercli.models.labeled_faces import Faces, read_split
 from fercli.models.training_options import TrainingOptions
-from fercli.progress import Progress
 
 
 def check_classes(tree: Tree) -> None:

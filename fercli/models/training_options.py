@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 from fercli.models.architectures import find_architecture
 from fercli.models.architectures.base import Architecture
 from fercli.models.schedules import SCHEDULES

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fercli.models.batches import own_errors, plain_batches
-from fercli.models.card import NetworkCard
-from fercli.models.compiling import distributed_by
-from fercli.models.faces import Faces
-from fercli.models.hosts import agreed, count_hosts
+from fercli.models.build import distributed_by
+from fercli.models.distributed import agreed, count_hosts
+from fercli.models.keras_file import rebuild
+from fercli.models.labeled_faces import Faces
 from fercli.models.metrics import accuracy, log_loss
-from fercli.models.network_file import rebuild
+from fercli.models.model_card import NetworkCard
 from fercli.models.training_options import TrainingOptions
 
 if TYPE_CHECKING:

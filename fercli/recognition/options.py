@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fercli.cascade.detection import LARGEST
-from fercli.errors import OptionError
+from fercli.cascade.detection.detector import LARGEST
+from fercli.common.errors import OptionError
 
 #: Longer side, in pixels, at which pictures and video are searched unless told otherwise.
 PICTURE_SIDE, VIDEO_SIDE = 1280, 640
@@ -40,7 +40,7 @@ class RecognitionOptions:
         neutral Yale faces the network tells 44 at 0, 46 at -0.05, 40 at -0.15, 43 at 0.1 and 41
         at 0.2.
     scale_factor, min_neighbors
-        As in `fercli.cascade.detection.DetectionOptions`.
+        As in `fercli.cascade.detection.detector.DetectionOptions`.
 
     Raises
     ------

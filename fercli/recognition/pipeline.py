@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.parallel import until_failure
-from fercli.recognition.ahead import Newest, run_ahead
-from fercli.recognition.face import Face, FrameFaces
-from fercli.recognition.following import Follower
-from fercli.recognition.frames import Frame
+from fercli.common.parallel import until_failure
+from fercli.recognition.face_search import NONE, Boxes
 from fercli.recognition.options import VideoOptions
-from fercli.recognition.recogniser import Recogniser
+from fercli.recognition.prefetch import Newest, run_ahead
+from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.results import Face, FrameFaces
 from fercli.recognition.scenes import Scenes
-from fercli.recognition.searching import NONE, Boxes
-from fercli.recognition.tracks import Tracks
+from fercli.recognition.sources.frames import Frame
+from fercli.recognition.tracking.face_tracker import Follower
+from fercli.recognition.tracking.identities import Tracks
 
 DEFAULTS = VideoOptions()
 

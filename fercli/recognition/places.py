@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fercli.errors import OptionError, OutputError
+from fercli.common.errors import OptionError, OutputError
+from fercli.common.files import PICTURE_EXTENSIONS
 from fercli.file_names import free_name, input_among, shortened
-from fercli.files import PICTURE_EXTENSIONS
-from fercli.recognition.inputs import Input
-from fercli.recognition.video_writer import SUFFIXES
+from fercli.recognition.sinks.video_writer import SUFFIXES
+from fercli.recognition.sources.inputs import Input
 
 #: Formats of annotated pictures; a picture of another format is written as PNG.
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")

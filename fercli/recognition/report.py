@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fercli.recognition.classifying import Result
-from fercli.tables import format_table
+from fercli.common.tables import format_table
+from fercli.recognition.classify import Result
 
 HEADERS = ("picture", "person", "x", "y", "width", "height", "expression", "probability")
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.pictures import Picture
+from fercli.common.images import Picture
 
 #: Frames are compared at this width and height.
 SIZE_WH = (32, 18)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fercli.recognition.face import FrameFaces
-from fercli.tables import format_table
+from fercli.common.tables import format_table
+from fercli.recognition.results import FrameFaces
 
 #: People seen for less than this, in seconds, are counted but not listed.
 BRIEF = 0.5

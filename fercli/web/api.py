@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from fercli import __version__
-from fercli.web import uploads, work
+from fercli.web import uploads, worker
 from fercli.web.app import services
+from fercli.web.http_errors import RefusedError
 from fercli.web.job import Job
 from fercli.web.recognition import ClientGoneError
-from fercli.web.refusals import RefusedError
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-    from fercli.recognition.recogniser import Recogniser
+    from fercli.recognition.recognizer import Recogniser
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -30,10 +30,10 @@ PART = 1 << 20
 
 #: The results of a job, by the name under which it tells of them: file and kind.
 RESULTS = {
-    "video": (work.VIDEO, "video/mp4"),
-    "timeline": (work.TIMELINE, "image/png"),
-    "csv": (work.CSV, "text/csv"),
-    "jsonl": (work.JSONL, "application/jsonl"),
+    "video": (worker.VIDEO, "video/mp4"),
+    "timeline": (worker.TIMELINE, "image/png"),
+    "csv": (worker.CSV, "text/csv"),
+    "jsonl": (worker.JSONL, "application/jsonl"),
 }
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from fercli.web import refusals
+from fercli.web import http_errors
+from fercli.web.auth import Guard
 from fercli.web.camera import SharedCamera
-from fercli.web.guard import Guard
 from fercli.web.jobs import Jobs
 from fercli.web.recognition import Recognition
 from fercli.web.settings import ServerSettings
@@ -58,7 +58,7 @@ def create_app(settings: ServerSettings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 1 << 20  # uploads raise it for themselves
     app.extensions["fer"] = _load(settings)
     services(app).guard.install(app)
-    refusals.install(app)
+    http_errors.install(app)
     app.register_blueprint(api)
     app.register_blueprint(pages)
     return app

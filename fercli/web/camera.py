@@ -12,13 +12,13 @@ from threading import Event
 
 import cv2
 
-from fercli.errors import FerError
-from fercli.pictures import Picture
-from fercli.recognition.drawing import draw_faces, draw_note
-from fercli.recognition.live import Camera, Stream
+from fercli.common.errors import FerError
+from fercli.common.images import Picture
 from fercli.recognition.pipeline import recognise_frames
-from fercli.recognition.recogniser import Recogniser
-from fercli.web.refusals import RefusedError, without_path
+from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.sinks.draw import draw_faces, draw_note
+from fercli.recognition.sources.live import Camera, Stream
+from fercli.web.http_errors import RefusedError, without_path
 
 #: How long the camera stays open for nobody, in seconds: the page opens it, then its picture comes.
 LINGER = 4.0

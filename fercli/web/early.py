@@ -17,7 +17,7 @@ from werkzeug.http import parse_cookie
 from fercli.web.settings import MEGA, Limits
 
 if TYPE_CHECKING:
-    from fercli.web.guard import Guard
+    from fercli.web.auth import Guard
 
 #: Where videos go.
 VIDEOS = "/api/v1/jobs"

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from fercli.web.work import UPLOADED
+from fercli.web.worker import UPLOADED
 
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -69,7 +69,7 @@ class Job:
         Parameters
         ----------
         task : dict
-            As in `fercli.web.work.classify_video`, less ``folder``.
+            As in `fercli.web.worker.classify_video`, less ``folder``.
         limit : float
             In seconds.
         """
@@ -111,7 +111,7 @@ class Job:
                 return False
             self.state, self._began = "running", time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "fercli.web.work"],
+                [sys.executable, "-m", "fercli.web.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fercli.errors import FerError, OutputError
-from fercli.files import only_one, output_error
-from fercli.models.settings import Settings
+from fercli.common.errors import FerError, OutputError
+from fercli.common.files import only_one, output_error
+from fercli.models.model_settings import Settings
+from fercli.web.http_errors import RefusedError
 from fercli.web.job import Job
-from fercli.web.refusals import RefusedError
 from fercli.web.settings import ServerSettings
 
 #: How folders of uploads begin, and how old one without an owner is, in seconds, to be removed.

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
-from fercli.errors import VideoError
+from fercli.common.errors import VideoError
 from fercli.web.app import services
+from fercli.web.auth import local_address
 from fercli.web.camera import MIMETYPE, SharedCamera
-from fercli.web.guard import local_address
-from fercli.web.refusals import RefusedError, without_path
+from fercli.web.http_errors import RefusedError, without_path
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue

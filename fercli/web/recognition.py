@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fercli.models.card import NetworkCard
-from fercli.models.networks import find_network, shipped_networks
-from fercli.models.settings import Settings
-from fercli.parallel import available_workers
-from fercli.recognition.recogniser import Recogniser
-from fercli.web.refusals import RefusedError
+from fercli.common.parallel import available_workers
+from fercli.models.loading import find_network, shipped_networks
+from fercli.models.model_card import NetworkCard
+from fercli.models.model_settings import Settings
+from fercli.recognition.recognizer import Recogniser
+from fercli.web.http_errors import RefusedError
 from fercli.web.settings import ServerSettings
 
 #: How long a picture may wait for its turn, in seconds.

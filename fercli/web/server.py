@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from fercli.errors import OptionError
-from fercli.signals import handled
+from fercli.common.errors import OptionError
+from fercli.common.signals import handled
 from fercli.web.app import create_app, services
 from fercli.web.early import channel_class
 from fercli.web.settings import MEGA, ServerSettings, require_token

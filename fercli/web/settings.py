@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fercli.errors import OptionError
-from fercli.models.networks import DEFAULT
-from fercli.models.settings import Settings
+from fercli.common.errors import OptionError
+from fercli.models.loading import DEFAULT
+from fercli.models.model_settings import Settings
 from fercli.recognition.options import RecognitionOptions
 
 MEGA = 1 << 20

@@ -10,10 +10,10 @@ from pathlib import Path
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from fercli.errors import PictureError
-from fercli.files import output_error
-from fercli.pictures import Picture, decode_colour
-from fercli.web.refusals import RefusedError
+from fercli.common.errors import PictureError
+from fercli.common.files import output_error
+from fercli.common.images import Picture, decode_colour
+from fercli.web.http_errors import RefusedError
 from fercli.web.settings import Limits
 
 #: Kinds of pictures, by Pillow's name, and how their files begin (None: any byte).

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fercli.parallel import available_workers
-from fercli.progress import TerminalProgress
-from fercli.tables import format_table
+from fercli.common.parallel import available_workers
+from fercli.common.progress import TerminalProgress
+from fercli.common.tables import format_table
 from scripts.fuzz.reader import MB
 from scripts.fuzz.runner import Fuzz, Outcome
 from scripts.fuzz.targets import READERS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fercli.errors import FerError
+from fercli.common.errors import FerError
 
 MB = 1 << 20
 

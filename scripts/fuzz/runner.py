@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from fercli.progress import Bar
+from fercli.common.progress import Bar
 from scripts.fuzz.cases import Place, work
 
 #: Seconds after which a worker that does not answer is killed, and that it may take to start.

@@ -17,8 +17,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fercli.files import UNFINISHED
-from fercli.tables import format_table
+from fercli.common.files import UNFINISHED
+from fercli.common.tables import format_table
 from scripts.interruptions.inputs import make_inputs
 from scripts.interruptions.jobs import JOBS, Job
 from scripts.interruptions.processes import WAYS, give_rights, run, small_disk, start

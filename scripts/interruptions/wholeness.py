@@ -10,10 +10,10 @@ from pathlib import Path
 
 import cv2
 
-from fercli.cascade.cascade_file import read_cascade
-from fercli.cascade.vec import describe_vec
-from fercli.errors import FerError
-from fercli.files import UNFINISHED
+from fercli.cascade.model import read_cascade
+from fercli.cascade.samples.vec import describe_vec
+from fercli.common.errors import FerError
+from fercli.common.files import UNFINISHED
 
 #: Files that grow line by line, and files with times in them, which differ from run to run.
 LOGS = ("training.log", ".unfinished.csv", "crops.csv")

@@ -3,7 +3,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from fercli.cascade.photographs import OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS
-from fercli.files import PICTURE_EXTENSIONS
+from fercli.common.files import PICTURE_EXTENSIONS
 
 
 @pytest.mark.parametrize("paths", [OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fercli.datasets.entries import Dropped, Entry, ReadOptions
+from fercli.datasets.expressions import expression_of
 from fercli.datasets.formats import FORMATS, detect_format
-from fercli.datasets.vocabulary import expression_of
 
 FER_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 

@@ -5,16 +5,16 @@ import numpy as np
 import pytest
 import skimage.data
 
+from fercli.common.errors import OptionError, OutputExistsError, RecipeError
+from fercli.datasets.augment import AugmentOptions, augment_tree, generator_for
 from fercli.datasets.augmentation import LIMITS, POLICIES, Policy, find_policy
-from fercli.datasets.augmenting import AugmentOptions, augment_tree, generator_for
+from fercli.datasets.expressions import parse_classes
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labelling import ImportOptions
+from fercli.datasets.labels import ImportOptions
 from fercli.datasets.manifest import read_files
 from fercli.datasets.reports import augment_as_text
 from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree
-from fercli.datasets.vocabulary import parse_classes
-from fercli.errors import OptionError, OutputExistsError, RecipeError
 
 NOTHING = Policy(**{field.name: 0 for field in fields(Policy)})
 
@@ -229,7 +229,7 @@ def test_other_pictures_of_the_same_names_are_not_gone_on_with(put, tmp_path, mo
     options = AugmentOptions(Policy(), copies=1, splits=("all",))
     tree = make_tree(48, overwrite=False)
     with monkeypatch.context() as patched:
-        patched.setattr("fercli.datasets.augmenting.finish_tree", interrupt)
+        patched.setattr("fercli.datasets.augment.finish_tree", interrupt)
         with pytest.raises(KeyboardInterrupt):
             augment_tree(tree, tmp_path / "out", options)
     other = make_tree(64, overwrite=True)

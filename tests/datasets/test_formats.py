@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
+from fercli.common.errors import InputError
 from fercli.datasets.formats import FORMATS, detect_format
-from fercli.errors import InputError
 
 from .conftest import OPTIONS, read
 

@@ -11,15 +11,21 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.common.errors import (
+    FerError,
+    InputError,
+    OptionError,
+    OutputError,
+    OutputExistsError,
+)
+from fercli.common.files import only_one
 from fercli.datasets.decoding import fit
+from fercli.datasets.expressions import parse_classes
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labelling import ImportOptions, decide_by_votes
+from fercli.datasets.labels import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import read_files
 from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree
-from fercli.datasets.vocabulary import parse_classes
-from fercli.errors import FerError, InputError, OptionError, OutputError, OutputExistsError
-from fercli.files import only_one
 
 ROWS = [(3, "Training"), (0, "PublicTest"), (6, "PrivateTest"), (3, "Training")]
 

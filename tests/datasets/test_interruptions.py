@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import skimage.data
 
+from fercli.common.errors import InputError
 from fercli.datasets.tree import read_tree
-from fercli.errors import InputError
 
 FER = [sys.executable, "-m", "fercli", "datasets"]
 

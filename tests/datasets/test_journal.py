@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from fercli.common.errors import InputError, OutputError, OutputExistsError
 from fercli.datasets.journal import JOURNAL, Journal, remove_tree
 from fercli.datasets.manifest import FileRecord, Manifest, write_manifest
 from fercli.datasets.tree import finish_tree
-from fercli.errors import InputError, OutputError, OutputExistsError
 
 PLAN = {"import": "a"}
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fercli.common.errors import InputError
 from fercli.datasets.manifest import (
     FileRecord,
     Manifest,
@@ -13,7 +14,6 @@ from fercli.datasets.manifest import (
     write_files,
     write_manifest,
 )
-from fercli.errors import InputError
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=20)
 names = st.text("abc é,\"'.-_", min_size=1, max_size=12).filter(lambda name: name.strip(". "))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from fercli.common.errors import InputError
+from fercli.common.images import read_colour
 from fercli.datasets.entries import ReadOptions
 from fercli.datasets.formats import FORMATS
 from fercli.datasets.tree import read_tree
-from fercli.errors import InputError
-from fercli.pictures import read_colour
 
 from .conftest import AFFECTNET_HEADER, OPTIONS, read
 

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.common.errors import InputError
 from fercli.datasets.manifest import FileRecord, Manifest, to_line, write_files, write_manifest
 from fercli.datasets.statistics import describe_tree
 from fercli.datasets.tree import read_tree
-from fercli.errors import InputError
 
 
 @pytest.fixture

@@ -1,17 +1,17 @@
 import pytest
 
+from fercli.common.errors import InputError
+from fercli.common.files import write_text
+from fercli.datasets.augment import AugmentOptions, augment_tree
 from fercli.datasets.augmentation import Policy
-from fercli.datasets.augmenting import AugmentOptions, augment_tree
-from fercli.datasets.cropping import crop_folder
-from fercli.datasets.faces import FaceOptions
+from fercli.datasets.expressions import parse_classes
+from fercli.datasets.face_boxes import FaceOptions
+from fercli.datasets.face_cropping import crop_folder
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labelling import ImportOptions
+from fercli.datasets.labels import ImportOptions
 from fercli.datasets.sources import find_sources
 from fercli.datasets.splitting import SplitOptions, split_tree
 from fercli.datasets.tree import read_tree
-from fercli.datasets.vocabulary import parse_classes
-from fercli.errors import InputError
-from fercli.files import write_text
 
 
 def split(tree, out, placing):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fercli.datasets.tree import read_tree
-from fercli.models.faces import read_split
+from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
 from fercli.models.training_options import TrainingOptions
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 from fercli.models.architectures import ARCHITECTURES, find_architecture
 from fercli.models.backend import load_keras
 

@@ -11,7 +11,7 @@ from fercli.models.batches import (
     random_crops,
     smooth,
 )
-from fercli.models.faces import Faces
+from fercli.models.labeled_faces import Faces
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from fercli.errors import InputError
+from fercli.common.errors import InputError
 from fercli.models.checkpoint import FIGURES, read_checkpoint
 
 ROW = dict.fromkeys(FIGURES, 1.0)

@@ -5,12 +5,12 @@ import numpy as np
 import onnx
 import pytest
 
+from fercli.common.errors import InputError, OptionError, TrainingError
 from fercli.datasets.tree import read_tree
-from fercli.errors import InputError, OptionError, TrainingError
-from fercli.models.classifier import Classifier
 from fercli.models.export import TOLERANCES, export_onnx
 from fercli.models.exporting import describe_export, export_file, has_training
-from fercli.models.network_file import load_network, save_network
+from fercli.models.keras_file import load_network, save_network
+from fercli.models.onnx_model import Classifier
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,8 @@ def test_one_face_takes_less_than_a_millisecond(tmp_path):
     """fer's own architecture, untrained, on one core; the best of many, as others may be busy."""
     from fercli.models.architectures import ARCHITECTURES
     from fercli.models.backend import load_keras
-    from fercli.models.card import NetworkCard
-    from fercli.models.network_file import save_network
+    from fercli.models.keras_file import save_network
+    from fercli.models.model_card import NetworkCard
 
     load_keras()
     classes = tuple("abcdefgh")

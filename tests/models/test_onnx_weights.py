@@ -3,16 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fercli.errors import InputError, OptionError
+from fercli.common.errors import InputError, OptionError
+from fercli.common.progress import Progress
 from fercli.models.architectures import ARCHITECTURES
-from fercli.models.card import NetworkCard
-from fercli.models.classifier import Classifier
 from fercli.models.export import export_onnx
-from fercli.models.network_file import load_network, save_network
-from fercli.models.networks import shipped_networks
+from fercli.models.keras_file import load_network, save_network
+from fercli.models.loading import shipped_networks
+from fercli.models.model_card import NetworkCard
+from fercli.models.onnx_model import Classifier
 from fercli.models.onnx_weights import measure_normalisations, restore
 from fercli.models.training import train
-from fercli.progress import Progress
 
 from .conftest import QUICK, make_tree
 

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.datasets.tree import read_tree
-from fercli.errors import (
+from fercli.common.errors import (
     DependencyError,
     InputError,
     OptionError,
@@ -24,16 +23,17 @@ from fercli.errors import (
     PictureError,
     TrainingError,
 )
-from fercli.files import only_one
+from fercli.common.files import only_one
+from fercli.common.progress import Progress
+from fercli.datasets.tree import read_tree
 from fercli.models.averaging import averaged
 from fercli.models.backend import precision_policy
+from fercli.models.build import check_devices, compiled_model
 from fercli.models.checkpoint import pictures_of, read_checkpoint
-from fercli.models.compiling import check_devices, compiled_model
-from fercli.models.faces import read_split
-from fercli.models.network_file import load_network, read_card
+from fercli.models.keras_file import load_network, read_card
+from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
 from fercli.models.training_options import TrainingOptions, check_options
-from fercli.progress import Progress
 
 from .conftest import CLASSES, QUICK, make_tree
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fercli.recognition.recogniser import Recogniser
+from fercli.recognition.recognizer import Recogniser
 
 #: Where her face is in `portrait`, roughly: x, y, side.
 FACE = (68, 60, 90)

@@ -14,15 +14,15 @@ import numpy as np
 import psutil
 import pytest
 
-from fercli.errors import OutputError, VideoError
-from fercli.recognition import live
-from fercli.recognition.frames import Frame
-from fercli.recognition.live import Stream
+from fercli.common.errors import OutputError, VideoError
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognise_frames
+from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sound import KEPT
-from fercli.recognition.video_file import VideoFile
-from fercli.recognition.video_writer import VideoWriter
+from fercli.recognition.sources import live
+from fercli.recognition.sources.frames import Frame
+from fercli.recognition.sources.live import Stream
+from fercli.recognition.sources.video_file import VideoFile
 
 
 def read(path, **part):

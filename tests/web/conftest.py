@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fercli.models.networks import DEFAULT
-from fercli.models.settings import Settings
-from fercli.recognition.recogniser import DEFAULTS
+from fercli.models.loading import DEFAULT
+from fercli.models.model_settings import Settings
+from fercli.recognition.recognizer import DEFAULTS
 from fercli.web.app import create_app, services
 from fercli.web.settings import Limits, ServerSettings
 

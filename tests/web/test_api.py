@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
-from fercli.models.networks import shipped_networks
-from fercli.models.settings import Settings
+from fercli.models.loading import shipped_networks
+from fercli.models.model_settings import Settings
 from fercli.web.api import description
 
 

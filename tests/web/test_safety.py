@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 from fercli.recognition.options import RecognitionOptions
 from fercli.web.app import create_app, services
-from fercli.web.guard import local_address
+from fercli.web.auth import local_address
 from fercli.web.server import _ended_by_signals
 from fercli.web.settings import MEGA, ServerSettings, require_token
 
@@ -428,7 +428,7 @@ def test_a_camera_out_of_reach_is_named_without_its_secrets(make_client):
 
 
 def test_networks_tell_nobody_what_they_run(tmp_path):
-    code = "from fercli.models.networks import open_network; open_network('ferplus')"
+    code = "from fercli.models.loading import open_network; open_network('ferplus')"
     environment = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     for name in ("CI", "ORT_DISABLE_TELEMETRY"):  # either would hide it
         environment.pop(name, None)
@@ -441,7 +441,7 @@ def test_a_camera_out_of_reach_does_not_hold_up_the_others(make_client, monkeypa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = make_client(camera=f"http://127.0.0.1:{silent.getsockname()[1]}/")
         camera = services(client.application).camera
-        monkeypatch.setattr("fercli.recognition.live.TIMEOUT", 3.0)
+        monkeypatch.setattr("fercli.recognition.sources.live.TIMEOUT", 3.0)
         monkeypatch.setattr("fercli.web.camera.PATIENCE_OPENING", 0.2)
         first = threading.Thread(target=client.get, args=("/camera?watch=1",))
         first.start()

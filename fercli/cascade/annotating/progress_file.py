@@ -11,8 +11,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fercli.errors import InputError
-from fercli.files import read_text, write_text
+from fercli.common.errors import InputError
+from fercli.common.files import read_text, write_text
 from fercli.json_text import parse_json
 
 

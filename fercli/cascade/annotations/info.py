@@ -13,9 +13,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from fercli.cascade.annotations.base import LabelledBox, OnError, Record, raise_it
-from fercli.cascade.description import read_list
-from fercli.errors import AnnotationError
+from fercli.annotations.base import LabelledBox, OnError, Record, raise_it
+from fercli.annotations.opencv_lists import read_list
+from fercli.common.errors import AnnotationError
 
 HINT = "`fer cascade check-info` lists all that is wrong with it"
 

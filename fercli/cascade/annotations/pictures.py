@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fercli.cascade.annotations.base import LabelledBox, OnError, Record, raise_it
-from fercli.files import PICTURE_EXTENSIONS, find_files
+from fercli.annotations.base import LabelledBox, OnError, Record, raise_it
+from fercli.common.files import PICTURE_EXTENSIONS, find_files
 
 #: All of the picture, whatever its size.
 WHOLE = LabelledBox(0.0, 0.0, 1.0, 1.0)

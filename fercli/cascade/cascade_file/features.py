@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from fercli.cascade.cascade_file.parts import HaarFeature, LbpFeature, WeightedRectangle
 from fercli.cascade.cascade_file.values import each, integer, numbers_of, real, text_of
-from fercli.errors import CascadeFileError
+from fercli.cascade.model.parts import HaarFeature, LbpFeature, WeightedRectangle
+from fercli.common.errors import CascadeFileError
 
 
 def haar_feature(element: Element, where: str) -> HaarFeature:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from fercli.cascade.cascade_file.features import haar_feature
-from fercli.cascade.cascade_file.parts import Cascade, HaarFeature, Node, Stage, WeakClassifier
 from fercli.cascade.cascade_file.values import each, integer, numbers_of, real, text_of
-from fercli.errors import CascadeFileError
+from fercli.cascade.model.parts import Cascade, HaarFeature, Node, Stage, WeakClassifier
+from fercli.common.errors import CascadeFileError
 
 
 def old_cascade(root: Element) -> Cascade:

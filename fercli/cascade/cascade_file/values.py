@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 from xml.etree.ElementTree import Element
 
-from fercli.cascade.cascade_file.checks import fits_float32, float32
-from fercli.errors import CascadeFileError
+from fercli.cascade.model.validate import fits_float32, float32
+from fercli.common.errors import CascadeFileError
 
 T = TypeVar("T")
 

@@ -6,16 +6,16 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from fercli.cascade.annotations.base import AnnotatedPicture, Record, joined_by_path
-from fercli.cascade.annotations.formats import read_records
-from fercli.cascade.description import read_background_list
-from fercli.cascade.detection import DEFAULTS, DetectionOptions
+from fercli.annotations.base import AnnotatedPicture, Record, joined_by_path
+from fercli.annotations.formats import read_records
+from fercli.annotations.opencv_lists import read_background_list
+from fercli.cascade.detection.detector import DEFAULTS, DetectionOptions
+from fercli.cascade.evaluation.evaluate import evaluate
 from fercli.cascade.evaluation.matching import MatchRule
-from fercli.cascade.evaluation.measuring import evaluate
 from fercli.cascade.evaluation.report import prepare_report_folder, save_report
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation
-from fercli.errors import AnnotationError, OptionError, PictureError
-from fercli.progress import SILENT, Progress
+from fercli.common.errors import AnnotationError, OptionError, PictureError
+from fercli.common.progress import SILENT, Progress
 
 #: Boxes larger or smaller than the truth's by more than this lose hits to the rules of matching.
 NOTEWORTHY_RATIO = 1.25

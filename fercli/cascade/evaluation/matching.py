@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 Boxes = NDArray[np.float64]
 NO_MATCH = -np.inf

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation
-from fercli.plots import COLOURS, new_plot, save_plot
+from fercli.common.plots import COLOURS, new_plot, save_plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fercli.cascade.detection.batch import numbered
 from fercli.cascade.evaluation.curves import recall_at
-from fercli.cascade.evaluation.error_pictures import (
+from fercli.cascade.evaluation.error_images import (
     remove_error_pictures,
     write_error_pictures,
     write_error_sheet,
@@ -17,11 +18,10 @@ from fercli.cascade.evaluation.error_pictures import (
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
 from fercli.cascade.evaluation.plots import plot_precision, plot_recall
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation, Tally
-from fercli.cascade.finding import numbered
-from fercli.errors import OutputExistsError
-from fercli.files import make_folder, write_text
-from fercli.progress import SILENT, Progress
-from fercli.tables import format_table
+from fercli.common.errors import OutputExistsError
+from fercli.common.files import make_folder, write_text
+from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import format_table
 
 HEADERS = (
     "cascade", "AP", "precision", "recall", "F1", "hits", "misses", "false alarms", "per picture",

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.annotations import AnnotatedPicture
-from fercli.cascade.detection import DetectionOptions
+from fercli.annotations import AnnotatedPicture
+from fercli.cascade.detection.detector import DetectionOptions
 from fercli.cascade.evaluation.curves import Curve, average_precision, curve_of
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
-from fercli.errors import PictureError
+from fercli.common.errors import PictureError
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.cascade_file import HaarFeature, WeightedRectangle
+from fercli.cascade.model import HaarFeature, WeightedRectangle
 
 HaarMode = Literal["BASIC", "CORE", "ALL"]
 HAAR_MODES: tuple[HaarMode, ...] = get_args(HaarMode)
@@ -191,7 +191,8 @@ def corner_table(size_wh: tuple[int, int]) -> NDArray[np.int32]:
     Parameters
     ----------
     size_wh : tuple of 2 int
-        The window; its integral images are laid out as in `fercli.cascade.integral`.
+        The window; its integral images are laid out as in
+        `fercli.cascade.features.integral_images`.
 
     Returns
     -------

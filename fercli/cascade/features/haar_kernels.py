@@ -1,8 +1,8 @@
 """Kernels of the search for Haar features.
 
-Samples are columns of an array of integral images (see `fercli.cascade.integral`). The value of a
-feature for all samples is then a sum of at most nine contiguous rows, exact in int32, and
-vectorised.
+Samples are columns of an array of integral images (see `fercli.cascade.features.integral_images`).
+The value of a feature for all samples is then a sum of at most nine contiguous rows, exact in
+int32, and vectorised.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.compiled import compiled, compiled_fast
+from fercli.common.kernels import compiled, compiled_fast
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.cascade_file import LbpFeature
+from fercli.cascade.model import LbpFeature
 
 #: How many codes there are.
 CODES = 256

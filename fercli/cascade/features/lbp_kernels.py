@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.compiled import compiled
+from fercli.common.kernels import compiled
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]

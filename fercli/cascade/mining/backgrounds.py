@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from fercli.cascade.scanner.grid import Picture
-from fercli.pictures import read_grey
+from fercli.cascade.detection.scanner.grid import Picture
+from fercli.common.images import read_grey
 
 
 class Backgrounds:

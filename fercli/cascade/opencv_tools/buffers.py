@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fercli.cascade.opencv_tools.settings import ProgramSettings
-from fercli.errors import OptionError
-from fercli.memory import available_memory
+from fercli.cascade.opencv3.settings import ProgramSettings
+from fercli.common.errors import OptionError
+from fercli.common.memory import available_memory
 
 #: Share of the free memory that the buffers may take: the system and other programs need some.
 USABLE_MEMORY = 0.8

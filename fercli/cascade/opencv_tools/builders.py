@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fercli.cascade.opencv_tools.download import run_pip
-from fercli.errors import DependencyError
-from fercli.progress import SILENT, Progress
+from fercli.common.errors import DependencyError
+from fercli.common.progress import SILENT, Progress
 
 #: Older versions lack options that the build uses; cmake's ``-S`` and ``-B`` came with 3.13.
 OLDEST = {"cmake": (3, 13), "ninja": (1, 5)}

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fercli.cascade.opencv_tools.process import running
-from fercli.errors import DependencyError
-from fercli.progress import SILENT, Bar, Progress
+from fercli.common.errors import DependencyError
+from fercli.common.progress import SILENT, Bar, Progress
+from fercli.common.subprocesses import running
 
 PACKAGE = "opencv-python"
 PACKAGE_VERSION = "3.4.18.65"

@@ -8,8 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from fercli.cascade.opencv_tools.locate import PROGRAMS, Program, locate_program
-from fercli.errors import DependencyError
+from fercli.cascade.opencv3.programs import PROGRAMS, Program, locate_program
+from fercli.common.errors import DependencyError
 
 
 @dataclass(frozen=True)

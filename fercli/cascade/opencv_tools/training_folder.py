@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from fercli.cascade.opencv_tools.settings import ProgramSettings
-from fercli.cascade.opencv_tools.stages import PARAMETERS, adopt, read_parameters
+from fercli.cascade.opencv3.settings import ProgramSettings
+from fercli.cascade.opencv3.stage_files import PARAMETERS, adopt, read_parameters
 from fercli.cascade.opencv_tools.status import opencv_version
-from fercli.cascade.result_folder import ResultFolder, changes, refuse_other_training
-from fercli.errors import TrainingError
-from fercli.files import make_folder
+from fercli.common.errors import TrainingError
+from fercli.common.files import make_folder
+from fercli.run_folder import ResultFolder, changes, refuse_other_training
 
 ENGINE = "opencv"
 

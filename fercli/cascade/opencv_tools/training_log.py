@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from fercli.cascade.training_report import StageRecord
+from fercli.cascade.training.report import StageRecord
 
 #: Lines that would fill the log: one for each sample, and the rules of the table.
 FLOOD = re.compile(r"(POS|NEG) current samples: (\d{1,18})|\+[-+]*\+")

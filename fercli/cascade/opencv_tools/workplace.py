@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fercli.errors import OutputError
-from fercli.files import make_folder, only_one, output_error
+from fercli.common.errors import OutputError
+from fercli.common.files import make_folder, only_one, output_error
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fercli.errors import PictureError
-from fercli.pictures import Picture, read_grey
+from fercli.common.errors import PictureError
+from fercli.common.images import Picture, read_grey
 
 
 def read_background(path: Path, least_wh: tuple[int, int]) -> Picture:

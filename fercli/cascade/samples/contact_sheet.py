@@ -7,8 +7,8 @@ import math
 import cv2
 import numpy as np
 
-from fercli.cascade.vec import Samples
-from fercli.pictures import Picture
+from fercli.cascade.samples.vec import Samples
+from fercli.common.images import Picture
 
 #: Grey level of the lines between samples, and of the numbers beside them.
 LINES, PAPER, INK = 128, 255, 0

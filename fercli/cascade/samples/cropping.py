@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from fercli.cascade.annotations import Box
-from fercli.cascade.annotations.base import Record
-from fercli.cascade.vec import Samples
-from fercli.errors import AnnotationError, FerError, PictureError
-from fercli.pictures import Picture, read_grey
+from fercli.annotations import Box
+from fercli.annotations.base import Record
+from fercli.cascade.samples.vec import Samples
+from fercli.common.errors import AnnotationError, FerError, PictureError
+from fercli.common.images import Picture, read_grey
 
 #: A box is called stretched when its shape differs from the window's by more than this factor.
 STRETCHED = 1.1

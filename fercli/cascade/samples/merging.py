@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.samples.creation import Written
+from fercli.cascade.samples.results import Written
 from fercli.cascade.samples.statistics import CHUNK, assumed_size, digests
-from fercli.cascade.vec import Samples, describe_vec, read_vec, vec_writer
-from fercli.errors import OptionError, VecError
-from fercli.files import require_absent
-from fercli.progress import SILENT, Progress
+from fercli.cascade.samples.vec import Samples, describe_vec, read_vec, vec_writer
+from fercli.common.errors import OptionError, VecError
+from fercli.common.files import require_absent
+from fercli.common.progress import SILENT, Progress
 
 
 def merge(

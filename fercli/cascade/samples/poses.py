@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 Matrix = NDArray[np.float64]
 

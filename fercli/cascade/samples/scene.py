@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fercli.cascade.description import read_background_list
+from fercli.annotations.opencv_lists import read_background_list
 from fercli.cascade.samples.backgrounds import read_background
 from fercli.cascade.samples.poses import Distortion
 from fercli.cascade.samples.warping import Foreground, cut_out
-from fercli.errors import AnnotationError, FerError, OptionError, PictureError
-from fercli.parallel import parallel_map
-from fercli.pictures import read_grey
-from fercli.progress import SILENT, Progress
+from fercli.common.errors import AnnotationError, FerError, OptionError, PictureError
+from fercli.common.images import read_grey
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
 
 #: The largest object in a test picture takes this share of the background's width or height.
 LARGEST_SHARE = 0.7

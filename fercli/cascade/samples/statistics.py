@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fercli.cascade.vec import Samples, VecInfo, describe_vec, read_vec
-from fercli.progress import SILENT, Progress
+from fercli.cascade.samples.vec import Samples, VecInfo, describe_vec, read_vec
+from fercli.common.progress import SILENT, Progress
 
 #: Samples that are looked at at once, so that memory stays bounded.
 CHUNK = 1024

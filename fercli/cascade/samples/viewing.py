@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from fercli.cascade.samples.contact_sheet import contact_sheet
-from fercli.cascade.samples.creation import Written
+from fercli.cascade.samples.results import Written
 from fercli.cascade.samples.statistics import assumed_size
-from fercli.cascade.vec import Samples, read_vec
-from fercli.errors import OptionError, OutputExistsError
-from fercli.files import make_folder, require_absent
-from fercli.parallel import parallel_map
-from fercli.pictures import MOST_PIXELS, write_picture
-from fercli.progress import SILENT, Progress
+from fercli.cascade.samples.vec import Samples, read_vec
+from fercli.common.errors import OptionError, OutputExistsError
+from fercli.common.files import make_folder, require_absent
+from fercli.common.images import MOST_PIXELS, write_picture
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

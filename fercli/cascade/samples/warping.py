@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.samples.poses import Pose
-from fercli.errors import OptionError
-from fercli.pictures import Picture
+from fercli.common.errors import OptionError
+from fercli.common.images import Picture
 
 Matrix = NDArray[np.float64]
 

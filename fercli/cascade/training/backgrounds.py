@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fercli.cascade.annotations import (
-    FORMATS,
-    AnnotatedPicture,
-    Box,
-    csv_table,
-    read_annotations,
-)
-from fercli.cascade.annotations.formats import detect_format
-from fercli.cascade.description import read_background_list
-from fercli.errors import AnnotationError, InputError
-from fercli.files import PICTURE_EXTENSIONS, find_files, is_there
+from fercli.annotations import FORMATS, AnnotatedPicture, Box, csv_table, read_annotations
+from fercli.annotations.formats import detect_format
+from fercli.annotations.opencv_lists import read_background_list
+from fercli.common.errors import AnnotationError, InputError
+from fercli.common.files import PICTURE_EXTENSIONS, find_files, is_there
 
 #: So many names of a list are looked for on the disk to see whether it is one.
 _TRIED = 20
@@ -36,7 +30,7 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
     ----------
     path : Path
         A list of pictures, one a line; a folder of pictures; one picture; or annotated pictures in
-        any format that `fercli.cascade.annotations` knows, such as an info file, or a folder with
+        any format that `fercli.annotations` knows, such as an info file, or a folder with
         Pascal VOC's or YOLO's labels.
 
     Raises

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fercli.cascade.cascade_file import (
+from fercli.cascade.model import (
     Cascade,
     HaarFeature,
     LbpFeature,
@@ -22,9 +22,9 @@ from fercli.cascade.cascade_file import (
     read_cascade,
     write_cascade,
 )
-from fercli.cascade.training_report import StageRecord
-from fercli.errors import FerError, TrainingError
-from fercli.files import read_text, write_text
+from fercli.cascade.training.report import StageRecord
+from fercli.common.errors import FerError, TrainingError
+from fercli.common.files import read_text, write_text
 from fercli.json_text import parse_json
 
 STAGES, STATE = "stages.xml", "training.json"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fercli.cascade.features.haar import HaarFeatures, any_tilted, haar_features
+from fercli.cascade.features.integral_images import integral_rows
 from fercli.cascade.features.lbp import LbpFeatures, lbp_features
-from fercli.cascade.integral import integral_rows
-from fercli.cascade.search import haar as haar_search
 from fercli.cascade.training.options import FEWEST, TrainingOptions
-from fercli.errors import OptionError
-from fercli.memory import available_memory
+from fercli.cascade.training.split_search import haar as haar_search
+from fercli.common.errors import OptionError
+from fercli.common.memory import available_memory
 
 #: Background pictures get at least so much, to be read once and not for every stage.
 LEAST_FOR_BACKGROUNDS = 32 << 20

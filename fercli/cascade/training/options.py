@@ -7,13 +7,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from fercli.cascade.boosting import METHODS, MethodName, StageOptions
-from fercli.cascade.cascade_file import FeatureType
 from fercli.cascade.features.haar import HAAR_MODES, HaarMode
+from fercli.cascade.model import FeatureType
 from fercli.cascade.positives import HIT_RATE, STAGES
-from fercli.cascade.search import SEARCHES, SearchName
-from fercli.cascade.training.jitter import Jitter
-from fercli.errors import OptionError
+from fercli.cascade.training.augmentation import Jitter
+from fercli.cascade.training.boosting import METHODS, MethodName, StageOptions
+from fercli.cascade.training.split_search import SEARCHES, SearchName
+from fercli.common.errors import OptionError
 
 SMALLEST_SIDE, LARGEST_SIDE = 12, 64
 #: Deeper trees than this are memory, not learning.
@@ -42,7 +42,7 @@ class TrainingOptions:
         windows that touch a box are left alone.
     vec, info : Path, optional
         The positives, one of the two: a ``.vec`` file, or annotated pictures in any format that
-        `fercli.cascade.annotations` knows.
+        `fercli.annotations` knows.
     size_wh : tuple of 2 int
         The window. Sides from 12 to 64.
     stages : int

@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from fercli.cascade.annotations.formats import read_records
+from fercli.annotations.formats import read_records
 from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.options import TrainingOptions
-from fercli.files import input_error
+from fercli.common.files import input_error
 
 #: Grows when the engine would train other stages of the same samples.
 ENGINE = 3

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.annotations.base import Record
-from fercli.cascade.annotations.formats import read_records
+from fercli.annotations.base import Record
+from fercli.annotations.formats import read_records
+from fercli.cascade.features.windows import as_windows
 from fercli.cascade.samples.cropping import crop_record
-from fercli.cascade.training.jitter import Jitter, Picture, vary
+from fercli.cascade.samples.vec import read_vec
+from fercli.cascade.training.augmentation import Jitter, Picture, vary
 from fercli.cascade.training.memory import memory_of
 from fercli.cascade.training.options import FEWEST, TrainingOptions
-from fercli.cascade.vec import read_vec
-from fercli.cascade.windows import as_windows
-from fercli.errors import InputError
-from fercli.parallel import parallel_map
-from fercli.pictures import read_grey
-from fercli.progress import SILENT, Progress
+from fercli.common.errors import InputError
+from fercli.common.images import read_grey
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
 
 Samples = NDArray[np.uint8]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fercli.cascade.result_folder import ResultFolder
 from fercli.cascade.training.checkpoint import STATE, read_checkpoint
-from fercli.errors import FerError
-from fercli.progress import Progress
-from fercli.signals import signals_as_interrupts
+from fercli.common.errors import FerError
+from fercli.common.progress import Progress
+from fercli.common.signals import signals_as_interrupts
+from fercli.run_folder import ResultFolder
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.cascade_file import HaarFeature, LbpFeature
-from fercli.cascade.scanner.tables import feature_corners
+from fercli.cascade.detection.scanner.tables import feature_corners
+from fercli.cascade.model import HaarFeature, LbpFeature
 
 Weights = NDArray[np.float64]
 

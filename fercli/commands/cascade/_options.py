@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fercli.options import Size, each, path_type, scale_factor
+from fercli.commands.options import Size, each, path_type, scale_factor
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
@@ -34,7 +34,7 @@ def split_extensions(text: str) -> tuple[str, ...]:
     return tuple("" if word == "*" else f".{word}" for word in words if word)
 
 
-#: The names of `fercli.cascade.annotations.FORMATS`, which a command does not import for its help.
+#: The names of `fercli.annotations.FORMATS`, which a command does not import for its help.
 ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "pictures", "info")
 
 
@@ -89,7 +89,7 @@ _equalize = click.option(
     "--equalize", is_flag=True, help="Equalise the histogram of pictures before the search."
 )
 
-#: How pictures are searched: the fields of `fercli.cascade.detection.DetectionOptions`.
+#: How pictures are searched: the fields of `fercli.cascade.detection.detector.DetectionOptions`.
 detection_options = each((scale_factor, _min_neighbors, _min_size, _max_size, _equalize))
 
 tools = click.option(

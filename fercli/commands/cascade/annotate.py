@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
 
 #: Formats of boxes that can be written.
@@ -94,9 +94,9 @@ def annotate(
       fer cascade annotate photos/ --out photos/ --format yolo
       fer cascade annotate scenes/ --review trained/cascade.xml --out work/extra.txt
     """
-    from fercli.cascade.detection import DetectionOptions
-    from fercli.web.annotate import AnnotateSettings
-    from fercli.web.annotate import annotate as run
+    from fercli.cascade.detection.detector import DetectionOptions
+    from fercli.labeling.app import AnnotateSettings
+    from fercli.labeling.app import annotate as run
 
     if review and (suggest or format or backgrounds):
         raise click.UsageError("--review goes without --suggest, --format and --bg")
@@ -123,7 +123,7 @@ def annotate(
 def _cascade(name: str | None) -> Path | None:
     if name is None:
         return None
-    from fercli.cascade.shipped import shipped_cascade
+    from fercli.cascade.model.bundled import shipped_cascade
 
     return shipped_cascade() if name == "faces" else Path(name)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 SEPARATORS = {"space": " ", "tab": "\t"}
 
@@ -162,11 +162,11 @@ def build_info(
       fer cascade build-info instances.json --pictures photos/ --label dog -o work/
       fer cascade build-info photos/ --detect cascade.xml --also dlib -o work/
     """
-    from fercli.cascade.build_files import FileOptions
-    from fercli.cascade.building import build_description
-    from fercli.cascade.gathering import GatherOptions
-    from fercli.cascade.survey import BoxRules
-    from fercli.working_folder import alone_in
+    from fercli.cascade.list_builder.build import build_description
+    from fercli.cascade.list_builder.collect import GatherOptions
+    from fercli.cascade.list_builder.image_audit import BoxRules
+    from fercli.cascade.list_builder.output_files import FileOptions
+    from fercli.common.work_folder import alone_in
 
     if extensions is not None:
         choices["extensions"] = _options.split_extensions(extensions)

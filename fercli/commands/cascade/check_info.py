@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from fercli import options
-from fercli.progress import Progress
+from fercli.commands import options
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -45,7 +45,7 @@ def check_info(
       fer cascade check-info work/info.dat
       fer cascade check-info work/bg.txt --size 24x24 --json
     """
-    from fercli.cascade.checking import check_list
+    from fercli.annotations.validate import check_list
 
     report = check_list(file, kind=kind, window_wh=size, workers=workers, progress=progress)
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.text())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 
 
 @click.command()
@@ -32,7 +32,7 @@ def convert(file: Path, out: Path, stages: int | None, compact: bool, overwrite:
       fer cascade convert cascade.xml --out small.xml --compact
       fer cascade convert cascade.xml --out first12.xml --stages 12
     """
-    from fercli.cascade.conversion import convert_cascade
+    from fercli.cascade.model.convert import convert_cascade
 
     done = convert_cascade(file, out, stages=stages, compact=compact, overwrite=overwrite)
     click.echo(done.text())

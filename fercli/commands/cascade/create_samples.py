@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
 
 ANGLE = options.FiniteRange(min=0, max=1.5)
@@ -186,7 +186,7 @@ def create_samples(ctx: click.Context, /, **given: Any) -> None:
 
 
 def _create_from_boxes(given: dict[str, Any]) -> Any:
-    from fercli.cascade.samples.marked import CropRules, create_from_annotations
+    from fercli.cascade.samples.from_annotations import CropRules, create_from_annotations
 
     rules = CropRules(given["size"], given["num"], given["mirror"], given["skip_bad"])
     names = ("format", "pictures", "labels", *COMMON)
@@ -194,10 +194,10 @@ def _create_from_boxes(given: dict[str, Any]) -> Any:
 
 
 def _create_from_images(given: dict[str, Any]) -> Any:
+    from fercli.cascade.samples.from_images import create_from_pictures
     from fercli.cascade.samples.poses import Distortion
     from fercli.cascade.samples.scene import WarpRules
-    from fercli.cascade.samples.test_pictures import create_test_pictures
-    from fercli.cascade.samples.warped import create_from_pictures
+    from fercli.cascade.samples.test_images import create_test_pictures
 
     distortion = Distortion(**_of(given, DISTORTION))
     names = ("bg_color", "bg_threshold", "seed", "skip_bad")

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -49,11 +49,17 @@ def detect(
       fer cascade detect cascade.xml photo.jpg --out found/
       fer cascade detect cascade.xml photos/ --csv boxes.csv --min-size 40x40
     """
-    from fercli.cascade.detection import DetectionOptions
-    from fercli.cascade.finding import COLUMNS, as_csv, find_objects, pictures_of, require_apart
-    from fercli.files import require_absent, write_text
-    from fercli.tables import format_table
-    from fercli.working_folder import alone_in
+    from fercli.cascade.detection.batch import (
+        COLUMNS,
+        as_csv,
+        find_objects,
+        pictures_of,
+        require_apart,
+    )
+    from fercli.cascade.detection.detector import DetectionOptions
+    from fercli.common.files import require_absent, write_text
+    from fercli.common.tables import format_table
+    from fercli.common.work_folder import alone_in
 
     pictures = pictures_of(inputs)
     if csv_file is not None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 
 class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
@@ -124,9 +124,9 @@ def evaluate(
       fer cascade evaluate cascade.xml --truth faces.xml --match centre --box-scale auto --json
       fer cascade evaluate cascade.xml --bg scenes/bg.txt
     """
-    from fercli.cascade.detection import DetectionOptions
+    from fercli.cascade.detection.detector import DetectionOptions
     from fercli.cascade.evaluation import evaluate_files, match_rule, report_text, summary
-    from fercli.working_folder import alone_in
+    from fercli.common.work_folder import alone_in
 
     if truth is None and bg is None:
         raise click.UsageError("wanted --truth PATH, --bg FILE or both")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from fercli import options
-from fercli.progress import Progress
+from fercli.commands import options
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -51,7 +51,7 @@ def fetch_faces(
       fer cascade train --vec data/faces.vec --bg data/scenes --out data/cascade
       fer cascade fetch-faces --source opencv-python-3.4.18.65.tar.gz    (without a network)
     """
-    from fercli.cascade.fetching import fetch_faces as fetch
+    from fercli.cascade.downloads import fetch_faces as fetch
 
     fetched = fetch(out, negatives=negatives, source=source, overwrite=overwrite, progress=progress)
     click.echo(fetched.summary())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 
 
 @click.command()
@@ -24,7 +24,7 @@ def inspect(file: Path, as_json: bool) -> None:
       fer cascade inspect work/cascade/cascade.xml
       fer cascade inspect haarcascade_eye.xml --json
     """
-    from fercli.cascade.inspection import describe_cascade
+    from fercli.cascade.model.describe import describe_cascade
 
     description = describe_cascade(file)
     click.echo(json.dumps(description.as_dict(), indent=2) if as_json else description.text())

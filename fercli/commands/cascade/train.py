@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
-#: The names of `fercli.cascade.engines.ENGINES`, which a command does not import for its help.
+#: The names of `fercli.cascade.training.engines.ENGINES`, which a command does not import for its
+#: help.
 ENGINES = ("native", "opencv")
 
 #: What --finish looks at. Others are refused, unless a recipe gives them: it says all there is.
@@ -252,7 +253,7 @@ def train(
       fer cascade train --finish --out faces/ --stages 12      only the first twelve
       fer cascade train --recipe faces/recipe.toml --out again/
     """
-    from fercli.cascade.engines import finish_cascade, train_cascade
+    from fercli.cascade.training.engines import finish_cascade, train_cascade
 
     given = {name: value for name, value in settings.items() if value is not None}
     if finish:

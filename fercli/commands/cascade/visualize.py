@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from fercli import options
-from fercli.progress import Progress
+from fercli.commands import options
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -54,9 +54,9 @@ def visualize(
       fer cascade visualize cascade.xml --vec faces.vec --out drawn/
       fer cascade visualize cascade.xml scenes/ --picture face.png --out drawn/
     """
-    from fercli.cascade.finding import pictures_of
-    from fercli.cascade.visualization.visualizing import visualize_cascade
-    from fercli.working_folder import alone_in
+    from fercli.cascade.detection.batch import pictures_of
+    from fercli.cascade.visualization.visualize import visualize_cascade
+    from fercli.common.work_folder import alone_in
 
     with alone_in(out, "the drawing of a cascade"):
         drawn = visualize_cascade(

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from fercli.options import workers
-from fercli.parallel import Workers
+from fercli.commands.options import workers
+from fercli.common.parallel import Workers
 
 
 def spread(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.datasets import _options
-from fercli.parallel import Workers
-from fercli.progress import Progress
+from fercli.common.parallel import Workers
+from fercli.common.progress import Progress
 
 CHANGES = {
     "rotation": "Largest angle, in degrees.",
@@ -84,7 +84,8 @@ def augment(
       fer datasets augment clean/ --target 5000 --policy strong --out more/
       fer datasets augment clean/ --copies 2 --rotation 15 --noise 0 --splits train --out twice/
     """
-    from fercli.datasets import augmentation, augmenting, reports
+    from fercli.datasets import augment as augmenting
+    from fercli.datasets import augmentation, reports
     from fercli.datasets import tree as trees
 
     result = augmenting.augment_tree(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.datasets import _options
-from fercli.parallel import Workers
-from fercli.progress import Progress
+from fercli.common.parallel import Workers
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -106,11 +106,11 @@ def crop(
       fer datasets crop rafd/ --size 96x96 --channels colour --margin 0.1 --align --out rafd96/
       fer datasets crop groups/ --faces all --cascade my_cascade.xml --out faces/
     """
-    from fercli.cascade.shipped import shipped_cascade
-    from fercli.datasets import cropping, reports
-    from fercli.datasets.faces import FaceOptions
+    from fercli.cascade.model.bundled import shipped_cascade
+    from fercli.datasets import face_cropping, reports
+    from fercli.datasets.face_boxes import FaceOptions
 
-    result = cropping.crop_folder(
+    result = face_cropping.crop_folder(
         folder,
         out,
         FaceOptions(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.datasets import _options
-from fercli.parallel import Workers
-from fercli.progress import Progress
+from fercli.common.parallel import Workers
+from fercli.common.progress import Progress
 
 #: The named formats are listed here again because reading them off the library is slow.
 FORMATS = (
@@ -111,15 +111,15 @@ def import_(
       fer datasets import my_faces/ --map smirk=contempt --map blurred= --out mine/
       fer datasets import masks/ --classes masked,bare --out masks_tree/
     """
-    from fercli.datasets import importing, labelling, reports, vocabulary
+    from fercli.datasets import expressions, importing, labels, reports
     from fercli.datasets import sources as found
 
     result = importing.import_sources(
         found.find_sources(sources, votes),
         out,
-        labelling.ImportOptions(
-            scheme=vocabulary.parse_classes(classes),
-            renames=vocabulary.parse_renames(renames),
+        labels.ImportOptions(
+            scheme=expressions.parse_classes(classes),
+            renames=expressions.parse_renames(renames),
             size_wh=size_wh,
             channels=channels,  # type: ignore[arg-type]  # click's choice
             agreement=agreement,

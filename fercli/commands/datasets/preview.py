@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from fercli import options
-from fercli.progress import Progress
+from fercli.commands import options
+from fercli.common.progress import Progress
 
 
 @click.command()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.datasets import _options
-from fercli.parallel import Workers
-from fercli.progress import Progress
+from fercli.common.parallel import Workers
+from fercli.common.progress import Progress
 
 
 @click.command()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.datasets import _options
-from fercli.parallel import Workers
-from fercli.progress import Progress
+from fercli.common.parallel import Workers
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -40,9 +40,9 @@ def stats(
       fer datasets stats fer2013/ --plot counts.png
       fer datasets stats mine/ --json > stats.json
     """
+    from fercli.common.files import require_absent
     from fercli.datasets import statistics, statistics_report
     from fercli.datasets import tree as trees
-    from fercli.files import require_absent
 
     if plot is not None:
         require_absent(plot, overwrite=overwrite)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 
 data = click.option(
     "--data",
@@ -53,7 +53,7 @@ network_settings = options.each(
 
 def to_settings(said: dict[str, Any]) -> Any:
     """Return the library's settings for what `network_settings` took."""
-    from fercli.models.settings import Settings
+    from fercli.models.model_settings import Settings
 
     classes = said["classes"]
     return Settings(

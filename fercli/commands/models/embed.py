@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.models import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -56,8 +56,8 @@ def embed(
       fer models embed ferplus --data ferplus/ --out points/
       fer models embed run/best.keras --data mine/ --split test --clusters 20 --out points/
     """
+    from fercli.common.work_folder import alone_in
     from fercli.models.embedding import describe_embedding, embed_tree
-    from fercli.working_folder import alone_in
 
     with alone_in(out, "an embedding"):
         embedding, classes = embed_tree(

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.models import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -61,9 +61,9 @@ def evaluate(
       fer models evaluate ferplus --compare run/best.keras --data ferplus/ --average flip
       fer models evaluate other.onnx --classes happy,sad --mean 0 --std 255 --data mine/
     """
+    from fercli.common.work_folder import alone_in
     from fercli.models import evaluation_report as report
     from fercli.models.evaluating import evaluate_files
-    from fercli.working_folder import alone_in
 
     with alone_in(out, "an evaluation"):
         if out is not None:

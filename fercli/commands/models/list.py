@@ -4,7 +4,7 @@ import json
 
 import click
 
-from fercli import options
+from fercli.commands import options
 
 
 @click.command("list")

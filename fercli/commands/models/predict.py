@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.models import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 
 @click.command()

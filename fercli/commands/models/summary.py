@@ -2,7 +2,7 @@
 
 import click
 
-from fercli import options
+from fercli.commands import options
 
 
 @click.command()
@@ -23,6 +23,6 @@ def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> Non
       fer models summary run/best.keras
       fer models summary network.onnx
     """
-    from fercli.models.summary import summarise
+    from fercli.models.catalog import summarise
 
     click.echo(summarise(name, classes, size))

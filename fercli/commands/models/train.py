@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
+from fercli.common.progress import Progress
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.schedules import SCHEDULES
 from fercli.models.training_options import MONITORS, OPTIMIZERS, PRECISIONS, TrainingOptions
-from fercli.progress import Progress
 
 Command = Callable[..., Any]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fercli.common.errors import InputError
+from fercli.common.files import input_error
 from fercli.datasets.entries import Format
 from fercli.datasets.formats import (
     affectnet,
@@ -16,8 +18,6 @@ from fercli.datasets.formats import (
     rafdb,
 )
 from fercli.datasets.formats.tables import open_text
-from fercli.errors import InputError
-from fercli.files import input_error
 
 #: By name, in the order in which they are tried on a path: the particular before the general.
 FORMATS = {

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fercli.common.errors import InputError
+from fercli.common.files import find_files, is_there
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
 from fercli.datasets.formats.tables import Row, read_rows
-from fercli.errors import InputError
-from fercli.files import find_files, is_there
 
 #: The expressions, in the order of the set's numbers; then why a picture has none.
 LABELS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")

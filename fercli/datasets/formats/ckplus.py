@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fercli.common.errors import InputError
+from fercli.common.files import find_files, read_text
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
 from fercli.datasets.formats.folder import read_folder
-from fercli.errors import InputError
-from fercli.files import find_files, read_text
 
 IMAGES, EMOTIONS = "cohn-kanade-images", "Emotion"
 

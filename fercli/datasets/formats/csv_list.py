@@ -6,11 +6,11 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from fercli.common.errors import InputError
+from fercli.common.files import PICTURE_EXTENSIONS
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, split_of
 from fercli.datasets.formats.folder import unknown_label
 from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
-from fercli.errors import InputError
-from fercli.files import PICTURE_EXTENSIONS
 
 COLUMNS = {
     "path": ("path", "file", "filename", "file_name", "image", "image_path", "picture"),

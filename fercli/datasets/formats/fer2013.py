@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from fercli.common.errors import InputError
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, split_of
 from fercli.datasets.formats.folder import read_folder
 from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
-from fercli.errors import InputError
 
 #: The expressions, in the order of the file's numbers.
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

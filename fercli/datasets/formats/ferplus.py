@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from fercli.common.errors import InputError
 from fercli.datasets.entries import VOTED, Dropped, Entry, Format, ReadOptions
 from fercli.datasets.formats.fer2013 import read_table, usage_split
 from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
-from fercli.errors import InputError
 
 VOTES_FILE = "fer2013new.csv"
 

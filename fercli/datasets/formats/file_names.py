@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fercli.common.errors import InputError
+from fercli.common.files import find_files
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
-from fercli.datasets.vocabulary import expression_of
-from fercli.errors import InputError
-from fercli.files import find_files
+from fercli.datasets.expressions import expression_of
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from fercli.common.errors import InputError
+from fercli.common.files import find_files
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, split_of
-from fercli.errors import InputError
-from fercli.files import find_files
 
 
 def read_folder(

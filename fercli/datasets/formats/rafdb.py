@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from fercli.common.errors import InputError
+from fercli.common.files import read_text
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
-from fercli.errors import InputError
-from fercli.files import read_text
 
 #: As it is published, misspelling included.
 LIST = Path("EmoLabel", "list_patition_label.txt")

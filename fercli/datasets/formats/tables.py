@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from fercli.errors import InputError
-from fercli.files import input_error
+from fercli.common.errors import InputError
+from fercli.common.files import input_error
 
 #: A row of a table: its line, and its cells by column (lower case).
 Row = tuple[int, dict[str, str]]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 from fercli.models.architectures import (
-    average_pooling,
     cnn4,
     fernet,
     fernet_large,
     five_class,
     mini_xception,
+    older_projects,
     vgg_like,
 )
 from fercli.models.architectures.base import Architecture
@@ -25,7 +25,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         five_class,
         cnn4,
         vgg_like,
-        average_pooling,
+        older_projects,
         mini_xception,
     )
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 if TYPE_CHECKING:
     from keras import Model

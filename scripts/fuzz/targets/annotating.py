@@ -48,7 +48,7 @@ def _go_on(out: str) -> Callable[[Path], object]:
     """Return what opens an output, looks at all of it, and draws one box more."""
 
     def go_on(folder: Path) -> object:
-        from fercli.cascade.annotating import BoxOutput, Work, open_store
+        from fercli.labeling import BoxOutput, Work, open_store
 
         path = folder / out
         before = path.read_bytes()
@@ -68,7 +68,7 @@ def _go_on(out: str) -> Callable[[Path], object]:
 
 
 def _save(folder: Path) -> object:
-    from fercli.web.annotate import AnnotateSettings, create_app, open_desk
+    from fercli.labeling.app import AnnotateSettings, create_app, open_desk
 
     (folder / "boxes.json").unlink(missing_ok=True)
     app = create_app(open_desk(AnnotateSettings(folder / "photos", folder / "boxes.json")))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from fercli.errors import FerError
+from fercli.common.errors import FerError
 from scripts.fuzz.reader import Reader
 from scripts.fuzz.targets.made import put_picture
 
@@ -57,7 +57,7 @@ def _read_as(form: str, name: str) -> Callable[[Path], object]:
     """Return what reads annotations strictly, forgivingly and without being told their format."""
 
     def read(folder: Path) -> object:
-        from fercli.cascade.annotations.formats import read_annotations, read_records
+        from fercli.annotations.formats import read_annotations, read_records
 
         def unnamed(path: Path) -> object:
             return read_annotations(path)
@@ -82,8 +82,8 @@ def _survives(function: Callable[[Path], object], path: Path) -> None:
 
 def _check(kind: str, name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
-        from fercli.cascade.checking.lists import check_list
-        from fercli.cascade.description import read_background_list
+        from fercli.annotations.opencv_lists import read_background_list
+        from fercli.annotations.validate.lists import check_list
 
         report = check_list(folder / name, kind=kind, workers=1)  # type: ignore[arg-type]
         assert all(str(problem) for problem in report.problems)

@@ -6,7 +6,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from fercli.errors import FerError
+from fercli.common.errors import FerError
 from scripts.fuzz.reader import Reader
 from scripts.fuzz.targets.made import CASCADE_HAAR, CASCADE_LBP, CASCADE_OLD, texture
 
@@ -86,7 +86,7 @@ def _vec_files() -> list[bytes]:
 
 
 def _read_vec(folder: Path) -> object:
-    from fercli.cascade.vec import describe_vec, read_vec
+    from fercli.cascade.samples.vec import describe_vec, read_vec
 
     info = describe_vec(folder / "faces.vec")
     assert all(info.problems)
@@ -96,8 +96,8 @@ def _read_vec(folder: Path) -> object:
 
 def _read_cascade(folder: Path) -> object:
     """Read a cascade; let cv2 and fer's own scanner look through it, which must not crash."""
-    from fercli.cascade.detection import detect, load_detector
-    from fercli.cascade.inspection import describe_cascade
+    from fercli.cascade.detection.detector import detect, load_detector
+    from fercli.cascade.model.describe import describe_cascade
 
     path = folder / "cascade.xml"
     description = describe_cascade(path)
@@ -108,8 +108,8 @@ def _read_cascade(folder: Path) -> object:
 
 
 def _convert_cascade(folder: Path) -> object:
-    from fercli.cascade.cascade_file import read_cascade
-    from fercli.cascade.conversion import convert_cascade
+    from fercli.cascade.model import read_cascade
+    from fercli.cascade.model.convert import convert_cascade
 
     out = folder / "new.xml"
     convert_cascade(folder / "cascade.xml", out, overwrite=True)
@@ -117,14 +117,14 @@ def _convert_cascade(folder: Path) -> object:
 
 
 def _read_engine(folder: Path) -> object:
-    from fercli.cascade.opencv_tools.stages import keep_whole_stages
+    from fercli.cascade.opencv3.stage_files import keep_whole_stages
 
     (folder / "stage0.xml").write_bytes(STAGE)
     return keep_whole_stages(folder)
 
 
 def _read_stage(folder: Path) -> object:
-    from fercli.cascade.opencv_tools.stages import keep_whole_stages
+    from fercli.cascade.opencv3.stage_files import keep_whole_stages
 
     (folder / "params.xml").write_bytes(PARAMETERS)
     return keep_whole_stages(folder)
@@ -154,14 +154,14 @@ def _lay_state(folder: Path) -> None:
 
 
 def _read_table(folder: Path) -> object:
-    from fercli.cascade.training_report import read_stages
+    from fercli.cascade.training.report import read_stages
 
     return read_stages(folder / "stages.csv")
 
 
 def _read_recipe(folder: Path) -> object:
     """Read the recipe of a training that is to be gone on with, and compare it with another."""
-    from fercli.cascade.result_folder import ResultFolder, changes, refuse_other_training
+    from fercli.run_folder import ResultFolder, changes, refuse_other_training
 
     there = ResultFolder(folder)
     wanted = {"engine": "native", "size": "24x24", "stages": 3, "min_hit_rate": 0.99}

@@ -88,11 +88,11 @@ def _import(source: str, form: str) -> Callable[[Path], object]:
     """Return what imports a source, told what it is, and lets fer find out what it is."""
 
     def read(folder: Path) -> object:
+        from fercli.datasets.expressions import parse_classes
         from fercli.datasets.formats import FORMATS
         from fercli.datasets.importing import import_sources
-        from fercli.datasets.labelling import ImportOptions
+        from fercli.datasets.labels import ImportOptions
         from fercli.datasets.sources import Source
-        from fercli.datasets.vocabulary import parse_classes
 
         out = folder / "out"
         shutil.rmtree(out, ignore_errors=True)
@@ -160,15 +160,15 @@ def _read_journal(folder: Path) -> object:
 
 
 def _faces() -> Any:
-    from fercli.cascade.shipped import FRONTAL_FACE
-    from fercli.datasets.faces import FaceOptions
+    from fercli.cascade.model.bundled import FRONTAL_FACE
+    from fercli.datasets.face_boxes import FaceOptions
 
     return FaceOptions(FRONTAL_FACE, without_face="keep")
 
 
 def _lay_crops(folder: Path) -> None:
     """Lay a source, and a folder of crops of it that is finished."""
-    from fercli.datasets.cropping import crop_folder
+    from fercli.datasets.face_cropping import crop_folder
 
     put_picture(folder / "source" / "happy" / "0.png")
     put_picture(folder / "source" / "sad" / "0.png")
@@ -177,7 +177,7 @@ def _lay_crops(folder: Path) -> None:
 
 def _crop(folder: Path) -> object:
     """Go on with crops; those of another plan are made anew."""
-    from fercli.datasets.cropping import crop_folder
+    from fercli.datasets.face_cropping import crop_folder
 
     return crop_folder(folder / "source", folder / "crops", _faces(), workers=1, overwrite=True)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.errors import FerError
+from fercli.common.errors import FerError
 from scripts.fuzz.reader import MB, Reader
 from scripts.fuzz.targets.made import encoded, texture
 
@@ -71,8 +71,8 @@ def video(form: str) -> bytes:
 
 def _read_picture(folder: Path) -> object:
     """Read a picture both ways, and tell what it is by its content."""
-    from fercli.pictures import read_colour, read_grey
-    from fercli.recognition.inputs import find_inputs
+    from fercli.common.images import read_colour, read_grey
+    from fercli.recognition.sources.inputs import find_inputs
 
     path = folder / "picture.gif"
     find_inputs([str(path)])
@@ -88,7 +88,7 @@ def _read_picture(folder: Path) -> object:
 
 
 def _read_video(folder: Path) -> object:
-    from fercli.recognition.video_file import VideoFile
+    from fercli.recognition.sources.video_file import VideoFile
 
     with VideoFile(folder / "video") as opened:
         for at, frame in enumerate(opened.frames()):
@@ -100,8 +100,8 @@ def _read_video(folder: Path) -> object:
 
 def _classify_video(folder: Path) -> object:
     """Do as ``fer serve`` does with a video, in this process."""
-    from fercli.progress import SILENT
-    from fercli.web.work import classify_video
+    from fercli.common.progress import SILENT
+    from fercli.web.worker import classify_video
 
     job = folder / "job"
     shutil.rmtree(job, ignore_errors=True)

@@ -21,8 +21,8 @@ SIDE = 12
 def _recipes() -> list[bytes]:
     import tempfile
 
+    from fercli.common.recipes import write_recipe
     from fercli.models.training_options import TrainingOptions, to_recipe
-    from fercli.recipes import write_recipe
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "recipe.toml")
@@ -31,7 +31,7 @@ def _recipes() -> list[bytes]:
 
 
 def _metadata() -> dict[str, str]:
-    from fercli.models.card import NetworkCard, to_metadata
+    from fercli.models.model_card import NetworkCard, to_metadata
 
     return to_metadata(NetworkCard(CLASSES, (SIDE, SIDE), training={"seed": 1}))
 
@@ -58,7 +58,7 @@ def _network(metadata: bool = True) -> bytes:
 
 
 def _run(path: Path) -> object:
-    from fercli.models.classifier import Classifier
+    from fercli.models.onnx_model import Classifier
 
     network = Classifier(path)
     width, height = network.card.size_wh
@@ -108,7 +108,7 @@ def _zip(**members: bytes) -> bytes:
 
 
 def _card_in_keras(folder: Path) -> object:
-    from fercli.models.network_file import read_card
+    from fercli.models.keras_file import read_card
 
     path = folder / "network.keras"
     path.write_bytes(_zip(config__json=b"{}", fer__json=(folder / "card.json").read_bytes()))
@@ -153,7 +153,7 @@ def _keras_member(member: str) -> tuple[Callable[[], list[bytes]], Callable[[Pat
         return [_keras_members()[member]]
 
     def read(folder: Path) -> object:
-        from fercli.models.network_file import load_network
+        from fercli.models.keras_file import load_network
 
         members = _keras_members() | {member: (folder / member).read_bytes()}
         path = folder / "network.keras"
@@ -168,7 +168,7 @@ def _archives() -> list[bytes]:
 
 
 def _read_archive(folder: Path) -> object:
-    from fercli.models.network_file import read_card
+    from fercli.models.keras_file import read_card
 
     return read_card(folder / "network.keras")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fercli.errors import FerError
+from fercli.common.errors import FerError
 from scripts.fuzz.reader import Reader
 
 CASCADE = (

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.annotations import AnnotatedPicture
-from fercli.cascade.detection import detect, load_detector
+from fercli.annotations import AnnotatedPicture
+from fercli.cascade.detection.detector import detect, load_detector
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from fercli.cascade.evaluation import evaluate_files
-from fercli.errors import AnnotationError, OptionError, OutputExistsError
-from fercli.progress import Progress
+from fercli.common.errors import AnnotationError, OptionError, OutputExistsError
+from fercli.common.progress import Progress
 
 ELSEWHERE = (5, 300, 60, 60)
 

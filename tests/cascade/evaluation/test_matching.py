@@ -12,7 +12,7 @@ from fercli.cascade.evaluation.matching import (
     match_rule,
     scaled,
 )
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 HALF = (10, 0, 10, 10)
 boxes = st.lists(

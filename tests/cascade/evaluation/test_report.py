@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.annotations import AnnotatedPicture
-from fercli.cascade.drawing import FOUND
+from fercli.annotations import AnnotatedPicture
 from fercli.cascade.evaluation import evaluate, prepare_report_folder, report_text, save_report
-from fercli.cascade.evaluation.error_pictures import FALSE, MISS, annotated
-from fercli.errors import OutputExistsError
+from fercli.cascade.evaluation.error_images import FALSE, MISS, annotated
+from fercli.common.drawing import FOUND
+from fercli.common.errors import OutputExistsError
 
 ELSEWHERE = (5, 300, 60, 60)
 LATIN_1 = os.fsdecode(b"caf\xe9")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fercli.cascade.cascade_file import HaarFeature, WeightedRectangle
 from fercli.cascade.features.haar import KINDS, as_rectangles, corner_table, haar_features
+from fercli.cascade.model import HaarFeature, WeightedRectangle
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 
 from fercli.cascade.features import haar_kernels as kernels
 from fercli.cascade.features.haar import corner_table, haar_features
-from fercli.cascade.integral import IntegralImages
+from fercli.cascade.features.integral_images import IntegralImages
+from fercli.cascade.features.windows import as_windows, haar_values
 from fercli.cascade.search.sampling import pack
-from fercli.cascade.windows import as_windows, haar_values
-from fercli.parallel import Team
+from fercli.common.parallel import Team
 
 SIZE_WH, LINE = (9, 8), 10
 

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from fercli.cascade.cascade_file import LbpFeature
 from fercli.cascade.features import lbp_kernels as kernels
+from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import lbp_features
-from fercli.cascade.integral import IntegralImages
-from fercli.cascade.search.lbp import best_subset
+from fercli.cascade.features.windows import as_windows, lbp_codes
+from fercli.cascade.model import LbpFeature
 from fercli.cascade.search.sampling import pack, unpack
-from fercli.cascade.windows import as_windows, lbp_codes
-from fercli.parallel import Team
+from fercli.cascade.training.split_search.lbp import best_subset
+from fercli.common.parallel import Team
 
 
 @pytest.mark.parametrize(("side", "count"), [(20, 3_969), (24, 8_464)])

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.vec import write_vec
+from fercli.cascade.samples.vec import write_vec
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples.backgrounds import cut_window, read_background
-from fercli.errors import PictureError
+from fercli.common.errors import PictureError
 
 
 def test_windows_come_from_everywhere_at_all_scales(rng):

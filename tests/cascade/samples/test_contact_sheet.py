@@ -55,7 +55,7 @@ def test_numbers_stand_in_a_margin_beside_the_same_sheet(rng):
 
 
 def test_a_view_of_a_vec_file_will_do(make_vec):
-    from fercli.cascade.vec import read_vec
+    from fercli.cascade.samples.vec import read_vec
 
     path, samples = make_vec()
     np.testing.assert_array_equal(contact_sheet(read_vec(path, (6, 5))), contact_sheet(samples))

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.annotations.base import LabelledBox, Record
+from fercli.annotations.base import LabelledBox, Record
 from fercli.cascade.samples.cropping import crop, crop_record, is_enlarged, is_stretched
-from fercli.errors import AnnotationError, PictureError
+from fercli.common.errors import AnnotationError, PictureError
 
 
 def a_record(path, *boxes, line=3):

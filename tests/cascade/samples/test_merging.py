@@ -3,8 +3,8 @@ import pytest
 
 from fercli.cascade.samples import merging
 from fercli.cascade.samples.merging import merge
-from fercli.cascade.vec import describe_vec, read_vec, write_vec
-from fercli.errors import OutputExistsError, VecError
+from fercli.cascade.samples.vec import describe_vec, read_vec, write_vec
+from fercli.common.errors import OutputExistsError, VecError
 
 SIZE = (6, 5)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples.poses import Distortion, draw_pose, turned_corners
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 
 from fercli.cascade.samples import statistics
 from fercli.cascade.samples.statistics import assumed_size, examine_vec, find_duplicates
-from fercli.cascade.vec import write_vec
-from fercli.errors import VecError
+from fercli.cascade.samples.vec import write_vec
+from fercli.common.errors import VecError
 
 
 def test_statistics_are_those_of_all_pixels(make_vec, monkeypatch):

@@ -3,8 +3,8 @@ import pytest
 
 from fercli.cascade.samples.contact_sheet import contact_sheet
 from fercli.cascade.samples.viewing import export, show
-from fercli.errors import OptionError, OutputExistsError
-from fercli.pictures import read_grey
+from fercli.common.errors import OptionError, OutputExistsError
+from fercli.common.images import read_grey
 
 
 def test_exported_pictures_are_the_samples(make_vec, tmp_path):

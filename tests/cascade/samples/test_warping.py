@@ -4,7 +4,7 @@ import pytest
 
 from fercli.cascade.samples.poses import Distortion, Pose, draw_pose
 from fercli.cascade.samples.warping import Foreground, cut_out, fitted, place
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 STILL = Distortion(0, 0, 0, 0)
 GREY = np.full((40, 40), 128, np.uint8)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fercli.cascade.vec import write_vec
+from fercli.cascade.samples.vec import write_vec
 
 SCENES = ("brick", "coffee", "coins", "grass", "gravel", "motorcycle_left", "rocket", "text")
 

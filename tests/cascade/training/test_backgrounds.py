@@ -1,7 +1,7 @@
 import pytest
 
 from fercli.cascade.training.backgrounds import read_backgrounds
-from fercli.errors import AnnotationError, FerError, InputError
+from fercli.common.errors import AnnotationError, FerError, InputError
 
 
 @pytest.fixture

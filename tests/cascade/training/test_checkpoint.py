@@ -2,14 +2,7 @@ import json
 
 import pytest
 
-from fercli.cascade.cascade_file import (
-    Cascade,
-    LbpFeature,
-    Node,
-    Stage,
-    WeakClassifier,
-    read_cascade,
-)
+from fercli.cascade.model import Cascade, LbpFeature, Node, Stage, WeakClassifier, read_cascade
 from fercli.cascade.training.checkpoint import (
     Checkpoint,
     first_stages,
@@ -17,8 +10,8 @@ from fercli.cascade.training.checkpoint import (
     save_checkpoint,
     with_stage,
 )
-from fercli.cascade.training_report import StageRecord
-from fercli.errors import TrainingError
+from fercli.cascade.training.report import StageRecord
+from fercli.common.errors import TrainingError
 
 FEATURES = [LbpFeature(x, 0, 1, 1) for x in range(10)]
 PARAMETERS = {

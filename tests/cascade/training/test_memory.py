@@ -2,7 +2,7 @@ import pytest
 
 from fercli.cascade.training.memory import most_integrals, share_memory
 from fercli.cascade.training.options import TrainingOptions
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 
 def options(**given):

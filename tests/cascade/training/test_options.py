@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fercli.cascade.training.options import TrainingOptions
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 
 GIVEN = {"vec": "faces.vec", "bg": "bg.txt"}
 

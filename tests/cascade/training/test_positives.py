@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from fercli.cascade.samples.vec import write_vec
 from fercli.cascade.training import positives as positives_of_a_training
 from fercli.cascade.training.options import TrainingOptions
 from fercli.cascade.training.positives import load_positives
-from fercli.cascade.vec import write_vec
-from fercli.errors import InputError, OptionError, VecError
+from fercli.common.errors import InputError, OptionError, VecError
 
 
 def load(**given):

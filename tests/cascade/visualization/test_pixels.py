@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.cascade_file import HaarFeature, LbpFeature, WeightedRectangle
-from fercli.cascade.scanner.tables import feature_corners
+from fercli.cascade.detection.scanner.tables import feature_corners
+from fercli.cascade.model import HaarFeature, LbpFeature, WeightedRectangle
 from fercli.cascade.visualization.pixels import pixel_weights
 
 

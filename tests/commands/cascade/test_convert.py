@@ -1,4 +1,4 @@
-from fercli.cascade.shipped import shipped_cascade
+from fercli.cascade.model.bundled import shipped_cascade
 
 
 def test_the_command_says_what_it_wrote(fer, tmp_path):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.vec import describe_vec, read_vec
+from fercli.cascade.samples.vec import describe_vec, read_vec
 
 
 @pytest.fixture

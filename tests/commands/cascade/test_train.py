@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.engines import DEFAULT, ENGINES, engine_there, find_engine
 from fercli.cascade.features.haar import HAAR_MODES
+from fercli.cascade.training.engines import DEFAULT, ENGINES, engine_there, find_engine
 from fercli.cascade.training.options import TrainingOptions
 from fercli.commands.cascade import train as command
-from fercli.errors import OptionError
-from fercli.recipes import write_recipe
+from fercli.common.errors import OptionError
+from fercli.common.recipes import write_recipe
 
 
 def test_modes_are_those_of_the_library():

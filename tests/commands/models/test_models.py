@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from fercli.cli import main
-from fercli.errors import OptionError
+from fercli.common.errors import OptionError
 from fercli.models.embedding import embed_tree
-from fercli.models.networks import DEFAULT, shipped_networks
+from fercli.models.loading import DEFAULT, shipped_networks
 
 SIDES = {"down": np.s_[24:, :], "left": np.s_[:, :24], "right": np.s_[:, 24:]}
 
@@ -228,8 +228,8 @@ def test_shipped_networks(fer):
 
 @pytest.mark.data
 def test_shipped_network_on_real_faces(data):
-    from fercli.models.classifier import Classifier
-    from fercli.models.faces import read_faces
+    from fercli.models.labeled_faces import read_faces
+    from fercli.models.onnx_model import Classifier
 
     paths = sorted((data / "ck48" / "happy").glob("*.png"))
     classifier = Classifier(shipped_networks()[DEFAULT])

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 
 def _to_shares(
@@ -75,7 +75,7 @@ def split(
       fer cascade samples split mirrored.vec --together 2
       fer cascade samples split faces.vec --share train=9 --share test=1 --out parts/
     """
-    from fercli.cascade.samples.splitting import split
+    from fercli.cascade.samples.merge_split import split
 
     parts = split(
         vec,

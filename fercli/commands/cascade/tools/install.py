@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
-from fercli.progress import Progress
+from fercli.common.progress import Progress
 
 
 @click.command()
@@ -41,7 +41,7 @@ def install(
       fer cascade tools install --tools ~/opencv-3.4/bin
       fer cascade tools install --source opencv-python-3.4.18.65.tar.gz    (without a network)
     """
-    from fercli.cascade.opencv_tools.build import install_programs
+    from fercli.cascade.opencv3.build import install_programs
 
     installation = install_programs(
         tools, source=source, overwrite=overwrite, workers=workers, progress=progress

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from fercli import options
+from fercli.commands import options
 from fercli.commands.cascade import _options
 
 

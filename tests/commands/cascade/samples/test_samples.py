@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from fercli.cascade.vec import describe_vec, read_vec, write_vec
-from fercli.pictures import read_grey
+from fercli.cascade.samples.vec import describe_vec, read_vec, write_vec
+from fercli.common.images import read_grey
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""Boxes that an existing cascade finds: a first annotation, to be looked through by a person."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from fercli.annotations.base import Box
+from fercli.cascade.detection.detector import (
+    DEFAULTS,
+    DetectionOptions,
+    Detector,
+    detect,
+    load_detector,
+)
+from fercli.common.images import Picture
+
+
+class CascadeBoxes:
+    """Finds objects with a cascade; may be called from several threads at once.
+
+    Parameters
+    ----------
+    path : Path
+        The cascade's file.
+    options : DetectionOptions
+        How pictures are searched. Defaults to ``detectMultiScale``'s way.
+
+    Raises
+    ------
+    CascadeFileError
+        The file is no cascade that a detector may load.
+    """
+
+    def __init__(self, path: Path, options: DetectionOptions = DEFAULTS) -> None:
+        self._path = path
+        self._options = options
+        # cv2 keeps its buffers in the classifier: each thread needs its own.
+        self._own = threading.local()
+        self._detector()
+
+    def __call__(self, picture: Picture) -> tuple[Box, ...]:
+        """Return the boxes in a picture, from top to bottom and left to right."""
+        found = detect(self._detector(), picture, self._options).boxes_xywh.tolist()
+        return tuple(sorted((tuple(box) for box in found), key=lambda box: (box[1], box[0])))
+
+    def _detector(self) -> Detector:
+        if not hasattr(self._own, "detector"):
+            self._own.detector = load_detector(self._path)
+        detector: Detector = self._own.detector
+        return detector

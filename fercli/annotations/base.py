@@ -1,0 +1,194 @@
+"""What every format of annotations is read into: pictures with boxes.
+
+A format's reader gives `Record` objects: boxes as the file has them, fractions, labels and all. A
+record becomes an `AnnotatedPicture`, boxes in whole pixels, once the picture's size is known
+where that is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fercli.common.errors import AnnotationError, FerError
+
+#: x, y of the top-left pixel (counted from 0), width, height.
+Box = tuple[int, int, int, int]
+
+#: Coordinates beyond this are noise, not boxes: no picture that fer opens is so wide or high.
+LARGEST = 1 << 28
+
+#: What a reader does with a malformed part of its input: raise it, or note it and go on.
+OnError = Callable[[FerError], None]
+
+
+@dataclass(frozen=True)
+class AnnotatedPicture:
+    """A picture and the boxes of the objects in it.
+
+    Parameters
+    ----------
+    path : Path
+        The picture, to be opened as it stands: absolute, or relative to the working directory.
+    boxes_xywh : tuple of (int, int, int, int)
+        A box an object: x, y of its top-left pixel (from 0), width, height. A picture without
+        an object has none.
+    ignored_xywh : tuple of (int, int, int, int)
+        Boxes that the annotators did not want counted, for or against: crowds (COCO), difficult
+        objects (Pascal VOC), ``ignore`` (dlib). Not for training; a detector that finds them is
+        neither right nor wrong.
+    size_wh : (int, int), optional
+        The picture's size where it is known; no part of what makes two equal.
+    """
+
+    path: Path
+    boxes_xywh: tuple[Box, ...]
+    ignored_xywh: tuple[Box, ...] = ()
+    size_wh: tuple[int, int] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class LabelledBox:
+    """A box as a file has it: perhaps fractional, perhaps labelled, perhaps to be ignored."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str = ""
+    ignored: bool = False
+
+    def scaled(self, size_wh: tuple[int, int]) -> LabelledBox:
+        """Return the box with fractions of a picture turned into pixels of it."""
+        width, height = size_wh
+        return replace(
+            self,
+            x=self.x * width,
+            y=self.y * height,
+            width=self.width * width,
+            height=self.height * height,
+        )
+
+    def rounded(self) -> Box:
+        """Return the box in whole pixels, as `round_box`."""
+        return round_box(self.x, self.y, self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a file of annotations says about one picture.
+
+    Parameters
+    ----------
+    path : Path
+        The picture.
+    boxes : tuple of LabelledBox
+        Its boxes, in the order of the file.
+    source : Path
+        The file that says so.
+    line : int, optional
+        The line, or record, in it that the picture begins at.
+    normalised : bool
+        Whether the boxes are fractions of the picture's width and height. Defaults to False.
+    """
+
+    path: Path
+    boxes: tuple[LabelledBox, ...]
+    source: Path
+    line: int | None = None
+    normalised: bool = False
+
+    def with_labels(self, labels: Collection[str]) -> Record:
+        """Return the record with the boxes of these labels alone."""
+        return replace(self, boxes=tuple(box for box in self.boxes if box.label in labels))
+
+    def in_pixels(self, size_wh: tuple[int, int] | None = None) -> AnnotatedPicture:
+        """Return the boxes in whole pixels.
+
+        Parameters
+        ----------
+        size_wh : (int, int), optional
+            The picture's size; needed for normalised boxes, and read from the picture when not
+            given.
+
+        Raises
+        ------
+        AnnotationError
+            A box is not finite, or absurdly large.
+        PictureError
+            The size is needed and the picture cannot be read.
+        """
+        boxes = self.boxes
+        if self.normalised and boxes:
+            size = size_wh or _size_of(self.path)
+            boxes = tuple(box.scaled(size) for box in boxes)
+        try:
+            return AnnotatedPicture(
+                self.path,
+                tuple(box.rounded() for box in boxes if not box.ignored),
+                tuple(box.rounded() for box in boxes if box.ignored),
+                size_wh,
+            )
+        except AnnotationError as error:
+            raise AnnotationError(error.message, path=self.source, line=self.line) from error
+
+
+def round_box(x: float, y: float, width: float, height: float) -> Box:
+    """Return a fractional box in whole pixels.
+
+    Each edge goes to the nearest whole number, halves up, so that no edge moves by more than
+    half a pixel and boxes that touch still do. A box that has some width or height keeps at
+    least one pixel of it.
+
+    Raises
+    ------
+    AnnotationError
+        A number is not finite or beyond `LARGEST`.
+    """
+    if not all(abs(value) <= LARGEST for value in (x, y, width, height)):
+        found = f"{x} {y} {width} {height}"[:80]
+        raise AnnotationError(f"wanted a box in pixels, found {found}")
+    left, top = _nearest(x), _nearest(y)
+    return left, top, _extent(left, x, width), _extent(top, y, height)
+
+
+def joined_by_path(pictures: Iterable[AnnotatedPicture]) -> list[AnnotatedPicture]:
+    """Return each picture once, in the order of the first, with all that is said of it.
+
+    A box that is said again of the same picture, by the same record or another, is the same
+    object.
+    """
+    joined: dict[Path, AnnotatedPicture] = {}
+    for picture in pictures:
+        before = joined.get(picture.path, AnnotatedPicture(picture.path, ()))
+        joined[picture.path] = _joined(before, picture)
+    return list(joined.values())
+
+
+def raise_it(error: FerError) -> None:
+    """Raise an error: the `OnError` of those who want all or nothing."""
+    raise error
+
+
+def _joined(one: AnnotatedPicture, other: AnnotatedPicture) -> AnnotatedPicture:
+    boxes = dict.fromkeys(one.boxes_xywh + other.boxes_xywh)
+    ignored = dict.fromkeys(one.ignored_xywh + other.ignored_xywh)
+    return AnnotatedPicture(one.path, tuple(boxes), tuple(ignored), one.size_wh or other.size_wh)
+
+
+def _nearest(value: float) -> int:
+    return math.floor(value + 0.5)
+
+
+def _extent(start: int, value: float, extent: float) -> int:
+    rounded = _nearest(value + extent) - start
+    return max(rounded, 1) if extent > 0 else min(rounded, 0)
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    from fercli.common.images import read_grey
+
+    height, width = read_grey(path).shape
+    return width, height

@@ -1,0 +1,226 @@
+"""The description files of OpenCV's programs: the info file and the background list.
+
+The two programs read names differently. In an info file they are relative to the file's folder
+and end at white space; in a background list ``opencv_traincascade`` takes each line as it
+stands, relative to the working directory, and stops at a blank one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from fercli.common.errors import AnnotationError
+from fercli.common.files import input_error, is_there, written_whole
+
+if TYPE_CHECKING:
+    from fercli.annotations import AnnotatedPicture
+
+#: How pictures are named: seen from the list's folder, or from the root of the file system.
+Names = Literal["relative", "absolute"]
+
+#: What C's ``isspace`` takes for white space, and with it the programs, whatever the encoding.
+WHITE_SPACE = " \t\n\v\f\r"
+
+#: What editors of Windows put before a text; no part of the first name.
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+#: The first two bytes of the formats that OpenCV's programs read however they were built.
+PLAIN_FORMATS = (b"\xff\xd8", b"\x89P", b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
+
+
+def read_background_list(path: Path) -> list[Path]:
+    """Return the pictures that a background list names.
+
+    A name a line; ``#`` in the first column begins a comment; blanks, tabs and carriage returns
+    at the end of a line are no part of the name. More forgiving than ``opencv_traincascade``,
+    which stops at a blank line and looks for names in the working directory alone: blank lines
+    are skipped, and a name is looked for beside the list first, then in the working directory.
+
+    Returns
+    -------
+    list of Path
+        One that is in neither place is given as it would be beside the list.
+
+    Raises
+    ------
+    AnnotationError
+        The file is not a list of names.
+    InputError
+        The file is missing or cannot be read.
+    """
+    content = read_list(path, wanted="a list of pictures")
+    if b"\0" in content:
+        raise AnnotationError("wanted a list of pictures, found a binary file", path=path)
+    lines = (line.rstrip(b" \t\r") for line in content.split(b"\n"))
+    names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
+    return [_beside_or_here(path.parent, name) for name in names]
+
+
+def read_list(path: Path, *, wanted: str = "a file") -> bytes:
+    """Return the content of an info file or a background list, less a byte-order mark.
+
+    Raises
+    ------
+    InputError
+        The file is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+    except OSError as error:
+        raise input_error(error, path, wanted=wanted) from error
+
+
+def _beside_or_here(folder: Path, name: str) -> Path:
+    beside = folder / name
+    here = Path(name)
+    return here if not is_there(beside) and is_there(here) else beside
+
+
+def write_info(
+    path: Path,
+    pictures: Sequence[AnnotatedPicture],
+    *,
+    separator: str = " ",
+    names: Names = "relative",
+    overwrite: bool = False,
+) -> None:
+    """Write an info file, one record a line; pictures without a box are left out.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    pictures : sequence of AnnotatedPicture
+        What to describe; ignored boxes are left out.
+    separator : str
+        What stands between name and numbers: a space or a tab.
+    names : {"relative", "absolute"}
+        With absolute names ``opencv_createsamples`` works in the file's folder alone, where
+        ``-info`` has no slash: it puts the folder of the file before every name.
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+
+    Raises
+    ------
+    AnnotationError
+        A name cannot stand in an info file (`fits_info`), or there is no box at all:
+        ``opencv_createsamples`` would then search for one for ever.
+    OutputError
+        The file exists, or cannot be written.
+    """
+    boxed = [picture for picture in pictures if picture.boxes_xywh]
+    if not boxed:
+        raise AnnotationError("wanted at least one box to write to it, found none", path=path)
+    named = _named([picture.path for picture in boxed], path, names, fits_info)
+    lines = (
+        separator.join([name, str(len(picture.boxes_xywh)), *_numbers(picture)])
+        for name, picture in zip(named, boxed, strict=True)
+    )
+    _write_lines(path, lines, overwrite=overwrite)
+
+
+def write_background_list(
+    path: Path,
+    pictures: Sequence[Path],
+    *,
+    names: Names = "absolute",
+    overwrite: bool = False,
+) -> None:
+    """Write a background list, a name a line.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    pictures : sequence of Path
+        What to list.
+    names : {"relative", "absolute"}
+        With relative names, seen from the list's folder, ``opencv_traincascade`` has to be
+        started in that folder; with absolute ones anywhere.
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+
+    Raises
+    ------
+    AnnotationError
+        A name cannot stand in a background list (`fits_background_list`).
+    OutputError
+        The file exists, or cannot be written.
+    """
+    lines = _named(pictures, path, names, fits_background_list)
+    _write_lines(path, lines, overwrite=overwrite)
+
+
+def fits_info(name: str) -> bool:
+    """Whether a name can stand in an info file: some UTF-8 without white space, no number."""
+    return _is_text(name) and not any(space in name for space in WHITE_SPACE) and not name.isdigit()
+
+
+def fits_background_list(name: str) -> bool:
+    """Whether a name can stand in a background list: one line of UTF-8, blanks not at its end."""
+    return (
+        _is_text(name)
+        and "\n" not in name
+        and not name.startswith("#")
+        and name == name.rstrip(WHITE_SPACE)
+    )
+
+
+def name_from(
+    folder: Path, path: Path, names: Names, resolve: Callable[[Path], Path] = Path.resolve
+) -> str:
+    """Return the name of a file as it is seen from `folder`, or its absolute name.
+
+    For the former, links to folders are followed, since ``..`` leads to a folder's real parent;
+    the file's own name stays, link or not. Who names many gives a `resolve` that remembers, in
+    place of asking the disk each time.
+    """
+    if names == "absolute":
+        return str(path.absolute())
+    return os.path.relpath(resolve(path.parent) / path.name, resolve(folder))
+
+
+def names_from(folder: Path, paths: Iterable[Path], names: Names = "relative") -> list[str]:
+    """Return the names of many files, as `name_from`; the disk is asked once a folder."""
+    resolve = cache(Path.resolve)
+    return [name_from(folder, path, names, resolve) for path in paths]
+
+
+def programs_read(path: Path) -> bool:
+    """Whether OpenCV's programs read this format of picture, however they were built."""
+    with path.open("rb") as file:
+        return file.read(2) in PLAIN_FORMATS
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return "\0" not in name and bool(name.encode("utf-8"))
+    except UnicodeEncodeError:  # a file name that is not UTF-8, as Python holds it
+        return False
+
+
+def _named(
+    pictures: Sequence[Path], path: Path, names: Names, fits: Callable[[str], bool]
+) -> list[str]:
+    named = names_from(path.parent, pictures, names)
+    for name in named:
+        if not fits(name):
+            raise AnnotationError(
+                f"cannot hold the name {name!r}",
+                hint="`fer cascade build-info`, which gives such files other names",
+                path=path,
+            )
+    return named
+
+
+def _numbers(picture: AnnotatedPicture) -> Iterable[str]:
+    return (str(number) for box in picture.boxes_xywh for number in box)
+
+
+def _write_lines(path: Path, lines: Iterable[str], *, overwrite: bool) -> None:
+    with written_whole(path, overwrite=overwrite) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,166 @@
+"""The check: a list's records, and the pictures that they name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from fercli.annotations.opencv_lists import programs_read
+from fercli.annotations.validate.problems import CheckReport, Problem
+from fercli.annotations.validate.records import (
+    Entry,
+    background_entries,
+    info_entries,
+    is_info,
+    read_lines,
+    shown,
+)
+from fercli.cascade.list_builder.image_audit import digest_of
+from fercli.common.errors import PictureError
+from fercli.common.files import is_there
+from fercli.common.images import read_grey
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
+
+Kind = Literal["info", "bg"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What became of opening a picture: its size and digest, or what is wrong with it."""
+
+    size_wh: tuple[int, int] | None
+    digest: bytes
+    kind: str = ""
+    detail: str = ""
+
+
+def check_list(
+    path: Path,
+    *,
+    kind: Kind | None = None,
+    window_wh: tuple[int, int] = (1, 1),
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> CheckReport:
+    """Return all that is wrong with an info file or a background list.
+
+    Every picture is opened.
+
+    Parameters
+    ----------
+    path : Path
+        The list.
+    kind : {"info", "bg"}, optional
+        What it is. Defaults to what it looks like.
+    window_wh : (int, int)
+        Smaller pictures in a background list are a problem. Defaults to 1 × 1.
+    workers, progress
+        As `parallel_map`.
+
+    Raises
+    ------
+    AnnotationError
+        The file is not a text file.
+    InputError
+        The file is missing or cannot be read.
+    """
+    read = read_lines(path)
+    kind = kind or ("info" if is_info(read.lines) else "bg")
+    found = list(info_entries(read.lines) if kind == "info" else background_entries(read.lines))
+    entries = [each for each in found if isinstance(each, Entry)]
+    opened = list(
+        parallel_map(
+            partial(_open, folder=path.parent, kind=kind),
+            [entry.name for entry in entries],
+            workers=workers,
+            prefer="threads",
+            progress=progress,
+            description="checking",
+        )
+    )
+    problems = [*read.problems, *(each for each in found if isinstance(each, Problem))]
+    problems += _of_the_whole(entries, kind)
+    for entry, picture in zip(entries, opened, strict=True):
+        problems += _of_picture(entry, picture, window_wh)
+    problems += _duplicates(entries, opened)
+    problems.sort(key=lambda each: (each.record is not None, each.line or 0))
+    boxes = sum(len(entry.boxes_xywh) for entry in entries)
+    return CheckReport(path, kind, len(entries), boxes, tuple(problems))
+
+
+def _open(name: str, folder: Path, kind: Kind) -> Opened:
+    """Open a picture where the program would that reads this kind of list."""
+    path = folder / name if kind == "info" else Path(name)
+    try:
+        picture = read_grey(path)
+        if not programs_read(path):
+            return Opened(_size(picture.shape), digest_of(picture), "format", _shown(name))
+        return Opened(_size(picture.shape), digest_of(picture))
+    except PictureError as error:
+        if is_there(path):
+            return Opened(None, b"", "unreadable", f"{_shown(name)}: {error.message}")
+        if kind == "bg" and is_there(folder / name):
+            return Opened(None, b"", "not here", _shown(name))
+        return Opened(None, b"", "missing", _shown(name))
+
+
+def _of_the_whole(entries: Sequence[Entry], kind: Kind) -> Iterator[Problem]:
+    if kind == "bg":
+        if not entries:
+            yield Problem("no names", "no picture is listed")
+        return
+    if not any(entry.boxes_xywh for entry in entries):
+        yield Problem("no boxes", f"records without a box: {len(entries)}")
+    absolute = [entry for entry in entries if entry.name.startswith("/")]
+    if absolute:
+        detail = f"records: {len(absolute)}, the first: {_shown(absolute[0].name)}"
+        yield Problem("absolute name", detail, None, absolute[0].line)
+
+
+def _of_picture(entry: Entry, picture: Opened, window_wh: tuple[int, int]) -> Iterator[Problem]:
+    if picture.kind:
+        yield entry.problem(picture.kind, picture.detail)
+    size_wh = picture.size_wh
+    if size_wh is not None and (size_wh[0] < window_wh[0] or size_wh[1] < window_wh[1]):
+        yield entry.problem("too small", f"{_shown(entry.name)}: {_by(size_wh)}")
+    for box in entry.boxes_xywh:
+        x, y, width, height = box
+        if width <= 0 or height <= 0:
+            yield entry.problem("empty box", " ".join(map(str, box)))
+        elif x < 0 or y < 0 or (size_wh and (x + width > size_wh[0] or y + height > size_wh[1])):
+            of = f" in a picture of {_by(size_wh)}" if size_wh else ""
+            yield entry.problem("box outside", " ".join(map(str, box)) + of)
+
+
+def _duplicates(entries: Sequence[Entry], opened: Sequence[Opened]) -> Iterator[Problem]:
+    names: dict[str, int] = {}
+    digests: dict[bytes, int] = {}
+    for entry, picture in zip(entries, opened, strict=True):
+        seen = set()
+        for box in entry.boxes_xywh:
+            if box in seen:
+                yield entry.problem("duplicate", f"box {' '.join(map(str, box))} twice")
+            seen.add(box)
+        first = names.setdefault(os.path.normpath(entry.name), entry.record)
+        same = digests.setdefault(picture.digest, entry.record) if picture.digest else first
+        if first != entry.record:
+            yield entry.problem("duplicate", f"{_shown(entry.name)}: also record {first}")
+        elif same != entry.record:
+            yield entry.problem("duplicate", f"{_shown(entry.name)}: same pixels as record {same}")
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    return shape[1], shape[0]
+
+
+def _by(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"
+
+
+def _shown(name: str) -> str:
+    return shown(os.fsencode(name)) if len(name) <= 60 else "…" + shown(os.fsencode(name)[-59:])

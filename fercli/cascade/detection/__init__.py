@@ -1,0 +1,1 @@
+"""Detection: a cascade run over images, its windows grouped into boxes."""

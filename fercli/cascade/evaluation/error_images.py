@@ -1,0 +1,185 @@
+"""Error pictures: what a cascade missed and what it took for an object, to be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from fercli.cascade.detection.batch import short_stem
+from fercli.cascade.evaluation.matching import FALSE_ALARM
+from fercli.cascade.evaluation.results import CascadeResult, PictureResult
+from fercli.common.drawing import FOUND, WHITE, Font, draw_box, label_font, line_width
+from fercli.common.files import make_folder
+from fercli.common.images import read_colour, write_picture
+from fercli.common.progress import SILENT, Progress
+from fercli.file_names import shown_name
+
+MISS, FALSE, TEXT = (230, 159, 0), (213, 94, 0), (40, 40, 40)
+
+#: Of each kind of error so many are on a sheet; pictures with most errors come first.
+MOST_TILES = 60
+MOST_PICTURES = 200
+COLUMNS = 10
+TILE = 112
+CAPTION = 16
+HEADING = 34
+MARGIN = 6
+#: How much of the surroundings a tile shows, in sides of the box on each side.
+AROUND = 0.5
+
+
+@dataclass(frozen=True)
+class _Error:
+    """One miss or false alarm."""
+
+    path: Path
+    box_xywh: tuple[float, float, float, float]
+    caption: str
+    colour: tuple[int, int, int]
+
+
+def write_error_sheet(result: CascadeResult, path: Path, *, overwrite: bool = False) -> bool:
+    """Write a sheet of crops: what was missed, largest first; false alarms, surest first.
+
+    Returns whether there was anything to write.
+    """
+    misses, alarms = _misses(result), _false_alarms(result)
+    if not misses and not alarms:
+        return False
+    sections = [
+        (f"{result.name}: {len(misses):,} missed of {result.tally.truths}", misses),
+        (f"{result.name}: {len(alarms):,} false alarms, surest first", alarms),
+    ]
+    write_picture(path, _sheet([s for s in sections if s[1]]), overwrite=overwrite)
+    return True
+
+
+def write_error_pictures(
+    result: CascadeResult, folder: Path, *, overwrite: bool = False, progress: Progress = SILENT
+) -> int:
+    """Write the pictures with errors, hits, misses and false alarms drawn; return how many.
+
+    The names begin with a number, in the order of the errors in them, most first; at most
+    `MOST_PICTURES` are written.
+    """
+    wrong = [p for p in result.pictures if p.tally.misses or p.tally.false_alarms]
+    wrong.sort(key=lambda p: -(p.tally.misses + p.tally.false_alarms))
+    wrong = wrong[:MOST_PICTURES]
+    if not wrong:
+        return 0
+    make_folder(folder)
+    for at, of_picture in enumerate(progress.track(wrong, "drawing errors", unit="picture"), 1):
+        name = f"{at:03}-{short_stem(of_picture.picture.path.stem)}.jpg"
+        write_picture(folder / name, annotated(of_picture), overwrite=overwrite)
+    return len(wrong)
+
+
+def remove_error_pictures(folder: Path) -> None:
+    """Remove what earlier reports left: the sheet beside `folder`, and the pictures in it."""
+    folder.with_name(f"{folder.name}.png").unlink(missing_ok=True)
+    for path in folder.glob("[0-9][0-9][0-9]-*.jpg"):
+        path.unlink()
+
+
+def annotated(of_picture: PictureResult) -> NDArray[np.uint8]:
+    """Return a picture with its hits, misses and false alarms drawn, in cv2's order of colours."""
+    image = Image.fromarray(read_colour(of_picture.picture.path)[:, :, ::-1])
+    draw = ImageDraw.Draw(image)
+    width, font = line_width(image.size), label_font(image.size)
+    found = of_picture.chosen
+    for box, verdict in zip(found.boxes_xywh.tolist(), found.verdicts.tolist(), strict=True):
+        if verdict >= 0:
+            draw_box(draw, box, FOUND, width)
+    for at in of_picture.missed:
+        draw_box(draw, of_picture.picture.boxes_xywh[at], MISS, width, "missed", font)
+    for at in np.flatnonzero(found.verdicts == FALSE_ALARM).tolist():
+        label = f"{found.scores[at]:.3g}"
+        draw_box(draw, found.boxes_xywh[at].tolist(), FALSE, width, label, font)
+    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+
+
+def _misses(result: CascadeResult) -> list[_Error]:
+    found = [
+        _Error(p.picture.path, p.picture.boxes_xywh[at], shown_name(p.picture.path.stem), MISS)
+        for p in result.pictures
+        for at in p.missed
+    ]
+    return sorted(found, key=lambda error: -error.box_xywh[2] * error.box_xywh[3])
+
+
+def _false_alarms(result: CascadeResult) -> list[_Error]:
+    found = [
+        (score, _Error(p.picture.path, tuple(box), f"{score:.3g}  {name}", FALSE))
+        for p in result.pictures
+        for name in [shown_name(p.picture.path.stem)]
+        for box, score, verdict in zip(
+            p.chosen.boxes_xywh.tolist(),
+            p.chosen.scores.tolist(),
+            p.chosen.verdicts.tolist(),
+            strict=True,
+        )
+        if verdict == FALSE_ALARM
+    ]
+    return [error for _, error in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _sheet(sections: list[tuple[str, list[_Error]]]) -> NDArray[np.uint8]:
+    """Return the sheet, in cv2's order of colours."""
+    widest = max(min(len(errors), COLUMNS) for _, errors in sections)
+    columns = max(widest, 4)
+    heights = [
+        HEADING + -(-min(len(errors), MOST_TILES) // columns) * (TILE + CAPTION + MARGIN)
+        for _, errors in sections
+    ]
+    size = (MARGIN + columns * (TILE + MARGIN), sum(heights) + MARGIN)
+    image = Image.new("RGB", size, WHITE)
+    top = 0
+    for (title, errors), height in zip(sections, heights, strict=True):
+        _draw_section(image, top, columns, title, errors)
+        top += height
+    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+
+
+def _draw_section(
+    image: Image.Image, top: int, columns: int, title: str, errors: list[_Error]
+) -> None:
+    draw = ImageDraw.Draw(image)
+    if len(errors) > MOST_TILES:
+        title += f" (the first {MOST_TILES})"
+    draw.text((MARGIN, top + 9), title, fill=TEXT, font=ImageFont.load_default(16))
+    small = ImageFont.load_default(11)
+    for at, (error, tile) in enumerate(_tiles(errors[:MOST_TILES])):
+        x = MARGIN + at % columns * (TILE + MARGIN)
+        y = top + HEADING + at // columns * (TILE + CAPTION + MARGIN)
+        image.paste(tile, (x, y))
+        draw.text((x, y + TILE + 1), _fitted(error.caption, small), fill=TEXT, font=small)
+
+
+def _tiles(errors: list[_Error]) -> Iterator[tuple[_Error, Image.Image]]:
+    for error in errors:
+        picture = Image.fromarray(read_colour(error.path)[:, :, ::-1])
+        x, y, width, height = error.box_xywh
+        side = max(width, height) * (1 + 2 * AROUND)
+        left, top = x + (width - side) / 2, y + (height - side) / 2
+        corners = (left, top, left + side, top + side)
+        tile = picture.transform(
+            (TILE, TILE), Image.Transform.EXTENT, corners, Image.Resampling.BILINEAR,
+            fillcolor=(225, 225, 225),
+        )  # fmt: skip
+        zoom = TILE / side
+        box = ((x - left) * zoom, (y - top) * zoom, width * zoom, height * zoom)
+        draw_box(ImageDraw.Draw(tile), box, error.colour, 2)
+        yield error, tile
+
+
+def _fitted(text: str, font: Font) -> str:
+    if font.getlength(text) <= TILE:
+        return text
+    while text and font.getlength(text + "…") > TILE:
+        text = text[:-1]
+    return text + "…"

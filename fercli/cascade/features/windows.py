@@ -1,0 +1,197 @@
+"""Windows: samples of the detector's size, and the values of features on them.
+
+Windows are stored as columns, a row for each pixel, so that everything is vectorised over
+windows. The arithmetic is the detector's (sums of rectangles in int32, values of features in
+float32), so that a decision here is the decision there.
+
+See: OpenCV 4.14, ``modules/objdetect/src/cascadedetect.cpp`` (``HaarEvaluator::setWindow``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.cascade.model import HaarFeature, LbpFeature, Node
+from fercli.common.kernels import compiled
+from fercli.common.parallel import Team
+
+Samples = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
+
+#: Samples that are transposed at once, and that a thread works on at once.
+PIECE = 4096
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one size.
+
+    Parameters
+    ----------
+    size_wh : tuple of 2 int
+    pixels : ndarray of uint8, shape (width · height, n)
+        A row for each pixel, line by line.
+    norms : ndarray of float32, shape (n,)
+        ``sqrt(A·Σp² − (Σp)²)`` over the A pixels that do not touch the border: A times the
+        standard deviation. What the values of Haar features are divided by.
+    inverse_norms : ndarray of float32, shape (n,)
+        One over the norm, as the detector multiplies by it; 0 where the norm is 0.
+    """
+
+    size_wh: tuple[int, int]
+    pixels: Samples
+    norms: NDArray[np.float32]
+    inverse_norms: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.norms)
+
+    def have_contrast(self) -> Bools:
+        """Return which of them the detector looks at, if the features are Haar features.
+
+        It refuses windows with a standard deviation of 10 grey levels or less unseen.
+        """
+        area = float((self.size_wh[0] - 2) * (self.size_wh[1] - 2))
+        return (self.inverse_norms > 0) & (area * self.inverse_norms.astype(np.float64) < 0.1)
+
+
+def as_windows(*samples: Samples) -> Windows:
+    """Return samples, those of the first array first, as `Windows`.
+
+    Parameters
+    ----------
+    *samples : ndarray of uint8, shape (n, height, width)
+    """
+    count = sum(map(len, samples))
+    height, width = samples[0].shape[1:]
+    pixels = np.empty((width * height, count), np.uint8)
+    squared_norms = np.empty(count, np.float64)
+    for begin, piece in _pieces(samples):
+        end = begin + len(piece)
+        pixels[:, begin:end] = piece.reshape(len(piece), -1).T
+        squared_norms[begin:end] = _squared_norms(piece)
+    norms = np.sqrt(squared_norms)
+    with np.errstate(divide="ignore"):
+        inverse_norms = np.where(norms > 0, 1 / norms, 0).astype(np.float32)
+    return Windows((width, height), pixels, norms.astype(np.float32), inverse_norms)
+
+
+def _pieces(samples: tuple[Samples, ...]) -> Iterator[tuple[int, Samples]]:
+    before = 0
+    for array in samples:
+        for begin in range(0, len(array), PIECE):
+            yield before + begin, array[begin : begin + PIECE]
+        before += len(array)
+
+
+def _squared_norms(samples: Samples) -> NDArray[np.float64]:
+    inner = samples[:, 1:-1, 1:-1].reshape(len(samples), -1).astype(np.int32)
+    sums = inner.sum(axis=1, dtype=np.int64)
+    squares = np.einsum("ij,ij->i", inner, inner)
+    squared: NDArray[np.int64] = inner.shape[1] * squares.astype(np.int64) - sums * sums
+    return squared.astype(np.float64)
+
+
+def goes_left(windows: Windows, feature: HaarFeature | LbpFeature, node: Node, team: Team) -> Bools:
+    """Return which windows a node sends to its left child, shape (n,)."""
+    if isinstance(feature, HaarFeature):
+        assert node.threshold is not None
+        return haar_values(windows, feature, team) < np.float32(node.threshold)
+    assert node.subset is not None
+    bits = np.unpackbits(np.array(node.subset, "<i4").view(np.uint8), bitorder="little")
+    return bits.astype(np.bool_)[lbp_codes(windows, feature, team)]
+
+
+def haar_values(windows: Windows, feature: HaarFeature, team: Team) -> NDArray[np.float32]:
+    """Return the values of a Haar feature as the detector computes them, shape (n,)."""
+    values = np.zeros(len(windows), np.float32)
+    for rectangle in feature.rectangles:
+        corner = rectangle.x, rectangle.y, rectangle.width, rectangle.height
+        places = _tilted_places if feature.tilted else _upright_places
+        sums = _sums(windows, places(corner, windows.size_wh), team)
+        values += np.float32(rectangle.weight) * sums.astype(np.float32)
+    return values * windows.inverse_norms
+
+
+def lbp_codes(windows: Windows, feature: LbpFeature, team: Team) -> NDArray[np.uint8]:
+    """Return the codes of a local binary pattern, shape (n,)."""
+    sums = [
+        [_block_sums(windows, feature, column, row, team) for column in range(3)]
+        for row in range(3)
+    ]
+    ring = (sums[0][0], sums[0][1], sums[0][2], sums[1][2],
+            sums[2][2], sums[2][1], sums[2][0], sums[1][0])  # fmt: skip
+    codes = np.zeros(len(windows), np.uint8)
+    for bit, neighbour in zip((128, 64, 32, 16, 8, 4, 2, 1), ring, strict=True):
+        codes |= np.where(neighbour >= sums[1][1], np.uint8(bit), np.uint8(0))
+    return codes
+
+
+def _block_sums(
+    windows: Windows, feature: LbpFeature, column: int, row: int, team: Team
+) -> NDArray[np.int32]:
+    x, y = feature.x + column * feature.width, feature.y + row * feature.height
+    places = _upright_places((x, y, feature.width, feature.height), windows.size_wh)
+    return _sums(windows, places, team)
+
+
+def _upright_places(
+    rectangle: tuple[int, int, int, int], size_wh: tuple[int, int]
+) -> NDArray[np.intp]:
+    x, y, width, height = rectangle
+    rows, columns = np.mgrid[y : y + height, x : x + width]
+    places: NDArray[np.intp] = (rows * size_wh[0] + columns).ravel()
+    return places
+
+
+def _tilted_places(
+    rectangle: tuple[int, int, int, int], size_wh: tuple[int, int]
+) -> NDArray[np.intp]:
+    """Return the pixels of a rectangle that stands on a corner.
+
+    It is what four triangles, each with its tip in a pixel and widening upwards, leave of each
+    other: see Lienhart and Maydt 2002, figure 3.
+    """
+    x, y, width, height = rectangle
+    rows, columns = np.mgrid[0 : size_wh[1], 0 : size_wh[0]]
+
+    def triangle(tip_x: int, tip_y: int) -> NDArray[np.int_]:
+        inside: NDArray[np.bool_] = np.abs(columns - tip_x + 1) <= tip_y - 1 - rows
+        return inside.astype(np.int_)
+
+    inside = (
+        triangle(x, y)
+        - triangle(x - height, y + height)
+        - triangle(x + width, y + width)
+        + triangle(x + width - height, y + width + height)
+    )
+    return np.flatnonzero(inside)
+
+
+def _sums(windows: Windows, places: NDArray[np.intp], team: Team) -> NDArray[np.int32]:
+    sums = np.zeros(len(windows), np.int32)
+    rows = places.astype(np.uint32)
+    team.share(lambda begin, end: _add_rows(windows.pixels, rows, begin, end, sums),
+               len(windows), piece=PIECE)  # fmt: skip
+    return sums
+
+
+@compiled
+def _add_rows(
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.uint32],
+    begin: int,
+    end: int,
+    sums: NDArray[np.int32],
+) -> None:
+    """Add rows of `pixels`, from column `begin` to `end`, to `sums`."""
+    target = sums[begin:end]
+    for row in rows:
+        source = pixels[row, begin:end]
+        for i in range(len(target)):
+            target[i] += source[i]

@@ -1,0 +1,1 @@
+"""From folders of images to the lists that a training reads (fer cascade build-info)."""

@@ -1,0 +1,129 @@
+"""From folders of pictures to the description files of a training: info file and background list.
+
+Positives and negatives are surveyed, thinned out, split by lot and written under names that
+OpenCV's programs can read from any directory.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from fercli.cascade.build_report import BuildReport, Part
+from fercli.cascade.list_builder.box_sizes import SizeStatistics, describe_sizes, plot_sizes
+from fercli.cascade.list_builder.collect import (
+    GatherOptions,
+    gather_negatives,
+    gather_positives,
+)
+from fercli.cascade.list_builder.image_audit import Surveyed
+from fercli.cascade.list_builder.output_files import (
+    FileOptions,
+    require_room,
+    write_negatives,
+    write_positives,
+)
+from fercli.common.errors import OptionError
+from fercli.common.progress import SILENT, Progress
+
+
+def build_description(
+    positives: Sequence[Path],
+    negatives: Sequence[Path],
+    out: Path,
+    options: GatherOptions | None = None,
+    files: FileOptions | None = None,
+    *,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> BuildReport:
+    """Write the description files of a training to a folder.
+
+    Parameters
+    ----------
+    positives : sequence of Path
+        Pictures of the object: folders of crops, pictures, files or folders of annotations.
+    negatives : sequence of Path
+        Pictures without it: folders, pictures, background lists.
+    out : Path
+        The folder to write to.
+    options : GatherOptions, optional
+        Which pictures and boxes are used.
+    files : FileOptions, optional
+        How the files are written.
+    workers, progress
+        As `fercli.common.parallel.parallel_map`.
+
+    Returns
+    -------
+    BuildReport
+        What was found, left out and written. A picture that cannot be read is left out.
+
+    Raises
+    ------
+    OptionError
+        An option does not fit what was found.
+    AnnotationError
+        Annotations are of no known format, or nothing usable is left.
+    InputError
+        A file or folder is missing or cannot be read.
+    OutputError
+        A file exists already, or cannot be written.
+    """
+    options, files = options or GatherOptions(), files or FileOptions()
+    if not positives and not negatives:
+        raise OptionError("wanted positives or negatives, found neither")
+    if not positives and (files.plot or files.also):
+        raise OptionError("wanted positives for --plot and --also, found only negatives")
+    require_room(out, files, positives=bool(positives), negatives=bool(negatives))
+    found, empty = None, None
+    objects: list[Surveyed] = []
+    if positives:
+        found, objects = gather_positives(
+            positives, out, options, workers=workers, progress=progress
+        )
+    if negatives:
+        empty = gather_negatives(
+            negatives, out, objects, options, workers=workers, progress=progress
+        )
+    sizes = None if found is None else _sizes(found, options)
+    written = _all_or_nothing(_write(found, empty, sizes, out, files), files)
+    return BuildReport(found, empty, sizes, written)
+
+
+def _sizes(part: Part, options: GatherOptions) -> SizeStatistics:
+    sizes_wh = [sample.box_xywh[2:] for picture in part.used for sample in picture.samples]
+    return describe_sizes(sizes_wh, options.rules.window_wh)
+
+
+def _all_or_nothing(writing: Iterable[tuple[Path, str]], files: FileOptions) -> dict[Path, str]:
+    """Return all that is written; if that breaks off, remove what was, unless it replaced some."""
+    written: dict[Path, str] = {}
+    try:
+        for path, content in writing:
+            written[path] = content
+    except BaseException:
+        for path in written if not files.overwrite else ():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        raise
+    return written
+
+
+def _write(
+    positives: Part | None,
+    negatives: Part | None,
+    sizes: SizeStatistics | None,
+    out: Path,
+    files: FileOptions,
+) -> Iterator[tuple[Path, str]]:
+    if positives is not None:
+        yield from write_positives(positives, out, files)
+    if negatives is not None:
+        yield from write_negatives(negatives, out, files)
+    if files.plot is not None and sizes is not None:
+        plot_sizes(sizes, files.plot, overwrite=files.overwrite)
+        yield files.plot, "sizes and shapes of the boxes"

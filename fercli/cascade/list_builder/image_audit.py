@@ -1,0 +1,300 @@
+"""The survey: every picture opened once, on all cores, and what is in it noted.
+
+One that cannot be used is noted with the reason and never ends the survey.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fercli.annotations.base import Box, Record
+from fercli.annotations.opencv_lists import programs_read
+from fercli.common.boxes import clip_box, fit_box, has_shape
+from fercli.common.errors import AnnotationError, FerError, PictureError
+from fercli.common.images import Picture, read_grey
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
+
+#: Gives the boxes of the objects in a grey picture.
+FindBoxes = Callable[[Picture], Sequence[Box]]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A picture, or a box in it, that cannot be used, and why.
+
+    Parameters
+    ----------
+    path : Path
+        The picture, or the file of annotations.
+    reason : str
+        One of few words, to be counted: "unreadable", "duplicate", …
+    detail : str
+        The rest of it.
+    box_xywh : (int, int, int, int), optional
+        The box, where it is not the whole picture.
+    """
+
+    path: Path
+    reason: str
+    detail: str = ""
+    box_xywh: Box | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A box to be cropped.
+
+    Parameters
+    ----------
+    box_xywh : (int, int, int, int)
+        The box, all of it in the picture.
+    digest : bytes
+        Of the pixels in it.
+    clipped : bool
+        Whether the box lay partly outside the picture before.
+    stretched : bool
+        Whether the picture was too small to widen the box to the window's shape.
+    """
+
+    box_xywh: Box
+    digest: bytes = field(repr=False)
+    clipped: bool = False
+    stretched: bool = False
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A picture that could be opened.
+
+    Parameters
+    ----------
+    path : Path
+        The picture.
+    size_wh : (int, int)
+        Its size.
+    digest : bytes
+        Of its pixels and size: equal for pictures that are the same in every pixel.
+    samples : tuple of Sample
+        Its usable boxes.
+    left_out : tuple of LeftOut
+        Its other boxes.
+    plain : bool
+        Whether OpenCV's programs read its format, however they were built.
+    """
+
+    path: Path
+    size_wh: tuple[int, int]
+    digest: bytes = field(repr=False)
+    samples: tuple[Sample, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    plain: bool = True
+
+
+@dataclass(frozen=True)
+class BoxRules:
+    """What becomes of boxes.
+
+    Parameters
+    ----------
+    window_wh : (int, int), optional
+        The window whose shape boxes are widened to. Defaults to leaving them as they are.
+    padding : float
+        What is added on each side of a box, as a share of its side. Defaults to 0.
+    min_size_wh : (int, int)
+        Boxes that are less wide or high, once widened, are left out. Defaults to 1 × 1.
+    """
+
+    window_wh: tuple[int, int] | None = None
+    padding: float = 0.0
+    min_size_wh: tuple[int, int] = (1, 1)
+
+
+def survey_positives(
+    records: Sequence[Record],
+    rules: BoxRules,
+    *,
+    find_boxes: FindBoxes | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Surveyed | LeftOut]:
+    """Yield what is found for each record, in order.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        The pictures and their boxes.
+    rules : BoxRules
+        What becomes of the boxes.
+    find_boxes : callable, optional
+        Gives the boxes instead of the records. Called from several threads.
+    workers, progress
+        As `parallel_map`.
+    """
+    look = partial(_positive, rules=rules, find_boxes=find_boxes)
+    return parallel_map(
+        look,
+        records,
+        workers=workers,
+        prefer="threads",
+        progress=progress,
+        description="positives",
+    )
+
+
+def survey_negatives(
+    paths: Sequence[Path],
+    *,
+    find_boxes: FindBoxes | None = None,
+    window_wh: tuple[int, int] = (1, 1),
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Surveyed | LeftOut]:
+    """Yield what is found for each negative, in order.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The pictures.
+    find_boxes : callable, optional
+        Where it finds something the picture is left out. Called from several threads.
+    window_wh : (int, int)
+        Smaller pictures are left out.
+    workers, progress
+        As `parallel_map`.
+    """
+    look = partial(_negative, find_boxes=find_boxes, window_wh=window_wh)
+    return parallel_map(
+        look,
+        paths,
+        workers=workers,
+        prefer="threads",
+        progress=progress,
+        description="negatives",
+    )
+
+
+def without_duplicates(pictures: Iterable[Surveyed]) -> Iterator[Surveyed]:
+    """Yield the pictures less the samples whose very pixels came before."""
+    first: dict[bytes, Path] = {}
+    for picture in pictures:
+        new: list[Sample] = []
+        left_out = list(picture.left_out)
+        for sample in picture.samples:
+            if sample.digest in first:
+                detail = f"the same pixels as in {first[sample.digest]}"
+                left_out.append(LeftOut(picture.path, "duplicate", detail, sample.box_xywh))
+            else:
+                first[sample.digest] = picture.path
+                new.append(sample)
+        yield replace(picture, samples=tuple(new), left_out=tuple(left_out))
+
+
+def without_equals(
+    pictures: Iterable[Surveyed], others: Iterable[Surveyed]
+) -> Iterator[Surveyed | LeftOut]:
+    """Yield the pictures less those that are, pixel by pixel, among `others` or came before."""
+    first = {other.digest: ("also a positive", other.path) for other in others}
+    for picture in pictures:
+        if picture.digest in first:
+            reason, path = first[picture.digest]
+            yield LeftOut(picture.path, reason, f"the same pixels as {path}")
+        else:
+            first[picture.digest] = ("duplicate", picture.path)
+            yield picture
+
+
+def digest_of(picture: Picture) -> bytes:
+    """Return a digest of a picture's size and pixels."""
+    content = hashlib.blake2b(repr(picture.shape).encode(), digest_size=16)
+    content.update(np.ascontiguousarray(picture).data)
+    return content.digest()
+
+
+def _positive(record: Record, rules: BoxRules, find_boxes: FindBoxes | None) -> Surveyed | LeftOut:
+    try:
+        surveyed, picture = _opened(record.path)
+        boxes = find_boxes(picture) if find_boxes else _boxes_of(record, surveyed.size_wh)
+    except FerError as error:
+        return _unusable(record.path, error)
+    found = [
+        box if isinstance(box, LeftOut) else _sample(box, picture, rules, record.path)
+        for box in boxes
+    ]
+    return replace(
+        surveyed,
+        samples=tuple(each for each in found if isinstance(each, Sample)),
+        left_out=tuple(each for each in found if isinstance(each, LeftOut)),
+    )
+
+
+def _negative(
+    path: Path, find_boxes: FindBoxes | None, window_wh: tuple[int, int]
+) -> Surveyed | LeftOut:
+    try:
+        surveyed, picture = _opened(path)
+        boxes = find_boxes(picture) if find_boxes else ()
+    except FerError as error:
+        return _unusable(path, error)
+    if not _holds(surveyed.size_wh, window_wh):
+        return LeftOut(path, "smaller than the window", _size_text(surveyed.size_wh))
+    if boxes:
+        where = " ".join(map(str, boxes[0]))
+        return LeftOut(path, "seems to hold the object", f"{len(boxes)} found, one at {where}")
+    return surveyed
+
+
+def _opened(path: Path) -> tuple[Surveyed, Picture]:
+    picture = read_grey(path)
+    size_wh = picture.shape[1], picture.shape[0]
+    return Surveyed(path, size_wh, digest_of(picture), plain=programs_read(path)), picture
+
+
+def _boxes_of(record: Record, size_wh: tuple[int, int]) -> Iterator[Box | LeftOut]:
+    """Yield the boxes in pixels; one that is not finite costs no other."""
+    for box in record.boxes:
+        try:
+            found = replace(record, boxes=(box,)).in_pixels(size_wh)
+        except AnnotationError as error:
+            yield LeftOut(record.path, "malformed annotation", error.message)
+            continue
+        yield from found.boxes_xywh
+        for ignored in found.ignored_xywh:
+            yield LeftOut(record.path, "to be ignored", "as the annotations say", ignored)
+
+
+def _unusable(path: Path, error: FerError) -> LeftOut:
+    reason = "unreadable" if isinstance(error, PictureError) else "malformed annotation"
+    return LeftOut(path, reason, error.message)
+
+
+def _sample(box: Box, picture: Picture, rules: BoxRules, path: Path) -> Sample | LeftOut:
+    size_wh = picture.shape[1], picture.shape[0]
+    fitted = fit_box(box, size_wh, padding=rules.padding, window_wh=rules.window_wh)
+    if fitted is None:
+        empty = min(box[2:]) <= 0
+        reason = "empty box" if empty else "box outside the picture"
+        return LeftOut(path, reason, f"the picture is {_size_text(size_wh)}", box)
+    if not _holds(fitted[2:], rules.min_size_wh):
+        return LeftOut(path, "too small", _size_text(fitted[2:]), box)
+    x, y, width, height = fitted
+    pixels = picture[y : y + height, x : x + width]
+    if pixels.min() == pixels.max():
+        return LeftOut(path, "one grey level", _size_text(fitted[2:]), box)
+    clipped = clip_box(box, size_wh) != box
+    stretched = rules.window_wh is not None and not has_shape(fitted, rules.window_wh)
+    return Sample(fitted, digest_of(pixels), clipped, stretched)
+
+
+def _holds(size_wh: tuple[int, int], window_wh: tuple[int, int]) -> bool:
+    return size_wh[0] >= window_wh[0] and size_wh[1] >= window_wh[1]
+
+
+def _size_text(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"

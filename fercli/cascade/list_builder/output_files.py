@@ -1,0 +1,186 @@
+"""The files of a description: their names in the folder, and how they are written."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fercli.annotations.base import AnnotatedPicture
+from fercli.annotations.formats import FORMATS
+from fercli.annotations.opencv_lists import (
+    Names,
+    fits_background_list,
+    fits_info,
+    write_background_list,
+    write_info,
+)
+from fercli.cascade.build_report import Part, count_boxes
+from fercli.cascade.list_builder.image_audit import LeftOut, Surveyed
+from fercli.cascade.list_builder.links import MAPPING, make_links, plan_names
+from fercli.common.errors import OutputError
+from fercli.common.files import require_absent, write_text
+from fercli.common.plots import require_suffix
+
+INFO, TEST_INFO = "info.dat", "test_info.dat"
+BACKGROUNDS, TEST_BACKGROUNDS = "bg.txt", "test_bg.txt"
+POSITIVE_LINKS, NEGATIVE_LINKS = "positive_links", "negative_links"
+INFO_LEFT_OUT, BACKGROUNDS_LEFT_OUT = "info_left_out.csv", "bg_left_out.csv"
+
+#: The files of all formats that can be written beside the info file.
+ALSO = {"csv": "annotations.csv", "coco": "annotations.json", "dlib": "annotations.xml"}
+
+POSITIVE_FILES = (INFO, TEST_INFO, POSITIVE_LINKS, INFO_LEFT_OUT)
+NEGATIVE_FILES = (BACKGROUNDS, TEST_BACKGROUNDS, NEGATIVE_LINKS, BACKGROUNDS_LEFT_OUT)
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """How the files are written.
+
+    Parameters
+    ----------
+    names : {"auto", "relative", "absolute"}
+        How pictures are named. Defaults to "auto", which works from any directory: relative to
+        its folder in the info file, as ``opencv_createsamples`` wants it, absolute in the
+        background list, as ``opencv_traincascade`` does.
+    separator : str
+        What stands between the words of the info file. Defaults to a space.
+    also : str, optional
+        A name of `ALSO`: a format in which the positives are written, too.
+    plot : Path, optional
+        Where to draw the sizes of the boxes. Defaults to nowhere.
+    overwrite : bool
+        Whether existing files may be replaced. Defaults to False.
+    """
+
+    names: Literal["auto", "relative", "absolute"] = "auto"
+    separator: str = " "
+    also: str | None = None
+    plot: Path | None = None
+    overwrite: bool = False
+
+    @property
+    def info_names(self) -> Names:
+        """How the info file names pictures."""
+        return "relative" if self.names == "auto" else self.names
+
+    @property
+    def background_names(self) -> Names:
+        """How the background list names pictures."""
+        return "absolute" if self.names == "auto" else self.names
+
+
+def require_room(out: Path, options: FileOptions, *, positives: bool, negatives: bool) -> None:
+    """Raise the error that writing would meet at its end: before hours of detection.
+
+    Raises
+    ------
+    OutputError
+        `out` is a file, or the plot's name no plot's.
+    OutputExistsError
+        A file of a description is there and may not be replaced.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError("wanted a folder to write to, found a file", path=out)
+    if options.plot:
+        require_suffix(options.plot)
+    names = (POSITIVE_FILES if positives else ()) + (NEGATIVE_FILES if negatives else ())
+    also = [out / ALSO[options.also]] if options.also else []
+    plot = [options.plot] if options.plot else []
+    for path in [*(out / name for name in names), *also, *plot]:
+        require_absent(path, overwrite=options.overwrite)
+
+
+def write_positives(part: Part, out: Path, options: FileOptions) -> Iterator[tuple[Path, str]]:
+    """Write the files of the positives; yield each one's path and what is in it."""
+    links = out / POSITIVE_LINKS
+    names = plan_names(part.used, links, options.info_names, fits_info)
+    yield from _make_links(names, links, options)
+    for name, pictures in ((INFO, part.training), (TEST_INFO, part.test)):
+        yield from _written_info(out / name, pictures, names, options)
+    yield from _written_left_out(out / INFO_LEFT_OUT, part.left_out, options)
+    if options.also:
+        path = out / ALSO[options.also]
+        write = FORMATS[options.also].write
+        assert write is not None
+        write(path, [_annotated(p, p.path) for p in part.used], overwrite=options.overwrite)
+        yield path, _boxes_text(part.used)
+
+
+def write_negatives(part: Part, out: Path, options: FileOptions) -> Iterator[tuple[Path, str]]:
+    """Write the files of the negatives; yield each one's path and what is in it."""
+    links = out / NEGATIVE_LINKS
+    names = plan_names(part.used, links, options.background_names, fits_background_list)
+    yield from _make_links(names, links, options)
+    for name, pictures in ((BACKGROUNDS, part.training), (TEST_BACKGROUNDS, part.test)):
+        path = out / name
+        if not pictures:
+            _remove_old(path, options)
+            continue
+        write_background_list(
+            path,
+            [names[picture.path] for picture in pictures],
+            names=options.background_names,
+            overwrite=options.overwrite,
+        )
+        yield path, f"{len(pictures)} pictures"
+    yield from _written_left_out(out / BACKGROUNDS_LEFT_OUT, part.left_out, options)
+
+
+def _make_links(
+    names: dict[Path, Path], links: Path, options: FileOptions
+) -> Iterator[tuple[Path, str]]:
+    count = make_links(names, links, overwrite=options.overwrite)
+    if count:
+        yield links, f"other names for {count} pictures that a list cannot hold; see {MAPPING}"
+
+
+def _written_info(
+    path: Path, pictures: Sequence[Surveyed], names: dict[Path, Path], options: FileOptions
+) -> Iterator[tuple[Path, str]]:
+    if not pictures:
+        _remove_old(path, options)
+        return
+    write_info(
+        path,
+        [_annotated(picture, names[picture.path]) for picture in pictures],
+        separator=options.separator,
+        names=options.info_names,
+        overwrite=options.overwrite,
+    )
+    yield path, _boxes_text(pictures)
+
+
+def _written_left_out(
+    path: Path, left_out: Sequence[LeftOut], options: FileOptions
+) -> Iterator[tuple[Path, str]]:
+    if not left_out:
+        _remove_old(path, options)
+        return
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("path", "x", "y", "w", "h", "reason", "detail"))
+    for each in left_out:
+        box = each.box_xywh or ("", "", "", "")
+        table.writerow((each.path, *box, each.reason, each.detail))
+    write_text(path, text.getvalue(), overwrite=options.overwrite)
+    yield path, f"{len(left_out)} left out, and why"
+
+
+def _remove_old(path: Path, options: FileOptions) -> None:
+    """Remove a file of an earlier description, which would contradict this one."""
+    if options.overwrite:
+        path.unlink(missing_ok=True)
+
+
+def _annotated(picture: Surveyed, name: Path) -> AnnotatedPicture:
+    boxes = tuple(sample.box_xywh for sample in picture.samples)
+    return AnnotatedPicture(name, boxes, size_wh=picture.size_wh)
+
+
+def _boxes_text(pictures: Sequence[Surveyed]) -> str:
+    return f"{count_boxes(pictures)} boxes in {len(pictures)} pictures"

@@ -1,5 +1,0 @@
-"""Mining: the negatives of a stage, out of background pictures."""
-
-from fercli.cascade.mining.miner import MiningResult, NegativeMiner
-
-__all__ = ["MiningResult", "NegativeMiner"]

@@ -1,0 +1,34 @@
+"""The file of a cascade: ``cascade.xml``, read with every check that cv2 leaves out, and written.
+
+See: OpenCV 3.4.18, ``apps/traincascade/cascadeclassifier.cpp`` (writer) and
+``modules/objdetect/src/cascadedetect.cpp`` and ``cascadedetect_convert.cpp`` (reader).
+"""
+
+from fercli.cascade.model.parts import (
+    Cascade,
+    FeatureType,
+    HaarFeature,
+    LbpFeature,
+    Node,
+    Stage,
+    WeakClassifier,
+    WeightedRectangle,
+)
+from fercli.cascade.model.read import read_cascade
+from fercli.cascade.model.validate import check_cascade
+from fercli.cascade.model.write import cascade_text, write_cascade
+
+__all__ = [
+    "Cascade",
+    "FeatureType",
+    "HaarFeature",
+    "LbpFeature",
+    "Node",
+    "Stage",
+    "WeakClassifier",
+    "WeightedRectangle",
+    "cascade_text",
+    "check_cascade",
+    "read_cascade",
+    "write_cascade",
+]

@@ -1,0 +1,145 @@
+"""Inspection: what a cascade file holds, told to people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fercli.cascade.model import Cascade, HaarFeature, Stage, WeakClassifier
+from fercli.cascade.model.read import checked_cascade, is_old_format
+from fercli.cascade.model.xml_storage import read_storage
+from fercli.common.tables import format_table
+
+HEADERS = ("stage", "weak classifiers", "nodes", "depth", "features", "threshold")
+
+
+@dataclass(frozen=True)
+class CascadeDescription:
+    """A cascade and the file that it came from.
+
+    Parameters
+    ----------
+    path : Path
+    file_size : int
+        Bytes.
+    old_format : bool
+        Whether it is an ``opencv-haar-classifier``, which OpenCV converts on loading.
+    cascade : Cascade
+    """
+
+    path: Path
+    file_size: int
+    old_format: bool
+    cascade: Cascade
+
+    def text(self) -> str:
+        """Return the description as lines for the terminal."""
+        facts = dict(self._facts())
+        width = max(map(len, facts))
+        lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
+        rows = [list(_stage(at, stage).values()) for at, stage in enumerate(self.cascade.stages)]
+        return "\n".join([*lines, "", format_table(HEADERS, rows)])
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the description as JSON has it."""
+        cascade = self.cascade
+        return {
+            "path": str(self.path),
+            "file_size": self.file_size,
+            "format": "old" if self.old_format else "new",
+            "feature_type": cascade.feature_type,
+            "window": list(cascade.size_wh),
+            "weak_classifiers": cascade.weak_count,
+            "depth": max(depth(weak) for weak in _weak_classifiers(cascade)),
+            "features": len(cascade.features),
+            "distinct_features": len(set(cascade.features)),
+            "tilted_features": _tilted(cascade),
+            "parameters": dict(cascade.parameters),
+            "stages": [_stage(at, stage) for at, stage in enumerate(cascade.stages)],
+        }
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        cascade = self.cascade
+        described = self.as_dict()
+        kind = "old (opencv-haar-classifier)" if self.old_format else "new (opencv_traincascade)"
+        yield "file", f"{self.path}, {self.file_size:,} bytes"
+        yield "format", kind
+        yield "feature type", cascade.feature_type
+        yield "window", f"{cascade.size_wh[0]}x{cascade.size_wh[1]}"
+        yield "stages", f"{len(cascade.stages)}"
+        yield "weak classifiers", f"{described['weak_classifiers']:,}, {_trees(cascade)}"
+        yield "features", _features(cascade)
+        if cascade.parameters:
+            yield "trained with", _parameters(cascade)
+
+
+def describe_cascade(path: Path) -> CascadeDescription:
+    """Return what a cascade file holds.
+
+    Raises
+    ------
+    CascadeFileError
+        The file is no cascade that a detector may load; says what is wrong (see `read_cascade`).
+    """
+    root = read_storage(path)
+    cascade = checked_cascade(root, path)
+    return CascadeDescription(path, path.stat().st_size, is_old_format(root), cascade)
+
+
+def depth(weak: WeakClassifier) -> int:
+    """Return the longest way from the root to a leaf, in nodes: 1 for a stump."""
+    deepest, waiting = 0, [(0, 1)]
+    while waiting:
+        at, level = waiting.pop()
+        deepest = max(deepest, level)
+        node = weak.nodes[at]
+        waiting.extend((child, level + 1) for child in (node.left, node.right) if child > 0)
+    return deepest
+
+
+def _stage(at: int, stage: Stage) -> dict[str, int | float]:
+    nodes = [node for weak in stage.weak_classifiers for node in weak.nodes]
+    return {
+        "stage": at,
+        "weak_classifiers": len(stage.weak_classifiers),
+        "nodes": len(nodes),
+        "depth": max(map(depth, stage.weak_classifiers)),
+        "features": len({node.feature for node in nodes}),
+        "threshold": stage.threshold,
+    }
+
+
+def _weak_classifiers(cascade: Cascade) -> Iterator[WeakClassifier]:
+    for stage in cascade.stages:
+        yield from stage.weak_classifiers
+
+
+def _tilted(cascade: Cascade) -> int:
+    return sum(isinstance(feature, HaarFeature) and feature.tilted for feature in cascade.features)
+
+
+def _trees(cascade: Cascade) -> str:
+    depths = {depth(weak) for weak in _weak_classifiers(cascade)}
+    if depths == {1}:
+        return "all stumps"
+    return (
+        f"trees of depth {min(depths)} to {max(depths)}"
+        if len(depths) > 1
+        else (f"trees of depth {max(depths)}")
+    )
+
+
+def _features(cascade: Cascade) -> str:
+    distinct, tilted = len(set(cascade.features)), _tilted(cascade)
+    text = f"{len(cascade.features):,}"
+    if distinct < len(cascade.features):
+        text += f", {distinct:,} of them different"
+    return text + (f", {tilted:,} tilted" if tilted else "")
+
+
+def _parameters(cascade: Cascade) -> str:
+    return ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in cascade.parameters.items()
+    )

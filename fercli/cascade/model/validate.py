@@ -1,0 +1,206 @@
+"""What a cascade must fulfil so that a detector may load it: all that cv2 does not check.
+
+cv2 loads a cascade whose nodes name features that do not exist, whose rectangles are more than
+three (and then writes beyond its memory), or whose trees run in circles (and then never returns).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TypeGuard
+
+from fercli.cascade.model.parts import (
+    Cascade,
+    HaarFeature,
+    LbpFeature,
+    Node,
+    Stage,
+    WeakClassifier,
+)
+from fercli.common.errors import CascadeFileError
+
+#: The smallest windows that hold a feature: a Haar window loses a border of one pixel.
+SMALLEST_SIDE = 3
+#: No larger window fits a picture that fer reads.
+LARGEST_SIDE = 1 << 14
+#: cv2 keeps room for this many rectangles a feature.
+MOST_RECTANGLES = 3
+#: 256 codes of a local binary pattern in words of 32 bits.
+SUBSET_WORDS = 8
+#: A feature's values are numbers (0) or one of so many codes.
+CATEGORIES = {"HAAR": 0, "LBP": 256}
+
+
+def check_cascade(cascade: Cascade) -> None:
+    """Raise `CascadeFileError` (without a path) for the first thing that no detector may load."""
+    if cascade.feature_type not in ("HAAR", "LBP"):
+        raise CascadeFileError(f"wanted feature type HAAR or LBP, found {cascade.feature_type!r}")
+    if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in cascade.size_wh):
+        raise CascadeFileError(
+            f"wanted a window of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, "
+            f"found {cascade.size_wh[0]}x{cascade.size_wh[1]}"
+        )
+    for at, feature in enumerate(cascade.features):
+        _check_feature(feature, cascade, f"feature {at}")
+    if not cascade.stages:
+        raise CascadeFileError("wanted at least one stage, found none")
+    for name, value in cascade.parameters.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise CascadeFileError(f"wanted a finite {name}, found {value}")
+    for at, stage in enumerate(cascade.stages):
+        _check_stage(stage, cascade, f"stage {at}")
+    _check_stumps(cascade)
+
+
+def fits_float32(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a finite number that a float32 can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(float32(value))
+    except OverflowError:
+        return False
+
+
+def float32(value: float) -> float:
+    """Return the float32 nearest to `value`; OverflowError if it is too large for one."""
+    return float(struct.unpack("<f", struct.pack("<f", value))[0])
+
+
+def _check_feature(feature: HaarFeature | LbpFeature, cascade: Cascade, where: str) -> None:
+    wanted = HaarFeature if cascade.feature_type == "HAAR" else LbpFeature
+    if not isinstance(feature, wanted):
+        raise CascadeFileError(f"{where}: not a feature of a {cascade.feature_type} cascade")
+    if isinstance(feature, LbpFeature):
+        corners = (feature.x, feature.y, feature.width, feature.height)
+        _check_inside(corners, 3 * feature.width, 3 * feature.height, cascade, where)
+        return
+    if not 1 <= len(feature.rectangles) <= MOST_RECTANGLES:
+        raise CascadeFileError(
+            f"{where}: wanted 1 to {MOST_RECTANGLES} rectangles, found {len(feature.rectangles)}"
+        )
+    for at, part in enumerate(feature.rectangles):
+        here = f"{where}, rectangle {at}"
+        if not fits_float32(part.weight):
+            raise CascadeFileError(f"{here}: wanted a finite weight, found {part.weight}")
+        rectangle = (part.x, part.y, part.width, part.height)
+        if feature.tilted:
+            # It spreads from its top corner to both sides.
+            down = part.width + part.height
+            _check_inside(rectangle, part.width, down, cascade, here, to_left=part.height)
+        else:
+            _check_inside(rectangle, part.width, part.height, cascade, here)
+
+
+def _check_inside(
+    rectangle_xywh: tuple[int, int, int, int],
+    to_right: int,
+    down: int,
+    cascade: Cascade,
+    where: str,
+    *,
+    to_left: int = 0,
+) -> None:
+    x, y, width, height = rectangle_xywh
+    window_width, window_height = cascade.size_wh
+    inside = x - to_left >= 0 and y >= 0 and width > 0 and height > 0
+    if not inside or x + to_right > window_width or y + down > window_height:
+        raise CascadeFileError(
+            f"{where}: wanted a rectangle inside the window of {window_width}x{window_height}, "
+            f"found x {x}, y {y}, width {width}, height {height}"
+        )
+
+
+def _check_stage(stage: Stage, cascade: Cascade, where: str) -> None:
+    if not fits_float32(stage.threshold):
+        raise CascadeFileError(f"{where}: wanted a finite threshold, found {stage.threshold}")
+    if not stage.weak_classifiers:
+        raise CascadeFileError(f"{where}: wanted at least one weak classifier, found none")
+    for at, weak in enumerate(stage.weak_classifiers):
+        _check_weak_classifier(weak, cascade, f"{where}, weak classifier {at}")
+
+
+def _check_weak_classifier(weak: WeakClassifier, cascade: Cascade, where: str) -> None:
+    if not weak.nodes:
+        raise CascadeFileError(f"{where}: wanted at least one node, found none")
+    if len(weak.leaves) != len(weak.nodes) + 1:
+        raise CascadeFileError(
+            f"{where}: wanted {len(weak.nodes) + 1} leaves for {len(weak.nodes)} nodes, "
+            f"found {len(weak.leaves)}"
+        )
+    for value in weak.leaves:
+        if not fits_float32(value):
+            raise CascadeFileError(f"{where}: wanted finite leaf values, found {value}")
+    for node in weak.nodes:
+        _check_node(node, cascade, where)
+    _check_tree(weak, where)
+
+
+def _check_node(node: Node, cascade: Cascade, where: str) -> None:
+    if not 0 <= node.feature < len(cascade.features):
+        raise CascadeFileError(
+            f"{where}: wanted the index of one of the {len(cascade.features)} features, "
+            f"found {node.feature}"
+        )
+    if cascade.feature_type == "HAAR":
+        if not fits_float32(node.threshold) or node.subset is not None:
+            raise CascadeFileError(f"{where}: wanted a finite threshold, found {node.threshold}")
+    elif node.threshold is not None or not _is_subset(node.subset):
+        raise CascadeFileError(
+            f"{where}: wanted a subset of {SUBSET_WORDS} 32-bit integers, found {node.subset}"
+        )
+
+
+def _is_subset(subset: tuple[int, ...] | None) -> bool:
+    return (
+        subset is not None
+        and len(subset) == SUBSET_WORDS
+        and all(-(1 << 31) <= word < 1 << 31 for word in subset)
+    )
+
+
+def _check_tree(weak: WeakClassifier, where: str) -> None:
+    """Each node but the root and each leaf must be the child of exactly one node, below the root.
+
+    The detector follows the numbers blindly: it would run in a circle for ever, or read beyond.
+    """
+    count = len(weak.nodes)
+    seen = {0}
+    waiting = [0]
+    while waiting:
+        node = weak.nodes[waiting.pop()]
+        for child in (node.left, node.right):
+            if not -count <= child < count:
+                raise CascadeFileError(
+                    f"{where}: wanted children from {-count} to {count - 1}, found {child}"
+                )
+            # Leaf 0 and the root share the number 0, and the root is nobody's child.
+            name = child if child > 0 else child - 1
+            if name in seen:
+                kind = "node" if child > 0 else "leaf"
+                raise CascadeFileError(
+                    f"{where}: wanted a tree, found {kind} {abs(child)} as a child twice"
+                )
+            seen.add(name)
+            if child > 0:
+                waiting.append(child)
+    if len(seen) != 2 * count + 1:
+        raise CascadeFileError(f"{where}: wanted a tree, found nodes that the root does not reach")
+
+
+def _check_stumps(cascade: Cascade) -> None:
+    """Where all trees are stumps, cv2 takes the left leaf to be the first, whatever is written."""
+    trees = [
+        (f"stage {i}, weak classifier {j}", weak.nodes)
+        for i, stage in enumerate(cascade.stages)
+        for j, weak in enumerate(stage.weak_classifiers)
+    ]
+    if any(len(nodes) > 1 for _, nodes in trees):
+        return
+    for where, (root,) in trees:
+        if (root.left, root.right) != (0, -1):
+            raise CascadeFileError(
+                f"{where}: wanted the children 0 and -1 of a stump, "
+                f"found {root.left} and {root.right}"
+            )

@@ -1,0 +1,226 @@
+"""Building OpenCV's training programs: from its source to two small executables.
+
+Only the modules that the programs need, linked statically, without a window system: they depend
+on the C and C++ libraries alone. All work is done in a hidden folder inside the target;
+the programs are moved to their place when both run, and that folder is removed whatever happens.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fercli.cascade.opencv3.programs import PROGRAMS, Program, target_folder
+from fercli.cascade.opencv3.source import MODULES, unpack_source
+from fercli.cascade.opencv_tools.builders import Builders, find_builders, require_compilers
+from fercli.cascade.opencv_tools.download import download_source
+from fercli.cascade.opencv_tools.status import examine_programs, fault
+from fercli.cascade.opencv_tools.workplace import workplace
+from fercli.common.errors import DependencyError
+from fercli.common.parallel import available_workers
+from fercli.common.progress import SILENT, Progress
+from fercli.common.signals import signals_as_interrupts
+from fercli.common.subprocesses import running
+
+#: What a build takes on disk at its peak, rounded up, in MB.
+MEGABYTES_NEEDED = 500
+
+_OFF = (
+    "BUILD_DOCS", "BUILD_EXAMPLES", "BUILD_IPP_IW", "BUILD_ITT", "BUILD_JAVA", "BUILD_PERF_TESTS",
+    "BUILD_SHARED_LIBS", "BUILD_TESTS", "BUILD_opencv_python2", "BUILD_opencv_python3",
+    "ENABLE_PRECOMPILED_HEADERS", "WITH_1394", "WITH_CUDA", "WITH_EIGEN", "WITH_FFMPEG",
+    "WITH_GPHOTO2", "WITH_GSTREAMER", "WITH_GTK", "WITH_IPP", "WITH_ITT", "WITH_JASPER",
+    "WITH_LAPACK", "WITH_MATLAB", "WITH_OPENCL", "WITH_OPENEXR", "WITH_PROTOBUF", "WITH_QT",
+    "WITH_QUIRC", "WITH_TBB", "WITH_TIFF", "WITH_V4L", "WITH_VA", "WITH_VTK", "WITH_WEBP",
+)  # fmt: skip
+
+_SETTINGS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    # cmake 4 refuses projects that ask for an older one than this.
+    "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
+    # Newer compilers default to languages that zlib and OpenCV 3 are not written in.
+    "CMAKE_C_STANDARD": "11",
+    "CMAKE_CXX_STANDARD": "11",
+    "ENABLE_CXX11": "ON",
+    "CMAKE_EXE_LINKER_FLAGS": "-s",
+    # Code for other processors than the oldest would be a third of the build, for no gain: the
+    # training does not spend its time in it.
+    "CPU_DISPATCH": "",
+    "BUILD_LIST": ",".join(MODULES),
+    "BUILD_opencv_apps": "ON",
+    "BUILD_APPS_LIST": "traincascade;createsamples",
+    "BUILD_ZLIB": "ON",
+    "BUILD_JPEG": "ON",
+    "BUILD_PNG": "ON",
+    **dict.fromkeys(_OFF, "OFF"),
+}
+
+_STEP = re.compile(r"\[(\d+)/(\d+)\] ")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What `install_programs` leaves.
+
+    Parameters
+    ----------
+    programs : mapping
+        The path of each program.
+    version : str or None
+        The OpenCV that they are of; None when they were there already.
+    seconds : float
+        How long it took; 0 when they were there already.
+    """
+
+    programs: Mapping[Program, Path]
+    version: str | None
+    seconds: float
+
+    def summary(self) -> str:
+        """Return a line a program, and one on what was done."""
+        lines = [f"{path}  {path.stat().st_size / 1e6:.1f} MB" for path in self.programs.values()]
+        minutes, seconds = divmod(round(self.seconds), 60)
+        done = (
+            f"built from the source of OpenCV {self.version} in {minutes} min {seconds} s"
+            if self.version
+            else "there already, and they run: nothing was done"
+        )
+        return "\n".join([*lines, done])
+
+
+def install_programs(
+    folder: Path | None = None,
+    *,
+    source: Path | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Installation:
+    """Build OpenCV's training programs, unless they are there already.
+
+    Needs a C++ compiler, about half a gigabyte of disk for minutes, and pip with a package index
+    (without one: `source`, cmake and ninja). No rights but those to write `folder`.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where to put them. Defaults to the folder that FER_OPENCV_TOOLS names, else the cache
+        folder.
+    source : Path, optional
+        An archive of the source; see `unpack_source`. Defaults to downloading one.
+    overwrite : bool
+        Whether programs that are there and work are built anew. Defaults to False.
+    workers : int, optional
+        How many compilers run at once. Defaults to the number of cores.
+    progress : Progress
+        Shows notes and a bar over the files to compile.
+
+    Raises
+    ------
+    DependencyError
+        A compiler or pip is missing, or does not work; or the build fails, and then the log of
+        the build stays in the folder.
+    InputError
+        `source` is no archive of OpenCV 3's source.
+    OutputError
+        The folder cannot be written, has too little room, or another installation is under way.
+    """
+    found = {
+        status.name: status.path
+        for status in examine_programs(folder)
+        if status.path and status.works
+    }
+    if not overwrite and len(found) == len(PROGRAMS):
+        return Installation(found, None, 0.0)
+    target = target_folder(folder)
+    start = time.monotonic()
+    with (
+        signals_as_interrupts(),
+        workplace(
+            target,
+            "an installation",
+            megabytes=MEGABYTES_NEEDED,
+            hint="another folder with --tools",
+        ) as place,
+    ):
+        version = _build(place, target, source, workers or available_workers(), progress)
+    programs = {name: target / name for name in PROGRAMS}
+    return Installation(programs, version, time.monotonic() - start)
+
+
+def _build(place: Path, target: Path, source: Path | None, workers: int, progress: Progress) -> str:
+    """Build in `place`, move the programs to `target`, and return OpenCV's version."""
+    require_compilers(place)
+    builders = find_builders(place, progress)
+    if source is None:
+        source = download_source(place, progress)
+    opencv = unpack_source(source, place, progress)
+    made, log = place / "made", place / "build.log"
+    with _kept_on_failure(log, target / log.name):
+        progress.note(f"configuring OpenCV {opencv.version}")
+        _run(_configure(builders, opencv.folder, made), builders, log, SILENT)
+        _run([builders.ninja, "-C", made, "-j", str(workers), *PROGRAMS], builders, log, progress)
+        for name in PROGRAMS:
+            _require_working(made / "bin" / name)
+    for name in PROGRAMS:
+        (made / "bin" / name).replace(target / name)
+    return opencv.version
+
+
+def _configure(builders: Builders, source: Path, made: Path) -> list[str | Path]:
+    settings = [f"-D{name}={value}" for name, value in _SETTINGS.items()]
+    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={builders.ninja}"]
+    return [builders.cmake, *generator, "-S", source, "-B", made, *settings]
+
+
+def _run(command: Sequence[str | Path], builders: Builders, log: Path, progress: Progress) -> None:
+    """Run one step of the build, its output into the log, ninja's count of files on a bar."""
+    environment = {**builders.environment, "NINJA_STATUS": "[%f/%t] "}
+    with (
+        log.open("a", encoding="utf-8") as file,
+        ExitStack() as open_bars,
+        running(command, environment=environment) as child,
+    ):
+        bar, done = None, 0
+        for line in child.lines():
+            file.write(line + "\n")
+            if counted := _STEP.match(line):
+                now, total = map(int, counted.groups())
+                bar = bar or open_bars.enter_context(
+                    progress.bar("compiling OpenCV", total=total, unit="file")
+                )
+                bar.advance(now - done)
+                done = now
+    if child.wait():
+        raise _failure(log)
+
+
+def _failure(log: Path) -> DependencyError:
+    """Return the error that the end of a failed build's log tells."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    errors = [line for line in lines if re.search(r"\berror\b|Error at|No space left", line, re.I)]
+    return DependencyError(
+        f"OpenCV's programs cannot be built: {(errors or lines or ['no output'])[0].strip()}",
+        hint=f"the log of the build, {log.parent.parent / log.name}",
+    )
+
+
+def _require_working(program: Path) -> None:
+    problem = fault(program)
+    if problem is not None:
+        raise DependencyError(f"{program.name} was built, but is unusable: {problem}")
+
+
+@contextmanager
+def _kept_on_failure(log: Path, kept: Path) -> Iterator[None]:
+    """Move a log to where it stays if the body fails; on success drop that of an older failure."""
+    try:
+        yield
+    except DependencyError:
+        log.replace(kept)
+        raise
+    kept.unlink(missing_ok=True)

@@ -1,0 +1,299 @@
+"""A training by ``opencv_traincascade``: checked, watched, gone on with, and reported."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fercli.cascade.model import read_cascade
+from fercli.cascade.opencv3.preparation import (
+    FEWEST_SAMPLES,
+    check_backgrounds,
+    check_positives,
+    lay_out_backgrounds,
+    most_positives,
+    resolve_counts,
+    tell_plan,
+)
+from fercli.cascade.opencv3.programs import find_program
+from fercli.cascade.opencv3.settings import OTHER_FIELDS, ProgramSettings
+from fercli.cascade.opencv3.stage_files import (
+    keep_whole_stages,
+    read_parameters,
+    stage_files,
+    weak_classifiers,
+)
+from fercli.cascade.opencv3.traincascade import Run, TrainCascade, why_failed, why_stopped
+from fercli.cascade.opencv_tools.buffers import Buffers, count_features, plan_buffers
+from fercli.cascade.opencv_tools.status import fault
+from fercli.cascade.opencv_tools.training_folder import (
+    ENGINE,
+    adopt_by_hand,
+    lay_out,
+    refuse_other,
+)
+from fercli.cascade.opencv_tools.training_log import TrainingLog
+from fercli.cascade.samples.vec import write_vec
+from fercli.cascade.training.report import StageRecord, TrainingResult
+from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
+from fercli.common.progress import SILENT, Bar, Progress
+from fercli.common.recipes import typed_options
+from fercli.run_folder import ResultFolder, locked
+
+BACKGROUNDS = "bg.txt"
+
+#: How often a training goes on with fewer positives before it gives up.
+MOST_REDUCTIONS = 5
+
+#: Below this share of the positives asked for, the samples are not what they should be.
+LEAST_SHARE = 0.5
+
+
+def train(
+    options: Mapping[str, Any],
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> TrainingResult:
+    """Train a cascade, or go on with a training of the same settings that was interrupted.
+
+    Parameters
+    ----------
+    options : mapping
+        The settings of `ProgramSettings` by option.
+    out : Path
+        The folder of results; see `ResultFolder`.
+    resume : bool
+        Whether to go on with a training that has ended, or with other settings than it began
+        with, as far as they may change. Defaults to False.
+    overwrite : bool
+        Whether to remove a training that is there. Defaults to False.
+    progress : Progress
+        Shows a bar over the stages with the figures of the current one, and a note a stage.
+
+    Returns
+    -------
+    TrainingResult
+        Of a training that ended with a cascade, be it of fewer stages than asked for.
+
+    Raises
+    ------
+    OptionError
+        Settings are out of range, contradict each other, or need more than there is.
+    InputError
+        The positives or the backgrounds cannot be used.
+    DependencyError
+        The program is missing, or does not run.
+    OutputError
+        The folder cannot be written, or another training is under way in it.
+    TrainingError
+        The folder holds another training; or the program fails.
+    KeyboardInterrupt
+        Interrupted (SIGTERM and SIGHUP included). The program is stopped; whole stages stay.
+    """
+    settings = ProgramSettings.from_options(options)
+    program = _program(settings.tools)
+    settings = resolve_counts(settings, check_positives(settings, progress))
+    with locked(out) as (folder, lock):
+        going_on = not overwrite and refuse_other(folder, settings, resume=resume)
+        backgrounds = check_backgrounds(settings.bg, settings.size_wh, progress=progress)
+        buffers = plan_buffers(settings, count_features(settings))
+        tell_plan(settings, backgrounds, buffers, progress)
+        lay_out(folder, settings, program, going_on=going_on)
+        bg = lay_out_backgrounds(backgrounds, folder.engine / "backgrounds", progress)
+        traincascade = TrainCascade(program, folder.engine, folder.log, lock)
+        training = _Training(folder, settings, bg, buffers, traincascade, progress)
+        try:
+            return training.run()
+        except KeyboardInterrupt:
+            progress.note(folder.what_is_kept(len(training.stages)))
+            raise
+
+
+def finish(
+    out: Path,
+    *,
+    stages: int | None = None,
+    tools: Path | None = None,
+    progress: Progress = SILENT,
+) -> TrainingResult:
+    """Write the cascade of the stages that a training has come to.
+
+    Parameters
+    ----------
+    out : Path
+        The folder of the training; one that the program was run in by hand will do.
+    stages : int, optional
+        Write the first so many. Defaults to all.
+    tools : Path, optional
+        The folder of the program; see `find_program`.
+
+    Raises
+    ------
+    TrainingError
+        There is no whole stage; or the program fails.
+    DependencyError, OutputError
+        As `train`.
+    """
+    program = _program(tools)
+    with locked(out) as (folder, lock):
+        adopt_by_hand(folder)
+        there = keep_whole_stages(folder.engine, progress)
+        if there == 0:
+            raise TrainingError("wanted a training with at least one whole stage", path=out)
+        count = min(stages or there, there)
+        with tempfile.TemporaryDirectory(prefix="fer-finish-") as name:
+            settings = _stand_in(options_there(out), Path(name), count)
+            traincascade = TrainCascade(program, folder.engine, folder.log, lock)
+            run = traincascade.run(settings, Path(name, BACKGROUNDS), TrainingLog(), Buffers(0, 0))
+        wanted = (folder.read_recipe() or {}).get("stages", there)
+        known = known_stages(folder, count)
+        seconds = sum(stage.seconds or 0 for stage in known)
+        why = "written from the stages that there are", ""
+        return _conclude(folder, replace(settings, stages=wanted), run, known, seconds, why)
+
+
+def _stand_in(options: Mapping[str, Any], folder: Path, stages: int) -> ProgramSettings:
+    """Return settings with which the program only writes: it opens samples, but takes none."""
+    vec, bg = folder / "none.vec", folder / BACKGROUNDS
+    bg.touch()
+    given = {**options, "vec": vec, "bg": bg}
+    settings = replace(ProgramSettings.from_options(given), stages=stages, positives=1, negatives=1)
+    width, height = settings.size_wh
+    write_vec(vec, np.zeros((1, height, width), np.uint8))
+    return settings
+
+
+def options_there(out: Path) -> dict[str, Any]:
+    """Return the options of the training that a folder holds; none if there is no training."""
+    folder = ResultFolder(out)
+    there = typed_options(folder.read_recipe() or {}, ProgramSettings, folder.recipe, OTHER_FIELDS)
+    there = there or read_parameters(folder.engine) or read_parameters(out) or {}
+    return {name: value for name, value in there.items() if name != "engine"}
+
+
+class _Training:
+    """One training on its way."""
+
+    def __init__(
+        self,
+        folder: ResultFolder,
+        settings: ProgramSettings,
+        bg: Path,
+        buffers: Buffers,
+        traincascade: TrainCascade,
+        progress: Progress,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.asked = settings.positives or 0
+        self.bg = bg
+        self.buffers = buffers
+        self.traincascade = traincascade
+        self.progress = progress
+        self.stages = known_stages(folder, keep_whole_stages(folder.engine, progress))
+
+    def run(self) -> TrainingResult:
+        """Train the stages that are missing, with fewer positives if they run out."""
+        begun = time.monotonic()
+        earlier = sum(stage.seconds or 0 for stage in self.stages)
+        missing = self.settings.stages - len(self.stages)
+        if self.stages:
+            self.progress.note(f"{len(self.stages)} stages are there already")
+        with self.progress.bar("training", total=max(missing, 0), unit="stage") as bar:
+            run = self._attempt(bar)
+            for _ in range(MOST_REDUCTIONS):
+                if not run.ran_out_of_positives:
+                    break
+                self._take_fewer_positives(run)
+                run = self._attempt(bar)
+        seconds = earlier + time.monotonic() - begun
+        stages = self.stages[: self.settings.stages]
+        why = why_stopped(run, self.settings, len(stages))
+        return _conclude(self.folder, self.settings, run, stages, seconds, why)
+
+    def _attempt(self, bar: Bar) -> Run:
+        def on_stage(record: StageRecord) -> None:
+            self.stages.append(record)
+            self.folder.write_stages(self.stages)
+            self.progress.note(str(record))
+            bar.advance()
+
+        listener = TrainingLog(on_stage=on_stage, on_figures=bar.figures)
+        return self.traincascade.run(self.settings, self.bg, listener, self.buffers)
+
+    def _take_fewer_positives(self, run: Run) -> None:
+        """Reduce the positives to what passes the stages so far, less what further ones refuse."""
+        wanted, done = self.settings.positives or 0, len(self.stages)
+        passing = run.log.found.get("POS", 0)
+        fewer = most_positives(passing, replace(self.settings, stages=self.settings.stages - done))
+        found = f"only {passing} positives pass the {done} stages so far, wanted {wanted}"
+        if fewer < max(LEAST_SHARE * self.asked, FEWEST_SAMPLES):
+            raise TrainingError(
+                f"stage {done}: {found}: many of them are not like the others",
+                hint=f"`fer cascade samples show {self.settings.vec}` to look at them, or --finish "
+                f"for a cascade of {done} stages",
+            )
+        self.progress.note(f"stage {done}: {found}: going on with {fewer}")
+        self.settings = replace(self.settings, positives=fewer)
+
+
+def known_stages(folder: ResultFolder, count: int) -> list[StageRecord]:
+    """Return a record for each of the first `count` stages on the disk, however little is known."""
+    known = {stage.index: stage for stage in folder.read_stages(count)}
+    return [
+        known.get(index) or StageRecord(index, weak_classifiers(path) or 0)
+        for index, path in enumerate(stage_files(folder.engine)[:count])
+    ]
+
+
+def _conclude(
+    folder: ResultFolder,
+    settings: ProgramSettings,
+    run: Run,
+    stages: list[StageRecord],
+    seconds: float,
+    why: tuple[str, str],
+) -> TrainingResult:
+    """Put the cascade of a run in its place, and write down what came of it."""
+    if not run.product.exists():
+        raise why_failed(run, folder.log)
+    try:
+        read_cascade(run.product)
+    except CascadeFileError as error:
+        raise TrainingError(
+            f"opencv_traincascade wrote a cascade that is not whole: {error.message}",
+            hint="is the disk full? The stages are kept: --finish writes it again",
+            path=run.product,
+        ) from error
+    result = TrainingResult(
+        cascade=folder.cascade,
+        engine=ENGINE,
+        feature_type=settings.feature_type,
+        size_wh=settings.size_wh,
+        stages=tuple(stages),
+        stages_wanted=settings.stages,
+        seconds=round(seconds, 2),
+        stopped_because=why[0],
+        advice=why[1],
+    )
+    folder.write_result(result)
+    # Last, since where it is, the training has ended.
+    run.product.replace(folder.cascade)
+    return result
+
+
+def _program(tools: Path | None) -> Path:
+    program = find_program("opencv_traincascade", tools)
+    problem = fault(program)
+    if problem is not None:
+        raise DependencyError(problem, hint="fer cascade tools install --overwrite", path=program)
+    return program

@@ -1,0 +1,234 @@
+"""Samples from marked boxes: annotations of any format to a ``.vec`` file."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from fercli.annotations.base import Record
+from fercli.annotations.formats import read_records
+from fercli.cascade.samples.cropping import (
+    STRETCHED,
+    Crops,
+    crop_record,
+    is_enlarged,
+    is_stretched,
+    to_array,
+)
+from fercli.cascade.samples.results import Created, Engine
+from fercli.cascade.samples.vec import Samples, vec_writer
+from fercli.common.errors import AnnotationError, OptionError
+from fercli.common.files import PICTURE_EXTENSIONS, require_absent, written_whole
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
+
+#: Records that a worker crops at a time.
+BATCH = 8
+
+#: Pictures that take less time (in seconds) are cropped on one core: threads would spend more on
+#: handing Python's lock to each other than they gain.
+QUICK = 200e-6
+
+
+@dataclass(frozen=True)
+class CropRules:
+    """Which boxes become samples, and how.
+
+    Parameters
+    ----------
+    size_wh : (int, int)
+        Width and height of the samples. Defaults to (24, 24).
+    num : int, optional
+        The most samples to make, in the order of the annotations. Defaults to all.
+    mirror : bool
+        Whether each sample is followed by its mirror image. Defaults to False.
+    skip_bad : bool
+        Whether pictures that cannot be read and boxes that do not fit are left out and listed.
+        Defaults to False: the first is an error.
+    """
+
+    size_wh: tuple[int, int] = (24, 24)
+    num: int | None = None
+    mirror: bool = False
+    skip_bad: bool = False
+
+    @property
+    def most_boxes(self) -> int | None:
+        """The most boxes that are wanted, None for all."""
+        return -(-self.num // 2) if self.num is not None and self.mirror else self.num
+
+
+def create_from_annotations(
+    annotations: Path,
+    out: Path,
+    rules: CropRules | None = None,
+    *,
+    format: str | None = None,
+    pictures: Path | None = None,
+    labels: Collection[str] = (),
+    engine: Engine = "native",
+    tools: Path | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> Created:
+    """Write the marked boxes of pictures to a ``.vec`` file.
+
+    Parameters
+    ----------
+    annotations : Path
+        An info file, or annotations of any other format; `format`, `pictures` and `labels` as
+        in `fercli.annotations.read_annotations`.
+    out : Path
+        The ``.vec`` file, written whole or not at all.
+    rules : CropRules, optional
+        Which boxes become samples, and how.
+    engine : {"native", "opencv"}
+        Who crops: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`,
+        which is given only what it can digest. They agree within a grey level. Defaults to
+        "native".
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+
+    Raises
+    ------
+    AnnotationError, PictureError
+        The annotations, a box or a picture cannot be used; file and record are told.
+    OptionError
+        The engine cannot do what `rules` ask for.
+    DependencyError, ProgramError
+        OpenCV's program is missing, or fails.
+    OutputError
+        `out` exists already or cannot be written.
+    """
+    started = time.monotonic()
+    rules = rules or CropRules()
+    require_absent(out, overwrite=overwrite)
+    if engine == "opencv" and rules.mirror:
+        raise OptionError("opencv_createsamples cannot mirror samples", hint="--engine native")
+    records = read_records(annotations, format=format, pictures=pictures, labels=labels)
+    _require_boxes(records, annotations)
+    account = _Account(Created(out, 0, rules.size_wh), rules)
+    crops = account.watch(_cropped(records, rules, workers, progress))
+    if engine == "native":
+        _write_natively(crops, out, rules, overwrite)
+    else:
+        _write_with_program(crops, out, rules, overwrite, tools, progress)
+    return account.closed(time.monotonic() - started)
+
+
+class _Account:
+    """Keeps the account of crops that pass by, and stops them when there are enough."""
+
+    def __init__(self, created: Created, rules: CropRules) -> None:
+        self.created = created
+        self.rules = rules
+        self.boxes = self.enlarged = self.stretched = 0
+
+    def watch(self, crops: Iterator[Crops]) -> Iterator[Crops]:
+        """Yield crops, the last cut to the number wanted; raise the first error unless skipped."""
+        most = self.rules.most_boxes
+        for each in crops:
+            left = None if most is None else most - self.boxes
+            if each.errors and not self.rules.skip_bad:
+                raise each.errors[0]
+            self.created.left_out += each.errors
+            each.samples, each.boxes_xywh = each.samples[:left], each.boxes_xywh[:left]
+            self._count(each)
+            yield each
+            if self.boxes == most:
+                return
+
+    def _count(self, crops: Crops) -> None:
+        size_wh = self.rules.size_wh
+        self.boxes += len(crops.boxes_xywh)
+        self.enlarged += sum(is_enlarged(box, size_wh) for box in crops.boxes_xywh)
+        self.stretched += sum(is_stretched(box, size_wh) for box in crops.boxes_xywh)
+
+    def closed(self, seconds: float) -> Created:
+        """Return what was made, with notes on it."""
+        created, num = self.created, self.rules.num
+        created.seconds = seconds
+        made = self.boxes * (2 if self.rules.mirror else 1)
+        created.count = made if num is None else min(made, num)
+        if num is not None and created.count < num:
+            created.notes.append(f"{num} samples were wanted, the annotations give {made}")
+        if self.enlarged:
+            created.notes.append(f"{self.enlarged} boxes are smaller than the sample: enlarged")
+        if self.stretched:
+            created.notes.append(
+                f"{self.stretched} boxes differ by more than {STRETCHED - 1:.0%} from the shape of "
+                "the sample: stretched (`fer cascade build-info` widens boxes instead)"
+            )
+        return created
+
+
+def _require_boxes(records: Sequence[Record], annotations: Path) -> None:
+    if any(not box.ignored for record in records for box in record.boxes):
+        return
+    hint = None
+    if not records and annotations.is_dir():
+        hint = f"pictures whose names end in {', '.join(PICTURE_EXTENSIONS)}"
+    raise AnnotationError(
+        f"wanted marked boxes, found none in {len(records)} records", hint=hint, path=annotations
+    )
+
+
+def _cropped(
+    records: Sequence[Record], rules: CropRules, workers: int | None, progress: Progress
+) -> Iterator[Crops]:
+    """Yield what each record gives, in order, cropped on all cores."""
+    batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
+    crop_batch = partial(_crop_batch, size_wh=rules.size_wh)
+    with progress.bar("cropping", total=len(records), unit="picture") as bar:
+        started = time.perf_counter()
+        first = crop_batch(batches[0])
+        quick = time.perf_counter() - started < QUICK * len(first)
+        others = parallel_map(
+            crop_batch, batches[1:], workers=1 if quick else workers, prefer="threads"
+        )
+        for crops in itertools.chain([first], others):
+            yield from crops
+            bar.advance(len(crops))
+
+
+def _crop_batch(records: Sequence[Record], size_wh: tuple[int, int]) -> list[Crops]:
+    return [crop_record(record, size_wh) for record in records]
+
+
+def _write_natively(crops: Iterator[Crops], out: Path, rules: CropRules, overwrite: bool) -> None:
+    left = rules.num
+    with vec_writer(out, rules.size_wh, overwrite=overwrite) as write:
+        for each in crops:
+            samples = to_array(each.samples, rules.size_wh)
+            samples = _with_mirrors(samples)[:left] if rules.mirror else samples
+            write(samples)
+            left = None if left is None else left - len(samples)
+
+
+def _with_mirrors(samples: Samples) -> Samples:
+    """Return each sample followed by its mirror image."""
+    pairs = np.stack([samples, samples[:, :, ::-1]], axis=1)
+    return pairs.reshape(-1, *samples.shape[1:])
+
+
+def _write_with_program(
+    crops: Iterator[Crops],
+    out: Path,
+    rules: CropRules,
+    overwrite: bool,
+    tools: Path | None,
+    progress: Progress,
+) -> None:
+    from fercli.cascade.opencv3.createsamples import CreateSamples
+
+    program = CreateSamples(rules.size_wh, tools=tools, progress=progress)
+    boxes = [(each.record.path, each.boxes_xywh) for each in crops if each.boxes_xywh]
+    with written_whole(out, overwrite=overwrite) as temporary:
+        program.crop(boxes, temporary)

@@ -1,0 +1,193 @@
+"""Samples from few pictures: each warped many times, over backgrounds, to a ``.vec`` file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+
+from fercli.cascade.samples.backgrounds import cut_window, read_background
+from fercli.cascade.samples.poses import draw_pose
+from fercli.cascade.samples.results import Created, Engine
+from fercli.cascade.samples.scene import Scene, WarpRules, read_scene, with_skip_hint
+from fercli.cascade.samples.vec import Samples, vec_writer
+from fercli.cascade.samples.warping import Foreground, fitted, place
+from fercli.common.errors import FerError, PictureError
+from fercli.common.files import require_absent, written_whole
+from fercli.common.images import Picture
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
+
+#: Samples that are drawn from one stream of random numbers: what a seed gives depends on it.
+CHUNK = 64
+
+#: More samples than this are worth starting processes for, which take `TASK` samples at a time.
+MANY, TASK = 20_000, 1024
+
+#: Windows that a chunk takes from one background, so that not each needs a picture opened.
+WINDOWS = 8
+
+
+def create_from_pictures(
+    pictures: Sequence[Path],
+    out: Path,
+    num: int = 1000,
+    rules: WarpRules | None = None,
+    *,
+    engine: Engine = "native",
+    tools: Path | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> Created:
+    """Write warped views of pictures to a ``.vec`` file.
+
+    Parameters
+    ----------
+    pictures : sequence of Path
+        Pictures of the object; they take turns.
+    out : Path
+        The ``.vec`` file, written whole or not at all.
+    num : int
+        Samples to make. Defaults to 1000.
+    rules : WarpRules, optional
+        How they are made. The native engine gives the same samples for the same seed on any
+        number of workers, and the first of many are those of few.
+    engine : {"native", "opencv"}
+        Who warps: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`.
+        Angles and light are distributed alike, the samples differ. Defaults to "native".
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+
+    Raises
+    ------
+    PictureError
+        A picture, or a background that was drawn, cannot be used.
+    OptionError
+        Nothing of a picture is left, it cannot be seen at the angles, or the engine cannot do
+        what `rules` ask for.
+    DependencyError, ProgramError
+        OpenCV's program is missing, or fails.
+    OutputError
+        `out` exists already or cannot be written.
+    """
+    started = time.monotonic()
+    rules = rules or WarpRules()
+    require_absent(out, overwrite=overwrite)
+    scene = read_scene(pictures, rules)
+    created = Created(out, num, rules.size_wh, notes=scene.notes())
+    if engine == "native":
+        left_out = _write_natively(scene, out, num, workers, overwrite, progress)
+    else:
+        from fercli.cascade.samples.opencv_program import write_warped
+
+        with written_whole(out, overwrite=overwrite) as temporary:
+            left_out = write_warped(scene, temporary, num, tools, workers, progress)
+    created.left_out = left_out
+    created.seconds = time.monotonic() - started
+    return created
+
+
+def draw_samples(scene: Scene, start: int, count: int) -> tuple[Samples, list[FerError]]:
+    """Return the samples from the `start`-th on, and what was wrong with backgrounds.
+
+    Parameters
+    ----------
+    scene : Scene
+        Its foregrounds are best `fitted` to the samples.
+    start : int
+        A multiple of `CHUNK`.
+    count : int
+        At most `CHUNK`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (count, height, width), and list of FerError
+    """
+    rng = np.random.default_rng([scene.rules.seed, start // CHUNK])
+    errors: list[FerError] = []
+    windows = _windows(scene, rng, errors)
+    samples = [
+        _draw(scene.foregrounds[(start + at) % len(scene.foregrounds)], scene, windows[at], rng)
+        for at in range(count)
+    ]
+    return np.stack(samples), errors
+
+
+def _write_natively(
+    scene: Scene,
+    out: Path,
+    num: int,
+    workers: int | None,
+    overwrite: bool,
+    progress: Progress,
+) -> list[FerError]:
+    small = tuple(fitted(each, scene.rules.size_wh) for each in scene.foregrounds)
+    scene = Scene(scene.rules, scene.pictures, small, scene.backgrounds)
+    many = num > MANY
+    task = TASK if many else CHUNK
+    draw = partial(_draw_task, scene, num, task)
+    found: dict[str, FerError] = {}
+    with (
+        vec_writer(out, scene.rules.size_wh, overwrite=overwrite) as write,
+        progress.bar("warping", total=num, unit="sample") as bar,
+    ):
+        for samples, errors in parallel_map(
+            draw,
+            range(0, num, task),
+            workers=workers,
+            prefer="processes" if many else "threads",
+        ):
+            write(samples)
+            bar.advance(len(samples))
+            found.update((str(error), error) for error in errors)
+    return list(found.values())
+
+
+def _draw_task(scene: Scene, num: int, task: int, start: int) -> tuple[Samples, list[FerError]]:
+    end = min(start + task, num)
+    chunks = [draw_samples(scene, at, min(CHUNK, end - at)) for at in range(start, end, CHUNK)]
+    samples = np.concatenate([samples for samples, _ in chunks])
+    return samples, [error for _, errors in chunks for error in errors]
+
+
+def _draw(
+    foreground: Foreground, scene: Scene, window: Picture, rng: np.random.Generator
+) -> Picture:
+    pose = draw_pose(foreground.size_wh, scene.rules.distortion, rng)
+    return place(foreground, pose, window)
+
+
+def _windows(scene: Scene, rng: np.random.Generator, errors: list[FerError]) -> list[Picture]:
+    """Return `CHUNK` backgrounds of the samples' size, in random order."""
+    width, height = scene.rules.size_wh
+    if not scene.backgrounds:
+        return [np.full((height, width), scene.rules.bg_color or 0, np.uint8)] * CHUNK
+    windows: list[Picture] = []
+    for background in _drawn_backgrounds(scene, rng, errors):
+        windows += [cut_window(background, (width, height), rng) for _ in range(WINDOWS)]
+        if len(windows) >= CHUNK:
+            break
+    return [windows[at] for at in rng.permutation(CHUNK)]
+
+
+def _drawn_backgrounds(
+    scene: Scene, rng: np.random.Generator, errors: list[FerError]
+) -> Iterator[Picture]:
+    """Yield backgrounds in random order, again and again; those that are no good just once."""
+    order = [scene.backgrounds[at] for at in rng.permutation(len(scene.backgrounds))]
+    bad: set[Path] = set()
+    for path in cycle(order):
+        if path in bad:
+            continue
+        try:
+            yield read_background(path, scene.rules.size_wh)
+        except PictureError as error:
+            if not scene.rules.skip_bad or len(bad) + 1 == len(set(order)):
+                raise with_skip_hint(error) from error
+            bad.add(path)
+            errors.append(error)

@@ -1,0 +1,240 @@
+"""Test pictures: an object pasted into backgrounds at known places, for `fer cascade evaluate`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from fercli.annotations import AnnotatedPicture, Box
+from fercli.annotations.opencv_lists import write_info
+from fercli.cascade.samples.backgrounds import read_background
+from fercli.cascade.samples.poses import draw_pose
+from fercli.cascade.samples.results import Created, Engine
+from fercli.cascade.samples.scene import (
+    LARGEST_SHARE,
+    Scene,
+    WarpRules,
+    read_scene,
+    with_skip_hint,
+)
+from fercli.cascade.samples.warping import place
+from fercli.common.errors import (
+    FerError,
+    OptionError,
+    OutputError,
+    OutputExistsError,
+    PictureError,
+)
+from fercli.common.files import UNFINISHED, input_error, make_folder, output_error
+from fercli.common.images import Picture, write_picture
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
+
+#: The object lies from here to there in the room that it leaves, as shares of it.
+ROOM = (0.1, 0.8)
+
+
+def create_test_pictures(
+    pictures: Sequence[Path],
+    folder: Path,
+    num: int | None = None,
+    rules: WarpRules | None = None,
+    *,
+    max_scale: float | None = None,
+    engine: Engine = "native",
+    tools: Path | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> Created:
+    """Paste warped views of an object into backgrounds, and write where they are.
+
+    Parameters
+    ----------
+    pictures : sequence of Path
+        Pictures of the object; they take turns.
+    folder : Path
+        Gets the pictures, named by number, x, y, width and height of the box, and ``info.dat``.
+    num : int, optional
+        Pictures to make; backgrounds are used again where they are fewer. Defaults to one for
+        each background.
+    rules : WarpRules, optional
+        How the object is warped; its `size_wh` is the smallest that is pasted, `backgrounds` is
+        needed.
+    max_scale : float, optional
+        The largest object, in sizes of the window. Defaults to what takes `LARGEST_SHARE` of the
+        background at hand.
+    engine : {"native", "opencv"}
+        Who pastes. Defaults to "native".
+    overwrite : bool
+        Whether files in `folder` may be replaced. Defaults to False: it must be empty.
+
+    Raises
+    ------
+    OptionError, PictureError, DependencyError, ProgramError
+        As `fercli.cascade.samples.from_images.create_from_pictures`.
+    OutputError
+        `folder` is not empty, or cannot be written.
+    """
+    started = time.monotonic()
+    rules = rules or WarpRules()
+    if rules.backgrounds is None:
+        raise OptionError("wanted backgrounds for test pictures, found none", hint="--bg bg.txt")
+    scene = read_scene(pictures, rules)
+    num = len(scene.backgrounds) if num is None else num
+    created = Created(folder / "info.dat", 0, rules.size_wh, "test pictures", notes=scene.notes())
+    with _filled_whole(folder, overwrite=overwrite) as staging:
+        if engine == "native":
+            work = _paste_natively(scene, staging, num, max_scale, workers, progress)
+        else:
+            work = _paste_with_program(scene, staging, num, max_scale, tools, workers, progress)
+        created.count, created.left_out = work
+    created.seconds = time.monotonic() - started
+    return created
+
+
+def paste(
+    scene: Scene, number: int, background: Picture, max_scale: float | None = None
+) -> tuple[Picture, Box]:
+    """Return a background with the object of a scene in it, and the object's box.
+
+    Parameters
+    ----------
+    scene : Scene
+    number : int
+        Chooses the scene's picture and, with its seed, all that is random.
+    background : ndarray of uint8, shape (height, width)
+    max_scale : float, optional
+        As in `create_test_pictures`; never more than the background holds.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width), and (int, int, int, int)
+    """
+    rng = np.random.default_rng([scene.rules.seed, number])
+    foreground = scene.foregrounds[number % len(scene.foregrounds)]
+    box = _draw_box(background, scene.rules.size_wh, max_scale, rng)
+    x, y, width, height = box
+    pose = draw_pose(foreground.size_wh, scene.rules.distortion, rng)
+    picture = background.copy()
+    window = picture[y : y + height, x : x + width]
+    window[:] = place(foreground, pose, window, inscribe=True)
+    return picture, box
+
+
+def _draw_box(
+    background: Picture,
+    size_wh: tuple[int, int],
+    max_scale: float | None,
+    rng: np.random.Generator,
+) -> Box:
+    room = np.array(background.shape[::-1])
+    size = np.array(size_wh)
+    largest = float((room / size).min())
+    most = LARGEST_SHARE * largest if max_scale is None else min(max_scale, largest)
+    extent = (rng.uniform(1, max(most, 1)) * size).astype(int)
+    corner = (rng.uniform(*ROOM, size=2) * (room - extent)).astype(int)
+    x, y, width, height = (int(number) for number in (*corner, *extent))
+    return x, y, width, height
+
+
+def _paste_natively(
+    scene: Scene,
+    folder: Path,
+    num: int,
+    max_scale: float | None,
+    workers: int | None,
+    progress: Progress,
+) -> tuple[int, list[FerError]]:
+    rng = np.random.default_rng(scene.rules.seed)
+    jobs = list(enumerate(islice(_in_random_order(scene.backgrounds, rng), num)))
+    paste_job = partial(_paste_job, scene, folder, max_scale)
+    done = parallel_map(
+        paste_job,
+        jobs,
+        workers=workers,
+        prefer="threads",
+        progress=progress,
+        description="pasting",
+    )
+    marked: list[AnnotatedPicture] = []
+    errors: dict[str, FerError] = {}
+    for result in done:
+        if isinstance(result, AnnotatedPicture):
+            marked.append(result)
+        elif scene.rules.skip_bad:
+            errors[str(result)] = result
+        else:
+            raise with_skip_hint(result)
+    if not marked:
+        raise next(iter(errors.values()))
+    write_info(folder / "info.dat", marked)
+    return len(marked), list(errors.values())
+
+
+def _in_random_order(paths: Sequence[Path], rng: np.random.Generator) -> Iterator[Path]:
+    """Yield all paths in random order, then all again in another, without end."""
+    while True:
+        yield from (paths[at] for at in rng.permutation(len(paths)))
+
+
+def _paste_job(
+    scene: Scene, folder: Path, max_scale: float | None, job: tuple[int, Path]
+) -> AnnotatedPicture | PictureError:
+    number, path = job
+    try:
+        background = read_background(path, scene.rules.size_wh)
+    except PictureError as error:
+        return error
+    picture, box = paste(scene, number, background, max_scale)
+    name = "_".join(f"{value:04d}" for value in (number + 1, *box)) + ".jpg"
+    write_picture(folder / name, picture)
+    return AnnotatedPicture(folder / name, (box,))
+
+
+def _paste_with_program(
+    scene: Scene,
+    folder: Path,
+    num: int,
+    max_scale: float | None,
+    tools: Path | None,
+    workers: int | None,
+    progress: Progress,
+) -> tuple[int, list[FerError]]:
+    from fercli.cascade.samples.opencv_program import write_test_pictures
+
+    return write_test_pictures(scene, folder, num, max_scale, tools, workers, progress)
+
+
+@contextmanager
+def _filled_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Give a folder beside `folder`, whose files are moved there if the body succeeds."""
+    if not overwrite and folder.exists() and _holds_anything(folder):
+        raise OutputExistsError(
+            "already exists, and is not empty", hint="--overwrite, or another name", path=folder
+        )
+    make_folder(folder.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder.parent) as name:
+            yield Path(name)
+            make_folder(folder)
+            for file in sorted(Path(name).iterdir()):
+                file.replace(folder / file.name)
+    except OutputError as error:
+        raise OutputError(error.message, hint=error.hint, path=folder) from error
+    except OSError as error:
+        raise output_error(error, folder) from error
+
+
+def _holds_anything(folder: Path) -> bool:
+    try:
+        return any(True for _ in folder.iterdir())
+    except OSError as error:
+        raise input_error(error, folder, wanted="a folder") from error

@@ -1,6 +1,0 @@
-"""The scanner: a cascade over windows and pictures, decided as cv2's detector decides."""
-
-from fercli.cascade.scanner.grid import Layer, detector_layers
-from fercli.cascade.scanner.scanner import Detections, Scan, Scanner
-
-__all__ = ["Detections", "Layer", "Scan", "Scanner", "detector_layers"]

@@ -1,0 +1,166 @@
+"""Jitter: variants of a positive, for a detector that bears with small differences.
+
+A variant is the object seen a little shifted, turned, larger or smaller, lighter or darker. It is
+cut anew out of its picture where there is one, so that its surroundings are real; of a sample
+without a picture, the border is continued.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.common.errors import OptionError
+
+Picture = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+
+#: Variants are drawn at so many times the window's size, if the picture has it, and reduced.
+OVERSAMPLING = 2
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """How variants differ from their original; all amounts are drawn evenly up to ±.
+
+    Parameters
+    ----------
+    variants : int
+        How many of each positive, besides itself.
+    mirror : bool
+        Whether mirror images are added, of the original and of every variant.
+    shift : float
+        Share of the window's width and height.
+    scale : float
+        Share of the size: 0.1 for sizes from 1/1.1 to 1.1.
+    angle : float
+        Degrees.
+    brightness : float
+        Share of the exponent of the grey levels (gamma): 0.2 for 1/1.2 to 1.2. A factor or an
+        offset would make no difference to features that are normalised.
+    """
+
+    variants: int = 0
+    mirror: bool = False
+    shift: float = 0.04
+    scale: float = 0.06
+    angle: float = 4.0
+    brightness: float = 0.2
+
+    @property
+    def copies(self) -> int:
+        """How many samples are made of a positive, itself included."""
+        return (1 + self.variants) * (2 if self.mirror else 1)
+
+    def check(self) -> None:
+        """Raise `OptionError` for amounts that make no sense, or that nothing would come of."""
+        if not 0 <= self.variants <= 1000:
+            raise OptionError(f"--variants: wanted 0 to 1000, found {self.variants}")
+        for name, most in (("shift", 0.5), ("scale", 1.0), ("angle", 180.0), ("brightness", 3.0)):
+            value = getattr(self, name)
+            if not 0 <= value <= most:
+                raise OptionError(f"--jitter-{name}: wanted 0 to {most:g}, found {value:g}")
+            if not self.variants and value != getattr(Jitter, name):
+                raise OptionError(
+                    f"--jitter-{name} {value:g}: how variants differ, found --variants 0",
+                    hint="--variants 1, or more",
+                )
+
+
+def vary(
+    picture: Picture,
+    box_xywh: Box,
+    size_wh: tuple[int, int],
+    jitter: Jitter,
+    rng: np.random.Generator,
+) -> Picture:
+    """Return a variant of the object in a box of a picture.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, shape (height, width)
+        What lies beyond its border is continued from it.
+    box_xywh : tuple of 4 int
+    size_wh : tuple of 2 int
+        Of the sample.
+    jitter : Jitter
+    rng : Generator
+
+    Returns
+    -------
+    ndarray of uint8, shape (size_wh[1], size_wh[0])
+    """
+    shift_x, shift_y, scale, angle, brightness = rng.uniform(-1, 1, 5)
+    width, height = size_wh
+    factor = _oversampling(box_xywh, size_wh)
+    reduced, box = _reduce(picture, box_xywh, (factor * width, factor * height))
+    x, y, box_width, box_height = box
+    centre = (
+        x + box_width * (0.5 + jitter.shift * shift_x),
+        y + box_height * (0.5 + jitter.shift * shift_y),
+    )
+    zoom = (1 + jitter.scale) ** scale
+    turn = np.deg2rad(jitter.angle * angle)
+    sample: Picture = cv2.warpAffine(
+        reduced,
+        _placement(centre, (box_width * zoom, box_height * zoom), turn, factor, size_wh),
+        (factor * width, factor * height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    if factor > 1:
+        sample = cv2.resize(sample, size_wh, interpolation=cv2.INTER_AREA)
+    return _lit(sample, (1 + jitter.brightness) ** brightness)
+
+
+def _oversampling(box_xywh: Box, size_wh: tuple[int, int]) -> int:
+    enough = all(
+        side >= OVERSAMPLING * wanted for side, wanted in zip(box_xywh[2:], size_wh, strict=True)
+    )
+    return OVERSAMPLING if enough else 1
+
+
+def _reduce(
+    picture: Picture, box_xywh: Box, size_wh: tuple[int, int]
+) -> tuple[Picture, tuple[float, float, float, float]]:
+    """Return the surroundings of a box, reduced by area so that the box is of a size or less.
+
+    Half the box's size on each side is enough for any variant that is still one.
+    """
+    x, y, width, height = box_xywh
+    left, top = max(x - width // 2, 0), max(y - height // 2, 0)
+    right = min(x + width + width // 2, picture.shape[1])
+    bottom = min(y + height + height // 2, picture.shape[0])
+    part = picture[top:bottom, left:right]
+    across, down = min(size_wh[0] / width, 1.0), min(size_wh[1] / height, 1.0)
+    reduced_wh = max(round(part.shape[1] * across), 1), max(round(part.shape[0] * down), 1)
+    across, down = reduced_wh[0] / part.shape[1], reduced_wh[1] / part.shape[0]
+    reduced: Picture = cv2.resize(part, reduced_wh, interpolation=cv2.INTER_AREA)
+    return reduced, ((x - left) * across, (y - top) * down, width * across, height * down)
+
+
+def _placement(
+    centre_xy: tuple[float, float],
+    box_wh: tuple[float, float],
+    turn: float,
+    factor: int,
+    size_wh: tuple[int, int],
+) -> NDArray[np.float64]:
+    """Return the affine map from pixels of the sample to pixels of the picture."""
+    step_x, step_y = box_wh[0] / (factor * size_wh[0]), box_wh[1] / (factor * size_wh[1])
+    cosine, sine = np.cos(turn), np.sin(turn)
+    # Turned in steps of the window, so that a box of another shape is not sheared in the sample.
+    linear = np.array([[step_x * cosine, -step_x * sine], [step_y * sine, step_y * cosine]])
+    middle = np.array([factor * size_wh[0] - 1, factor * size_wh[1] - 1]) / 2
+    # Pixel centres: the middle of a picture of n pixels is at (n − 1) / 2.
+    offset = np.array(centre_xy) - 0.5 - linear @ middle
+    return np.column_stack([linear, offset])
+
+
+def _lit(sample: Picture, exponent: float) -> Picture:
+    levels = np.arange(256) / 255
+    table = np.rint(255 * levels**exponent).astype(np.uint8)
+    return table[sample]

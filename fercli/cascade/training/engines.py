@@ -1,0 +1,164 @@
+"""The engines that train a cascade, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from fercli.cascade.opencv3.stage_files import PARAMETERS
+from fercli.cascade.training.report import TrainingResult
+from fercli.common.errors import OptionError
+from fercli.common.progress import Progress
+from fercli.run_folder import ResultFolder
+
+#: The modules of the engines; each has the functions of `Engine`.
+ENGINES = {
+    "native": "fercli.cascade.training.native",
+    "opencv": "fercli.cascade.opencv3.training",
+}
+DEFAULT = "native"
+
+#: Options that name the positives, of which one is given.
+POSITIVES = ("vec", "info")
+
+
+class Engine(Protocol):
+    """What an engine can do; options are those of the command line, by name."""
+
+    def train(
+        self,
+        options: Mapping[str, Any],
+        out: Path,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        progress: Progress = ...,
+    ) -> TrainingResult:
+        """Train a cascade into a folder, or go on with a training that is there."""
+
+    def finish(
+        self,
+        out: Path,
+        *,
+        stages: int | None = None,
+        tools: Path | None = None,
+        progress: Progress = ...,
+    ) -> TrainingResult:
+        """Write the cascade of the stages that are there."""
+
+    def options_there(self, out: Path) -> dict[str, Any]:
+        """Return the options of the training that a folder holds; none if there is none."""
+
+
+def find_engine(name: str) -> Engine:
+    """Return an engine.
+
+    Raises
+    ------
+    OptionError
+        There is none of that name.
+    """
+    if name not in ENGINES:
+        raise OptionError(f"wanted an engine out of {', '.join(ENGINES)}, found {name!r}")
+    return cast(Engine, import_module(ENGINES[name]))
+
+
+def engine_there(out: Path) -> str:
+    """Return the engine of the training that a folder holds; the default where there is none."""
+    recipe = ResultFolder(out).read_recipe()
+    if recipe is not None:
+        return str(recipe.get("engine", DEFAULT))
+    return "opencv" if (out / PARAMETERS).exists() else DEFAULT
+
+
+def finish_cascade(
+    engine: str | None,
+    out: Path,
+    *,
+    stages: int | None = None,
+    tools: Path | None = None,
+    progress: Progress,
+) -> TrainingResult:
+    """Write the cascade of the stages that a training has come to.
+
+    Parameters
+    ----------
+    engine : str or None
+        One of `ENGINES`. Defaults to the one that began the training.
+    out : Path
+        The folder of results.
+    stages : int, optional
+        Write the first so many, 1 or more. Defaults to all.
+    tools : Path, optional
+        The folder of OpenCV's programs.
+    progress : Progress
+
+    Raises
+    ------
+    OptionError
+        `stages` is out of range, or there is no such engine.
+    FerError
+        As the engine's `finish`.
+    """
+    if stages is not None and stages < 1:
+        raise OptionError(f"--stages: wanted 1 or more, found {stages}")
+    chosen = find_engine(engine or engine_there(out))
+    return chosen.finish(out, stages=stages, tools=tools, progress=progress)
+
+
+def train_cascade(
+    engine: str | None,
+    options: Mapping[str, Any],
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress,
+) -> TrainingResult:
+    """Train a cascade by an engine.
+
+    Parameters
+    ----------
+    engine : str or None
+        One of `ENGINES`. Without any, the one that began the training to be resumed, or the
+        default.
+    options : mapping
+        Options of the engine by name. To resume, only those that are to change.
+    out : Path
+        The folder of results.
+    resume : bool
+        Whether to go on with the training that is there, whose options hold where none are
+        given. Defaults to False: the same options go on with it as well.
+    overwrite : bool
+        Whether to remove a training that is there. Defaults to False.
+    progress : Progress
+
+    Raises
+    ------
+    OptionError
+        Both `resume` and `overwrite`, or no such engine.
+    FerError
+        As the engine's `train`.
+    """
+    if resume and overwrite:
+        raise OptionError("wanted --resume or --overwrite, found both")
+    chosen = find_engine(engine or (engine_there(out) if resume else DEFAULT))
+    if resume:
+        options = {**_that_still_hold(chosen.options_there(out), options), **options}
+    return chosen.train(options, out, resume=resume, overwrite=overwrite, progress=progress)
+
+
+def _that_still_hold(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a training, without those that given ones make pointless.
+
+    Those are the positives where others are given, and how variants differ where there are to be
+    none.
+    """
+    dropped: set[str] = set()
+    if any(options.get(name) is not None for name in POSITIVES):
+        dropped.update(POSITIVES)
+    if options.get("variants") == 0:
+        dropped.update(name for name in before if name.startswith("jitter_"))
+    return {name: value for name, value in before.items() if name not in dropped}

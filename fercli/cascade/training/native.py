@@ -1,0 +1,285 @@
+"""fer's own engine: trainings in folders, checked, gone on with, and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numba
+
+from fercli.cascade.model import Cascade, read_cascade, write_cascade
+from fercli.cascade.training.backgrounds import read_backgrounds
+from fercli.cascade.training.checkpoint import (
+    Checkpoint,
+    first_stages,
+    read_checkpoint,
+    save_checkpoint,
+)
+from fercli.cascade.training.options import OTHER_FIELDS, TrainingOptions
+from fercli.cascade.training.origin import origin
+from fercli.cascade.training.positives import load_positives
+from fercli.cascade.training.report import TrainingResult
+from fercli.cascade.training.trainer import Ending, Training
+from fercli.cascade.training.workplace import (
+    cleared_without_a_stage,
+    told_what_is_kept,
+)
+from fercli.common.errors import InputError, OptionError, TrainingError
+from fercli.common.files import make_folder
+from fercli.common.parallel import Team
+from fercli.common.progress import SILENT, Progress
+from fercli.common.recipes import typed_options
+from fercli.run_folder import ResultFolder, locked, refuse_other_training
+
+ENGINE = "native"
+
+
+def train(
+    options: Mapping[str, Any],
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> TrainingResult:
+    """Train a cascade, or go on with a training of the same options that was interrupted.
+
+    Parameters
+    ----------
+    options : mapping
+        The options of `TrainingOptions`, by the command's names.
+    out : Path
+        The folder of results; see `ResultFolder`.
+    resume : bool
+        Whether to go on with a training that has ended, or with other options than it began
+        with, as far as they may change. Defaults to False.
+    overwrite : bool
+        Whether to remove a training that is there. Defaults to False.
+    progress : Progress
+        Shows a bar over the stages with the figures of the current one, and a note a stage.
+
+    Raises
+    ------
+    OptionError
+        Options are out of range, contradict each other, or need more memory than there is; or
+        the cascade to go on from is one that the training would remove.
+    InputError
+        The positives or the backgrounds cannot be used.
+    OutputError
+        The folder cannot be written, the disk is full, or another training is under way.
+    TrainingError
+        The folder holds another training; or not even one stage could be trained.
+    KeyboardInterrupt
+        Interrupted (SIGTERM and SIGHUP included); whole stages stay.
+    """
+    wanted = TrainingOptions.from_options(options)
+    _require_lasting(wanted.continue_from, out)
+    backgrounds = read_backgrounds(wanted.bg)
+    start = _start(wanted)
+    with locked(out) as (folder, _), Team(wanted.workers) as team:
+        going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
+        checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
+        checkpoint = _same_origin(checkpoint, origin(wanted, backgrounds), folder, resume=resume)
+        positives = load_positives(wanted, progress=progress)
+        training = Training(wanted, positives, backgrounds, team, progress)
+        for note in positives.notes:
+            progress.note(note)
+        _lay_out(folder, wanted, going_on=going_on)
+        if checkpoint.records:
+            count = len(checkpoint.cascade.stages)
+            progress.note(f"{count} stage{' is' if count == 1 else 's are'} there already")
+
+        def save(reached: Checkpoint) -> None:
+            save_checkpoint(folder.engine, reached)
+            folder.write_stages(list(reached.records))
+
+        with cleared_without_a_stage(folder), told_what_is_kept(folder, progress):
+            outcome = training.run(checkpoint, save)
+            if not outcome.checkpoint.records and not start.stages:
+                ending = outcome.ending or Ending("")
+                raise TrainingError(
+                    f"no stage could be trained: {ending.why}", hint=ending.advice or None
+                )
+        return _conclude(folder, wanted, outcome.checkpoint, outcome.ending)
+
+
+def finish(
+    out: Path,
+    *,
+    stages: int | None = None,
+    tools: Path | None = None,
+    progress: Progress = SILENT,
+) -> TrainingResult:
+    """Write the cascade of the stages that a training has come to.
+
+    Parameters
+    ----------
+    out : Path
+        The folder of the training.
+    stages : int, optional
+        Write the first so many, those of a cascade to begin with included. Defaults to all.
+    tools : Path, optional
+        Not looked at: other engines need it.
+
+    Raises
+    ------
+    TrainingError
+        There is no whole stage.
+    OutputError
+        The folder cannot be written.
+    """
+    with locked(out) as (folder, _):
+        there = options_there(out)
+        checkpoint = read_checkpoint(folder.engine)
+        if not there or checkpoint is None or not checkpoint.records:
+            raise TrainingError("wanted a training with at least one whole stage", path=out)
+        options = TrainingOptions.from_options(there)
+        reached = checkpoint if stages is None else _cut(checkpoint, stages)
+        reached = replace(reached, seconds=sum(record.seconds or 0 for record in reached.records))
+        return _conclude(folder, options, reached, Ending("written from the stages that there are"))
+
+
+def _cut(checkpoint: Checkpoint, count: int) -> Checkpoint:
+    """Return a checkpoint of the first stages, and of the records of those among them."""
+    records = tuple(record for record in checkpoint.records if record.index < count)
+    return replace(checkpoint, cascade=first_stages(checkpoint.cascade, count), records=records)
+
+
+def options_there(out: Path) -> dict[str, Any]:
+    """Return the options of the training that a folder holds; none if there is no training."""
+    folder = ResultFolder(out)
+    there = typed_options(folder.read_recipe() or {}, TrainingOptions, folder.recipe, OTHER_FIELDS)
+    return {name: value for name, value in there.items() if name != "engine"}
+
+
+def _refuse_other(folder: ResultFolder, options: TrainingOptions, *, resume: bool) -> bool:
+    """Return whether to go on with what is there; raise if it is not of these options."""
+    given = {"engine": ENGINE, **options.to_options()}
+    going_on = refuse_other_training(folder, given, resume=resume)
+    if resume and not going_on:
+        raise TrainingError("wanted a training to go on with, found none", path=folder.path)
+    return going_on
+
+
+def _require_lasting(continue_from: Path | None, out: Path) -> None:
+    """Raise if a cascade to go on from is removed or written anew by a training in `out`."""
+    if continue_from is None:
+        return
+    given, folder = continue_from.resolve(), ResultFolder(out)
+    if given == folder.cascade.resolve() or given.is_relative_to(folder.engine.resolve()):
+        raise OptionError(
+            "--continue-from: wanted a cascade that stays as it is, found one of the training in "
+            f"--out: {continue_from}",
+            hint="--resume without it, or another --out",
+        )
+
+
+def _start(options: TrainingOptions) -> Cascade:
+    """Return the cascade to begin with: without a stage, or one that was given."""
+    stage = options.stage
+    parameters: dict[str, object] = {
+        "boostType": stage.method,
+        "minHitRate": stage.hit_rate,
+        "maxFalseAlarm": stage.false_alarm_rate,
+        "weightTrimRate": stage.weight_trim_rate,
+        "maxDepth": stage.max_depth,
+        "maxWeakCount": stage.max_weak_count,
+    }
+    if options.feature_type == "HAAR":
+        parameters["mode"] = options.haar_mode
+    if options.continue_from is None:
+        return Cascade(options.feature_type, options.size_wh, (), (), parameters)
+    given = read_cascade(options.continue_from)
+    _require_alike(given, options)
+    return replace(given, parameters=parameters)
+
+
+def _require_alike(given: Cascade, options: TrainingOptions) -> None:
+    wanted, found = (
+        f"{kind} with a window of {size_wh[0]}x{size_wh[1]}"
+        for kind, size_wh in (
+            (options.feature_type, options.size_wh),
+            (given.feature_type, given.size_wh),
+        )
+    )
+    if wanted != found:
+        raise InputError(
+            f"wanted a cascade of {wanted}, found {found}",
+            hint="--feature-type and --size as the cascade has them",
+            path=options.continue_from,
+        )
+    if len(given.stages) >= options.stages:
+        raise OptionError(
+            f"--stages: wanted more than the {len(given.stages)} that {options.continue_from} "
+            f"has, found {options.stages}"
+        )
+
+
+def _where_to_start(
+    folder: ResultFolder, options: TrainingOptions, start: Cascade, *, going_on: bool
+) -> Checkpoint:
+    checkpoint = read_checkpoint(folder.engine) if going_on else None
+    if checkpoint is None:
+        return Checkpoint(start)
+    there = len(checkpoint.cascade.stages)
+    if there > options.stages:
+        raise TrainingError(
+            f"holds {there} stages, found --stages {options.stages}",
+            hint=f"--finish --stages {options.stages}, to write the first ones",
+            path=folder.path,
+        )
+    # A cascade's file has the parameters of its last training.
+    cascade = replace(checkpoint.cascade, parameters=start.parameters)
+    return replace(checkpoint, cascade=cascade)
+
+
+def _same_origin(
+    checkpoint: Checkpoint, now: Mapping[str, Any], folder: ResultFolder, *, resume: bool
+) -> Checkpoint:
+    """Return a checkpoint of the present samples; raise if its stages had others."""
+    changed = [name for name in now if checkpoint.origin.get(name) != now[name]]
+    if checkpoint.records and changed and not resume:
+        raise TrainingError(
+            f"holds stages of other samples: what has changed are the {' and the '.join(changed)}",
+            hint="--resume to go on with the present ones, or --overwrite to start anew",
+            path=folder.path,
+        )
+    return replace(checkpoint, origin=now)
+
+
+def _lay_out(folder: ResultFolder, options: TrainingOptions, *, going_on: bool) -> None:
+    """Write down what is about to be done, in a folder without another training."""
+    if going_on:
+        folder.reopen()
+    else:
+        folder.clear()
+    make_folder(folder.engine)
+    folder.write_recipe({"engine": ENGINE, **options.to_options()})
+    folder.write_versions({"opencv": cv2.__version__, "numba": numba.__version__})
+
+
+def _conclude(
+    folder: ResultFolder, options: TrainingOptions, reached: Checkpoint, ending: Ending | None
+) -> TrainingResult:
+    """Write down what came of the training, and put the cascade in its place."""
+    ending = ending or Ending("all stages are trained")
+    after = f" (after {reached.given} given by --continue-from)" if reached.given else ""
+    result = TrainingResult(
+        cascade=folder.cascade,
+        engine=ENGINE,
+        feature_type=options.feature_type,
+        size_wh=options.size_wh,
+        stages=reached.records,
+        stages_wanted=options.stages - reached.given,
+        seconds=round(reached.seconds, 2),
+        stopped_because=f"{ending.why}{after}",
+        advice=ending.advice,
+    )
+    folder.write_stages(list(reached.records))
+    folder.write_result(result)
+    # Last, since where it is, the training has ended.
+    write_cascade(folder.cascade, reached.cascade, overwrite=True)
+    return result

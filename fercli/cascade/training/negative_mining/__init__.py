@@ -1,0 +1,5 @@
+"""Mining: the negatives of a stage, out of background pictures."""
+
+from fercli.cascade.training.negative_mining.miner import MiningResult, NegativeMiner
+
+__all__ = ["MiningResult", "NegativeMiner"]

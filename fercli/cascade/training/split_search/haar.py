@@ -1,0 +1,198 @@
+"""The search among Haar features.
+
+``fast`` halves the field round by round, each time on more samples:
+
+1. all features on 512 samples of equal weight, drawn by weight, by a coarse histogram;
+2. the best 8,192, and the best of the last search, on 2,048 such samples;
+3. the best 512 on all samples, by a fine histogram;
+4. the best 8 on all samples exactly, over sorted values.
+
+Samples drawn by weight make the first rounds cheap (a feature costs half a microsecond) and put
+the work where the weight is. Compared with shortlists by Fisher's criterion from means and
+covariances of the integral images (Pham and Cham, ICCV 2007), which take as long, far less of
+what the best split would have gained is lost: ``benchmarks/search_quality.py`` measures it.
+
+Windows above about 28×28 have more features than `MOST_SCREENED`: the first round then looks at
+a part of them, another part each time, and the second at the neighbours of the best as well.
+
+See: K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter
+optimization", AISTATS 2016 (successive halving).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.cascade.features import haar_kernels as kernels
+from fercli.cascade.features.haar import HaarFeatures, corner_table
+from fercli.cascade.features.integral_images import IntegralImages
+from fercli.cascade.features.windows import Windows, haar_values
+from fercli.cascade.search.sampling import best_places, draw_by_weight, pack
+from fercli.cascade.training.split_search.samples import SearchName, Split, WeightedSamples
+from fercli.common.parallel import Team
+
+#: Samples and survivors of the rounds of the fast search.
+SCREENED_SAMPLES, SCREENED_FEATURES = 512, 8192
+SECOND_SAMPLES, SECOND_FEATURES = 2048, 512
+LAST_FEATURES = 8
+#: Features that the first round looks at, at most.
+MOST_SCREENED = 400_000
+#: Features whose neighbours the second round looks at, where the first could not see all.
+VISITED = 256
+
+_CRITERIA = {
+    "least squares": kernels.LEAST_SQUARES,
+    "gini": kernels.GINI,
+    "misclassification": kernels.MISCLASSIFICATION,
+}
+
+Longs = NDArray[np.int64]
+
+
+class HaarSearch:
+    """Finds splits of windows by Haar features.
+
+    Parameters
+    ----------
+    features : HaarFeatures
+    windows : Windows
+    team : Team
+    method : {"fast", "exhaustive"}
+    most_samples : int
+        How many integral images may be in memory at once (`bytes_per_sample` each); more samples
+        are represented by as many drawn by weight. Defaults to 32,768.
+    """
+
+    def __init__(
+        self,
+        features: HaarFeatures,
+        windows: Windows,
+        team: Team,
+        *,
+        method: SearchName = "fast",
+        most_samples: int = 32_768,
+    ) -> None:
+        self.features = features
+        self.windows = windows
+        self.method = method
+        self.most_samples = most_samples
+        self._team = team
+        self._table = corner_table(windows.size_wh)
+        self._line = windows.size_wh[0] + 1
+        self._recent: Longs = np.empty(0, np.int64)
+        self._images = IntegralImages(windows, tilted=features.tilted, team=team)
+
+    def best_split(self, samples: WeightedSamples, rng: np.random.Generator) -> Split | None:
+        """Return the best split, or None if no feature tells the samples apart.
+
+        Parameters
+        ----------
+        samples : WeightedSamples
+            Of both classes.
+        rng : Generator
+            For the samples that are drawn; not used by the exhaustive search.
+        """
+        if self.method == "exhaustive":
+            chosen = np.arange(len(self.features))
+        else:
+            chosen = self._shortlist(samples, rng)
+        quality, thresholds = self._split_exactly(samples, chosen)
+        best = int(np.argmax(quality))
+        if quality[best] < 0:
+            return None
+        return Split(int(chosen[best]), float(thresholds[best]))
+
+    def _shortlist(self, samples: WeightedSamples, rng: np.random.Generator) -> Longs:
+        """Return the features that are worth an exact look, ascending."""
+        chosen = self._first_candidates(rng)
+        if len(chosen) > SCREENED_FEATURES:
+            quality = self._screen(samples, chosen, SCREENED_SAMPLES, rng)
+            chosen = chosen[best_places(quality, SCREENED_FEATURES)]
+        if len(self.features) > MOST_SCREENED:
+            chosen = np.union1d(chosen, self.features.neighbours(chosen[:VISITED]))
+        if len(samples) > SECOND_SAMPLES and len(chosen) > SECOND_FEATURES:
+            chosen = np.union1d(chosen, self._recent)
+            quality = self._screen(samples, chosen, SECOND_SAMPLES, rng)
+            chosen = chosen[best_places(quality, SECOND_FEATURES)]
+        chosen = np.sort(chosen)
+        fine = self._split_by_histogram(samples, chosen, rng)
+        self._recent = chosen[best_places(fine, SECOND_FEATURES)]
+        return np.sort(self._recent[:LAST_FEATURES])
+
+    def _first_candidates(self, rng: np.random.Generator) -> Longs:
+        """Return all features, or an even part of them that is another each time."""
+        count = len(self.features)
+        step = -(-count // MOST_SCREENED)
+        if step == 1:
+            return np.arange(count)
+        starts = np.arange(0, count, step)
+        part: Longs = np.minimum(starts + rng.integers(0, step, len(starts)), count - 1)
+        return part
+
+    def _screen(
+        self, samples: WeightedSamples, chosen: Longs, size: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        drawn, positives = draw_by_weight(samples.pull(), samples.positives, size, rng)
+        columns = samples.columns[drawn]
+        integral = self._images.of(columns)
+        norms = self.windows.inverse_norms[columns]
+        quality = np.empty(len(chosen), np.float32)
+        self._team.share(
+            lambda begin, end: kernels.screen_features(
+                integral, positives, norms, self._table, self.features.parts, chosen,
+                begin, end, self._line, quality,
+            ),
+            len(chosen), piece=1024,
+        )  # fmt: skip
+        return quality
+
+    def _split_by_histogram(
+        self, samples: WeightedSamples, chosen: Longs, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        columns, packed = samples.columns, pack(samples.weights, samples.targets)
+        if len(samples) > self.most_samples:
+            drawn, positives = draw_by_weight(
+                samples.pull(), samples.positives, self.most_samples, rng
+            )
+            signs = np.where(np.arange(len(drawn)) < positives, 1.0, -1.0)
+            columns, packed = columns[drawn], pack(np.ones(len(drawn)), signs)
+        integral = self._images.of(columns, keep=True)
+        norms = self.windows.inverse_norms[columns]
+        criterion = _CRITERIA[samples.criterion]
+        quality = np.empty(len(chosen))
+        self._team.share(
+            lambda begin, end: kernels.split_by_histogram(
+                integral, packed, norms, self._table, self.features.parts, chosen,
+                begin, end, self._line, criterion, quality,
+            ),
+            len(chosen), piece=16,
+        )  # fmt: skip
+        return quality
+
+    def _split_exactly(
+        self, samples: WeightedSamples, chosen: Longs
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the quality and threshold of each feature's best split."""
+        quality = np.empty(len(chosen), np.float32)
+        thresholds = np.empty(len(chosen), np.float32)
+        pairs = np.column_stack([samples.weights, samples.targets])
+        criterion = _CRITERIA[samples.criterion]
+        if len(samples) > self.most_samples and self.method == "fast":
+            work = np.empty((3, len(samples)), np.uint32)
+            for at, feature in enumerate(chosen):
+                values = haar_values(self.windows, self.features.feature(feature), self._team)
+                quality[at], thresholds[at] = kernels.split_values(
+                    values[samples.columns], pairs, criterion, work
+                )
+            return quality, thresholds
+        integral = self._images.of(samples.columns, keep=True)
+        norms = self.windows.norms[samples.columns]
+        self._team.share(
+            lambda begin, end: kernels.split_exactly(
+                integral, pairs, norms, self._table, self.features.parts, chosen,
+                begin, end, self._line, criterion, quality, thresholds,
+            ),
+            len(chosen), piece=1 if len(chosen) < 64 else 64,
+        )  # fmt: skip
+        return quality, thresholds

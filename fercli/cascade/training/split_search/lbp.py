@@ -1,0 +1,170 @@
+"""The search among local binary patterns.
+
+There are few of them, so ``fast`` looks at all on all samples, and only the best of the subsets
+is found in two steps: approximately for all features, exactly for the best. Large windows have
+many: then a first round on fewer samples, drawn by weight, leaves a few hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.cascade.features import lbp_kernels as kernels
+from fercli.cascade.features.integral_images import IntegralImages
+from fercli.cascade.features.lbp import CODES, LbpFeatures
+from fercli.cascade.features.windows import Windows, lbp_codes
+from fercli.cascade.search.sampling import best_places, draw_by_weight, pack, unpack
+from fercli.cascade.training.split_search.samples import SearchName, Split, WeightedSamples
+from fercli.common.parallel import Team
+
+#: Features times samples that one search may look at: about a second's work of one core.
+MOST_LOOKS = 1 << 30
+#: Features that the first round leaves where there are too many.
+SECOND_FEATURES = 512
+#: Features whose best subset is found exactly.
+LAST_FEATURES = 16
+#: Features whose weights by code are in memory at once.
+PIECE = 2048
+
+Longs = NDArray[np.int64]
+
+
+class LbpSearch:
+    """Finds splits of windows by local binary patterns; parameters as `HaarSearch`."""
+
+    def __init__(
+        self,
+        features: LbpFeatures,
+        windows: Windows,
+        team: Team,
+        *,
+        method: SearchName = "fast",
+        most_samples: int = 32_768,
+    ) -> None:
+        self.features = features
+        self.windows = windows
+        self.method = method
+        self.most_samples = most_samples
+        self._team = team
+        self._images = IntegralImages(windows, tilted=False, team=team)
+
+    def best_split(self, samples: WeightedSamples, rng: np.random.Generator) -> Split | None:
+        """Return the best split, or None if no feature tells the samples apart."""
+        chosen = np.arange(len(self.features))
+        if self.method == "fast":
+            chosen = self._shortlist(samples, chosen, rng)
+        best_quality, best_split = np.float32(-1.0), None
+        for feature, histogram in zip(chosen, self._histograms(samples, chosen), strict=True):
+            misclassification = samples.criterion == "misclassification"
+            quality, subset = best_subset(*unpack(histogram), misclassification)
+            # As the program does, which keeps qualities as float32 and the first of equals.
+            if np.float32(quality) > best_quality:
+                best_quality, best_split = np.float32(quality), Split(int(feature), subset=subset)
+        return best_split
+
+    def _shortlist(
+        self, samples: WeightedSamples, chosen: Longs, rng: np.random.Generator
+    ) -> Longs:
+        """Return the features that are worth an exact look, ascending."""
+        size = max(MOST_LOOKS // len(chosen), 2048)
+        if len(samples) > size:
+            quality = self._group(samples, chosen, size, rng)
+            chosen = np.sort(chosen[best_places(quality, SECOND_FEATURES)])
+        quality = self._group(samples, chosen, self.most_samples, rng)
+        return np.sort(chosen[best_places(quality, LAST_FEATURES)])
+
+    def _group(
+        self, samples: WeightedSamples, chosen: Longs, size: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Return how well features split the samples, or `size` that are drawn of more."""
+        columns, weights, targets = samples.columns, samples.weights, samples.targets
+        if len(samples) > size:
+            drawn, positives = draw_by_weight(samples.pull(), samples.positives, size, rng)
+            columns, weights = columns[drawn], np.ones(len(drawn))
+            targets = np.where(np.arange(len(drawn)) < positives, 1.0, -1.0)
+        integral, packed = self._images.of(columns, keep=True), pack(weights, targets)
+        largest = float(np.abs(targets).max())
+        misclassification = samples.criterion == "misclassification"
+        quality = np.empty(len(chosen))
+
+        def look(begin: int, end: int) -> None:
+            histograms = np.empty((end - begin, CODES), np.int64)
+            self._count(integral, packed, chosen, begin, end, histograms)
+            kernels.split_by_groups(histograms, largest, misclassification, quality[begin:end])
+
+        self._team.share(look, len(chosen), piece=32)
+        return quality
+
+    def _histograms(self, samples: WeightedSamples, chosen: Longs) -> Iterator[Longs]:
+        """Yield the packed weights by code of all samples, shape (256,), feature by feature."""
+        packed = pack(samples.weights, samples.targets)
+        if len(samples) > self.most_samples and self.method == "fast":
+            for feature in chosen:
+                codes = lbp_codes(self.windows, self.features.feature(feature), self._team)
+                histogram = np.zeros(CODES, np.int64)
+                np.add.at(histogram, codes[samples.columns], packed)
+                yield histogram
+            return
+        integral = self._images.of(samples.columns, keep=True)
+        for start in range(0, len(chosen), PIECE):
+            yield from self._count_all(integral, packed, chosen[start : start + PIECE])
+
+    def _count_all(self, integral: NDArray[np.int32], packed: Longs, chosen: Longs) -> Longs:
+        """Return the packed weights by code, shape (features, 256)."""
+        histograms = np.empty((len(chosen), CODES), np.int64)
+
+        def count(begin: int, end: int) -> None:
+            self._count(integral, packed, chosen, begin, end, histograms[begin:end])
+
+        self._team.share(count, len(chosen), piece=32)
+        return histograms
+
+    def _count(
+        self, integral: NDArray[np.int32], packed: Longs, chosen: Longs,
+        begin: int, end: int, histograms: Longs,
+    ) -> None:  # fmt: skip
+        width = self.windows.size_wh[0]
+        parts = self.features.parts
+        kernels.count_codes(integral, packed, parts, chosen, begin, end, width, histograms)
+
+
+def best_subset(
+    weights: NDArray[np.float64], responses: NDArray[np.float64], misclassification: bool
+) -> tuple[float, tuple[int, ...]]:
+    """Return the quality of the best split of codes, and the codes of its left side.
+
+    Parameters
+    ----------
+    weights, responses : ndarray of float64, shape (256,)
+        Sums of weights, and of weights times targets, by code.
+    misclassification : bool
+        Whether the best split errs least, in place of having the least squares.
+
+    Returns
+    -------
+    quality : float
+        −1 if all samples have the same code.
+    subset : tuple of 8 int
+        The codes with the smaller mean targets; codes that did not occur count as 0.
+    """
+    occur = weights > 0
+    means = np.where(occur, responses / np.where(occur, weights, 1.0), 0.0)
+    order = np.argsort(means, kind="stable")
+    left, left_response = np.cumsum(weights[order])[:-1], np.cumsum(responses[order])[:-1]
+    right, right_response = weights.sum() - left, responses.sum() - left_response
+    splits = occur[order][:-1] & (np.cumsum(occur[order][::-1])[::-1][1:] > 0)
+    if not splits.any():
+        return -1.0, (0,) * 8
+    if misclassification:
+        gains = 0.5 * (weights.sum() + np.abs(right_response - left_response))
+    else:
+        divisors = np.where(splits, left * right, 1.0)
+        gains = (left_response**2 * right + right_response**2 * left) / divisors
+    place = int(np.argmax(np.where(splits, gains, -1.0)))
+    goes_left = np.zeros(CODES, np.bool_)
+    goes_left[order[: place + 1]] = True
+    subset = np.packbits(goes_left, bitorder="little").view("<i4")
+    return float(gains[place]), tuple(int(word) for word in subset)

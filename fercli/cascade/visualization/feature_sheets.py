@@ -1,0 +1,220 @@
+"""Sheets: the features of a cascade drawn over the object, one stage a sheet, and all on one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from fercli.cascade.model import Cascade, HaarFeature, LbpFeature, Stage, WeakClassifier
+from fercli.cascade.visualization.pixels import pixel_weights
+from fercli.common.files import written_whole
+from fercli.common.images import Picture
+
+Colour = tuple[int, int, int]
+
+#: Okabe and Ito's orange and blue: what is added, and what is taken off.
+PLUS, MINUS = (230, 159, 0), (0, 114, 178)
+PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
+#: How much of the object shows through.
+VEIL = 0.62
+#: Side of a feature's picture in pixels, about: on a stage's sheet, and on that of all stages.
+LARGE, SMALL = 120, 72
+#: Features of a stage on the sheet of all stages.
+FIRST = 14
+#: Backdrops keep to these grey levels, so that the colours look alike on dark and bright parts.
+DARKEST, BRIGHTEST = 50, 235
+GAP = 14
+MARGIN = 24
+LINE = 15
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A feature's picture, and two lines below it."""
+
+    picture: Picture
+    title: str
+    text: str
+
+
+class Artist:
+    """Draws the features of a cascade over a picture of the object.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    name : str
+        What the cascade is called on the sheets.
+    backdrop : ndarray of uint8, shape (height, width), optional
+        The object in the window's size. Defaults to plain grey.
+    """
+
+    def __init__(self, cascade: Cascade, name: str, backdrop: Picture | None = None) -> None:
+        self.cascade = cascade
+        self.name = name
+        if backdrop is None:
+            backdrop = np.full(cascade.size_wh[::-1], 150, np.uint8)
+        self._backdrop = backdrop
+        self._fonts = {size: ImageFont.load_default(size) for size in (11, 12, 17)}
+
+    def stage_sheet(self, number: int) -> Image.Image:
+        """Return all features of a stage in their order, with their votes."""
+        stage = self.cascade.stages[number]
+        cells = list(self._cells(stage, LARGE))
+        columns = max(min(len(cells), 6), math.ceil(math.sqrt(1.6 * len(cells))))
+        title = f"{self.name}: stage {number}"
+        weak = len(stage.weak_classifiers)
+        facts = (
+            f"{weak} weak classifier{'s' * (weak != 1)}; a window passes if its votes add up to "
+            f"{stage.threshold:.4g} or more"
+        )
+        return self._sheet(title, [facts, self._legend()], _rows(cells, columns), [])
+
+    def contact_sheet(self) -> Image.Image:
+        """Return the first features of each stage, a row a stage."""
+        rows = [
+            [replace(cell, text="") for cell in islice(self._cells(stage, SMALL), FIRST)]
+            for stage in self.cascade.stages
+        ]
+        labels = [
+            f"stage {number}\n{len(stage.weak_classifiers)} weak"
+            for number, stage in enumerate(self.cascade.stages)
+        ]
+        text = f"the first {FIRST} features of each stage; {self._colours()}"
+        return self._sheet(self.name, [text], rows, labels)
+
+    def _colours(self) -> str:
+        if self.cascade.feature_type == "LBP":
+            return "the eight blue blocks are compared with the orange one"
+        return "a feature's value is the light under orange minus that under blue"
+
+    def _legend(self) -> str:
+        lbp = self.cascade.feature_type == "LBP"
+        left = "where the pattern is in the subset" if lbp else "under the threshold"
+        return f"{self._colours()}; below it: its vote {left} | otherwise"
+
+    def _cells(self, stage: Stage, side: int) -> Iterator[_Cell]:
+        zoom = max(round(side / max(self.cascade.size_wh)), 1)
+        backdrop = _enlarged(self._backdrop, zoom)
+        for number, weak in enumerate(stage.weak_classifiers, 1):
+            for at, node in enumerate(weak.nodes):
+                title = f"{number}" if len(weak.nodes) == 1 else f"{number}.{at + 1}"
+                feature = self.cascade.features[node.feature]
+                votes = f"{_vote(weak, node.left)} | {_vote(weak, node.right)}"
+                yield _Cell(_drawn(feature, backdrop, zoom), title, votes)
+
+    def _sheet(
+        self, title: str, lines: list[str], rows: list[list[_Cell]], labels: list[str]
+    ) -> Image.Image:
+        height, width, _ = rows[0][0].picture.shape
+        has_text = any(cell.text for row in rows for cell in row)
+        step_x = max(width, 88 * has_text) + GAP
+        step_y = height + LINE * (1 + has_text) + GAP
+        left = MARGIN + (80 if labels else 0)
+        top = MARGIN + 26 + 18 * len(lines) + 8
+        columns = max(len(row) for row in rows)
+        text_width = max(self._fonts[12].getlength(line) for line in lines)
+        size = (
+            max(left + columns * step_x + MARGIN - GAP, math.ceil(text_width) + 2 * MARGIN),
+            top + len(rows) * step_y + MARGIN - GAP,
+        )
+        image = Image.new("RGB", size, PAPER)
+        draw = ImageDraw.Draw(image)
+        draw.text((MARGIN, MARGIN - 6), title, INK, self._fonts[17])
+        for at, line in enumerate(lines):
+            draw.text((MARGIN, MARGIN + 22 + 18 * at), line, FAINT, self._fonts[12])
+        for at, row in enumerate(rows):
+            y = top + at * step_y
+            if labels:
+                draw.multiline_text((MARGIN, y + 4), labels[at], INK, self._fonts[12], spacing=5)
+            for column, cell in enumerate(row):
+                self._place(image, draw, cell, left + column * step_x, y)
+        return image
+
+    def _place(
+        self, image: Image.Image, draw: ImageDraw.ImageDraw, cell: _Cell, x: int, y: int
+    ) -> None:
+        image.paste(Image.fromarray(cell.picture), (x, y))
+        below = y + cell.picture.shape[0] + 2
+        draw.text((x, below), cell.title, INK, self._fonts[12])
+        draw.text((x, below + LINE - 1), cell.text, FAINT, self._fonts[11])
+
+
+def mean_of(samples: NDArray[np.uint8]) -> Picture:
+    """Return the mean of samples with its contrast stretched, to be a backdrop.
+
+    Parameters
+    ----------
+    samples : ndarray of uint8, shape (n, height, width)
+        At least one.
+    """
+    mean = samples.mean(axis=0, dtype=np.float64)
+    low, high = mean.min(), mean.max()
+    stretched = (mean - low) / max(high - low, 1.0) * 255
+    return np.asarray(stretched.round(), np.uint8)
+
+
+def write_sheet(path: Path, sheet: Image.Image, *, overwrite: bool = False) -> None:
+    """Write a sheet, as a picture of 256 colours: a third of the size for the eye's same.
+
+    Raises
+    ------
+    OutputError
+        The file exists already or cannot be written.
+    """
+    with written_whole(path, overwrite=overwrite) as temporary:
+        sheet.quantize(palette=_palette(), dither=Image.Dither.NONE).save(temporary)
+
+
+def _palette() -> Image.Image:
+    """Return the colours of sheets: shades of grey, and the same veiled."""
+    grey = np.linspace(0, 255, 86).round().repeat(3).reshape(-1, 3)
+    veiled = [(1 - VEIL) * grey[1:] + VEIL * np.array(colour) for colour in (PLUS, MINUS)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([grey, *veiled]).round().astype(np.uint8).tobytes())
+    return palette
+
+
+def _enlarged(picture: Picture, zoom: int) -> NDArray[np.float64]:
+    height, width = picture.shape
+    enlarged = cv2.resize(picture, (width * zoom, height * zoom), interpolation=cv2.INTER_CUBIC)
+    return DARKEST + (BRIGHTEST - DARKEST) / 255 * np.asarray(enlarged, np.float64)
+
+
+def _drawn(feature: HaarFeature | LbpFeature, backdrop: NDArray[np.float64], zoom: int) -> Picture:
+    """Return a feature over the object, RGB."""
+    height, width = (side // zoom for side in backdrop.shape)
+    weights = pixel_weights(feature, (width, height)).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    drawn = np.repeat(backdrop[:, :, None], 3, axis=2)
+    for colour, part in ((PLUS, weights > 1e-6), (MINUS, weights < -1e-6)):
+        drawn[part] = (1 - VEIL) * drawn[part] + VEIL * np.array(colour)
+    if isinstance(feature, LbpFeature):
+        _draw_blocks(drawn, feature, zoom)
+    return np.asarray(drawn.round(), np.uint8)
+
+
+def _draw_blocks(drawn: NDArray[np.float64], feature: LbpFeature, zoom: int) -> None:
+    bottom, right, _ = (side - 1 for side in drawn.shape)
+    ys = [min((feature.y + at * feature.height) * zoom, bottom) for at in range(4)]
+    xs = [min((feature.x + at * feature.width) * zoom, right) for at in range(4)]
+    for y in ys:
+        drawn[y, xs[0] : xs[3] + 1] = PAPER
+    for x in xs:
+        drawn[ys[0] : ys[3] + 1, x] = PAPER
+
+
+def _rows(cells: list[_Cell], columns: int) -> list[list[_Cell]]:
+    return [cells[at : at + columns] for at in range(0, len(cells), columns)]
+
+
+def _vote(weak: WeakClassifier, child: int) -> str:
+    """Return the vote of a leaf, or the node of the tree that is asked next."""
+    return f"to .{child + 1}" if child > 0 else f"{weak.leaves[-child]:+.3g}"

@@ -1,0 +1,217 @@
+"""The rejection profile: how many windows of real pictures each stage of a cascade sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fercli.cascade.detection.scanner import Scanner
+from fercli.cascade.model import Cascade
+from fercli.common.errors import InputError, PictureError
+from fercli.common.images import read_grey
+from fercli.common.parallel import parallel_map
+from fercli.common.plots import COLOURS, new_plots
+from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import format_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADERS = ("stage", "weak classifiers", "windows", "share", "passed")
+
+
+@dataclass(frozen=True)
+class RejectionProfile:
+    """How far the detector's windows come.
+
+    Parameters
+    ----------
+    pictures : int
+        How many were scanned.
+    windows : int
+        Windows that the detector looks at.
+    entered : tuple of int
+        How many of them enter each stage; Haar cascades refuse flat windows before the first.
+    accepted : int
+        How many pass all stages.
+    weak_counts : tuple of int
+        The weak classifiers of each stage.
+    """
+
+    pictures: int
+    windows: int
+    entered: tuple[int, ...]
+    accepted: int
+    weak_counts: tuple[int, ...]
+
+    @property
+    def weak_classifiers_a_window(self) -> float:
+        """How many weak classifiers are evaluated for a window on average: what it costs."""
+        work = sum(n * weak for n, weak in zip(self.entered, self.weak_counts, strict=True))
+        return work / max(self.windows, 1)
+
+    def rows(self) -> list[dict[str, int | float]]:
+        """Return a row for each stage; shares are of 1."""
+        left = [*self.entered[1:], self.accepted]
+        return [
+            {
+                "stage": number,
+                "weak_classifiers": weak,
+                "windows": entered,
+                "share": entered / max(self.windows, 1),
+                "passed": passed / max(entered, 1),
+            }
+            for number, (weak, entered, passed) in enumerate(
+                zip(self.weak_counts, self.entered, left, strict=True)
+            )
+        ]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the profile as JSON has it."""
+        return {
+            "pictures": self.pictures,
+            "windows": self.windows,
+            "flat": self.windows - self.entered[0],
+            "accepted": self.accepted,
+            "weak_classifiers_a_window": self.weak_classifiers_a_window,
+            "stages": self.rows(),
+        }
+
+    def text(self) -> str:
+        """Return the profile as a table for the terminal."""
+        rows = [
+            [
+                str(row["stage"]),
+                str(row["weak_classifiers"]),
+                f"{row['windows']:,}",
+                _percent(row["share"]),
+                _percent(row["passed"]),
+            ]
+            for row in self.rows()
+        ]
+        flat = self.windows - self.entered[0]
+        rare = f" (1 in {self.windows / self.accepted:,.0f})" if self.accepted else ""
+        return "\n".join(
+            [
+                format_table(HEADERS, rows),
+                "",
+                f"{self.windows:,} windows in {self.pictures:,} pictures, {flat:,} of them flat; "
+                f"{self.accepted:,} accepted{rare}",
+                f"{self.weak_classifiers_a_window:.1f} weak classifiers evaluated a window",
+            ]
+        )
+
+
+def measure_profile(
+    cascade: Cascade,
+    pictures: Sequence[Path],
+    *,
+    scale_factor: float = 1.1,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> RejectionProfile:
+    """Count how many windows enter each stage, on the detector's own grid.
+
+    Parameters
+    ----------
+    cascade : Cascade
+    pictures : sequence of Path
+        Those that cannot be read are told to `progress` and left out.
+    scale_factor : float
+        From a scale of the detector to the next. Defaults to 1.1.
+    workers : int, optional
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        No picture can be read.
+    """
+    scanner = Scanner(cascade)
+
+    def scan(path: Path) -> np.ndarray | PictureError:
+        try:
+            picture = read_grey(path)
+        except PictureError as error:
+            return error
+        return scanner.detect(picture, scale_factor=scale_factor, workers=1).entered
+
+    total = np.zeros(len(cascade.stages) + 2, np.int64)
+    read, why = 0, ""
+    for result in parallel_map(
+        scan,
+        pictures,
+        workers=workers,
+        prefer="threads",
+        progress=progress,
+        description="Scanning pictures",
+    ):
+        if isinstance(result, PictureError):
+            progress.note(f"left out: {result}")
+            why = why or f"; the first: {result}"
+            continue
+        total += result
+        read += 1
+    if not read:
+        raise InputError(
+            f"wanted pictures to scan, found none that can be read of {len(pictures)}{why}"
+        )
+    windows, *entered, accepted = total.tolist()
+    if not windows:
+        raise InputError(
+            "wanted pictures of at least {}x{} pixels, found only smaller ones".format(
+                *cascade.size_wh
+            )
+        )
+    weak_counts = tuple(len(stage.weak_classifiers) for stage in cascade.stages)
+    return RejectionProfile(read, windows, tuple(entered), accepted, weak_counts)
+
+
+def plot_profile(profile: RejectionProfile, name: str) -> Figure:
+    """Return a figure of the share of windows that enter each stage, and of the work there."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (left, right) = new_plots(
+        [
+            ("Windows that enter a stage", "stage", "share of windows"),
+            ("Work in a stage", "stage", "weak classifiers evaluated a window"),
+        ],
+        size_inches=(6.4, 4.2),
+    )
+    figure.suptitle(name, x=0.01, ha="left")
+    shares = [row["share"] for row in profile.rows()]
+    stages = np.arange(len(shares) + 1)
+    accepted = profile.accepted / max(profile.windows, 1)
+    values = [*shares, accepted]
+    left.step(stages, values, where="mid", color=COLOURS[0])
+    left.plot(stages, values, "o", color=COLOURS[0], markersize=4)
+    left.plot(stages[-1:], values[-1:], "o", color=COLOURS[1], markersize=7)
+    if accepted:
+        left.annotate(
+            f"accepted: 1 in {1 / accepted:,.0f}",
+            (stages[-1], accepted),
+            xytext=(-10, -3),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            color=COLOURS[1],
+        )
+    left.set_yscale("log")
+    # Room for the note, also where nothing is accepted, which no logarithm shows.
+    left.set_ylim(bottom=min(value for value in values if value) / 4)
+    work = [share * weak for share, weak in zip(shares, profile.weak_counts, strict=True)]
+    right.bar(stages[:-1], work, color=COLOURS[0])
+    right.set_title(
+        f"{profile.weak_classifiers_a_window:.1f} in all", loc="right", color=COLOURS[1]
+    )
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"

@@ -1,0 +1,118 @@
+"""A folder of pictures of a cascade, made from its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from fercli.cascade.model import Cascade, read_cascade
+from fercli.cascade.samples.vec import read_vec
+from fercli.cascade.visualization.feature_sheets import Artist, mean_of, write_sheet
+from fercli.cascade.visualization.rejection_profile import (
+    RejectionProfile,
+    measure_profile,
+    plot_profile,
+)
+from fercli.common.errors import OptionError
+from fercli.common.files import make_folder, require_absent
+from fercli.common.images import Picture, read_grey
+from fercli.common.plots import save_plot
+from fercli.common.progress import SILENT, Progress
+
+CONTACT_SHEET = "features.png"
+PROFILE = "profile.png"
+
+
+@dataclass(frozen=True)
+class Visualization:
+    """What was drawn.
+
+    Parameters
+    ----------
+    files : tuple of Path
+        The pictures: all stages on one sheet, a sheet a stage, the profile.
+    profile : RejectionProfile, optional
+    """
+
+    files: tuple[Path, ...]
+    profile: RejectionProfile | None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON has it."""
+        return {
+            "files": [str(path) for path in self.files],
+            "profile": self.profile.as_dict() if self.profile else None,
+        }
+
+
+def visualize_cascade(
+    path: Path,
+    out: Path,
+    *,
+    vec: Path | None = None,
+    picture: Path | None = None,
+    scan: Sequence[Path] = (),
+    scale_factor: float = 1.1,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Visualization:
+    """Draw the features of a cascade, and its rejection profile, into a folder.
+
+    Parameters
+    ----------
+    path : Path
+        The cascade.
+    out : Path
+        The folder, made if it is missing.
+    vec : Path, optional
+        Positives whose mean is drawn under the features.
+    picture : Path, optional
+        A picture of the object instead. With neither, features are drawn on grey.
+    scan : sequence of Path
+        Pictures for the rejection profile; without any there is none.
+    scale_factor : float
+        Of the detector that the profile is measured of. Defaults to 1.1.
+    overwrite : bool
+    workers : int, optional
+    progress : Progress
+
+    Raises
+    ------
+    OptionError
+        Both `vec` and `picture` are given, or the scale factor is not above 1.
+    CascadeFileError, VecError, PictureError, InputError, OutputError
+    """
+    if vec is not None and picture is not None:
+        raise OptionError("wanted positives or a picture of the object, found both")
+    if not scale_factor > 1:
+        raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
+    cascade = read_cascade(path)
+    names = [CONTACT_SHEET, *(f"stage_{at:02}.png" for at in range(len(cascade.stages)))]
+    files = [out / name for name in [*names, *([PROFILE] if scan else [])]]
+    for file in files:
+        require_absent(file, overwrite=overwrite)
+    artist = Artist(cascade, path.name, _backdrop(cascade, vec, picture))
+    make_folder(out)
+    profile = None
+    if scan:
+        profile = measure_profile(
+            cascade, scan, scale_factor=scale_factor, workers=workers, progress=progress
+        )
+        save_plot(plot_profile(profile, path.name), out / PROFILE, overwrite=overwrite)
+    write_sheet(out / CONTACT_SHEET, artist.contact_sheet(), overwrite=overwrite)
+    for number, name in enumerate(progress.track(names[1:], "Drawing stages", unit="stage")):
+        write_sheet(out / name, artist.stage_sheet(number), overwrite=overwrite)
+    return Visualization(tuple(files), profile)
+
+
+def _backdrop(cascade: Cascade, vec: Path | None, picture: Path | None) -> Picture | None:
+    if vec is not None:
+        return mean_of(read_vec(vec, cascade.size_wh))
+    if picture is not None:
+        small = cv2.resize(read_grey(picture), cascade.size_wh, interpolation=cv2.INTER_AREA)
+        return mean_of(small[None])
+    return None

@@ -1,0 +1,339 @@
+"""Files: found in a stable order, written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fercli.common.errors import InputError, OutputError, OutputExistsError
+
+#: How the names of files and folders begin that are being written.
+UNFINISHED = ".fer-"
+#: What is taken for a picture by its name, lower case.
+PICTURE_EXTENSIONS = (
+    ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
+    ".webp",
+)  # fmt: skip
+
+_UMASK_LOCK = threading.Lock()
+
+
+def require_absent(path: Path, *, overwrite: bool) -> None:
+    """Raise unless a file or folder may be written under the name `path`.
+
+    Raises
+    ------
+    OutputExistsError
+        It exists and may not be overwritten.
+    OutputError
+        It is a device or a pipe, which would be replaced by a file.
+    """
+    if is_there(path) and not (path.is_file() or path.is_dir()):
+        raise OutputError(
+            "wanted a file to write, found a device or a pipe", hint="another name", path=path
+        )
+    if not overwrite and os.path.lexists(path):
+        raise OutputExistsError("already exists", hint="--overwrite, or another name", path=path)
+
+
+def make_folder(path: Path) -> Path:
+    """Create the folder `path` and its parents where missing, and return it.
+
+    Raises
+    ------
+    OutputError
+        A parent is a file, or may not be written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(
+            "wanted a folder to write to, found a file", hint="another name", path=path
+        ) from error
+    except OSError as error:
+        raise output_error(error, path) from error
+    return path
+
+
+@contextmanager
+def written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside `path`; rename it to `path` if the body succeeds.
+
+    Whatever happens in the body (an exception, Ctrl-C, a full disk), `path` holds either what it
+    held before or the whole new content. Missing parent folders are created.
+
+    Parameters
+    ----------
+    path : Path
+        The final name.
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+
+    Yields
+    ------
+    Path
+        The temporary name, with the same suffix (so that writers that look at it work).
+
+    Raises
+    ------
+    OutputExistsError
+        `path` exists and `overwrite` is False.
+    OutputError
+        The folder cannot be written, the disk is full, …
+    """
+    require_absent(path, overwrite=overwrite)
+    make_folder(path.parent)
+    try:
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=UNFINISHED, dir=path.parent)
+    except OSError as error:
+        raise output_error(error, path) from error
+    temporary = Path(name)
+    try:
+        os.fchmod(handle, 0o666 & ~_umask())
+        os.close(handle)
+        yield temporary
+        _give_name(temporary, path, overwrite=overwrite)
+    except OSError as error:
+        raise output_error(error, path) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _give_name(temporary: Path, path: Path, *, overwrite: bool) -> None:
+    """Give a file its final name, unless another process was first and it may not be replaced."""
+    if not overwrite:
+        try:
+            path.hardlink_to(temporary)
+            return
+        except FileExistsError:
+            require_absent(path, overwrite=False)
+        except OSError:  # this disk has no links
+            require_absent(path, overwrite=False)
+    temporary.replace(path)
+
+
+def write_text(
+    path: Path, text: str, *, overwrite: bool = False, errors: str = "surrogateescape"
+) -> None:
+    """Write a text to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    text : str
+        In UTF-8, but for names of files in it, which may be of any bytes.
+    overwrite : bool
+        Whether an existing file may be replaced. Defaults to False.
+    errors : str
+        How such names are written, as in `str.encode`. Defaults to the bytes that they are;
+        "backslashreplace" suits JSON.
+
+    Raises
+    ------
+    OutputExistsError, OutputError
+        As `written_whole`.
+    """
+    with written_whole(path, overwrite=overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors=errors)
+
+
+@contextmanager
+def folder_written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside `path`; rename it to `path` if the body succeeds.
+
+    Parameters
+    ----------
+    path : Path
+        The final name.
+    overwrite : bool
+        Whether an existing folder may be replaced, with all that it holds. Defaults to False.
+
+    Yields
+    ------
+    Path
+        The temporary folder, empty.
+
+    Raises
+    ------
+    OutputExistsError
+        `path` exists and `overwrite` is False.
+    OutputError
+        The folder cannot be written, the disk is full, …
+    """
+    require_absent(path, overwrite=overwrite)
+    make_folder(path.parent)
+    temporary = None
+    try:
+        temporary = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=path.parent))
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        if overwrite and path.is_dir():
+            shutil.rmtree(path)
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process was first
+            require_absent(path, overwrite=False)
+        raise output_error(error, path) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def only_one(folder: Path, doing: str) -> Iterator[int]:
+    """Hold the lock of a folder while the body runs, so that only one process works in it.
+
+    The system drops the lock when the process dies, however it does, so that nothing is left
+    to clean up. File systems without locks are trusted.
+
+    Parameters
+    ----------
+    folder : Path
+        An existing folder.
+    doing : str
+        What is done there, for the message: "a training".
+
+    Yields
+    ------
+    int
+        The descriptor that holds the lock: a child that inherits it holds the lock, too.
+
+    Raises
+    ------
+    OutputError
+        Another process holds the lock, or there is no such folder.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise output_error(error, folder) from error
+    try:
+        if not _lock(handle):
+            raise OutputError(
+                f"{doing} is under way there already", hint="wait for its end", path=folder
+            )
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Return whether the lock was to be had; yes where there are no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def read_text(path: Path, *, errors: str = "strict") -> str:
+    """Return the content of a UTF-8 text file (a byte-order mark is dropped).
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    errors : str
+        What becomes of bytes that are not UTF-8, as in `bytes.decode`. Defaults to "strict".
+
+    Raises
+    ------
+    InputError
+        The file is missing, a folder, unreadable or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig", errors=errors)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"wanted a UTF-8 text file, found byte 0x{error.object[error.start]:02x} at offset "
+            f"{error.start}",
+            hint="is this the right file, or one in another encoding?",
+            path=path,
+        ) from error
+    except OSError as error:
+        raise input_error(error, path) from error
+
+
+def find_files(
+    folder: Path, extensions: Sequence[str] = PICTURE_EXTENSIONS, *, recursive: bool = True
+) -> list[Path]:
+    """Return the files below `folder` with one of `extensions`, sorted by their path.
+
+    Hidden files and folders are left out; links to folders are followed once.
+
+    Raises
+    ------
+    InputError
+        `folder` is missing, not a folder or unreadable.
+    """
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise input_error(error, folder, wanted="a folder") from error
+    wanted = tuple(extension.lower() for extension in extensions)
+    found: list[Path] = []
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [] if not recursive else sorted(d for d in folders if not d.startswith("."))
+        found.extend(
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and name.lower().endswith(wanted)
+        )
+    return sorted(found)
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something under this name; False for one too long to be a name."""
+    return os.path.exists(path)  # noqa: PTH110  # Path.exists raises for names that are too long
+
+
+def _refuse_folder(error: OSError) -> None:
+    """Name a folder that cannot be listed: to pass over it would lose what is in it unseen."""
+    raise input_error(error, Path(error.filename), wanted="a folder") from error
+
+
+def input_error(error: OSError, path: Path, *, wanted: str = "a file") -> InputError:
+    """Return the named error for an operating-system error met while reading `path`."""
+    found = {
+        errno.ENOENT: "nothing of that name",
+        errno.EISDIR: "a folder",
+        errno.ENOTDIR: "a file",
+        errno.EACCES: "no permission to read it",
+    }.get(error.errno or 0, error.strerror or str(error))
+    return InputError(f"wanted {wanted}, found {found}", path=path)
+
+
+def output_error(error: OSError, path: Path) -> OutputError:
+    """Return the named error for an operating-system error met while writing `path`."""
+    hints = {
+        errno.ENOSPC: "free some space, or write to another disk",
+        errno.EDQUOT: "free some of your quota, or write to another disk",
+        errno.EACCES: "another folder, or its owner's rights",
+        errno.EROFS: "another folder: this disk is read-only",
+    }
+    reason = error.strerror or str(error)
+    return OutputError(f"cannot be written: {reason}", hint=hints.get(error.errno or 0), path=path)
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    with _UMASK_LOCK:  # or a second thread would take what the first one sets for the umask
+        current = os.umask(0o022)
+        os.umask(current)
+    return current

@@ -1,0 +1,283 @@
+"""The one seam through which work is spread over cores and machines: joblib.
+
+Results come back in the order of the items, whatever the number of workers, so that everything
+built on `parallel_map` is the same on one core and on many, and on a cluster.
+"""
+
+from __future__ import annotations
+
+import pickle
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, Literal, TypeVar
+
+from fercli.common.errors import DependencyError, FerError
+from fercli.common.progress import SILENT, Progress
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: Fewer items than this are not worth starting workers for.
+SMALL = 16
+
+#: How long to wait for a scheduler to answer, in seconds.
+SCHEDULER_TIMEOUT = 10
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many workers there are, and where.
+
+    Parameters
+    ----------
+    count : int, optional
+        How many run at once. Defaults to `available_workers`; a cluster decides for itself.
+    prefer : {"processes", "threads"}
+        Threads start at once and suit functions that spend their time in cv2 or NumPy, which
+        release the GIL; processes suit Python code.
+    scheduler : str, optional
+        The address of a Dask scheduler, such as ``"tcp://node1:8786"``. Its workers must see the
+        same files under the same names. Defaults to None: this machine.
+    """
+
+    count: int | None = None
+    prefer: Literal["processes", "threads"] = "processes"
+    scheduler: str | None = None
+
+
+def available_workers() -> int:
+    """Return the number of cores that this process may use (affinity and containers included)."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+def parallel_map(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    workers: int | Workers | None = None,
+    prefer: Literal["processes", "threads"] = "processes",
+    progress: Progress = SILENT,
+    description: str = "",
+    unit: str = "picture",
+) -> Iterator[R]:
+    """Yield ``function(item)`` for each item, in order.
+
+    Items are taken from an iterator only as workers become free, so that a stream longer than
+    the memory can pass.
+
+    Parameters
+    ----------
+    function : callable
+        Picklable unless threads are asked for.
+    items : iterable
+        What to apply it to.
+    workers : int or Workers, optional
+        How many run at once, or where. Defaults to `available_workers`.
+    prefer : {"processes", "threads"}
+        As in `Workers`; not looked at if `workers` is one.
+    progress, description, unit
+        The bar that advances with each result.
+
+    Raises
+    ------
+    DependencyError
+        The scheduler does not answer, has no workers, or loses the same work again and again.
+    Exception
+        The first that `function` raises, as it is; the workers are then stopped.
+    """
+    where = workers if isinstance(workers, Workers) else Workers(workers, prefer)
+    total = len(items) if isinstance(items, Sized) else None
+    results = _results(function, iter(items), where)
+    yield from progress.track(results, description, total=total, unit=unit)
+
+
+def _results(function: Callable[[T], R], items: Iterator[T], where: Workers) -> Iterator[R]:
+    first = list(islice(items, SMALL))
+    items = chain(first, items)
+    if where.scheduler is not None:
+        return _spread_over_cluster(function, items, where.scheduler)
+    count = where.count or available_workers()
+    if count == 1 or len(first) < SMALL:
+        return map(function, items)
+    if where.prefer == "threads":
+        return _spread_over_threads(function, items, count)
+    return _spread(function, items, n_jobs=count, prefer=where.prefer)
+
+
+def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: int) -> Iterator[R]:
+    """Yield results from threads, which run a little ahead of whoever takes them.
+
+    Not joblib's: its threads run on when the work is given up, and a process that ends while one
+    is inside cv2 aborts.
+    """
+    failed: list[Exception] = []
+    with ThreadPoolExecutor(count) as pool:
+        ahead: deque[Future[R]] = deque()
+        try:
+            for item in until_failure(items, failed):
+                ahead.append(pool.submit(function, item))
+                if len(ahead) > 4 * count:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    if failed:
+        raise failed[0]
+
+
+def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> Iterator[R]:
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    _start_trackers()
+    failed: list[Exception] = []
+    pool = joblib.Parallel(return_as="generator", **settings)
+    calls = (joblib.delayed(function)(item) for item in until_failure(items, failed))
+    try:
+        with _interrupts_held():
+            results = pool(calls)
+        yield from results
+    except TerminatedWorkerError as error:
+        raise FerError(
+            "a worker process was killed, most likely for want of memory",
+            hint="fewer --workers, or smaller pictures",
+        ) from error
+    if failed:
+        raise failed[0]
+
+
+def _start_trackers() -> None:
+    """Start the processes that clean up after workers: their start lets Ctrl-C through again."""
+    from multiprocessing import resource_tracker
+
+    from joblib.externals.loky.backend import resource_tracker as of_loky
+
+    resource_tracker.ensure_running()
+    of_loky.ensure_running()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment.
+
+    Processes that are started meanwhile never see it. It goes to all processes of a terminal, and
+    each worker would answer with a traceback; this one stops them in good order.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def until_failure(items: Iterable[T], failed: list[Exception]) -> Generator[T, None, None]:
+    """Yield items until their source fails, and keep the failure until their results are out."""
+    try:
+        yield from items
+    except Exception as error:
+        failed.append(error)
+
+
+def _spread_over_cluster(
+    function: Callable[[T], R], items: Iterator[T], scheduler: str
+) -> Iterator[R]:
+    import joblib
+
+    with _client(scheduler) as client, joblib.parallel_config("dask", client=client):
+        import cloudpickle
+        from distributed.scheduler import KilledWorker
+
+        # Bytes, because joblib stores other things on one worker, which takes them along when it
+        # dies, and waits for ever for what cannot be pickled.
+        pickled = cloudpickle.dumps(function)
+        calls = ((pickled, cloudpickle.dumps(item)) for item in items)
+        try:
+            yield from _spread(_call_pickled, calls)
+        except KilledWorker as error:
+            raise DependencyError(
+                f"the cluster at {scheduler} gave up: the same work killed several workers",
+                hint="workers with more memory, and their logs",
+            ) from error
+
+
+def _call_pickled(call: tuple[bytes, bytes]) -> Any:
+    """Call a pickled function with a pickled item; runs on the cluster."""
+    function, item = map(pickle.loads, call)
+    return function(item)
+
+
+@contextmanager
+def _client(scheduler: str) -> Iterator[Any]:
+    """Connect to a scheduler that answers and has workers."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise DependencyError(
+            "--parallel dask needs the library distributed", hint="pip install 'fer[cluster]'"
+        ) from error
+    try:
+        client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise DependencyError(
+            f"no Dask scheduler answers at {scheduler}",
+            hint="dask scheduler, then its address, such as tcp://node1:8786",
+        ) from error
+    with client:
+        if not client.ncores():
+            raise DependencyError(
+                f"the Dask scheduler at {scheduler} has no workers",
+                hint=f"dask worker {scheduler}",
+            )
+        yield client
+
+
+class Team:
+    """Threads that share the loops of kernels, which run without the GIL.
+
+    Work is cut into the same pieces whatever the number of threads, and each piece writes its
+    own part of the result, so that the result is the same on one core and on many.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Defaults to `available_workers`.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or available_workers()
+        self._threads: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Team:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+            self._threads = None
+
+    def share(self, work: Callable[[int, int], None], count: int, *, piece: int) -> None:
+        """Call ``work(begin, end)`` for pieces of `piece` that cover the range of `count`."""
+        begins = range(0, count, piece)
+
+        def run(begin: int) -> None:
+            work(begin, min(begin + piece, count))
+
+        if self.workers == 1 or len(begins) < 2:
+            for begin in begins:
+                run(begin)
+            return
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.workers)
+        for _ in self._threads.map(run, begins):
+            pass

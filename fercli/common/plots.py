@@ -1,0 +1,119 @@
+"""Plots: one look for all, drawn without a display and without matplotlib's global state."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fercli.common.errors import OutputError
+from fercli.common.files import written_whole
+from fercli.file_names import shown_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+#: Okabe and Ito's colours, which people with any kind of colour vision tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def new_plot(
+    title: str, x_label: str, y_label: str, *, size_inches: tuple[float, float] = (7.0, 4.5)
+) -> tuple[Figure, Axes]:
+    """Return an empty figure of one plot with its title and axes named."""
+    figure, (axes,) = new_plots([(title, x_label, y_label)], size_inches=size_inches)
+    return figure, axes
+
+
+def new_plots(
+    labels: Sequence[tuple[str, str, str]], *, size_inches: tuple[float, float] = (7.0, 4.5)
+) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of plots side by side.
+
+    Parameters
+    ----------
+    labels : sequence of (str, str, str)
+        Title, label of x and label of y for each plot.
+    size_inches : (float, float)
+        Width and height of each plot.
+    """
+    from matplotlib.figure import Figure
+
+    width, height = size_inches
+    figure = Figure(figsize=(width * len(labels), height), layout="constrained")
+    plots = [figure.add_subplot(1, len(labels), at + 1) for at in range(len(labels))]
+    for axes, texts in zip(plots, labels, strict=True):
+        _dress(axes, *texts)
+    return figure, plots
+
+
+def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+    from cycler import cycler
+
+    axes.set_prop_cycle(cycler(color=COLOURS))
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:
+    """Write a figure in the format of the name's suffix (.png, .svg, .pdf), whole or not at all.
+
+    Texts are shown as they are written: "$" in the name of a class begins no formula.
+
+    Raises
+    ------
+    OutputError
+        The suffix is no format of matplotlib's, or the file exists or cannot be written.
+    """
+    require_suffix(path)
+    _take_as_written(figure)
+    with written_whole(path, overwrite=overwrite) as temporary, _any_glyphs():
+        figure.savefig(temporary, dpi=150)
+
+
+def _take_as_written(figure: Figure) -> None:
+    """Keep matplotlib from reading formulas in texts, other than powers of ten on axes."""
+    from matplotlib.text import Text
+
+    powers = set(_powers(figure))
+    for text in figure.findobj(Text):
+        text.set_parse_math(text in powers)
+        text.set_text(shown_name(text.get_text()))  # a font has no glyph for a mere byte
+
+
+def _powers(figure: Figure) -> Iterator[Text]:
+    from matplotlib.ticker import LogFormatter
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if isinstance(axis.get_major_formatter(), LogFormatter):
+                yield from axis.get_ticklabels(which="both")
+
+
+@contextmanager
+def _any_glyphs() -> Iterator[None]:
+    """Hide that the font lacks a glyph: names may be in any script, and a box is drawn."""
+    with warnings.catch_warnings():
+        for message in ("Glyph .* missing", "Matplotlib currently does not support"):
+            warnings.filterwarnings("ignore", message, UserWarning)
+        yield
+
+
+def require_suffix(path: Path) -> None:
+    """Raise `OutputError` if a name's suffix is no format of matplotlib's."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
+        raise OutputError(
+            f"wanted the suffix of a plot, found {path.suffix!r}",
+            hint="a name that ends in .png, .svg or .pdf",
+            path=path,
+        )

@@ -1,0 +1,184 @@
+"""Recipes: the options of a command in a TOML file, one key an option.
+
+A recipe's keys are the long names of the command's options, without the leading dashes:
+``num-stages = 20`` is ``--num-stages 20``. Options on the command line win over the recipe.
+Paths are relative to the working directory, as they are on the command line.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from fercli.common.errors import RecipeError
+from fercli.common.files import read_text, write_text
+
+#: Letters of a recipe; the longest that fer writes have a tenth of it.
+LONGEST = 1 << 14
+
+#: What to call the types that a value may have.
+_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Path: "a path",
+    tuple: "WIDTHxHEIGHT such as 24x24",
+}
+
+
+def read_recipe(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the options of a recipe, by name with underscores.
+
+    Parameters
+    ----------
+    path : Path
+        The TOML file.
+    names : collection of str, optional
+        The names that a key may have, with underscores. Defaults to taking any.
+
+    Raises
+    ------
+    RecipeError
+        The file is not TOML, has a key that is none of the names, or two for one of them.
+    InputError
+        The file cannot be read.
+    """
+    given = read_given(path, None if names is None else {name: name for name in names})
+    return {name: value for name, (_, value) in given.items()}
+
+
+def read_given(path: Path, names: Mapping[str, str] | None = None) -> dict[str, tuple[str, Any]]:
+    """Return what a recipe gives for each option: the key as it stands there, and the value.
+
+    Parameters
+    ----------
+    path : Path
+        The TOML file.
+    names : mapping, optional
+        The option that each name stands for, both with underscores: an option may have several
+        names. Defaults to taking any name for an option.
+
+    Raises
+    ------
+    RecipeError, InputError
+        As `read_recipe`.
+    """
+    given: dict[str, tuple[str, Any]] = {}
+    for key, value in _read_toml(path).items():
+        name = key.replace("-", "_")
+        if names is not None and name not in names:
+            raise RecipeError(
+                f"wanted options of this command, found {key}",
+                hint=_suggestion(name, names),
+                path=path,
+            )
+        name = name if names is None else names[name]
+        if name in given:
+            found = f"{given[name][0]} and {key}"
+            raise RecipeError(f"wanted one key for an option, found {found}", path=path)
+        given[name] = key, value
+    return given
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        # Names of files in it may be of any bytes, as `write_recipe` writes them.
+        return tomllib.loads(_bounded(read_text(path, errors="surrogateescape"), path))
+    except ValueError as error:  # what is no TOML, and numbers of thousands of digits
+        raise RecipeError(f"not a TOML file: {error}", path=path) from error
+    except RecursionError as error:
+        raise RecipeError("not a recipe: nested too deeply", path=path) from error
+
+
+def _bounded(text: str, path: Path) -> str:
+    """Return a text as it is unless it is too long: a key of many parts takes minutes to read."""
+    if len(text) > LONGEST:
+        raise RecipeError(
+            f"wanted a recipe of at most {LONGEST} letters, found {len(text)}", path=path
+        )
+    return text
+
+
+def typed_options(
+    options: Mapping[str, Any], kind: type, path: Path, other_fields: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the options of a recipe, which have the types of a dataclass's fields.
+
+    Parameters
+    ----------
+    options : mapping
+        Values by option, as `read_recipe` gives them; those without a field are not looked at.
+    kind : type
+        The dataclass. A field may be a bool, a number, a path, a pair that stands in a recipe as
+        WIDTHxHEIGHT, one of several words (`Literal`), or None.
+    path : Path
+        The recipe, for the message.
+    other_fields : mapping
+        The fields of options whose field has another name.
+
+    Raises
+    ------
+    RecipeError
+        A value is of another type.
+    """
+    types = get_type_hints(kind)
+    for name, value in options.items():
+        wanted = types.get(other_fields.get(name, name))
+        if wanted is not None and not _fits(value, wanted):
+            key, found = name.replace("_", "-"), shown_value(value)
+            raise RecipeError(f"wanted {_in_words(wanted)} for {key}, found {found}", path=path)
+    return dict(options)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    """Return whether a value of a recipe is of a type; true is no number."""
+    origin = get_origin(wanted) or wanted
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in get_args(wanted))
+    if origin is Literal:
+        return value in get_args(wanted)
+    if origin is tuple:
+        return isinstance(value, str) and bool(re.fullmatch(r"\d{1,9}x\d{1,9}", value))
+    if isinstance(value, bool):
+        return origin is bool
+    return isinstance(value, {float: int | float, Path: str}.get(origin, origin))
+
+
+def _in_words(wanted: Any) -> str:
+    if get_origin(wanted) in (Union, UnionType):
+        return _in_words(next(one for one in get_args(wanted) if one is not NoneType))
+    if get_origin(wanted) is Literal:
+        return " or ".join(get_args(wanted))
+    return _WORDS[get_origin(wanted) or wanted]
+
+
+def shown_value(value: Any) -> str:
+    """Return a value of a recipe for a message, about as it stands there."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (repr(value) if isinstance(value, str) else str(value))[:40]
+
+
+def write_recipe(path: Path, options: Mapping[str, Any], *, overwrite: bool = False) -> None:
+    """Write options as a recipe that `read_recipe` reads; those that are None are left out."""
+    import tomli_w
+
+    plain = {
+        name.replace("_", "-"): str(value) if isinstance(value, Path) else value
+        for name, value in options.items()
+        if value is not None
+    }
+    write_text(path, tomli_w.dumps(plain), overwrite=overwrite)
+
+
+def _suggestion(unknown: str, names: Mapping[str, str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(unknown, names, n=1)
+    return (close[0] if close else "one of " + ", ".join(sorted(set(names.values())))).replace(
+        "_", "-"
+    )

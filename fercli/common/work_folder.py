@@ -1,0 +1,74 @@
+"""The folder that a command writes to: made where it is missing, and its own while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fercli.common.files import UNFINISHED, make_folder, only_one
+
+
+@contextmanager
+def alone_in(folder: Path | None, doing: str, *, clear: bool = False) -> Iterator[int | None]:
+    """Keep other processes of fer out of a folder while the body runs.
+
+    A folder that was made here and is still empty at the end is removed.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Made where it is missing. None: nothing is written, and nothing done here.
+    doing : str
+        What is done there, for the message of the process that comes second: "an evaluation".
+    clear : bool
+        Whether an empty folder that was there before is removed as well. Defaults to False.
+
+    Yields
+    ------
+    int or None
+        The descriptor that holds the lock, as `only_one`; None without a folder.
+
+    Raises
+    ------
+    OutputError
+        Another process is at work there, or the folder cannot be made.
+    """
+    if folder is None:
+        yield None
+        return
+    removable = clear or not folder.exists()
+    with only_one(make_folder(folder), doing) as lock:
+        try:
+            yield lock
+        finally:  # here, where it is certain that nobody else is at work in it
+            if removable:
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+def remove_unfinished(folder: Path, names: Sequence[str]) -> None:
+    """Remove what a killed process left of files that `fercli.common.files.written_whole` was
+    writing.
+
+    Parameters
+    ----------
+    folder : Path
+        Held by `alone_in` or `only_one`.
+    names : sequence of str
+        Of the files. What is left of others, of a single file that another process may be writing
+        to the same folder, stays.
+    """
+    suffixes = {Path(name).suffix for name in names}
+    for path in folder.glob(f"{UNFINISHED}*"):
+        if path.suffix in suffixes:
+            path.unlink(missing_ok=True)
+
+
+def remove_all_unfinished(root: Path) -> None:
+    """Remove what a killed process was writing in a folder and in all below it.
+
+    For trees of pictures, which nobody else writes to: Keras takes hidden files for pictures too.
+    """
+    for path in root.rglob(f"{UNFINISHED}*"):
+        path.unlink()

@@ -1,0 +1,144 @@
+"""XML from strangers: the standard library's parser, bounded.
+
+A document cannot name other files, expand entities of its own ("billion laughs") or nest without
+end. Each element keeps the line that it begins at, for messages.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from fercli.common.errors import AnnotationError
+from fercli.common.files import input_error
+
+#: Bytes. The XML of 100,000 pictures has a tenth of it.
+LARGEST_FILE = 1 << 28
+DEEPEST = 64
+
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass
+class Document:
+    """A parsed XML file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    root : Element
+        Its outermost element.
+    lines : dict of Element to int
+        The line that each element begins at, from 1.
+    """
+
+    path: Path
+    root: Element
+    lines: dict[Element, int] = field(default_factory=dict)
+
+    def text(self, element: Element, name: str, default: str | None = None) -> str:
+        """Return the text of a child, stripped; without `default` the child must be there."""
+        child = element.find(name)
+        if child is not None and child.text is not None:
+            return child.text.strip()
+        if default is None:
+            raise self.error(element, f"wanted <{name}> in <{element.tag}>, found none")
+        return default
+
+    def number(self, element: Element, what: str, text: str | None) -> float:
+        """Return the number that `text`, found in `element` and called `what`, holds."""
+        try:
+            return float(text if text is not None else "")
+        except ValueError as error:
+            found = "none" if text is None else repr(text[:40])
+            raise self.error(element, f"wanted a number for {what}, found {found}") from error
+
+    def error(self, element: Element, message: str) -> AnnotationError:
+        """Return an error that names this file and the line of `element`."""
+        return AnnotationError(message, path=self.path, line=self.lines.get(element))
+
+
+def read_xml(path: Path) -> Document:
+    """Parse an XML file.
+
+    Raises
+    ------
+    AnnotationError
+        It is not well-formed, declares entities, nests deeper than `DEEPEST` or is larger than
+        `LARGEST_FILE`.
+    InputError
+        It is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise input_error(error, path) from error
+    if len(content) > LARGEST_FILE:
+        raise AnnotationError(f"wanted at most {LARGEST_FILE >> 20} MiB of XML", path=path)
+    return _Parser(path).parse(content)
+
+
+def fits_xml(text: str) -> bool:
+    """Whether XML can hold a text: no control characters, no bytes that are not UTF-8.
+
+    See: XML 1.0, section 2.2.
+    """
+    return not _NOT_IN_XML.search(text)
+
+
+def root_tag(path: Path) -> str | None:
+    """Return the name of the outermost element of what seems to be XML, or None."""
+    found: list[str] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda tag, attributes: found.append(tag)
+    try:
+        with path.open("rb") as file:
+            parser.Parse(file.read(4096), False)
+    except (OSError, expat.ExpatError, ValueError, LookupError):
+        pass
+    return found[0] if found else None
+
+
+class _Parser:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.builder = TreeBuilder()
+        self.lines: dict[Element, int] = {}
+        self.depth = 0
+        self.expat = expat.ParserCreate()
+        self.expat.buffer_text = True
+        self.expat.StartElementHandler = self.start
+        self.expat.EndElementHandler = self.end
+        self.expat.CharacterDataHandler = self.builder.data
+        self.expat.EntityDeclHandler = self.refuse_entity
+
+    def parse(self, content: bytes) -> Document:
+        try:
+            self.expat.Parse(content, True)
+        except expat.ExpatError as error:
+            reason = expat.ErrorString(error.code)
+            raise AnnotationError(f"not XML: {reason}", path=self.path, line=error.lineno) from None
+        except (ValueError, LookupError) as error:
+            raise AnnotationError(f"not XML: {error}", path=self.path) from error
+        return Document(self.path, self.builder.close(), self.lines)
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error(f"wanted at most {DEEPEST} elements within each other, found more")
+        self.lines[self.builder.start(tag, attributes)] = self.expat.CurrentLineNumber
+
+    def end(self, tag: str) -> None:
+        self.depth -= 1
+        self.builder.end(tag)
+
+    def refuse_entity(self, *declaration: object) -> None:
+        raise self.error("wanted XML without entities of its own, found a declaration of one")
+
+    def error(self, message: str) -> AnnotationError:
+        return AnnotationError(message, path=self.path, line=self.expat.CurrentLineNumber)

@@ -1,0 +1,272 @@
+"""Crop: the faces of a folder of pictures, in a folder of the same shape."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fercli.cascade.detection.detector import load_detector
+from fercli.common.errors import InputError, PictureError
+from fercli.common.files import find_files
+from fercli.common.images import Picture, read_colour, read_grey
+from fercli.common.parallel import Workers, parallel_map
+from fercli.common.progress import SILENT, Progress
+from fercli.common.work_folder import alone_in, remove_all_unfinished
+from fercli.datasets.crop_log import (
+    CROPPING,
+    CropRecord,
+    crop_names,
+    noted,
+    open_log,
+    plan_of,
+    remove_crops,
+    rewrite_log,
+)
+from fercli.datasets.decoding import fit
+from fercli.datasets.face_boxes import FaceOptions, cut_face, find_faces
+from fercli.datasets.largest import Box
+from fercli.datasets.manifest import (
+    FileRecord,
+    Manifest,
+    read_files,
+    read_manifest,
+    to_line,
+    write_files,
+    write_manifest,
+)
+from fercli.datasets.tree import (
+    counts,
+    fill_counts,
+    require_apart,
+    require_finished,
+    require_shape,
+    save_picture,
+    with_unlisted,
+)
+from fercli.file_names import free_name
+
+
+@dataclass(frozen=True)
+class CropResult:
+    """What a run gave.
+
+    Parameters
+    ----------
+    records : list of CropRecord
+        Of all pictures, those of earlier runs included.
+    looked_at : int
+        Pictures that this run looked at.
+    """
+
+    records: Sequence[CropRecord]
+    looked_at: int
+
+    @property
+    def crops(self) -> int:
+        """How many files there are in the new folder."""
+        return sum(len(record.files) for record in self.records)
+
+    @property
+    def without_face(self) -> list[str]:
+        """The pictures in which no face was found."""
+        return [r.picture for r in self.records if not r.faces and r.problem in ("", "no face")]
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """The pictures that could not be read, and why."""
+        return {r.picture: r.problem for r in self.records if r.problem not in ("", "no face")}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "pictures": len(self.records),
+            "looked_at": self.looked_at,
+            "faces": sum(record.faces for record in self.records),
+            "crops": self.crops,
+            "without_face": self.without_face,
+            "unreadable": self.unreadable,
+        }
+
+
+def crop_folder(
+    source: Path,
+    out: Path,
+    options: FaceOptions,
+    *,
+    overwrite: bool = False,
+    workers: int | Workers | None = None,
+    progress: Progress = SILENT,
+) -> CropResult:
+    """Cut the faces out of the pictures below `source`, into `out`.
+
+    ``a/b.jpg`` gives ``a/b.png``, and further faces ``a/b-face2.png``. If `source` is a tree with a
+    manifest, so is `out`. The result is the same for any number of workers, and that of a single
+    run if it took several: pictures that are in ``crops.csv``, unchanged, with all their crops
+    there, are not looked at again, and crops of pictures that are gone are removed.
+
+    Parameters
+    ----------
+    source, out : Path
+        Folders.
+    options : FaceOptions
+        Which faces, and how.
+    overwrite : bool
+        Whether crops that were made with other options are removed first. With the same options,
+        only what is missing is done.
+    workers, progress
+        As in `fercli.common.parallel.parallel_map`.
+
+    Raises
+    ------
+    InputError
+        There is no picture, or `source` is an unfinished tree.
+    CascadeFileError
+        The cascade cannot be loaded.
+    OutputExistsError
+        `out` holds something else.
+    """
+    require_apart(source, out)
+    require_finished(source)
+    load_detector(options.cascade)
+    pictures = _find_pictures(source)
+    manifest = read_manifest(source)
+    if manifest is not None:
+        for picture in pictures:
+            require_shape(FileRecord(picture.relative_to(source).as_posix()), source)
+    with alone_in(out, "cropping"):
+        known = open_log(out, source, options, overwrite=overwrite)
+        (out / CROPPING).touch()
+        jobs = _waiting(pictures, source, out, known)
+        work = partial(_crop_one, source=source, out=out, options=options)
+        done = parallel_map(work, jobs, workers=workers, progress=progress, description="crop")
+        known |= {record.picture: record for record in noted(done, out)}
+        records = [
+            known[name] for name in sorted(p.relative_to(source).as_posix() for p in pictures)
+        ]
+        remove_all_unfinished(out)
+        rewrite_log(out, records)
+        if manifest is not None:
+            _write_manifest(source, manifest, out, records, options)
+        (out / CROPPING).unlink()
+    return CropResult(records, len(jobs))
+
+
+def _find_pictures(source: Path) -> list[Path]:
+    pictures = find_files(source)
+    if not pictures:
+        others = len(find_files(source, ("",)))
+        raise InputError(
+            f"wanted pictures, found none among {others:,} files" if others else
+            "wanted pictures, found none",
+            hint="names that end in .png, .jpg, …, or fer datasets import with a CSV of the files"
+            if others else None,
+            path=source,
+        )  # fmt: skip
+    return pictures
+
+
+def _waiting(
+    pictures: Sequence[Path], source: Path, out: Path, known: dict[str, CropRecord]
+) -> list[tuple[Path, str]]:
+    """Return what is to be done, with the names of crops; what is known of it is removed."""
+    stems = unique_stems([picture.relative_to(source) for picture in pictures])
+    unseen = {_unseen(picture, source): picture for picture in pictures}
+    jobs = [
+        (picture, stem)
+        for (record, picture), stem in zip(unseen.items(), stems, strict=True)
+        if not _is_done(record, stem, out, known)
+    ]
+    again = {picture.relative_to(source).as_posix() for picture, _ in jobs}
+    present = {record.picture for record in unseen}
+    outdated = [name for name in known if name in again or name not in present]
+    remove_crops(out, [known.pop(name) for name in outdated])
+    return jobs
+
+
+def _unseen(picture: Path, source: Path) -> CropRecord:
+    name = picture.relative_to(source).as_posix()
+    try:
+        status = picture.stat()
+    except OSError:  # a link to nothing, which is told of when it is read
+        return CropRecord(name, 0, 0)
+    return CropRecord(name, status.st_size, status.st_mtime_ns)
+
+
+def _is_done(unseen: CropRecord, stem: str, out: Path, known: dict[str, CropRecord]) -> bool:
+    record = known.get(unseen.picture)
+    return (
+        record is not None
+        and (record.size, record.modified) == (unseen.size, unseen.modified)
+        and record.crop in ("", f"{stem}.png")
+        and all((out / file).is_file() for file in record.files)
+    )
+
+
+def unique_stems(names: Sequence[Path]) -> list[str]:
+    """Return a name without suffix for the crops of each picture, all of them different.
+
+    It is the picture's own. Where several pictures would have the same, whatever the case, or one
+    that is like the name of another's second face, they keep the suffix as part of it, with a
+    number where that name, too, or one of its further faces' is taken.
+    """
+    stems = [name.with_suffix("").as_posix() for name in names]
+    often = Counter(stem.casefold() for stem in stems)
+    taken = dict.fromkeys([*often, *map(_with_further_face, often)], 1)
+    for at, stem in enumerate(stems):
+        if often[stem.casefold()] > 1 or _with_further_face(stem.casefold()) in often:
+            stems[at] = free_name(f"{stem}-{names[at].suffix[1:]}", taken, fold=True)
+    return stems
+
+
+def _with_further_face(stem: str) -> str:
+    """Return ``a`` for ``a-face2``: one of its crops would be called so; ``""`` for others."""
+    first, dash, number = stem.rpartition("-face")
+    return first if dash and number.isdigit() else ""
+
+
+def _crop_one(job: tuple[Path, str], source: Path, out: Path, options: FaceOptions) -> CropRecord:
+    path, stem = job
+    record = _unseen(path, source)
+    try:
+        read = read_grey if options.channels == "grey" else read_colour
+        crops, boxes = _crops(read(path), options)
+    except PictureError as error:
+        return replace(record, problem=error.message)
+    names = crop_names(stem, len(crops))
+    saved = [save_picture(out, FileRecord(n), crop) for n, crop in zip(names, crops, strict=True)]
+    return replace(
+        record,
+        faces=len(boxes),
+        boxes=";".join(" ".join(map(str, box)) for box in boxes),
+        crop=names[0] if names else "",
+        sha256=" ".join(file.sha256 for file in saved),
+        problem="" if boxes else "no face",
+    )
+
+
+def _crops(picture: Picture, options: FaceOptions) -> tuple[list[Picture], list[Box]]:
+    boxes = find_faces(picture, options)
+    if boxes:
+        return [cut_face(picture, box, options) for box in boxes], boxes
+    return ([fit(picture, options.size_wh)] if options.without_face == "keep" else []), []
+
+
+def _write_manifest(
+    source: Path, manifest: Manifest, out: Path, records: Iterable[CropRecord], options: FaceOptions
+) -> None:
+    """Carry the manifest of a tree over to its crops."""
+    known = {record.file: record for record in read_files(source)}
+    crops = [
+        replace(known.get(record.picture, FileRecord("")), file=file, sha256=sha256)
+        for record in records
+        for file, sha256 in zip(record.files, record.sha256.split(), strict=True)
+    ]
+    made = {"command": "crop", "of": str(source), "options": plan_of(source, options)["options"]}
+    classes = with_unlisted(manifest.classes, crops)
+    full = fill_counts(out, counts(crops), classes)
+    write_files(out, sorted(map(to_line, crops)))
+    write_manifest(out, Manifest(list(classes), full, manifest.sources, [*manifest.made_by, made]))

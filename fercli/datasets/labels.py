@@ -1,0 +1,135 @@
+"""Labels: from what a source says, or people voted, to the class of a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fercli.common.errors import OptionError
+from fercli.datasets.decoding import Channels
+from fercli.datasets.entries import VOTED, ReadOptions
+from fercli.datasets.expressions import ClassScheme, expression_of
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What becomes of the pictures of a source.
+
+    Parameters
+    ----------
+    scheme : ClassScheme
+        The classes of the tree.
+    renames : mapping
+        What words of the sources mean, beside the synonyms that fer knows; ``""``: left out.
+    size_wh : tuple of int, optional
+        Cut about the centre to this shape and scale to this size. Defaults to None: as it is.
+    channels : {"keep", "grey", "colour"}
+        ``"keep"`` stores colour pictures as colour and grey ones as grey.
+    agreement : float
+        FER+: the class with the most votes must have more than this share of them. Defaults to
+        0.5, the majority; 0 takes any class that leads.
+    least_votes : int
+        FER+: fewer votes for an expression are taken for slips and not counted. Defaults to 2,
+        as in the authors' own program.
+    votes, all_angles, peak_frames
+        As in `ReadOptions`.
+    strict : bool
+        Stop at the first picture that cannot be used. Defaults to False: list it and go on.
+    """
+
+    scheme: ClassScheme
+    renames: Mapping[str, str] = field(default_factory=dict)
+    size_wh: tuple[int, int] | None = None
+    channels: Channels = "keep"
+    agreement: float = 0.5
+    least_votes: int = 2
+    votes: Path | None = None
+    all_angles: bool = False
+    peak_frames: int = 3
+    strict: bool = False
+
+    @property
+    def as_published(self) -> bool:
+        """Whether what is read can be compared with published counts."""
+        return not self.all_angles and self.peak_frames == 3
+
+    def reading(self) -> ReadOptions:
+        """Return what readers of formats are told."""
+        return ReadOptions(self.votes, self.all_angles, self.peak_frames, self.label_of)
+
+    def label_of(self, word: str) -> str | None:
+        """Return the label that a word of a source means; see `ReadOptions.label_of`."""
+        renamed = self.renames.get(word.strip().lower())
+        if renamed is not None:
+            return renamed
+        return expression_of(word) or (word if self.scheme.knows(word) else None)
+
+    def renamed(self, label: str) -> str:
+        """Return what `renames` make of a label that a source gives by number or by code.
+
+        The label's own name comes first, then its synonyms: ``di`` is a word for ``disgust``.
+        """
+        synonyms = {expression_of(word): meaning for word, meaning in self.renames.items()}
+        return self.renames.get(label.lower(), synonyms.get(label, label))
+
+    def require_renamable(self, voted: Sequence[bool]) -> None:
+        """Raise `OptionError` if `renames` are of words that only votes could be for.
+
+        Parameters
+        ----------
+        voted : sequence of bool
+            For each source whether people's votes decide on its labels.
+        """
+        of_votes = [word for word in self.renames if expression_of(word) or word in VOTED]
+        if any(voted) and self.renames and (all(voted) or of_votes):
+            word = (of_votes or list(self.renames))[0]
+            raise OptionError(
+                f"wanted a source whose pictures have one label each, found --map {word}="
+                f"{self.renames[word]} with the votes of FER+",
+                hint="--classes, such as angry=angry+disgust,happy,neutral, for what votes count "
+                "as, or an import of each source alone",
+            )
+
+
+def decide_by_votes(
+    votes: Sequence[int], options: ImportOptions
+) -> tuple[str | None, tuple[int, ...], str]:
+    """Return the class that people's votes give a picture, the votes a class, or why none.
+
+    Slips are removed first, then the votes of labels that make up one class are added. The share
+    is of all that is left, "unknown" and "not a face" included.
+
+    Parameters
+    ----------
+    votes : sequence of int
+        For each of `VOTED`.
+    options : ImportOptions
+        The scheme of classes, and how sure people must have been.
+
+    Returns
+    -------
+    class : str or None
+        None if the picture is to be left out.
+    votes : tuple of int
+        For each class of the scheme, in its order.
+    reason : str
+        Why it is left out.
+    """
+    counted = {
+        label: count
+        for label, count in zip(VOTED, votes, strict=True)
+        if count >= options.least_votes
+    }
+    tally: Counter[str] = Counter()
+    for label, count in counted.items():
+        tally[options.scheme.class_of(label) or f"-{label}"] += count
+    if not tally:
+        return None, (), "no votes that count"
+    (leader, most), *others = tally.most_common(2)
+    if most <= options.agreement * tally.total() or (others and others[0][1] == most):
+        return None, (), "no agreement"
+    if leader.startswith("-"):
+        return None, (), f"voted {leader[1:]}"
+    return leader, tuple(tally[name] for name in options.scheme.classes), ""

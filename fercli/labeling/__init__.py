@@ -1,0 +1,8 @@
+"""Annotating: pictures looked at by a person, their boxes kept in files that others read."""
+
+from fercli.labeling.outputs import BoxOutput as BoxOutput
+from fercli.labeling.review import ReviewOutput as ReviewOutput
+from fercli.labeling.session import Work as Work
+from fercli.labeling.store import ConflictError as ConflictError
+from fercli.labeling.store import Store as Store
+from fercli.labeling.store import open_store as open_store

@@ -1,0 +1,190 @@
+"""What the page of annotation asks for: pictures, their boxes, what a cascade suggests."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
+
+from fercli.annotations.base import Box
+from fercli.common.errors import PictureError
+from fercli.json_text import parse_json
+from fercli.labeling import ConflictError, Work
+from fercli.labeling.app import desk_of
+from fercli.web.http_errors import RefusedError, without_path
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+    from fercli.labeling.images import Opened
+
+api = Blueprint("api", __name__, url_prefix="/api/v1")
+pages = Blueprint("pages", __name__)
+
+#: More boxes in one picture are refused.
+MOST_BOXES = 10_000
+
+
+@pages.get("/")
+def start() -> ResponseReturnValue:
+    """Show the page."""
+    settings = desk_of().settings
+    return render_template(
+        "annotate.html",
+        review=settings.review,
+        suggests=settings.cascade is not None,
+        out=str(settings.out),
+        window=settings.window_wh or (1, 1),
+        locked=settings.window_wh is not None,
+    )
+
+
+@pages.get("/favicon.ico")
+def icon() -> ResponseReturnValue:
+    """Lead browsers that ask by habit to the icon."""
+    return redirect(url_for("static", filename="icon.svg"), 301)
+
+
+@api.get("/pictures")
+def list_pictures() -> ResponseReturnValue:
+    """Tell the name, state and number of boxes of each picture, none of which is opened."""
+    desk = desk_of()
+    unreadable = desk.pictures.unreadable
+    listed = [
+        [name, "unreadable" if at in unreadable else state, boxes]
+        for at, (name, (state, boxes)) in enumerate(
+            zip(desk.store.names, desk.store.states(), strict=True)
+        )
+    ]
+    return jsonify({"pictures": listed})
+
+
+@api.get("/pictures/<int:number>")
+def show_picture(number: int) -> ResponseReturnValue:
+    """Tell what has been said of a picture."""
+    opened = _opened(number)
+    return jsonify(_plain(number, opened))
+
+
+@api.get("/pictures/<int:number>/image")
+def image(number: int) -> ResponseReturnValue:
+    """Give a picture, as fer reads it."""
+    return _kept(_opened(number).jpeg)
+
+
+@api.get("/pictures/<int:number>/thumbnail")
+def thumbnail(number: int) -> ResponseReturnValue:
+    """Give a small picture."""
+    _require(number)
+    return _kept(_read(desk_of().pictures.thumbnail, number))
+
+
+@api.get("/pictures/<int:number>/suggestions")
+def suggestions(number: int) -> ResponseReturnValue:
+    """Tell what the cascade finds in a picture."""
+    _require(number)
+    return jsonify({"boxes": _read(desk_of().pictures.suggestions, number)})
+
+
+@api.put("/pictures/<int:number>")
+def save(number: int) -> ResponseReturnValue:
+    """Keep what is said of a picture; 409 with the present version if it was made from another."""
+    opened = _opened(number)
+    desk, body = desk_of(), _body()
+    if body.get("name") != desk.store.names[number]:
+        raise RefusedError(410, "the folder has other pictures now", hint="load the page again")
+    work, revision = _work(body, opened.size_wh), body.get("revision")
+    if not isinstance(revision, str):
+        raise RefusedError(422, "wanted the revision that the boxes were made from")
+    try:
+        desk.store.save(number, work, revision, opened.size_wh)
+    except ConflictError as error:
+        reason = {"status": 409, "reason": error.message}
+        return jsonify({"error": reason, "current": _plain(number, opened)}), 409
+    return jsonify(_plain(number, opened))
+
+
+def _require(number: int) -> None:
+    if number >= len(desk_of().store.pictures):
+        raise RefusedError(404, f"wanted a picture, found none of the number {number}")
+
+
+def _opened(number: int) -> Opened:
+    _require(number)
+    opened: Opened = _read(desk_of().pictures.open, number)
+    return opened
+
+
+def _read(make: Any, number: int) -> Any:
+    try:
+        return make(number)
+    except PictureError as error:
+        raise RefusedError(422, without_path(error)) from error
+
+
+def _plain(number: int, opened: Opened) -> dict[str, Any]:
+    store = desk_of().store
+    work = store.work(number, opened.size_wh)
+    name = store.names[number]
+    return {
+        "number": number,
+        "name": name,
+        "width": opened.size_wh[0],
+        "height": opened.size_wh[1],
+        "boxes": work.boxes_xywh,
+        "ignored": work.ignored_xywh,
+        "negative": work.negative,
+        "done": work.done,
+        "state": work.state,
+        "revision": work.revision(name),
+    }
+
+
+def _kept(jpeg: bytes) -> Response:
+    response = Response(jpeg, mimetype="image/jpeg")
+    # Kept by the browser while the page is open; asked for anew after a change of the file.
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def _body() -> dict[str, Any]:
+    """Return the JSON object that was sent."""
+    try:
+        body = parse_json(request.get_data()) if request.is_json else None
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise RefusedError(400, "wanted a JSON object")
+    return body
+
+
+def _work(body: dict[str, Any], size_wh: tuple[int, int]) -> Work:
+    boxes = _boxes(body.get("boxes"), size_wh)
+    ignored = _boxes(body.get("ignored", []), size_wh)
+    negative = body.get("negative") is True
+    if boxes and negative:
+        raise RefusedError(
+            422, f"wanted no box in a picture without the object, found {len(boxes)}"
+        )
+    return Work(boxes, ignored, negative, body.get("done") is True)
+
+
+def _boxes(value: Any, size_wh: tuple[int, int]) -> tuple[Box, ...]:
+    if not isinstance(value, list) or len(value) > MOST_BOXES:
+        raise RefusedError(422, f"wanted a list of at most {MOST_BOXES} boxes")
+    return tuple(_box(each, size_wh) for each in value)
+
+
+def _box(value: Any, size_wh: tuple[int, int]) -> Box:
+    whole = isinstance(value, list) and len(value) == 4 and all(type(n) is int for n in value)
+    if not whole or min(value[2:]) < 1 or max(map(abs, value)) > 1 << 28:
+        raise RefusedError(
+            422, f"wanted whole numbers x, y, width, height, found {reprlib.repr(value)}"
+        )
+    x, y, width, height = value
+    if x >= size_wh[0] or y >= size_wh[1] or x + width <= 0 or y + height <= 0:
+        raise RefusedError(422, f"wanted a box in the picture, found {value}")
+    return x, y, width, height

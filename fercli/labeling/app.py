@@ -1,0 +1,165 @@
+"""The page of ``fer cascade annotate``: an application for one person on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, current_app
+
+from fercli.annotations.autolabel import CascadeBoxes
+from fercli.cascade.detection.detector import DEFAULTS, DetectionOptions
+from fercli.common.files import make_folder, only_one
+from fercli.common.signals import signals_as_interrupts
+from fercli.labeling import BoxOutput, ReviewOutput, Store, open_store
+from fercli.labeling.images import Pictures
+from fercli.web import http_errors
+from fercli.web.auth import Guard
+from fercli.web.server import address_of, listening, quiet_server
+
+if TYPE_CHECKING:
+    import socket
+
+HOST = "127.0.0.1"
+THREADS = 8
+
+#: The most bytes of a request: some ten thousand boxes.
+MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class AnnotateSettings:
+    """What is annotated, and how.
+
+    Parameters
+    ----------
+    folder : Path
+        The pictures.
+    out : Path
+        Where the boxes go; in a review, the list of extra negatives.
+    format : str, optional
+        Of `out`. Defaults to what its name says.
+    backgrounds : Path, optional
+        The list of pictures without the object. Defaults to ``bg.txt`` beside `out`.
+    cascade : Path, optional
+        Finds what is suggested, or reviewed. Defaults to no suggestions.
+    review : bool
+        Whether the cascade's false alarms are reviewed. Defaults to False.
+    window_wh : (int, int), optional
+        The window whose shape boxes can be held to. Defaults to a square, at first not held to.
+    detection : DetectionOptions
+        How the cascade searches.
+    """
+
+    folder: Path
+    out: Path
+    format: str | None = None
+    backgrounds: Path | None = None
+    cascade: Path | None = None
+    review: bool = False
+    window_wh: tuple[int, int] | None = None
+    detection: DetectionOptions = DEFAULTS
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the page works on.
+
+    Parameters
+    ----------
+    settings : AnnotateSettings
+    store : Store
+    pictures : Pictures
+    """
+
+    settings: AnnotateSettings
+    store: Store
+    pictures: Pictures
+
+
+def open_desk(settings: AnnotateSettings) -> Desk:
+    """Return what the page works on, as it was left.
+
+    Raises
+    ------
+    FerError
+        There are no pictures, the output is malformed or cannot hold their names, the cascade
+        cannot be used.
+    """
+    if settings.review:
+        store = open_store(ReviewOutput(settings.out, settings.folder))
+    else:
+        output = BoxOutput(settings.out, settings.folder, settings.format)
+        backgrounds = settings.backgrounds or settings.out.parent / "bg.txt"
+        store = open_store(output, backgrounds)
+    finder = (
+        None if settings.cascade is None else CascadeBoxes(settings.cascade, settings.detection)
+    )
+    return Desk(settings, store, Pictures(store.pictures, finder))
+
+
+def create_app(desk: Desk) -> Flask:
+    """Return the application that shows a desk."""
+    from fercli.labeling.api import api, pages
+
+    app = Flask(__name__)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.extensions["fer"] = desk
+    Guard("").install(app)
+    http_errors.install(app)
+    app.register_blueprint(api)
+    app.register_blueprint(pages)
+    return app
+
+
+def desk_of(app: Flask | None = None) -> Desk:
+    """Return what an application shows; the one of the request by default."""
+    desk = (app or current_app).extensions["fer"]
+    assert isinstance(desk, Desk)
+    return desk
+
+
+def annotate(settings: AnnotateSettings, port: int, started: Callable[[str, Desk], None]) -> Desk:
+    """Serve the page until the process is interrupted or told to end.
+
+    Parameters
+    ----------
+    settings : AnnotateSettings
+    port : int
+        0 for one that is free.
+    started : callable
+        Told the address and what is there already, once the page can be opened.
+
+    Returns
+    -------
+    Desk
+        What there is at the end.
+
+    Raises
+    ------
+    OutputError
+        Someone annotates in the same place, or it cannot be written.
+    OptionError
+        The port is taken.
+    FerError
+        As `open_desk`.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(signals_as_interrupts())
+        folder = make_folder(settings.out.absolute().parent)
+        stack.enter_context(only_one(folder, "an annotation"))
+        desk = open_desk(settings)
+        listener = stack.enter_context(listening(HOST, port))
+        server = make_server(create_app(desk), listener)
+        started(address_of(HOST, listener), desk)
+        server.run()  # which returns when it is interrupted
+    return desk
+
+
+def make_server(app: Flask, listener: socket.socket) -> Any:
+    """Return waitress's server of the page of annotation on a socket that listens."""
+    return quiet_server(app, listener, threads=THREADS, max_request_body_size=MOST_BYTES)

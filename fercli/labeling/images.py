@@ -1,0 +1,158 @@
+"""Pictures as the page of annotation shows them: opened when asked for, the last ones kept.
+
+They are sent as fer reads them, upright and without the file's own notes, so that a pixel on the
+page is the pixel that training and evaluation see.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import cv2
+
+from fercli.annotations.autolabel import CascadeBoxes
+from fercli.annotations.base import Box
+from fercli.common.errors import PictureError
+from fercli.common.images import Picture, read_colour
+from fercli.common.parallel import available_workers
+
+T = TypeVar("T")
+
+#: Pixels of the longer side that are sent at most; more only fills a telephone's memory.
+LONGEST = 4096
+THUMBNAIL_WH = (144, 108)
+
+#: How many are kept.
+OPENED, THUMBNAILS, FOUND = 12, 4000, 500
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture that could be read.
+
+    Parameters
+    ----------
+    size_wh : (int, int)
+        Its size, in pixels.
+    jpeg : bytes
+        The picture, smaller where it is very large.
+    """
+
+    size_wh: tuple[int, int]
+    jpeg: bytes
+
+
+class Latest(Generic[T]):
+    """The results that were asked for last.
+
+    Parameters
+    ----------
+    most : int
+        How many are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[int, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, number: int, make: Callable[[int], T]) -> T:
+        """Return the result for a number; two who ask at once may both make it."""
+        with self._lock:
+            if number in self._kept:
+                self._kept.move_to_end(number)
+                return self._kept[number]
+        made = make(number)
+        with self._lock:
+            self._kept[number] = made
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return made
+
+
+class Pictures:
+    """The pictures of a folder, and what a cascade finds in them.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    finder : CascadeBoxes, optional
+        Defaults to finding nothing.
+
+    Attributes
+    ----------
+    unreadable : dict of int to str
+        Why pictures that were asked for cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[Path], finder: CascadeBoxes | None = None) -> None:
+        self._paths = paths
+        self._finder = finder
+        self.unreadable: dict[int, str] = {}
+        self._opened: Latest[Opened] = Latest(OPENED)
+        self._thumbnails: Latest[bytes] = Latest(THUMBNAILS)
+        self._found: Latest[tuple[Box, ...]] = Latest(FOUND)
+        self._turns = threading.Semaphore(available_workers())
+
+    def open(self, number: int) -> Opened:
+        """Return a picture as it is shown.
+
+        Raises
+        ------
+        PictureError
+            It cannot be read.
+        """
+        return self._opened.get(number, self._open)
+
+    def thumbnail(self, number: int) -> bytes:
+        """Return a small JPEG of a picture; errors as `open`."""
+        return self._thumbnails.get(number, self._shrink)
+
+    def suggestions(self, number: int) -> tuple[Box, ...]:
+        """Return the boxes that the cascade finds; errors as `open`."""
+        return self._found.get(number, self._find)
+
+    def _open(self, number: int) -> Opened:
+        with self._turns:
+            picture = self._read(number)
+            size_wh = picture.shape[1], picture.shape[0]
+            return Opened(size_wh, _jpeg(_at_most(picture, (LONGEST, LONGEST)), 92))
+
+    def _shrink(self, number: int) -> bytes:
+        with self._turns:
+            return _jpeg(_at_most(self._read(number), THUMBNAIL_WH), 80)
+
+    def _find(self, number: int) -> tuple[Box, ...]:
+        if self._finder is None:
+            return ()
+        with self._turns:
+            return self._finder(self._read(number))
+
+    def _read(self, number: int) -> Picture:
+        try:
+            picture = read_colour(self._paths[number])
+        except PictureError as error:
+            self.unreadable[number] = error.message
+            raise
+        self.unreadable.pop(number, None)
+        return picture
+
+
+def _at_most(picture: Picture, most_wh: tuple[int, int]) -> Picture:
+    height, width = picture.shape[:2]
+    scale = min(1.0, most_wh[0] / width, most_wh[1] / height)
+    if scale == 1.0:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    shrunk: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return shrunk
+
+
+def _jpeg(picture: Picture, quality: int) -> bytes:
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return bytes(data)

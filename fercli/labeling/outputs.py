@@ -1,0 +1,251 @@
+"""Outputs: where the boxes of annotated pictures are kept, in any format that fer reads.
+
+The files of boxes are the only place of the boxes: what another program changes in them between
+two runs is taken as it stands. Each is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from fercli.annotations import yolo
+from fercli.annotations.base import AnnotatedPicture, Record, raise_it
+from fercli.annotations.formats import FORMATS, Format, detect_format
+from fercli.annotations.opencv_lists import fits_background_list, fits_info, names_from
+from fercli.common.errors import AnnotationError, FerError, OptionError
+from fercli.common.files import PICTURE_EXTENSIONS, folder_written_whole, written_whole
+from fercli.common.xml import fits_xml
+
+#: Formats by the suffix of a file; any other suffix is an info file's.
+SUFFIXES = {".csv": "csv", ".tsv": "csv", ".json": "coco", ".xml": "dlib"}
+
+#: Formats whose files are XML.
+XML_FORMATS = ("dlib", "voc")
+
+#: What boxes are called in formats that name them.
+LABEL = "object"
+
+
+class BoxOutput:
+    """A file, or a folder of one file a picture, that holds boxes.
+
+    Parameters
+    ----------
+    out : Path
+        The file or folder; may be there already.
+    folder : Path
+        The folder of the pictures.
+    format : str, optional
+        A name of `FORMATS`. Defaults to what the suffix, or an existing folder, says.
+
+    Raises
+    ------
+    OptionError
+        The format cannot be told, or is none that can be written.
+    """
+
+    def __init__(self, out: Path, folder: Path, format: str | None = None) -> None:
+        self.path = out
+        self.folder = folder
+        self.format = _format_of(out, format)
+        self.label = LABEL
+
+    @property
+    def one_file(self) -> bool:
+        """Whether all boxes are in one file."""
+        return self.format.write is not None
+
+    def require_names(self, pictures: Sequence[Path]) -> None:
+        """Raise if the format cannot hold the names of all pictures, before any work is lost.
+
+        Raises
+        ------
+        OptionError
+            A name cannot stand in the output, or two pictures would share a file.
+        """
+        for picture in pictures:
+            if not fits_background_list(str(picture.absolute())):
+                raise OptionError(f"cannot list the picture {str(picture)!r}", hint="another name")
+        if self.format.name == "info":
+            _require_info_names(self.path, pictures)
+        if self.format.name in XML_FORMATS:
+            _require_xml_names(pictures)
+        if not self.one_file:
+            _require_own_files(self.path, self.folder, pictures)
+
+    def read(self) -> list[Record]:
+        """Return what is there; nothing if there is nothing yet.
+
+        What is written from then on has the label of these boxes; without any, in a folder of
+        YOLO's, that of the only class that ``classes.txt`` names.
+
+        Raises
+        ------
+        AnnotationError
+            It is malformed, or has boxes of several labels, of which only one could be written.
+        InputError
+            It cannot be read.
+        """
+        records = self._records()
+        labels = sorted({box.label for record in records for box in record.boxes})
+        if len(labels) > 1:
+            found = ", ".join(map(repr, labels[:10]))
+            raise AnnotationError(
+                f"wanted boxes of one kind, found the labels {found}",
+                hint="`fer cascade build-info --label NAME`, then annotate its info file",
+                path=self.path,
+            )
+        self.label = (labels or [self._only_class()])[0] or LABEL
+        return records
+
+    def write(self, pictures: Sequence[AnnotatedPicture], changed: AnnotatedPicture) -> None:
+        """Write the boxes of all pictures, of which one has changed.
+
+        Parameters
+        ----------
+        pictures : sequence of AnnotatedPicture
+            All that something was said of; those without a box hold no object.
+        changed : AnnotatedPicture
+            One of the folder's; not in `pictures` if what was said of it was taken back.
+
+        Raises
+        ------
+        OutputError
+            A file cannot be written.
+        """
+        if self.format.write_each is not None:
+            name = changed.path.relative_to(self.folder)
+            if changed in pictures:
+                self.format.write_each(self.path, name, changed, self.label)
+            else:
+                (self.path / name.with_suffix(self.format.suffix)).unlink(missing_ok=True)
+        elif self.format.write is not None:
+            self._write_all(pictures)
+
+    def _write_all(self, pictures: Sequence[AnnotatedPicture]) -> None:
+        assert self.format.write is not None
+        if self.format.name == "info" and not any(each.boxes_xywh for each in pictures):
+            self.path.unlink(missing_ok=True)  # an info file without a box is none
+        else:
+            self.format.write(self.path, pictures, overwrite=True)
+
+    def keep_original(self) -> None:
+        """Copy what others have written: it may say more than boxes."""
+        keep_original(self.path)
+
+    def mend(self, pictures: Sequence[AnnotatedPicture]) -> None:
+        """Write anew what follows from the boxes; here nothing does."""
+
+    def has_made(self, picture: Path) -> bool:
+        """Whether a picture is a result rather than one to be looked at; here none is."""
+        return False
+
+    def _records(self) -> list[Record]:
+        if not os.path.lexists(self.path):
+            return []
+        pictures = None if self.one_file else self.folder
+        on_error = raise_it if self.one_file else self._unless_without_picture
+        return self.format.read(self.path, pictures, on_error)
+
+    def _only_class(self) -> str:
+        names = yolo.class_names(self.path) if self.format.name == "yolo" else []
+        named = [name for name in names if name]
+        return named[0] if len(named) == 1 else ""
+
+    def _unless_without_picture(self, error: FerError) -> None:
+        """Raise what is wrong with a label, unless its picture is simply gone."""
+        label = error.path
+        if label is None or not label.is_relative_to(self.path):
+            raise error
+        beside = (self.folder / label.relative_to(self.path)).parent
+        if any((beside / (label.stem + suffix)).exists() for suffix in PICTURE_EXTENSIONS):
+            raise error
+
+
+def keep_original(path: Path | None) -> None:
+    """Copy a file, or the labels of a folder, to ``NAME.before``, unless that was done before."""
+    if path is None or not path.exists():
+        return
+    copy = path.with_name(f"{path.name}.before")
+    if copy.exists():
+        return
+    if path.is_dir():
+        with folder_written_whole(copy) as temporary:
+            shutil.copytree(path, temporary, ignore=_all_but_labels, dirs_exist_ok=True)
+    else:
+        with written_whole(copy) as temporary:
+            shutil.copy2(path, temporary)
+
+
+def _format_of(out: Path, name: str | None) -> Format:
+    writable = [f.name for f in FORMATS.values() if f.write or f.write_each]
+    if name is None:
+        name = _name_by_path(out)
+    if name not in writable:
+        raise OptionError(f"wanted a format to write ({', '.join(writable)}), found {name}")
+    if (FORMATS[name].write is not None) == out.is_dir() and out.exists():
+        found = "a folder" if out.is_dir() else "a file"
+        raise OptionError(
+            f"wanted another kind of place for the format {name}, found {found}: {out}"
+        )
+    return FORMATS[name]
+
+
+def _name_by_path(out: Path) -> str:
+    if out.is_dir():
+        return _name_of_folder(out)
+    if not out.suffix and not out.exists():
+        raise OptionError(
+            f"wanted a file such as info.dat, found {str(out)!r}, which has no suffix",
+            hint="--format voc or --format yolo for a folder, --format info for a file",
+        )
+    return SUFFIXES.get(out.suffix.lower(), "info")
+
+
+def _name_of_folder(out: Path) -> str:
+    found = detect_format(out).name
+    if FORMATS[found].write_each is None:
+        raise OptionError(
+            f"wanted a folder of annotations, found none in {out}",
+            hint="--format voc or --format yolo; or a file such as info.dat",
+        )
+    return found
+
+
+def _require_info_names(out: Path, pictures: Sequence[Path]) -> None:
+    names = names_from(out.parent, pictures)
+    bad = [name for name in names if not fits_info(name)]
+    if bad:
+        raise OptionError(
+            f"an info file cannot hold {len(bad)} of {len(names)} names, {bad[0]!r} the first: "
+            "they end at white space",
+            hint="--out boxes.csv, which `fer cascade build-info` makes an info file of",
+        )
+
+
+def _require_xml_names(pictures: Sequence[Path]) -> None:
+    for picture in pictures:
+        if not fits_xml(str(picture.absolute())):
+            raise OptionError(f"XML cannot hold the name {str(picture)!r}", hint="--out boxes.json")
+
+
+def _require_own_files(out: Path, folder: Path, pictures: Sequence[Path]) -> None:
+    first: dict[Path, Path] = {}
+    for picture in pictures:
+        other = first.setdefault(picture.relative_to(folder).with_suffix(""), picture)
+        if other is not picture:
+            raise OptionError(
+                f"{other.name} and {picture.name} would share one file in {out}",
+                hint="--out boxes.json",
+            )
+
+
+def _all_but_labels(folder: str, names: list[str]) -> list[str]:
+    return [
+        name
+        for name in names
+        if not name.lower().endswith((".xml", ".txt")) and not Path(folder, name).is_dir()
+    ]

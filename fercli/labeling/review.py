@@ -1,0 +1,153 @@
+"""The review: which detections in background pictures are false alarms, and crops of those.
+
+What was said of the detections is kept as COCO's JSON beside the list of crops: false alarms as
+objects, detections that really are the object as crowds, which count neither way. The crops and
+their list follow from it.
+
+A false alarm is cut out with as much around it as half its size on each side. In training each
+picture of ``bg.txt`` gets its turn in each round of the search for negatives, in the early stages
+as well: a crop shows the windows on and around the false alarm each time, a whole photograph a few
+out of hundreds of thousands. What is around it gives the same false alarm shifted and at other
+scales.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from fercli.annotations.base import AnnotatedPicture, Box
+from fercli.annotations.opencv_lists import write_background_list
+from fercli.common.boxes import clip_box, fit_box
+from fercli.common.errors import OptionError, OutputExistsError, PictureError
+from fercli.common.images import read_colour, write_picture
+from fercli.labeling.outputs import BoxOutput
+
+#: What is cut out around a false alarm, on each side, as a share of its size.
+AROUND = 0.5
+
+
+class ReviewOutput(BoxOutput):
+    """The judgement of detections, and the extra negatives that follow from it.
+
+    Parameters
+    ----------
+    out : Path
+        The list of crops, for ``fer cascade train --bg``. ``NAME.json`` beside it holds the
+        judgement, the folder ``NAME_crops`` the crops.
+    folder : Path
+        The folder of the backgrounds.
+
+    Raises
+    ------
+    OutputExistsError
+        There is a list of that name that no review has written.
+    OptionError
+        `out` is called as the judgement would be.
+    """
+
+    def __init__(self, out: Path, folder: Path) -> None:
+        super().__init__(out.with_suffix(".json"), folder, "coco")
+        if out == self.path:
+            raise OptionError(f"wanted a list such as extra.txt, found {str(out)!r}")
+        self.list = out
+        self.crops = out.with_name(f"{out.stem}_crops")
+        if out.exists() and not self.path.exists():
+            raise OutputExistsError("already exists", hint="another name", path=out)
+
+    def write(self, pictures: Sequence[AnnotatedPicture], changed: AnnotatedPicture) -> None:
+        """Write the judgement, then the crops of the picture that has changed, then their list.
+
+        Parameters as `BoxOutput.write`.
+
+        Raises
+        ------
+        PictureError, OutputError
+            A crop cannot be made or written.
+        """
+        super().write(pictures, changed)
+        self._cut(changed)
+        self._list(pictures)
+        self._remove_others(changed)
+
+    def mend(self, pictures: Sequence[AnnotatedPicture]) -> None:
+        """Cut what is missing of `pictures` that are still there, and list all crops."""
+        for picture in pictures:
+            with suppress(PictureError):
+                self._cut(picture)
+        self._list(pictures)
+
+    def has_made(self, picture: Path) -> bool:
+        """Whether a picture is a crop."""
+        return picture.absolute().is_relative_to(self.crops.absolute())
+
+    def _list(self, pictures: Sequence[AnnotatedPicture]) -> None:
+        crops = [self._crop_of(each, box) for each in pictures for box in each.boxes_xywh]
+        there = [path for path in crops if path.exists()]
+        if there:
+            write_background_list(self.list, there, overwrite=True)
+        else:
+            self.list.unlink(missing_ok=True)
+
+    def _cut(self, picture: AnnotatedPicture) -> None:
+        missing = [box for box in picture.boxes_xywh if not self._crop_of(picture, box).exists()]
+        pixels = read_colour(picture.path) if missing else None
+        for box in missing:
+            assert pixels is not None
+            found = crop_box(box, (pixels.shape[1], pixels.shape[0]), picture.ignored_xywh)
+            if found is not None:
+                x, y, width, height = found
+                crop = pixels[y : y + height, x : x + width]
+                write_picture(self._crop_of(picture, box), crop, overwrite=True)
+
+    def _remove_others(self, picture: AnnotatedPicture) -> None:
+        """Remove the crops of boxes that the picture no longer has."""
+        wanted = {self._crop_of(picture, box).name for box in picture.boxes_xywh}
+        for path in self.crops.glob(f"{self._stem(picture)}-*.png"):
+            if path.name not in wanted:
+                path.unlink()
+
+    def _crop_of(self, picture: AnnotatedPicture, box: Box) -> Path:
+        x, y, width, height = box
+        content = repr((box, picture.ignored_xywh)).encode()
+        version = hashlib.blake2b(content, digest_size=2).hexdigest()
+        name = f"{self._stem(picture)}-{x}_{y}_{width}x{height}-{version}.png"
+        return self.crops / name
+
+    def _stem(self, picture: AnnotatedPicture) -> str:
+        """Return a name that any list can hold, another for each picture."""
+        name = os.path.relpath(picture.path, self.folder)
+        digest = hashlib.blake2b(os.fsencode(name), digest_size=4)
+        return re.sub(r"[^A-Za-z0-9_]", "_", name)[:100] + "-" + digest.hexdigest()
+
+
+def crop_box(box_xywh: Box, picture_wh: tuple[int, int], objects_xywh: Sequence[Box]) -> Box | None:
+    """Return what is cut out for a false alarm: no part of an object, if that can be.
+
+    Parameters
+    ----------
+    box_xywh : (int, int, int, int)
+        The false alarm.
+    picture_wh : (int, int)
+    objects_xywh : sequence of (int, int, int, int)
+        Real objects in the picture. Where one is near, nothing around the false alarm is taken.
+
+    Returns
+    -------
+    (int, int, int, int) or None
+        None where most of the box lies outside the picture.
+    """
+    wide = fit_box(box_xywh, picture_wh, padding=AROUND)
+    if wide is None or any(_touch(wide, each) for each in objects_xywh):
+        return clip_box(box_xywh, picture_wh)
+    return wide
+
+
+def _touch(one: Box, other: Box) -> bool:
+    return all(
+        one[at] < other[at] + other[at + 2] and other[at] < one[at] + one[at + 2] for at in (0, 1)
+    )

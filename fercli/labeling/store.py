@@ -1,0 +1,282 @@
+"""The store: the pictures of a folder, and what has been said of each, saved at once.
+
+It is safe to be asked by several threads, and refuses what was made from an older version of a
+picture's boxes than it holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from fercli.annotations.base import AnnotatedPicture, Record
+from fercli.annotations.opencv_lists import read_background_list, write_background_list
+from fercli.cascade.annotating.progress_file import ProgressFile, progress_of
+from fercli.common.errors import FerError, InputError
+from fercli.common.files import find_files, output_error
+from fercli.labeling.outputs import BoxOutput, keep_original
+from fercli.labeling.session import Work
+
+Size = tuple[int, int]
+
+
+class ConflictError(FerError):
+    """Raised when a picture's boxes have changed since the version that was worked on."""
+
+
+class Store:
+    """The pictures of a folder and what has been said of them.
+
+    Parameters
+    ----------
+    output : BoxOutput
+        Where the boxes are kept.
+    backgrounds : Path or None
+        The list of pictures without the object; None: the output itself lists them.
+    pictures : sequence of Path
+        In and below the output's folder.
+    progress : ProgressFile
+
+    Raises
+    ------
+    FerError
+        What is there already cannot be read.
+    """
+
+    def __init__(
+        self,
+        output: BoxOutput,
+        backgrounds: Path | None,
+        pictures: Sequence[Path],
+        progress: ProgressFile,
+    ) -> None:
+        self.output = output
+        self.backgrounds = backgrounds
+        self.pictures = tuple(pictures)
+        self.names = tuple(path.relative_to(output.folder).as_posix() for path in pictures)
+        self._numbers = {key_of(path): at for at, path in enumerate(self.pictures)}
+        self._works = [Work()] * len(self.pictures)
+        self._fractions: dict[int, Record] = {}
+        self._others: list[AnnotatedPicture] = []
+        self._other_backgrounds: list[Path] = []
+        self._contradicted = False
+        self._progress = progress
+        self._lock = threading.RLock()
+        self._read()
+
+    def states(self) -> list[tuple[str, int]]:
+        """Return the state and the number of boxes of each picture."""
+        with self._lock:
+            return [self._state(at) for at in range(len(self.pictures))]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many pictures there are of each state, and how many boxes."""
+        states = self.states()
+        counts = dict.fromkeys(("unseen", "begun", "done", "negative"), 0)
+        counts.update(Counter(state for state, _ in states))
+        return {**counts, "boxes": sum(boxes for _, boxes in states)}
+
+    def work(self, number: int, size_wh: Size) -> Work:
+        """Return what has been said of a picture.
+
+        Parameters
+        ----------
+        number : int
+            The picture's place in `pictures`.
+        size_wh : (int, int)
+            The picture's size, which boxes that are fractions of it need.
+        """
+        with self._lock:
+            record = self._fractions.pop(number, None)
+            if record is not None:
+                found = record.in_pixels(size_wh)
+                done = self._is_done(number)
+                self._works[number] = Work(found.boxes_xywh, found.ignored_xywh, done=done)
+            return self._works[number]
+
+    def save(self, number: int, work: Work, revision: str, size_wh: Size) -> Work:
+        """Keep what was said of a picture, in memory and in the files.
+
+        Parameters
+        ----------
+        number : int
+            The picture's place in `pictures`.
+        work : Work
+        revision : str
+            Of the version that it was made from.
+        size_wh : (int, int)
+            The picture's size.
+
+        Raises
+        ------
+        ConflictError
+            Someone else has said something else meanwhile, and not the same.
+        OutputError
+            A file cannot be written. The store is then as before, and a save that succeeds makes
+            the files agree with it.
+        """
+        with self._lock:
+            before = self.work(number, size_wh)
+            name = self.names[number]
+            if revision != before.revision(name) != work.revision(name):
+                raise ConflictError(f"{name} was changed elsewhere meanwhile")
+            self._works[number] = work
+            try:
+                self._write(number, before, size_wh)
+            except BaseException:
+                self._works[number] = before
+                self._note_begun(number)
+                raise
+            return work
+
+    def mend(self) -> None:
+        """Make files agree where a process was killed between two: boxes win.
+
+        Raises
+        ------
+        OutputError
+            A file cannot be written.
+        """
+        if self._progress.known:
+            self.output.mend(self._annotated())
+            if self._contradicted:
+                self._write_backgrounds()
+
+    def _state(self, number: int) -> tuple[str, int]:
+        record = self._fractions.get(number)
+        if record is not None:
+            return "done" if self._is_done(number) else "begun", len(record.boxes)
+        work = self._works[number]
+        return work.state, len(work.boxes_xywh)
+
+    def _read(self) -> None:
+        for record in self.output.read():
+            self._take(record)
+        if self.backgrounds is not None and self.backgrounds.exists():
+            for path in read_background_list(self.backgrounds):
+                number = self._numbers.get(key_of(path))
+                if number is None:
+                    self._other_backgrounds.append(path)
+                elif self._state(number)[0] == "unseen":
+                    self._works[number] = Work(negative=True)
+                elif self._state(number)[0] != "negative":
+                    self._contradicted = True
+
+    def _take(self, record: Record) -> None:
+        number = self._numbers.get(key_of(record.path))
+        if number is None:
+            if self.output.one_file:
+                self._others.append(record.in_pixels())
+        elif record.normalised and record.boxes:
+            self._fractions[number] = record
+        else:
+            self._works[number] = self._joined(number, record.in_pixels())
+
+    def _joined(self, number: int, found: AnnotatedPicture) -> Work:
+        """Return what several records of one picture say together."""
+        before = self._works[number]
+        return Work(
+            before.boxes_xywh + found.boxes_xywh,
+            before.ignored_xywh + found.ignored_xywh,
+            negative=self.backgrounds is None and not (before.boxes_xywh or found.boxes_xywh),
+            done=self._is_done(number),
+        )
+
+    def _is_done(self, number: int) -> bool:
+        """Whether boxes that were read are all; so they are unless fer's own progress denies it."""
+        return self.names[number] not in self._progress.begun
+
+    def _keep_originals(self) -> None:
+        """Copy the files of others before the first change."""
+        if not self._progress.known:
+            self.output.keep_original()
+            keep_original(self.backgrounds)
+            self._progress.write()
+
+    def _write(self, number: int, before: Work, size_wh: Size) -> None:
+        """Write what has changed, errors of the system named."""
+        try:
+            self._keep_originals()
+            self._write_progress(number, size_wh)
+            self._write_boxes(number, before)
+        except OSError as error:
+            raise output_error(error, self.output.path) from error
+
+    def _write_progress(self, number: int, size_wh: Size) -> None:
+        self._progress.sizes_wh[self.names[number]] = size_wh
+        self._note_begun(number)
+        self._progress.write()
+
+    def _write_boxes(self, number: int, before: Work) -> None:
+        """Write boxes before the list of negatives, since they win over it."""
+        work = self._works[number]
+        if work.content != before.content:
+            self.output.write(self._annotated(), self._plain(number))
+        if (work.state == "negative") != (before.state == "negative"):
+            self._write_backgrounds()
+
+    def _note_begun(self, number: int) -> None:
+        begun, name = self._progress.begun, self.names[number]
+        (begun.add if self._works[number].state == "begun" else begun.discard)(name)
+
+    def _annotated(self) -> list[AnnotatedPicture]:
+        """Return all that something was said of."""
+        told = (n for n in range(len(self.pictures)) if n not in self._fractions and self._told(n))
+        return [*self._others, *(self._plain(number) for number in told)]
+
+    def _told(self, number: int) -> bool:
+        return self._works[number].state != "unseen" or bool(self._works[number].ignored_xywh)
+
+    def _plain(self, number: int) -> AnnotatedPicture:
+        work, size = self._works[number], self._progress.sizes_wh.get(self.names[number])
+        return AnnotatedPicture(self.pictures[number], work.boxes_xywh, work.ignored_xywh, size)
+
+    def _write_backgrounds(self) -> None:
+        if self.backgrounds is None:
+            return
+        states = enumerate(self.states())
+        ours = [self.pictures[number] for number, (state, _) in states if state == "negative"]
+        listed = [*self._other_backgrounds, *ours]
+        if listed:
+            write_background_list(self.backgrounds, listed, overwrite=True)
+        else:
+            self.backgrounds.unlink(missing_ok=True)
+
+
+def open_store(output: BoxOutput, backgrounds: Path | None = None) -> Store:
+    """Return the store of a folder of pictures, none of which is opened yet.
+
+    Parameters
+    ----------
+    output : BoxOutput
+        Where the boxes are kept; names the folder.
+    backgrounds : Path, optional
+        The list of pictures without the object. Defaults to none: the output lists them.
+
+    Raises
+    ------
+    InputError
+        There is no picture, or what is there already cannot be read.
+    OptionError
+        The output cannot hold a picture's name.
+    """
+    pictures = [path for path in find_files(output.folder) if not output.has_made(path)]
+    if not pictures:
+        raise InputError("wanted pictures, found none", path=output.folder)
+    output.require_names(pictures)
+    store = Store(output, backgrounds, pictures, progress_of(output.path))
+    store.mend()
+    return store
+
+
+def key_of(path: Path) -> tuple[str, str]:
+    """Return what is the same for all names of a picture: its real folder, and its own name."""
+    return _real(path.parent), path.name
+
+
+@lru_cache(maxsize=4096)
+def _real(folder: Path) -> str:
+    return str(folder.resolve())

@@ -1,0 +1,219 @@
+"""The network of a training: built, compiled, partly frozen, started from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.common.errors import OptionError, TrainingError
+from fercli.common.progress import SILENT, Progress
+from fercli.models.backend import load_keras
+from fercli.models.fused import with_fused_normalisations
+from fercli.models.keras_file import start_from
+from fercli.models.labeled_faces import Faces
+from fercli.models.loading import find_network
+from fercli.models.model_card import MIDDLE, NetworkCard
+from fercli.models.onnx_weights import measure_normalisations
+from fercli.models.schedules import RateOptions, learning_rate
+from fercli.models.training_options import TrainingOptions
+
+if TYPE_CHECKING:
+    from keras import Model
+
+
+#: The average of weights spans no more than one of so many parts of a training: over more, it
+#: would keep the weights that a short one began with.
+PARTS = 5
+
+
+def training_card(training: Faces, options: TrainingOptions) -> NetworkCard:
+    """Return what is known of a network before it is trained."""
+    scale = (MIDDLE,) * training.channels
+    return NetworkCard(
+        training.classes,
+        training.size_wh,
+        training.channels,
+        scale,
+        scale,
+        options.crop,
+        architecture=options.architecture,
+    )
+
+
+@contextmanager
+def spread(options: TrainingOptions) -> Iterator[None]:
+    """Let models that are built in the body learn on all devices, each from a part of a batch.
+
+    Does nothing unless `options.distribute`.
+
+    Raises
+    ------
+    TrainingError
+        Keras runs on another backend than JAX, the only one that it distributes with.
+    OptionError
+        The devices are not a divisor of the size of batches.
+    """
+    if not options.distribute:
+        yield
+        return
+    keras = load_keras()
+    check_devices(keras.backend.backend(), keras.distribution.list_devices(), options.batch_size)
+    with distributed_by(keras.distribution.DataParallel(auto_shard_dataset=False)):
+        yield
+
+
+@contextmanager
+def distributed_by(distribution: Any) -> Iterator[None]:
+    """Let models that are built in the body be distributed by this; not at all by None."""
+    keras = load_keras()
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(distribution)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Model:
+    """Return the network, ready for ``fit``.
+
+    Parameters
+    ----------
+    training : Faces
+        The pictures; their classes are the network's.
+    steps : int
+        Batches an epoch, which the learning rate goes by.
+    options : TrainingOptions
+        All else.
+
+    Raises
+    ------
+    OptionError
+        The architecture cannot be built for this size or has no dropout to set, or all of its
+        layers would be frozen.
+    """
+    keras = load_keras()
+    keras.utils.set_random_seed(options.seed)
+    shape = training_card(training, options).input_shape
+    model = options.found.build(shape, len(training.classes))
+    if options.dropout is not None:
+        _set_dropout(model, options.dropout, options.architecture)
+    if _on_tensorflows_cpu():
+        model = with_fused_normalisations(model)
+    _freeze(model, options.freeze)
+    model.compile(
+        _optimizer(options, steps),
+        loss="categorical_crossentropy",
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        # XLA makes convolutions several times slower on TensorFlow's CPU, and faster elsewhere.
+        jit_compile=False if _on_tensorflows_cpu() else "auto",
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def start(
+    model: Model,
+    init: str,
+    pictures: Callable[[], Iterable[NDArray[np.float32]]],
+    progress: Progress = SILENT,
+) -> None:
+    """Give a network the weights of a saved one where they fit.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Of any last layer.
+    init : str
+        The name of a shipped network, a ``.keras`` file, or an ``.onnx`` file that fer exported.
+    pictures : callable
+        Gives batches as the network sees them, which an ``.onnx`` file's normalisations are
+        measured on.
+
+    Raises
+    ------
+    InputError, OptionError
+        There is no such network, or it is of another architecture.
+    """
+    path = find_network(init)
+    taken = start_from(model, path)
+    progress.note(f"{taken} layers start from {init}")
+    if path.suffix == ".onnx":
+        measure_normalisations(model, pictures())
+
+
+def _optimizer(options: TrainingOptions, steps: int) -> Any:
+    keras = load_keras()
+    warmup = round(min(options.warmup_epochs, options.epochs) * steps)
+    total = options.epochs * steps
+    rate = RateOptions(options.learning_rate, options.schedule, warmup, total)
+    momentum = min(options.average, max(1 - PARTS / total, 0.0))
+    common = {
+        "learning_rate": learning_rate(rate),
+        "weight_decay": options.weight_decay or None,
+        "global_clipnorm": options.clip_norm or None,
+        "use_ema": bool(options.average),
+        "ema_momentum": momentum,
+    }
+    if options.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=options.momentum, nesterov=True, **common)
+    else:
+        kinds = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
+        optimizer = kinds[options.optimizer](**common)
+    if options.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def _on_tensorflows_cpu() -> bool:
+    keras = load_keras()
+    return keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu")
+
+
+def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None:
+    """Raise unless batches of this size can be spread over these devices.
+
+    Raises
+    ------
+    TrainingError
+        Another backend than JAX.
+    OptionError
+        The devices are not a divisor of the size of batches.
+    """
+    if backend != "jax":
+        raise TrainingError(
+            f"wanted JAX for --distribute, found {backend}",
+            hint="KERAS_BACKEND=jax, or leave --distribute out",
+        )
+    if batch_size % len(devices):
+        raise OptionError(
+            f"wanted a multiple of {len(devices)}, the number of devices, for --batch-size, found "
+            f"{batch_size}"
+        )
+
+
+def _set_dropout(model: Model, rate: float, name: str) -> None:
+    layers = [layer for layer in model.layers if isinstance(layer, load_keras().layers.Dropout)]
+    if not layers:
+        raise OptionError(
+            f"wanted an architecture with dropout for --dropout, found {name}, which has none",
+            hint="leave --dropout out",
+        )
+    for layer in layers:
+        layer.rate = rate
+
+
+def _freeze(model: Model, count: int) -> None:
+    layers = [layer for layer in model.layers if layer.weights]
+    if count >= len(layers):
+        raise OptionError(
+            f"wanted at most {len(layers) - 1} for --freeze, found {count}: {model.name} has "
+            f"{len(layers)} layers with weights, of which one at least is to be trained",
+            hint="--freeze -1 trains the last one alone",
+        )
+    for layer in layers[:count] if count else []:
+        layer.trainable = False

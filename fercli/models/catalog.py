@@ -1,0 +1,103 @@
+"""Architectures and networks in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fercli.common.tables import format_table
+from fercli.models.architectures import ARCHITECTURES
+from fercli.models.backend import load_keras
+from fercli.models.model_card import NetworkCard
+
+
+def summarise(name: str, classes: int | None = None, size_wh: tuple[int, int] | None = None) -> str:
+    """Return the layers of an architecture, or the card (and layers) of a network.
+
+    Raises
+    ------
+    InputError
+        There is neither an architecture nor a network of that name.
+    OptionError
+        The network takes inputs of another size, or of any while none is given.
+    """
+    if name in ARCHITECTURES:
+        return _describe_architecture(name, classes, size_wh)
+    from fercli.models.loading import find_network
+
+    path = find_network(name)
+    describe = _describe_onnx if path.suffix == ".onnx" else _describe_keras
+    return describe(path, size_wh)
+
+
+def _describe_architecture(name: str, classes: int | None, size_wh: tuple[int, int] | None) -> str:
+    one = ARCHITECTURES[name]
+    width, height = size_wh or one.size_wh
+    load_keras()
+    model = one.build((height, width, one.channels), classes or one.classes)
+    return f"{name}: {one.source}\n\n{_layers(model)}"
+
+
+def _describe_keras(path: Path, size_wh: tuple[int, int] | None) -> str:
+    from fercli.models.keras_file import load_network
+
+    model, card = load_network(path, size_wh)
+    return f"{describe_card(card)}\n\n{_layers(model)}"
+
+
+def _describe_onnx(path: Path, size_wh: tuple[int, int] | None) -> str:
+    from fercli.models.onnx_model import Classifier, Settings
+
+    classifier = Classifier(path, Settings(size_wh=size_wh))
+    size = path.stat().st_size
+    return f"{describe_card(classifier.card)}\nfile          {size / 1e6:.2f} MB, {path}"
+
+
+def describe_card(card: NetworkCard) -> str:
+    """Return a card as lines of names and values."""
+    crop = f", of which the middle {card.crop}x{card.crop}" if card.crop else ""
+    colours = "grey" if card.channels == 1 else card.colour_order
+    lines = {
+        "architecture": card.architecture or "unknown",
+        "classes": ", ".join(card.classes),
+        "input": f"{card.size_wh[0]}x{card.size_wh[1]} {colours}{crop}",
+        "normalised": f"(pixel - {_numbers(card.mean)}) / {_numbers(card.std)}",
+        **_describe_training(card.training),
+    }
+    return "\n".join(f"{name:<12}  {value}" for name, value in lines.items())
+
+
+def _describe_training(training: Mapping[str, Any]) -> dict[str, str]:
+    if not training:
+        return {"training": "unknown"}
+    plain = {name.replace("_", " "): value for name, value in training.items()}
+    counts = plain.pop("pictures", {})
+    if not isinstance(counts, Mapping):
+        counts = {"pictures": counts}
+    return {
+        "trained on": ", ".join(f"{count} {name}" for name, count in counts.items()) or "unknown",
+        "training": ", ".join(f"{name} {value}" for name, value in plain.items()),
+    }
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in dict.fromkeys(values))
+
+
+def _layers(model: object) -> str:
+    layers = model.layers  # type: ignore[attr-defined]
+    rows = [
+        (layer.name, type(layer).__name__, _shape(layer.output.shape), f"{layer.count_params():,}")
+        for layer in layers
+    ]
+    total = model.count_params()  # type: ignore[attr-defined]
+    weights = model.trainable_weights  # type: ignore[attr-defined]
+    trained = sum(math.prod(weight.shape) for weight in weights)
+    table = format_table(("layer", "kind", "output", "parameters"), rows)
+    return f"{table}\n\n{total:,} parameters, {trained:,} of them trained"
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "×".join(str(side) for side in shape[1:])

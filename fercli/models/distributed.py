@@ -1,0 +1,97 @@
+"""Several hosts that train one network, each on its share of every batch; with JAX.
+
+Keras's own variables say who takes part, and are set on each host before it is started:
+``KERAS_DISTRIBUTION_JOB_ADDRESSES`` (host and port of the first), ``…_NUM_PROCESSES`` and
+``…_PROCESS_ID`` (from 0); see ``keras.distribution.initialize``. All hosts do the same at the
+same time, so what decides how a training goes on must be the same on all of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fercli.common.errors import TrainingError
+from fercli.models.backend import quiet_stderr, quiet_warnings
+
+ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
+
+
+def join_hosts() -> None:
+    """Wait for the other hosts, if there are to be any; before Keras computes anything.
+
+    Raises
+    ------
+    TrainingError
+        They cannot be reached, or not by Keras's backend.
+    """
+    if not _are_wanted():
+        return
+    try:
+        with quiet_stderr(), quiet_warnings():
+            if _jax().distributed.is_initialized():
+                return
+            keras = importlib.import_module("keras")
+            keras.utils.set_random_seed(0)  # or Keras agrees on one before it has devices
+            keras.distribution.initialize()
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"the hosts at {os.environ[ADDRESSES]} cannot be joined: {error}",
+            hint=f"the same {ADDRESSES} and KERAS_DISTRIBUTION_NUM_PROCESSES on each host, and "
+            "KERAS_DISTRIBUTION_PROCESS_ID from 0",
+        ) from error
+
+
+def count_hosts() -> int:
+    """Return how many hosts train together; 1 if nobody was joined."""
+    return int(_jax().process_count()) if _are_wanted() else 1
+
+
+def share_of_host(size: int) -> slice:
+    """Return which pictures of a batch of `size` are this host's."""
+    hosts = count_hosts()
+    this = _jax().process_index() if hosts > 1 else 0
+    return slice(this * size // hosts, (this + 1) * size // hosts)
+
+
+def require_alike(what: Mapping[str, object]) -> None:
+    """Raise unless all of several hosts say the same of each of `what`.
+
+    Raises
+    ------
+    TrainingError
+        They differ, and would wait for each other for ever.
+    """
+    mine = np.array([zlib.crc32(repr(value).encode()) for value in what.values()], np.uint32)
+    alike = (_multihost().process_allgather(mine) == mine).all(axis=0)
+    differ = [name for name, same in zip(what, alike, strict=True) if not same]
+    if differ:
+        raise TrainingError(
+            f"wanted the same {' and '.join(differ)} on all hosts, found others",
+            hint="one recipe and one tree for all, and copies of one run folder or none",
+        )
+
+
+def agreed(figures: dict[str, float]) -> dict[str, float]:
+    """Return the first host's figures, whose last digits may be other ones than here."""
+    if count_hosts() == 1:
+        return figures
+    values = _multihost().broadcast_one_to_all(np.array(list(figures.values()), np.float64))
+    return dict(zip(figures, map(float, values), strict=True))
+
+
+def _are_wanted() -> bool:
+    return bool(os.environ.get(ADDRESSES)) and os.environ.get("KERAS_BACKEND") == "jax"
+
+
+def _jax() -> Any:
+    return importlib.import_module("jax")
+
+
+def _multihost() -> Any:
+    return importlib.import_module("jax.experimental.multihost_utils")

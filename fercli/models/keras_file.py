@@ -1,0 +1,216 @@
+"""Networks as ``.keras`` files that carry their card.
+
+A ``.keras`` file is a zip archive; fer adds a member ``fer.json``, which Keras ignores.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fercli.common.errors import InputError, OptionError
+from fercli.common.files import input_error, written_whole
+from fercli.json_text import parse_json
+from fercli.models.architectures import ARCHITECTURES
+from fercli.models.backend import load_keras, precision_policy, quiet_warnings
+from fercli.models.model_card import NetworkCard, from_metadata, to_metadata
+from fercli.models.onnx_weights import restore
+
+if TYPE_CHECKING:
+    from keras import Model
+
+CARD = "fer.json"
+#: How files of HDF5 begin.
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def save_network(path: Path, model: Model, card: NetworkCard, *, overwrite: bool = False) -> None:
+    """Write a model with its card, whole or not at all."""
+    with written_whole(path, overwrite=overwrite) as temporary:
+        with quiet_warnings():
+            model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(CARD, json.dumps(to_metadata(card), indent=2, ensure_ascii=False))
+
+
+def load_network(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Model, NetworkCard]:
+    """Return a model, not compiled, and its card.
+
+    A file that Keras wrote without fer gets a card with classes "class 0", "class 1", …
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    size_wh : (int, int), optional
+        Width and height of inputs, for networks of others that take any. Defaults to None.
+
+    Raises
+    ------
+    OptionError
+        A network of others takes inputs of any size, and none is given.
+    InputError
+        The file is missing, is not a ``.keras`` or ``.h5`` file that Keras can load, is not a
+        network from pictures to classes, or its card is another network's.
+    DependencyError
+        Keras is not installed.
+    """
+    card = read_card(path)
+    keras = load_keras()
+    try:
+        with quiet_warnings():
+            model = keras.saving.load_model(path, compile=False, custom_objects=_of_keras_2())
+    except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, …
+        reason = str(error).rpartition("Exception encountered: ")[2]
+        raise InputError(
+            f"wanted a network that Keras {keras.__version__} can load, found an error: "
+            f"{textwrap.shorten(reason, 300, placeholder=' …')}",
+            hint="save it as .h5 or .onnx where it can be loaded",
+            path=path,
+        ) from error
+    answers = _require_shapes(model, path)
+    card = card or _card_of(model, answers, size_wh, path)
+    _require_fit(model, answers, card, path)
+    return model, card
+
+
+def read_card(path: Path) -> NetworkCard | None:
+    """Return the card in a ``.keras`` file without loading the network; None if there is none.
+
+    The format before it, HDF5, has none.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not a ``.keras`` file, or its card cannot be understood.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(len(HDF5)) == HDF5:
+                return None
+            return _card_in(zipfile.ZipFile(file), path)
+    except OSError as error:
+        raise input_error(error, path) from error
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise InputError(
+            f"wanted a .keras or .h5 file, found something else: {error}", path=path
+        ) from error
+
+
+def _card_in(archive: zipfile.ZipFile, path: Path) -> NetworkCard | None:
+    if "config.json" not in archive.namelist():
+        raise InputError("wanted a .keras or .h5 file, found another zip archive", path=path)
+    return from_metadata(parse_json(archive.read(CARD))) if CARD in archive.namelist() else None
+
+
+def rebuild(model: Model, card: NetworkCard) -> Model:
+    """Return the network in float32, whatever precision it was trained in."""
+    with precision_policy("float32"):
+        fresh = ARCHITECTURES[card.architecture].build(card.input_shape, len(card.classes))
+    fresh.set_weights(model.get_weights())
+    return fresh
+
+
+def start_from(model: Model, path: Path) -> int:
+    """Copy the weights of a saved network into `model` and return how many layers were taken.
+
+    Layers are paired in order; one whose shapes differ (the last one, when the classes differ)
+    keeps its own weights.
+
+    Raises
+    ------
+    OptionError
+        The networks differ in more than their last layer; an ``.onnx`` file cannot be taken back.
+    """
+    if path.suffix == ".onnx":
+        source, _ = restore(path)
+    else:
+        _, height, width, _ = model.input_shape
+        source, _ = load_network(path, (width, height))
+    ours = [layer for layer in model.layers if layer.weights]
+    theirs = [layer for layer in source.layers if layer.weights]
+    pairs = list(zip(ours, theirs, strict=False))
+    fits = [_shapes(a) == _shapes(b) for a, b in pairs]
+    if len(ours) != len(theirs) or not all(fits[:-1]):
+        raise OptionError(
+            f"wanted a network that starts as {model.name} does, found {source.name} in {path}",
+            hint="the same --architecture, or none of --init",
+        )
+    for (mine, its), fit in zip(pairs, fits, strict=True):
+        if fit:
+            mine.set_weights(its.get_weights())
+    return sum(fits)
+
+
+def _shapes(layer: object) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
+
+
+def _of_keras_2() -> dict[str, Any]:
+    """Return the layers that Keras 2 wrote more of than Keras 3 takes, each with a way to do so."""
+    layers = load_keras().layers
+    unknown = {"groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"}
+
+    def lenient(kind: Any) -> Any:
+        class Lenient(kind):  # type: ignore[misc]
+            @classmethod
+            def from_config(cls, config: dict[str, Any]) -> Any:
+                return kind.from_config(
+                    {name: value for name, value in config.items() if name not in unknown}
+                )
+
+        return Lenient
+
+    return {
+        kind.__name__: lenient(kind) for kind in (layers.SeparableConv2D, layers.DepthwiseConv2D)
+    }
+
+
+def _require_shapes(model: Model, path: Path) -> int:
+    """Return the number of answers; raise `InputError` unless pictures go in and one row comes."""
+    shape = getattr(model, "input_shape", None)  # a model that was never built has none
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
+        raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
+    answers = model.output_shape
+    if not isinstance(answers, tuple) or len(answers) != 2 or not answers[1]:
+        raise InputError(
+            f"wanted a network whose one output is of shape (None, classes), found {answers}",
+            path=path,
+        )
+    return int(answers[1])
+
+
+def _require_fit(model: Model, answers: int, card: NetworkCard, path: Path) -> None:
+    """Raise `InputError` if a card's input or number of classes is not the model's."""
+    sides = zip(model.input_shape[1:], card.input_shape, strict=True)
+    if any(side not in (None, wanted) for side, wanted in sides):
+        raise InputError(
+            f"wanted a network of inputs {card.input_shape}, as its {CARD} says, found one of "
+            f"{model.input_shape[1:]}",
+            path=path,
+        )
+    if answers != len(card.classes):
+        raise InputError(
+            f"wanted a network of {len(card.classes)} classes, as its {CARD} says, found one of "
+            f"{answers}",
+            path=path,
+        )
+
+
+def _card_of(
+    model: Model, answers: int, size_wh: tuple[int, int] | None, path: Path
+) -> NetworkCard:
+    _, height, width, count = model.input_shape
+    if None not in (height, width):
+        size_wh = (int(width), int(height))
+    if size_wh is None:
+        raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
+    if answers < 2:
+        raise InputError(f"wanted a network of 2 classes or more, found {answers}", path=path)
+    channels = int(count)
+    classes = tuple(f"class {at}" for at in range(answers))
+    scale = (127.5,) * channels
+    return NetworkCard(classes, size_wh, channels, scale, scale)

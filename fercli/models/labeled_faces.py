@@ -1,0 +1,248 @@
+"""Labelled faces of a tree ``ROOT/<split>/<class>/*.png``, as arrays a network can be fed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.common.errors import InputError, OptionError, PictureError
+from fercli.common.images import Picture, read_colour, read_grey
+from fercli.common.memory import available_memory
+from fercli.common.parallel import parallel_map
+from fercli.common.progress import SILENT, Progress
+from fercli.datasets.entries import split_of
+from fercli.datasets.manifest import FILES, FileRecord
+from fercli.datasets.tree import Tree
+
+Labels = NDArray[np.int64]
+Targets = NDArray[np.float32]
+
+#: Share of the memory that is free now that pictures kept decoded may take.
+MEMORY_SHARE = 0.5
+
+#: For one class of one picture. More cannot be meant; FER+ asked ten people.
+MOST_VOTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Labelled pictures of one size.
+
+    Parameters
+    ----------
+    paths : tuple of Path
+        Their files.
+    labels : ndarray of int64, shape (n,)
+        The class of each, as an index of `classes`.
+    targets : ndarray of float32, shape (n, number of classes)
+        What a network is to answer: one-hot, or the distribution of people's votes.
+    classes : tuple of str
+        The classes.
+    size_wh : (int, int)
+        The size all are brought to, in pixels.
+    channels : {1, 3}
+        Grey, or red, green and blue.
+    pixels : ndarray of uint8, shape (n, height, width, channels), optional
+        All pictures, where they fit into memory; None: they are read when they are asked for.
+    """
+
+    paths: tuple[Path, ...]
+    labels: NDArray[np.int64]
+    targets: NDArray[np.float32]
+    classes: tuple[str, ...]
+    size_wh: tuple[int, int]
+    channels: int = 1
+    pixels: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, indices: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Return pictures, shape (n, height, width, channels), from memory or from their files."""
+        if self.pixels is not None:
+            return np.asarray(self.pixels[indices])
+        read = partial(read_face, size_wh=self.size_wh, channels=self.channels)
+        return np.stack([read(self.paths[index]) for index in indices])
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return the number of pictures of each class."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+
+def read_split(
+    tree: Tree,
+    split: str,
+    size_wh: tuple[int, int],
+    *,
+    channels: int = 1,
+    classes: Sequence[str] | None = None,
+    soft_labels: bool = False,
+    streamed: bool | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Faces:
+    """Return the pictures of one split.
+
+    Parameters
+    ----------
+    tree : Tree
+        Where from.
+    split : str
+        "train", "validation", "test", …
+    size_wh : (int, int)
+        Pictures of other sizes are resized to this.
+    channels : {1, 3}
+        Grey or colour.
+    classes : sequence of str, optional
+        Those of a network; pictures of other classes are an error. Defaults to the tree's.
+    soft_labels : bool
+        Whether targets are people's votes rather than one class. Defaults to False.
+    streamed : bool, optional
+        Whether pictures are read again each time rather than kept. Defaults to None: kept if
+        they take no more than half of the memory that is free.
+    workers : int, optional
+        Threads that read. Defaults to all cores.
+
+    Raises
+    ------
+    InputError, OptionError
+        No such split, no pictures, an unknown class, votes missing or not one count a class.
+    PictureError
+        Pictures that cannot be read: the first is named, with how many there are.
+    """
+    classes = tuple(classes or tree.classes)
+    records = _records(tree, split)
+    labels = _labels(records, tree, classes)
+    one_hot = np.eye(len(classes), dtype=np.float32)[labels]
+    targets = _votes(records, tree, classes) if soft_labels else one_hot
+    paths = tuple(tree.path(record) for record in records)
+    faces = Faces(paths, labels, targets, classes, size_wh, channels)
+    if streamed is None:
+        needed = len(faces) * size_wh[0] * size_wh[1] * channels
+        streamed = needed > available_memory() * MEMORY_SHARE
+    if streamed:
+        return faces
+    pixels = read_faces(
+        paths, size_wh, channels, workers=workers, progress=progress, name=f"reading {split}"
+    )
+    return replace(faces, pixels=pixels)
+
+
+def read_faces(
+    paths: Sequence[Path],
+    size_wh: tuple[int, int],
+    channels: int = 1,
+    *,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+    name: str = "reading",
+) -> NDArray[np.uint8]:
+    """Return pictures as an array of shape (n, height, width, channels).
+
+    Raises
+    ------
+    PictureError
+        Some cannot be read: the first is named, with how many there are.
+    """
+    pixels = np.empty((len(paths), size_wh[1], size_wh[0], channels), np.uint8)
+    read = partial(_read_or_error, size_wh=size_wh, channels=channels)
+    pictures = parallel_map(
+        read, paths, workers=workers, prefer="threads", progress=progress, description=name
+    )
+    errors: list[PictureError] = []
+    for index, picture in enumerate(pictures):
+        if isinstance(picture, PictureError):
+            errors.append(picture)
+        else:
+            pixels[index] = picture
+    if errors:
+        raise _unreadable(errors)
+    return pixels
+
+
+def read_face(path: Path, size_wh: tuple[int, int], channels: int = 1) -> Picture:
+    """Return one picture, shape (height, width, channels), red first, at the size wanted."""
+    picture = read_grey(path) if channels == 1 else read_colour(path)[:, :, ::-1]
+    return resize(picture, size_wh).reshape(size_wh[1], size_wh[0], channels)
+
+
+def resize(picture: Picture, size_wh: tuple[int, int]) -> Picture:
+    """Return a picture at another size: averaged when smaller, interpolated when larger."""
+    height, width = picture.shape[:2]
+    if (width, height) == size_wh:
+        return picture
+    smaller = size_wh[0] * size_wh[1] < width * height
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+
+
+def _records(tree: Tree, split: str) -> list[FileRecord]:
+    wanted = split_of(split) or split
+    records = [r for r in tree.records if (split_of(r.split) or r.split) == wanted]
+    if not records:
+        raise OptionError(
+            f"wanted a split {split!r}, found {', '.join(tree.splits)} in {tree.root}",
+            hint="fer datasets split, or another split",
+        )
+    return records
+
+
+def _labels(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) -> Labels:
+    unknown = sorted({record.label for record in records} - set(classes))
+    if unknown:
+        raise InputError(
+            f"wanted the classes {', '.join(classes)}, found {', '.join(unknown)}", path=tree.root
+        )
+    index = {name: at for at, name in enumerate(classes)}
+    return np.array([index[record.label] for record in records], np.int64)
+
+
+def _votes(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) -> Targets:
+    if tuple(classes) != tree.classes:
+        raise OptionError("votes can be used with the tree's own classes only")
+    for record in records:
+        _check_votes(record, tree)
+    missing = [record for record in records if not any(record.votes)]
+    if missing:
+        raise InputError(
+            f"wanted people's votes for soft labels, found none for {len(missing)} of "
+            f"{len(records)} pictures",
+            hint="import FER+ with its votes, or leave --soft-labels out",
+            path=tree.path(missing[0]),
+        )
+    counts = np.array([record.votes for record in records], np.float32)
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _check_votes(record: FileRecord, tree: Tree) -> None:
+    """Raise unless a picture has a count for each class, or no votes at all."""
+    votes, wanted = record.votes, len(tree.classes)
+    if votes and (len(votes) != wanted or not all(0 <= count <= MOST_VOTES for count in votes)):
+        raise InputError(
+            f"wanted votes as {wanted} numbers from 0 to {MOST_VOTES:,}, one a class, found "
+            f"{' '.join(map(str, votes))[:60]!r} for {record.file}",
+            hint="correct the line, or leave --soft-labels out",
+            path=tree.root / FILES,
+        )
+
+
+def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> Picture | PictureError:
+    try:
+        return read_face(path, size_wh, channels)
+    except PictureError as error:
+        return error
+
+
+def _unreadable(errors: Sequence[PictureError]) -> PictureError:
+    more = f" (and {len(errors) - 1} more cannot be read)" if len(errors) > 1 else ""
+    return PictureError(
+        errors[0].message + more,
+        hint="remove them; `fer datasets stats` lists them all",
+        path=errors[0].path,
+    )

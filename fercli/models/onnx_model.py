@@ -1,0 +1,262 @@
+"""Runs expression networks from ``.onnx`` files. Needs onnxruntime and NumPy, nothing else.
+
+Files that `fer models export` wrote say in their metadata what they take; for those of others
+the user says it (`Settings`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.common.errors import DependencyError, InputError, OptionError
+from fercli.common.files import input_error
+from fercli.models.model_card import NetworkCard
+from fercli.models.model_settings import Settings as Settings
+from fercli.models.model_settings import channels_first, read_card
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+#: Faces that go through a network at once: more do not stay in a core's cache.
+CHUNK = 8
+
+
+class Classifier:
+    """An expression network that is ready to run.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.onnx`` file.
+    settings : Settings, optional
+        What the file does not say.
+    threads : int, optional
+        Threads for one call. Defaults to 1: callers that have many faces run many calls.
+
+    Attributes
+    ----------
+    card : NetworkCard
+        Classes, input size and so on.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not a network, or not one from a picture to classes.
+    OptionError
+        The number of classes given is not the number of outputs.
+    DependencyError
+        onnxruntime is not installed.
+    """
+
+    def __init__(
+        self, path: Path, settings: Settings | None = None, *, threads: int | None = 1
+    ) -> None:
+        self.path = path
+        self._session = _open_session(path, threads)
+        given = _first_input(self._session, path)
+        self._input = given.name
+        self._dtype = np.float16 if given.type == "tensor(float16)" else np.float32
+        self._outputs = {output.name: output for output in self._session.get_outputs()}
+        self._channels_first = channels_first(given.shape, path)
+        self._batch = given.shape[0] if isinstance(given.shape[0], int) else None
+        self.card = read_card(self._session, settings or Settings(), given.shape, path)
+        self._answer, self._logits = self._examine()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the probabilities."""
+        return self.card.classes
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the network gives the features of its last layer too, shape (n, width)."""
+        shape = self._outputs["features"].shape if "features" in self._outputs else []
+        return len(shape) == 2 and isinstance(shape[1], int)
+
+    def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probability of each class for each face.
+
+        Parameters
+        ----------
+        faces : ndarray of uint8, shape (n, height, width) or (n, height, width, channels)
+            Faces of the card's size; three channels are red, green, blue.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, number of classes)
+        """
+        scores = self._run(faces, self._answer, len(self.classes))
+        return softmax(scores) if self._logits else scores
+
+    def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the last layer sees of each face, shape (n, width of the layer).
+
+        Raises
+        ------
+        OptionError
+            The network does not give it.
+        """
+        if not self.has_features:
+            raise OptionError(
+                "wanted a network with an output 'features' of a known width, found "
+                f"{', '.join(self._outputs)} in {self.path}",
+                hint="one that `fer models export` wrote, or the .keras file",
+            )
+        return self._run(faces, "features", int(self._outputs["features"].shape[-1]))
+
+    def _run(self, faces: NDArray[np.uint8], output: str, width: int) -> NDArray[np.float32]:
+        faces = with_channels(faces, self.card)
+        answers = np.empty((len(faces), width), np.float32)
+        step = self._batch or CHUNK
+        for start in range(0, len(faces), step):
+            chunk = self._prepare(faces[start : start + step])
+            missing = step - len(chunk) if self._batch else 0
+            if missing:
+                chunk = np.concatenate([chunk, np.zeros((missing, *chunk.shape[1:]), chunk.dtype)])
+            (answer,) = self._session.run([output], {self._input: chunk})
+            answers[start : start + step] = answer.reshape(len(chunk), width)[
+                : len(chunk) - missing
+            ]
+        return answers
+
+    def _prepare(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
+        pictures = scaled(faces, self.card)
+        if self._channels_first:
+            pictures = pictures.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(pictures, self._dtype)
+
+    def _examine(self) -> tuple[str, bool]:
+        """Return the name of the output and whether it needs a softmax, by trying."""
+        name = "probabilities" if "probabilities" in self._outputs else next(iter(self._outputs))
+
+        def run(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return self._run(faces, name, len(self.card.classes))
+
+        hint = "--classes and --size as the network's authors give them"
+        return name, gives_scores(run, self.card, self.path, hint)
+
+
+def gives_scores(
+    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+    card: NetworkCard,
+    path: Path,
+    hint: str | None = None,
+) -> bool:
+    """Return whether a network's answers are no probabilities yet and need a softmax.
+
+    Parameters
+    ----------
+    run : callable
+        Faces to answers, shape (n, number of classes); it is tried on noise.
+    card : NetworkCard
+        What the faces and the answers are to be.
+    path : Path
+        The network's file, for messages.
+    hint : str, optional
+        What to try if it cannot run.
+
+    Raises
+    ------
+    InputError
+        The network cannot run on such faces, or answers NaN.
+    """
+    shape = (2, card.size_wh[1], card.size_wh[0], card.channels)
+    faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    try:
+        scores = run(faces)
+    except Exception as error:  # onnxruntime and Keras raise their own kinds; NumPy ValueError
+        raise InputError(
+            f"wanted a network from a picture of {shape[2]}×{shape[1]} to "
+            f"{len(card.classes)} classes, found an error: {error}",
+            hint=hint,
+            path=path,
+        ) from error
+    if not np.isfinite(scores).all():
+        raise InputError("wanted a network of numbers, found one that answers NaN", path=path)
+    return bool(scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > 1e-2)
+
+
+def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
+    """Return the middle part of each face, a square of `side` pixels; all if it is None."""
+    if side is None:
+        return faces
+    top, left = (faces.shape[1] - side) // 2, (faces.shape[2] - side) // 2
+    return faces[:, top : top + side, left : left + side]
+
+
+def scaled(faces: NDArray[np.uint8], card: NetworkCard) -> NDArray[np.float32]:
+    """Return faces, shape (n, height, width, channels), as a network sees them."""
+    faces = middle(faces, card.crop)
+    if card.channels == 3 and card.colour_order == "bgr":
+        faces = faces[..., ::-1]
+    scale, offset = _scale(card.mean, card.std)
+    return np.asarray(faces.astype(np.float32) * scale + offset, np.float32)
+
+
+def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scores as probabilities, row by row."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def has_card(path: Path) -> bool:
+    """Return whether an ``.onnx`` file's metadata are fer's; errors as `Classifier`."""
+    return "fer.classes" in _open_session(path, 1).get_modelmeta().custom_metadata_map
+
+
+def _first_input(session: InferenceSession, path: Path) -> Any:
+    inputs = session.get_inputs()
+    if not inputs or not session.get_outputs():
+        raise InputError("wanted a network of pictures, found one without an input", path=path)
+    return inputs[0]
+
+
+def _open_session(path: Path, threads: int | None) -> InferenceSession:
+    # From 1.29 on onnxruntime tells its makers what it runs, unless this is set before its import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyError(
+            f"running a network needs onnxruntime: {error}", hint="pip install onnxruntime"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        content = path.read_bytes()
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except OSError as error:
+        raise input_error(error, path, wanted="an .onnx file") from error
+    except Exception as error:  # onnxruntime's errors share no base class
+        reason = str(error).splitlines()[0]
+        raise InputError(f"wanted an .onnx network, found: {reason}", path=path) from error
+
+
+@lru_cache(maxsize=8)  # once a network, not once a face
+def _scale(
+    mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return factor and summand of the normalisation, which is one multiplication less."""
+    means, stds = (np.array(values, np.float32) for values in (mean, std))
+    return np.float32(1) / stds, -means / stds
+
+
+def with_channels(faces: NDArray[np.uint8], card: NetworkCard) -> NDArray[np.uint8]:
+    """Return faces with an axis of channels, grey ones repeated for a network of colours."""
+    if faces.ndim == 3:
+        faces = faces[..., None]
+    if faces.shape[3:] == (1,) and card.channels == 3:
+        faces = np.repeat(faces, 3, axis=3)
+    wanted = (card.size_wh[1], card.size_wh[0], card.channels)
+    if faces.ndim != 4 or faces.shape[1:] != wanted:
+        raise ValueError(f"wanted faces of shape (n, {wanted}), found {faces.shape}")
+    return faces

@@ -1,0 +1,275 @@
+"""Classifying: inputs of all kinds through a recogniser, into files, a window and results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from threading import Event
+
+from fercli.common.errors import InputError, OptionError, OutputError
+from fercli.common.files import require_absent, written_whole
+from fercli.common.images import Picture, read_colour, write_picture
+from fercli.common.progress import SILENT, Bar, Progress
+from fercli.recognition.options import VideoOptions
+from fercli.recognition.pipeline import recognise_frames
+from fercli.recognition.places import Places, require_separate
+from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.results import Face, FrameFaces
+from fercli.recognition.sinks.csv_jsonl import CsvRows, JsonLines
+from fercli.recognition.sinks.outputs import Outputs, Result
+from fercli.recognition.sinks.timeline import Timeline
+from fercli.recognition.sinks.video_writer import VideoWriter
+from fercli.recognition.sinks.window import Window
+from fercli.recognition.sources.frames import Frame
+from fercli.recognition.sources.inputs import Input
+from fercli.recognition.sources.live import Camera, Stream
+from fercli.recognition.sources.video_file import VideoFile
+from fercli.recognition.summary import Summary
+
+__all__ = ["Classifying", "Outputs", "Result", "failed"]
+
+
+class Classifying:
+    """One run over some inputs.
+
+    Parameters
+    ----------
+    recogniser : Recogniser
+    options : VideoOptions
+    outputs : Outputs
+    workers : int, optional
+        Pictures that are looked at at once. Defaults to all cores.
+    attempts : int
+        How often a stream that breaks off is tried again. Defaults to 10.
+    stop : Event, optional
+        Ends the run in good order when set: what was seen so far is written.
+    progress : Progress
+    """
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        options: VideoOptions,
+        outputs: Outputs,
+        *,
+        workers: int | None = None,
+        attempts: int = 10,
+        stop: Event | None = None,
+        progress: Progress = SILENT,
+    ) -> None:
+        self._recogniser = recogniser
+        self._options = options
+        self._outputs = outputs
+        self._workers = workers
+        self._attempts = attempts
+        self._stop = stop or Event()
+        self._progress = progress
+        self._rows: list[CsvRows | JsonLines] = []
+        self._window: Window | None = None
+
+    def run(self, inputs: Sequence[Input]) -> Iterator[Result]:
+        """Yield the result of each input, pictures first; an unreadable one never ends the run.
+
+        Raises
+        ------
+        OutputError
+            A file exists already or cannot be written.
+        OptionError
+            The outputs do not suit the inputs.
+        DependencyError
+            There is no screen for a window.
+        """
+        places = self._places(inputs)
+        with ExitStack() as stack:
+            self._open_rows(stack)
+            if self._outputs.show:
+                self._window = stack.enter_context(Window())
+            yield from self._run_pictures([one for one in inputs if one.kind == "picture"], places)
+            for one in inputs:
+                if one.kind != "picture" and not self._stop.is_set():
+                    yield self._run_video(one, places)
+
+    def _places(self, inputs: Sequence[Input]) -> Places:
+        """Return where results go, after a look at whether they may."""
+        outputs = self._outputs
+        videos = [one for one in inputs if one.kind != "picture"]
+        if outputs.timeline is not None and not videos:
+            raise OptionError(
+                "a timeline needs a video, a camera or a stream; found pictures alone"
+            )
+        places = Places(inputs, outputs.save, outputs.timeline)
+        named = (outputs.csv, outputs.jsonl, *places.all())
+        paths = [path for path in named if path is not None]
+        require_separate(inputs, paths)
+        for path in paths:
+            require_absent(path, overwrite=outputs.overwrite)
+        return places
+
+    def _open_rows(self, stack: ExitStack) -> None:
+        for path, kind in ((self._outputs.csv, CsvRows), (self._outputs.jsonl, JsonLines)):
+            if path is not None:
+                whole = written_whole(path, overwrite=self._outputs.overwrite)
+                temporary = stack.enter_context(whole)
+                stream = stack.enter_context(
+                    temporary.open("w", encoding="utf-8", errors=kind.errors, newline="")
+                )
+                classes = self._recogniser.classes
+                self._rows.append(kind(stream, classes, empty=self._outputs.empty))
+
+    def _write_rows(
+        self, source: Input, frame: int, seconds: float | None, faces: Sequence[Face]
+    ) -> None:
+        for rows in self._rows:
+            rows.write(source.shown, frame, seconds, faces)
+
+    def _draw(self, picture: Picture, faces: Sequence[Face]) -> Picture:
+        # Pillow takes a moment to import, for which a photograph need not wait.
+        from fercli.recognition.sinks.draw import draw_faces
+
+        return draw_faces(picture, faces, self._recogniser.classes, bars=self._outputs.bars)
+
+    # Pictures
+
+    def _run_pictures(self, pictures: Sequence[Input], places: Places) -> Iterator[Result]:
+        from fercli.common.parallel import parallel_map
+
+        if not pictures:
+            return
+        looked_at = parallel_map(
+            lambda one: self._look_at(one, places),
+            pictures,
+            workers=1 if self._outputs.show or len(pictures) == 1 else self._workers,
+            prefer="threads",
+            progress=self._progress,
+            description="classifying",
+        )
+        for result in looked_at:
+            if not result.error:
+                self._write_rows(result.source, 0, None, result.faces)
+            yield result
+            if self._stop.is_set():
+                return
+
+    def _look_at(self, source: Input, places: Places) -> Result:
+        place = places.saved(source)
+        try:
+            picture = read_colour(source.path)
+            faces = self._recogniser.recognise(picture)
+            if place is not None:
+                drawn = self._draw(picture, faces)
+                write_picture(place, drawn, overwrite=self._outputs.overwrite)
+        except InputError as error:
+            return Result(source, error=str(error))
+        if self._window is not None and not self._window.show(
+            self._draw(picture, faces), wait=True
+        ):
+            self._stop.set()
+        return Result(source, faces)
+
+    # Videos, cameras, streams
+
+    def _run_video(self, source: Input, places: Places) -> Result:
+        result = Result(source, summary=Summary())
+        try:
+            with self._open(source) as video:
+                self._watch(video, result, places)
+                result.notes += video.problems
+        except OutputError:
+            raise
+        except InputError as error:
+            result.error = str(error)
+        return result
+
+    def _open(self, source: Input) -> VideoFile | Camera | Stream:
+        if source.kind == "camera":
+            return Camera(source.name, self._stop)
+        if source.kind == "stream":
+            note = self._progress.note
+            return Stream(source.name, attempts=self._attempts, stop=self._stop, note=note)
+        return VideoFile(source.path)
+
+    def _watch(self, video: VideoFile | Camera | Stream, result: Result, places: Places) -> None:
+        timeline = Timeline(self._recogniser.classes)
+        plot = places.timeline(result.source)
+        total = None if video.count is None else float(video.count)
+        with ExitStack() as stack:
+            bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
+            place, writer = places.saved(result.source), None
+            for one in self._seen(video, result, stack):
+                if place is not None and writer is None:
+                    writer = self._open_writer(video, place, stack)
+                self._take(one, result, writer, bar)
+                if plot is not None:
+                    timeline.add(one)
+        result.notes += writer.problems if writer is not None else []
+        if plot is not None:
+            title = f"{Path(video.name).name}: expressions over time"
+            timeline.save(plot, title, overwrite=self._outputs.overwrite)
+
+    def _seen(
+        self, video: VideoFile | Camera | Stream, result: Result, stack: ExitStack
+    ) -> Iterator[FrameFaces]:
+        """Yield frames with faces; a live source that fails after a while has an end there."""
+        frames = self._frames(video)
+        seen = recognise_frames(self._recogniser, frames, self._options, live=video.live)
+        stack.enter_context(closing(seen))
+        try:
+            yield from seen
+        except InputError as error:
+            if not video.live or result.summary is None or not result.summary.frames:
+                raise
+            result.error = str(error)
+
+    def _frames(self, video: VideoFile | Camera | Stream) -> Iterator[Frame]:
+        options = self._options
+        if isinstance(video, VideoFile):
+            frames = video.frames(options.start, options.end)
+        else:
+            frames = _between(video.frames(), options.start, options.end)
+        for frame in frames:
+            yield frame
+            if self._stop.is_set():
+                return
+
+    def _open_writer(
+        self, video: VideoFile | Camera | Stream, place: Path, stack: ExitStack
+    ) -> VideoWriter:
+        writer = VideoWriter(
+            place,
+            video.rate,
+            sound=video.path if isinstance(video, VideoFile) and video.has_sound else None,
+            start=self._options.start,
+            begin=video.begin,
+            sample_aspect_ratio=video.sample_aspect_ratio,
+            overwrite=self._outputs.overwrite,
+        )
+        return stack.enter_context(writer)
+
+    def _take(self, one: FrameFaces, result: Result, writer: VideoWriter | None, bar: Bar) -> None:
+        """Pass a frame on to whoever wants it."""
+        assert result.summary is not None
+        result.summary.add(one)
+        if one.analysed:
+            self._write_rows(result.source, one.frame.number, one.frame.seconds, one.found)
+        if writer is not None or self._window is not None:
+            drawn = self._draw(one.frame.colour, one.faces)
+            if writer is not None:
+                writer.write(drawn, one.frame.seconds)
+            if self._window is not None and not self._window.show(drawn):
+                self._stop.set()
+        bar.advance()
+
+
+def _between(frames: Iterator[Frame], start: float, end: float) -> Iterator[Frame]:
+    """Yield the frames of a time; the source ends with the last."""
+    for frame in frames:
+        if frame.seconds >= end:
+            return
+        if frame.seconds >= start:
+            yield frame
+
+
+def failed(results: Sequence[Result]) -> list[Result]:
+    """Return the results of inputs that could not be read, or not to their end."""
+    return [one for one in results if one.error]

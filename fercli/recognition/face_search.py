@@ -1,0 +1,191 @@
+"""Searching: where the faces of a picture are, in all of it or around places.
+
+Boxes are those of ``detectMultiScale`` and its own grouping: fer's way to score detections needs
+numba, for which one photograph should not wait.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.cascade.detection.detector import Detector
+from fercli.common.images import Picture
+
+Boxes = NDArray[np.int32]
+
+#: Around a place: how far to look on each side, as a share of the face, and for what sizes.
+REACH, SMALLEST, LARGEST = 0.4, 0.8, 1.25
+
+#: Side, in windows of the cascade, that a face looked for around a place is brought to. From 2 on
+#: cv2 moves the window by single pixels of the window's own size.
+WINDOWS = 2.2
+
+#: Ratio of one window size to the next in a quick search; and how much smaller than the smallest
+#: face one may turn out to be.
+COARSE, ALMOST = 1.2, 0.95
+
+#: Two boxes that share more than this, as a share of the smaller, are of one face.
+SAME_FACE = 0.5
+
+NONE: Boxes = np.empty((0, 4), np.int32)
+
+
+def search(
+    detector: Detector,
+    grey: Picture,
+    *,
+    side: int,
+    min_face: int,
+    scale_factor: float,
+    min_neighbors: int,
+) -> Boxes:
+    """Return the faces of a picture, the surest first.
+
+    Parameters
+    ----------
+    detector : Detector
+    grey : ndarray of uint8, shape (height, width)
+    side : int
+        Longer side that a larger picture is brought to.
+    min_face : int
+        Side of the smallest face, in pixels of `grey`.
+    scale_factor, min_neighbors
+        As in `fercli.cascade.detection.detector.DetectionOptions`.
+
+    Returns
+    -------
+    ndarray of int32, shape (n, 4)
+        x, y, width, height in pixels of `grey`.
+    """
+    scale = min(side / max(grey.shape), 1.0)
+    small = _resized(grey, scale)
+    least = max(round(min_face * scale), 1)
+    found = _detect(detector, small, scale_factor, min_neighbors, least, max(small.shape))
+    return np.asarray(np.rint(found / scale), np.int32)
+
+
+def search_quickly(
+    detector: Detector,
+    grey: Picture,
+    *,
+    side: int,
+    min_face: int,
+    scale_factor: float,
+    min_neighbors: int,
+) -> Boxes:
+    """Return the faces of a picture in a fraction of the time, and miss a few.
+
+    The picture is searched so small that the smallest face is one window, in coarse steps; the
+    surroundings of each window that passes are then searched as thoroughly as by `search`.
+
+    Parameters and result as in `search`.
+    """
+    window = detector.cascade.size_wh[0]
+    side = min(side, round(max(grey.shape) * window / max(min_face, window)))
+    places = search(
+        detector, grey, side=side, min_face=min_face, scale_factor=COARSE, min_neighbors=0
+    )
+    found = [
+        search_near(
+            detector,
+            grey,
+            (x, y, width, height),
+            scale_factor=scale_factor,
+            min_neighbors=min_neighbors,
+        )[:1]
+        for x, y, width, height in places.tolist()
+    ]
+    faces = without_doubles(np.concatenate([NONE, *found]))
+    return faces[faces[:, 2] >= ALMOST * min_face]
+
+
+def search_near(
+    detector: Detector,
+    grey: Picture,
+    box_xywh: tuple[int, int, int, int],
+    *,
+    scale_factor: float,
+    min_neighbors: int,
+) -> Boxes:
+    """Return the faces like the one in `box_xywh`, at its place or beside it, the surest first.
+
+    Parameters and result as in `search`.
+    """
+    x, y, width, height = box_xywh
+    reach = round(REACH * width)
+    left, top = max(x - reach, 0), max(y - reach, 0)
+    region = grey[top : y + height + reach, left : x + width + reach]
+    if min(region.shape) < 4:
+        return NONE
+    scale = WINDOWS * detector.cascade.size_wh[0] / width
+    small = _resized(region, scale)
+    least, most = round(SMALLEST * width * scale), round(LARGEST * width * scale)
+    found = _detect(detector, small, scale_factor, min_neighbors, least, most)
+    return np.asarray(np.rint(found / scale + (left, top, 0, 0)), np.int32)
+
+
+def shared(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float64]:
+    """Return how much of the smaller of two boxes is shared, for a box and each of others."""
+    low = np.maximum(box_xywh[:2], boxes_xywh[:, :2])
+    high = np.minimum(box_xywh[:2] + box_xywh[2:], boxes_xywh[:, :2] + boxes_xywh[:, 2:])
+    common = np.prod(np.maximum(high - low, 0), axis=1)
+    smaller = np.minimum(np.prod(box_xywh[2:]), np.prod(boxes_xywh[:, 2:], axis=1))
+    return common / np.maximum(smaller, 1)  # type: ignore[no-any-return]
+
+
+def without_doubles(boxes_xywh: Boxes) -> Boxes:
+    """Return boxes without those that share a face with an earlier one."""
+    kept: list[NDArray[np.int32]] = []
+    for box in boxes_xywh:
+        if not kept or shared(box, np.array(kept)).max() <= SAME_FACE:
+            kept.append(box)
+    return np.array(kept, np.int32).reshape(-1, 4)
+
+
+def merged(windows_xywh: Boxes) -> Boxes:
+    """Return the means of windows that share a face, those of most windows first."""
+    means: list[NDArray[np.float64]] = []
+    same = np.array([shared(box, windows_xywh) > SAME_FACE for box in windows_xywh], bool)
+    left = np.ones(len(same), bool)
+    counts = same.reshape(len(same), len(same)).sum(axis=1)
+    while left.any():
+        largest = same[int(np.where(left, counts, -1).argmax())] & left
+        means.append(windows_xywh[largest].mean(axis=0))
+        counts -= same[:, largest].sum(axis=1)
+        left &= ~largest
+    return np.rint(np.array(means).reshape(-1, 4)).astype(np.int32)
+
+
+def _resized(grey: Picture, scale: float) -> Picture:
+    if scale == 1:
+        return grey
+    height, width = (max(round(side * scale), 1) for side in grey.shape)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=how), np.uint8)
+
+
+def _detect(
+    detector: Detector,
+    grey: Picture,
+    scale_factor: float,
+    min_neighbors: int,
+    least: int,
+    most: int,
+) -> Boxes:
+    """Return the faces of a picture whose width is from `least` to `most`, the surest first."""
+    width, height = detector.cascade.size_wh
+    min_wh, max_wh = ((side, round(side * height / width)) for side in (least, most))
+    if grey.shape[1] < min_wh[0] or grey.shape[0] < min_wh[1]:  # cv2 would look for smaller ones
+        return NONE
+    boxes, neighbors = detector.classifier.detectMultiScale2(
+        grey, scale_factor, min_neighbors, minSize=min_wh, maxSize=max_wh
+    )
+    if not len(boxes):
+        return NONE
+    found = np.asarray(boxes, np.int32).reshape(-1, 4)
+    if not min_neighbors:  # cv2 does not join windows then
+        return merged(found)
+    surest_first = np.argsort(-np.asarray(neighbors).ravel(), kind="stable")
+    return without_doubles(found[surest_first])

@@ -1,0 +1,229 @@
+"""The recogniser: a cascade and a network, loaded once, that tell the expressions in pictures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fercli.cascade.detection.detector import Detector, load_detector
+from fercli.cascade.model.bundled import shipped_cascade
+from fercli.common.images import Picture
+from fercli.models.loading import DEFAULT, open_network
+from fercli.models.model_card import NetworkCard
+from fercli.models.onnx_model import Settings
+from fercli.recognition.face_search import Boxes, search, search_near, search_quickly
+from fercli.recognition.options import (
+    PICTURE_FACE,
+    PICTURE_SIDE,
+    VIDEO_FACE,
+    VIDEO_SIDE,
+    RecognitionOptions,
+)
+from fercli.recognition.results import Face, name_expression
+
+DEFAULTS = RecognitionOptions()
+
+#: How many windows less a face needs at a place where it was a moment before.
+LENIENT = 2
+
+
+class Recogniser:
+    """Finds faces and tells their expressions. Threads may share one.
+
+    Parameters
+    ----------
+    cascade : Path, optional
+        The cascade's file. Defaults to the one that fer ships.
+    network : str
+        A shipped network's name, or an ``.onnx`` or ``.keras`` file. Defaults to the one that fer
+        ships.
+    options : RecognitionOptions, optional
+    settings : Settings, optional
+        What an ``.onnx`` file of others does not say.
+
+    Attributes
+    ----------
+    options : RecognitionOptions
+    card : NetworkCard
+        What the network takes and gives.
+
+    Raises
+    ------
+    CascadeFileError, InputError, OptionError, DependencyError
+        As `load_detector` and `open_network`.
+    """
+
+    def __init__(
+        self,
+        cascade: Path | None = None,
+        network: str = DEFAULT,
+        options: RecognitionOptions = DEFAULTS,
+        settings: Settings | None = None,
+    ) -> None:
+        self.cascade = cascade or shipped_cascade()
+        self.options = options
+        self._network = open_network(network, settings)
+        self._alone = threading.Lock()
+        # cv2 keeps its buffers in the classifier: each thread needs its own.
+        self._own = threading.local()
+        self._own.detector = load_detector(self.cascade)
+
+    @property
+    def card(self) -> NetworkCard:
+        """What the network takes and gives."""
+        return self._network.card
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The expressions, in the order of the probabilities."""
+        return self._network.card.classes
+
+    def recognise(self, picture: Picture, *, quickly: bool = False) -> list[Face]:
+        """Return the faces of a picture, the largest first.
+
+        Parameters
+        ----------
+        picture : ndarray of uint8, shape (height, width) or (height, width, 3)
+            Grey or BGR.
+        quickly : bool
+            Whether it is searched as a frame of a video is. Defaults to False.
+        """
+        return self.recognise_many([picture], quickly=quickly)[0]
+
+    def recognise_many(
+        self, pictures: Sequence[Picture], *, quickly: bool = False
+    ) -> list[list[Face]]:
+        """Return the faces of each picture; all go through the network in one call."""
+        if not len(pictures):
+            return []
+        side, least = (VIDEO_SIDE, VIDEO_FACE) if quickly else (PICTURE_SIDE, PICTURE_FACE)
+        found = [
+            self.find(to_grey(picture), side=side, least=least, quickly=quickly)
+            for picture in pictures
+        ]
+        cuts = [self.cut(one, boxes) for one, boxes in zip(pictures, found, strict=True)]
+        answers = self.classify(np.concatenate(cuts))
+        ends = np.cumsum([len(boxes) for boxes in found])
+        shares = np.split(answers, ends[:-1])
+        return [self._faces(*both) for both in zip(found, shares, strict=True)]
+
+    def find(
+        self,
+        grey: Picture,
+        *,
+        side: int = PICTURE_SIDE,
+        least: float = PICTURE_FACE,
+        quickly: bool = False,
+    ) -> Boxes:
+        """Return where the faces of a picture are.
+
+        Parameters
+        ----------
+        grey : ndarray of uint8, shape (height, width)
+        side : int
+            Longer side at which it is searched, unless the options say another.
+        least : float
+            The smallest face as a share of the shorter side, unless the options say its size.
+        quickly : bool
+            Whether to take a fraction of the time and miss a few. Defaults to False.
+
+        Returns
+        -------
+        ndarray of int32, shape (n, 4)
+            x, y, width, height, the largest first.
+        """
+        chosen = self.options
+        boxes = (search_quickly if quickly else search)(
+            self._detector,
+            grey,
+            side=chosen.resolution or side,
+            min_face=chosen.min_face or round(least * min(grey.shape)),
+            scale_factor=chosen.scale_factor,
+            min_neighbors=chosen.min_neighbors,
+        )
+        boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
+        return boxes[:1] if chosen.largest else boxes
+
+    def find_again(self, grey: Picture, box_xywh: tuple[int, int, int, int]) -> Boxes:
+        """Return a face that was at a place a moment before, shape (0 or 1, 4)."""
+        chosen = self.options
+        return search_near(
+            self._detector,
+            grey,
+            box_xywh,
+            scale_factor=chosen.scale_factor,
+            # It is there most likely: fewer windows make it believed.
+            min_neighbors=max(chosen.min_neighbors - LENIENT, 0),
+        )[:1]
+
+    def cut(self, picture: Picture, boxes_xywh: Boxes) -> NDArray[np.uint8]:
+        """Return faces as the network wants them.
+
+        Parameters
+        ----------
+        picture : ndarray of uint8, shape (height, width) or (height, width, 3)
+            Grey or BGR.
+        boxes_xywh : ndarray of int32, shape (n, 4)
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, height, width, channels)
+            For `classify`; three channels are red, green, blue.
+        """
+        # The module of cuts knows the eyes and the cascades' options as well.
+        from fercli.datasets.face_boxes import cut_turned
+
+        width, height = self.card.size_wh
+        cuts = np.empty((len(boxes_xywh), height, width, self.card.channels), np.uint8)
+        source = self._as_network_wants(picture)
+        for cut, (x, y, w, h) in zip(cuts, boxes_xywh.tolist(), strict=True):
+            side = max(w, h) * (1 + 2 * self.options.margin)
+            face = cut_turned(source, (x + w / 2, y + h / 2), side, 0.0, self.card.size_wh)
+            cut[:] = face.reshape(cut.shape)
+        return cuts
+
+    def classify(self, cuts: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probabilities of each class for faces that `cut` gave, shape (n, classes)."""
+        if not len(cuts):
+            return np.empty((0, len(self.classes)), np.float32)
+        if self._network.path.suffix == ".onnx":
+            return self._network.classify(cuts)
+        with self._alone:  # Keras may not be called by two threads at once
+            return self._network.classify(cuts)
+
+    def name(self, probabilities: NDArray[np.float32]) -> str:
+        """Return what a face with these probabilities is said to show."""
+        return name_expression(probabilities, self.classes, self.options.threshold)
+
+    @property
+    def _detector(self) -> Detector:
+        if not hasattr(self._own, "detector"):
+            self._own.detector = load_detector(self.cascade)
+        detector: Detector = self._own.detector
+        return detector
+
+    def _as_network_wants(self, picture: Picture) -> Picture:
+        if self.card.channels == 1:
+            return to_grey(picture)
+        change = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
+        return np.asarray(cv2.cvtColor(picture, change), np.uint8)
+
+    def _faces(self, boxes: Boxes, answers: NDArray[np.float32]) -> list[Face]:
+        return [
+            Face(tuple(box), probabilities, self.name(probabilities), number)
+            for number, (box, probabilities) in enumerate(
+                zip(boxes.tolist(), answers, strict=True), 1
+            )
+        ]
+
+
+def to_grey(picture: Picture) -> Picture:
+    """Return a picture, BGR or grey already, in grey."""
+    if picture.ndim == 2:
+        return picture
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -1,0 +1,1 @@
+"""Sinks: annotated copies, tables, timelines and windows."""

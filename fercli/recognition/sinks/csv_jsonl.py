@@ -1,0 +1,80 @@
+"""Rows: faces as a CSV table or as JSON Lines, written as they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from fercli.recognition.results import Face
+
+#: Before a column for each class.
+COLUMNS = ("source", "frame", "seconds", "person", "x", "y", "width", "height", "expression")
+
+
+class CsvRows:
+    """A CSV table of faces, one a row.
+
+    Parameters
+    ----------
+    stream : text file
+    classes : sequence of str
+        The network's.
+    empty : bool
+        Whether a picture or frame without a face has a row as well.
+
+    Attributes
+    ----------
+    errors : str
+        How `stream` is to be opened, for names that are not UTF-8: their bytes are kept.
+    """
+
+    errors = "surrogateescape"
+
+    def __init__(self, stream: TextIO, classes: Sequence[str], *, empty: bool = False) -> None:
+        self._table = csv.writer(stream, lineterminator="\n")
+        self._table.writerow([*COLUMNS, *classes])
+        self._blank = [""] * (len(COLUMNS) - 3 + len(classes))
+        self._empty = empty
+
+    def write(self, source: str, frame: int, seconds: float | None, faces: Iterable[Face]) -> None:
+        """Write the faces of a picture (`seconds` is None) or a frame."""
+        place = [source, frame, "" if seconds is None else f"{seconds:.3f}"]
+        rows = [
+            [*place, face.person, *face.box_xywh, face.label, *_numbers(face)] for face in faces
+        ]
+        self._table.writerows(rows or ([[*place, *self._blank]] if self._empty else []))
+
+
+class JsonLines:
+    """Faces as JSON Lines: an object a picture or frame, with a list of its faces.
+
+    Parameters and attributes as in `CsvRows`; the bytes of names are escapes of JSON, "\\udce4".
+    """
+
+    errors = "backslashreplace"
+
+    def __init__(self, stream: TextIO, classes: Sequence[str], *, empty: bool = False) -> None:
+        self._stream = stream
+        self._classes = classes
+        self._empty = empty
+
+    def write(self, source: str, frame: int, seconds: float | None, faces: Iterable[Face]) -> None:
+        """Write the faces of a picture (`seconds` is None) or a frame."""
+        plain = [face.as_plain(self._classes) for face in faces]
+        if plain or self._empty:
+            json.dump(as_plain(source, frame, seconds, plain), self._stream, ensure_ascii=False)
+            self._stream.write("\n")
+
+
+def as_plain(
+    source: str, frame: int, seconds: float | None, faces: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what is known of a picture or frame as plain values."""
+    rounded = None if seconds is None else round(seconds, 3)
+    return {"source": source, "frame": frame, "seconds": rounded, "faces": faces}
+
+
+def _numbers(face: Face) -> list[str]:
+    return [f"{value:.6f}" for value in face.probabilities]

@@ -1,0 +1,82 @@
+"""A window on the screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+
+import cv2
+
+from fercli.common.errors import DependencyError
+from fercli.common.images import Picture
+from fercli.environment import has_screen
+
+#: Keys that close it: q, Q, Escape.
+QUIT = (ord("q"), ord("Q"), 27)
+
+_TRIAL = "import cv2; cv2.namedWindow('fer'); cv2.waitKey(1)"
+
+
+class Window:
+    """A window that shows pictures. A context manager.
+
+    Parameters
+    ----------
+    title : str
+
+    Raises
+    ------
+    DependencyError
+        There is no screen, or this cv2 has no windows.
+    """
+
+    def __init__(self, title: str = "fer") -> None:
+        self._title = title
+
+    def __enter__(self) -> Window:
+        _require_windows()
+        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with suppress(cv2.error):  # someone closed it
+            cv2.destroyWindow(self._title)
+
+    def show(self, picture: Picture, *, wait: bool = False) -> bool:
+        """Show a picture; return False once someone closed the window or pressed q or Escape.
+
+        Parameters
+        ----------
+        picture : ndarray of uint8, shape (height, width, 3), BGR
+        wait : bool
+            Whether to wait for a key. Defaults to False.
+        """
+        cv2.imshow(self._title, picture)
+        while True:
+            key = cv2.waitKey(50 if wait else 1)
+            if key in QUIT or not self._is_open():
+                return False
+            if key >= 0 or not wait:
+                return True
+
+    def _is_open(self) -> bool:
+        try:
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # Qt has nobody left to ask once the last window is closed
+            return False
+
+
+def _require_windows() -> None:
+    """Try a window in a process of its own: Qt ends the process where there is no screen."""
+    hint = "--save FILE instead"
+    if not has_screen():
+        raise DependencyError(
+            "wanted a screen for --show, found none (DISPLAY is not set)", hint=hint
+        )
+    trial = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, check=False)
+    if trial.returncode:
+        raise DependencyError(
+            "wanted a window for --show; this cv2 cannot open one here",
+            hint=f"a cv2 that is not headless, a screen that answers, or {hint}",
+        )

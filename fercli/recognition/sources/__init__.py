@@ -1,0 +1,1 @@
+"""Sources: images, videos, cameras and streams as frames."""

@@ -1,0 +1,234 @@
+"""Video files, read with FFmpeg's libraries (PyAV)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fercli.common.errors import VideoError
+from fercli.common.files import input_error
+from fercli.recognition.sources.frames import SQUARE, Frame, begin_of, seek, time_of
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+#: How far before a time a search for it begins, one try after the other, in seconds. In an
+#: MPEG transport stream, which has no index, a search leads to any frame, of which the decoder
+#: makes nothing until the next key frame.
+STEPS_BACK = (0.0, 5.0, 20.0, 80.0)
+
+
+class VideoFile:
+    """A video file that is open. A context manager.
+
+    Parameters
+    ----------
+    path : Path
+
+    Attributes
+    ----------
+    name : str
+    rate : float
+        Frames a second.
+    seconds : float or None
+        How long it is, as far as the file says.
+    count : int or None
+        How many frames there are, as far as can be told without decoding.
+    size_wh : (int, int)
+        Width and height of its frames in pixels, as they are stored.
+    sample_aspect_ratio : Fraction
+        Width of a pixel by its height; of the upright picture once a frame was read.
+    begin : float
+        The time of its first frame on the file's own clock, in seconds.
+    has_sound : bool
+    problems : list of str
+        What was met while reading, such as damaged frames; complete after the last frame.
+
+    Raises
+    ------
+    VideoError
+        The file is missing, unreadable, or not a video that FFmpeg knows.
+    """
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        self.problems: list[str] = []
+        self._open()
+        self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+        self.seconds = _seconds(self._container, self._stream)
+        self.count = self._stream.frames or (
+            round(self.seconds * self.rate) if self.seconds else None
+        )
+        self.size_wh = (self._stream.width, self._stream.height)
+        self.sample_aspect_ratio = self._stream.sample_aspect_ratio or SQUARE
+        self.has_sound = bool(self._container.streams.audio)
+        self.begin = float(begin_of(self._stream))
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def _open(self) -> None:
+        self._container = _open(self.path)
+        try:
+            self._stream = _video_stream(self._container, self.path)
+        except VideoError:
+            self._container.close()
+            raise
+
+    def frames(self, start: float = 0.0, end: float = math.inf) -> Iterator[Frame]:
+        """Yield the frames of a part of the video, in order; once.
+
+        Where `start` is not 0, the number of the first is estimated from its time: it, and all
+        that are counted from it, are right where the frame rate does not vary.
+
+        Parameters
+        ----------
+        start, end : float
+            In seconds. Default to all of it.
+
+        Raises
+        ------
+        VideoError
+            There is no frame at all.
+        """
+        number, seconds = -1, 0.0
+        for number, picture in self._numbered(start):
+            seconds = self._time(picture, number)
+            if seconds >= end:
+                return
+            if seconds >= start - 0.5 / self.rate:
+                yield Frame(number, seconds, picture)
+        self._conclude(number, seconds, start)
+
+    def _numbered(self, start: float) -> Iterator[tuple[int, VideoFrame]]:
+        """Yield frames with their numbers, counted from the first that a search led to."""
+        first = None
+        for count, picture in enumerate(self._decoded_from(start)):
+            if first is None:
+                self._turn_pixels(picture)
+                first = round(self._time(picture, 0) * self.rate) if start else 0
+            yield first + count, picture
+
+    def _turn_pixels(self, picture: VideoFrame) -> None:
+        """Turn the shape of pixels with a picture that is shown after a quarter turn."""
+        if round(picture.rotation / 90) % 2:
+            self.sample_aspect_ratio = 1 / self.sample_aspect_ratio
+
+    def _decoded_from(self, start: float) -> Iterator[VideoFrame]:
+        """Return frames from a key frame on that is not later than `start`."""
+        for back in STEPS_BACK:
+            if start <= back:
+                break
+            seek(self._container, self._stream, start - back)
+            pictures = self._decoded()
+            first = next(pictures, None)
+            if first is not None and self._time(first, 0) <= start:
+                return chain((first,), pictures)
+        if start:  # nothing before it is found: read from the beginning
+            self._container.close()
+            self._open()
+        return self._decoded()
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        import av
+
+        self._damaged = 0
+        self.problems.clear()  # of a search that led too far
+        try:
+            for packet in self._container.demux(self._stream):
+                yield from self._decode(packet)
+        except av.error.FFmpegError as error:
+            self.problems.append(f"reading ended early: {error.strerror}")
+            yield from self._decode(None)  # what the decoder still has
+        if self._damaged:
+            self.problems.append(f"{self._damaged} damaged frames were left out")
+
+    def _decode(self, packet: Any) -> Iterator[VideoFrame]:
+        import av
+
+        try:
+            yield from self._stream.decode(packet)
+        except av.error.EOFError:
+            pass  # it had been told already
+        except av.error.FFmpegError:
+            self._damaged += 1
+
+    def _time(self, picture: VideoFrame, number: int) -> float:
+        return time_of(picture, self._stream, number, self.rate)
+
+    def _conclude(self, last: int, seconds: float, start: float) -> None:
+        if last < 0 and not start:
+            raise VideoError("wanted a video, found one without frames", path=self.path)
+        if seconds < start - 0.5 / self.rate:
+            length = self.seconds or seconds
+            raise VideoError(
+                f"wanted a video longer than {start:g} s, found one of {length:.1f} s",
+                path=self.path,
+            )
+        expected = self._stream.frames
+        # After a search the number is an estimate; and of a video that was cut without encoding it
+        # anew the file still counts the frames that are not shown.
+        if expected and not start and last + 1 < expected and not self._reaches_end(seconds):
+            self.problems.append(f"ends after {last + 1} of {expected} frames: truncated?")
+
+    def _reaches_end(self, seconds: float) -> bool:
+        """Whether the video has no room for another frame after the one of this time."""
+        return self.seconds is not None and seconds + 1.5 / self.rate >= self.seconds
+
+
+def _open(path: Path) -> Any:
+    import av
+
+    try:
+        if path.is_fifo():  # reading would wait for a writer for ever
+            raise VideoError("wanted a video, found a pipe", path=path)
+        with path.open("rb"):
+            pass
+    except ValueError as error:
+        raise VideoError(f"wanted a video, found the name {path.name[:40]!r}") from error
+    except OSError as error:
+        raise VideoError(input_error(error, path, wanted="a video").message, path=path) from error
+    if not path.stat().st_size:
+        raise VideoError("wanted a video, found an empty file", path=path)
+    try:
+        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+        return av.open(f"file:{path}", metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"wanted a video, found a file that cannot be read as one ({_reason(error)})",
+            hint="is it truncated, or another kind of file?",
+            path=path,
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    # A cover picture in a sound file is a stream of one frame.
+    streams = [s for s in container.streams.video if s.codec_context is not None]
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+        raise VideoError(f"wanted a video, found {', '.join(kinds)} alone", path=path)
+    streams[0].thread_type = "AUTO"
+    return streams[0]
+
+
+def _seconds(container: Any, stream: Any) -> float | None:
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1e6 if container.duration else None

@@ -1,0 +1,1 @@
+"""Tracking: the same person from frame to frame."""

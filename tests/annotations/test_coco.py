@@ -1,0 +1,92 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fercli.annotations import AnnotatedPicture, coco, read_annotations
+from fercli.common.errors import AnnotationError
+
+CONTENT = {
+    "images": [{"id": 7, "file_name": "a.png"}, {"id": 9, "file_name": "b.png"}],
+    "annotations": [
+        {"image_id": 9, "bbox": [1.4, 2.5, 3.0, 4], "category_id": 1, "iscrowd": 0},
+        {"image_id": 9, "bbox": [0, 0, 5, 5], "category_id": 2, "iscrowd": 1},
+        {"image_id": 9, "bbox": [10, 0, 5, 5], "category_id": 2},
+    ],
+    "categories": [{"id": 1, "name": "face"}, {"id": 2, "name": "dog"}],
+}
+
+
+def write(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_by_hand(tmp_path):
+    path = write(tmp_path, CONTENT)
+    assert read_annotations(path) == [
+        AnnotatedPicture(tmp_path / "a.png", ()),
+        AnnotatedPicture(tmp_path / "b.png", ((1, 3, 3, 4), (10, 0, 5, 5)), ((0, 0, 5, 5),)),
+    ]
+    assert read_annotations(path, labels=["dog"])[1].boxes_xywh == ((10, 0, 5, 5),)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not JSON"),
+        ("[" * 100_000, "nested too deeply|not JSON"),
+        ("[]", "found no list 'images'"),
+        ("null", "found no list 'images'"),
+        ({"images": []}, "found no list 'annotations'"),
+        ({"images": [7], "annotations": []}, r"images\[0\]: wanted a whole number id"),
+        ({"images": [{"id": 1}], "annotations": []}, r"images\[0\]: wanted the file_name"),
+        ({"images": [CONTENT["images"][0]] * 2, "annotations": []}, "found 7 twice"),
+        ({**CONTENT, "annotations": [None]}, r"annotations\[0\]: wanted a whole number image_id"),
+        ({**CONTENT, "annotations": [{"image_id": 1}]}, "found image_id 1"),
+        ({**CONTENT, "annotations": [{"image_id": 7}]}, "wanted bbox .* found None"),
+        ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3]}]}, "found .1, 2, 3."),
+        ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3, True]}]}, "wanted bbox"),
+        ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3, 1e999]}]}, "in pixels"),
+    ],
+)
+def test_malformed_entries_are_named(tmp_path, content, message):
+    with pytest.raises(AnnotationError, match=message):
+        read_annotations(write(tmp_path, content))
+
+
+def test_one_who_may_go_on_loses_the_malformed_entries_alone(tmp_path, complaints):
+    content = {**CONTENT, "annotations": [*CONTENT["annotations"], {"image_id": 9}]}
+    assert len(coco.read(write(tmp_path, content), None, complaints)[1].boxes) == 3
+    assert len(complaints) == 1
+
+
+def test_numbers_of_thousands_of_digits(tmp_path):
+    with pytest.raises(AnnotationError, match="not COCO"):
+        read_annotations(write(tmp_path, '{"images": [' + "9" * 5000 + "]}"))
+
+
+def test_written_sizes_are_those_of_the_pictures(tmp_path):
+    coco.write(tmp_path / "a.json", [AnnotatedPicture(tmp_path / "a.png", (), size_wh=(6, 4))])
+    image = json.loads((tmp_path / "a.json").read_text())["images"][0]
+    assert image == {"id": 1, "file_name": "a.png", "width": 6, "height": 4}
+
+
+boxes = st.tuples(*[st.integers(-1000, 10_000)] * 4)
+names = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="/\\"))
+
+
+@given(
+    st.dictionaries(
+        names.map("f{}.png".format),
+        st.tuples(st.lists(boxes, max_size=3).map(tuple), st.lists(boxes, max_size=2).map(tuple)),
+        max_size=5,
+    )
+)
+def test_round_trip(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("coco")
+    written = [AnnotatedPicture(folder / name, *both) for name, both in content.items()]
+    coco.write(folder / "a.json", written)
+    assert read_annotations(folder / "a.json") == written

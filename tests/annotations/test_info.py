@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fercli.annotations import AnnotatedPicture, read_annotations
+from fercli.annotations.opencv_lists import write_info
+from fercli.cascade.annotations import info
+from fercli.common.errors import AnnotationError, InputError
+
+HERE = Path("dir")
+
+
+def read(tmp_path, content):
+    path = tmp_path / "info.dat"
+    path.write_bytes(content)
+    return [(str(r.path.relative_to(tmp_path)), r.boxes) for r in info.read(path)]
+
+
+def boxes_of(path):
+    return [(p.path.name, p.boxes_xywh) for p in read_annotations(path, format="info")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a.png 2 1 2 3 4 5 6 7 8\nb.png 0\n",
+        b"a.png\t2\t1 2 3 4\t5 6 7 8\nb.png\t0",
+        b"a.png 2 1 2 3 4 5 6 7 8\r\n\r\nb.png 0\r\n",
+        b"a.png 2\n1 2 3 4\n5 6 7 8\n\n\nb.png 0\n",
+        b"  a.png 2 1 2 3 4 5 6 7 8 b.png 0",
+        b"\xef\xbb\xbfa.png 2 1 2 3 4 5 6 7 8 b.png 0",
+    ],
+)
+def test_white_space_of_any_kind_parts_the_words(tmp_path, content):
+    path = tmp_path / "info.dat"
+    path.write_bytes(content)
+    assert boxes_of(path) == [("a.png", ((1, 2, 3, 4), (5, 6, 7, 8))), ("b.png", ())]
+
+
+def test_names_are_relative_to_the_file_or_to_the_pictures(tmp_path):
+    path = tmp_path / "info.dat"
+    path.write_text("../x/a.png 1 0 0 1 1\n/y/b.png 1 0 0 1 1\n")
+    names = [picture.path for picture in read_annotations(path)]
+    assert names == [tmp_path / "../x/a.png", Path("/y/b.png")]
+    names = [picture.path for picture in read_annotations(path, pictures=HERE)]
+    assert names == [HERE / "../x/a.png", Path("/y/b.png")]
+
+
+def test_white_space_is_that_of_c_alone(tmp_path):
+    name = "a\u00a0b\u3000c\u0085d\x1ce.png"
+    assert read(tmp_path, f"{name} 0".encode()) == [(name, ())]
+
+
+@pytest.mark.parametrize(
+    ("content", "record", "message"),
+    [
+        (b"a.png", 1, "wanted the number of boxes of a.png, found the end of the file"),
+        (b"a.png 0 b.png x", 2, "the number of boxes of b.png, whole numbers all, found 'x'"),
+        (b"a.png 1 1 2 3", 1, "each of the 1 boxes of a.png, found the end of the file"),
+        (b"a.png 1 1 2 3 4.5", 1, "found '4.5'"),
+        (b"a.png 1 1 2 3 4 5 6 7 8\nb.png 0", 2, "wanted the name of a picture, found '5'"),
+        (b"a.png -1", 1, "wanted the number of boxes of a.png, found -1"),
+        (b"my face.png 1 0 0 1 1", 1, "found 'face.png'"),
+        (b"a.png 99999999999999999999 1", 1, "found '99999999999999999999'"),
+        (b"a.png 1 1 2 3 1_0", 1, "found '1_0'"),
+        (b"\0\0\0\1 1 2", 1, r"wanted the name of a picture, found '\\x00"),
+    ],
+)
+def test_malformed_records_are_named(tmp_path, content, record, message):
+    path = tmp_path / "info.dat"
+    path.write_bytes(content)
+    with pytest.raises(AnnotationError, match=message) as raised:
+        info.read(path)
+    assert raised.value.line == record
+    assert "check-info" in str(raised.value)
+
+
+def test_one_who_may_go_on_gets_the_records_before(tmp_path, complaints):
+    path = tmp_path / "info.dat"
+    path.write_bytes(b"a.png 0 b.png x")
+    assert [r.path.name for r in info.read(path, None, complaints)] == ["a.png"]
+    assert len(complaints) == 1
+
+
+def test_missing_and_folder(tmp_path):
+    with pytest.raises(InputError, match="nothing of that name"):
+        read_annotations(tmp_path / "info.dat")
+    with pytest.raises(InputError, match="found a folder"):
+        read_annotations(tmp_path, format="info")
+
+
+names = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=" /"), min_size=1)
+numbers = st.integers(-10_000, 10_000)
+boxes = st.lists(st.tuples(numbers, numbers, numbers, numbers).map(tuple), min_size=1, max_size=3)
+
+
+@given(
+    st.lists(st.tuples(names.map("f{}".format), boxes), min_size=1, max_size=5),
+    st.sampled_from([" ", "\t"]),
+)
+def test_round_trip(tmp_path_factory, pictures, separator):
+    folder = tmp_path_factory.mktemp("info")
+    written = [AnnotatedPicture(folder / name, tuple(boxes)) for name, boxes in pictures]
+    write_info(folder / "info.dat", written, separator=separator)
+    assert read_annotations(folder / "info.dat", format="info") == written

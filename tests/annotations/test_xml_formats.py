@@ -1,0 +1,192 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fercli.annotations import AnnotatedPicture, dlib, read_annotations, voc
+from fercli.annotations.image_paths import locate
+from fercli.common.errors import AnnotationError, InputError
+from fercli.common.xml import DEEPEST, read_xml
+
+DLIB = """<?xml version='1.0' encoding='ISO-8859-1'?>
+<?xml-stylesheet type='text/xsl' href='image_metadata_stylesheet.xsl'?>
+<dataset><name>n</name><images>
+  <image file='a b.png' width='64' height='48'>
+    <box top='2' left='1' width='3' height='4'><label>face</label><part name='0' x='9' y='9'/></box>
+    <box top='-6' left='5' width='7' height='8' ignore='1'/>
+  </image>
+  <image file='caf\u00e9.png'/>
+</images></dataset>"""
+
+VOC = """<annotation><folder>f</folder><filename>a.png</filename>
+  <object><name>face</name><difficult>0</difficult>
+    <bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>6</ymax></bndbox>
+    <part><name>nose</name><bndbox><xmin>9</xmin></bndbox></part></object>
+  <object><name>dog</name><difficult>1</difficult>
+    <bndbox><ymax>40.6</ymax><xmax>20</xmax><ymin>10.2</ymin><xmin>10</xmin></bndbox></object>
+</annotation>"""
+
+
+def test_dlib(tmp_path):
+    path = tmp_path / "boxes.xml"
+    path.write_text(DLIB, encoding="iso-8859-1")
+    assert read_annotations(path) == [
+        AnnotatedPicture(tmp_path / "a b.png", ((1, 2, 3, 4),), ((5, -6, 7, 8),)),
+        AnnotatedPicture(tmp_path / "café.png", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        (("top='2'", ""), 5, "wanted a number for top, found none"),
+        (("top='2'", "top='two'"), 5, "wanted a number for top, found 'two'"),
+        (("file='a b.png'", ""), 4, "wanted <image file='…'>, found no file"),
+        (("</images>", ""), 9, "not XML: mismatched tag"),
+        (("dataset", "data"), None, "none of them"),
+    ],
+)
+def test_malformed_dlib_is_named(tmp_path, change, line, message):
+    path = tmp_path / "boxes.xml"
+    path.write_text(DLIB.replace(*change), encoding="iso-8859-1")
+    with pytest.raises(AnnotationError, match=message) as raised:
+        read_annotations(path)
+    assert raised.value.line == line
+
+
+def test_one_who_may_go_on_loses_the_malformed_image_alone(tmp_path, complaints):
+    path = tmp_path / "boxes.xml"
+    path.write_text(DLIB.replace("top='2'", ""), encoding="iso-8859-1")
+    assert [r.path.name for r in dlib.read(path, None, complaints)] == ["café.png"]
+    assert len(complaints) == 1
+
+
+@pytest.mark.data
+def test_dlib_of_dlib_itself(data):
+    pictures = read_annotations(data / "photos" / "dlib_faces" / "testing.xml")
+    assert [len(picture.boxes_xywh) for picture in pictures][:3] == [6, 3, 7]
+    assert all(picture.path.is_file() for picture in pictures)
+
+
+def voc_tree(tmp_path, *texts):
+    (tmp_path / "Annotations").mkdir()
+    for number, text in enumerate(texts):
+        (tmp_path / "Annotations" / f"{number}.xml").write_text(text)
+    return tmp_path / "Annotations"
+
+
+def test_voc_counts_pixels_from_1_and_the_last_one_in(tmp_path, make_picture):
+    picture = make_picture("JPEGImages/a.png")
+    assert read_annotations(voc_tree(tmp_path, VOC)) == [
+        AnnotatedPicture(picture, ((0, 1, 3, 5),), ((9, 9, 11, 32),))
+    ]
+    assert read_annotations(tmp_path / "Annotations" / "0.xml")[0].path == picture
+
+
+def test_voc_picture_is_found_by_the_xml_files_name_if_its_own_is_wrong(tmp_path, make_picture):
+    picture = make_picture("Annotations/0.jpg")
+    folder = tmp_path / "Annotations"
+    (folder / "0.xml").write_text(VOC)
+    assert read_annotations(folder)[0].path == picture
+
+
+def test_voc_picture_that_is_nowhere(tmp_path):
+    folder = voc_tree(tmp_path, VOC)
+    assert read_annotations(folder)[0].path == folder / "a.png"
+    assert read_annotations(folder, pictures=Path("p"))[0].path == Path("p/a.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        (("<xmin>1</xmin>", ""), 3, "wanted <xmin> in <bndbox>, found none"),
+        (("<xmin>1<", "<xmin>one<"), 3, "wanted a number for xmin, found 'one'"),
+        (("<xmin>1<", "<xmin>9<"), 3, "wanted xmin ≤ xmax and ymin ≤ ymax, found 9 2 3 6"),
+        (("bndbox", "box"), 2, "wanted <bndbox> in <object>, found none"),
+        (("annotation>", "dataset>"), 1, "wanted <annotation>, found <dataset>"),
+    ],
+)
+def test_malformed_voc_is_named_and_does_not_end_the_reading(
+    tmp_path, change, line, message, complaints
+):
+    folder = voc_tree(tmp_path, VOC, VOC.replace(*change), "", VOC)
+    assert len(voc.read(folder, None, complaints)) == 2
+    assert message in complaints[0].message
+    assert (complaints[0].path, complaints[0].line) == (folder / "1.xml", line)
+    assert "not XML: no element found" in complaints[1].message
+
+
+def test_entities_are_refused(tmp_path):
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    path = tmp_path / "a.xml"
+    path.write_text(f'<!DOCTYPE a [<!ENTITY l0 "ha">{laughs}]>\n<a>&l9;</a>')
+    with pytest.raises(AnnotationError, match="without entities of its own"):
+        read_xml(path)
+    path.write_text('<!DOCTYPE a [<!ENTITY x SYSTEM "/etc/passwd">]><a>&x;</a>')
+    with pytest.raises(AnnotationError, match="without entities of its own"):
+        read_xml(path)
+
+
+def test_depth_is_bounded(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_text("<a>" * DEEPEST + "</a>" * DEEPEST)
+    assert read_xml(path).root.tag == "a"
+    path.write_text("<a>" * 100_000)
+    with pytest.raises(AnnotationError, match=f"at most {DEEPEST} elements within each other"):
+        read_xml(path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"<", b"\xff\xfe<\0", b"<?xml version='1.0' encoding='nope'?><a/>"]
+)
+def test_garbage_is_not_xml(tmp_path, content):
+    path = tmp_path / "a.xml"
+    path.write_bytes(content)
+    with pytest.raises(AnnotationError, match="not XML"):
+        read_xml(path)
+
+
+def test_xml_that_is_too_large_or_a_folder(tmp_path, monkeypatch):
+    path = tmp_path / "a.xml"
+    path.write_text("<a></a>")
+    monkeypatch.setattr("fercli.common.xml.LARGEST_FILE", 6)
+    with pytest.raises(AnnotationError, match="at most"):
+        read_xml(path)
+    with pytest.raises(InputError, match="a folder"):
+        read_xml(tmp_path)
+
+
+boxes = st.tuples(*[st.integers(-1000, 10_000)] * 4)
+names = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Cn"], exclude_characters="/\\\ufffe\uffff")
+)
+
+
+@given(
+    st.dictionaries(
+        names.map("f{}.png".format),
+        st.tuples(st.lists(boxes, max_size=3).map(tuple), st.lists(boxes, max_size=2).map(tuple)),
+        max_size=5,
+    )
+)
+def test_round_trip_of_dlib(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("dlib")
+    written = [AnnotatedPicture(folder / name, *both) for name, both in content.items()]
+    dlib.write(folder / "boxes.xml", written)
+    assert read_annotations(folder / "boxes.xml") == written
+
+
+def test_a_voc_picture_that_is_where_it_should_be_is_looked_for_once(
+    tmp_path, make_picture, monkeypatch
+):
+    make_picture("JPEGImages/a.png")
+    looked = []
+
+    def counted(*args):
+        looked.append(args)
+        return locate(*args)
+
+    monkeypatch.setattr(voc, "locate", counted)
+    read_annotations(voc_tree(tmp_path, VOC))
+    assert len(looked) == 1

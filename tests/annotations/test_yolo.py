@@ -1,0 +1,161 @@
+from pathlib import Path
+
+import pytest
+
+from fercli.annotations import AnnotatedPicture, read_annotations, yolo
+from fercli.annotations.formats import detect_format
+from fercli.common.errors import AnnotationError, PictureError
+
+LINE = "1 0.5 0.5 0.25 0.5\n"
+
+
+@pytest.fixture
+def tree(tmp_path, make_picture):
+    """Write pictures of 64x48 and labels: ``tree({"a.png": None, "a.txt": LINE})``."""
+
+    def make(content):
+        for name, text in content.items():
+            if text is None:
+                make_picture(name, 64, 48)
+            else:
+                (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return make
+
+
+def found(path, **options):
+    return [(p.path.name, p.boxes_xywh) for p in read_annotations(path, **options)]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "given"),
+    [
+        ("", "", ""),
+        ("images/", "labels/", ""),
+        ("images/", "labels/", "labels"),
+        ("images/train/", "labels/train/", ""),
+        ("train/images/", "train/labels/", ""),
+        ("images/", "labels/", "labels/a.txt"),
+    ],
+)
+def test_all_layouts(tree, pictures, labels, given):
+    folder = tree({f"{pictures}a.png": None, f"{labels}a.txt": LINE, f"{pictures}b.png": None})
+    wanted = [("a.png", ((24, 12, 16, 24),)), ("b.png", ())]
+    assert detect_format(folder / given).name == "yolo"
+    assert found(folder / given) == wanted[: 1 if given.endswith(".txt") else 2]
+
+
+def test_pictures_elsewhere(tree):
+    folder = tree({"p/a.png": None, "l/a.txt": LINE})
+    assert found(folder / "l", pictures=folder / "p") == [("a.png", ((24, 12, 16, 24),))]
+
+
+def test_classes_have_numbers_or_names(tree):
+    folder = tree({"a.png": None, "a.txt": f"0 0.5 0.5 1 1\n{LINE}"})
+    assert found(folder, labels=["1"]) == [("a.png", ((24, 12, 16, 24),))]
+    tree({"classes.txt": "dog\nface\n"})
+    assert found(folder, labels=["face"]) == [("a.png", ((24, 12, 16, 24),))]
+
+
+def test_one_number_more_is_the_confidence_and_empty_labels_are_fine(tree):
+    folder = tree({"a.png": None, "a.txt": "0 0.5 0.5 1 1 0.9\n\n", "b.png": None, "b.txt": ""})
+    assert found(folder, format="yolo") == [("a.png", ((0, 0, 64, 48),)), ("b.png", ())]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0 0.5 0.5 1\n", "wanted class and 4 numbers, found '0 0.5 0.5 1'"),
+        ("face 0.5 0.5 1 1\n", "wanted class and 4 numbers"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n", "found 8: polygons"),
+        ("0 32 24 16 16\n", "wanted fractions from 0 to 1"),
+        ("0 nan 0.5 1 1\n", "wanted fractions from 0 to 1"),
+        ("0 -0.5 0.5 1 1\n", "wanted fractions from 0 to 1"),
+    ],
+)
+def test_malformed_lines_are_named_and_do_not_end_the_reading(tree, text, message, complaints):
+    folder = tree({"a.png": None, "a.txt": LINE + text, "b.png": None, "b.txt": LINE})
+    with pytest.raises(AnnotationError, match=message) as raised:
+        read_annotations(folder, format="yolo")
+    assert (raised.value.path, raised.value.line) == (folder / "a.txt", 2)
+    assert [r.path.name for r in yolo.read(folder, None, complaints)] == ["b.png"]
+    assert len(complaints) == 1
+
+
+def test_labels_without_a_picture(tree):
+    folder = tree({"a.png": None, "a.txt": LINE, "b.txt": LINE})
+    with pytest.raises(AnnotationError, match=r"b\.txt: wanted a picture of the same name"):
+        read_annotations(folder, format="yolo")
+
+
+def test_broken_picture(tree):
+    folder = tree({"a.txt": LINE, "a.png": "not a picture"})
+    with pytest.raises(PictureError, match=r"a\.png"):
+        read_annotations(folder)
+
+
+@pytest.mark.parametrize(
+    ("before", "label"),
+    [
+        ({"README.roboflow.txt": "Exported by roboflow\n"}, LINE),
+        ({"train.txt": "images/a.png\n", "0.txt": "\n"}, LINE),
+        ({}, f"\n  \n{LINE}"),
+        ({}, f"\ufeff{LINE}"),
+    ],
+)
+def test_other_text_files_and_blank_lines_before_the_labels(tree, before, label):
+    folder = tree({**before, "images/a.png": None, "labels/a.txt": label})
+    assert detect_format(folder).name == "yolo"
+    assert found(folder) == [("a.png", ((24, 12, 16, 24),))]
+
+
+def test_a_malformed_first_label_does_not_hide_the_others(tree, complaints):
+    folder = tree({"a.png": None, "a.txt": "0 32 24 16 16\n", "b.png": None, "b.txt": LINE})
+    assert detect_format(folder).name == "yolo"
+    assert len(yolo.read(folder, None, complaints)) == len(complaints) == 1
+
+
+@pytest.mark.parametrize(
+    ("picture", "label", "text"),
+    [
+        ("a.png", "a.txt", "0 32 24 16 16\n"),
+        ("images/a.png", "labels/a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n"),
+        ("JPEGImages/a.png", "Annotations/a.xml", "<data/>"),
+    ],
+)
+def test_labels_of_which_none_is_made_out_are_no_whole_pictures(tree, picture, label, text):
+    folder = tree({picture: None, label: text})
+    with pytest.raises(AnnotationError, match=rf"{label}: wanted a label .*try: --format voc or"):
+        read_annotations(folder)
+    assert found(folder, format="pictures") == [("a.png", ((0, 0, 64, 48),))]
+
+
+@pytest.mark.parametrize(
+    ("box", "inside"),
+    [
+        ((-9, -9, 10, 10), (0, 0, 1, 1)),
+        ((20, -5, 90, 90), (20, 0, 5, 25)),
+        ((3, 4, 5, 6), (3, 4, 5, 6)),
+    ],
+)
+def test_what_is_written_of_a_box_is_in_the_picture(tmp_path, make_picture, box, inside):
+    path = make_picture("a.png", 25, 25)
+    written = AnnotatedPicture(path, (box,), size_wh=(25, 25))
+    yolo.write_each(tmp_path, Path("a.png"), written, "0")
+    assert found(tmp_path) == [("a.png", (inside,))]
+
+
+def test_other_text_files_among_pictures_do_not_make_them_yolo(tree):
+    folder = tree({"a.png": None, "README.txt": "Faces of 3 people\n"})
+    assert detect_format(folder).name == "pictures"
+    tree({"a.txt": ""})
+    assert detect_format(folder).name == "pictures"
+
+
+def test_pictures_of_one_name_share_a_label(tree):
+    folder = tree({"a.jpg": None, "a.png": None, "a.txt": LINE, "b.png": None, "b.bmp": None})
+    box = ((24, 12, 16, 24),)
+    assert found(folder) == [("a.jpg", box), ("a.png", box), ("b.bmp", ()), ("b.png", ())]
+    assert found(folder / "a.txt") == [("a.jpg", box), ("a.png", box)]

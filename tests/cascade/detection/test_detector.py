@@ -1,0 +1,206 @@
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.cascade.detection.detector import DetectionOptions, detect, load_detector, scan
+from fercli.cascade.model import (
+    Cascade,
+    HaarFeature,
+    Node,
+    Stage,
+    WeakClassifier,
+    WeightedRectangle,
+    read_cascade,
+    write_cascade,
+)
+from fercli.common.errors import CascadeFileError, DependencyError, OptionError
+
+#: Around the astronaut's face.
+FACE = (175, 70, 100, 100)
+
+
+def overlap(a, b):
+    (ax, ay, aw, ah), (bx, by, bw, bh) = a, b
+    width = max(0, min(ax + aw, bx + bw) - max(ax, bx))
+    height = max(0, min(ay + ah, by + bh) - max(ay, by))
+    return width * height / (aw * ah + bw * bh - width * height)
+
+
+@pytest.fixture(scope="module")
+def detector(face_cascade):
+    return load_detector(face_cascade)
+
+
+def test_the_face_is_found_and_ranks_first(detector, astronaut):
+    found = detect(detector, astronaut)
+    assert found.boxes_xywh.dtype == np.int32
+    assert overlap(found.boxes_xywh[0], FACE) > 0.5
+    assert (np.diff(found.scores) <= 0).all()
+    everything = detect(detector, astronaut, DetectionOptions(min_neighbors=0))
+    assert len(everything.scores) > 1
+    assert everything.boxes_xywh[0].tolist() == found.boxes_xywh[0].tolist()
+    assert everything.scores[0] > 1.5 * everything.scores[1]
+
+
+def test_a_score_is_the_norm_of_the_margins_of_its_windows(detector, astronaut):
+    options = DetectionOptions(min_neighbors=0, min_size_wh=(90, 90), max_size_wh=(120, 120))
+    face = astronaut[50:200, 150:300]
+    margins = scan(detector, face, options).margins
+    found = detect(detector, face, options)
+    assert len(margins) > 5
+    assert found.scores.tolist() == pytest.approx([np.linalg.norm(margins)])
+
+
+def test_colour_pictures_are_searched_as_grey(detector, astronaut):
+    colour = cv2.cvtColor(astronaut, cv2.COLOR_GRAY2BGR)
+    grey = detect(detector, cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY))
+    np.testing.assert_array_equal(detect(detector, colour).boxes_xywh, grey.boxes_xywh)
+
+
+@pytest.mark.parametrize("min_neighbors", [1, 3])
+@pytest.mark.parametrize("scale_factor", [1.05, 1.2])
+def test_boxes_are_those_of_detect_multi_scale(
+    face_cascade, detector, astronaut, min_neighbors, scale_factor
+):
+    theirs = cv2.CascadeClassifier(str(face_cascade)).detectMultiScale(
+        astronaut, scale_factor, min_neighbors
+    )
+    ours = detect(detector, astronaut, DetectionOptions(scale_factor, min_neighbors)).boxes_xywh
+    assert len(ours) == len(theirs) > 0
+    # A mean of windows may fall on a half, which cv2 rounds either way.
+    difference = np.array(sorted(ours.tolist())) - np.array(sorted(theirs.tolist()))
+    assert np.abs(difference).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [DetectionOptions(min_size_wh=(200, 200)), DetectionOptions(max_size_wh=(50, 50))],
+)
+def test_sizes_bound_what_is_found(detector, astronaut, options):
+    boxes = scan(detector, astronaut, options).boxes_xywh
+    smallest, largest = options.min_size_wh or (0, 0), options.max_size_wh or (999, 999)
+    assert ((boxes[:, 2:] >= smallest) & (boxes[:, 2:] <= largest)).all()
+    assert not any(overlap(box, FACE) > 0.5 for box in boxes)
+
+
+def test_equalisation_sees_the_dark(detector, astronaut):
+    dark = (astronaut // 24 + 3).astype(np.uint8)
+    found = detect(detector, dark, DetectionOptions(equalize=True)).boxes_xywh
+    assert overlap(found[0], FACE) > 0.5
+    assert found.tolist() == detect(detector, cv2.equalizeHist(dark)).boxes_xywh.tolist()
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (24, 24), (1, 500), (100, 100)])
+def test_pictures_without_anything(detector, shape):
+    assert detect(detector, np.full(shape, 127, np.uint8)).boxes_xywh.shape == (0, 4)
+
+
+def naive_lbp_sum(stage, features, window):
+    """The sum of a stage over one window, from the definition."""
+    total = 0.0
+    for weak in stage.weak_classifiers:
+        (node,) = weak.nodes
+        feature = features[node.feature]
+        blocks = np.array(
+            [
+                [
+                    window[y : y + feature.height, x : x + feature.width].sum(dtype=np.int64)
+                    for x in range(feature.x, feature.x + 3 * feature.width, feature.width)
+                ]
+                for y in range(feature.y, feature.y + 3 * feature.height, feature.height)
+            ]
+        )
+        around = [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)]
+        code = sum((blocks[at] >= blocks[1, 1]) << (7 - bit) for bit, at in enumerate(around))
+        left = node.subset[code // 32] >> (code % 32) & 1
+        total += weak.leaves[0 if left else 1]
+    return total
+
+
+def test_margins_are_sums_of_the_last_stage_above_its_threshold(face_cascade, astronaut, tmp_path):
+    cascade = replace(read_cascade(face_cascade), stages=read_cascade(face_cascade).stages[:3])
+    write_cascade(tmp_path / "short.xml", cascade)
+    detector = load_detector(tmp_path / "short.xml")
+    # Windows of the cascade's own size: the picture is searched as it is.
+    picture = astronaut[60:200, 150:300]
+    windows = scan(detector, picture, DetectionOptions(max_size_wh=(24, 24)))
+    assert len(windows.margins) > 20
+    for (x, y, width, height), margin in zip(*windows, strict=True):
+        window = picture[y : y + height, x : x + width]
+        sums = [naive_lbp_sum(stage, cascade.features, window) for stage in cascade.stages]
+        assert all(
+            total >= stage.threshold - 1e-4
+            for total, stage in zip(sums, cascade.stages, strict=True)
+        )
+        # cv2 sums in float32.
+        assert margin == pytest.approx(sums[-1] - cascade.stages[-1].threshold, abs=1e-4)
+
+
+def test_a_haar_cascade_finds_what_it_was_made_for(tmp_path):
+    """One feature: the right half brighter than the left; the flat is passed over."""
+    feature = HaarFeature((WeightedRectangle(0, 0, 8, 8, -1.0), WeightedRectangle(4, 0, 4, 8, 2.0)))
+    weak = WeakClassifier((Node(0, -1, 0, threshold=0.3),), (-1.0, 1.0))
+    cascade = Cascade("HAAR", (8, 8), (Stage(0.0, (weak,)),), (feature,))
+    write_cascade(tmp_path / "edge.xml", cascade)
+    picture = np.full((40, 40), 50, np.uint8)
+    picture[:, 20:] = 200
+    options = DetectionOptions(max_size_wh=(8, 8))
+    boxes = scan(load_detector(tmp_path / "edge.xml"), picture, options).boxes_xywh
+    assert len(boxes) > 0
+    # Half of the window or nearly so is right of the edge, at 20.
+    assert set(boxes[:, 0]) <= {14, 15, 16, 17, 18}
+    mirrored = scan(load_detector(tmp_path / "edge.xml"), picture[:, ::-1].copy(), options)
+    assert len(mirrored.margins) == 0
+
+
+@pytest.mark.parametrize("name", ["ü 漢.xml", "what?.xml", "no-suffix"])
+def test_names_that_opencv_does_not_open(face_cascade, astronaut, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(face_cascade.read_bytes())
+    assert len(detect(load_detector(path), astronaut).boxes_xywh) > 0
+
+
+def test_what_is_wrong_is_found_before_opencv_sees_it(face_cascade, tmp_path, capfd):
+    path = tmp_path / "bad.xml"
+    path.write_text(face_cascade.read_text().replace("0 -1 46 -67130709", "0 -1 999 -67130709"))
+    with pytest.raises(CascadeFileError, match="wanted the index of one of the 136 features"):
+        load_detector(path)
+    with pytest.raises(CascadeFileError, match="nothing of that name"):
+        load_detector(tmp_path / "missing.xml")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_cv2_without_cascades_is_named(face_cascade, monkeypatch):
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(DependencyError, match=r"pip install .*opencv-contrib-python"):
+        load_detector(face_cascade)
+
+
+@pytest.mark.parametrize("wrong", [{"scale_factor": 1.0}, {"scale_factor": float("nan")}])
+def test_options_out_of_range(wrong):
+    with pytest.raises(OptionError, match=r"wanted a scale factor of at least 1\.01"):
+        DetectionOptions(**wrong)
+
+
+def test_neighbors_out_of_range():
+    with pytest.raises(OptionError, match="wanted min neighbors of at least 0, found -1"):
+        DetectionOptions(min_neighbors=-1)
+
+
+@pytest.mark.parametrize("least", [(60, 40), (40, 60), (60, 60)])
+def test_sizes_that_leave_nothing_between_them(least):
+    with pytest.raises(OptionError, match=r"at most the max size, found \d+x\d+ and 50x50"):
+        DetectionOptions(min_size_wh=least, max_size_wh=(50, 50))
+    DetectionOptions(min_size_wh=(50, 50), max_size_wh=(50, 50))
+
+
+@pytest.mark.parametrize("field", ["min_neighbors", "min_size_wh", "max_size_wh"])
+def test_numbers_beyond_those_of_cv2(detector, astronaut, field):
+    number = 1 << 31
+    value = (number, 1) if field.endswith("wh") else number
+    with pytest.raises(OptionError, match=f"of at most {number - 1}, found {number}"):
+        DetectionOptions(**{field: value})
+    value = (number - 1, 1) if field.endswith("wh") else number - 1
+    detect(detector, astronaut[:100, :100], DetectionOptions(**{field: value}))

@@ -1,0 +1,73 @@
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fercli.common.errors import OutputError, OutputExistsError
+from fercli.common.files import folder_written_whole, make_folder, written_whole
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def test_a_file_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OutputExistsError), written_whole(path):
+        path.write_text("another's")
+    assert path.read_text() == "another's"
+    with written_whole(path, overwrite=True) as temporary:
+        temporary.write_text("mine")
+    assert path.read_text() == "mine"
+    assert path.stat().st_nlink == 1
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path, overwrite):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "null"):
+        with (
+            pytest.raises(OutputError, match=r"found a device or a pipe; try: another name"),
+            written_whole(tmp_path / name, overwrite=overwrite),
+        ):
+            pass
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "null").is_symlink()
+
+
+def test_a_folder_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "a"
+    with pytest.raises(OutputExistsError), folder_written_whole(path):
+        make_folder(path).joinpath("theirs").touch()
+    assert names(path) == ["theirs"]
+    with folder_written_whole(path, overwrite=True) as temporary:
+        (temporary / "mine").touch()
+    assert names(path) == ["mine"]
+    assert names(tmp_path) == ["a"]
+
+
+def test_threads_that_write_at_once_leave_the_umask_alone(tmp_path, monkeypatch):
+    set_umask = os.umask
+
+    def slow(mask):
+        before = set_umask(mask)
+        time.sleep(0.02)
+        return before
+
+    def write(number):
+        with written_whole(tmp_path / f"{number}.txt"):
+            pass
+
+    before = set_umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", slow)
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(write, range(8)))
+        found = set_umask(0o027)
+    finally:
+        set_umask(before)
+    assert found == 0o027
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}

@@ -1,0 +1,508 @@
+"""Boxes drawn in a real Chromium, with mouse, fingers and keys, and read from the file."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.annotations import read_annotations
+from fercli.cascade.model.bundled import shipped_cascade
+from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_desk
+from fercli.web.server import address_of, listening
+
+pytest.importorskip("selenium", reason="pip install 'fer[test]'")
+
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+from waitress.wasyncore import close_all
+
+pytestmark = pytest.mark.slow
+
+WIDTH, HEIGHT = 400, 300
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--touch-events=enabled",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Chrome]:
+    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in programs:
+        pytest.skip("needs Chromium: apt-get install chromium chromium-driver")
+    options = ChromeOptions()
+    options.binary_location = programs[0]
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    driver = Chrome(options, Service(programs[1]))
+    driver.set_window_size(1000, 900)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Four pictures of a white square on grey, the last of which is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    picture[100:200, 100:200] = 255
+    for name in ("a.png", "b.png", "c.png"):
+        cv2.imwrite(str(folder / name), picture)
+    (folder / "d.png").write_bytes(b"no picture")
+    return folder
+
+
+@contextmanager
+def served(folder, out, *options) -> Iterator[str]:
+    """Run the command, and kill it."""
+    command = [sys.executable, "-m", "fercli", "cascade", "annotate", folder, "--out", out,
+               "--port", "0", *options]  # fmt: skip
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    try:
+        process.stdout.readline()
+        yield re.search(r"http\S+", process.stdout.readline()).group()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def served_here(folder, out, **settings) -> Iterator[str]:
+    """Serve from a thread of this process, which takes a fraction of the time."""
+    app = create_app(open_desk(AnnotateSettings(folder, out, **settings)))
+    with listening("127.0.0.1", 0) as listener:
+        server = make_server(app, listener)
+        address = address_of("127.0.0.1", listener)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield address
+        finally:
+            # The browser holds connections open, for which the server would wait.
+            with suppress(OSError):  # the trigger is gone if the server has ended by itself
+                server.trigger.pull_trigger(lambda: close_all(server._map))
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def desk(browser, photos, tmp_path):
+    """Open the page of a new server: ``with desk(window_wh=(24, 24)) as page: …``."""
+
+    @contextmanager
+    def open_page(out="info.dat", **settings):
+        with served_here(photos, tmp_path / out, **settings) as address:
+            page = Page(browser, address, tmp_path / out)
+            page.open()
+            yield page
+            page.check()
+
+    return open_page
+
+
+class Page:
+    """The page in a tab of its own, in the pictures' coordinates."""
+
+    def __init__(self, browser, address, out):
+        self.browser, self.address, self.out = browser, address, out
+        self.size = (WIDTH, HEIGHT)
+
+    def open(self, name=None):
+        self.browser.get("about:blank")
+        self.browser.get_log("browser")
+        self.browser.get_log("performance")
+        self.browser.get(self.address)
+        self.until(lambda: self.text("#name"))
+        self.shows(name or self.text("#name"))
+
+    def check(self):
+        """Nothing may have gone wrong, or elsewhere."""
+        self.browser.get("about:blank")
+        grave = [one for one in self.browser.get_log("browser") if one["level"] == "SEVERE"]
+        assert [one for one in grave if "the server responded with" not in one["message"]] == []
+        for entry in self.browser.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                address = message["params"]["request"]["url"]
+                assert address.startswith((self.address, "about:", "data:", "chrome:")), address
+
+    def until(self, condition, seconds=60):
+        return WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
+
+    def find(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def text(self, selector):
+        script = "return document.querySelector(arguments[0]).textContent"
+        return self.browser.execute_script(script, selector)
+
+    def shows(self, name):
+        # The picture is drawn once it is there: its grey is then on the canvas.
+        self.until(lambda: self.text("#name") == name and self.is_drawn())
+
+    def is_drawn(self):
+        return self.browser.execute_script(
+            """
+            const canvas = document.getElementById("canvas");
+            const context = canvas.getContext("2d");
+            const {data} = context.getImageData(canvas.width / 2, canvas.height / 2, 1, 1);
+            return data[3] === 255;
+            """
+        )
+
+    def press(self, *keys):
+        self.browser.switch_to.active_element.send_keys(*keys)
+
+    def hold(self, key, *keys):
+        chain = ActionChains(self.browser).key_down(key)
+        for one in keys:
+            chain.send_keys(one)
+        chain.key_up(key).perform()
+
+    def place(self, x, y):
+        """Return where a point of the picture, which fits the stage, lies in the window."""
+        left, top, wide, high = self.browser.execute_script(
+            "const {left, top, width, height} = document.getElementById('stage')"
+            ".getBoundingClientRect(); return [left, top, width, height]"
+        )
+        width, height = self.size
+        scale = min((wide - 12) / width, (high - 12) / height)
+        return (
+            round(left + (wide - width * scale) / 2 + x * scale),
+            round(top + (high - height * scale) / 2 + y * scale),
+        )
+
+    def drag(self, start, end, *, shift=False):
+        chain = ActionChains(self.browser, duration=10)
+        (left, top), (right, bottom) = self.place(*start), self.place(*end)
+        if shift:
+            ActionChains(self.browser).key_down(Keys.SHIFT).perform()
+        chain.w3c_actions.pointer_action.move_to_location(left, top)
+        chain.w3c_actions.pointer_action.pointer_down()
+        chain.w3c_actions.pointer_action.move_to_location((left + right) // 2, (top + bottom) // 2)
+        chain.w3c_actions.pointer_action.move_to_location(right, bottom)
+        chain.w3c_actions.pointer_action.pointer_up()
+        chain.perform()
+        if shift:
+            ActionChains(self.browser).key_up(Keys.SHIFT).perform()
+
+    def touch(self, *steps):
+        """Send steps of fingers: each a list of points of the picture; none lifts them."""
+        kind = "touchStart"
+        for points in steps:
+            at = [dict(zip(("x", "y"), self.place(*point), strict=True)) for point in points]
+            ids = [{**point, "id": number} for number, point in enumerate(at)]
+            kind = kind if points else "touchEnd"
+            message = {"type": kind, "touchPoints": ids}
+            self.browser.execute_cdp_cmd("Input.dispatchTouchEvent", message)
+            kind = "touchMove"
+
+    def saved(self, wanted, slack=2):
+        """Wait until the file has such boxes, by the name of their picture."""
+
+        def is_so():
+            found = self.boxes()
+            return found.keys() == wanted.keys() and all(
+                np.shape(found[name]) == np.shape(boxes)
+                and np.abs(np.subtract(found[name], boxes)).max() <= slack
+                for name, boxes in wanted.items()
+            )
+
+        try:
+            self.until(is_so, 15)
+        except Exception:
+            assert self.boxes() == wanted  # says what there is
+            raise
+
+    def boxes(self):
+        if not self.out.exists():
+            return {}
+        found = read_annotations(self.out)
+        return {one.path.name: list(one.boxes_xywh) for one in found if one.boxes_xywh}
+
+
+def test_mouse(desk, tmp_path):
+    with desk() as page:
+        page.drag((100, 100), (200, 200))
+        page.saved({"a.png": [(100, 100, 100, 100)]})
+        assert page.text("#state").startswith("unfinished")
+        page.drag((150, 150), (190, 130))  # in the box: moves it
+        page.saved({"a.png": [(140, 80, 100, 100)]})
+        page.drag((240, 180), (300, 250))  # at its corner: resizes it
+        page.saved({"a.png": [(140, 80, 160, 170)]})
+        page.drag((180, 120), (220, 160), shift=True)  # a second one inside
+        page.saved({"a.png": [(140, 80, 160, 170), (180, 120, 40, 40)]})
+        page.drag((20, 20), (20, 20))  # a click selects nothing, and draws nothing
+        page.drag((180, 120), (180, 120))
+        page.find("[data-act=remove]").click()
+        page.saved({"a.png": [(140, 80, 160, 170)]})
+        for _ in range(2):
+            page.find("[data-act=undo]").click()
+        page.saved({"a.png": [(140, 80, 160, 170)]})
+        page.find("[data-act=undo]").click()
+        page.saved({"a.png": [(140, 80, 100, 100)]})
+        page.find("[data-act=redo]").click()
+        page.saved({"a.png": [(140, 80, 160, 170)]})
+        page.find("[data-act=next]").click()
+        page.shows("b.png")
+        page.find("[data-act=negative]").click()
+        page.shows("c.png")
+        assert (tmp_path / "bg.txt").read_text() == f"{tmp_path / 'photos' / 'b.png'}\n"
+        # Beyond the picture's edge a box ends with it, drawn from any corner.
+        page.drag((150, 90), (-60, -40))
+        page.saved({"a.png": [(140, 80, 160, 170)], "c.png": [(0, 0, 150, 90)]})
+        assert page.text("#counts") == "2 of 4"
+
+
+def test_keys(desk, tmp_path):
+    with desk(window_wh=(2, 1)) as page:
+        page.press("b")
+        page.until(lambda: page.boxes())
+        ((x, y, width, height),) = page.boxes()["a.png"]
+        assert width == 2 * height
+        assert abs(x + width / 2 - 200) < 2
+        page.hold(Keys.CONTROL, *[Keys.ARROW_LEFT] * 3)
+        page.press(Keys.ARROW_UP)
+        page.hold(Keys.SHIFT, *[Keys.ARROW_RIGHT] * 4)
+        page.saved({"a.png": [(x - 30, y - 1, width + 8, height + 4)]}, slack=0)
+        page.press("l")
+        page.hold(Keys.SHIFT, Keys.ARROW_DOWN)
+        page.saved({"a.png": [(x - 30, y - 1, width + 8, height + 5)]}, slack=0)
+        page.hold(Keys.CONTROL, "z")
+        page.hold(Keys.CONTROL, "z")
+        page.saved({"a.png": [(x - 30, y - 1, width, height)]}, slack=0)
+        page.hold(Keys.CONTROL, "y")
+        page.saved({"a.png": [(x - 30, y - 1, width + 8, height + 4)]}, slack=0)
+        page.press("b", "k", Keys.DELETE)
+        page.until(
+            lambda: len(page.boxes()["a.png"]) == 1 and page.boxes()["a.png"][0][0] != x - 30
+        )
+        page.press("n")
+        page.shows("b.png")
+        page.press("x")
+        page.shows("c.png")
+        page.press("p")
+        page.shows("b.png")
+        assert page.text("#state") == "no object"
+        page.press("u")
+        page.shows("c.png")
+        page.press("?")
+        assert page.find("#help").is_displayed()
+        page.press(Keys.ESCAPE)
+        assert not page.find("#help").is_displayed()
+
+
+def test_fingers(desk):
+    with desk() as page:
+        page.touch([(100, 100)], [(130, 140)], [(200, 180)], [])
+        page.saved({"a.png": [(100, 100, 100, 80)]})
+        page.touch([(150, 140)], [(160, 150)], [(170, 170)], [])
+        page.saved({"a.png": [(120, 130, 100, 80)]})
+        # Two fingers zoom, and take back what the first had begun.
+        page.touch([(300, 200)], [(320, 220)], [(320, 220), (100, 100)], [(390, 290), (10, 10)], [])
+        page.press(Keys.ESCAPE)
+        page.touch([(190, 90)], [(200, 95)], [(210, 100)], [])
+        page.until(lambda: len(page.boxes()["a.png"]) == 2)
+        first, second = page.boxes()["a.png"]
+        assert np.abs(np.subtract(first, (120, 130, 100, 80))).max() <= 2
+        assert 5 < second[2] < 15  # of 20 pixels, zoomed to about half
+
+
+def test_the_wheel_zooms_where_it_points(desk):
+    with desk() as page:
+        chain = ActionChains(page.browser)
+        stage = page.find("#stage")
+        at = [a - b for a, b in zip(page.place(100, 100), page.place(200, 150), strict=True)]
+        origin = ScrollOrigin.from_element(stage, *at)
+        chain.scroll_from_origin(origin, 0, -400).perform()
+        page.drag((100, 100), (200, 200))
+        page.until(lambda: page.boxes())
+        ((x, y, width, _),) = page.boxes()["a.png"]
+        assert abs(x - 100) <= 2
+        assert abs(y - 100) <= 2
+        assert abs(width - 100 / np.exp(0.88)) <= 2
+        page.press("0", "j", Keys.DELETE)
+        page.saved({})
+
+
+def test_it_goes_on_where_it_was_killed(browser, photos, tmp_path):
+    out = tmp_path / "boxes.json"
+    with served(photos, out) as address:
+        page = Page(browser, address, out)
+        page.open()
+        page.drag((100, 100), (200, 200))
+        page.press("n")
+        page.shows("b.png")
+        page.drag((20, 20), (60, 60))
+        page.saved({"a.png": [(100, 100, 100, 100)], "b.png": [(20, 20, 40, 40)]})
+        page.find("#strip button:nth-child(3)").click()  # b was not finished
+        page.shows("c.png")
+        page.check()
+    with served_here(photos, out) as address:
+        page = Page(browser, address, out)
+        page.open("b.png")
+        assert page.text("#state") == "unfinished, 1 box"
+        page.drag((100, 100), (200, 200))
+        page.press("n")
+        page.shows("c.png")
+        page.saved({"a.png": [(100, 100, 100, 100)],
+                    "b.png": [(20, 20, 40, 40), (100, 100, 100, 100)]})  # fmt: skip
+        page.check()
+
+
+def test_two_windows_on_one_picture(desk):
+    with desk() as page:
+        browser = page.browser
+        first = browser.current_window_handle
+        browser.switch_to.new_window("tab")
+        second = browser.current_window_handle
+        browser.get(page.address)
+        page.shows("a.png")
+        page.drag((20, 20), (60, 60))
+        page.saved({"a.png": [(20, 20, 40, 40)]})
+        browser.switch_to.window(first)
+        # The first window looks again when it comes to the front.
+        page.until(lambda: "Changed in another window" in page.text("#status"))
+        page.drag((100, 100), (200, 200))
+        page.saved({"a.png": [(20, 20, 40, 40), (100, 100, 100, 100)]})
+        browser.switch_to.window(second)
+        browser.close()
+        browser.switch_to.window(first)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        ("mine", [(100, 100, 100, 100)]),
+        ("theirs", [(20, 20, 40, 40)]),
+        ("both", [(100, 100, 100, 100), (20, 20, 40, 40)]),
+    ],
+)
+def test_a_conflict_is_shown_and_decided(desk, answer, wanted):
+    with desk() as page:
+        say_meanwhile(page.address, [[20, 20, 40, 40]])
+        page.drag((100, 100), (200, 200))
+        page.until(lambda: page.find("#conflict").is_displayed())
+        assert page.text("#theirs-words") == "1 box"
+        assert page.boxes() == {"a.png": [(20, 20, 40, 40)]}
+        page.press(Keys.ESCAPE)  # decides nothing
+        page.until(lambda: page.find("#conflict").is_displayed())
+        page.find(f"#conflict button[value={answer}]").click()
+        page.saved({"a.png": wanted})
+        page.press("n")
+        page.shows("b.png")
+
+
+def say_meanwhile(address, boxes):
+    """Save boxes of the first picture as another program would."""
+    place = f"{address}api/v1/pictures/0"
+    with urllib.request.urlopen(place) as answer:
+        body = {**json.loads(answer.read()), "boxes": boxes}
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(place, json.dumps(body).encode(), headers, method="PUT")
+    urllib.request.urlopen(request).close()
+
+
+def test_suggestions(desk, portrait, photos):
+    cv2.imwrite(str(photos / "a.png"), portrait)
+    with desk(cascade=shipped_cascade()) as page:
+        page.size = (240, 180)
+        page.until(lambda: page.find("[data-act=accept]").is_enabled())
+        assert page.boxes() == {}
+        page.press("j", Keys.ENTER)
+        page.until(lambda: page.boxes())
+        (face,) = page.boxes()["a.png"]
+        page.hold(Keys.CONTROL, "z")
+        page.saved({})
+        page.press("r")
+        assert not page.find("[data-act=accept]").is_enabled()
+        page.press("s")
+        page.until(lambda: page.find("[data-act=accept]").is_enabled())
+        x, y, width, height = face
+        page.drag((x + width // 2, y + height // 2), (x + width // 2 + 20, y + height // 2 + 10))
+        page.saved({"a.png": [(x + 20, y + 10, width, height)]})
+
+
+def test_a_review(desk, portrait, photos, tmp_path):
+    cv2.imwrite(str(photos / "a.png"), portrait)
+    cv2.imwrite(str(photos / "b.png"), portrait)
+    with desk(out="extra.txt", cascade=shipped_cascade(), review=True) as page:
+        page.out = tmp_path / "extra.json"
+        page.size = (240, 180)
+        page.until(lambda: page.find("[data-act=accept]").is_enabled())
+        page.press("a", "n")
+        page.shows("b.png")
+        page.until(lambda: page.find("[data-act=accept]").is_enabled())
+        page.press("j", "o", "n")
+        page.shows("c.png")
+        (crop,) = (tmp_path / "extra.txt").read_text().splitlines()
+        assert cv2.imread(crop).shape[0] > 60
+        assert list(page.boxes()) == ["a.png"]
+        page.size = (WIDTH, HEIGHT)
+
+
+def test_unreadable_pictures_are_passed_over_and_listed(desk, photos):
+    (photos / "b.png").write_bytes(b"")
+    with desk() as page:
+        page.press("n")
+        page.shows("c.png")
+        assert "Passed over b.png: wanted a picture, found an empty file" in page.text("#status")
+        page.press("n")
+        page.until(lambda: page.find("#end").is_displayed())
+        names = [one.text for one in page.browser.find_elements(By.CSS_SELECTOR, "#end-names li")]
+        assert names == ["b.png", "d.png"]
+        page.find("#end-unfinished").click()
+        page.shows("a.png")
+        page.find("#strip button:nth-child(4)").click()
+        page.until(lambda: page.text("#name") == "d.png")
+        assert page.text("#state") == "cannot be read"
+
+
+def test_boxes_outlive_a_server_that_goes_away(browser, photos, tmp_path):
+    out = tmp_path / "info.dat"
+    with served(photos, out) as address:
+        page = Page(browser, address, out)
+        page.open()
+    page.drag((100, 100), (200, 200))
+    page.until(lambda: "Not saved: the server does not answer" in page.text("#status"))
+    page.press("n")
+    assert page.text("#name") == "a.png"
+    with served(photos, out, "--port", address.rsplit(":", 1)[1].strip("/")):
+        page.saved({"a.png": [(100, 100, 100, 100)]})
+        page.until(lambda: page.text("#status") == "")
+        browser.get_log("browser")  # which tells that the server was away
+        page.check()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_page_fits_the_screen(desk, width):
+    with desk(cascade=shipped_cascade()) as page:
+        mobile = {"width": width, "height": 640, "deviceScaleFactor": 1, "mobile": width < 500}
+        page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", mobile)
+        sizes = (
+            "return [document.documentElement.scrollWidth, document.documentElement.scrollHeight,"
+        )
+        sizes += "document.getElementById('stage').clientHeight]"
+        wide, high, stage = page.browser.execute_script(sizes)
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        assert wide <= width
+        assert high <= 640
+        assert stage > 240

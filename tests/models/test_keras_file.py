@@ -1,0 +1,225 @@
+"""Files of networks that fer did not write, and some that nobody can read."""
+
+import json
+import zipfile
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+from fercli.common.errors import InputError, OptionError
+from fercli.models.backend import load_keras, quiet_warnings
+from fercli.models.catalog import describe_card
+from fercli.models.export import TOLERANCES, export_onnx
+from fercli.models.keras_file import CARD, load_network, save_network
+from fercli.models.loading import KerasNetwork, open_network, open_networks
+from fercli.models.model_card import NetworkCard
+from fercli.models.model_settings import Settings
+from fercli.models.onnx_model import Classifier, softmax
+
+
+def save(path, shape):
+    """Write a network of one dense layer, as another program would."""
+    keras = load_keras()
+    with quiet_warnings():
+        inputs = keras.Input(shape)
+        pooled = keras.layers.GlobalAveragePooling2D()(inputs) if len(shape) == 3 else inputs
+        keras.Model(inputs, keras.layers.Dense(3)(pooled)).save(path)
+    return path
+
+
+def test_a_network_of_another_program_gets_a_card(tmp_path):
+    model, card = load_network(save(tmp_path / "a.keras", (24, 32, 3)))
+    assert model.input_shape == (None, 24, 32, 3)
+    assert (card.size_wh, card.channels) == ((32, 24), 3)
+    assert card.classes == ("class 0", "class 1", "class 2")
+
+
+@pytest.mark.parametrize("shape", [(7,), (24, 32, 2)])
+def test_a_network_of_something_else_is_named(tmp_path, shape):
+    with pytest.raises(InputError, match="wanted a network of pictures, found one of inputs"):
+        load_network(save(tmp_path / "a.keras", shape))
+
+
+def test_what_keras_cannot_load_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(InputError, match=r"wanted a network that Keras .* can load, found"):
+        load_network(tmp_path / "a.keras")
+
+
+def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
+    path = save(tmp_path / "a.keras", (8, 8, 1))
+    faces = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
+    scores = load_network(path)[0].predict(faces / np.float32(127.5) - 1, verbose=0)
+    network = KerasNetwork(path)
+    assert network.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
+    assert network.features(faces).shape == (4, 1)
+    result = export_onnx(path, tmp_path / "a.onnx")
+    assert result.difference <= TOLERANCES["float32"]
+    exported = Classifier(result.path)
+    assert exported.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a.keras", "a.h5", "a.hdf5"])
+def test_what_is_said_of_a_network_of_others_holds(tmp_path, rng, name):
+    path = save(tmp_path / name, (8, 8, 3))
+    faces = rng.integers(0, 256, (4, 8, 8, 3), np.uint8)
+    expected = softmax(load_network(path)[0].predict(faces[..., ::-1] / np.float32(255), verbose=0))
+    said = Settings(("calm", "glad", "sad"), mean=0.0, std=255.0, colour_order="bgr")
+    network = open_network(str(path), said)
+    assert network.card.classes == ("calm", "glad", "sad")
+    assert network.classify(faces) == pytest.approx(expected, abs=1e-5)
+    exported = Classifier(export_onnx(path, tmp_path / "a.onnx", said).path)
+    assert exported.card.classes == ("calm", "glad", "sad")
+    assert exported.classify(faces) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (Settings(("a", "b")), "wanted 3 classes for .*, found 2"),
+        (Settings(size_wh=(9, 9)), "takes inputs of 8x8 only"),
+        (Settings(std=0.0), "wanted a number above 0 for --std"),
+    ],
+)
+def test_what_cannot_be_said_of_a_network_of_others(tmp_path, said, message):
+    path = save(tmp_path / "a.keras", (8, 8, 1))
+    with pytest.raises(OptionError, match=message):
+        open_network(str(path), said)
+
+
+def test_separable_convolutions_of_keras_2(tmp_path, rng):
+    """It wrote options of theirs that Keras 3 does not take, and all axes in a list."""
+
+    def separable(layers, x):
+        x = layers.BatchNormalization()(layers.SeparableConv2D(4, 3, activation="relu")(x))
+        return one_row(layers, layers.DepthwiseConv2D(3)(x))
+
+    path = save_outputs(tmp_path / "a.h5", separable)
+    faces = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
+    expected = open_network(str(path)).classify(faces)
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"]:
+            if layer["class_name"] in ("SeparableConv2D", "DepthwiseConv2D"):
+                layer["config"] |= {"groups": 1, "kernel_constraint": None}
+                layer["config"] |= {"kernel_initializer": None, "kernel_regularizer": None}
+            if layer["class_name"] == "BatchNormalization":
+                layer["config"]["axis"] = [3]
+        file.attrs["model_config"] = json.dumps(config)
+    assert open_network(str(path)).classify(faces) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_network_of_others_that_takes_any_size(tmp_path, rng):
+    path = save(tmp_path / "a.keras", (None, None, 1))
+    with pytest.raises(OptionError, match="takes inputs of any size: which"):
+        open_network(str(path))
+    said = Settings(size_wh=(12, 10))
+    faces = rng.integers(0, 256, (3, 10, 12), np.uint8)
+    expected = open_network(str(path), said).classify(faces)
+    exported = Classifier(export_onnx(path, tmp_path / "a.onnx", said).path)
+    assert exported.card.size_wh == (12, 10)
+    assert exported.classify(faces) == pytest.approx(expected, abs=1e-5)
+
+
+def test_any_number_of_faces(tmp_path, rng):
+    network = open_network(str(save(tmp_path / "a.keras", (8, 8, 1))))
+    faces = rng.integers(0, 256, (300, 8, 8), np.uint8)
+    answers = network.classify(faces)
+    assert answers[290:] == pytest.approx(network.classify(faces[290:]), abs=1e-6)
+    assert network.classify(faces[:0]).shape == (0, 3)
+    assert network.features(faces).shape == (300, 1)
+
+
+def test_a_network_that_ends_in_a_network_is_named(tmp_path):
+    def nested(layers, inputs):
+        inner = load_keras().Sequential([layers.Flatten(), layers.Dense(2)], name="inner")
+        return inner(layers.Rescaling(2.0)(inputs))
+
+    path = save_outputs(tmp_path / "a.keras", nested)
+    assert open_network(str(path)).classify(np.zeros((1, 8, 8), np.uint8)).shape == (1, 2)
+    with pytest.raises(InputError, match="found one that ends in a network, inner"):
+        export_onnx(path, tmp_path / "a.onnx")
+
+
+def test_of_several_networks_those_of_others_are_meant(tmp_path):
+    path = save(tmp_path / "a.h5", (8, 8, 1))
+    said = Settings(("calm", "glad", "sad"))
+    ours, theirs = open_networks(["fer2013", str(path)], said)
+    assert len(ours.card.classes) == 7
+    assert theirs.card.classes == said.classes
+
+
+def test_the_names_of_layers_of_others_are_not_in_the_way(tmp_path):
+    """Keras numbers its own names in each process, and a file has those of another process."""
+
+    def outputs(layers, inputs):
+        convolved = layers.Conv2D(2, 3, name="identity")(inputs)
+        pooled = layers.GlobalAveragePooling2D(name="global_average_pooling2d")(convolved)
+        return layers.Activation("linear", name="softmax")(pooled)
+
+    path = save_outputs(tmp_path / "a.h5", outputs)
+    load_keras().backend.clear_session()  # as a new process
+    assert export_onnx(path, tmp_path / "a.onnx").difference <= TOLERANCES["float32"]
+
+
+def save_outputs(path, outputs):
+    """Write a network whose outputs are made of an 8×8 picture by a function."""
+    keras = load_keras()
+    inputs = keras.Input((8, 8, 1))
+    with quiet_warnings():
+        keras.Model(inputs, outputs(keras.layers, inputs)).save(path)
+    return path
+
+
+def one_row(layers, inputs, width=2):
+    return layers.Dense(width)(layers.Flatten()(inputs))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (lambda *given: [one_row(*given), one_row(*given)], "one output is of shape"),
+        (lambda layers, inputs: layers.Conv2D(2, 3)(inputs), "one output is of shape"),
+        (lambda *given: one_row(*given, width=1), "2 classes or more"),
+    ],
+)
+def test_outputs_that_are_no_classes_are_named(tmp_path, outputs, message):
+    with pytest.raises(InputError, match=message):
+        load_network(save_outputs(tmp_path / "a.keras", outputs))
+
+
+def test_one_output_with_a_name_is_one_output(tmp_path):
+    path = save_outputs(tmp_path / "a.keras", lambda *given: {"answer": one_row(*given)})
+    assert KerasNetwork(path).classify(np.zeros((3, 8, 8), np.uint8)).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"size_wh": (16, 16)}, r"wanted a network of inputs \(16, 16, 1\), as its fer.json says"),
+        ({"classes": ("a", "b")}, "wanted a network of 2 classes, as its fer.json says"),
+    ],
+)
+def test_the_card_of_another_network_is_named(tmp_path, changed, message):
+    model = load_network(save(tmp_path / "a.keras", (8, 8, 1)))[0]
+    card = replace(NetworkCard(("a", "b", "c"), (8, 8)), **changed)
+    save_network(tmp_path / "b.keras", model, card)
+    with pytest.raises(InputError, match=message):
+        load_network(tmp_path / "b.keras")
+
+
+@pytest.mark.parametrize("content", ["5", "[]", json.dumps({"fer.classes": '["a"]'})])
+def test_a_card_that_is_none_is_named(tmp_path, content):
+    path = save(tmp_path / "a.keras", (8, 8, 1))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(CARD, content)
+    with pytest.raises(InputError, match=r"wanted a \.keras or \.h5 file"):
+        load_network(path)
+
+
+def test_a_training_that_does_not_count_by_class_is_described():
+    card = NetworkCard(("a", "b"), (8, 8), training={"pictures": 5})
+    assert "trained on    5 pictures" in describe_card(card)

@@ -1,0 +1,295 @@
+"""What is written and drawn."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.common.errors import InputError, OptionError, OutputError
+from fercli.recognition.options import RecognitionOptions, VideoOptions
+from fercli.recognition.places import Places, require_separate
+from fercli.recognition.report import as_plain, as_text, complaints
+from fercli.recognition.results import Face, FrameFaces
+from fercli.recognition.sinks.csv_jsonl import CsvRows, JsonLines
+from fercli.recognition.sinks.draw import draw_faces
+from fercli.recognition.sinks.outputs import Result
+from fercli.recognition.sinks.timeline import Timeline
+from fercli.recognition.sources.frames import Frame
+from fercli.recognition.sources.inputs import Input, find_inputs
+from fercli.recognition.summary import Summary
+
+CLASSES = ("angry", "happy", "neutral")
+
+
+def face(box=(10, 20, 30, 30), probabilities=(0.1, 0.7, 0.2), person=1, label="happy", seen=True):
+    return Face(box, np.float32(probabilities), label, person, seen)
+
+
+def frame_faces(at, *faces, rate=10):
+    picture = np.zeros((4, 4, 3), np.uint8)
+    return FrameFaces(Frame(at, at / rate, picture), faces)
+
+
+def test_csv_rows():
+    stream = io.StringIO()
+    rows = CsvRows(stream, CLASSES, empty=True)
+    rows.write("a, b.mp4", 3, 0.15, [face(), face(person=2, label="unclear")])
+    rows.write("c.jpg", 0, None, [])
+    one, two, three = csv.DictReader(io.StringIO(stream.getvalue()))
+    assert one == {
+        "source": "a, b.mp4", "frame": "3", "seconds": "0.150", "person": "1", "x": "10",
+        "y": "20", "width": "30", "height": "30", "expression": "happy", "angry": "0.100000",
+        "happy": "0.700000", "neutral": "0.200000",
+    }  # fmt: skip
+    assert two["expression"] == "unclear"
+    assert set(three.values()) == {"c.jpg", "0", ""}
+
+
+def test_json_lines():
+    stream = io.StringIO()
+    rows = JsonLines(stream, CLASSES)
+    rows.write("ü.mp4", 3, 0.15, [face()])
+    rows.write("b.jpg", 0, None, [])  # no row unless asked for
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line) == {
+        "source": "ü.mp4", "frame": 3, "seconds": 0.15,
+        "faces": [{
+            "person": 1, "box": [10, 20, 30, 30], "expression": "happy",
+            "probabilities": {"angry": 0.1, "happy": 0.7, "neutral": 0.2},
+        }],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "written"), [(CsvRows, b"\xe4.jpg"), (JsonLines, b"\\udce4.jpg")])
+def test_names_that_are_not_utf_8(tmp_path, kind, written):
+    with (tmp_path / "rows").open("w", encoding="utf-8", errors=kind.errors) as stream:
+        kind(stream, CLASSES).write(os.fsdecode(b"\xe4.jpg"), 0, None, [face()])
+    content = (tmp_path / "rows").read_bytes()
+    assert written in content
+    if kind is JsonLines:
+        assert os.fsencode(json.loads(content)["source"]) == b"\xe4.jpg"
+
+
+def test_summary():
+    summary = Summary()
+    for at in range(10):
+        label = "happy" if at < 7 else "neutral"
+        summary.add(frame_faces(at, face(label=label), face(person=2, seen=at == 0)))
+    summary.add(frame_faces(10))
+    plain = summary.as_plain()
+    assert plain["people"][0]["expressions"] == {"happy": 0.7, "neutral": 0.3}
+    assert (plain["frames"], plain["frames_with_faces"], plain["faces"]) == (11, 10, 11)
+    text = summary.as_text(CLASSES)
+    assert "70%" in text
+    assert "and 1 seen for less than 0.5 s" in text
+    assert text.endswith("11 frames, 11 looked at: 10 with faces, 1 without")
+
+
+def test_timeline_joins_frames_and_has_gaps(tmp_path):
+    timeline = Timeline(CLASSES)
+    for at in [*range(10), *range(30, 40)]:
+        timeline.add(frame_faces(at, face(probabilities=(0, at % 2, 1 - at % 2)), rate=20))
+    seconds, probabilities = timeline.curve(1)
+    assert np.isnan(probabilities).any(axis=1).sum() == 1
+    assert np.nanmax(np.abs(probabilities[:, 1] - 0.5)) == 0  # two frames a bin: their mean
+    assert np.diff(seconds).max() == pytest.approx(1.1)
+    timeline.save(tmp_path / "plot.png", "a title")
+    assert cv2.imread(str(tmp_path / "plot.png")).shape[1] > 1000
+    Timeline(CLASSES).save(tmp_path / "empty.png", "nobody in " + os.fsdecode(b"\xe4.mp4"))
+
+
+def test_who_is_looked_for_now_and_then_is_seen_on_the_timeline(tmp_path):
+    timeline = Timeline(CLASSES)
+    for at in range(3):  # farther apart than a gap: no line joins them
+        timeline.add(frame_faces(at, face(), rate=0.5))
+    timeline.save(tmp_path / "plot.png", "a title")
+    plot = cv2.imread(str(tmp_path / "plot.png"))[:, :1100].astype(int)  # less the legend
+    happy = np.abs(plot - (0x00, 0x5E, 0xD5)).max(axis=2) < 40  # vermilion, the second colour
+    assert len(np.unique(np.flatnonzero(happy.any(axis=0)) // 100)) == 2
+
+
+def test_a_long_timeline_stays_small():
+    timeline = Timeline(CLASSES)
+    for second in range(7200):
+        timeline.add(frame_faces(second, face(), rate=1))
+    assert len(timeline.curve(1)[0]) <= 601
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 60, 60), (580, 0, 60, 60), (5, 420, 90, 90), (-9, -9, 660, 500)]
+)
+@pytest.mark.parametrize("bars", [False, True])
+def test_labels_and_bars_stay_inside(box, bars):
+    picture = np.full((480, 640, 3), 128, np.uint8)
+    drawn = draw_faces(picture, [face(box=box)], CLASSES, bars=bars)
+    assert drawn.shape == picture.shape
+    assert (picture == 128).all()
+    assert (drawn != picture).any()
+    # White letters: a whole label is somewhere.
+    assert (drawn > 200).all(axis=2).sum() > 50
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (120, 160), (9, 2000)])
+def test_pictures_of_any_size_are_drawn_on(shape):
+    drawn = draw_faces(np.zeros((*shape, 3), np.uint8), [face()], CLASSES, bars=True)
+    factor = drawn.shape[0] // shape[0]
+    assert drawn.shape == (factor * shape[0], factor * shape[1], 3)
+    assert factor == {(120, 160): 3, (9, 2000): 1}.get(shape, 4)
+
+
+def test_what_names_stand_for(tmp_path, make_picture, video):
+    make_picture("photos/b.png")
+    make_picture("photos/a [1].jpg")
+    (tmp_path / "photos/clip.MP4").write_bytes(video.read_bytes())
+    (tmp_path / "photos/readme.txt").write_text("hello")
+    (tmp_path / "portrait").write_bytes((tmp_path / "photos/b.png").read_bytes())
+    (tmp_path / "film").write_bytes(video.read_bytes())
+
+    def kinds(*names, lines=()):
+        found = find_inputs([str(name) for name in names], lines)
+        return [(one.path.name if not one.live else one.name, one.kind) for one in found]
+
+    folder = [("a [1].jpg", "picture"), ("b.png", "picture"), ("clip.MP4", "video")]
+    assert kinds(tmp_path / "photos") == folder
+    assert kinds(tmp_path / "photos" / "*.png") == folder[1:2]
+    assert kinds(tmp_path / "photos" / "a [1].jpg") == folder[:1]  # a name before a pattern
+    assert kinds(tmp_path / "portrait", tmp_path / "film") == [
+        ("portrait", "picture"), ("film", "video")
+    ]  # fmt: skip
+    assert kinds("0", "rtsp://host/a", "/dev/video1") == [
+        ("0", "camera"), ("rtsp://host/a", "stream"), ("/dev/video1", "camera")
+    ]  # fmt: skip
+    assert kinds("-", lines=[f"{tmp_path}/photos/b.png\n", "\n"]) == folder[1:2]
+    assert kinds(tmp_path / "missing.jpg") == [("missing.jpg", "picture")]
+    twice = tmp_path / "photos"
+    assert kinds(twice, twice) == folder
+
+
+def test_names_that_stand_for_nothing(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for names, message in [
+        ([f"{tmp_path}/*.jpg"], "wanted files like"),
+        ([f"{tmp_path}/empty"], "none in the folder"),
+        (["-"], "found none"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            find_inputs(names)
+
+
+def test_animated_pictures_are_videos(tmp_path, portrait):
+    from PIL import Image
+
+    still = Image.fromarray(portrait[:, :, ::-1])
+    still.save(tmp_path / "still.gif")
+    still.save(tmp_path / "moving.gif", save_all=True, append_images=[still.rotate(5)], duration=99)
+    kinds = [one.kind for one in find_inputs([str(tmp_path)])]
+    assert kinds == ["video", "picture"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (RecognitionOptions, {"min_neighbors": 2**31}, "min neighbors from 0 to 2147483647, found"),
+        (RecognitionOptions, {"min_face": 2**31}, "wanted a min face from 1 to 2147483647, found"),
+        (RecognitionOptions, {"resolution": 9}, "wanted a resolution from 32 to .*, found 9"),
+        (VideoOptions, {"start": 3, "end": 2.5}, r"an end after the start \(3 s\), found 2.5"),
+        (VideoOptions, {"smooth": float("nan")}, "wanted a smoothing of .*, found nan"),
+    ],
+)
+def test_options_out_of_range_are_named(kind, options, message):
+    with pytest.raises(OptionError, match=message):
+        kind(**options)
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.gif")
+    assert [one.kind for one in find_inputs([str(tmp_path)])] == ["picture"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        (["in/a.jpg"], "in/a.jpg: wanted a new file for the results, found an input; try: another"),
+        (["link/a.jpg"], "found an input"),
+        (["in/../in/a.jpg"], "found an input"),
+        (["b.csv", "in/../b.csv"], "wanted a file for each output, found one for two"),
+        (["b.csv", "c.csv", "in/b.csv", "missing.jpg"], None),
+    ],
+)
+def test_outputs_are_files_of_their_own(tmp_path, monkeypatch, outputs, message):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("in/a.jpg").write_text("a picture")
+    Path("link").symlink_to("in")
+    inputs = [Input("in/a.jpg", "picture"), Input("missing.jpg", "picture"), Input("0", "camera")]
+    if message is None:
+        require_separate(inputs, map(Path, outputs))
+    else:
+        with pytest.raises(OutputError, match=message):
+            require_separate(inputs, map(Path, outputs))
+
+
+def test_places(tmp_path):
+    photo, other = Input("a/x.jpg", "picture"), Input("b/x.jpg", "picture")
+    film, stream = Input("x.avi", "video"), Input("http://host:80/cam", "stream")
+    several = Places([photo, other, film, stream], tmp_path, tmp_path / "plots")
+    assert several.saved(photo) == tmp_path / "x.jpg"
+    assert several.saved(other) == tmp_path / "x-2.jpg"
+    assert several.saved(film) == tmp_path / "x.mp4"
+    assert several.saved(stream) == tmp_path / "host-80-cam.mp4"
+    assert several.timeline(film) == tmp_path / "plots" / "x-timeline.png"
+    assert several.timeline(photo) is None
+    assert Places([photo], tmp_path / "one.png", None).saved(photo) == tmp_path / "one.png"
+    with pytest.raises(OptionError, match="wanted a folder for 2 inputs"):
+        Places([photo, other], tmp_path / "one.png", None)
+    with pytest.raises(OptionError, match="a name for a video"):
+        Places([film], tmp_path / "one.png", None)
+    with pytest.raises(OptionError, match=r"suffix of \.bmp, \.gif, \.jpeg, \.jpg, \.png, \.pnm"):
+        Places([photo], tmp_path / "one.pbm", None)
+
+
+def test_places_of_streams_hold_no_password_and_fit_a_disk(tmp_path):
+    secret = Input("rtsp://admin:secret@cam:554/s/1?token=secret", "stream")
+    other = Input("rtsp://admin:secret@cam:554/s/1?token=other", "stream")
+    odd, long = Input("rtsp://ad:m#n@cam", "stream"), Input(f"http://cam/{'ü' * 200}", "stream")
+    places = Places([secret, other, odd, long], tmp_path, tmp_path)
+    assert places.saved(secret) == tmp_path / "cam-554-s-1.mp4"
+    assert places.saved(other) == tmp_path / "cam-554-s-1-2.mp4"
+    assert places.saved(odd) == tmp_path / "stream.mp4"
+    for path in places.all():
+        path.touch()
+
+
+def test_results_of_streams_hold_no_password():
+    source = Input("rtsp://admin:secret@cam:554/s/1?token=secret", "stream")
+    result = Result(source, summary=Summary(), notes=["broken off"])
+    result.summary.add(frame_faces(0, face()))
+    text = "\n".join([as_text([result], CLASSES), *complaints([result])])
+    assert "rtsp://cam:554/s/1\n" in text
+    assert "fer: rtsp://cam:554/s/1: broken off" in text
+    (plain,) = as_plain([result], CLASSES)
+    assert plain["source"] == "rtsp://cam:554/s/1"
+    assert "secret" not in text + json.dumps(plain)
+
+
+def test_a_long_name_leaves_room_for_what_is_added(tmp_path):
+    films = [Input(f"{'a' * 248}{at}.mp4", "video") for at in range(2)]
+    for path in Places(films, tmp_path, tmp_path).all():
+        path.touch()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_many_inputs_of_one_name(tmp_path, monkeypatch):
+    tried = []
+    with_name = Path.with_name
+    monkeypatch.setattr(Path, "with_name", lambda *args: tried.append(1) or with_name(*args))
+    inputs = [Input(f"{at}/x.jpg", "picture") for at in range(50)]
+    places = Places(inputs, tmp_path, None)
+    names = [places.saved(one).name for one in inputs]
+    assert names == ["x.jpg", *(f"x-{at}.jpg" for at in range(2, 51))]
+    assert len(tried) < 100
