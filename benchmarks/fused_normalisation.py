@@ -20,8 +20,12 @@ import numpy as np
 from fercli.common.parallel import available_workers
 from fercli.common.tables import format_table
 from fercli.models.architectures import ARCHITECTURES
-from fercli.models.backend import load_keras, precision_policy, quiet_warnings
-from fercli.models.fused import with_fused_normalisations
+from fercli.models.backend import (
+    load_keras,
+    precision_policy,
+    quiet_warnings,
+    with_fused_normalisations,
+)
 
 BATCH = 64
 

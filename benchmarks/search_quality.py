@@ -26,12 +26,12 @@ from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.windows import as_windows
 from fercli.cascade.model import read_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
-from fercli.cascade.search.sampling import best_places
 from fercli.cascade.training.backgrounds import read_backgrounds
 from fercli.cascade.training.boosting import StageOptions, train_stage
 from fercli.cascade.training.native import train
 from fercli.cascade.training.negative_mining import NegativeMiner
 from fercli.cascade.training.split_search import HaarSearch, WeightedSamples
+from fercli.cascade.training.split_search.samples import best_places
 from fercli.common.parallel import Team
 from fercli.common.progress import TerminalProgress
 from fercli.common.tables import format_table

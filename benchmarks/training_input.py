@@ -29,12 +29,16 @@ from typing import Any
 
 from fercli.common.parallel import available_workers
 from fercli.common.tables import format_table
-from fercli.datasets.augmentation import Policy
+from fercli.datasets.augment import Policy
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.architectures import ARCHITECTURES
-from fercli.models.backend import load_keras, precision_policy, quiet_warnings
+from fercli.models.backend import (
+    load_keras,
+    precision_policy,
+    quiet_warnings,
+    with_fused_normalisations,
+)
 from fercli.models.batches import BatchMaker, BatchOptions, training_batches
-from fercli.models.fused import with_fused_normalisations
 from fercli.models.labeled_faces import read_split
 
 BATCH = 64

@@ -121,3 +121,9 @@ def lfw():
         return windows[:100], windows[100:]
 
     return resized
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    """The astronaut's head and shoulders, 240×180, BGR."""
+    return np.ascontiguousarray(skimage.data.astronaut()[10:190, 110:350, ::-1])

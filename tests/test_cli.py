@@ -112,7 +112,8 @@ def test_standard_streams_that_are_closed(closed, status, make_picture, tmp_path
     names = "-" if "<" in closed else "a.png"
     # Bars are slow to appear: here they are drawn at once, to whatever stderr is.
     code = (
-        "import sys; from fercli import cli, progress; progress.DELAY = progress.INTERVAL = 0; "
+        "import sys; from fercli import cli; from fercli.common import progress; "
+        "progress.DELAY = progress.INTERVAL = 0; "
         "open('status', 'w').write(str(cli.main(sys.argv[1:])))"
     )
     command = [sys.executable, "-c", code, "classify", names]

@@ -25,8 +25,7 @@ from fercli.annotations.base import (
 from fercli.annotations.image_paths import locate
 from fercli.annotations.opencv_lists import names_from
 from fercli.common.errors import AnnotationError
-from fercli.common.files import read_text, write_text
-from fercli.json_text import parse_json
+from fercli.common.files import parse_json, read_text, write_text
 
 
 def looks_like(path: Path) -> bool:

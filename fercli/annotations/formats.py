@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fercli.annotations import coco, csv_table, dlib, voc, yolo
+from fercli.annotations import coco, csv_table, dlib, opencv_lists, voc, whole_images, yolo
 from fercli.annotations.base import AnnotatedPicture, OnError, Record, raise_it
 from fercli.annotations.image_paths import label_of_a_picture
 from fercli.annotations.opencv_lists import write_info
-from fercli.cascade.annotations import info, pictures
 from fercli.common.errors import AnnotationError, OptionError
 from fercli.common.files import input_error
 
@@ -83,8 +82,8 @@ FORMATS: dict[str, Format] = {
         Format(
             "yolo", "YOLO text files", yolo.looks_like, yolo.read, None, yolo.write_each, ".txt"
         ),
-        Format("pictures", "whole pictures", pictures.looks_like, pictures.read),
-        Format("info", "OpenCV info file", info.looks_like, info.read, write_info),
+        Format("pictures", "whole pictures", whole_images.looks_like, whole_images.read),
+        Format("info", "OpenCV info file", opencv_lists.looks_like, opencv_lists.read, write_info),
     )
 }
 

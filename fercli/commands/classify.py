@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 import click
 
 from fercli.commands import options
-from fercli.commands.models import _options as network_options
 from fercli.common.progress import Progress
 
 T = TypeVar("T")
@@ -122,7 +121,7 @@ _VIDEO = [
 @options.each(_OUTPUTS)
 @options.each(_SEARCH)
 @options.each(_VIDEO)
-@network_options.network_settings
+@options.network_settings
 @options.workers
 @options.overwrite
 @options.as_json
@@ -152,14 +151,20 @@ def classify(
       find . -name '*.jpg' | fer classify - --jsonl faces.jsonl
     """
     from fercli.common.signals import stopped_by_signals
-    from fercli.recognition import report
-    from fercli.recognition.classify import Classifying, Outputs, failed
+    from fercli.recognition.classify import (
+        Classifying,
+        Outputs,
+        as_plain,
+        as_text,
+        complaints,
+        failed,
+    )
     from fercli.recognition.options import RecognitionOptions, VideoOptions
     from fercli.recognition.recognizer import Recogniser
     from fercli.recognition.sources.inputs import find_inputs
 
     choices["overwrite"] = overwrite
-    settings = network_options.to_settings(choices)
+    settings = options.to_settings(choices)
     found = find_inputs(inputs, sys.stdin)
     recogniser = Recogniser(
         choices.pop("cascade"), choices.pop("model"), _fields(RecognitionOptions, choices), settings
@@ -175,12 +180,12 @@ def classify(
             progress=progress,
         )
         results = list(run.run(found))
-    for line in report.complaints(results):
+    for line in complaints(results):
         click.echo(line, err=True)
     if as_json:
-        click.echo(json.dumps(report.as_plain(results, recogniser.classes), indent=2))
+        click.echo(json.dumps(as_plain(results, recogniser.classes), indent=2))
     else:
-        click.echo(report.as_text(results, recogniser.classes))
+        click.echo(as_text(results, recogniser.classes))
     if stop.is_set() and not all(one.live for one in found):
         click.echo("fer: interrupted; this is what was seen until then", err=True)
         return INTERRUPTED

@@ -5,6 +5,7 @@ Each is a decorator. A command takes the parameter that the option is named afte
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 import click
 
 from fercli.common.errors import RecipeError
+from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress, TerminalProgress
-from fercli.seeds import HIGHEST_SEED
+from fercli.common.recipes import HIGHEST_SEED
 
 #: Pixels: no side of a picture that OpenCV scales and cuts may be longer.
 LARGEST_SIDE = 32_767
@@ -198,3 +200,209 @@ margin = click.option(
     metavar="SHARE",
     help="Added to a face's box at each side for the network; 0 suits fer's own cascade.",
 )
+
+
+# Options that several commands of ``fer cascade`` share.
+
+
+class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
+    """A number of things such as ``500``, or a share of them such as ``20%``."""
+
+    name = "N|P%"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """Return a number as an int, a share as a float from 0 to 1."""
+        if isinstance(value, int | float):
+            return value
+        text = str(value).strip()
+        try:
+            amount = float(text[:-1]) / 100 if text.endswith("%") else int(text)
+        except ValueError:
+            self.fail(f"wanted a number such as 500 or a share such as 20%, found {value!r}")
+        if not 0 < amount <= (1 if isinstance(amount, float) else amount):
+            self.fail(f"wanted more than none and at most 100%, found {value!r}", param, ctx)
+        return amount
+
+
+def split_extensions(text: str) -> tuple[str, ...]:
+    """Return ``png, .JPG`` as ``(".png", ".jpg")``; ``*`` stands for any."""
+    words = (word.strip().lower().lstrip(".") for word in text.split(","))
+    return tuple("" if word == "*" else f".{word}" for word in words if word)
+
+
+#: The names of `fercli.annotations.FORMATS`, which a command does not import for its help.
+ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "pictures", "info")
+
+
+_format = click.option(
+    "--format",
+    type=click.Choice(ANNOTATION_FORMATS),
+    help="Format of the boxes.  [default: what it looks like]",
+)
+
+_pictures = click.option(
+    "--pictures",
+    type=path_type(),
+    metavar="DIR",
+    help="Folder that names in annotations are relative to.  [default: the file's, or beside it]",
+)
+
+_label = click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="NAME",
+    help="Only boxes of this label; may be repeated.  [default: all]",
+)
+
+#: What annotations take.
+annotation_options = each((_format, _pictures, _label))
+
+_min_neighbors = click.option(
+    "--min-neighbors",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="A detection must be seen by more windows than this.",
+)
+
+_min_size = click.option(
+    "--min-size",
+    "min_size_wh",
+    type=Size(),
+    help="Smallest object looked for.  [default: the cascade's window]",
+)
+
+_max_size = click.option(
+    "--max-size",
+    "max_size_wh",
+    type=Size(),
+    help="Largest object looked for.  [default: the picture]",
+)
+
+_equalize = click.option(
+    "--equalize", is_flag=True, help="Equalise the histogram of pictures before the search."
+)
+
+#: How pictures are searched: the fields of `fercli.cascade.detection.detector.DetectionOptions`.
+detection_options = each((scale_factor, _min_neighbors, _min_size, _max_size, _equalize))
+
+tools = click.option(
+    "--tools",
+    type=path_type(),
+    metavar="DIR",
+    help="Folder with OpenCV's programs.  [default: FER_OPENCV_TOOLS, PATH, fer's cache]",
+)
+
+sample_size = click.option(
+    "--size",
+    type=Size(),
+    help="Width and height of the samples.  [default: the squarest that fits the file]",
+)
+
+
+# Options that several commands of ``fer datasets`` share.
+
+
+def spread(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--workers``, ``--parallel`` and ``--scheduler``; the command takes `workers`."""
+
+    @functools.wraps(command)
+    def with_workers(
+        *args: Any, workers: int | None, parallel: str, scheduler: str | None, **options: Any
+    ) -> Any:
+        if (parallel == "dask") != (scheduler is not None):
+            raise click.UsageError("--parallel dask and --scheduler ADDRESS go together")
+        prefer: Any = "threads" if parallel == "threads" else "processes"
+        return command(*args, workers=Workers(workers, prefer, scheduler), **options)
+
+    for option in (_scheduler, _parallel, workers):
+        with_workers = option(with_workers)
+    return with_workers
+
+
+_parallel = click.option(
+    "--parallel",
+    type=click.Choice(["processes", "threads", "dask"]),
+    default="processes",
+    show_default=True,
+    help="What the workers are; dask: a cluster, which must see the same files.",
+)
+
+_scheduler = click.option(
+    "--scheduler", metavar="ADDRESS", help="The Dask scheduler, such as tcp://node1:8786."
+)
+
+placing = click.option(
+    "--files",
+    "placing",
+    type=click.Choice(["link", "copy", "symlink"]),
+    default="link",
+    show_default=True,
+    help="How files come into the new tree; link: hard links, which take no space.",
+)
+
+
+# Options that several commands of ``fer models`` share.
+
+
+data = click.option(
+    "--data",
+    type=path_type(),
+    required=True,
+    metavar="DIR",
+    help="A tree of `fer datasets`.",
+)
+split = click.option(
+    "--split",
+    default="validation",
+    show_default=True,
+    metavar="NAME",
+    help="The split of the tree.",
+)
+network = click.argument("network", metavar="NETWORK")
+
+
+#: What a network of others does not say; the command takes **said.
+network_settings = each(
+    [
+        click.option(
+            "--classes", metavar="A,B,…", help="Foreign network: its classes, in its order."
+        ),
+        click.option("--size", type=Size(), help="Foreign network: its input size."),
+        click.option(
+            "--mean",
+            type=float,
+            metavar="X",
+            help="Foreign network: it sees (pixel - mean) / std.  [default: 127.5]",
+        ),
+        click.option(
+            "--std",
+            type=float,
+            metavar="X",
+            help="Foreign network: see --mean.  [default: 127.5]",
+        ),
+        click.option(
+            "--colour-order",
+            type=click.Choice(["rgb", "bgr"]),
+            help="Foreign network: of its channels.",
+        ),
+    ]
+)
+
+
+def to_settings(said: dict[str, Any]) -> Any:
+    """Return the library's settings for what `network_settings` took."""
+    from fercli.models.model_settings import Settings
+
+    classes = said["classes"]
+    return Settings(
+        classes=[name.strip() for name in classes.split(",")] if classes else None,
+        size_wh=said["size"],
+        mean=said["mean"],
+        std=said["std"],
+        colour_order=said["colour_order"],
+    )

@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.models import _options as network_options
 
 MEGA = 1 << 20
 
@@ -116,7 +115,7 @@ _LIMITS = [
 @options.each(_PLACE)
 @options.each(_SEARCH)
 @options.each(_LIMITS)
-@network_options.network_settings
+@options.network_settings
 def serve(host: str, port: int, **choices: Any) -> None:
     """Serve a web page and a JSON API that tell expressions.
 
@@ -154,7 +153,7 @@ def _settings(choices: dict[str, Any]) -> Any:
     return ServerSettings(
         cascade=choices["cascade"],
         network=choices["model"],
-        said=network_options.to_settings(choices),
+        said=options.to_settings(choices),
         recognition=RecognitionOptions(threshold=choices["threshold"], margin=choices["margin"]),
         camera="" if choices["no_camera"] else choices["camera"],
         token=choices["token"],

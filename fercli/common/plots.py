@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fercli.common.errors import OutputError
-from fercli.common.files import written_whole
-from fercli.file_names import shown_name
+from fercli.common.files import shown_name, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -182,3 +182,10 @@ def _suggestion(unknown: str, names: Mapping[str, str]) -> str:
     return (close[0] if close else "one of " + ", ".join(sorted(set(names.values())))).replace(
         "_", "-"
     )
+
+
+# Seeds of random numbers.
+
+
+#: Keras and scikit-learn take 32 bits.
+HIGHEST_SEED = 2**32 - 1

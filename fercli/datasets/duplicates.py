@@ -27,7 +27,7 @@ from fercli.common.errors import PictureError
 from fercli.common.images import Picture, read_colour
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.datasets.decoding import grey_if_it_is
+from fercli.datasets.entries import grey_if_it_is
 
 #: The most bits in which near duplicates may differ, of the short hash and of the long one.
 SHORT_RADIUS, LONG_RADIUS = 6, 48

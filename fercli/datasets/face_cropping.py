@@ -11,7 +11,7 @@ from typing import Any
 
 from fercli.cascade.detection.detector import load_detector
 from fercli.common.errors import InputError, PictureError
-from fercli.common.files import find_files
+from fercli.common.files import find_files, free_name
 from fercli.common.images import Picture, read_colour, read_grey
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -26,9 +26,8 @@ from fercli.datasets.crop_log import (
     remove_crops,
     rewrite_log,
 )
-from fercli.datasets.decoding import fit
-from fercli.datasets.face_boxes import FaceOptions, cut_face, find_faces
-from fercli.datasets.largest import Box
+from fercli.datasets.entries import fit
+from fercli.datasets.face_boxes import Box, FaceOptions, cut_face, find_faces
 from fercli.datasets.manifest import (
     FileRecord,
     Manifest,
@@ -47,7 +46,6 @@ from fercli.datasets.tree import (
     save_picture,
     with_unlisted,
 )
-from fercli.file_names import free_name
 
 
 @dataclass(frozen=True)

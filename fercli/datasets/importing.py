@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fercli.common.errors import InputError, PictureError
+from fercli.common.files import free_name, shortened
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.datasets.decoding import read_entry
-from fercli.datasets.entries import Dropped, Entry
+from fercli.datasets.entries import Dropped, Entry, read_entry
 from fercli.datasets.journal import Journal
 from fercli.datasets.labels import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import FileRecord, Manifest
@@ -32,7 +32,6 @@ from fercli.datasets.sources import (
     write_skipped,
 )
 from fercli.datasets.tree import finish_tree, require_apart, save_picture
-from fercli.file_names import free_name, shortened
 
 T = TypeVar("T")
 

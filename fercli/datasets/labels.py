@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fercli.common.errors import OptionError
-from fercli.datasets.decoding import Channels
-from fercli.datasets.entries import VOTED, ReadOptions
+from fercli.datasets.entries import VOTED, Channels, ReadOptions
 from fercli.datasets.expressions import ClassScheme, expression_of
 
 

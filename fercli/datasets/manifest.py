@@ -17,8 +17,7 @@ from typing import Any
 
 from fercli import __version__
 from fercli.common.errors import InputError
-from fercli.common.files import input_error, read_text, write_text, written_whole
-from fercli.json_text import parse_json
+from fercli.common.files import input_error, parse_json, read_text, write_text, written_whole
 
 MANIFEST = "dataset.json"
 FILES = "files.csv"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.cascade.samples.contact_sheet import contact_sheet
+from fercli.cascade.samples.viewing import contact_sheet
 from fercli.common.errors import OptionError, PictureError
 from fercli.common.files import require_absent
 from fercli.common.images import read_grey, write_picture
 from fercli.common.progress import SILENT, Progress
-from fercli.datasets.decoding import fit
+from fercli.datasets.entries import fit
 from fercli.datasets.manifest import FileRecord
 from fercli.datasets.tree import Tree
 

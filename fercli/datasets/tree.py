@@ -28,7 +28,7 @@ from fercli.common.work_folder import remove_all_unfinished
 from fercli.datasets.crop_log import CROPPING
 from fercli.datasets.entries import SPLITS, split_of
 from fercli.datasets.expressions import sorted_classes
-from fercli.datasets.journal import JOURNAL, Journal
+from fercli.datasets.journal import ASIDE, JOURNAL, Journal
 from fercli.datasets.manifest import (
     MANIFEST,
     FileRecord,
@@ -40,7 +40,6 @@ from fercli.datasets.manifest import (
     write_files,
     write_manifest,
 )
-from fercli.datasets.replacing import ASIDE
 
 #: How files come from one tree into another; a hard link takes no space and outlives the first.
 Placing = Literal["link", "copy", "symlink"]

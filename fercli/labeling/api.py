@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 
 from fercli.annotations.base import Box
 from fercli.common.errors import PictureError
-from fercli.json_text import parse_json
+from fercli.common.files import parse_json
 from fercli.labeling import ConflictError, Work
 from fercli.labeling.app import desk_of
 from fercli.web.http_errors import RefusedError, without_path

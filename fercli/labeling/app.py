@@ -105,7 +105,8 @@ def create_app(desk: Desk) -> Flask:
     """Return the application that shows a desk."""
     from fercli.labeling.api import api, pages
 
-    app = Flask(__name__)
+    # Its pages lie among those of the web page, whose style they share.
+    app = Flask("fercli.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.extensions["fer"] = desk

@@ -14,11 +14,10 @@ from pathlib import Path
 
 from fercli.annotations.base import AnnotatedPicture, Record
 from fercli.annotations.opencv_lists import read_background_list, write_background_list
-from fercli.cascade.annotating.progress_file import ProgressFile, progress_of
 from fercli.common.errors import FerError, InputError
 from fercli.common.files import find_files, output_error
 from fercli.labeling.outputs import BoxOutput, keep_original
-from fercli.labeling.session import Work
+from fercli.labeling.session import ProgressFile, Work, progress_of
 
 Size = tuple[int, int]
 

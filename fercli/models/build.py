@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError, TrainingError
 from fercli.common.progress import SILENT, Progress
-from fercli.models.backend import load_keras
-from fercli.models.fused import with_fused_normalisations
+from fercli.models.backend import load_keras, with_fused_normalisations
 from fercli.models.keras_file import start_from
 from fercli.models.labeled_faces import Faces
 from fercli.models.loading import find_network
 from fercli.models.model_card import MIDDLE, NetworkCard
 from fercli.models.onnx_weights import measure_normalisations
-from fercli.models.schedules import RateOptions, learning_rate
-from fercli.models.training_options import TrainingOptions
+from fercli.models.training_options import RateOptions, TrainingOptions, learning_rate
 
 if TYPE_CHECKING:
     from keras import Model

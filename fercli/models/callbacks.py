@@ -5,16 +5,27 @@ from __future__ import annotations
 import importlib.util
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fercli.common.errors import DependencyError
 from fercli.common.progress import Bar, Progress
 from fercli.models.backend import load_keras
+from fercli.models.batches import own_errors, plain_batches
+from fercli.models.build import distributed_by
 from fercli.models.checkpoint import State
+from fercli.models.distributed import agreed, count_hosts
+from fercli.models.keras_file import rebuild
+from fercli.models.labeled_faces import Faces
+from fercli.models.metrics import accuracy, log_loss
+from fercli.models.model_card import NetworkCard
+from fercli.models.training_options import TrainingOptions
 
 if TYPE_CHECKING:
     from keras import Model
@@ -136,3 +147,97 @@ def make_callback(watch: Watch, batches: Any) -> Any:
                 self.model.stop_training = True
 
     return Reporter()
+
+
+# How good a network is at the end of an epoch, on pictures that it does not learn from.
+
+
+def validate(
+    model: Model, card: NetworkCard, faces: Faces, options: TrainingOptions
+) -> dict[str, float]:
+    """Return the loss and accuracy of a network as ``val_loss`` and ``val_accuracy``.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As it is trained.
+    card : NetworkCard
+        What is known of it.
+    faces : Faces
+        The pictures.
+    options : TrainingOptions
+        Of the training.
+    """
+    batches = plain_batches(faces, 4 * options.batch_size, options.crop)
+    with own_errors(batches):
+        if count_hosts() == 1:
+            answers = model.predict(batches, verbose=0)
+        else:  # the model's own answers would be spread over the hosts
+            with distributed_by(None):
+                answers = rebuild(model, card).predict(batches, verbose=0)
+    answers = np.asarray(answers, np.float32)[: len(faces)]
+    return agreed(
+        {
+            "val_loss": log_loss(answers, faces.labels),
+            "val_accuracy": accuracy(answers, faces.labels),
+        }
+    )
+
+
+# Averaged weights: what a training ends with in place of the last step's.
+#
+# The optimiser keeps a moving average of the weights (Polyak and Juditsky, "Acceleration of
+# stochastic approximation by averaging", 1992). Batch normalisation's means and variances belong
+# to the weights of the moment, though, and are wrong for averaged ones; they are measured anew on
+# some training pictures, as Izmailov et al. do ("Averaging weights leads to wider optima and better
+# generalization", UAI 2018, arXiv 1803.05407, section 3.2).
+
+
+#: Batches on which means and variances are measured.
+MEASURED = 16
+
+
+@contextmanager
+def averaged(model: Model, pictures: Iterable[NDArray[np.float32]]) -> Iterator[None]:
+    """Let the model have its averaged weights for a while, normalised on `pictures`.
+
+    Does nothing if the optimiser keeps no average, or has none before the first step.
+    """
+    # With mixed_float16, Keras puts the optimiser into one that scales the loss.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if not optimizer.use_ema or not int(optimizer.iterations):
+        yield
+        return
+    swap = load_keras().callbacks.SwapEMAWeights()
+    swap.set_model(model)
+    layers = _normalisations(model)
+    kept = [layer.get_weights() for layer in layers]
+    swap.on_test_begin()
+    try:
+        _measure(model, layers, pictures)
+        yield
+    finally:
+        swap.on_test_end()
+        for layer, (*_, mean, variance) in zip(layers, kept, strict=True):
+            layer.moving_mean.assign(mean)
+            layer.moving_variance.assign(variance)
+
+
+def _normalisations(model: Model) -> list[Any]:
+    kind = load_keras().layers.BatchNormalization
+    return [layer for layer in model.layers if isinstance(layer, kind) and layer.trainable]
+
+
+def _measure(model: Model, layers: list[Any], pictures: Iterable[NDArray[np.float32]]) -> None:
+    """Run batches through the model so that each counts alike in the means and variances."""
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    try:
+        for number, batch in enumerate(pictures):
+            for layer in layers:
+                layer.momentum = number / (number + 1)
+            model(batch, training=True)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

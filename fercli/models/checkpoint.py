@@ -7,8 +7,10 @@ that is consistent.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import InputError, TrainingError
-from fercli.common.files import input_error, written_whole
-from fercli.json_text import parse_json
+from fercli.common.files import input_error, parse_json, write_text, written_whole
 
 if TYPE_CHECKING:
     from keras import Model
@@ -55,7 +56,7 @@ def write_checkpoint(
 ) -> None:
     """Write the model's and its optimiser's variables, the state of the training and its pictures.
 
-    `pictures` is what `fercli.models.training_data.identify` returns.
+    `pictures` is what `fercli.models.labeled_faces.identify` returns.
     """
     arrays = {f"{at:04d}": np.asarray(value) for at, value in enumerate(_values(model))}
     about: dict[str, Any] = {
@@ -174,3 +175,40 @@ def _variables(model: Model) -> list[Any]:
     metrics = {id(variable) for variable in model.metrics_variables}
     own = [variable for variable in model.variables if id(variable) not in metrics]
     return [*own, *model.optimizer.variables]
+
+
+# The history of a training: a CSV line and a point of two curves for each epoch.
+
+
+History = Sequence[dict[str, float]]
+
+
+def write_history(path: Path, history: History) -> None:
+    """Write one line an epoch, replacing what is there."""
+    text = io.StringIO()
+    names = list(history[0]) if history else ["epoch"]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(_rounded(row) for row in history)
+    write_text(path, text.getvalue(), overwrite=True)
+
+
+def draw_curves(path: Path, history: History, title: str) -> None:
+    """Draw loss beside accuracy, of training and of validation, replacing what is there."""
+    from matplotlib.ticker import MaxNLocator
+
+    from fercli.common.plots import new_plots, save_plot
+
+    labels = [(title, "epoch", "loss"), ("", "epoch", "accuracy")]
+    figure, plots = new_plots(labels, size_inches=(5.5, 4.5))
+    epochs = [row["epoch"] for row in history]
+    for axes, name in zip(plots, ("loss", "accuracy"), strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            axes.plot(epochs, [row[key] for row in history], label=label, marker=".")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plots[0].legend(frameon=False)
+    save_plot(figure, path, overwrite=True)
+
+
+def _rounded(row: dict[str, float]) -> dict[str, float | int | str]:
+    return {name: int(v) if float(v).is_integer() else f"{v:.6g}" for name, v in row.items()}

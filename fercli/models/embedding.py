@@ -16,12 +16,12 @@ from fercli.common.errors import DependencyError, OptionError
 from fercli.common.files import make_folder, require_absent, write_text, written_whole
 from fercli.common.plots import COLOURS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
+from fercli.common.recipes import HIGHEST_SEED
 from fercli.common.tables import format_table
 from fercli.datasets.tree import read_tree
 from fercli.models.labeled_faces import Faces, read_split
 from fercli.models.loading import Network, open_network
 from fercli.models.model_settings import Settings
-from fercli.seeds import HIGHEST_SEED
 
 CHUNK = 256
 #: Faces on a map at most: more hide each other, and t-SNE takes minutes.

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fercli.common.errors import InputError, OptionError
-from fercli.common.files import input_error, written_whole
-from fercli.json_text import parse_json
+from fercli.common.files import input_error, parse_json, written_whole
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.model_card import NetworkCard, from_metadata, to_metadata

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fercli import __version__
-from fercli.json_text import parse_json
+from fercli.common.files import parse_json
 
 #: How grey levels 0…255 become −1…1, which is what fer trains on.
 MIDDLE = 127.5

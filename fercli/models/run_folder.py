@@ -64,7 +64,7 @@ def continue_folder(
     data : Path
         The tree.
     pictures : mapping
-        Its `fercli.models.training_data.identify`.
+        Its `fercli.models.labeled_faces.identify`.
 
     Raises
     ------

@@ -15,18 +15,30 @@ from numpy.typing import NDArray
 from fercli.common.errors import TrainingError
 from fercli.common.files import make_folder, only_one
 from fercli.common.progress import SILENT, Progress
-from fercli.datasets.augmentation import find_policy
+from fercli.datasets.augment import find_policy
 from fercli.datasets.tree import read_tree
-from fercli.models.averaging import MEASURED, averaged
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.batches import BatchMaker, BatchOptions, own_errors, training_batches
 from fercli.models.build import compiled_model, spread, start, training_card
-from fercli.models.callbacks import Watch, make_callback, tensorboard_log
-from fercli.models.checkpoint import State, epoch_of, read_checkpoint, write_checkpoint
+from fercli.models.callbacks import (
+    MEASURED,
+    Watch,
+    averaged,
+    make_callback,
+    tensorboard_log,
+    validate,
+)
+from fercli.models.checkpoint import (
+    State,
+    draw_curves,
+    epoch_of,
+    read_checkpoint,
+    write_checkpoint,
+    write_history,
+)
 from fercli.models.distributed import count_hosts, join_hosts, require_alike, share_of_host
-from fercli.models.history import draw_curves, write_history
 from fercli.models.keras_file import rebuild, save_network
-from fercli.models.labeled_faces import Faces
+from fercli.models.labeled_faces import Faces, check_classes, identify, read_splits
 from fercli.models.run_folder import (
     BEST,
     CHECKPOINT,
@@ -36,9 +48,7 @@ from fercli.models.run_folder import (
     prepare_folder,
     write_result,
 )
-from fercli.models.training_data import check_classes, identify, read_splits
 from fercli.models.training_options import TrainingOptions, check_options, to_recipe
-from fercli.models.validating import validate
 
 if TYPE_CHECKING:
     from keras import Model

@@ -23,9 +23,8 @@ from fercli.recognition.options import VideoOptions
 from fercli.recognition.prefetch import Newest, run_ahead
 from fercli.recognition.recognizer import Recogniser
 from fercli.recognition.results import Face, FrameFaces
-from fercli.recognition.scenes import Scenes
 from fercli.recognition.sources.frames import Frame
-from fercli.recognition.tracking.face_tracker import Follower
+from fercli.recognition.tracking.face_tracker import Follower, Scenes
 from fercli.recognition.tracking.identities import Tracks
 
 DEFAULTS = VideoOptions()

@@ -14,7 +14,7 @@ from fercli import __version__
 from fercli.web import uploads, worker
 from fercli.web.app import services
 from fercli.web.http_errors import RefusedError
-from fercli.web.job import Job
+from fercli.web.jobs import Job
 from fercli.web.recognition import ClientGoneError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 
 from fercli.annotations import FORMATS, AnnotatedPicture, read_annotations
 from fercli.annotations.formats import detect_format
-from fercli.commands.cascade._options import ANNOTATION_FORMATS
+from fercli.commands.options import ANNOTATION_FORMATS
 from fercli.common.errors import AnnotationError, InputError, OptionError
 
 

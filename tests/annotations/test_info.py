@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedPicture, read_annotations
+from fercli.annotations import AnnotatedPicture, opencv_lists, read_annotations
 from fercli.annotations.opencv_lists import write_info
-from fercli.cascade.annotations import info
 from fercli.common.errors import AnnotationError, InputError
 
 HERE = Path("dir")
@@ -15,7 +14,7 @@ HERE = Path("dir")
 def read(tmp_path, content):
     path = tmp_path / "info.dat"
     path.write_bytes(content)
-    return [(str(r.path.relative_to(tmp_path)), r.boxes) for r in info.read(path)]
+    return [(str(r.path.relative_to(tmp_path)), r.boxes) for r in opencv_lists.read(path)]
 
 
 def boxes_of(path):
@@ -72,7 +71,7 @@ def test_malformed_records_are_named(tmp_path, content, record, message):
     path = tmp_path / "info.dat"
     path.write_bytes(content)
     with pytest.raises(AnnotationError, match=message) as raised:
-        info.read(path)
+        opencv_lists.read(path)
     assert raised.value.line == record
     assert "check-info" in str(raised.value)
 
@@ -80,7 +79,7 @@ def test_malformed_records_are_named(tmp_path, content, record, message):
 def test_one_who_may_go_on_gets_the_records_before(tmp_path, complaints):
     path = tmp_path / "info.dat"
     path.write_bytes(b"a.png 0 b.png x")
-    assert [r.path.name for r in info.read(path, None, complaints)] == ["a.png"]
+    assert [r.path.name for r in opencv_lists.read(path, None, complaints)] == ["a.png"]
     assert len(complaints) == 1
 
 

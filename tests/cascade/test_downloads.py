@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 
 from fercli.cascade import downloads
-from fercli.cascade.downloads import FACES, FACES_NAME, fetch_faces
+from fercli.cascade.downloads import (
+    FACES,
+    FACES_NAME,
+    OPENCV_PHOTOGRAPHS,
+    SKIMAGE_PHOTOGRAPHS,
+    fetch_faces,
+)
 from fercli.cascade.opencv3.programs import cache_folder
-from fercli.cascade.photographs import OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.common.errors import DependencyError, InputError, OutputError, OutputExistsError
 from fercli.common.files import only_one

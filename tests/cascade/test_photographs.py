@@ -2,7 +2,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from fercli.cascade.photographs import OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS
+from fercli.cascade.downloads import OPENCV_PHOTOGRAPHS, SKIMAGE_PHOTOGRAPHS
 from fercli.common.files import PICTURE_EXTENSIONS
 
 

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from fercli.cascade.training.workplace import told_what_is_kept
+from fercli.cascade.training.native import told_what_is_kept
 from fercli.common.progress import SILENT
 from fercli.common.signals import signals_as_interrupts, stopped_by_signals
 from fercli.run_folder import ResultFolder

@@ -6,8 +6,15 @@ import pytest
 import skimage.data
 
 from fercli.common.errors import OptionError, OutputExistsError, RecipeError
-from fercli.datasets.augment import AugmentOptions, augment_tree, generator_for
-from fercli.datasets.augmentation import LIMITS, POLICIES, Policy, find_policy
+from fercli.datasets.augment import (
+    LIMITS,
+    POLICIES,
+    AugmentOptions,
+    Policy,
+    augment_tree,
+    find_policy,
+    generator_for,
+)
 from fercli.datasets.expressions import parse_classes
 from fercli.datasets.importing import import_sources
 from fercli.datasets.labels import ImportOptions

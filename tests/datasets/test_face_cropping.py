@@ -13,10 +13,15 @@ from fercli.cascade.detection.detector import DetectionOptions, detect, load_det
 from fercli.common.errors import InputError, OptionError, OutputError, OutputExistsError
 from fercli.common.files import only_one
 from fercli.datasets.crop_log import crop_names
-from fercli.datasets.eyes import find_eyes, tilt
-from fercli.datasets.face_boxes import FaceOptions, cut_turned, find_faces
+from fercli.datasets.face_boxes import (
+    FaceOptions,
+    cut_turned,
+    find_eyes,
+    find_faces,
+    find_largest,
+    tilt,
+)
 from fercli.datasets.face_cropping import crop_folder, unique_stems
-from fercli.datasets.largest import find_largest
 from fercli.datasets.manifest import FileRecord, Manifest, to_line, write_files, write_manifest
 from fercli.datasets.tree import read_tree
 

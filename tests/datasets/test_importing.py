@@ -19,7 +19,7 @@ from fercli.common.errors import (
     OutputExistsError,
 )
 from fercli.common.files import only_one
-from fercli.datasets.decoding import fit
+from fercli.datasets.entries import fit
 from fercli.datasets.expressions import parse_classes
 from fercli.datasets.importing import import_sources
 from fercli.datasets.labels import ImportOptions, decide_by_votes

@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.common.errors import InputError, OptionError, OutputExistsError
-from fercli.datasets.assignment import assign
 from fercli.datasets.journal import Journal
-from fercli.datasets.splitting import SplitOptions, parse_ratios, split_tree
+from fercli.datasets.splitting import SplitOptions, assign, parse_ratios, split_tree
 from fercli.datasets.tree import read_tree
 
 

@@ -2,8 +2,7 @@ import pytest
 
 from fercli.common.errors import InputError
 from fercli.common.files import write_text
-from fercli.datasets.augment import AugmentOptions, augment_tree
-from fercli.datasets.augmentation import Policy
+from fercli.datasets.augment import AugmentOptions, Policy, augment_tree
 from fercli.datasets.expressions import parse_classes
 from fercli.datasets.face_boxes import FaceOptions
 from fercli.datasets.face_cropping import crop_folder

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fercli.datasets.augmentation import POLICIES
+from fercli.datasets.augment import POLICIES
 from fercli.models.batches import (
     BatchMaker,
     BatchOptions,

@@ -7,8 +7,7 @@ import pytest
 
 from fercli.common.errors import InputError, OptionError, TrainingError
 from fercli.datasets.tree import read_tree
-from fercli.models.export import TOLERANCES, export_onnx
-from fercli.models.exporting import describe_export, export_file, has_training
+from fercli.models.export import TOLERANCES, describe_export, export_file, export_onnx, has_training
 from fercli.models.keras_file import load_network, save_network
 from fercli.models.onnx_model import Classifier
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fercli.models.backend import load_keras
-from fercli.models.fused import with_fused_normalisations
+from fercli.models.backend import load_keras, with_fused_normalisations
 
 keras = load_keras()
 if keras.backend.backend() != "tensorflow":

@@ -107,7 +107,7 @@ def test_normalisations_after_activations_cannot_be_restored(tmp_path):
 
 
 def test_networks_of_others_cannot_be_restored(tmp_path):
-    from .test_classifier import write_network
+    from .test_onnx_model import write_network
 
     with pytest.raises(OptionError, match="cannot be taken back into Keras"):
         restore(write_network(tmp_path / "a.onnx"))

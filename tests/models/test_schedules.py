@@ -1,6 +1,6 @@
 import pytest
 
-from fercli.models.schedules import SCHEDULES, RateOptions, learning_rate
+from fercli.models.training_options import SCHEDULES, RateOptions, learning_rate
 
 
 @pytest.mark.parametrize(

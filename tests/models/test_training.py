@@ -26,9 +26,9 @@ from fercli.common.errors import (
 from fercli.common.files import only_one
 from fercli.common.progress import Progress
 from fercli.datasets.tree import read_tree
-from fercli.models.averaging import averaged
 from fercli.models.backend import precision_policy
 from fercli.models.build import check_devices, compiled_model
+from fercli.models.callbacks import averaged
 from fercli.models.checkpoint import pictures_of, read_checkpoint
 from fercli.models.keras_file import load_network, read_card
 from fercli.models.labeled_faces import read_split

@@ -9,18 +9,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 
 from fercli.recognition.recognizer import Recogniser
 
 #: Where her face is in `portrait`, roughly: x, y, side.
 FACE = (68, 60, 90)
-
-
-@pytest.fixture(scope="session")
-def portrait() -> np.ndarray:
-    """The astronaut's head and shoulders, 240×180, BGR."""
-    return np.ascontiguousarray(skimage.data.astronaut()[10:190, 110:350, ::-1])
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,7 @@ import pytest
 from fercli.common.errors import OutputError, VideoError
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognise_frames
-from fercli.recognition.sinks.video_writer import VideoWriter
-from fercli.recognition.sound import KEPT
+from fercli.recognition.sinks.video_writer import KEPT, VideoWriter
 from fercli.recognition.sources import live
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.live import Stream

@@ -16,7 +16,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 
 from fercli.models.loading import DEFAULT
 from fercli.models.model_settings import Settings
@@ -28,12 +27,6 @@ TOKEN = "a token of the tests"
 
 #: What is said of a network that needs no more than its file.
 NOTHING = Settings()
-
-
-@pytest.fixture(scope="session")
-def portrait() -> np.ndarray:
-    """The astronaut's head and shoulders, 240×180, BGR."""
-    return np.ascontiguousarray(skimage.data.astronaut()[10:190, 110:350, ::-1])
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,10 @@ from fercli.cascade.detection.detector import (
 )
 from fercli.common.drawing import with_boxes
 from fercli.common.errors import InputError, OutputError, PictureError
-from fercli.common.files import find_files, make_folder
+from fercli.common.files import find_files, free_name, input_among, make_folder, shortened
 from fercli.common.images import Picture, read_colour, write_picture
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.file_names import free_name, input_among, shortened
 
 #: As `fercli.annotations.csv_table` reads them; it passes over the score.
 COLUMNS = ("path", "x", "y", "w", "h", "score")

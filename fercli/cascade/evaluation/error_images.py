@@ -14,10 +14,9 @@ from fercli.cascade.detection.batch import short_stem
 from fercli.cascade.evaluation.matching import FALSE_ALARM
 from fercli.cascade.evaluation.results import CascadeResult, PictureResult
 from fercli.common.drawing import FOUND, WHITE, Font, draw_box, label_font, line_width
-from fercli.common.files import make_folder
+from fercli.common.files import make_folder, shown_name
 from fercli.common.images import read_colour, write_picture
 from fercli.common.progress import SILENT, Progress
-from fercli.file_names import shown_name
 
 MISS, FALSE, TEXT = (230, 159, 0), (213, 94, 0), (40, 40, 40)
 

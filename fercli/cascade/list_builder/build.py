@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fercli.cascade.build_report import BuildReport, Part
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, describe_sizes, plot_sizes
 from fercli.cascade.list_builder.collect import (
     GatherOptions,
@@ -24,6 +23,7 @@ from fercli.cascade.list_builder.output_files import (
     write_negatives,
     write_positives,
 )
+from fercli.cascade.list_builder.report import BuildReport, Part
 from fercli.common.errors import OptionError
 from fercli.common.progress import SILENT, Progress
 

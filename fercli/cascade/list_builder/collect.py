@@ -10,8 +10,7 @@ from pathlib import Path
 from fercli.annotations.base import OnError, Record, raise_it
 from fercli.annotations.formats import FORMATS, detect_format, read_records
 from fercli.annotations.opencv_lists import read_background_list
-from fercli.cascade.annotations.pictures import read as read_pictures
-from fercli.cascade.build_report import Part, Source
+from fercli.annotations.whole_images import read as read_pictures
 from fercli.cascade.list_builder.image_audit import (
     BoxRules,
     FindBoxes,
@@ -23,6 +22,7 @@ from fercli.cascade.list_builder.image_audit import (
     without_equals,
 )
 from fercli.cascade.list_builder.output_files import NEGATIVE_LINKS, POSITIVE_LINKS
+from fercli.cascade.list_builder.report import Part, Source
 from fercli.cascade.list_builder.sampling import Amount, draw, in_drawn_order, number_of
 from fercli.common.errors import AnnotationError, FerError, OptionError
 from fercli.common.files import PICTURE_EXTENSIONS, find_files

@@ -18,9 +18,9 @@ from fercli.annotations.opencv_lists import (
     write_background_list,
     write_info,
 )
-from fercli.cascade.build_report import Part, count_boxes
 from fercli.cascade.list_builder.image_audit import LeftOut, Surveyed
 from fercli.cascade.list_builder.links import MAPPING, make_links, plan_names
+from fercli.cascade.list_builder.report import Part, count_boxes
 from fercli.common.errors import OutputError
 from fercli.common.files import require_absent, write_text
 from fercli.common.plots import require_suffix

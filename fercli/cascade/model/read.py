@@ -7,9 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from fercli.cascade.cascade_file.features import haar_feature, lbp_feature
-from fercli.cascade.cascade_file.old_format import old_cascade
-from fercli.cascade.cascade_file.values import NUMBER, each, integer, real, text_of
 from fercli.cascade.model.parts import (
     Cascade,
     FeatureType,
@@ -18,9 +15,18 @@ from fercli.cascade.model.parts import (
     Node,
     Stage,
     WeakClassifier,
+    WeightedRectangle,
 )
 from fercli.cascade.model.validate import CATEGORIES, SUBSET_WORDS, check_cascade
-from fercli.cascade.model.xml_storage import read_storage
+from fercli.cascade.model.xml_storage import (
+    NUMBER,
+    each,
+    integer,
+    numbers_of,
+    read_storage,
+    real,
+    text_of,
+)
 from fercli.common.errors import CascadeFileError
 
 #: The parameters of a training, by where they stand and how they are read.
@@ -180,3 +186,81 @@ def _node(numbers: list[str], where: str) -> Node:
     if len(numbers) == 4:
         return Node(left, right, feature, threshold=real(numbers[3], where))
     return Node(left, right, feature, subset=tuple(integer(text, where) for text in numbers[3:]))
+
+
+# Features as the elements of a storage hold them.
+
+
+def haar_feature(element: Element, where: str) -> HaarFeature:
+    """Return the Haar feature that an element of ``features`` holds."""
+    rectangles = tuple(each(element, "rects", _rectangle, "rectangle", where))
+    tilted = integer(text_of(element, "tilted", where, default="0"), where)
+    return HaarFeature(rectangles, bool(tilted))
+
+
+def _rectangle(element: Element, where: str) -> WeightedRectangle:
+    *corners, weight = numbers_of(element, 5, where)
+    x, y, width, height = (integer(text, where) for text in corners)
+    return WeightedRectangle(x, y, width, height, real(weight, where))
+
+
+def lbp_feature(element: Element, where: str) -> LbpFeature:
+    """Return the LBP feature that an element holds; raise `CascadeFileError` if it holds none."""
+    rectangle = element.find("rect")
+    if rectangle is None:
+        raise CascadeFileError(f"{where}: wanted <rect>, found none")
+    x, y, width, height = (integer(text, where) for text in numbers_of(rectangle, 4, where))
+    return LbpFeature(x, y, width, height)
+
+
+# Haar cascades of the old format, ``opencv-haar-classifier``: each node holds its own feature.
+#
+# See: OpenCV 4.14, ``modules/objdetect/src/cascadedetect_convert.cpp``, whose conversion this is.
+
+
+def old_cascade(root: Element) -> Cascade:
+    """Return a cascade of the old format, converted as OpenCV does."""
+    size = root.find("size")
+    assert size is not None
+    width, height = (integer(text, "size") for text in numbers_of(size, 2, "size"))
+    features: list[HaarFeature] = []
+    stages = tuple(each(root, "stages", lambda s, w: _old_stage(s, features, w), "stage"))
+    return Cascade("HAAR", (width, height), stages, tuple(features))
+
+
+def _old_stage(element: Element, features: list[HaarFeature], where: str) -> Stage:
+    trees = each(
+        element,
+        "trees",
+        lambda tree, here: _old_tree(tree, features, f"{where}, {here}"),
+        "weak classifier",
+        where,
+    )
+    weak_classifiers = tuple(trees)
+    return Stage(real(text_of(element, "stage_threshold", where), where), weak_classifiers)
+
+
+def _old_tree(element: Element, features: list[HaarFeature], where: str) -> WeakClassifier:
+    nodes: list[Node] = []
+    leaves: list[float] = []
+
+    def child(node: Element, side: str) -> int:
+        value = node.findtext(f"{side}_val")
+        if value is not None:
+            leaves.append(real(value.strip(), where))
+            return -(len(leaves) - 1)
+        number = integer(text_of(node, f"{side}_node", where), where)
+        if number < 1:
+            raise CascadeFileError(f"{where}: wanted a node above 0 as a child, found {number}")
+        return number
+
+    for node in element:
+        feature = node.find("feature")
+        if feature is None:
+            raise CascadeFileError(f"{where}: wanted <feature>, found none")
+        threshold = real(text_of(node, "threshold", where), where)
+        nodes.append(
+            Node(child(node, "left"), child(node, "right"), len(features), threshold=threshold)
+        )
+        features.append(haar_feature(feature, where))
+    return WeakClassifier(tuple(nodes), tuple(leaves))

@@ -17,9 +17,8 @@ from fercli.annotations.opencv_lists import (
     read_background_list,
     write_background_list,
 )
-from fercli.cascade.opencv3.settings import ProgramSettings
-from fercli.cascade.opencv_tools.buffers import Buffers
-from fercli.cascade.positives import usable_positives
+from fercli.cascade.opencv3.settings import Buffers, ProgramSettings
+from fercli.cascade.samples.statistics import usable_positives
 from fercli.cascade.samples.vec import VecInfo, describe_vec
 from fercli.common.errors import AnnotationError, OptionError, PictureError, VecError
 from fercli.common.files import find_files, make_folder, write_text

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.cascade.samples.backgrounds import cut_window, read_background
-from fercli.cascade.samples.poses import draw_pose
 from fercli.cascade.samples.results import Created, Engine
-from fercli.cascade.samples.scene import Scene, WarpRules, read_scene, with_skip_hint
+from fercli.cascade.samples.scene import (
+    Scene,
+    WarpRules,
+    cut_window,
+    read_background,
+    read_scene,
+    with_skip_hint,
+)
 from fercli.cascade.samples.vec import Samples, vec_writer
-from fercli.cascade.samples.warping import Foreground, fitted, place
+from fercli.cascade.samples.warping import Foreground, draw_pose, fitted, place
 from fercli.common.errors import FerError, PictureError
 from fercli.common.files import require_absent, written_whole
 from fercli.common.images import Picture

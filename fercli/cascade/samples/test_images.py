@@ -14,17 +14,16 @@ import numpy as np
 
 from fercli.annotations import AnnotatedPicture, Box
 from fercli.annotations.opencv_lists import write_info
-from fercli.cascade.samples.backgrounds import read_background
-from fercli.cascade.samples.poses import draw_pose
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.scene import (
     LARGEST_SHARE,
     Scene,
     WarpRules,
+    read_background,
     read_scene,
     with_skip_hint,
 )
-from fercli.cascade.samples.warping import place
+from fercli.cascade.samples.warping import draw_pose, place
 from fercli.common.errors import (
     FerError,
     OptionError,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,23 @@ import numba
 from fercli.cascade.model import Cascade, read_cascade, write_cascade
 from fercli.cascade.training.backgrounds import read_backgrounds
 from fercli.cascade.training.checkpoint import (
+    STATE,
     Checkpoint,
     first_stages,
+    origin,
     read_checkpoint,
     save_checkpoint,
 )
 from fercli.cascade.training.options import OTHER_FIELDS, TrainingOptions
-from fercli.cascade.training.origin import origin
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.report import TrainingResult
 from fercli.cascade.training.trainer import Ending, Training
-from fercli.cascade.training.workplace import (
-    cleared_without_a_stage,
-    told_what_is_kept,
-)
-from fercli.common.errors import InputError, OptionError, TrainingError
+from fercli.common.errors import FerError, InputError, OptionError, TrainingError
 from fercli.common.files import make_folder
 from fercli.common.parallel import Team
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
+from fercli.common.signals import signals_as_interrupts
 from fercli.run_folder import ResultFolder, locked, refuse_other_training
 
 ENGINE = "native"
@@ -283,3 +282,30 @@ def _conclude(
     # Last, since where it is, the training has ended.
     write_cascade(folder.cascade, reached.cascade, overwrite=True)
     return result
+
+
+# The folder of a training at work: ours alone, and in order when the training breaks off.
+
+
+@contextmanager
+def cleared_without_a_stage(folder: ResultFolder) -> Iterator[None]:
+    """Empty the folder if the body fails before the first stage: there is nothing to go on with."""
+    try:
+        yield
+    except FerError:
+        if not (folder.engine / STATE).exists():
+            folder.clear()
+        raise
+
+
+@contextmanager
+def told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None]:
+    """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
+    try:
+        with signals_as_interrupts():
+            yield
+    except KeyboardInterrupt:
+        checkpoint = read_checkpoint(folder.engine)
+        kept = len(checkpoint.cascade.stages) if checkpoint else 0
+        progress.note(folder.what_is_kept(kept))
+        raise

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from fercli.cascade.features.haar import HAAR_MODES, HaarMode
 from fercli.cascade.model import FeatureType
-from fercli.cascade.positives import HIT_RATE, STAGES
+from fercli.cascade.samples.statistics import HIT_RATE, STAGES
 from fercli.cascade.training.augmentation import Jitter
 from fercli.cascade.training.boosting import METHODS, MethodName, StageOptions
 from fercli.cascade.training.split_search import SEARCHES, SearchName

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fercli.annotations.base import Record
 from fercli.annotations.formats import read_records
 from fercli.cascade.features.windows import as_windows
-from fercli.cascade.samples.cropping import crop_record
+from fercli.cascade.samples.from_annotations import crop_record
 from fercli.cascade.samples.vec import read_vec
 from fercli.cascade.training.augmentation import Jitter, Picture, vary
 from fercli.cascade.training.memory import memory_of

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fercli.cascade.detection.scanner.tables import feature_corners
 from fercli.cascade.model import Cascade, HaarFeature, LbpFeature, Stage, WeakClassifier
-from fercli.cascade.visualization.pixels import pixel_weights
 from fercli.common.files import written_whole
 from fercli.common.images import Picture
 
@@ -218,3 +218,47 @@ def _rows(cells: list[_Cell], columns: int) -> list[list[_Cell]]:
 def _vote(weak: WeakClassifier, child: int) -> str:
     """Return the vote of a leaf, or the node of the tree that is asked next."""
     return f"to .{child + 1}" if child > 0 else f"{weak.leaves[-child]:+.3g}"
+
+
+# What each pixel of the window weighs in a feature: what there is to draw.
+
+
+Weights = NDArray[np.float64]
+
+#: Signs of the four corners of a rectangle in the integral image.
+SIGNS = (1, -1, -1, 1)
+
+
+def pixel_weights(feature: HaarFeature | LbpFeature, size_wh: tuple[int, int]) -> Weights:
+    """Return the weight of each pixel of the window.
+
+    A Haar feature's value is the sum of the pixels times these weights, over the window's norm.
+    Of a local binary pattern, the block in the middle weighs 1 and those around it -1: its eight
+    bits say which of them are as bright as the middle.
+
+    Returns
+    -------
+    ndarray of float64, shape (height, width)
+    """
+    weights = np.zeros(size_wh[::-1])
+    if isinstance(feature, LbpFeature):
+        x, y, w, h = feature.x, feature.y, feature.width, feature.height
+        weights[y : y + 3 * h, x : x + 3 * w] = -1
+        weights[y + h : y + 2 * h, x + w : x + 2 * w] = 1
+        return weights
+    corners = feature_corners(feature)
+    for at, rectangle in enumerate(feature.rectangles):
+        for sign, corner in zip(SIGNS, corners[4 * at : 4 * at + 4], strict=True):
+            summed = _summed_by(corner, size_wh, tilted=feature.tilted)
+            weights += sign * rectangle.weight * summed
+    return weights
+
+
+def _summed_by(corner: tuple[int, int], size_wh: tuple[int, int], *, tilted: bool) -> Weights:
+    """Return which pixels an element of the integral image is the sum of, as 0 and 1."""
+    y, x = np.mgrid[: size_wh[1], : size_wh[0]]
+    if tilted:
+        summed = (y < corner[1]) & (abs(x - corner[0] + 1) <= corner[1] - y - 1)
+    else:
+        summed = (y < corner[1]) & (x < corner[0])
+    return np.asarray(summed, np.float64)

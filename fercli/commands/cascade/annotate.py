@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 
 #: Formats of boxes that can be written.
 FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
@@ -47,7 +46,7 @@ FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
     metavar="CASCADE.xml|faces",
     help="Review what this cascade finds in backgrounds, see above.",
 )
-@_options.detection_options
+@options.detection_options
 @click.option(
     "--port",
     metavar="N",

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 SEPARATORS = {"space": " ", "tab": "\t"}
@@ -24,7 +23,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     help="Pictures without the object: a folder, a list or a picture; may be repeated.",
 )
 @options.out("DIR", "Where to write.")
-@_options.annotation_options
+@options.annotation_options
 @click.option(
     "--detect",
     type=options.path_type(),
@@ -74,13 +73,13 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     "--min-size", type=options.Size(), default="1x1", help="Leave out smaller boxes.", metavar="WXH"
 )
 @click.option("--keep-duplicates", is_flag=True, help="Keep what is the same pixel by pixel.")
-@click.option("--take", type=_options.Amount(), help="Draw so many pictures of the positives.")
+@click.option("--take", type=options.Amount(), help="Draw so many pictures of the positives.")
 @click.option(
-    "--take-negatives", type=_options.Amount(), help="Draw so many pictures of the negatives."
+    "--take-negatives", type=options.Amount(), help="Draw so many pictures of the negatives."
 )
 @click.option(
     "--test",
-    type=_options.Amount(),
+    type=options.Amount(),
     help="Set so many pictures of both aside: test_info.dat, test_bg.txt.",
 )
 @options.seed
@@ -169,7 +168,7 @@ def build_info(
     from fercli.common.work_folder import alone_in
 
     if extensions is not None:
-        choices["extensions"] = _options.split_extensions(extensions)
+        choices["extensions"] = options.split_extensions(extensions)
     with alone_in(out, "the making of lists"):
         report = build_description(
             positives,

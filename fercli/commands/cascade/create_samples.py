@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 
 ANGLE = options.FiniteRange(min=0, max=1.5)
 
@@ -148,7 +147,7 @@ FOR_IMAGES = (
     show_default=True,
     help="Who does it: fer, or OpenCV's own opencv_createsamples.",
 )
-@_options.tools
+@options.tools
 @options.workers
 @options.overwrite
 @options.as_json
@@ -195,9 +194,9 @@ def _create_from_boxes(given: dict[str, Any]) -> Any:
 
 def _create_from_images(given: dict[str, Any]) -> Any:
     from fercli.cascade.samples.from_images import create_from_pictures
-    from fercli.cascade.samples.poses import Distortion
     from fercli.cascade.samples.scene import WarpRules
     from fercli.cascade.samples.test_images import create_test_pictures
+    from fercli.cascade.samples.warping import Distortion
 
     distortion = Distortion(**_of(given, DISTORTION))
     names = ("bg_color", "bg_threshold", "seed", "skip_bad")

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 
@@ -22,7 +21,7 @@ from fercli.common.progress import Progress
     metavar="FILE",
     help="Write the boxes as a table, which build-info and evaluate read.",
 )
-@_options.detection_options
+@options.detection_options
 @options.workers
 @options.overwrite
 @options.as_json

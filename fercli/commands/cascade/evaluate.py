@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 
@@ -33,7 +32,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     metavar="PATH",
     help="Where the objects are: annotations of any format that build-info reads.",
 )
-@_options.annotation_options
+@options.annotation_options
 @click.option(
     "--bg",
     type=options.path_type(),
@@ -73,7 +72,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     show_default=True,
     help="Make detections larger by this before they are matched; auto: as large as the truth.",
 )
-@_options.detection_options
+@options.detection_options
 @options.out(
     "DIR", "Write curves, tables and pictures of the errors to this folder.", required=False
 )

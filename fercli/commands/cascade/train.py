@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 #: The names of `fercli.cascade.training.engines.ENGINES`, which a command does not import for its
@@ -215,7 +214,7 @@ def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.option(
     "--finish", is_flag=True, help="Write the cascade of the stages that DIR holds, and end."
 )
-@_options.tools
+@options.tools
 @options.workers
 @options.overwrite
 @options.as_json

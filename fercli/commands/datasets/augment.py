@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.datasets import _options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
@@ -51,10 +50,10 @@ CHANGES = {
     metavar="NAMES",
     help="Which splits get copies; test never does.",
 )
-@_options.placing
+@options.placing
 @options.seed
 @options.overwrite
-@_options.spread
+@options.spread
 @options.as_json
 @options.quiet
 def augment(
@@ -84,15 +83,15 @@ def augment(
       fer datasets augment clean/ --target 5000 --policy strong --out more/
       fer datasets augment clean/ --copies 2 --rotation 15 --noise 0 --splits train --out twice/
     """
-    from fercli.datasets import augment as augmenting
-    from fercli.datasets import augmentation, reports
+    from fercli.datasets import reports
     from fercli.datasets import tree as trees
+    from fercli.datasets.augment import AugmentOptions, augment_tree, find_policy
 
-    result = augmenting.augment_tree(
+    result = augment_tree(
         trees.read_tree(tree),
         out,
-        augmenting.AugmentOptions(
-            policy=augmentation.find_policy(policy, changes),
+        AugmentOptions(
+            policy=find_policy(policy, changes),
             copies=copies,
             target=target,
             balance=balance,

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.datasets import _options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
@@ -75,7 +74,7 @@ from fercli.common.progress import Progress
     help="A face must have been seen by more windows than this.",
 )
 @options.overwrite
-@_options.spread
+@options.spread
 @options.as_json
 @options.quiet
 def crop(

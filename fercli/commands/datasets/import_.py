@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.datasets import _options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
@@ -73,7 +72,7 @@ FORMATS = (
 )
 @click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
 @options.overwrite
-@_options.spread
+@options.spread
 @options.as_json
 @options.quiet
 def import_(

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.datasets import _options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
@@ -40,10 +39,10 @@ from fercli.common.progress import Progress
     show_default=True,
     help="Which pictures that look alike stay in one split; apart: none.",
 )
-@_options.placing
+@options.placing
 @options.seed
 @options.overwrite
-@_options.spread
+@options.spread
 @options.as_json
 @options.quiet
 def split(

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.datasets import _options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
@@ -17,7 +16,7 @@ from fercli.common.progress import Progress
     "--plot", type=options.path_type(), metavar="FILE.png", help="Draw counts and grey levels."
 )
 @options.overwrite
-@_options.spread
+@options.spread
 @options.as_json
 @options.quiet
 def stats(
@@ -41,17 +40,17 @@ def stats(
       fer datasets stats mine/ --json > stats.json
     """
     from fercli.common.files import require_absent
-    from fercli.datasets import statistics, statistics_report
+    from fercli.datasets import statistics
     from fercli.datasets import tree as trees
 
     if plot is not None:
         require_absent(plot, overwrite=overwrite)
     found = statistics.describe_tree(trees.read_tree(tree), workers=workers, progress=progress)
     if plot is not None:
-        statistics_report.plot(found, plot, overwrite=overwrite)
+        statistics.plot(found, plot, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
     else:
-        click.echo(statistics_report.as_text(found))
+        click.echo(statistics.as_text(found))
         if plot is not None:
             click.echo(f"wrote {plot}")

@@ -6,14 +6,13 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.models import _options
 from fercli.common.progress import Progress
 
 
 @click.command()
-@_options.network
-@_options.data
-@_options.split
+@options.network
+@options.data
+@options.split
 @options.out("DIR", "The folder of results.")
 @click.option(
     "--clusters",
@@ -28,7 +27,7 @@ from fercli.common.progress import Progress
     show_default=True,
     help="How the map is made.",
 )
-@_options.network_settings
+@options.network_settings
 @options.seed
 @options.workers
 @options.overwrite
@@ -65,7 +64,7 @@ def embed(
             data,
             split,
             out,
-            settings=_options.to_settings(said),
+            settings=options.to_settings(said),
             clusters=clusters,
             projection=projection,
             seed=seed,

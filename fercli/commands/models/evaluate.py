@@ -7,14 +7,13 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.models import _options
 from fercli.common.progress import Progress
 
 
 @click.command()
-@_options.network
-@_options.data
-@_options.split
+@options.network
+@options.data
+@options.split
 @click.option(
     "--compare", multiple=True, metavar="NETWORK", help="Another network; may be given again."
 )
@@ -31,7 +30,7 @@ from fercli.common.progress import Progress
     help="Also without pictures that occur, pixel for pixel, in the split train.",
 )
 @options.out("DIR", "Write a report with pictures here.", required=False)
-@_options.network_settings
+@options.network_settings
 @options.workers
 @options.overwrite
 @options.as_json
@@ -63,7 +62,7 @@ def evaluate(
     """
     from fercli.common.work_folder import alone_in
     from fercli.models import evaluation_report as report
-    from fercli.models.evaluating import evaluate_files
+    from fercli.models.evaluation import evaluate_files
 
     with alone_in(out, "an evaluation"):
         if out is not None:
@@ -72,7 +71,7 @@ def evaluate(
             [network, *compare],
             data,
             split,
-            settings=_options.to_settings(said),
+            settings=options.to_settings(said),
             average=average,
             check_copies=check_copies,
             workers=workers,

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.models import _options
 from fercli.common.progress import Progress
 
 
@@ -16,8 +15,8 @@ from fercli.common.progress import Progress
 @click.option(
     "--data", type=options.path_type(), metavar="DIR", help="A tree: compare on its faces."
 )
-@_options.split
-@_options.network_settings
+@options.split
+@options.network_settings
 @click.option("--float16", is_flag=True, help="Weights in 16 bits in place of 32: half the size.")
 @click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on the split train.")
 @options.overwrite
@@ -45,7 +44,7 @@ def export(
       fer models export run/best.keras --out small.onnx --data ferplus/ --int8
       fer models export theirs.h5 --out theirs.onnx --classes angry,happy,sad --mean 0 --std 255
     """
-    from fercli.models.exporting import describe_export, export_file
+    from fercli.models.export import describe_export, export_file
 
     if float16 and int8:
         raise click.UsageError("--float16 and --int8: wanted one of them")
@@ -54,7 +53,7 @@ def export(
         out,
         data,
         split,
-        _options.to_settings(said),
+        options.to_settings(said),
         storage="float16" if float16 else "int8" if int8 else "float32",
         overwrite=overwrite,
         progress=progress,

@@ -17,7 +17,7 @@ def list(as_json: bool) -> None:
       fer models list
       fer models list --json
     """
-    from fercli.models.catalogue import architectures_table, as_plain, networks_table
+    from fercli.models.catalog import architectures_table, as_plain, networks_table
 
     if as_json:
         click.echo(json.dumps(as_plain(), indent=2))

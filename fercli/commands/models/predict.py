@@ -6,15 +6,14 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.models import _options
 from fercli.common.progress import Progress
 
 
 @click.command()
-@_options.network
+@options.network
 @click.argument("faces", nargs=-1, required=True, type=options.path_type())
 @options.out("FILE.csv", "A CSV file.  [default: standard output]", required=False)
-@_options.network_settings
+@options.network_settings
 @options.workers
 @options.overwrite
 @options.quiet
@@ -41,7 +40,7 @@ def predict(
     from fercli.models.prediction import predict_files
 
     text, unreadable = predict_files(
-        network, faces, _options.to_settings(said), out, overwrite, workers, progress
+        network, faces, options.to_settings(said), out, overwrite, workers, progress
     )
     click.echo(text, nl=False)
     for error in unreadable:

@@ -10,8 +10,13 @@ import click
 from fercli.commands import options
 from fercli.common.progress import Progress
 from fercli.models.architectures import ARCHITECTURES
-from fercli.models.schedules import SCHEDULES
-from fercli.models.training_options import MONITORS, OPTIMIZERS, PRECISIONS, TrainingOptions
+from fercli.models.training_options import (
+    MONITORS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SCHEDULES,
+    TrainingOptions,
+)
 
 Command = Callable[..., Any]
 

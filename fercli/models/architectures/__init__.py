@@ -5,28 +5,27 @@ from __future__ import annotations
 import difflib
 
 from fercli.common.errors import OptionError
-from fercli.models.architectures import (
-    cnn4,
-    fernet,
-    fernet_large,
-    five_class,
-    mini_xception,
-    older_projects,
-    vgg_like,
-)
 from fercli.models.architectures.base import Architecture
+from fercli.models.architectures.fernet import FERNET, FERNET_LARGE
+from fercli.models.architectures.older_projects import (
+    AVERAGE_POOLING,
+    CNN4,
+    FIVE_CLASS,
+    MINI_XCEPTION,
+    VGG_LIKE,
+)
 
 #: All architectures by name: fer's own first, then those of older projects.
 ARCHITECTURES: dict[str, Architecture] = {
-    module.ARCHITECTURE.name: module.ARCHITECTURE
-    for module in (
-        fernet,
-        fernet_large,
-        five_class,
-        cnn4,
-        vgg_like,
-        older_projects,
-        mini_xception,
+    architecture.name: architecture
+    for architecture in (
+        FERNET,
+        FERNET_LARGE,
+        FIVE_CLASS,
+        CNN4,
+        VGG_LIKE,
+        AVERAGE_POOLING,
+        MINI_XCEPTION,
     )
 }
 

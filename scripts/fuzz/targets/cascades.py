@@ -131,7 +131,7 @@ def _read_stage(folder: Path) -> object:
 
 
 def _read_log(folder: Path) -> object:
-    from fercli.cascade.opencv_tools.training_log import TrainingLog
+    from fercli.cascade.opencv3.traincascade import TrainingLog
 
     log = TrainingLog()
     for line in (folder / "training.log").read_text("utf-8", "replace").splitlines():

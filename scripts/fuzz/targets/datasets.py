@@ -190,7 +190,7 @@ def _plans() -> list[bytes]:
 
 
 def _read_policy(folder: Path) -> object:
-    from fercli.datasets.augmentation import find_policy
+    from fercli.datasets.augment import find_policy
 
     policy = find_policy(str(folder / "policy.toml"))
     return policy.apply(texture(1), np.random.default_rng(0))

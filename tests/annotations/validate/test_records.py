@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.cascade.annotations import info
+from fercli.annotations import opencv_lists
 from fercli.annotations.validate.records import (
     Entry,
     background_entries,
@@ -138,7 +138,7 @@ def test_what_has_no_problem_is_read_alike_by_the_reader_of_words(tmp_path_facto
     path.write_bytes(text)
     assert [(each.name, each.boxes_xywh) for each in found] == [
         (os.path.relpath(record.path, path.parent), record.in_pixels().boxes_xywh)
-        for record in info.read(path)
+        for record in opencv_lists.read(path)
     ]
 
 

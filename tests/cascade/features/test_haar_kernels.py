@@ -7,7 +7,7 @@ from fercli.cascade.features import haar_kernels as kernels
 from fercli.cascade.features.haar import corner_table, haar_features
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.windows import as_windows, haar_values
-from fercli.cascade.search.sampling import pack
+from fercli.cascade.training.split_search.samples import pack
 from fercli.common.parallel import Team
 
 SIZE_WH, LINE = (9, 8), 10

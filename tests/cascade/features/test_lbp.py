@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from fercli.cascade.features import lbp_kernels as kernels
+from fercli.cascade.features import lbp as kernels
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import lbp_features
 from fercli.cascade.features.windows import as_windows, lbp_codes
 from fercli.cascade.model import LbpFeature
-from fercli.cascade.search.sampling import pack, unpack
 from fercli.cascade.training.split_search.lbp import best_subset
+from fercli.cascade.training.split_search.samples import pack, unpack
 from fercli.common.parallel import Team
 
 

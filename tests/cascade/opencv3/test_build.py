@@ -15,9 +15,7 @@ import pytest
 from fercli.cascade.opencv3 import build
 from fercli.cascade.opencv3.build import install_programs
 from fercli.cascade.opencv3.programs import PROGRAMS, find_program
-from fercli.cascade.opencv3.source import LANDMARK, unpack_source
-from fercli.cascade.opencv_tools import builders
-from fercli.cascade.opencv_tools.download import PACKAGE, download_source
+from fercli.cascade.opencv3.source import LANDMARK, PACKAGE, download_source, unpack_source
 from fercli.common.errors import DependencyError, InputError, OutputError
 from fercli.common.files import only_one
 
@@ -197,7 +195,7 @@ def test_a_missing_compiler_is_named_with_its_package(tmp_path, target, archive,
 def test_a_compiler_that_fails_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "false --quietly")
     with pytest.raises(DependencyError, match=r"C\+\+ compiler, found false --quietly, which"):
-        builders.require_compilers(tmp_path)
+        build.require_compilers(tmp_path)
 
 
 def test_an_old_cmake_is_not_taken(tmp_path, monkeypatch):
@@ -205,9 +203,9 @@ def test_an_old_cmake_is_not_taken(tmp_path, monkeypatch):
     script.write_text("#!/bin/sh\necho cmake version 3.12.4\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert builders._system("cmake", builders.OLDEST["cmake"]) is None
+    assert build._system("cmake", build.OLDEST["cmake"]) is None
     script.write_text("#!/bin/sh\necho cmake version 4.0.1\n")
-    assert builders._system("cmake", builders.OLDEST["cmake"]) == script
+    assert build._system("cmake", build.OLDEST["cmake"]) == script
 
 
 def test_only_what_is_wanted_is_unpacked(tmp_path, archive):

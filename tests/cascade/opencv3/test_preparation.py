@@ -13,8 +13,7 @@ from fercli.cascade.opencv3.preparation import (
     resolve_counts,
     tell_plan,
 )
-from fercli.cascade.opencv3.settings import ProgramSettings
-from fercli.cascade.opencv_tools.buffers import Buffers, count_features, plan_buffers
+from fercli.cascade.opencv3.settings import Buffers, ProgramSettings, count_features, plan_buffers
 from fercli.cascade.samples.vec import write_vec
 from fercli.common.errors import AnnotationError, InputError, OptionError, VecError
 from fercli.common.progress import Progress

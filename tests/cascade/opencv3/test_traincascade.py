@@ -4,10 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from fercli.cascade.opencv3.settings import ProgramSettings
-from fercli.cascade.opencv3.traincascade import TrainCascade
-from fercli.cascade.opencv_tools.buffers import Buffers
-from fercli.cascade.opencv_tools.training_log import TrainingLog
+from fercli.cascade.opencv3.settings import Buffers, ProgramSettings
+from fercli.cascade.opencv3.traincascade import TrainCascade, TrainingLog
 
 
 def test_names_that_are_not_utf8_stand_in_the_log_as_they_are(tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from fercli.cascade.opencv_tools.training_log import (
+from fercli.cascade.opencv3.traincascade import (
     FLOOD,
     NO_POSITIVES,
     NO_SAMPLES,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.backgrounds import cut_window, read_background
+from fercli.cascade.samples.scene import cut_window, read_background
 from fercli.common.errors import PictureError
 
 

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from fercli.annotations.base import LabelledBox, Record
-from fercli.cascade.samples.cropping import crop, crop_record, is_enlarged, is_stretched
+from fercli.cascade.samples.from_annotations import (
+    crop,
+    crop_record,
+    is_enlarged,
+    is_stretched,
+)
 from fercli.common.errors import AnnotationError, PictureError
 
 

@@ -2,8 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.cropping import crop
-from fercli.cascade.samples.from_annotations import CropRules, create_from_annotations
+from fercli.cascade.samples.from_annotations import CropRules, create_from_annotations, crop
 from fercli.cascade.samples.vec import describe_vec, read_vec
 from fercli.common.errors import AnnotationError, OptionError, OutputExistsError, PictureError
 from fercli.common.images import read_grey

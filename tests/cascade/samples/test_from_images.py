@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples.from_images import CHUNK, create_from_pictures
-from fercli.cascade.samples.poses import Distortion
 from fercli.cascade.samples.scene import WarpRules
 from fercli.cascade.samples.vec import read_vec
+from fercli.cascade.samples.warping import Distortion
 from fercli.common.errors import AnnotationError, OptionError, OutputExistsError, PictureError
 
 SIZE = (24, 30)

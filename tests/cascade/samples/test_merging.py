@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fercli.cascade.samples import merging
-from fercli.cascade.samples.merging import merge
+from fercli.cascade.samples import merge_split
+from fercli.cascade.samples.merge_split import merge
 from fercli.cascade.samples.vec import describe_vec, read_vec, write_vec
 from fercli.common.errors import OutputExistsError, VecError
 
@@ -11,7 +11,7 @@ SIZE = (6, 5)
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(merging, "CHUNK", 4)
+    monkeypatch.setattr(merge_split, "CHUNK", 4)
 
 
 def test_files_follow_one_another(make_vec, tmp_path):

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.poses import Distortion, draw_pose, turned_corners
+from fercli.cascade.samples.warping import Distortion, draw_pose, turned_corners
 from fercli.common.errors import OptionError
 
 
@@ -45,7 +45,7 @@ def test_angles_are_drawn_as_opencv_draws_them(monkeypatch):
         drawn.append((*rotation, distance))
         return np.zeros((4, 2))
 
-    monkeypatch.setattr("fercli.cascade.samples.poses.turned_corners", note)
+    monkeypatch.setattr("fercli.cascade.samples.warping.turned_corners", note)
     rng = np.random.default_rng(0)
     for _ in range(4000):
         draw_pose((50, 80), Distortion(0.4, 1.0, 0.3), rng)

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from fercli.annotations import read_annotations
-from fercli.cascade.samples.poses import Distortion
 from fercli.cascade.samples.scene import WarpRules, read_scene
 from fercli.cascade.samples.test_images import create_test_pictures, paste
+from fercli.cascade.samples.warping import Distortion
 from fercli.common.errors import OptionError, OutputExistsError, PictureError
 from fercli.common.images import read_grey
 

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.contact_sheet import contact_sheet
-from fercli.cascade.samples.viewing import export, show
+from fercli.cascade.samples.viewing import contact_sheet, export, show
 from fercli.common.errors import OptionError, OutputExistsError
 from fercli.common.images import read_grey
 

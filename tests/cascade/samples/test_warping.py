@@ -2,8 +2,15 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.poses import Distortion, Pose, draw_pose
-from fercli.cascade.samples.warping import Foreground, cut_out, fitted, place
+from fercli.cascade.samples.warping import (
+    Distortion,
+    Foreground,
+    Pose,
+    cut_out,
+    draw_pose,
+    fitted,
+    place,
+)
 from fercli.common.errors import OptionError
 
 STILL = Distortion(0, 0, 0, 0)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.cropping import crop
+from fercli.cascade.samples.from_annotations import crop
 from fercli.cascade.training.augmentation import Jitter, vary
 
 STILL = Jitter(variants=1, shift=0, scale=0, angle=0, brightness=0)

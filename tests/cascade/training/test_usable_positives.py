@@ -1,6 +1,6 @@
 import pytest
 
-from fercli.cascade.positives import usable_positives
+from fercli.cascade.samples.statistics import usable_positives
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from fercli.cascade.detection.scanner.tables import feature_corners
 from fercli.cascade.model import HaarFeature, LbpFeature, WeightedRectangle
-from fercli.cascade.visualization.pixels import pixel_weights
+from fercli.cascade.visualization.feature_sheets import pixel_weights
 
 
 def test_an_upright_feature_by_hand():

@@ -7,7 +7,7 @@ import pytest
 
 from fercli.commands.datasets.augment import CHANGES
 from fercli.commands.datasets.import_ import FORMATS
-from fercli.datasets.augmentation import LIMITS
+from fercli.datasets.augment import LIMITS
 from fercli.datasets.formats import FORMATS as READ
 from fercli.datasets.tree import read_tree
 

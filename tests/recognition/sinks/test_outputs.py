@@ -11,17 +11,15 @@ import numpy as np
 import pytest
 
 from fercli.common.errors import InputError, OptionError, OutputError
+from fercli.recognition.classify import as_plain, as_text, complaints
 from fercli.recognition.options import RecognitionOptions, VideoOptions
-from fercli.recognition.places import Places, require_separate
-from fercli.recognition.report import as_plain, as_text, complaints
-from fercli.recognition.results import Face, FrameFaces
+from fercli.recognition.results import Face, FrameFaces, Summary
 from fercli.recognition.sinks.csv_jsonl import CsvRows, JsonLines
 from fercli.recognition.sinks.draw import draw_faces
-from fercli.recognition.sinks.outputs import Result
+from fercli.recognition.sinks.outputs import Places, Result, require_separate
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input, find_inputs
-from fercli.recognition.summary import Summary
 
 CLASSES = ("angry", "happy", "neutral")
 

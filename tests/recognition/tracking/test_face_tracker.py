@@ -17,7 +17,7 @@ from fercli.recognition.face_search import (
     without_doubles,
 )
 from fercli.recognition.prefetch import Newest, run_ahead
-from fercli.recognition.scenes import Scenes
+from fercli.recognition.tracking.face_tracker import Scenes
 from fercli.recognition.tracking.identities import DRAWN, REMEMBERED, Tracks
 
 HAPPY, SAD = np.float32([1, 0]), np.float32([0, 1])

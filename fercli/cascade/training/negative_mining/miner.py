@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.scanner.grid import Size
 from fercli.cascade.detection.scanner.scanner import Scanner
-from fercli.cascade.mining.backgrounds import Backgrounds
 from fercli.cascade.model import Cascade
 from fercli.cascade.training.negative_mining.rounds import Hunt
 from fercli.cascade.training.negative_mining.tiles import Boxes
-from fercli.cascade.training.negative_mining.worker import Looker
+from fercli.cascade.training.negative_mining.worker import Backgrounds, Looker
 from fercli.common.errors import InputError, OptionError, PictureError
 from fercli.common.progress import SILENT, Progress
 

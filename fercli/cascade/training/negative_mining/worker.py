@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.scanner.grid import Layer, Picture, Size
 from fercli.cascade.detection.scanner.scanner import Scanner
-from fercli.cascade.mining.backgrounds import Backgrounds
 from fercli.cascade.training.negative_mining.tiles import (
     Boxes,
     Part,
@@ -21,6 +21,7 @@ from fercli.cascade.training.negative_mining.tiles import (
     windows_on,
 )
 from fercli.common.errors import PictureError
+from fercli.common.images import read_grey
 
 #: What random numbers are drawn for; each purpose has its own.
 PARTS, CHOICE, ORDER = 0, 1, 2
@@ -201,3 +202,48 @@ def jobs_of_round(
     for start in range(first, last, size):
         for picture in pictures:
             yield Job(int(picture), start, min(start + size, last), limit)
+
+
+# Background pictures: read when asked for, and kept in memory as far as a bound allows.
+
+
+class Backgrounds:
+    """Grey pictures by their number. Threads may share it.
+
+    Pictures are kept as they come, until the bound is reached: a training asks for all of them
+    again and again, so that replacing one by another would gain nothing.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    memory_bytes : int
+        The most that the pictures kept may take.
+    """
+
+    def __init__(self, paths: Sequence[Path], memory_bytes: int) -> None:
+        self.paths = list(paths)
+        self._room = memory_bytes
+        self._kept: dict[int, Picture] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Return how many pictures there are."""
+        return len(self.paths)
+
+    def read(self, number: int) -> Picture:
+        """Return a picture, from memory if it is there.
+
+        Raises
+        ------
+        PictureError
+            As `read_grey`.
+        """
+        kept = self._kept.get(number)
+        if kept is not None:
+            return kept
+        picture = read_grey(self.paths[number])
+        with self._lock:
+            if picture.nbytes <= self._room and number not in self._kept:
+                self._kept[number] = picture
+                self._room -= picture.nbytes
+        return picture

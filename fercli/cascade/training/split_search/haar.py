@@ -28,8 +28,14 @@ from fercli.cascade.features import haar_kernels as kernels
 from fercli.cascade.features.haar import HaarFeatures, corner_table
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.windows import Windows, haar_values
-from fercli.cascade.search.sampling import best_places, draw_by_weight, pack
-from fercli.cascade.training.split_search.samples import SearchName, Split, WeightedSamples
+from fercli.cascade.training.split_search.samples import (
+    SearchName,
+    Split,
+    WeightedSamples,
+    best_places,
+    draw_by_weight,
+    pack,
+)
 from fercli.common.parallel import Team
 
 #: Samples and survivors of the rounds of the fast search.

@@ -12,12 +12,19 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.features import lbp_kernels as kernels
+from fercli.cascade.features import lbp as kernels
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import CODES, LbpFeatures
 from fercli.cascade.features.windows import Windows, lbp_codes
-from fercli.cascade.search.sampling import best_places, draw_by_weight, pack, unpack
-from fercli.cascade.training.split_search.samples import SearchName, Split, WeightedSamples
+from fercli.cascade.training.split_search.samples import (
+    SearchName,
+    Split,
+    WeightedSamples,
+    best_places,
+    draw_by_weight,
+    pack,
+    unpack,
+)
 from fercli.common.parallel import Team
 
 #: Features times samples that one search may look at: about a second's work of one core.

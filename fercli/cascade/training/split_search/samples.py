@@ -64,3 +64,85 @@ class Split:
     feature: int
     threshold: float | None = None
     subset: tuple[int, ...] | None = None
+
+
+# Small samples of equal weight that stand for all samples with their weights.
+
+
+#: Sums of weights are kept below this, so that two of them fit into 64 bits.
+LARGEST_SUM = 1 << 30
+
+
+def draw_by_weight(
+    weights: NDArray[np.float64], positives: int, size: int, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], int]:
+    """Draw samples with a probability proportional to their weights.
+
+    The drawing is systematic (one random start, equal steps along the cumulated weights), class
+    by class, so that a sample is drawn as often as its share tells, give or take one.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n,)
+        Positives first.
+    positives : int
+        How many of them are positives.
+    size : int
+        How many to draw.
+    rng : Generator
+
+    Returns
+    -------
+    drawn : ndarray of intp
+        Indices, ascending; heavy samples several times.
+    positives : int
+        How many of the drawn are positives: at least one if any has weight, likewise negatives.
+    """
+    share = weights[:positives].sum() / weights.sum()
+    wanted = round(size * share)
+    wanted = min(max(wanted, int(share > 0)), size - int(share < 1))
+    first = _draw(weights[:positives], wanted, rng)
+    second = _draw(weights[positives:], size - wanted, rng) + positives
+    return np.concatenate([first, second]), len(first)
+
+
+def _draw(weights: NDArray[np.float64], size: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    start = rng.random()
+    if size == 0 or not len(weights):
+        return np.empty(0, np.intp)
+    sums = np.cumsum(weights)
+    places = (np.arange(size) + start) * (sums[-1] / size)
+    drawn: NDArray[np.intp] = np.searchsorted(sums, places, side="right")
+    return np.minimum(drawn, len(weights) - 1)
+
+
+def pack(weights: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return weights and weights times targets as one integer each, so that one sum serves both.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        ``(weight << 32) + weight · target``, in units of which all weights, and all their
+        products with the targets, sum to less than 2³⁰.
+    """
+    products = weights * targets
+    unit = max(weights.sum(), np.abs(products).sum()) / (LARGEST_SUM - 2 * len(weights))
+    whole = np.rint(weights / unit).astype(np.int64)
+    packed: NDArray[np.int64] = (whole << 32) + np.rint(products / unit).astype(np.int64)
+    return packed
+
+
+def unpack(packed: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights and the products of (sums of) packed samples."""
+    low = ((packed + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    return ((packed - low) >> 32).astype(np.float64), low.astype(np.float64)
+
+
+def best_places(quality: NDArray[np.floating], count: int) -> NDArray[np.intp]:
+    """Return where the `count` largest are, best first, of equals the first."""
+    if count < len(quality):
+        least = np.partition(quality, len(quality) - count)[len(quality) - count]
+        places = np.flatnonzero(quality >= least)
+    else:
+        places = np.arange(len(quality))
+    return places[np.argsort(-quality[places], kind="stable")][:count]

@@ -5,14 +5,13 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out("DIR", "Folder for the pictures, which are named by their number.")
-@_options.sample_size
+@options.sample_size
 @click.option(
     "--num", type=click.IntRange(min=1), metavar="N", help="The most samples.  [default: all]"
 )

@@ -6,13 +6,12 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
-@_options.sample_size
+@options.sample_size
 @options.as_json
 @options.quiet
 def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progress) -> None:

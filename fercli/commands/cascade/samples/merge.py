@@ -5,14 +5,13 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 
 @click.command()
 @click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
 @options.out("FILE.vec", "The file to write.")
-@_options.sample_size
+@options.sample_size
 @click.option("--drop-duplicates", is_flag=True, help="Write samples that are equal once.")
 @click.option(
     "--shuffle", is_flag=True, help="Write them in random order, so that a training mixes them."
@@ -39,7 +38,7 @@ def merge(
       fer cascade samples merge a.vec b.vec --out both.vec
       fer cascade samples merge *.vec --shuffle --drop-duplicates --out all.vec
     """
-    from fercli.cascade.samples.merging import merge
+    from fercli.cascade.samples.merge_split import merge
 
     written = merge(
         vecs,

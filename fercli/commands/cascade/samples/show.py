@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 
 
 @click.command()
@@ -16,7 +15,7 @@ from fercli.commands.cascade import _options
     "The picture to write.  [default: FILE.png beside FILE.vec, for page N FILE-N.png]",
     required=False,
 )
-@_options.sample_size
+@options.sample_size
 @click.option(
     "--page",
     type=click.IntRange(min=1),

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 
@@ -42,7 +41,7 @@ def _to_shares(
 @options.out(
     "DIR", "Folder for the parts, FILE-NAME.vec.  [default: that of FILE.vec]", required=False
 )
-@_options.sample_size
+@options.sample_size
 @click.option(
     "--together",
     type=click.IntRange(min=1),

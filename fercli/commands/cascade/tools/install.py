@@ -5,12 +5,11 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 from fercli.common.progress import Progress
 
 
 @click.command()
-@_options.tools
+@options.tools
 @click.option(
     "--source",
     type=options.path_type(),

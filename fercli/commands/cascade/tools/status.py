@@ -6,11 +6,10 @@ from pathlib import Path
 import click
 
 from fercli.commands import options
-from fercli.commands.cascade import _options
 
 
 @click.command()
-@_options.tools
+@options.tools
 @options.as_json
 def status(tools: Path | None, as_json: bool) -> int:
     """Say where each of OpenCV's programs was found, or that it was not.
@@ -23,7 +22,7 @@ def status(tools: Path | None, as_json: bool) -> int:
       fer cascade tools status --tools ~/opencv-3.4/bin
       fer cascade tools status --json
     """
-    from fercli.cascade.opencv_tools.status import examine_programs
+    from fercli.cascade.opencv3.programs import examine_programs
 
     found = examine_programs(tools)
     if as_json:

@@ -2,7 +2,7 @@
 
 import { paintSmall } from "./drawing.js";
 import { overlap } from "./geometry.js";
-import { byId, count, plural } from "./words.js";
+import { byId, count, plural } from "./labels.js";
 
 const SAME = 0.9; // intersection over union of two boxes that are taken for one
 

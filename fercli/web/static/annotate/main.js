@@ -1,13 +1,13 @@
 // The page: what it listens to, and its begin.
 
-import { acts } from "./acts.js";
-import { context, desk, draw, say, stage } from "./desk.js";
+import { acts } from "./actions.js";
+import { context, desk, draw, say, stage } from "./state.js";
 import { anyOpen } from "./dialogs.js";
 import { press } from "./keys.js";
 import { changed } from "./saving.js";
 import { sendLast } from "./server.js";
-import { begin, go, lookAgain } from "./travel.js";
-import { byId } from "./words.js";
+import { begin, go, lookAgain } from "./navigation.js";
+import { byId } from "./labels.js";
 
 desk.changed = changed;
 desk.corrected = () => desk.model.setKind(desk.model.selected, "box");

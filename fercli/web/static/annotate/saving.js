@@ -1,9 +1,9 @@
 // After each change all is saved in a moment; two versions of a picture are shown to whom they belong.
 
-import { desk, mode, say, tell, tellCounts } from "./desk.js";
+import { desk, mode, say, tell, tellCounts } from "./state.js";
 import { askWhich, itemsOf, joined } from "./dialogs.js";
 import { Saver } from "./server.js";
-import { byId } from "./words.js";
+import { byId } from "./labels.js";
 
 export const saver = new Saver({ onSaved, onTrouble, onConflict });
 

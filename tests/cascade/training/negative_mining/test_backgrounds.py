@@ -1,6 +1,6 @@
 import pytest
 
-from fercli.cascade.mining.backgrounds import Backgrounds
+from fercli.cascade.training.negative_mining.worker import Backgrounds
 from fercli.common.errors import PictureError
 
 

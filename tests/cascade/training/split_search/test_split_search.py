@@ -7,10 +7,15 @@ from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
 from fercli.cascade.features.windows import as_windows, goes_left, haar_values
 from fercli.cascade.model import Node
-from fercli.cascade.search.sampling import best_places, draw_by_weight, pack, unpack
 from fercli.cascade.training.split_search import HaarSearch, LbpSearch, WeightedSamples
 from fercli.cascade.training.split_search import haar as haar_search
 from fercli.cascade.training.split_search import lbp as lbp_search
+from fercli.cascade.training.split_search.samples import (
+    best_places,
+    draw_by_weight,
+    pack,
+    unpack,
+)
 from fercli.common.parallel import Team
 
 CRITERIA = ["least squares", "gini", "misclassification"]

@@ -1,11 +1,11 @@
 // What keys and buttons do.
 
-import { desk, review, say, stage, suggests, tell } from "./desk.js";
+import { desk, review, say, stage, suggests, tell } from "./state.js";
 import { openHelp } from "./dialogs.js";
 import { boxBetween, grown, moved } from "./geometry.js";
 import { changed } from "./saving.js";
-import { next, nextOpen, pointer, previous, suggest } from "./travel.js";
-import { byId } from "./words.js";
+import { next, nextOpen, pointer, previous, suggest } from "./navigation.js";
+import { byId } from "./labels.js";
 
 // An act on what is selected, remembered to be undone.
 function change(what, act) {

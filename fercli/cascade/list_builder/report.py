@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, draw_histogram
 from fercli.cascade.list_builder.image_audit import LeftOut, Surveyed
-from fercli.cascade.positives import HIT_RATE, STAGES, usable_positives
+from fercli.cascade.samples.statistics import HIT_RATE, STAGES, usable_positives
 
 #: So many of what was left out are shown; all are in the table beside the list.
 SHOWN = 10

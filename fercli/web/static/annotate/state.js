@@ -2,7 +2,7 @@
 
 import { paint } from "./drawing.js";
 import { View } from "./view.js";
-import { byId, count, wordsOf } from "./words.js";
+import { byId, count, wordsOf } from "./labels.js";
 
 const { dataset } = byId("desk");
 export const review = dataset.review === "true";

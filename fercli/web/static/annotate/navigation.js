@@ -1,13 +1,13 @@
 // The way from one picture to the next.
 
-import { desk, review, say, stage, suggests, tell, tellCounts, words } from "./desk.js";
+import { desk, review, say, stage, suggests, tell, tellCounts, words } from "./state.js";
 import { tellEnd } from "./dialogs.js";
 import { Model } from "./model.js";
 import { Pointer } from "./pointer.js";
 import { allIsKept, watchers } from "./saving.js";
 import { getPicture, getSuggestions, imageAddress, listPictures } from "./server.js";
-import { Strip } from "./strip.js";
-import { byId } from "./words.js";
+import { Strip } from "./thumbnails.js";
+import { byId } from "./labels.js";
 
 const strip = new Strip(byId("strip"), (at) => go(at), words.state, look);
 watchers.push((number) => strip.update(number));
