@@ -25,11 +25,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scanner import against_cv2, background_paths, chosen_pictures, print_machine
+from scanner import against_cv2, background_paths, chosen_images, print_machine
 
 from fercli.cascade.features.haar import haar_features
 from fercli.cascade.model import read_cascade
-from fercli.cascade.model.bundled import shipped_cascade
+from fercli.cascade.model.bundled import bundled_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.training.memory import LEAST_FOR_BACKGROUNDS, share_memory
 from fercli.cascade.training.native import train
@@ -50,19 +50,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     beside = Path(__file__).parents[2] / "shared" / "data"
     parser.add_argument("--data", type=Path, default=os.environ.get("FER_DATA", beside))
-    parser.add_argument("--cascade", type=Path, default=shipped_cascade())
+    parser.add_argument("--cascade", type=Path, default=bundled_cascade())
     parser.add_argument("--quick", action="store_true", help="the smallest of each")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.case:
         print(json.dumps(run_case(given.data, **json.loads(given.case))))
         return
-    pictures = chosen_pictures(background_paths(given.data), 20)
-    print_machine(pictures)
+    images = chosen_images(background_paths(given.data), 20)
+    print_machine(images)
     by_samples(given.data, SAMPLES[:2] if given.quick else SAMPLES)
     by_window(given.data, SIDES[:2] if given.quick else SIDES)
     named = [(given.cascade, read_cascade(given.cascade))]
-    against_cv2(named, pictures, repeats=1 if given.quick else 3, stages=STAGES)
+    against_cv2(named, images, repeats=1 if given.quick else 3, stages=STAGES)
 
 
 def by_samples(data: Path, counts: tuple[int, ...]) -> None:

@@ -149,10 +149,10 @@ def prepare(case: Case, data: Path, folder: Path) -> None:
         for face in faces[: case.taken]
     ]
     write_vec(folder / "faces.vec", np.stack(resized), overwrite=True)
-    pictures = sorted((data / "negatives").glob("*.jpg"))
+    images = sorted((data / "negatives").glob("*.jpg"))
     # In random order: the program goes through the list, window by window.
-    order = np.random.default_rng(0).permutation(len(pictures))
-    names = [f"{pictures[number].resolve()}\n" for number in order]
+    order = np.random.default_rng(0).permutation(len(images))
+    names = [f"{images[number].resolve()}\n" for number in order]
     (folder / "bg.txt").write_text("".join(names))
 
 

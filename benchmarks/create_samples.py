@@ -1,7 +1,7 @@
 """Time `fer cascade create-samples` against OpenCV's opencv_createsamples, start-up included.
 
 Four jobs: 7,000 small faces cropped (FER-2013, 48×48 PNG), 3,000 photographs cropped whole, a
-small picture and a photograph warped 2,000 times over backgrounds. The two take turns, so that
+small image and a photograph warped 2,000 times over backgrounds. The two take turns, so that
 what else the machine does slows both.
 
     python benchmarks/create_samples.py [--data DIR] [--repeats 5] [--tools DIR]
@@ -54,8 +54,8 @@ def main() -> None:
             compare("crop, 7,000 of 48×48", folder, program, ["info", faces], given.repeats),
             compare("crop, photographs", folder, program, ["info", photographs], given.repeats),
             *(
-                compare(job, folder, program, ["image", picture, backgrounds], given.repeats)
-                for job, picture in (
+                compare(job, folder, program, ["image", image, backgrounds], given.repeats)
+                for job, image in (
                     ("warp, 2,000 of 48×48", faces.parent / "00000.png"),
                     ("warp, 2,000 of a photograph", backgrounds.parent / "00000.jpg"),
                 )
@@ -75,8 +75,8 @@ def write_faces(data: Path, folder: Path) -> Path:
     with table.open() as file:
         rows = csv.DictReader(file)
         for number, row in zip(range(FACES), rows, strict=False):
-            picture = np.array(row["pixels"].split(), np.uint8).reshape(48, 48)
-            cv2.imwrite(str(folder / f"{number:05d}.png"), picture)
+            image = np.array(row["pixels"].split(), np.uint8).reshape(48, 48)
+            cv2.imwrite(str(folder / f"{number:05d}.png"), image)
             lines.append(f"{number:05d}.png 1 0 0 48 48\n")
     (folder / "info.dat").write_text("".join(lines))
     return folder / "info.dat"

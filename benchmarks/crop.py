@@ -2,9 +2,9 @@
 
 usage: python benchmarks/crop.py FOLDER [REPETITIONS]
 
-The loop reads a picture, calls detectMultiScale, cuts the largest box, resizes and writes, one
-picture after the other; cv2 searches each with all cores. fer does the same with one worker and
-with all cores, in processes and in threads. FOLDER's pictures are taken REPETITIONS times
+The loop reads an image, calls detectMultiScale, cuts the largest box, resizes and writes, one
+image after the other; cv2 searches each with all cores. fer does the same with one worker and
+with all cores, in processes and in threads. FOLDER's images are taken REPETITIONS times
 (default 1). Each way runs three times in turn, beginning with its workers cold; medians.
 """
 
@@ -20,10 +20,10 @@ from statistics import median
 
 import cv2
 
-from fercli.cascade.model.bundled import shipped_cascade
-from fercli.common.errors import PictureError
+from fercli.cascade.model.bundled import bundled_cascade
+from fercli.common.errors import ImageError
 from fercli.common.files import find_files
-from fercli.common.images import read_colour
+from fercli.common.images import read_color
 from fercli.common.parallel import Workers, available_workers
 from fercli.common.tables import format_table
 from fercli.datasets.face_boxes import FaceOptions
@@ -37,7 +37,7 @@ def main(folder: Path, repetitions: int) -> None:
     crops: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        pictures = gather(folder, work / "in", repetitions)
+        images = gather(folder, work / "in", repetitions)
         for turn in range(TURNS):
             for title, run in ways(work / "in").items():
                 started = time.perf_counter()
@@ -46,9 +46,9 @@ def main(folder: Path, repetitions: int) -> None:
     rows: list[list[object]] = []
     for title, times in seconds.items():
         ratio = median(seconds["plain loop"]) / median(times)
-        rate = pictures / median(times)
+        rate = images / median(times)
         rows.append([title, f"{median(times):.1f}", f"{rate:.1f}", f"{ratio:.2f}", crops[title]])
-    print(format_table(["", "seconds", "pictures/s", "times the loop", "crops"], rows))
+    print(format_table(["", "seconds", "images/s", "times the loop", "crops"], rows))
 
 
 def ways(folder: Path) -> dict[str, Callable[[Path], int]]:
@@ -63,37 +63,37 @@ def ways(folder: Path) -> dict[str, Callable[[Path], int]]:
 
 
 def gather(folder: Path, work: Path, repetitions: int) -> int:
-    """Write FOLDER's pictures as PNG, so that all ways can read them; return how many."""
-    pictures = 0
+    """Write FOLDER's images as PNG, so that all ways can read them; return how many."""
+    images = 0
     work.mkdir()
     for file in find_files(folder, ("",)):
         try:
-            data = cv2.imencode(".png", read_colour(file))[1].tobytes()
-        except PictureError:
+            data = cv2.imencode(".png", read_color(file))[1].tobytes()
+        except ImageError:
             continue
         for repetition in range(repetitions):
-            (work / f"{repetition}-{pictures}.png").write_bytes(data)
-        pictures += 1
-    return pictures * repetitions
+            (work / f"{repetition}-{images}.png").write_bytes(data)
+        images += 1
+    return images * repetitions
 
 
 def plain_loop(folder: Path, out: Path) -> int:
-    detector = cv2.CascadeClassifier(str(shipped_cascade()))
+    detector = cv2.CascadeClassifier(str(bundled_cascade()))
     out.mkdir()
     crops = 0
     for name in sorted(os.listdir(folder)):  # noqa: PTH208
-        picture = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)
-        boxes = [] if picture is None else detector.detectMultiScale(picture, minSize=(24, 24))
+        image = cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE)
+        boxes = [] if image is None else detector.detectMultiScale(image, minSize=(24, 24))
         if len(boxes):
             x, y, width, height = max(boxes, key=lambda box: box[2] * box[3])
-            crop = cv2.resize(picture[y : y + height, x : x + width], (48, 48))
+            crop = cv2.resize(image[y : y + height, x : x + width], (48, 48))
             cv2.imwrite(str(out / f"{Path(name).stem}.png"), crop)
             crops += 1
     return crops
 
 
 def ours(folder: Path, out: Path, workers: Workers) -> int:
-    return crop_folder(folder, out, FaceOptions(shipped_cascade()), workers=workers).crops
+    return crop_folder(folder, out, FaceOptions(bundled_cascade()), workers=workers).crops
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main(table: Path, count: int) -> None:
         [title, f"{median(took):.1f}", f"{count / median(took):.0f}", f"{one / median(took):.2f}"]
         for title, took in seconds.items()
     ]
-    print(format_table(["", "seconds", "pictures/s", "times one worker"], rows))
+    print(format_table(["", "seconds", "images/s", "times one worker"], rows))
 
 
 def ways() -> list[tuple[str, int, str]]:

@@ -5,7 +5,7 @@ and on all. Then the windows of the whole grid a second, as the miner sees them,
 stages. Then the miner itself. The two take turns, so that what else the machine does slows both;
 figures are medians, and CPU seconds stand beside wall seconds.
 
-    python benchmarks/scanner.py CASCADE... [--data DIR] [--pictures 40] [--repeats 5]
+    python benchmarks/scanner.py CASCADE... [--data DIR] [--images 40] [--repeats 5]
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fercli.cascade.detection.scanner import Scanner, detector_layers
 from fercli.cascade.model import Cascade, read_cascade, write_cascade
 from fercli.cascade.training.checkpoint import first_stages
 from fercli.cascade.training.negative_mining import NegativeMiner
-from fercli.common.images import Picture, read_grey
+from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import available_workers
 from fercli.common.tables import format_table
 
@@ -42,15 +42,15 @@ def main() -> None:
     beside = Path(__file__).parents[2] / "shared" / "data"
     parser.add_argument("cascades", nargs="+", type=Path, metavar="CASCADE")
     parser.add_argument("--data", type=Path, default=os.environ.get("FER_DATA", beside))
-    parser.add_argument("--pictures", type=int, default=40)
+    parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     paths = background_paths(given.data)
-    pictures = chosen_pictures(paths, given.pictures)
-    print_machine(pictures)
+    images = chosen_images(paths, given.images)
+    print_machine(images)
     named = [(path, read_cascade(path)) for path in given.cascades]
-    against_cv2(named, pictures, given.repeats)
-    by_stages(named, pictures, given.repeats)
+    against_cv2(named, images, given.repeats)
+    by_stages(named, images, given.repeats)
     mining(named, paths)
 
 
@@ -58,15 +58,15 @@ def background_paths(data: Path) -> list[Path]:
     return sorted((data / "negatives").glob("*.jpg"))
 
 
-def chosen_pictures(paths: list[Path], count: int) -> list[Picture]:
-    """Return some pictures, evenly out of all."""
+def chosen_images(paths: list[Path], count: int) -> list[ImageArray]:
+    """Return some images, evenly out of all."""
     step = max(len(paths) // count, 1)
-    return [read_grey(path) for path in paths[::step][:count]]
+    return [read_gray(path) for path in paths[::step][:count]]
 
 
 def against_cv2(
     named: list[tuple[Path, Cascade]],
-    pictures: list[Picture],
+    images: list[ImageArray],
     repeats: int,
     stages: Collection[int] = (),
 ) -> None:
@@ -75,7 +75,7 @@ def against_cv2(
     Of each cascade: its first so many stages, and all.
     """
     rows = [
-        [path.name, count, *same_job(first_stages(cascade, count), pictures, repeats, cores)]
+        [path.name, count, *same_job(first_stages(cascade, count), images, repeats, cores)]
         for path, cascade in named
         for count in sorted({n for n in stages if n < len(cascade.stages)} | {len(cascade.stages)})
         for cores in sorted({1, available_workers()})
@@ -84,17 +84,17 @@ def against_cv2(
     print(format_table([*headers, "CPU s", "cv2 CPU s"], rows), end="\n\n")
 
 
-def same_job(cascade: Cascade, pictures: list[Picture], repeats: int, cores: int) -> list[object]:
+def same_job(cascade: Cascade, images: list[ImageArray], repeats: int, cores: int) -> list[object]:
     """Return the cells of both on one cascade, with equal results."""
     scanner, detector = Scanner(cascade), detector_of(cascade)
-    entered = sum(scanner.detect(picture).entered for picture in pictures)
+    entered = sum(scanner.detect(image).entered for image in images)
     cv2.setNumThreads(cores)
 
     def ours() -> list[object]:
-        return [scanner.detect(picture, workers=cores).boxes_xywh for picture in pictures]
+        return [scanner.detect(image, workers=cores).boxes_xywh for image in images]
 
     def theirs() -> list[object]:
-        return [detector.detectMultiScale(picture, minNeighbors=0) for picture in pictures]
+        return [detector.detectMultiScale(image, minNeighbors=0) for image in images]
 
     (wall, cpu), (wall_of_cv2, cpu_of_cv2) = in_turns(ours, theirs, repeats)
     assert [len(a) for a in ours()] == [len(b) for b in theirs()]
@@ -112,42 +112,42 @@ def detector_of(cascade: Cascade) -> cv2.CascadeClassifier:
         return cv2.CascadeClassifier(f"{folder}/cascade.xml")
 
 
-def by_stages(named: list[tuple[Path, Cascade]], pictures: list[Picture], repeats: int) -> None:
+def by_stages(named: list[tuple[Path, Cascade]], images: list[ImageArray], repeats: int) -> None:
     """Print the windows a CPU second of one core, after so many stages."""
     rows: list[list[object]] = []
     for path, cascade in named:
         counts = sorted({n for n in STAGES if n < len(cascade.stages)} | {len(cascade.stages)})
         for count in counts:
             scanner = Scanner(first_stages(cascade, count))
-            entered = scan_all(scanner, pictures)
-            _, cpu = median(timed(lambda s=scanner: scan_all(s, pictures)) for _ in range(repeats))
+            entered = scan_all(scanner, images)
+            _, cpu = median(timed(lambda s=scanner: scan_all(s, images)) for _ in range(repeats))
             rows.append([path.name, count, entered[-1] / entered[0], entered[0] / cpu / 1e6])
     headers = ["cascade", "stages", "accepted", "M windows/CPU s"]
     cells = [[*row[:2], f"{row[2]:.2e}", row[3]] for row in rows]
     print(format_table(headers, cells), end="\n\n")
 
 
-def scan_all(scanner: Scanner, pictures: list[Picture]) -> np.ndarray:
-    """Scan the whole grid of pictures, resizing and integral images included."""
+def scan_all(scanner: Scanner, images: list[ImageArray]) -> np.ndarray:
+    """Scan the whole grid of images, resizing and integral images included."""
     entered = np.zeros(len(scanner.cascade.stages) + 2, np.int64)
-    for picture in pictures:
-        size = (picture.shape[1], picture.shape[0])
+    for image in images:
+        size = (image.shape[1], image.shape[0])
         for layer in detector_layers(size, scanner.cascade.size_wh):
             scan = scanner.scan_layer(
-                layer.resize(picture), layer.step, columns=layer.columns, rows=layer.rows
+                layer.resize(image), layer.step, columns=layer.columns, rows=layer.rows
             )
             entered += scan.entered
     return entered
 
 
 def mining(named: list[tuple[Path, Cascade]], paths: list[Path]) -> None:
-    """Print how long the miner takes for some negatives; the first time it reads the pictures."""
+    """Print how long the miner takes for some negatives; the first time it reads the images."""
     rows: list[list[object]] = []
     for path, cascade in named:
         miner = NegativeMiner(paths, cascade.size_wh, refuse_flat=cascade.feature_type == "HAAR")
         for count in (n for n in STAGES if n <= len(cascade.stages)):
             rows.append([path.name, count, *mined(miner, cascade, count)])
-    headers = ["cascade", "stages", "negatives", "accepted", "pictures", "M windows", "s", "CPU s"]
+    headers = ["cascade", "stages", "negatives", "accepted", "images", "M windows", "s", "CPU s"]
     print(format_table([*headers, "M windows/s"], rows))
 
 
@@ -159,7 +159,7 @@ def mined(miner: NegativeMiner, cascade: Cascade, count: int) -> list[object]:
     return [
         len(result.windows),
         f"{result.acceptance_ratio:.2e}",
-        len(set(result.pictures.tolist())),
+        len(set(result.images.tolist())),
         result.windows_seen / 1e6,
         wall,
         cpu,
@@ -187,12 +187,12 @@ def timed(work: Callable[[], object]) -> Timing:
     return time.perf_counter() - began, time.process_time() - cpu
 
 
-def print_machine(pictures: list[Picture]) -> None:
-    pixels = sum(picture.size for picture in pictures) / 1e6
+def print_machine(images: list[ImageArray]) -> None:
+    pixels = sum(image.size for image in images) / 1e6
     print(
         f"{platform.machine()}, {available_workers()} cores, load {os.getloadavg()[0]:.1f}, "
         f"Python {platform.python_version()}, OpenCV {cv2.__version__}, "
-        f"numba {numba.__version__}; {len(pictures)} pictures, {pixels:.1f} megapixels\n"
+        f"numba {numba.__version__}; {len(images)} images, {pixels:.1f} megapixels\n"
     )
 
 

@@ -32,7 +32,7 @@ from fercli.cascade.training.native import train
 from fercli.cascade.training.negative_mining import NegativeMiner
 from fercli.cascade.training.split_search import HaarSearch, WeightedSamples
 from fercli.cascade.training.split_search.samples import best_places
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 from fercli.common.progress import TerminalProgress
 from fercli.common.tables import format_table
 
@@ -60,7 +60,7 @@ def main() -> None:
     )
     shown = [number for number in (1, 2, 5, 10, 15, 20) if number <= rounds]
     rows = []
-    with Team() as team:
+    with KernelPool() as team:
         searches = {
             "exhaustive": HaarSearch(features, windows, team, method="exhaustive"),
             "fast": HaarSearch(features, windows, team),
@@ -120,8 +120,8 @@ class FisherSearch(HaarSearch):
         for side in (slice(0, samples.positives), slice(samples.positives, None)):
             shares = (samples.weights[side] / samples.weights[side].sum()).astype(np.float32)
             mean = normed[:, side] @ shares
-            centred = (normed[:, side] - mean[:, None]) * np.sqrt(shares)
-            covariance = centred @ centred.T
+            centerd = (normed[:, side] - mean[:, None]) * np.sqrt(shares)
+            covariance = centerd @ centerd.T
             means.append((self.weights * mean[self.rows]).sum(axis=1))
             variances.append(self._variances(covariance))
         scores = (means[0] - means[1]) ** 2 / np.maximum(variances[0] + variances[1], 1e-12)
@@ -137,7 +137,7 @@ class FisherSearch(HaarSearch):
 
 
 def measure(
-    search: HaarSearch, positives: int, rounds: int, shown: list[int], team: Team
+    search: HaarSearch, positives: int, rounds: int, shown: list[int], team: KernelPool
 ) -> list[str]:
     options = StageOptions(max_weak_count=rounds, false_alarm_rate=0.0, weight_trim_rate=1.0)
     warm_up = StageOptions(max_weak_count=1, false_alarm_rate=0.0)

@@ -1,6 +1,6 @@
 """Load on ``fer serve``: many clients, each asking again as soon as it has its answer.
 
-Starts a server of its own on 127.0.0.1, with scikit-image's astronaut as the picture; beside the
+Starts a server of its own on 127.0.0.1, with scikit-image's astronaut as the image; beside the
 clients one person watches the server's camera (a stream made here). Prints latencies, errors and
 the server's memory over the time. Bounded: it ends by itself.
 
@@ -65,10 +65,10 @@ class Camera(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
-        picture = skimage.data.astronaut()[:, :, ::-1]
+        image = skimage.data.astronaut()[:, :, ::-1]
         try:
             for at in range(100_000):
-                data = cv2.imencode(".jpg", np.roll(picture, 2 * at, axis=1))[1].tobytes()
+                data = cv2.imencode(".jpg", np.roll(image, 2 * at, axis=1))[1].tobytes()
                 self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
                 self.wfile.write(b"Content-Length: %d\r\n\r\n%b\r\n" % (len(data), data))
                 time.sleep(1 / 15)
@@ -127,14 +127,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--quick", action="store_true", help="ask as a live view asks")
     options = parser.parse_args()
-    picture = cv2.imencode(".jpg", skimage.data.astronaut()[:, :, ::-1])[1].tobytes()
+    image = cv2.imencode(".jpg", skimage.data.astronaut()[:, :, ::-1])[1].tobytes()
     sender = ThreadingHTTPServer(("127.0.0.1", 0), Camera)
     sender.daemon_threads = True
     threading.Thread(target=sender.serve_forever, daemon=True).start()
     with served(f"http://127.0.0.1:{sender.server_port}/") as (port, server):
         end = time.monotonic() + options.seconds
         path = f"/api/v1/classify?quick={int(options.quick)}"
-        clients = [Client(port, path, picture, end) for _ in range(options.clients)]
+        clients = [Client(port, path, image, end) for _ in range(options.clients)]
         watcher = Watcher(port, end)
         for thread in (*clients, watcher):
             thread.start()

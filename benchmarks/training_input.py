@@ -1,13 +1,13 @@
-"""Time the pictures a second that training gets through, against the older projects' way.
+"""Time the images a second that training gets through, against the older projects' way.
 
 Theirs: Keras's `ImageDataGenerator` reads, warps and scales every file again in each epoch, and
-feeds ``fit`` (``flow_from_directory``, as all of them did). Ours: grey levels stay in memory,
-batches are made in threads ahead of the network, whose batch normalisation is one operation. Both
-turn, shift, zoom and mirror at random; the pictures, the network, its precision and the size of
+feeds ``fit`` (``flow_from_directory``, as all of them did). Ours: gray levels stay in memory,
+batches are made in threads ahead of the network, whose batch normalization is one operation. Both
+turn, shift, zoom and mirror at random; the images, the network, its precision and the size of
 batches are the same. The two take turns, so that what else the machine does slows both; the first
 turn, which compiles, is left out.
 
-    python benchmarks/training_input.py TREE [--pictures 3840] [--repeats 3] [--networks NAMES]
+    python benchmarks/training_input.py TREE [--images 3840] [--repeats 3] [--networks NAMES]
 
 TREE is from `fer datasets import`. The row "no network" is the input alone: what a network that
 takes no time would be fed. It needs SciPy, which the generator warps with.
@@ -36,7 +36,7 @@ from fercli.models.backend import (
     load_keras,
     precision_policy,
     quiet_warnings,
-    with_fused_normalisations,
+    with_fused_normalizations,
 )
 from fercli.models.batches import BatchMaker, BatchOptions, training_batches
 from fercli.models.labeled_faces import read_split
@@ -53,7 +53,7 @@ Work = Callable[[], object]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tree", type=Path)
-    parser.add_argument("--pictures", type=int, default=3840)
+    parser.add_argument("--images", type=int, default=3840)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--networks", default="mini-xception,fernet,five-class")
     parser.add_argument("--precision", default="mixed_bfloat16")
@@ -61,15 +61,15 @@ def main() -> None:
     tree = read_tree(given.tree)
     rows = []
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as name, quiet_warnings():
-        folder = link_pictures(tree, Path(name), given.pictures)
+        folder = link_images(tree, Path(name), given.images)
         for network in [NO_NETWORK, *given.networks.split(",")]:
             rows.append(compare(network, folder, given.precision, given.repeats))
     print_machine(given.precision)
-    print(format_table(["network", "pictures", "ours a s", "theirs a s", "ratio"], rows))
+    print(format_table(["network", "images", "ours a s", "theirs a s", "ratio"], rows))
 
 
-def link_pictures(tree: Tree, folder: Path, count: int) -> Path:
-    """Make a tree of some of the training pictures, which both ways read."""
+def link_images(tree: Tree, folder: Path, count: int) -> Path:
+    """Make a tree of some of the training images, which both ways read."""
     records = [record for record in tree.records if record.split == "train"]
     step = max(len(records) // count, 1)
     for number, record in enumerate(records[::step][:count]):
@@ -90,7 +90,7 @@ def compare(network: str, folder: Path, precision: str, repeats: int) -> list[ob
     else:
         with precision_policy(precision):
             plain = build(network, tree)
-            models = (with_fused_normalisations(plain), plain)
+            models = (with_fused_normalizations(plain), plain)
             ways = [
                 fitting(compiled(model), batches, count)
                 for model, batches in zip(models, (ours, theirs), strict=True)
@@ -104,7 +104,7 @@ def compare(network: str, folder: Path, precision: str, repeats: int) -> list[ob
 
 
 def our_batches(tree: Tree) -> Any:
-    """Return fer's batches, pictures in memory."""
+    """Return fer's batches, images in memory."""
     faces = read_split(tree, "train", (48, 48))
     return training_batches(BatchMaker(faces, BatchOptions(BATCH, 0, CHANGES.apply_batch)))
 
@@ -121,7 +121,7 @@ def their_batches(folder: Path) -> Any:
         zoom_range=0.1,
         horizontal_flip=True,
     )
-    with contextlib.redirect_stdout(io.StringIO()):  # it says how many pictures it found
+    with contextlib.redirect_stdout(io.StringIO()):  # it says how many images it found
         return generator.flow_from_directory(
             str(folder / "train"), (48, 48), color_mode="grayscale", batch_size=BATCH
         )

@@ -143,19 +143,19 @@ def script(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
     import numpy as np
 
     from fercli.cascade.detection.detector import load_detector
-    from fercli.cascade.model.bundled import shipped_cascade
-    from fercli.models.loading import open_network
+    from fercli.cascade.model.bundled import bundled_cascade
+    from fercli.models.loading import open_model
 
-    detector = load_detector(Path(cascade) if cascade else shipped_cascade()).classifier
-    network = open_network("ferplus")
+    detector = load_detector(Path(cascade) if cascade else bundled_cascade()).classifier
+    network = open_model("ferplus")
 
     def work() -> list[Any]:
         capture, faces = cv2.VideoCapture(str(video)), []
         while (frame := capture.read()[1]) is not None:
-            grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
-            boxes = detector.detectMultiScale(grey, 1.1, 3, minSize=(MIN_FACE, MIN_FACE))
+            gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+            boxes = detector.detectMultiScale(gray, 1.1, 3, minSize=(MIN_FACE, MIN_FACE))
             for x, y, w, h in boxes:
-                face = cv2.resize(grey[y : y + h, x : x + w], (48, 48))
+                face = cv2.resize(gray[y : y + h, x : x + w], (48, 48))
                 network.classify(np.ascontiguousarray(face)[None])
             faces.append(np.asarray(boxes).reshape(-1, 4).tolist())
         return faces
@@ -165,16 +165,16 @@ def script(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
 
 def ours(video: Path, cascade: str, **options: float) -> tuple[float, float, list[Any]]:
     from fercli.recognition.options import RecognitionOptions, VideoOptions
-    from fercli.recognition.pipeline import recognise_frames
-    from fercli.recognition.recognizer import Recogniser
+    from fercli.recognition.pipeline import recognize_frames
+    from fercli.recognition.recognizer import Recognizer
     from fercli.recognition.sources.video_file import VideoFile
 
     chosen = RecognitionOptions(min_face=MIN_FACE)
-    recogniser = Recogniser(Path(cascade) if cascade else None, options=chosen)
+    recognizer = Recognizer(Path(cascade) if cascade else None, options=chosen)
 
     def work() -> list[Any]:
         with VideoFile(video) as opened:
-            seen = recognise_frames(recogniser, opened.frames(), VideoOptions(**options))
+            seen = recognize_frames(recognizer, opened.frames(), VideoOptions(**options))
             return [[face.box_xywh for face in one.found] for one in seen]
 
     return measured(work)

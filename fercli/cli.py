@@ -108,7 +108,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _report(f"{error.filename or 'the system'}: {error.strerror or error}")
     except MemoryError:
-        return _report("not enough memory; try: fewer or smaller pictures, or fewer --workers")
+        return _report("not enough memory; try: fewer or smaller images, or fewer --workers")
 
 
 def _replace_closed_streams() -> None:

@@ -44,7 +44,7 @@ FIXED = frozenset(
 
 
 @dataclass(frozen=True)
-class ResultFolder:
+class RunFolder:
     """A folder of results, by the names in it."""
 
     path: Path
@@ -175,7 +175,7 @@ class ResultFolder:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
+def locked(out: Path) -> Iterator[tuple[RunFolder, int]]:
     """Give a folder of results that is ours alone, and the descriptor that holds it.
 
     What a killed training was writing there is removed.
@@ -195,7 +195,7 @@ def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
     try:
         with alone_in(out, "a training", clear=True) as lock:
             assert lock is not None
-            folder = ResultFolder(out.absolute())
+            folder = RunFolder(out.absolute())
             folder.require_own_engine()
             remove_unfinished(folder.path, [file.name for file in folder.files])
             remove_unfinished(folder.engine, [STAGES, STATE])
@@ -204,14 +204,12 @@ def locked(out: Path) -> Iterator[tuple[ResultFolder, int]]:
         raise output_error(error, out) from error
 
 
-def refuse_other_training(
-    folder: ResultFolder, options: Mapping[str, Any], *, resume: bool
-) -> bool:
+def refuse_other_training(folder: RunFolder, options: Mapping[str, Any], *, resume: bool) -> bool:
     """Return whether there is a training to go on with; raise if it is another or has ended.
 
     Parameters
     ----------
-    folder : ResultFolder
+    folder : RunFolder
         The folder of results.
     options : mapping
         The settings that are wanted, resolved, by option.

@@ -1,8 +1,8 @@
-"""Draw a few pictures of mugs on a table, annotate them in Chromium, and photograph the page.
+"""Draw a few images of mugs on a table, annotate them in Chromium, and photograph the page.
 
     python scripts/annotate_screenshot.py docs/annotate.png [FOLDER]
 
-The pictures are made by this script, and stay in FOLDER if one is given.
+The images are made by this script, and stay in FOLDER if one is given.
 """
 
 from __future__ import annotations
@@ -21,67 +21,67 @@ import cv2
 import numpy as np
 
 WIDTH, HEIGHT = 960, 640
-COLOURS = [(60, 70, 190), (170, 110, 40), (70, 150, 80), (40, 150, 210), (150, 80, 140)]
+COLORS = [(60, 70, 190), (170, 110, 40), (70, 150, 80), (40, 150, 210), (150, 80, 140)]
 
 
 def main() -> None:
     out = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[2] if len(sys.argv) > 2 else temporary)
-        boxes = make_pictures(folder / "pictures", 9)
+        boxes = make_images(folder / "images", 9)
         options = ("--out", folder / "info.dat", "--window", "24x24")
-        with annotating(folder / "pictures", *options) as address:
+        with annotating(folder / "images", *options) as address:
             photograph(address, boxes, out)
 
 
-def make_pictures(folder: Path, count: int) -> list[list[tuple[int, int, int, int]]]:
-    """Write pictures of mugs, and return the boxes of the mugs in each."""
+def make_images(folder: Path, count: int) -> list[list[tuple[int, int, int, int]]]:
+    """Write images of mugs, and return the boxes of the mugs in each."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [make_picture(folder / f"table-{n + 1:02}.jpg", n) for n in range(count)]
+    return [make_image(folder / f"table-{n + 1:02}.jpg", n) for n in range(count)]
 
 
-def make_picture(path: Path, seed: int) -> list[tuple[int, int, int, int]]:
-    """Write one picture; every fourth has no mug."""
+def make_image(path: Path, seed: int) -> list[tuple[int, int, int, int]]:
+    """Write one image; every fourth has no mug."""
     random = np.random.default_rng(seed)
-    picture = table(random)
+    image = table(random)
     boxes = []
     for column in range(0 if seed % 4 == 3 else 1 + seed % 3):
         side = int(random.integers(130, 210))
         x, y = 90 + 290 * column + int(random.integers(0, 60)), int(random.integers(240, 380))
-        draw_mug(picture, x, y, side, COLOURS[(seed + column) % len(COLOURS)])
+        draw_mug(image, x, y, side, COLORS[(seed + column) % len(COLORS)])
         boxes.append((x, y, side, side))
-    noise = random.normal(0, 5, picture.shape)
-    cv2.imwrite(str(path), np.clip(picture + noise, 0, 255).astype(np.uint8))
+    noise = random.normal(0, 5, image.shape)
+    cv2.imwrite(str(path), np.clip(image + noise, 0, 255).astype(np.uint8))
     return boxes
 
 
 def table(random: np.random.Generator) -> np.ndarray:
     """Return a wall above planks of wood."""
-    picture = np.full((HEIGHT, WIDTH, 3), (208, 214, 216), np.uint8)
+    image = np.full((HEIGHT, WIDTH, 3), (208, 214, 216), np.uint8)
     grain = cv2.GaussianBlur(random.normal(0, 60, (HEIGHT, WIDTH)), (0, 0), 40, sigmaY=1.2)
     wood = np.array([95, 135, 180]) + 2.2 * grain[..., None]
-    picture[250:] = np.clip(wood, 0, 255)[250:]
+    image[250:] = np.clip(wood, 0, 255)[250:]
     for y in range(330, HEIGHT, 90):
-        cv2.line(picture, (0, y), (WIDTH, y), (60, 90, 125), 2)
-    return picture
+        cv2.line(image, (0, y), (WIDTH, y), (60, 90, 125), 2)
+    return image
 
 
-def draw_mug(picture: np.ndarray, x: int, y: int, side: int, colour: tuple[int, ...]) -> None:
+def draw_mug(image: np.ndarray, x: int, y: int, side: int, color: tuple[int, ...]) -> None:
     """Draw a mug with its handle into a square."""
-    body, dark = int(side * 0.72), tuple(int(0.7 * value) for value in colour)
+    body, dark = int(side * 0.72), tuple(int(0.7 * value) for value in color)
     rim = side // 8
-    centre = x + body // 2
+    center = x + body // 2
     cv2.ellipse(
-        picture, (centre + side // 8, y + side), (body // 2 + 20, rim), 0, 0, 360, (60, 85, 115), -1
+        image, (center + side // 8, y + side), (body // 2 + 20, rim), 0, 0, 360, (60, 85, 115), -1
     )
     cv2.ellipse(
-        picture, (x + body, y + side // 2), (side // 4, side // 4), 0, -90, 90, dark, side // 10
+        image, (x + body, y + side // 2), (side // 4, side // 4), 0, -90, 90, dark, side // 10
     )
-    cv2.rectangle(picture, (x, y + rim), (x + body, y + side - rim), colour, -1)
-    cv2.ellipse(picture, (centre, y + side - rim), (body // 2, rim), 0, 0, 180, colour, -1)
-    cv2.rectangle(picture, (x, y + rim), (x + body // 7, y + side - rim), dark, -1)
-    cv2.ellipse(picture, (centre, y + rim), (body // 2, rim), 0, 0, 360, (235, 235, 235), -1)
-    cv2.ellipse(picture, (centre, y + rim), (body // 2 - 7, rim - 5), 0, 0, 360, (40, 50, 70), -1)
+    cv2.rectangle(image, (x, y + rim), (x + body, y + side - rim), color, -1)
+    cv2.ellipse(image, (center, y + side - rim), (body // 2, rim), 0, 0, 180, color, -1)
+    cv2.rectangle(image, (x, y + rim), (x + body // 7, y + side - rim), dark, -1)
+    cv2.ellipse(image, (center, y + rim), (body // 2, rim), 0, 0, 360, (235, 235, 235), -1)
+    cv2.ellipse(image, (center, y + rim), (body // 2 - 7, rim - 5), 0, 0, 360, (40, 50, 70), -1)
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def annotating(*options: object) -> Iterator[str]:
 
 
 def photograph(address: str, boxes: list[list[tuple[int, int, int, int]]], out: Path) -> None:
-    """Draw the boxes of five pictures by mouse, and photograph the next with a box selected."""
+    """Draw the boxes of five images by mouse, and photograph the next with a box selected."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
@@ -125,7 +125,7 @@ def photograph(address: str, boxes: list[list[tuple[int, int, int, int]]], out: 
 
 
 def wait_for(browser, name: str) -> None:
-    """Wait until a picture is on the stage."""
+    """Wait until an image is on the stage."""
     for _ in range(100):
         if browser.execute_script("return document.getElementById('name').textContent").startswith(
             name
@@ -137,7 +137,7 @@ def wait_for(browser, name: str) -> None:
 
 
 def draw(browser, box: tuple[int, int, int, int]) -> None:
-    """Draw a box on the picture, which fits the stage."""
+    """Draw a box on the image, which fits the stage."""
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
 
@@ -145,7 +145,7 @@ def draw(browser, box: tuple[int, int, int, int]) -> None:
     wide, high = stage.size["width"], stage.size["height"]
     scale = min((wide - 12) / WIDTH, (high - 12) / HEIGHT)
     x, y, width, height = (value * scale for value in box)
-    # Offsets of selenium are from the middle, which is the picture's.
+    # Offsets of selenium are from the middle, which is the image's.
     chain = ActionChains(browser, duration=20)
     chain.move_to_element_with_offset(
         stage, round(x - WIDTH * scale / 2), round(y - HEIGHT * scale / 2)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fercli.cascade.model.bundled import shipped_cascade
+from fercli.cascade.model.bundled import bundled_cascade
 
 Command = Sequence[object]
 
@@ -113,8 +113,8 @@ def cascade_growth(settings: Settings) -> list[Command]:
 
 
 def scanner(settings: Settings) -> list[Command]:
-    few = ["--pictures", 4, "--repeats", 1] if settings.quick else []
-    return [["benchmarks/scanner.py", shipped_cascade(), "--data", settings.data, *few]]
+    few = ["--images", 4, "--repeats", 1] if settings.quick else []
+    return [["benchmarks/scanner.py", bundled_cascade(), "--data", settings.data, *few]]
 
 
 def detection(settings: Settings) -> list[Command]:
@@ -122,10 +122,10 @@ def detection(settings: Settings) -> list[Command]:
 
     folder = Path(cv2.data.haarcascades) if hasattr(cv2, "data") else Path()
     named = [folder / f"haarcascade_frontalface_{name}.xml" for name in OPENCV_CASCADES]
-    cascades = [shipped_cascade(), *(path for path in named if path.exists())]
-    pictures = there(settings.data / "mit_cmu_newtest")
+    cascades = [bundled_cascade(), *(path for path in named if path.exists())]
+    images = there(settings.data / "mit_cmu_newtest")
     repeats = 1 if settings.quick else 5
-    return [["benchmarks/detection.py", *cascades, "--pictures", pictures, "--repeats", repeats]]
+    return [["benchmarks/detection.py", *cascades, "--images", images, "--repeats", repeats]]
 
 
 def crop(settings: Settings) -> list[Command]:
@@ -141,7 +141,7 @@ def import_fer2013(settings: Settings) -> list[Command]:
 
 
 def training_input(settings: Settings) -> list[Command]:
-    few = ["--pictures", 640, "--repeats", 1, "--networks", "mini-xception"]
+    few = ["--images", 640, "--repeats", 1, "--networks", "mini-xception"]
     more = few if settings.quick else []
     return [["benchmarks/training_input.py", fer2013_tree(settings), *more]]
 
@@ -196,7 +196,7 @@ BENCHMARKS = {
         "Importing FER-2013", "How the import grows with its workers.", import_fer2013
     ),
     "training-input": Benchmark(
-        "Feeding a network", "fer's input and a generator-fed `fit`, pictures a second.",
+        "Feeding a network", "fer's input and a generator-fed `fit`, images a second.",
         training_input,
     ),
     "video": Benchmark("Video", "`fer classify` and what people use.", video),

@@ -1,4 +1,4 @@
-"""Lay out the demo's pictures: faces, photographs without faces, and a test with known boxes.
+"""Lay out the demo's images: faces, photographs without faces, and a test with known boxes.
 
 All of it comes from scikit-image's package: 100 faces and 100 other crops of Labeled Faces in the
 Wild (25×25), and photographs. Seventy faces are for training; the other thirty are pasted into
@@ -74,14 +74,14 @@ def paste(
 
 
 def read(name: str) -> np.ndarray:
-    """Return a photograph as grey levels; by Pillow, which keeps quiet about odd profiles."""
+    """Return a photograph as gray levels; by Pillow, which keeps quiet about odd profiles."""
     with Image.open(PACKAGE / name) as image:
         return np.array(image.convert("L"))
 
 
-def write(path: Path, picture: np.ndarray) -> None:
+def write(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), picture)
+    cv2.imwrite(str(path), image)
 
 
 if __name__ == "__main__":

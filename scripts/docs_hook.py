@@ -27,11 +27,11 @@ MEANINGS = {
     "fer.version": "fer's version that wrote it",
     "fer.classes": "names in the order of the outputs, JSON",
     "fer.input_size": "width × height that faces are brought to",
-    "fer.channels": "1: grey, 3: colour",
+    "fer.channels": "1: gray, 3: color",
     "fer.mean": "for each channel, JSON",
     "fer.std": "for each channel, JSON",
     "fer.crop": "side of the middle square that the network sees, or empty",
-    "fer.colour_order": "`rgb` or `bgr`",
+    "fer.color_order": "`rgb` or `bgr`",
     "fer.architecture": "its name in fer",
     "fer.training": "what it was trained on and how, with its accuracy, JSON",
 }
@@ -88,10 +88,10 @@ def results(networks: list[str]) -> str:
 
 def card(network: str) -> str:
     """Return the metadata of a shipped network as rows of a table."""
-    from fercli.models.loading import open_network
+    from fercli.models.loading import open_model
     from fercli.models.model_card import to_metadata
 
-    metadata = to_metadata(open_network(network).card)
+    metadata = to_metadata(open_model(network).card)
     return "\n".join(
         f"| `{key}` | {MEANINGS[key]} | {_shortened(value)} |" for key, value in metadata.items()
     )

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/own-object.md: stop signs in photographs, and where they are.
+"""Draw the images of docs/own-object.md: stop signs in photographs, and where they are.
 
 ``object_data.py FOLDER`` writes ``photos/`` with ``boxes.csv`` (to train with), ``scenes/``
 (photographs without a sign), ``test/`` with ``boxes.csv`` (other photographs, other signs) and
@@ -39,7 +39,7 @@ def main(folder: Path) -> None:
 
 
 def draw_sign() -> tuple[np.ndarray, np.ndarray]:
-    """Return a sign as grey levels, and the octagon that it covers."""
+    """Return a sign as gray levels, and the octagon that it covers."""
     sign, mask = np.full((SIDE, SIDE), 128, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
     cv2.fillPoly(mask, [octagon(0.49)], 255, cv2.LINE_AA)
     cv2.fillPoly(sign, [octagon(0.49)], WHITE, cv2.LINE_AA)
@@ -100,9 +100,9 @@ def place_sign(
     x, y = (int(rng.integers(0, length - side)) for length in photo.shape[::-1])
     if any(abs(x - bx) < max(side, b) and abs(y - by) < max(side, b) for bx, by, b, _ in boxes):
         return
-    grey, alpha = seen(sign, mask, side, rng)
+    gray, alpha = seen(sign, mask, side, rng)
     part = photo[y : y + side, x : x + side]
-    part[:] = np.round(alpha * grey + (1 - alpha) * part)
+    part[:] = np.round(alpha * gray + (1 - alpha) * part)
     boxes.append((x, y, side, side))
 
 

@@ -1,4 +1,4 @@
-"""What all tests share: the command line in-process, small pictures, the optional parts."""
+"""What all tests share: the command line in-process, small images, the optional parts."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def make_picture(tmp_path: Path, rng: np.random.Generator) -> Callable[..., Path]:
-    """Write a grey picture of smooth random texture: ``make_picture("a.png", width, height)``."""
+def make_image(tmp_path: Path, rng: np.random.Generator) -> Callable[..., Path]:
+    """Write a gray image of smooth random texture: ``make_image("a.png", width, height)``."""
 
     def make(name: str, width: int = 64, height: int = 48) -> Path:
         path = tmp_path / name
@@ -102,22 +102,22 @@ def face_cascade(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def astronaut():
-    """A photograph with one face, grey."""
+    """A photograph with one face, gray."""
     return cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
 
 
 @pytest.fixture(scope="session")
 def lfw():
-    """100 faces and 100 windows without, grey, as a function of their size.
+    """100 faces and 100 windows without, gray, as a function of their size.
 
     ``lfw(16)`` gives two arrays of shape (100, 16, 16).
     """
-    grey = np.load(Path(skimage.data.__file__).parent / "lfw_subset.npy")
-    grey = np.clip(grey * 255, 0, 255).astype(np.uint8)
+    gray = np.load(Path(skimage.data.__file__).parent / "lfw_subset.npy")
+    gray = np.clip(gray * 255, 0, 255).astype(np.uint8)
 
     def resized(side):
         size = (side, side)
-        windows = np.stack([cv2.resize(w, size, interpolation=cv2.INTER_AREA) for w in grey])
+        windows = np.stack([cv2.resize(w, size, interpolation=cv2.INTER_AREA) for w in gray])
         return windows[:100], windows[100:]
 
     return resized

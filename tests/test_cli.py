@@ -107,8 +107,8 @@ def test_names_on_standard_input_need_not_be_utf_8(tmp_path):
 @pytest.mark.parametrize(
     ("closed", "status"), [("<&-", 1), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 1)]
 )
-def test_standard_streams_that_are_closed(closed, status, make_picture, tmp_path):
-    make_picture("a.png")
+def test_standard_streams_that_are_closed(closed, status, make_image, tmp_path):
+    make_image("a.png")
     names = "-" if "<" in closed else "a.png"
     # Bars are slow to appear: here they are drawn at once, to whatever stderr is.
     code = (

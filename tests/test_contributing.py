@@ -49,7 +49,7 @@ def register(copy, path, before, line):
     file.write_text(code.replace(before, line + before, 1))
 
 
-def picture(path, seed=1):
+def image(path, seed=1):
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.random.default_rng(seed).integers(0, 255, (64, 64, 3), np.uint8))
 
@@ -61,11 +61,11 @@ def test_a_command_and_a_format(copy):
     register(copy, formats, "    fer2013,\n", "    expw,\n")
     register(copy, formats, "        csv_list.FORMAT,", "        expw.FORMAT,\n")
     register(copy, "fercli/commands/datasets/import_.py", '"csv",', '"expw", ')
-    picture(copy.root / "set" / "image" / "ab.png")
+    image(copy.root / "set" / "image" / "ab.png")
     (copy.root / "set" / "label.lst").write_text(
         "ab.png 0 4 8 40 60 50.1 3\nab.png 1 0 0 9 9 9 4\n"
     )
-    assert "expw (set): 2 pictures" in copy("datasets", "import", "set", "--out", "tree")
+    assert "expw (set): 2 images" in copy("datasets", "import", "set", "--out", "tree")
     assert copy("datasets", "count", "tree") == "2\n"
     assert copy("datasets", "import", "expw=set", "--out", "again")
 
@@ -97,7 +97,7 @@ def test_a_feature(copy):
         face[3:9, 3:9] += 150
         (copy.root / "faces").mkdir(exist_ok=True)
         cv2.imwrite(str(copy.root / "faces" / f"{number}.png"), face)
-        picture(copy.root / "scenes" / f"{number}.png", number)
+        image(copy.root / "scenes" / f"{number}.png", number)
     copy("cascade", "build-info", "faces", "--negatives", "scenes", "--size", "12x12", "--out", "l")
     copy("cascade", "create-samples", "--info", "l/info.dat", "--size", "12x12", "--out", "f.vec")
     copy("cascade", "train", "--vec", "f.vec", "--size", "12x12", "--bg", "l/bg.txt", "--mode",

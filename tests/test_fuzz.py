@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-QUICK = "info;COCO;cascade.xml;files.csv;pictures"
+QUICK = "info;COCO;cascade.xml;files.csv;images"
 
 
 def fuzz(folder, *options):

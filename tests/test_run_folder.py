@@ -4,14 +4,14 @@ import pytest
 
 from fercli.cascade.training.report import StageRecord, TrainingResult
 from fercli.common.errors import OutputExistsError, RecipeError, TrainingError
-from fercli.run_folder import ResultFolder, changes, locked, refuse_other_training
+from fercli.run_folder import RunFolder, changes, locked, refuse_other_training
 
 OPTIONS = {"engine": "opencv", "size": "20x20", "stages": 3, "min_hit_rate": 0.995, "tools": None}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    return ResultFolder(tmp_path)
+    return RunFolder(tmp_path)
 
 
 @pytest.fixture
@@ -138,6 +138,6 @@ def test_changes_compare_as_recipes_do(tmp_path):
 
 
 def test_what_is_kept_of_an_interrupted_training_is_counted(tmp_path):
-    folder = ResultFolder(tmp_path)
+    folder = RunFolder(tmp_path)
     assert "interrupted; 0 whole stages are kept in" in folder.what_is_kept(0)
     assert "interrupted; 1 whole stage is kept in" in folder.what_is_kept(1)

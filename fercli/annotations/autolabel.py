@@ -13,7 +13,7 @@ from fercli.cascade.detection.detector import (
     detect,
     load_detector,
 )
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 
 
 class CascadeBoxes:
@@ -24,7 +24,7 @@ class CascadeBoxes:
     path : Path
         The cascade's file.
     options : DetectionOptions
-        How pictures are searched. Defaults to ``detectMultiScale``'s way.
+        How images are searched. Defaults to ``detectMultiScale``'s way.
 
     Raises
     ------
@@ -39,9 +39,9 @@ class CascadeBoxes:
         self._own = threading.local()
         self._detector()
 
-    def __call__(self, picture: Picture) -> tuple[Box, ...]:
-        """Return the boxes in a picture, from top to bottom and left to right."""
-        found = detect(self._detector(), picture, self._options).boxes_xywh.tolist()
+    def __call__(self, image: ImageArray) -> tuple[Box, ...]:
+        """Return the boxes in an image, from top to bottom and left to right."""
+        found = detect(self._detector(), image, self._options).boxes_xywh.tolist()
         return tuple(sorted((tuple(box) for box in found), key=lambda box: (box[1], box[0])))
 
     def _detector(self) -> Detector:

@@ -1,7 +1,7 @@
-"""What every format of annotations is read into: pictures with boxes.
+"""What every format of annotations is read into: images with boxes.
 
 A format's reader gives `Record` objects: boxes as the file has them, fractions, labels and all. A
-record becomes an `AnnotatedPicture`, boxes in whole pixels, once the picture's size is known
+record becomes an `AnnotatedImage`, boxes in whole pixels, once the image's size is known
 where that is needed.
 """
 
@@ -17,7 +17,7 @@ from fercli.common.errors import AnnotationError, FerError
 #: x, y of the top-left pixel (counted from 0), width, height.
 Box = tuple[int, int, int, int]
 
-#: Coordinates beyond this are noise, not boxes: no picture that fer opens is so wide or high.
+#: Coordinates beyond this are noise, not boxes: no image that fer opens is so wide or high.
 LARGEST = 1 << 28
 
 #: What a reader does with a malformed part of its input: raise it, or note it and go on.
@@ -25,22 +25,22 @@ OnError = Callable[[FerError], None]
 
 
 @dataclass(frozen=True)
-class AnnotatedPicture:
-    """A picture and the boxes of the objects in it.
+class AnnotatedImage:
+    """An image and the boxes of the objects in it.
 
     Parameters
     ----------
     path : Path
-        The picture, to be opened as it stands: absolute, or relative to the working directory.
+        The image, to be opened as it stands: absolute, or relative to the working directory.
     boxes_xywh : tuple of (int, int, int, int)
-        A box an object: x, y of its top-left pixel (from 0), width, height. A picture without
+        A box an object: x, y of its top-left pixel (from 0), width, height. An image without
         an object has none.
     ignored_xywh : tuple of (int, int, int, int)
         Boxes that the annotators did not want counted, for or against: crowds (COCO), difficult
         objects (Pascal VOC), ``ignore`` (dlib). Not for training; a detector that finds them is
         neither right nor wrong.
     size_wh : (int, int), optional
-        The picture's size where it is known; no part of what makes two equal.
+        The image's size where it is known; no part of what makes two equal.
     """
 
     path: Path
@@ -50,8 +50,8 @@ class AnnotatedPicture:
 
 
 @dataclass(frozen=True)
-class LabelledBox:
-    """A box as a file has it: perhaps fractional, perhaps labelled, perhaps to be ignored."""
+class LabeledBox:
+    """A box as a file has it: perhaps fractional, perhaps labeled, perhaps to be ignored."""
 
     x: float
     y: float
@@ -60,8 +60,8 @@ class LabelledBox:
     label: str = ""
     ignored: bool = False
 
-    def scaled(self, size_wh: tuple[int, int]) -> LabelledBox:
-        """Return the box with fractions of a picture turned into pixels of it."""
+    def scaled(self, size_wh: tuple[int, int]) -> LabeledBox:
+        """Return the box with fractions of an image turned into pixels of it."""
         width, height = size_wh
         return replace(
             self,
@@ -78,54 +78,54 @@ class LabelledBox:
 
 @dataclass(frozen=True)
 class Record:
-    """What a file of annotations says about one picture.
+    """What a file of annotations says about one image.
 
     Parameters
     ----------
     path : Path
-        The picture.
-    boxes : tuple of LabelledBox
+        The image.
+    boxes : tuple of LabeledBox
         Its boxes, in the order of the file.
     source : Path
         The file that says so.
     line : int, optional
-        The line, or record, in it that the picture begins at.
-    normalised : bool
-        Whether the boxes are fractions of the picture's width and height. Defaults to False.
+        The line, or record, in it that the image begins at.
+    normalized : bool
+        Whether the boxes are fractions of the image's width and height. Defaults to False.
     """
 
     path: Path
-    boxes: tuple[LabelledBox, ...]
+    boxes: tuple[LabeledBox, ...]
     source: Path
     line: int | None = None
-    normalised: bool = False
+    normalized: bool = False
 
     def with_labels(self, labels: Collection[str]) -> Record:
         """Return the record with the boxes of these labels alone."""
         return replace(self, boxes=tuple(box for box in self.boxes if box.label in labels))
 
-    def in_pixels(self, size_wh: tuple[int, int] | None = None) -> AnnotatedPicture:
+    def in_pixels(self, size_wh: tuple[int, int] | None = None) -> AnnotatedImage:
         """Return the boxes in whole pixels.
 
         Parameters
         ----------
         size_wh : (int, int), optional
-            The picture's size; needed for normalised boxes, and read from the picture when not
+            The image's size; needed for normalized boxes, and read from the image when not
             given.
 
         Raises
         ------
         AnnotationError
             A box is not finite, or absurdly large.
-        PictureError
-            The size is needed and the picture cannot be read.
+        ImageError
+            The size is needed and the image cannot be read.
         """
         boxes = self.boxes
-        if self.normalised and boxes:
+        if self.normalized and boxes:
             size = size_wh or _size_of(self.path)
             boxes = tuple(box.scaled(size) for box in boxes)
         try:
-            return AnnotatedPicture(
+            return AnnotatedImage(
                 self.path,
                 tuple(box.rounded() for box in boxes if not box.ignored),
                 tuple(box.rounded() for box in boxes if box.ignored),
@@ -154,16 +154,16 @@ def round_box(x: float, y: float, width: float, height: float) -> Box:
     return left, top, _extent(left, x, width), _extent(top, y, height)
 
 
-def joined_by_path(pictures: Iterable[AnnotatedPicture]) -> list[AnnotatedPicture]:
-    """Return each picture once, in the order of the first, with all that is said of it.
+def joined_by_path(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
+    """Return each image once, in the order of the first, with all that is said of it.
 
-    A box that is said again of the same picture, by the same record or another, is the same
+    A box that is said again of the same image, by the same record or another, is the same
     object.
     """
-    joined: dict[Path, AnnotatedPicture] = {}
-    for picture in pictures:
-        before = joined.get(picture.path, AnnotatedPicture(picture.path, ()))
-        joined[picture.path] = _joined(before, picture)
+    joined: dict[Path, AnnotatedImage] = {}
+    for image in images:
+        before = joined.get(image.path, AnnotatedImage(image.path, ()))
+        joined[image.path] = _joined(before, image)
     return list(joined.values())
 
 
@@ -172,10 +172,10 @@ def raise_it(error: FerError) -> None:
     raise error
 
 
-def _joined(one: AnnotatedPicture, other: AnnotatedPicture) -> AnnotatedPicture:
+def _joined(one: AnnotatedImage, other: AnnotatedImage) -> AnnotatedImage:
     boxes = dict.fromkeys(one.boxes_xywh + other.boxes_xywh)
     ignored = dict.fromkeys(one.ignored_xywh + other.ignored_xywh)
-    return AnnotatedPicture(one.path, tuple(boxes), tuple(ignored), one.size_wh or other.size_wh)
+    return AnnotatedImage(one.path, tuple(boxes), tuple(ignored), one.size_wh or other.size_wh)
 
 
 def _nearest(value: float) -> int:
@@ -188,7 +188,7 @@ def _extent(start: int, value: float, extent: float) -> int:
 
 
 def _size_of(path: Path) -> tuple[int, int]:
-    from fercli.common.images import read_grey
+    from fercli.common.images import read_gray
 
-    height, width = read_grey(path).shape
+    height, width = read_gray(path).shape
     return width, height

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from fercli.annotations.base import (
-    AnnotatedPicture,
+    AnnotatedImage,
     Box,
-    LabelledBox,
+    LabeledBox,
     OnError,
     Record,
     raise_it,
@@ -33,14 +33,14 @@ def looks_like(path: Path) -> bool:
     return path.suffix.lower() == ".json" and path.is_file()
 
 
-def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
-    """Return a record for each picture, in the order of ``images``.
+def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
+    """Return a record for each image, in the order of ``images``.
 
     Parameters
     ----------
     path : Path
         The JSON file.
-    pictures : Path, optional
+    images : Path, optional
         The folder that the names are relative to. Defaults to the file's, or one of the usual.
     on_error : callable
         Told of each malformed entry, which is left out. Defaults to raising it.
@@ -56,27 +56,27 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
     names = _names(content, path, on_error)
     boxes = _boxes(content, names, path, on_error)
     return [
-        Record(locate(name, path.parent, pictures), tuple(boxes[image]), path)
+        Record(locate(name, path.parent, images), tuple(boxes[image]), path)
         for image, name in names.items()
     ]
 
 
-def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool = False) -> None:
-    """Write pictures and boxes as a file that `read`, and COCO's tools, read.
+def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
+    """Write images and boxes as a file that `read`, and COCO's tools, read.
 
     All boxes are of one category, ``object``; ignored ones are crowds. The file is ASCII: what
     names hold beyond it, be it UTF-8 or not, is escaped.
     """
-    images: list[object] = []
+    entries: list[object] = []
     annotations: list[object] = []
-    names = names_from(path.parent, [picture.path for picture in pictures])
-    for image, (name, picture) in enumerate(zip(names, pictures, strict=True), 1):
-        images.append(_image(image, name, picture))
-        kinds = [(box, 0) for box in picture.boxes_xywh] + [(b, 1) for b in picture.ignored_xywh]
+    names = names_from(path.parent, [image.path for image in images])
+    for number, (name, image) in enumerate(zip(names, images, strict=True), 1):
+        entries.append(_image(number, name, image))
+        kinds = [(box, 0) for box in image.boxes_xywh] + [(b, 1) for b in image.ignored_xywh]
         for box, crowd in kinds:
-            annotations.append(_annotation(len(annotations) + 1, image, box, crowd))
+            annotations.append(_annotation(len(annotations) + 1, number, box, crowd))
     content = {
-        "images": images,
+        "images": entries,
         "annotations": annotations,
         "categories": [{"id": 1, "name": "object"}],
     }
@@ -106,7 +106,7 @@ def _labels(content: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
 
 
 def _names(content: Mapping[str, Any], path: Path, on_error: OnError) -> dict[int, str]:
-    """Return the name of each picture by its id."""
+    """Return the name of each image by its id."""
     names: dict[int, str] = {}
     for at, image in enumerate(content["images"]):
         try:
@@ -122,16 +122,16 @@ def _names(content: Mapping[str, Any], path: Path, on_error: OnError) -> dict[in
 def _name(image: Mapping[str, Any]) -> str:
     name = image.get("file_name")
     if not isinstance(name, str) or not name or "\0" in name:
-        raise AnnotationError(f"wanted the file_name of a picture, found {name!r}")
+        raise AnnotationError(f"wanted the file_name of an image, found {name!r}")
     return name
 
 
 def _boxes(
     content: Mapping[str, Any], names: Collection[int], path: Path, on_error: OnError
-) -> dict[int, list[LabelledBox]]:
-    """Return the boxes of each picture by its id."""
+) -> dict[int, list[LabeledBox]]:
+    """Return the boxes of each image by its id."""
     labels = dict(_labels(content))
-    boxes: dict[int, list[LabelledBox]] = {image: [] for image in names}
+    boxes: dict[int, list[LabeledBox]] = {image: [] for image in names}
     for at, annotation in enumerate(content["annotations"]):
         try:
             image = _integer(annotation, "image_id")
@@ -143,12 +143,12 @@ def _boxes(
     return boxes
 
 
-def _box(annotation: Mapping[str, Any], labels: Mapping[int, str]) -> LabelledBox:
+def _box(annotation: Mapping[str, Any], labels: Mapping[int, str]) -> LabeledBox:
     x, y, width, height = _bbox(annotation.get("bbox"))
     category = annotation.get("category_id")
     label = labels.get(category, str(category)) if isinstance(category, int) else ""
     ignored = bool(annotation.get("iscrowd")) or bool(annotation.get("ignore"))
-    return LabelledBox(x, y, width, height, label, ignored)
+    return LabeledBox(x, y, width, height, label, ignored)
 
 
 def _bbox(value: Any) -> Sequence[float]:
@@ -165,10 +165,10 @@ def _integer(entry: Any, key: str) -> int:
     return value
 
 
-def _image(image: int, name: str, picture: AnnotatedPicture) -> dict[str, object]:
-    entry: dict[str, object] = {"id": image, "file_name": name}
-    if picture.size_wh is not None:
-        entry["width"], entry["height"] = picture.size_wh
+def _image(number: int, name: str, image: AnnotatedImage) -> dict[str, object]:
+    entry: dict[str, object] = {"id": number, "file_name": name}
+    if image.size_wh is not None:
+        entry["width"], entry["height"] = image.size_wh
     return entry
 
 

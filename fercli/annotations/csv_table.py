@@ -1,7 +1,7 @@
 """A table of boxes: ``path,x,y,w,h`` and perhaps ``label``, one box a line.
 
 With a line of column names the columns may stand in any order, others beside them; without one
-they stand in the order above. Fields are parted by commas, semicolons or tabs. A picture without
+they stand in the order above. Fields are parted by commas, semicolons or tabs. An image without
 an object has one line with its path alone. Names are relative to the table's folder.
 """
 
@@ -12,7 +12,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fercli.annotations.base import AnnotatedPicture, LabelledBox, OnError, Record, raise_it
+from fercli.annotations.base import AnnotatedImage, LabeledBox, OnError, Record, raise_it
 from fercli.annotations.image_paths import locate
 from fercli.annotations.opencv_lists import names_from
 from fercli.common.errors import AnnotationError, InputError
@@ -35,14 +35,14 @@ def looks_like(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".tsv") and path.is_file()
 
 
-def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
-    """Return a record for each picture of a table, in the order of their first lines.
+def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
+    """Return a record for each image of a table, in the order of their first lines.
 
     Parameters
     ----------
     path : Path
         The table, UTF-8; names in one that fer wrote may be of any bytes.
-    pictures : Path, optional
+    images : Path, optional
         The folder that the names are relative to. Defaults to the table's, or one of the usual.
     on_error : callable
         Told of each malformed line, which is left out. Defaults to raising it.
@@ -59,7 +59,7 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
     if rows and (named := _columns(rows[0][1])):
         columns = _all_there(named, path)
         rows = rows[1:]
-    found: dict[str, tuple[int, list[LabelledBox]]] = {}
+    found: dict[str, tuple[int, list[LabeledBox]]] = {}
     for line, row in rows:
         try:
             name, box = _name_and_box(row, columns)
@@ -68,20 +68,20 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
             continue
         found.setdefault(name, (line, []))[1].extend([box] if box else [])
     return [
-        Record(locate(name, path.parent, pictures), tuple(boxes), path, line)
+        Record(locate(name, path.parent, images), tuple(boxes), path, line)
         for name, (line, boxes) in found.items()
     ]
 
 
-def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool = False) -> None:
-    """Write pictures and boxes as a table that `read` reads; ignored boxes are left out."""
+def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
+    """Write images and boxes as a table that `read` reads; ignored boxes are left out."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS[:5])
-    names = names_from(path.parent, [picture.path for picture in pictures])
-    for name, picture in zip(names, pictures, strict=True):
-        table.writerows((name, *box) for box in picture.boxes_xywh)
-        if not picture.boxes_xywh:
+    names = names_from(path.parent, [image.path for image in images])
+    for name, image in zip(names, images, strict=True):
+        table.writerows((name, *box) for box in image.boxes_xywh)
+        if not image.boxes_xywh:
             table.writerow((name, "", "", "", ""))
     write_text(path, text.getvalue(), overwrite=overwrite)
 
@@ -100,7 +100,7 @@ def _text(path: Path) -> str:
 
 def _rows(path: Path, text: str, on_error: OnError) -> list[tuple[int, list[str]]]:
     """Return the rows that are not blank, each with its line."""
-    # A picture without an object may stand alone on the first line.
+    # An image without an object may stand alone on the first line.
     first = next(
         (line for line in text.split("\n") if any(mark in line for mark in DELIMITERS)), ""
     )
@@ -135,11 +135,11 @@ def _all_there(columns: dict[str, int], path: Path) -> dict[str, int]:
     return columns
 
 
-def _name_and_box(row: Sequence[str], columns: Mapping[str, int]) -> tuple[str, LabelledBox | None]:
+def _name_and_box(row: Sequence[str], columns: Mapping[str, int]) -> tuple[str, LabeledBox | None]:
     fields = {name: row[at].strip() for name, at in columns.items() if at < len(row)}
     name = row[columns["path"]] if columns["path"] < len(row) else ""
     if not name or "\0" in name:
-        raise AnnotationError(f"wanted the path of a picture, found {name!r}")
+        raise AnnotationError(f"wanted the path of an image, found {name!r}")
     numbers = [fields.get(column, "") for column in COLUMNS[1:5]]
     if not any(numbers):
         return name, None
@@ -147,4 +147,4 @@ def _name_and_box(row: Sequence[str], columns: Mapping[str, int]) -> tuple[str, 
         x, y, width, height = map(float, numbers)
     except ValueError:
         raise AnnotationError(f"wanted 4 numbers x,y,w,h, found {','.join(numbers)!r}") from None
-    return name, LabelledBox(x, y, width, height, fields.get("label", ""))
+    return name, LabeledBox(x, y, width, height, fields.get("label", ""))

@@ -14,9 +14,9 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from fercli.annotations.base import (
-    AnnotatedPicture,
+    AnnotatedImage,
     Box,
-    LabelledBox,
+    LabeledBox,
     OnError,
     Record,
     raise_it,
@@ -24,7 +24,7 @@ from fercli.annotations.base import (
 from fercli.annotations.image_paths import locate
 from fercli.annotations.opencv_lists import names_from
 from fercli.common.errors import AnnotationError
-from fercli.common.files import written_whole
+from fercli.common.files import atomic_write
 from fercli.common.xml import Document, fits_xml, read_xml, root_tag
 
 SIDES = ("left", "top", "width", "height")
@@ -35,14 +35,14 @@ def looks_like(path: Path) -> bool:
     return path.is_file() and root_tag(path) == "dataset"
 
 
-def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
+def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each <image>.
 
     Parameters
     ----------
     path : Path
         The XML file.
-    pictures : Path, optional
+    images : Path, optional
         The folder that the names are relative to. Defaults to the file's, or one of the usual.
     on_error : callable
         Told of each malformed <image>, which is left out. Defaults to raising it.
@@ -60,53 +60,53 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
     records = []
     for image in document.root.iter("image"):
         try:
-            records.append(_record(document, image, pictures))
+            records.append(_record(document, image, images))
         except AnnotationError as error:
             on_error(error)
     return records
 
 
-def write(path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool = False) -> None:
-    """Write pictures and boxes as a file that `read`, and dlib's programs, read.
+def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
+    """Write images and boxes as a file that `read`, and dlib's programs, read.
 
     Raises
     ------
     AnnotationError
-        A picture's name cannot stand in XML.
+        An image's name cannot stand in XML.
     OutputError
         The file exists and `overwrite` is False, or cannot be written.
     """
     root = Element("dataset")
-    images = SubElement(root, "images")
-    names = names_from(path.parent, [picture.path for picture in pictures])
-    for name, picture in zip(names, pictures, strict=True):
+    elements = SubElement(root, "images")
+    names = names_from(path.parent, [image.path for image in images])
+    for name, image in zip(names, images, strict=True):
         if not fits_xml(name):
             raise AnnotationError(
                 f"cannot hold the name {name!r}", hint="CSV or COCO, or another name", path=path
             )
-        image = SubElement(images, "image", {"file": name})
-        for box in picture.boxes_xywh:
-            SubElement(image, "box", _sides(box))
-        for box in picture.ignored_xywh:
-            SubElement(image, "box", {**_sides(box), "ignore": "1"})
+        element = SubElement(elements, "image", {"file": name})
+        for box in image.boxes_xywh:
+            SubElement(element, "box", _sides(box))
+        for box in image.ignored_xywh:
+            SubElement(element, "box", {**_sides(box), "ignore": "1"})
     indent(root)
-    with written_whole(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
 
 
-def _record(document: Document, image: Element, pictures: Path | None) -> Record:
+def _record(document: Document, image: Element, images: Path | None) -> Record:
     name = image.get("file")
     if not name:
         raise document.error(image, "wanted <image file='…'>, found no file")
-    path = locate(name, document.path.parent, pictures)
+    path = locate(name, document.path.parent, images)
     return Record(path, tuple(_boxes(document, image)), document.path, document.lines[image])
 
 
-def _boxes(document: Document, image: Element) -> Iterator[LabelledBox]:
+def _boxes(document: Document, image: Element) -> Iterator[LabeledBox]:
     for box in image.iterfind("box"):
         x, y, width, height = (document.number(box, side, box.get(side)) for side in SIDES)
         label = document.text(box, "label", "")
-        yield LabelledBox(x, y, width, height, label, box.get("ignore") in ("1", "true"))
+        yield LabeledBox(x, y, width, height, label, box.get("ignore") in ("1", "true"))
 
 
 def _sides(box: Box) -> dict[str, str]:

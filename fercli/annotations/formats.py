@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from fercli.annotations import coco, csv_table, dlib, opencv_lists, voc, whole_images, yolo
-from fercli.annotations.base import AnnotatedPicture, OnError, Record, raise_it
-from fercli.annotations.image_paths import label_of_a_picture
+from fercli.annotations.base import AnnotatedImage, OnError, Record, raise_it
+from fercli.annotations.image_paths import label_of_a_image
 from fercli.annotations.opencv_lists import write_info
 from fercli.common.errors import AnnotationError, OptionError
 from fercli.common.files import input_error
@@ -19,7 +19,7 @@ class Reader(Protocol):
     """Reads a file or folder of annotations."""
 
     def __call__(
-        self, path: Path, pictures: Path | None = None, on_error: OnError = raise_it
+        self, path: Path, images: Path | None = None, on_error: OnError = raise_it
     ) -> list[Record]:
         """Return what `path` says, and tell `on_error` of what cannot be made out."""
 
@@ -28,16 +28,16 @@ class Writer(Protocol):
     """Writes a file of annotations."""
 
     def __call__(
-        self, path: Path, pictures: Sequence[AnnotatedPicture], *, overwrite: bool = False
+        self, path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False
     ) -> None:
-        """Write `pictures` to `path`."""
+        """Write `images` to `path`."""
 
 
 class EachWriter(Protocol):
-    """Writes the annotations of one picture, for formats of one file a picture."""
+    """Writes the annotations of one image, for formats of one file an image."""
 
-    def __call__(self, folder: Path, name: Path, picture: AnnotatedPicture, label: str) -> None:
-        """Write to `folder` what is in `picture`, whose name seen from its own root is `name`."""
+    def __call__(self, folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:
+        """Write to `folder` what is in `image`, whose name seen from its own root is `name`."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class Format:
     write : callable, optional
         Writes it, for the formats that are one file.
     write_each : callable, optional
-        Writes the file of one picture, for the formats that are one file a picture.
+        Writes the file of one image, for the formats that are one file an image.
     suffix : str, optional
-        Of the file of one picture, which has the picture's name but for it.
+        Of the file of one image, which has the image's name but for it.
     """
 
     name: str
@@ -82,7 +82,7 @@ FORMATS: dict[str, Format] = {
         Format(
             "yolo", "YOLO text files", yolo.looks_like, yolo.read, None, yolo.write_each, ".txt"
         ),
-        Format("pictures", "whole pictures", whole_images.looks_like, whole_images.read),
+        Format("images", "whole images", whole_images.looks_like, whole_images.read),
         Format("info", "OpenCV info file", opencv_lists.looks_like, opencv_lists.read, write_info),
     )
 }
@@ -94,14 +94,14 @@ def detect_format(path: Path) -> Format:
     Raises
     ------
     AnnotationError
-        It is like none of `FORMATS`, or a folder with labels of pictures that are like none.
+        It is like none of `FORMATS`, or a folder with labels of images that are like none.
     InputError
         It is missing or cannot be read.
     """
     _require_there(path)
     for format in FORMATS.values():
         if format.looks_like(path):
-            if format.name == "pictures" and path.is_dir():
+            if format.name == "images" and path.is_dir():
                 _refuse_labels(path)
             return format
     raise AnnotationError(
@@ -115,7 +115,7 @@ def read_records(
     path: Path,
     *,
     format: str | None = None,
-    pictures: Path | None = None,
+    images: Path | None = None,
     labels: Collection[str] = (),
     on_error: OnError = raise_it,
 ) -> list[Record]:
@@ -137,36 +137,36 @@ def read_records(
         raise OptionError(f"wanted a format of annotations ({', '.join(FORMATS)}), found {format}")
     _require_there(path)
     reader = detect_format(path) if format is None else FORMATS[format]
-    records = reader.read(path, pictures, on_error)
-    return _labelled(records, labels, path) if labels else records
+    records = reader.read(path, images, on_error)
+    return _labeled(records, labels, path) if labels else records
 
 
 def read_annotations(
     path: Path,
     *,
     format: str | None = None,
-    pictures: Path | None = None,
+    images: Path | None = None,
     labels: Collection[str] = (),
-) -> list[AnnotatedPicture]:
-    """Return the pictures and boxes of a file or folder of annotations.
+) -> list[AnnotatedImage]:
+    """Return the images and boxes of a file or folder of annotations.
 
     Parameters
     ----------
     path : Path
-        The file, or the folder for formats of one file a picture and for whole pictures.
+        The file, or the folder for formats of one file an image and for whole images.
     format : str, optional
         A name of `FORMATS`. Defaults to the one that it looks like.
-    pictures : Path, optional
-        The folder that the names of pictures are relative to. Defaults to what the format says,
+    images : Path, optional
+        The folder that the names of images are relative to. Defaults to what the format says,
         mostly the folder of the file.
     labels : collection of str, optional
         Only boxes of these labels are kept. Defaults to all boxes, whatever their label.
 
     Returns
     -------
-    list of AnnotatedPicture
-        In the order of the file; fractional boxes rounded as `round_box`. The pictures
-        themselves are not opened, save where boxes are fractions of a picture's size.
+    list of AnnotatedImage
+        In the order of the file; fractional boxes rounded as `round_box`. The images
+        themselves are not opened, save where boxes are fractions of an image's size.
 
     Raises
     ------
@@ -174,12 +174,12 @@ def read_annotations(
         The annotations are malformed, or of no format that fer knows.
     InputError
         The file is missing or cannot be read.
-    PictureError
-        A picture's size is needed and the picture cannot be read.
+    ImageError
+        An image's size is needed and the image cannot be read.
     OptionError
         `format` is no name of `FORMATS`.
     """
-    records = read_records(path, format=format, pictures=pictures, labels=labels)
+    records = read_records(path, format=format, images=images, labels=labels)
     return [record.in_pixels() for record in records]
 
 
@@ -187,29 +187,27 @@ def _require_there(path: Path) -> None:
     try:
         path.stat()
     except OSError as error:
-        raise input_error(error, path, wanted="annotations or a folder of pictures") from error
+        raise input_error(error, path, wanted="annotations or a folder of images") from error
 
 
 def _refuse_labels(folder: Path) -> None:
-    """Raise if there are labels: a box around the whole of each picture would be wrong."""
-    label = label_of_a_picture(folder)
+    """Raise if there are labels: a box around the whole of each image would be wrong."""
+    label = label_of_a_image(folder)
     if label is not None:
         raise AnnotationError(
-            "wanted a label (Pascal VOC XML, YOLO text files), found the name of a picture on "
+            "wanted a label (Pascal VOC XML, YOLO text files), found the name of an image on "
             "something else",
-            hint="--format voc or yolo, which then tells what is wrong with it; or pictures",
+            hint="--format voc or yolo, which then tells what is wrong with it; or images",
             path=label,
         )
 
 
-def _labelled(records: Sequence[Record], labels: Collection[str], path: Path) -> list[Record]:
+def _labeled(records: Sequence[Record], labels: Collection[str], path: Path) -> list[Record]:
     there = {box.label for record in records for box in record.boxes}
     if not there.intersection(labels):
         found = ", ".join(repr(label) for label in sorted(there)[:20]) or "none"
         wanted = ", ".join(repr(label) for label in labels)
-        raise AnnotationError(
-            f"wanted boxes labelled {wanted}, found the labels {found}", path=path
-        )
+        raise AnnotationError(f"wanted boxes labeled {wanted}, found the labels {found}", path=path)
     return [record.with_labels(labels) for record in records]
 
 

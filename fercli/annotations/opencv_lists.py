@@ -13,15 +13,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fercli.annotations.base import LabelledBox, OnError, Record, raise_it
+from fercli.annotations.base import LabeledBox, OnError, Record, raise_it
 from fercli.common.errors import AnnotationError
-from fercli.common.files import input_error, is_there, written_whole
+from fercli.common.files import atomic_write, input_error, is_there
 
 if TYPE_CHECKING:
-    from fercli.annotations import AnnotatedPicture
+    from fercli.annotations import AnnotatedImage
 
 
-#: How pictures are named: seen from the list's folder, or from the root of the file system.
+#: How images are named: seen from the list's folder, or from the root of the file system.
 Names = Literal["relative", "absolute"]
 
 #: What C's ``isspace`` takes for white space, and with it the programs, whatever the encoding.
@@ -35,7 +35,7 @@ PLAIN_FORMATS = (b"\xff\xd8", b"\x89P", b"BM", b"P1", b"P2", b"P3", b"P4", b"P5"
 
 
 def read_background_list(path: Path) -> list[Path]:
-    """Return the pictures that a background list names.
+    """Return the images that a background list names.
 
     A name a line; ``#`` in the first column begins a comment; blanks, tabs and carriage returns
     at the end of a line are no part of the name. More forgiving than ``opencv_traincascade``,
@@ -54,9 +54,9 @@ def read_background_list(path: Path) -> list[Path]:
     InputError
         The file is missing or cannot be read.
     """
-    content = read_list(path, wanted="a list of pictures")
+    content = read_list(path, wanted="a list of images")
     if b"\0" in content:
-        raise AnnotationError("wanted a list of pictures, found a binary file", path=path)
+        raise AnnotationError("wanted a list of images, found a binary file", path=path)
     lines = (line.rstrip(b" \t\r") for line in content.split(b"\n"))
     names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
     return [_beside_or_here(path.parent, name) for name in names]
@@ -84,19 +84,19 @@ def _beside_or_here(folder: Path, name: str) -> Path:
 
 def write_info(
     path: Path,
-    pictures: Sequence[AnnotatedPicture],
+    images: Sequence[AnnotatedImage],
     *,
     separator: str = " ",
     names: Names = "relative",
     overwrite: bool = False,
 ) -> None:
-    """Write an info file, one record a line; pictures without a box are left out.
+    """Write an info file, one record a line; images without a box are left out.
 
     Parameters
     ----------
     path : Path
         The file to write.
-    pictures : sequence of AnnotatedPicture
+    images : sequence of AnnotatedImage
         What to describe; ignored boxes are left out.
     separator : str
         What stands between name and numbers: a space or a tab.
@@ -114,20 +114,20 @@ def write_info(
     OutputError
         The file exists, or cannot be written.
     """
-    boxed = [picture for picture in pictures if picture.boxes_xywh]
+    boxed = [image for image in images if image.boxes_xywh]
     if not boxed:
         raise AnnotationError("wanted at least one box to write to it, found none", path=path)
-    named = _named([picture.path for picture in boxed], path, names, fits_info)
+    named = _named([image.path for image in boxed], path, names, fits_info)
     lines = (
-        separator.join([name, str(len(picture.boxes_xywh)), *_numbers(picture)])
-        for name, picture in zip(named, boxed, strict=True)
+        separator.join([name, str(len(image.boxes_xywh)), *_numbers(image)])
+        for name, image in zip(named, boxed, strict=True)
     )
     _write_lines(path, lines, overwrite=overwrite)
 
 
 def write_background_list(
     path: Path,
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     *,
     names: Names = "absolute",
     overwrite: bool = False,
@@ -138,7 +138,7 @@ def write_background_list(
     ----------
     path : Path
         The file to write.
-    pictures : sequence of Path
+    images : sequence of Path
         What to list.
     names : {"relative", "absolute"}
         With relative names, seen from the list's folder, ``opencv_traincascade`` has to be
@@ -153,7 +153,7 @@ def write_background_list(
     OutputError
         The file exists, or cannot be written.
     """
-    lines = _named(pictures, path, names, fits_background_list)
+    lines = _named(images, path, names, fits_background_list)
     _write_lines(path, lines, overwrite=overwrite)
 
 
@@ -193,7 +193,7 @@ def names_from(folder: Path, paths: Iterable[Path], names: Names = "relative") -
 
 
 def programs_read(path: Path) -> bool:
-    """Whether OpenCV's programs read this format of picture, however they were built."""
+    """Whether OpenCV's programs read this format of image, however they were built."""
     with path.open("rb") as file:
         return file.read(2) in PLAIN_FORMATS
 
@@ -206,9 +206,9 @@ def _is_text(name: str) -> bool:
 
 
 def _named(
-    pictures: Sequence[Path], path: Path, names: Names, fits: Callable[[str], bool]
+    images: Sequence[Path], path: Path, names: Names, fits: Callable[[str], bool]
 ) -> list[str]:
-    named = names_from(path.parent, pictures, names)
+    named = names_from(path.parent, images, names)
     for name in named:
         if not fits(name):
             raise AnnotationError(
@@ -219,12 +219,12 @@ def _named(
     return named
 
 
-def _numbers(picture: AnnotatedPicture) -> Iterable[str]:
-    return (str(number) for box in picture.boxes_xywh for number in box)
+def _numbers(image: AnnotatedImage) -> Iterable[str]:
+    return (str(number) for box in image.boxes_xywh for number in box)
 
 
 def _write_lines(path: Path, lines: Iterable[str], *, overwrite: bool) -> None:
-    with written_whole(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -252,14 +252,14 @@ def looks_like(path: Path) -> bool:
     )  # fmt: skip
 
 
-def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
+def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return the records of an info file.
 
     Parameters
     ----------
     path : Path
         The info file.
-    pictures : Path, optional
+    images : Path, optional
         The folder that the names are relative to. Defaults to the file's.
     on_error : callable
         Told of the first malformed record, which ends the reading: where the next one begins
@@ -272,7 +272,7 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
     InputError
         The file cannot be read.
     """
-    folder = path.parent if pictures is None else pictures
+    folder = path.parent if images is None else images
     words = iter(read_list(path).split())
     records: list[Record] = []
     try:
@@ -286,11 +286,11 @@ def read(path: Path, pictures: Path | None = None, on_error: OnError = raise_it)
 
 def _name(word: bytes) -> str:
     if b"\0" in word or _as_int(word) is not None:
-        raise AnnotationError(f"wanted the name of a picture, found {_shown(word)}")
+        raise AnnotationError(f"wanted the name of an image, found {_shown(word)}")
     return os.fsdecode(word)
 
 
-def _boxes(words: Iterator[bytes], name: str) -> tuple[LabelledBox, ...]:
+def _boxes(words: Iterator[bytes], name: str) -> tuple[LabeledBox, ...]:
     count = _number(words, f"the number of boxes of {name}")
     if count < 0:
         raise AnnotationError(f"wanted the number of boxes of {name}, found {count}")
@@ -298,9 +298,9 @@ def _boxes(words: Iterator[bytes], name: str) -> tuple[LabelledBox, ...]:
     return tuple(_box(words, what) for _ in range(count))
 
 
-def _box(words: Iterator[bytes], what: str) -> LabelledBox:
+def _box(words: Iterator[bytes], what: str) -> LabeledBox:
     x, y, width, height = (_number(words, what) for _ in range(4))
-    return LabelledBox(x, y, width, height)
+    return LabeledBox(x, y, width, height)
 
 
 def _number(words: Iterator[bytes], what: str) -> int:

@@ -1,1 +1,1 @@
-"""From folders of pictures to a ``cascade.xml`` that ``cv2.CascadeClassifier`` loads."""
+"""From folders of images to a ``cascade.xml`` that ``cv2.CascadeClassifier`` loads."""

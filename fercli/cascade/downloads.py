@@ -17,10 +17,10 @@ from pathlib import Path, PurePosixPath
 from fercli.cascade.opencv3.programs import cache_folder
 from fercli.cascade.opencv3.source import archived_files, download_source, find_root, not_the_source
 from fercli.common.errors import DependencyError, OutputExistsError
-from fercli.common.files import folder_written_whole, require_absent, written_whole
+from fercli.common.files import atomic_folder, atomic_write, require_absent
 from fercli.common.progress import SILENT, Progress
 from fercli.common.signals import signals_as_interrupts
-from fercli.common.work_folder import workplace
+from fercli.common.work_folder import work_folder
 
 #: Of OpenCV's source, by their path in its folder.
 OPENCV_PHOTOGRAPHS = (
@@ -106,7 +106,7 @@ class Fetched:
     photographs: int
     written: tuple[Path, ...]
 
-    def summary(self) -> str:
+    def to_text(self) -> str:
         """Return a line on the faces, and one on the photographs."""
         lines = [(self.faces, f"{FACES_COUNT:,} faces of 24x24")]
         if self.negatives is not None:
@@ -163,7 +163,7 @@ def fetch_faces(
         kept = _cached(source, progress)
     for path in missing:
         if path is faces:
-            with written_whole(faces, overwrite=overwrite) as temporary:
+            with atomic_write(faces, overwrite=overwrite) as temporary:
                 shutil.copyfile(kept / FACES_NAME, temporary)
         else:
             _copy({**{name: kept / name for name in OPENCV_NAMES}, **others}, path)
@@ -217,7 +217,7 @@ def _require_replaceable(folder: Path, names: Set[str], *, overwrite: bool) -> N
 
 
 def _copy(files: Mapping[str, Path], folder: Path) -> None:
-    with folder_written_whole(folder, overwrite=True) as temporary:
+    with atomic_folder(folder, overwrite=True) as temporary:
         for name, path in files.items():
             shutil.copyfile(path, temporary / name)
 
@@ -241,7 +241,7 @@ def _cached(source: Path | None, progress: Progress) -> Path:
     hint = "another disk for the cache: XDG_CACHE_HOME=FOLDER"
     with (
         signals_as_interrupts(),
-        workplace(folder, "a download", megabytes=needed, hint=hint) as place,
+        work_folder(folder, "a download", megabytes=needed, hint=hint) as place,
     ):
         unpacked = place / "unpacked"
         _unpack(source or download_source(place, progress), unpacked, progress)

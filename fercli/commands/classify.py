@@ -1,4 +1,4 @@
-"""``fer classify``: faces and their expressions in pictures, videos, cameras and streams."""
+"""``fer classify``: faces and their expressions in images, videos, cameras and streams."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ _OUTPUTS = [
         "--save",
         type=options.path_type(),
         metavar="FILE|DIR",
-        help="Write annotated pictures, and videos as H.264 in MP4 with their sound.",
+        help="Write annotated images, and videos as H.264 in MP4 with their sound.",
     ),
     click.option(
         "--csv", type=options.path_type(), metavar="FILE", help="Write a row for each face."
@@ -46,7 +46,7 @@ _OUTPUTS = [
         "--jsonl",
         type=options.path_type(),
         metavar="FILE",
-        help="Write a JSON object for each picture or frame.",
+        help="Write a JSON object for each image or frame.",
     ),
     click.option(
         "--timeline",
@@ -54,9 +54,9 @@ _OUTPUTS = [
         metavar="FILE|DIR",
         help="Write a plot of each person's expressions over the time of a video.",
     ),
-    click.option("--show", is_flag=True, help="Show pictures and frames in a window; q ends."),
+    click.option("--show", is_flag=True, help="Show images and frames in a window; q ends."),
     click.option("--bars", is_flag=True, help="Draw the probability of each class beside a face."),
-    click.option("--empty", is_flag=True, help="Rows for pictures and frames without a face, too."),
+    click.option("--empty", is_flag=True, help="Rows for images and frames without a face, too."),
 ]
 
 _SEARCH = [
@@ -77,7 +77,7 @@ _SEARCH = [
         "--min-face",
         type=click.IntRange(min=1),
         metavar="PX",
-        help="Side of the smallest face.  [default: 1/20 of a picture's, 1/12 of a video's height]",
+        help="Side of the smallest face.  [default: 1/20 of an image's, 1/12 of a video's height]",
     ),
     click.option(
         "--resolution",
@@ -134,9 +134,9 @@ def classify(
     progress: Progress,
     **choices: Any,
 ) -> int:
-    """Tell the expressions of the faces in pictures, videos, a camera or a stream.
+    """Tell the expressions of the faces in images, videos, a camera or a stream.
 
-    INPUT is a picture, a video, a folder of them, a pattern such as 'photos/*.jpg', the number of
+    INPUT is an image, a video, a folder of them, a pattern such as 'photos/*.jpg', the number of
     a camera, the address of a stream (rtsp://, http://), or - for a list of names on standard
     input. People in a video are followed and keep a number. Ctrl-C ends in good order: what was
     seen is written, a video closed properly. An input that cannot be read is named on stderr, and
@@ -154,24 +154,24 @@ def classify(
     from fercli.recognition.classify import (
         Classifying,
         Outputs,
-        as_plain,
-        as_text,
         complaints,
         failed,
+        to_dict,
+        to_text,
     )
     from fercli.recognition.options import RecognitionOptions, VideoOptions
-    from fercli.recognition.recognizer import Recogniser
+    from fercli.recognition.recognizer import Recognizer
     from fercli.recognition.sources.inputs import find_inputs
 
     choices["overwrite"] = overwrite
     settings = options.to_settings(choices)
     found = find_inputs(inputs, sys.stdin)
-    recogniser = Recogniser(
+    recognizer = Recognizer(
         choices.pop("cascade"), choices.pop("model"), _fields(RecognitionOptions, choices), settings
     )
     with stopped_by_signals() as stop:
         run = Classifying(
-            recogniser,
+            recognizer,
             _fields(VideoOptions, choices),
             _fields(Outputs, choices),
             workers=workers,
@@ -183,9 +183,9 @@ def classify(
     for line in complaints(results):
         click.echo(line, err=True)
     if as_json:
-        click.echo(json.dumps(as_plain(results, recogniser.classes), indent=2))
+        click.echo(json.dumps(to_dict(results, recognizer.classes), indent=2))
     else:
-        click.echo(as_text(results, recogniser.classes))
+        click.echo(to_text(results, recognizer.classes))
     if stop.is_set() and not all(one.live for one in found):
         click.echo("fer: interrupted; this is what was seen until then", err=True)
         return INTERRUPTED

@@ -18,7 +18,7 @@ from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress, TerminalProgress
 from fercli.common.recipes import HIGHEST_SEED
 
-#: Pixels: no side of a picture that OpenCV scales and cuts may be longer.
+#: Pixels: no side of an image that OpenCV scales and cuts may be longer.
 LARGEST_SIDE = 32_767
 
 
@@ -140,11 +140,11 @@ def each(decorators: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
     return add
 
 
-picture_size = click.option(
+image_size = click.option(
     "--size",
     "size_wh",
     type=Size(),
-    help="Cut about the centre and scale to this size.  [default: as they are]",
+    help="Cut about the center and scale to this size.  [default: as they are]",
 )
 overwrite = click.option("--overwrite", is_flag=True, help="Replace what exists already.")
 quiet = click.option(
@@ -233,7 +233,7 @@ def split_extensions(text: str) -> tuple[str, ...]:
 
 
 #: The names of `fercli.annotations.FORMATS`, which a command does not import for its help.
-ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "pictures", "info")
+ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "images", "info")
 
 
 _format = click.option(
@@ -242,8 +242,8 @@ _format = click.option(
     help="Format of the boxes.  [default: what it looks like]",
 )
 
-_pictures = click.option(
-    "--pictures",
+_images = click.option(
+    "--images",
     type=path_type(),
     metavar="DIR",
     help="Folder that names in annotations are relative to.  [default: the file's, or beside it]",
@@ -258,7 +258,7 @@ _label = click.option(
 )
 
 #: What annotations take.
-annotation_options = each((_format, _pictures, _label))
+annotation_options = each((_format, _images, _label))
 
 _min_neighbors = click.option(
     "--min-neighbors",
@@ -280,14 +280,14 @@ _max_size = click.option(
     "--max-size",
     "max_size_wh",
     type=Size(),
-    help="Largest object looked for.  [default: the picture]",
+    help="Largest object looked for.  [default: the image]",
 )
 
 _equalize = click.option(
-    "--equalize", is_flag=True, help="Equalise the histogram of pictures before the search."
+    "--equalize", is_flag=True, help="Equalize the histogram of images before the search."
 )
 
-#: How pictures are searched: the fields of `fercli.cascade.detection.detector.DetectionOptions`.
+#: How images are searched: the fields of `fercli.cascade.detection.detector.DetectionOptions`.
 detection_options = each((scale_factor, _min_neighbors, _min_size, _max_size, _equalize))
 
 tools = click.option(
@@ -386,7 +386,7 @@ network_settings = each(
             help="Foreign network: see --mean.  [default: 127.5]",
         ),
         click.option(
-            "--colour-order",
+            "--color-order",
             type=click.Choice(["rgb", "bgr"]),
             help="Foreign network: of its channels.",
         ),
@@ -404,5 +404,5 @@ def to_settings(said: dict[str, Any]) -> Any:
         size_wh=said["size"],
         mean=said["mean"],
         std=said["std"],
-        colour_order=said["colour_order"],
+        color_order=said["color_order"],
     )

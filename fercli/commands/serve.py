@@ -61,12 +61,12 @@ _SEARCH = [
 
 _LIMITS = [
     click.option(
-        "--max-picture",
+        "--max-image",
         type=options.FiniteRange(0.01, 1000),
         default=20,
         show_default=True,
         metavar="MB",
-        help="Largest upload of pictures.",
+        help="Largest upload of images.",
     ),
     click.option(
         "--max-pixels",
@@ -74,7 +74,7 @@ _LIMITS = [
         default=64,
         show_default=True,
         metavar="MILLIONS",
-        help="Largest picture.",
+        help="Largest image.",
     ),
     click.option(
         "--max-video",
@@ -119,7 +119,7 @@ _LIMITS = [
 def serve(host: str, port: int, **choices: Any) -> None:
     """Serve a web page and a JSON API that tell expressions.
 
-    The page shows this machine's camera and the browser's own, and takes pictures and videos.
+    The page shows this machine's camera and the browser's own, and takes images and videos.
     Uploads are kept in a private temporary folder (TMPDIR says where) and removed. Ctrl-C ends.
 
     \b
@@ -127,7 +127,7 @@ def serve(host: str, port: int, **choices: Any) -> None:
       fer serve
       fer serve --camera rtsp://door/stream --port 0
       FER_TOKEN=$(openssl rand -hex 16) fer serve --host 0.0.0.0
-      curl -F picture=@photo.jpg http://127.0.0.1:8000/api/v1/classify
+      curl -F image=@photo.jpg http://127.0.0.1:8000/api/v1/classify
     """
     from fercli.web.server import serve as run
 
@@ -143,8 +143,8 @@ def _settings(choices: dict[str, Any]) -> Any:
     from fercli.web.settings import Limits, ServerSettings
 
     limits = Limits(
-        picture_bytes=round(choices["max_picture"] * MEGA),
-        picture_pixels=round(choices["max_pixels"] * 1e6),
+        image_bytes=round(choices["max_image"] * MEGA),
+        image_pixels=round(choices["max_pixels"] * 1e6),
         video_bytes=round(choices["max_video"] * MEGA),
         job_seconds=choices["job_time"],
         waiting=choices["queue"],

@@ -1,21 +1,21 @@
-"""Boxes: clipped to their picture, padded, widened to the shape of the training window."""
+"""Boxes: clipped to their image, padded, widened to the shape of the training window."""
 
 from __future__ import annotations
 
 from fercli.annotations.base import Box
 
-#: A box of which less lies in the picture is left out rather than clipped.
+#: A box of which less lies in the image is left out rather than clipped.
 LEAST_INSIDE = 0.5
 
 
-def clip_box(box_xywh: Box, picture_wh: tuple[int, int]) -> Box | None:
-    """Return the part of a box that lies in the picture; None if that is less than half of it.
+def clip_box(box_xywh: Box, image_wh: tuple[int, int]) -> Box | None:
+    """Return the part of a box that lies in the image; None if that is less than half of it.
 
     A box without width or height is None too.
     """
     x, y, width, height = box_xywh
     left, top = max(x, 0), max(y, 0)
-    right, bottom = min(x + width, picture_wh[0]), min(y + height, picture_wh[1])
+    right, bottom = min(x + width, image_wh[0]), min(y + height, image_wh[1])
     inside = max(right - left, 0) * max(bottom - top, 0)
     if width <= 0 or height <= 0 or inside < LEAST_INSIDE * width * height:
         return None
@@ -24,24 +24,24 @@ def clip_box(box_xywh: Box, picture_wh: tuple[int, int]) -> Box | None:
 
 def fit_box(
     box_xywh: Box,
-    picture_wh: tuple[int, int],
+    image_wh: tuple[int, int],
     *,
     padding: float = 0.0,
     window_wh: tuple[int, int] | None = None,
 ) -> Box | None:
     """Return a box as it is to be cropped for training.
 
-    The box is clipped to the picture (`clip_box`), padded, its shorter side widened around its
-    middle to the window's shape, and moved into the picture where it then leaves it. Where the
-    picture is too narrow even so, the box ends with the picture, and its shape is not the
+    The box is clipped to the image (`clip_box`), padded, its shorter side widened around its
+    middle to the window's shape, and moved into the image where it then leaves it. Where the
+    image is too narrow even so, the box ends with the image, and its shape is not the
     window's.
 
     Parameters
     ----------
     box_xywh : (int, int, int, int)
         The object's box.
-    picture_wh : (int, int)
-        The picture's size.
+    image_wh : (int, int)
+        The image's size.
     padding : float
         What is added on each side, as a share of the box's width or height. Defaults to 0.
     window_wh : (int, int), optional
@@ -50,17 +50,17 @@ def fit_box(
     Returns
     -------
     (int, int, int, int) or None
-        A box of at least one pixel, all of it in the picture; None where `clip_box` gives None.
+        A box of at least one pixel, all of it in the image; None where `clip_box` gives None.
     """
-    clipped = clip_box(box_xywh, picture_wh)
+    clipped = clip_box(box_xywh, image_wh)
     if clipped is None:
         return None
     x, y, width, height = clipped
     wider, higher = width + 2 * round(width * padding), height + 2 * round(height * padding)
     if window_wh is not None:
         wider, higher = _widened(wider, higher, window_wh)
-    x, wider = _placed(x - (wider - width) // 2, wider, picture_wh[0])
-    y, higher = _placed(y - (higher - height) // 2, higher, picture_wh[1])
+    x, wider = _placed(x - (wider - width) // 2, wider, image_wh[0])
+    y, higher = _placed(y - (higher - height) // 2, higher, image_wh[1])
     return x, y, wider, higher
 
 

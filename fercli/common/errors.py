@@ -66,12 +66,12 @@ class OptionError(InputError):
     """Raised when options contradict each other or are out of range for the data at hand."""
 
 
-class PictureError(InputError):
-    """Raised when a picture is missing, is not a picture, is truncated or is too large."""
+class ImageError(InputError):
+    """Raised when an image is missing, is not an image, is truncated or is too large."""
 
 
 class VideoError(InputError):
-    """Raised when a video, a camera or a stream cannot be opened, or gives no pictures."""
+    """Raised when a video, a camera or a stream cannot be opened, or gives no images."""
 
 
 class AnnotationError(InputError):

@@ -18,8 +18,8 @@ from fercli.common.errors import InputError, OutputError, OutputExistsError
 
 #: How the names of files and folders begin that are being written.
 UNFINISHED = ".fer-"
-#: What is taken for a picture by its name, lower case.
-PICTURE_EXTENSIONS = (
+#: What is taken for an image by its name, lower case.
+IMAGE_EXTENSIONS = (
     ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
     ".webp",
 )  # fmt: skip
@@ -65,7 +65,7 @@ def make_folder(path: Path) -> Path:
 
 
 @contextmanager
-def written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary name beside `path`; rename it to `path` if the body succeeds.
 
     Whatever happens in the body (an exception, Ctrl-C, a full disk), `path` holds either what it
@@ -141,14 +141,14 @@ def write_text(
     Raises
     ------
     OutputExistsError, OutputError
-        As `written_whole`.
+        As `atomic_write`.
     """
-    with written_whole(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8", errors=errors)
 
 
 @contextmanager
-def folder_written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `path`; rename it to `path` if the body succeeds.
 
     Parameters
@@ -190,7 +190,7 @@ def folder_written_whole(path: Path, *, overwrite: bool = False) -> Iterator[Pat
 
 
 @contextmanager
-def only_one(folder: Path, doing: str) -> Iterator[int]:
+def folder_lock(folder: Path, doing: str) -> Iterator[int]:
     """Hold the lock of a folder while the body runs, so that only one process works in it.
 
     The system drops the lock when the process dies, however it does, so that nothing is left
@@ -267,7 +267,7 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
 
 
 def find_files(
-    folder: Path, extensions: Sequence[str] = PICTURE_EXTENSIONS, *, recursive: bool = True
+    folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS, *, recursive: bool = True
 ) -> list[Path]:
     """Return the files below `folder` with one of `extensions`, sorted by their path.
 

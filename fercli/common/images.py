@@ -1,4 +1,4 @@
-"""Pictures: files to arrays and back, with every way to fail named."""
+"""Images: files to arrays and back, with every way to fail named."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import PictureError
-from fercli.common.files import input_error, written_whole
+from fercli.common.errors import ImageError
+from fercli.common.files import atomic_write, input_error
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
-#: A picture of more pixels is refused before it is decoded: 256 megapixels.
+#: An image of more pixels is refused before it is decoded: 256 megapixels.
 MOST_PIXELS = 1 << 28
 
 
-def read_grey(path: Path) -> Picture:
-    """Return a picture file as grey levels.
+def read_gray(path: Path) -> ImageArray:
+    """Return an image file as gray levels.
 
-    The grey levels are those of ``cv2.imread(path, IMREAD_GRAYSCALE)``, EXIF orientation applied.
+    The gray levels are those of ``cv2.imread(path, IMREAD_GRAYSCALE)``, EXIF orientation applied.
 
     Returns
     -------
@@ -30,15 +30,15 @@ def read_grey(path: Path) -> Picture:
 
     Raises
     ------
-    PictureError
-        The file is missing, a folder, unreadable, empty, truncated, not a picture or larger
+    ImageError
+        The file is missing, a folder, unreadable, empty, truncated, not an image or larger
         than `MOST_PIXELS`.
     """
     return _read(path, cv2.IMREAD_GRAYSCALE)
 
 
-def read_colour(path: Path) -> Picture:
-    """Return a picture file as blue, green and red; errors and orientation as `read_grey`.
+def read_color(path: Path) -> ImageArray:
+    """Return an image file as blue, green and red; errors and orientation as `read_gray`.
 
     Returns
     -------
@@ -47,41 +47,41 @@ def read_colour(path: Path) -> Picture:
     return _read(path, cv2.IMREAD_COLOR)
 
 
-def decode_colour(data: bytes) -> Picture:
-    """Return a picture whose file was read already; result and errors as `read_colour`."""
+def decode_color(data: bytes) -> ImageArray:
+    """Return an image whose file was read already; result and errors as `read_color`."""
     return _decode(data, cv2.IMREAD_COLOR, None)
 
 
-def write_picture(path: Path, picture: Picture, *, overwrite: bool = False) -> None:
-    """Write a picture in the format of the name's suffix, whole or not at all.
+def write_image(path: Path, image: ImageArray, *, overwrite: bool = False) -> None:
+    """Write an image in the format of the name's suffix, whole or not at all.
 
     Raises
     ------
-    PictureError
-        cv2 knows no such format, or the format does not take the picture: it is too wide, or has
-        colours.
+    ImageError
+        cv2 knows no such format, or the format does not take the image: it is too wide, or has
+        colors.
     OutputError
         The file exists already or cannot be written.
     """
-    data = _encoded(path, picture)
-    with written_whole(path, overwrite=overwrite) as temporary:
+    data = _encoded(path, image)
+    with atomic_write(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
 
 
-def _encoded(path: Path, picture: Picture) -> bytes:
+def _encoded(path: Path, image: ImageArray) -> bytes:
     if not cv2.haveImageWriter(path.suffix):
-        raise PictureError(
-            f"wanted the suffix of a picture format, found {path.suffix!r}",
+        raise ImageError(
+            f"wanted the suffix of an image format, found {path.suffix!r}",
             hint="a name that ends in .png or .jpg",
             path=path,
         )
     try:
-        done, data = cv2.imencode(path.suffix, picture)
+        done, data = cv2.imencode(path.suffix, image)
     except cv2.error:  # some releases raise what others answer with False
         done = False
     if not done:
-        height, width = picture.shape[:2]
-        raise PictureError(
+        height, width = image.shape[:2]
+        raise ImageError(
             f"{width} × {height} pixels cannot be written as {path.suffix}",
             hint="a name that ends in .png",
             path=path,
@@ -89,39 +89,39 @@ def _encoded(path: Path, picture: Picture) -> bytes:
     return data.tobytes()
 
 
-def _read(path: Path, flags: int) -> Picture:
+def _read(path: Path, flags: int) -> ImageArray:
     try:
         if path.is_fifo():  # reading would wait for a writer for ever
-            raise PictureError("wanted a picture, found a pipe", path=path)
+            raise ImageError("wanted an image, found a pipe", path=path)
         data = path.read_bytes()
     except ValueError as error:
-        raise PictureError(f"wanted a picture, found the name {path.name[:40]!r}") from error
+        raise ImageError(f"wanted an image, found the name {path.name[:40]!r}") from error
     except OSError as error:
-        found = input_error(error, path, wanted="a picture")
-        raise PictureError(found.message, path=path) from error
+        found = input_error(error, path, wanted="an image")
+        raise ImageError(found.message, path=path) from error
     return _decode(data, flags, path)
 
 
-def _decode(data: bytes, flags: int, path: Path | None) -> Picture:
+def _decode(data: bytes, flags: int, path: Path | None) -> ImageArray:
     _refuse_unusable(data, path)
     try:
-        picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise PictureError(f"cannot be decoded: {error.err}", path=path) from error
-    if picture is None:
-        picture = _read_with_pillow(data, path, flags)
-    return picture  # type: ignore[no-any-return]
+        raise ImageError(f"cannot be decoded: {error.err}", path=path) from error
+    if image is None:
+        image = _read_with_pillow(data, path, flags)
+    return image  # type: ignore[no-any-return]
 
 
 def _refuse_unusable(data: bytes, path: Path | None) -> None:
     """Raise for files that decoders answer with noise, an abort or all of the memory."""
     if not data:
-        raise PictureError("wanted a picture, found an empty file", path=path)
+        raise ImageError("wanted an image, found an empty file", path=path)
     truncated = (data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < 0) or (
         data[:4] == b"\x89PNG" and data.rfind(b"IEND") < 0
     )
     if truncated:
-        raise PictureError("wanted a whole picture, found a truncated one", path=path)
+        raise ImageError("wanted a whole image, found a truncated one", path=path)
     if len(data) > 24 and data[:4] == b"\x89PNG":
         width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
         _refuse_huge(width, height, path)
@@ -129,14 +129,14 @@ def _refuse_unusable(data: bytes, path: Path | None) -> None:
 
 def _refuse_huge(width: int, height: int, path: Path | None) -> None:
     if width * height > MOST_PIXELS:
-        raise PictureError(
+        raise ImageError(
             f"wanted at most {MOST_PIXELS >> 20} megapixels, found {width} × {height}",
             hint="a smaller copy",
             path=path,
         )
 
 
-def _read_with_pillow(data: bytes, path: Path | None, flags: int) -> Picture:
+def _read_with_pillow(data: bytes, path: Path | None, flags: int) -> ImageArray:
     """Decode what cv2 cannot, such as GIF in older versions."""
     from PIL import Image, ImageOps
 
@@ -145,10 +145,10 @@ def _read_with_pillow(data: bytes, path: Path | None, flags: int) -> Picture:
             _refuse_huge(*image.size, path)
             mode = "L" if flags == cv2.IMREAD_GRAYSCALE else "RGB"
             pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
-    except PictureError:
+    except ImageError:
         raise
     except Exception as error:  # Pillow's plug-ins raise what they like
-        raise PictureError(
-            "wanted a picture, found a file that neither OpenCV nor Pillow can decode", path=path
+        raise ImageError(
+            "wanted an image, found a file that neither OpenCV nor Pillow can decode", path=path
         ) from error
     return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, ::-1])

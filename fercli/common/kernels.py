@@ -22,7 +22,7 @@ def compiled(function: F) -> F:
 
 
 def compiled_fast(function: F) -> F:
-    """Compile a kernel whose sums may be reordered, so that they are vectorised.
+    """Compile a kernel whose sums may be reordered, so that they are vectorized.
 
     The order is fixed when it is compiled: results do not depend on the number of threads.
     """

@@ -65,7 +65,7 @@ def parallel_map(
     prefer: Literal["processes", "threads"] = "processes",
     progress: Progress = SILENT,
     description: str = "",
-    unit: str = "picture",
+    unit: str = "image",
 ) -> Iterator[R]:
     """Yield ``function(item)`` for each item, in order.
 
@@ -148,7 +148,7 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
     except TerminatedWorkerError as error:
         raise FerError(
             "a worker process was killed, most likely for want of memory",
-            hint="fewer --workers, or smaller pictures",
+            hint="fewer --workers, or smaller images",
         ) from error
     if failed:
         raise failed[0]
@@ -242,7 +242,7 @@ def _client(scheduler: str) -> Iterator[Any]:
         yield client
 
 
-class Team:
+class KernelPool:
     """Threads that share the loops of kernels, which run without the GIL.
 
     Work is cut into the same pieces whatever the number of threads, and each piece writes its
@@ -258,7 +258,7 @@ class Team:
         self.workers = workers or available_workers()
         self._threads: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> KernelPool:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fercli.common.errors import OutputError
-from fercli.common.files import shown_name, written_whole
+from fercli.common.files import atomic_write, shown_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-#: Okabe and Ito's colours, which people with any kind of colour vision tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+#: Okabe and Ito's colors, which people with any kind of color vision tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def new_plot(
@@ -53,7 +53,7 @@ def new_plots(
 def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:
     from cycler import cycler
 
-    axes.set_prop_cycle(cycler(color=COLOURS))
+    axes.set_prop_cycle(cycler(color=COLORS))
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
@@ -74,7 +74,7 @@ def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:
     """
     require_suffix(path)
     _take_as_written(figure)
-    with written_whole(path, overwrite=overwrite) as temporary, _any_glyphs():
+    with atomic_write(path, overwrite=overwrite) as temporary, _any_glyphs():
         figure.savefig(temporary, dpi=150)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fercli.common.errors import OutputError
-from fercli.common.files import UNFINISHED, make_folder, only_one, output_error
+from fercli.common.files import UNFINISHED, folder_lock, make_folder, output_error
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def alone_in(folder: Path | None, doing: str, *, clear: bool = False) -> Iterato
     Yields
     ------
     int or None
-        The descriptor that holds the lock, as `only_one`; None without a folder.
+        The descriptor that holds the lock, as `folder_lock`; None without a folder.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def alone_in(folder: Path | None, doing: str, *, clear: bool = False) -> Iterato
         yield None
         return
     removable = clear or not folder.exists()
-    with only_one(make_folder(folder), doing) as lock:
+    with folder_lock(make_folder(folder), doing) as lock:
         try:
             yield lock
         finally:  # here, where it is certain that nobody else is at work in it
@@ -50,13 +50,13 @@ def alone_in(folder: Path | None, doing: str, *, clear: bool = False) -> Iterato
 
 
 def remove_unfinished(folder: Path, names: Sequence[str]) -> None:
-    """Remove what a killed process left of files that `fercli.common.files.written_whole` was
+    """Remove what a killed process left of files that `fercli.common.files.atomic_write` was
     writing.
 
     Parameters
     ----------
     folder : Path
-        Held by `alone_in` or `only_one`.
+        Held by `alone_in` or `folder_lock`.
     names : sequence of str
         Of the files. What is left of others, of a single file that another process may be writing
         to the same folder, stays.
@@ -70,7 +70,7 @@ def remove_unfinished(folder: Path, names: Sequence[str]) -> None:
 def remove_all_unfinished(root: Path) -> None:
     """Remove what a killed process was writing in a folder and in all below it.
 
-    For trees of pictures, which nobody else writes to: Keras takes hidden files for pictures too.
+    For trees of images, which nobody else writes to: Keras takes hidden files for images too.
     """
     for path in root.rglob(f"{UNFINISHED}*"):
         path.unlink()
@@ -80,7 +80,7 @@ def remove_all_unfinished(root: Path) -> None:
 
 
 @contextmanager
-def workplace(target: Path, doing: str, *, megabytes: int, hint: str) -> Iterator[Path]:
+def work_folder(target: Path, doing: str, *, megabytes: int, hint: str) -> Iterator[Path]:
     """Give an empty folder in the target, ours alone, that is gone afterwards.
 
     Parameters
@@ -102,7 +102,7 @@ def workplace(target: Path, doing: str, *, megabytes: int, hint: str) -> Iterato
     make_folder(target)
     place = target / ".build"
     try:
-        with only_one(target, doing):
+        with folder_lock(target, doing):
             _require_room(target, doing, megabytes, hint)
             # A process that was killed may have left its folder.
             shutil.rmtree(place, ignore_errors=True)

@@ -15,7 +15,7 @@ from xml.parsers import expat
 from fercli.common.errors import AnnotationError
 from fercli.common.files import input_error
 
-#: Bytes. The XML of 100,000 pictures has a tenth of it.
+#: Bytes. The XML of 100,000 images has a tenth of it.
 LARGEST_FILE = 1 << 28
 DEEPEST = 64
 

@@ -1,4 +1,4 @@
-"""Augment: a tree with changed copies of its pictures, so that each class has enough of them."""
+"""Augment: a tree with changed copies of its images, so that each class has enough of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import OptionError, PictureError
-from fercli.common.images import Picture, read_colour
+from fercli.common.errors import ImageError, OptionError
+from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import read_recipe
-from fercli.datasets.entries import grey_if_it_is
-from fercli.datasets.journal import Journal, summarise
+from fercli.datasets.entries import gray_if_it_is
+from fercli.datasets.journal import Journal, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, to_line
 from fercli.datasets.sources import Skipped, write_skipped
 from fercli.datasets.tree import (
@@ -28,11 +28,11 @@ from fercli.datasets.tree import (
     finish_tree,
     place_file,
     require_apart,
-    save_picture,
+    save_image,
     with_checksum,
 )
 
-#: Pictures that go to a worker at once.
+#: Images that go to a worker at once.
 BATCH = 32
 
 #: Splits that may be augmented; what a network is judged by must stay as it is.
@@ -46,11 +46,11 @@ class AugmentOptions:
     Parameters
     ----------
     policy : Policy
-        How pictures are changed.
+        How images are changed.
     copies : int, optional
-        Changed copies of each picture.
+        Changed copies of each image.
     target : int, optional
-        Pictures that each class of each split is brought to; larger classes stay as they are.
+        Images that each class of each split is brought to; larger classes stay as they are.
     balance : bool
         Bring each class to the size of the largest of its split.
     splits : sequence of str
@@ -79,7 +79,7 @@ class AugmentResult:
     manifest : Manifest
         The new tree's.
     before : mapping
-        Pictures before, by split and class.
+        Images before, by split and class.
     skipped : int
         Originals that could not be read; ``skipped.csv`` lists them. They have no copies.
     """
@@ -91,7 +91,7 @@ class AugmentResult:
 
 @dataclass(frozen=True)
 class _Job:
-    """A picture of the old tree and what it becomes; copy 0 is the original itself."""
+    """An image of the old tree and what it becomes; copy 0 is the original itself."""
 
     source: Path
     record: FileRecord
@@ -107,10 +107,10 @@ def augment_tree(
     workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> AugmentResult:
-    """Make a tree with the pictures of another and changed copies of them.
+    """Make a tree with the images of another and changed copies of them.
 
     A copy is named after its original: ``a.png`` gives ``a-aug1.png``, or ``a-aug2.png`` if there
-    is such a picture already. Which numbers are drawn for it depends on the seed, that name and
+    is such an image already. Which numbers are drawn for it depends on the seed, that name and
     nothing else.
 
     Raises
@@ -124,14 +124,14 @@ def augment_tree(
     _check(tree, options)
     require_apart(tree.root, out)
     jobs = _jobs(tree, options)
-    pictures = summarise(to_line(job.record) for job in jobs)
-    plan = {"augment": str(tree.root), "options": asdict(options), "pictures": pictures}
+    images = summarize(to_line(job.record) for job in jobs)
+    plan = {"augment": str(tree.root), "options": asdict(options), "images": images}
     with Journal(out, plan, overwrite=overwrite) as journal:
         waiting = [job for job in jobs if job.record.file not in journal.done]
         batches = [waiting[at : at + BATCH] for at in range(0, len(waiting), BATCH)]
         write = _Write(out, options)
         skipped: list[Skipped] = []
-        with progress.bar("augment", total=len(waiting), unit="picture") as bar:
+        with progress.bar("augment", total=len(waiting), unit="image") as bar:
             for results in parallel_map(write, batches, workers=workers):
                 journal.add([result for result in results if isinstance(result, FileRecord)])
                 skipped += [result for result in results if isinstance(result, Skipped)]
@@ -150,7 +150,7 @@ def augment_tree(
 
 
 def copies_of(count: int, largest: int, options: AugmentOptions) -> int:
-    """Return how many changed copies a class of `count` pictures gets in all."""
+    """Return how many changed copies a class of `count` images gets in all."""
     if options.copies is not None:
         return count * options.copies
     target = largest if options.balance else options.target or 0
@@ -170,7 +170,7 @@ def _check(tree: Tree, options: AugmentOptions) -> None:
         if split not in ALLOWED:
             raise OptionError(
                 f"wanted splits among {', '.join(ALLOWED)}, found {split!r}",
-                hint="leave the test split as it is: changed pictures say nothing of real ones",
+                hint="leave the test split as it is: changed images say nothing of real ones",
             )
     if not set(options.splits) & set(tree.splits):
         raise OptionError(
@@ -226,20 +226,20 @@ class _Write:
 
     def _one(self, job: _Job) -> FileRecord | Skipped:
         try:
-            picture = grey_if_it_is(read_colour(job.source))
-        except PictureError as error:
+            image = gray_if_it_is(read_color(job.source))
+        except ImageError as error:
             return Skipped(str(job.source), error.message)
         if job.copy == 0:
             place_file(job.source, self.out / job.record.file, self.options.placing)
             return with_checksum(self.out, job.record)
         rng = generator_for(self.options.seed, Path(job.record.file).name, job.copy)
-        return save_picture(self.out, job.record, self.options.policy.apply(picture, rng))
+        return save_image(self.out, job.record, self.options.policy.apply(image, rng))
 
 
-# The policy of augmentation: how pictures are changed without changing what they show.
+# The policy of augmentation: how images are changed without changing what they show.
 #
-# One definition serves ``fer datasets augment``, which writes changed pictures as files, and
-# training, which changes pictures on the fly.
+# One definition serves ``fer datasets augment``, which writes changed images as files, and
+# training, which changes images on the fly.
 
 
 #: What each number may be at most; the least is 0. Beyond it a face is no longer to be told.
@@ -255,7 +255,7 @@ LIMITS = {
     "erasing": 1.0,
 }
 
-#: The share of the picture that is erased, and the ratio of its sides. See: Zhong, Zheng, Kang, Li
+#: The share of the image that is erased, and the ratio of its sides. See: Zhong, Zheng, Kang, Li
 #: and Yang, "Random erasing data augmentation", AAAI 2020 (who erase up to 0.4).
 ERASED_AREA = (0.02, 0.2)
 ERASED_RATIO = 3.0
@@ -263,7 +263,7 @@ ERASED_RATIO = 3.0
 
 @dataclass(frozen=True)
 class Policy:
-    """How far pictures may be changed. Each change is drawn anew for each picture; 0 is none.
+    """How far images may be changed. Each change is drawn anew for each image; 0 is none.
 
     Parameters
     ----------
@@ -272,17 +272,17 @@ class Policy:
     flip : float
         The probability of a mirror image.
     shift : float
-        The largest shift in each direction, as a share of the picture's side.
+        The largest shift in each direction, as a share of the image's side.
     zoom : float
         The largest zoom: 0.1 scales by 1/1.1 to 1.1.
     brightness : float
-        The most that is added to or taken from grey levels, as a share of white.
+        The most that is added to or taken from gray levels, as a share of white.
     contrast : float
         The largest change of the distance from the mean: 0.3 multiplies it by 0.7 to 1.3.
     noise : float
-        The largest standard deviation of added noise, in grey levels.
+        The largest standard deviation of added noise, in gray levels.
     blur : float
-        The largest standard deviation of a Gaussian, in hundredths of the picture's side.
+        The largest standard deviation of a Gaussian, in hundredths of the image's side.
     erasing : float
         The probability that a rectangle is replaced by noise.
     """
@@ -304,33 +304,33 @@ class Policy:
             if not isinstance(value, int | float) or not 0 <= value <= limit:
                 raise OptionError(f"wanted {name} from 0 to {limit:g}, found {value!r}")
 
-    def apply(self, picture: Picture, rng: np.random.Generator) -> Picture:
-        """Return a changed copy of a picture.
+    def apply(self, image: ImageArray, rng: np.random.Generator) -> ImageArray:
+        """Return a changed copy of an image.
 
         The numbers drawn do not depend on the policy: with one change turned off, the others stay
         as they were.
 
         Parameters
         ----------
-        picture : ndarray of uint8, shape (height, width) or (height, width, channels)
+        image : ndarray of uint8, shape (height, width) or (height, width, channels)
         rng : numpy.random.Generator
-            The same state gives the same picture.
+            The same state gives the same image.
         """
         draw = _Draw.from_rng(rng)
-        changed = self._move(picture, draw)
+        changed = self._move(image, draw)
         changed = self._blur(changed, draw)
         changed = self._relight(changed, draw)
         changed = self._erase(changed, draw)
         # cv2 drops the axis of a single channel.
-        return np.asarray(changed.reshape(picture.shape), np.uint8)
+        return np.asarray(changed.reshape(image.shape), np.uint8)
 
-    def apply_batch(self, pictures: NDArray[np.uint8], rng: np.random.Generator) -> Any:
-        """Return changed copies of pictures, shape (n, height, width[, channels]), as `apply`."""
-        return np.stack([self.apply(picture, rng) for picture in pictures])
+    def apply_batch(self, images: NDArray[np.uint8], rng: np.random.Generator) -> Any:
+        """Return changed copies of images, shape (n, height, width[, channels]), as `apply`."""
+        return np.stack([self.apply(image, rng) for image in images])
 
-    def _move(self, picture: Picture, draw: _Draw) -> Picture:
+    def _move(self, image: ImageArray, draw: _Draw) -> ImageArray:
         """Rotate, zoom, shift and mirror in one resampling; edges are mirrored, not black."""
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         mirrored = draw.flip < self.flip
         scale = (1 + self.zoom) ** draw.zoom
         matrix = cv2.getRotationMatrix2D(
@@ -338,46 +338,46 @@ class Policy:
         )
         matrix[:, 2] += self.shift * draw.shift_x * width, self.shift * draw.shift_y * height
         if not (self.rotation or self.zoom or self.shift):
-            return np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
+            return np.ascontiguousarray(image[:, ::-1]) if mirrored else image
         if mirrored:
             matrix = matrix @ np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
         moved = cv2.warpAffine(
-            picture, matrix, (width, height), flags=cv2.INTER_LINEAR,
+            image, matrix, (width, height), flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT_101,
         )  # fmt: skip
         return np.asarray(moved, np.uint8)
 
-    def _blur(self, picture: Picture, draw: _Draw) -> Picture:
-        sigma = self.blur * draw.blur * min(picture.shape[:2]) / 100
+    def _blur(self, image: ImageArray, draw: _Draw) -> ImageArray:
+        sigma = self.blur * draw.blur * min(image.shape[:2]) / 100
         # A narrower Gaussian changes nothing but rounding.
         if sigma < 0.2:
-            return picture
-        return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.uint8)
+            return image
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
-    def _relight(self, picture: Picture, draw: _Draw) -> Picture:
+    def _relight(self, image: ImageArray, draw: _Draw) -> ImageArray:
         """Change contrast about the mean, brightness, and add noise, with one rounding."""
         if not (self.contrast or self.brightness or self.noise):
-            return picture
+            return image
         gain = 1 + self.contrast * draw.contrast
-        mean = float(picture.mean())
-        levels = picture.astype(np.float32) * np.float32(gain)
+        mean = float(image.mean())
+        levels = image.astype(np.float32) * np.float32(gain)
         levels += np.float32(mean * (1 - gain) + 255 * self.brightness * draw.brightness)
         if self.noise:
-            noise = draw.rng.standard_normal(picture.shape, np.float32)
+            noise = draw.rng.standard_normal(image.shape, np.float32)
             levels += noise * np.float32(self.noise * draw.noise)
         return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)
 
-    def _erase(self, picture: Picture, draw: _Draw) -> Picture:
+    def _erase(self, image: ImageArray, draw: _Draw) -> ImageArray:
         if draw.erasing >= self.erasing:
-            return picture
-        height, width = picture.shape[:2]
+            return image
+        height, width = image.shape[:2]
         low, high = ERASED_AREA
         area = (low + (high - low) * draw.erased_area) * height * width
         ratio = ERASED_RATIO**draw.erased_ratio
         h = min(max(round((area * ratio) ** 0.5), 1), height)
         w = min(max(round((area / ratio) ** 0.5), 1), width)
         top, left = int(draw.erased_y * (height - h + 1)), int(draw.erased_x * (width - w + 1))
-        erased = picture.copy()
+        erased = image.copy()
         hole = erased[top : top + h, left : left + w]
         hole[...] = draw.rng.integers(0, 256, hole.shape, np.uint8)
         return erased
@@ -385,7 +385,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class _Draw:
-    """The random numbers of one picture: from 0 to 1, or from -1 to 1 for what goes both ways."""
+    """The random numbers of one image: from 0 to 1, or from -1 to 1 for what goes both ways."""
 
     flip: float
     noise: float

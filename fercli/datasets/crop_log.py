@@ -1,6 +1,6 @@
 """What a run of cropping notes, so that a later one does only what is missing.
 
-``crop.json`` in the new folder says what was cropped and how; ``crops.csv`` says for each picture
+``crop.json`` in the new folder says what was cropped and how; ``crops.csv`` says for each image
 what was found in it. It is written as the crops are made, and put in order at the end. While there
 is work to do, ``.cropping`` tells so.
 """
@@ -17,23 +17,23 @@ from pathlib import Path
 from typing import Any
 
 from fercli.common.errors import InputError, OutputExistsError
-from fercli.common.files import make_folder, output_error, write_text, written_whole
+from fercli.common.files import atomic_write, make_folder, output_error, write_text
 from fercli.datasets.face_boxes import FaceOptions
 from fercli.datasets.manifest import is_below
 
 CROPS, PLAN, CROPPING = "crops.csv", "crop.json", ".cropping"
 
-#: Pictures between two notes in ``crops.csv``.
+#: Images between two notes in ``crops.csv``.
 NOTED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
 class CropRecord:
-    """What was found in a picture: a line of ``crops.csv``.
+    """What was found in an image: a line of ``crops.csv``.
 
     Parameters
     ----------
-    picture : str
+    image : str
         Its path below the source's folder.
     size, modified : int
         Bytes and time (ns) of the file; if they change, it is looked at again.
@@ -49,7 +49,7 @@ class CropRecord:
         Why there is no crop.
     """
 
-    picture: str
+    image: str
     size: int
     modified: int
     faces: int = 0
@@ -68,14 +68,14 @@ COLUMNS = tuple(field.name for field in fields(CropRecord))
 
 
 def crop_names(stem: str, count: int) -> list[str]:
-    """Return the names of the crops of a picture: ``a.png``, ``a-face2.png`` and so on."""
+    """Return the names of the crops of an image: ``a.png``, ``a-face2.png`` and so on."""
     return [f"{stem}{'' if n == 1 else f'-face{n}'}.png" for n in range(1, count + 1)]
 
 
 def open_log(
     out: Path, source: Path, options: FaceOptions, *, overwrite: bool
 ) -> dict[str, CropRecord]:
-    """Return what earlier runs with the same plan did, by picture, and make ready for another.
+    """Return what earlier runs with the same plan did, by image, and make ready for another.
 
     Raises
     ------
@@ -88,13 +88,13 @@ def open_log(
     plan = json.dumps(plan_of(source, options), indent=2) + "\n"
     path = out / PLAN
     if path.is_file() and path.read_bytes() == plan.encode("utf-8", "surrogateescape"):
-        return {record.picture: record for record in _read(out / CROPS)}
+        return {record.image: record for record in _read(out / CROPS)}
     if path.is_file() and overwrite:
         remove_crops(out, list(_read(out / CROPS)))
         (out / CROPS).unlink(missing_ok=True)
     elif path.is_file():
         raise OutputExistsError(
-            "holds crops of other pictures or options",
+            "holds crops of other images or options",
             hint="--overwrite, or another name",
             path=out,
         )
@@ -115,7 +115,7 @@ def plan_of(source: Path, options: FaceOptions) -> dict[str, Any]:
 
 
 def remove_crops(out: Path, records: Iterable[CropRecord]) -> None:
-    """Remove the crops of pictures that are gone, have changed, or are to be cut otherwise."""
+    """Remove the crops of images that are gone, have changed, or are to be cut otherwise."""
     for record in records:
         for file in record.files:
             (out / file).unlink(missing_ok=True)
@@ -137,9 +137,9 @@ def noted(records: Iterable[CropRecord], out: Path) -> Iterator[CropRecord]:
 
 
 def rewrite_log(out: Path, records: Sequence[CropRecord]) -> None:
-    """Write ``crops.csv`` anew, with a header and one line a picture."""
+    """Write ``crops.csv`` anew, with a header and one line an image."""
     with (
-        written_whole(out / CROPS, overwrite=True) as temporary,
+        atomic_write(out / CROPS, overwrite=True) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         writer = csv.writer(stream, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Fingerprints: which pictures of a tree are the same, exactly or nearly.
+"""Fingerprints: which images of a tree are the same, exactly or nearly.
 
 Exact duplicates have the same pixels. Near duplicates (another compression, size, brightness or a
 little noise) are found by the perceptual hash of the discrete cosine transform, in two steps: a
@@ -23,19 +23,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import PictureError
-from fercli.common.images import Picture, read_colour
+from fercli.common.errors import ImageError
+from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.datasets.entries import grey_if_it_is
+from fercli.datasets.entries import gray_if_it_is
 
 #: The most bits in which near duplicates may differ, of the short hash and of the long one.
 SHORT_RADIUS, LONG_RADIUS = 6, 48
 
-#: A picture whose grey levels deviate less from their mean has no structure to compare.
+#: An image whose gray levels deviate less from their mean has no structure to compare.
 LEAST_DEVIATION = 2.0
 
-#: Pictures that go to a worker at once.
+#: Images that go to a worker at once.
 BATCH = 32
 
 Hashes = NDArray[np.uint64]
@@ -44,29 +44,29 @@ Pairs = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What is to be known of a picture without its pixels.
+    """What is to be known of an image without its pixels.
 
     Parameters
     ----------
     size_wh : tuple of int
         Width and height in pixels.
-    colour : bool
-        Whether any pixel is not grey.
+    color : bool
+        Whether any pixel is not gray.
     mean, deviation : float
-        Of its grey levels, 0 to 255.
+        Of its gray levels, 0 to 255.
     pixels : bytes
         SHA-256 of size and pixels: equal for exact duplicates, whatever the file format.
     short_hash, long_hash : bytes
-        Perceptual hashes of 8 and 32 bytes; ``b""`` for a picture without structure.
+        Perceptual hashes of 8 and 32 bytes; ``b""`` for an image without structure.
     histogram : bytes
-        Pixels in each of 32 equal ranges of grey levels, as uint32: small, for there may be as
-        many fingerprints as there are pictures.
+        Pixels in each of 32 equal ranges of gray levels, as uint32: small, for there may be as
+        many fingerprints as there are images.
     error : str
         Why it cannot be read; everything else is then empty.
     """
 
     size_wh: tuple[int, int] = (0, 0)
-    colour: bool = False
+    color: bool = False
     mean: float = 0.0
     deviation: float = 0.0
     pixels: bytes = b""
@@ -82,42 +82,42 @@ class Fingerprint:
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Return the fingerprint of a picture file; one with `error` if it cannot be read."""
+    """Return the fingerprint of an image file; one with `error` if it cannot be read."""
     try:
-        return fingerprint_of(read_colour(path))
-    except PictureError as error:
+        return fingerprint_of(read_color(path))
+    except ImageError as error:
         return Fingerprint(error=error.message)
 
 
-def fingerprint_of(picture: Picture) -> Fingerprint:
-    """Return the fingerprint of a picture, grey (height, width) or BGR (height, width, 3)."""
-    picture = grey_if_it_is(picture)
-    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    mean, deviation = (float(value.item()) for value in cv2.meanStdDev(grey))
+def fingerprint_of(image: ImageArray) -> Fingerprint:
+    """Return the fingerprint of an image, gray (height, width) or BGR (height, width, 3)."""
+    image = gray_if_it_is(image)
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    mean, deviation = (float(value.item()) for value in cv2.meanStdDev(gray))
     structured = deviation >= LEAST_DEVIATION
-    digest = hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).digest()
-    histogram = np.bincount(grey.ravel() >> 3, minlength=32)
+    digest = hashlib.sha256(str(image.shape).encode() + image.tobytes()).digest()
+    histogram = np.bincount(gray.ravel() >> 3, minlength=32)
     return Fingerprint(
-        (picture.shape[1], picture.shape[0]),
-        picture.ndim == 3,
+        (image.shape[1], image.shape[0]),
+        image.ndim == 3,
         mean,
         deviation,
         digest,
-        perceptual_hash(np.asarray(grey, np.uint8), 8) if structured else b"",
-        perceptual_hash(np.asarray(grey, np.uint8), 16) if structured else b"",
+        perceptual_hash(np.asarray(gray, np.uint8), 8) if structured else b"",
+        perceptual_hash(np.asarray(gray, np.uint8), 16) if structured else b"",
         histogram.astype(np.uint32).tobytes(),
     )
 
 
-def perceptual_hash(grey: Picture, side: int) -> bytes:
-    """Return a hash of `side` × `side` bits that similar pictures share most of.
+def perceptual_hash(gray: ImageArray, side: int) -> bytes:
+    """Return a hash of `side` × `side` bits that similar images share most of.
 
     A bit says whether a coefficient of the cosine transform, among the `side` × `side` lowest
-    frequencies of the picture scaled to four times that side, is above their median.
+    frequencies of the image scaled to four times that side, is above their median.
     """
-    enlarges = min(grey.shape) < 4 * side
+    enlarges = min(gray.shape) < 4 * side
     how = cv2.INTER_LINEAR if enlarges else cv2.INTER_AREA
-    small = cv2.resize(grey, (4 * side, 4 * side), interpolation=how).astype(np.float32)
+    small = cv2.resize(gray, (4 * side, 4 * side), interpolation=how).astype(np.float32)
     lowest = cv2.dct(small)[:side, :side].ravel()
     return np.packbits(lowest > np.median(lowest[1:])).tobytes()
 
@@ -128,9 +128,9 @@ def fingerprints(
     workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> list[Fingerprint]:
-    """Return the fingerprints of picture files, in their order."""
+    """Return the fingerprints of image files, in their order."""
     found: list[Fingerprint] = []
-    with progress.bar("look at pictures", total=len(paths), unit="picture") as bar:
+    with progress.bar("look at images", total=len(paths), unit="image") as bar:
         for some in parallel_map(_fingerprint_batch, _batches(paths), workers=workers):
             found += some
             bar.advance(len(some))
@@ -140,8 +140,8 @@ def fingerprints(
 def near_pairs(prints: Sequence[Fingerprint]) -> Pairs:
     """Return pairs that join near duplicates, exact ones included unless they lack structure.
 
-    Pictures of equal hashes are each paired with the first of them only, for a thousand copies of
-    a picture make half a million pairs; `groups` are the same as those of all pairs.
+    Images of equal hashes are each paired with the first of them only, for a thousand copies of
+    an image make half a million pairs; `groups` are the same as those of all pairs.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def _batches(paths: Sequence[Path]) -> list[list[Path]]:
 def _candidates(short: Hashes) -> Iterator[Pairs]:
     """Yield pairs whose short hashes differ in `SHORT_RADIUS` bits at most.
 
-    If they do, they agree in at least one of `SHORT_RADIUS` + 1 parts: only pictures that agree in
+    If they do, they agree in at least one of `SHORT_RADIUS` + 1 parts: only images that agree in
     a part are compared. A pair may come several times.
     """
     edges = np.linspace(0, 64, SHORT_RADIUS + 2).astype(int)

@@ -1,4 +1,4 @@
-"""What a format's reader yields: pictures with labels, not decoded yet, and what it leaves out."""
+"""What a format's reader yields: images with labels, not decoded yet, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from fercli.common.errors import InputError, PictureError
-from fercli.common.images import Picture, read_colour, read_grey
+from fercli.common.errors import ImageError, InputError
+from fercli.common.images import ImageArray, read_color, read_gray
 from fercli.datasets.expressions import EXPRESSIONS
 
 #: The splits a tree may have, in the order of tables; "all" is a set that was never split.
@@ -36,14 +36,14 @@ def split_of(word: str) -> str | None:
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture of a source.
+    """One image of a source.
 
     Parameters
     ----------
     name : str
         Its file name in the tree, without suffix; made unique by the importer.
-    picture : Path or bytes
-        The file that holds it, or its grey levels as text, ``"70 80 82 …"``.
+    image : Path or bytes
+        The file that holds it, or its gray levels as text, ``"70 80 82 …"``.
     origin : str
         Where it is in the source, for people.
     label : str
@@ -55,9 +55,9 @@ class Entry:
     votes : tuple of int
         Votes for each of `VOTED`, or ``()``.
     box_xywh : tuple of int, optional
-        The face in the picture file. Defaults to None: all of it.
+        The face in the image file. Defaults to None: all of it.
     size_wh : tuple of int, optional
-        Width and height of a picture given as text.
+        Width and height of an image given as text.
     source_file, line
         The file and line to name in errors.
     mapped : bool
@@ -66,7 +66,7 @@ class Entry:
     """
 
     name: str
-    picture: Path | bytes
+    image: Path | bytes
     origin: str
     label: str = ""
     split: str = "all"
@@ -81,7 +81,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A picture of a source that the reader leaves out, and why."""
+    """An image of a source that the reader leaves out, and why."""
 
     origin: str
     reason: str
@@ -94,7 +94,7 @@ class ReadOptions:
     Parameters
     ----------
     votes : Path, optional
-        FER+: the file of votes. Defaults to ``fer2013new.csv`` beside the pictures.
+        FER+: the file of votes. Defaults to ``fer2013new.csv`` beside the images.
     all_angles : bool
         RaFD and KDEF: take faces seen from the side too. Defaults to False: frontal only.
     peak_frames : int
@@ -113,7 +113,7 @@ class ReadOptions:
 #: A reader: from a source to what is in it, in an order that is always the same.
 Reader = Callable[[Path, ReadOptions], Iterator[Entry | Dropped]]
 
-#: Published counts: pictures by split and expression.
+#: Published counts: images by split and expression.
 Counts = Mapping[str, Mapping[str, int]]
 
 
@@ -129,7 +129,7 @@ class Format:
         What it is, in one line.
     read : Reader
         Reads a source.
-    recognises : callable
+    recognizes : callable
         Whether a path looks like this format, without reading much of it.
     published : mapping
         The counts that its authors or card give; empty if there are none.
@@ -140,97 +140,97 @@ class Format:
     name: str
     title: str
     read: Reader
-    recognises: Callable[[Path], bool]
+    recognizes: Callable[[Path], bool]
     published: Counts = field(default_factory=dict)
     count: Callable[[Path], int | None] = field(default=lambda path: None)
 
 
-# Decoding: from an entry of a source to the picture that goes into the tree.
+# Decoding: from an entry of a source to the image that goes into the tree.
 
 
 #: No face can be told in fewer pixels; data sets have such files by mistake.
 LEAST_SIDE = 8
 
-Channels = Literal["keep", "grey", "colour"]
+Channels = Literal["keep", "gray", "color"]
 
 
-def read_entry(entry: Entry, size_wh: tuple[int, int] | None, channels: Channels) -> Picture:
-    """Return the picture of an entry, cut and scaled.
+def read_entry(entry: Entry, size_wh: tuple[int, int] | None, channels: Channels) -> ImageArray:
+    """Return the image of an entry, cut and scaled.
 
     Raises
     ------
-    PictureError
+    ImageError
         It cannot be decoded or is too small.
     InputError
-        Its text in a table is not that of a picture.
+        Its text in a table is not that of an image.
     """
-    if isinstance(entry.picture, bytes):
-        picture = _from_text(entry)
-    elif channels == "grey":
-        picture = read_grey(entry.picture)
+    if isinstance(entry.image, bytes):
+        image = _from_text(entry)
+    elif channels == "gray":
+        image = read_gray(entry.image)
     else:
-        picture = read_colour(entry.picture)
-    height, width = picture.shape[:2]
+        image = read_color(entry.image)
+    height, width = image.shape[:2]
     if min(height, width) < LEAST_SIDE:
-        raise PictureError(
+        raise ImageError(
             f"wanted a side of at least {LEAST_SIDE} pixels, found {width} × {height}",
-            path=entry.picture if isinstance(entry.picture, Path) else None,
+            path=entry.image if isinstance(entry.image, Path) else None,
         )
     if entry.box_xywh is not None:
-        picture = cut(picture, entry.box_xywh)
+        image = cut(image, entry.box_xywh)
     if size_wh is not None:
-        picture = fit(picture, size_wh)
-    return _to_channels(picture, channels)
+        image = fit(image, size_wh)
+    return _to_channels(image, channels)
 
 
-def cut(picture: Picture, box_xywh: tuple[int, int, int, int]) -> Picture:
-    """Return the part of a picture in a box; what lies outside of the picture is left off.
+def cut(image: ImageArray, box_xywh: tuple[int, int, int, int]) -> ImageArray:
+    """Return the part of an image in a box; what lies outside of the image is left off.
 
-    Raises `PictureError` if next to nothing is left.
+    Raises `ImageError` if next to nothing is left.
     """
     x, y, width, height = box_xywh
-    part = picture[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
+    part = image[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
     if min(part.shape[:2]) < LEAST_SIDE:
-        raise PictureError(f"wanted a face in the picture, found the box {box_xywh} outside of it")
+        raise ImageError(f"wanted a face in the image, found the box {box_xywh} outside of it")
     return part
 
 
-def fit(picture: Picture, size_wh: tuple[int, int]) -> Picture:
-    """Return a picture cut about its centre to the shape of `size_wh`, and scaled to it."""
+def fit(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
+    """Return an image cut about its center to the shape of `size_wh`, and scaled to it."""
     width, height = size_wh
-    scale = min(picture.shape[1] / width, picture.shape[0] / height)
+    scale = min(image.shape[1] / width, image.shape[0] / height)
     inner_w, inner_h = max(round(width * scale), 1), max(round(height * scale), 1)
-    left, top = (picture.shape[1] - inner_w) // 2, (picture.shape[0] - inner_h) // 2
-    inner = picture[top : top + inner_h, left : left + inner_w]
+    left, top = (image.shape[1] - inner_w) // 2, (image.shape[0] - inner_h) // 2
+    inner = image[top : top + inner_h, left : left + inner_w]
     how = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(inner, size_wh, interpolation=how), np.uint8)
 
 
-def grey_if_it_is(picture: Picture) -> Picture:
-    """Return a picture as (height, width) if none of its pixels has a colour, else as it is."""
-    if picture.ndim == 3 and (picture[:, :, :1] == picture).all():
-        return np.ascontiguousarray(picture[:, :, 0])
-    return picture
+def gray_if_it_is(image: ImageArray) -> ImageArray:
+    """Return an image as (height, width) if none of its pixels has a color, else as it is."""
+    if image.ndim == 3 and (image[:, :, :1] == image).all():
+        return np.ascontiguousarray(image[:, :, 0])
+    return image
 
 
-def _to_channels(picture: Picture, channels: Channels) -> Picture:
-    if picture.ndim == 2:
-        return np.repeat(picture[:, :, None], 3, axis=2) if channels == "colour" else picture
-    return grey_if_it_is(picture) if channels == "keep" else picture
+def _to_channels(image: ImageArray, channels: Channels) -> ImageArray:
+    if image.ndim == 2:
+        return np.repeat(image[:, :, None], 3, axis=2) if channels == "color" else image
+    return gray_if_it_is(image) if channels == "keep" else image
 
 
-def _from_text(entry: Entry) -> Picture:
-    assert isinstance(entry.picture, bytes)
+def _from_text(entry: Entry) -> ImageArray:
+    assert isinstance(entry.image, bytes)
     width, height = entry.size_wh
     try:
-        levels = bytes(map(int, entry.picture.split()))
+        levels = bytes(map(int, entry.image.split()))
     except ValueError as error:
         raise InputError(
-            f"wanted grey levels from 0 to 255: {error}", path=entry.source_file, line=entry.line
+            f"wanted gray levels from 0 to 255: {error}", path=entry.source_file, line=entry.line
         ) from error
     if len(levels) != width * height:
         raise InputError(
-            f"wanted {width * height} grey levels ({width} × {height}), found {len(levels)}",
+            f"wanted {width * height} gray levels ({width} × {height}), found {len(levels)}",
             hint="download it again if it is truncated",
             path=entry.source_file,
             line=entry.line,

@@ -1,4 +1,4 @@
-"""Faces cut out of pictures: found by a cascade, with a margin, upright if asked for."""
+"""Faces cut out of images: found by a cascade, with a margin, upright if asked for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fercli.cascade.detection.detector import (
     scan,
 )
 from fercli.common.errors import OptionError
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 
 #: Where the point between the eyes is in a face's box, as shares of its sides.
 BETWEEN_EYES = (0.5, 0.38)
@@ -42,16 +42,16 @@ class FaceOptions:
         Width and height of the result. Defaults to 48 × 48.
     margin : float
         How much is added to the box at each side, as a share of it. Defaults to 0.
-    channels : {"grey", "colour"}
-        What the result is. Defaults to grey.
+    channels : {"gray", "color"}
+        What the result is. Defaults to gray.
     faces : {"largest", "all"}
-        Which faces of a picture are cut.
+        Which faces of an image are cut.
     align : bool
-        Turn each face so that its eyes are level, and centre it on them; a face whose eyes are
+        Turn each face so that its eyes are level, and center it on them; a face whose eyes are
         not found stays as it is. Defaults to False.
     without_face : {"skip", "keep"}
-        What becomes of a picture in which no face is found: nothing, or all of it, cut about its
-        centre to the shape of `size_wh`.
+        What becomes of an image in which no face is found: nothing, or all of it, cut about its
+        center to the shape of `size_wh`.
     least_face : int
         Faces with a shorter side, in pixels, are not looked for. Defaults to 24.
     scale_factor, min_neighbors
@@ -61,7 +61,7 @@ class FaceOptions:
     cascade: Path
     size_wh: tuple[int, int] = (48, 48)
     margin: float = 0.0
-    channels: Literal["grey", "colour"] = "grey"
+    channels: Literal["gray", "color"] = "gray"
     faces: Literal["largest", "all"] = "largest"
     align: bool = False
     without_face: Literal["skip", "keep"] = "skip"
@@ -75,65 +75,65 @@ class FaceOptions:
             raise OptionError(f"wanted a margin from -0.4 to 4, found {self.margin}")
 
 
-def find_faces(picture: Picture, options: FaceOptions) -> list[Box]:
-    """Return the boxes of the faces wanted of a picture: the largest, or all from the left."""
+def find_faces(image: ImageArray, options: FaceOptions) -> list[Box]:
+    """Return the boxes of the faces wanted of an image: the largest, or all from the left."""
     least = (options.least_face, options.least_face)
-    if min(picture.shape[:2]) < options.least_face:
+    if min(image.shape[:2]) < options.least_face:
         return []
     settings = DetectionOptions(options.scale_factor, options.min_neighbors, min_size_wh=least)
     detector = _detector(options.cascade)
     if options.faces == "largest":
-        largest = find_largest(detector, picture, settings)
+        largest = find_largest(detector, image, settings)
         return [] if largest is None else [largest]
-    return sorted(map(tuple, detect(detector, picture, settings).boxes_xywh.tolist()))
+    return sorted(map(tuple, detect(detector, image, settings).boxes_xywh.tolist()))
 
 
-def cut_face(picture: Picture, box_xywh: Box, options: FaceOptions) -> Picture:
-    """Return a face, scaled to ``options.size_wh``; beyond the picture its edge is repeated."""
+def cut_face(image: ImageArray, box_xywh: Box, options: FaceOptions) -> ImageArray:
+    """Return a face, scaled to ``options.size_wh``; beyond the image its edge is repeated."""
     x, y, width, height = box_xywh
-    centre, angle = (x + width / 2, y + height / 2), 0.0
-    eyes = find_eyes(_grey(picture), box_xywh) if options.align else None
+    center, angle = (x + width / 2, y + height / 2), 0.0
+    eyes = find_eyes(_gray(image), box_xywh) if options.align else None
     if eyes is not None:
         angle = tilt(*eyes)
-        centre = _centre_from_eyes(eyes, (width, height), angle)
+        center = _center_from_eyes(eyes, (width, height), angle)
     side = max(width, height) * (1 + 2 * options.margin)
-    return cut_turned(picture, centre, side, angle, options.size_wh)
+    return cut_turned(image, center, side, angle, options.size_wh)
 
 
 def cut_turned(
-    picture: Picture,
-    centre_xy: tuple[float, float],
+    image: ImageArray,
+    center_xy: tuple[float, float],
     side: float,
     angle: float,
     size_wh: tuple[int, int],
-) -> Picture:
-    """Return the part of a picture about a point, turned upright, at another size.
+) -> ImageArray:
+    """Return the part of an image about a point, turned upright, at another size.
 
     Parameters
     ----------
-    picture : ndarray of uint8, shape (height, width) or (height, width, 3)
-    centre_xy : tuple of float
+    image : ndarray of uint8, shape (height, width) or (height, width, 3)
+    center_xy : tuple of float
         The middle of the part.
     side : float
-        The shorter side of the part, in pixels of `picture`.
+        The shorter side of the part, in pixels of `image`.
     angle : float
-        How far the part is turned in `picture`, in degrees, positive clockwise.
+        How far the part is turned in `image`, in degrees, positive clockwise.
     size_wh : tuple of int
         Width and height of the result, which give the part its shape.
     """
     scale = side / min(size_wh)
     # Turned at full size and then averaged: to sample a large face at 48 × 48 points aliases.
     inner = max(round(size_wh[0] * scale), 1), max(round(size_wh[1] * scale), 1)
-    matrix = cv2.getRotationMatrix2D(centre_xy, angle, 1.0)
-    matrix[:, 2] += (inner[0] - 1) / 2 - centre_xy[0] + 0.5, (inner[1] - 1) / 2 - centre_xy[1] + 0.5
+    matrix = cv2.getRotationMatrix2D(center_xy, angle, 1.0)
+    matrix[:, 2] += (inner[0] - 1) / 2 - center_xy[0] + 0.5, (inner[1] - 1) / 2 - center_xy[1] + 0.5
     part = cv2.warpAffine(
-        picture, matrix, inner, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, matrix, inner, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     how = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(part, size_wh, interpolation=how), np.uint8)
 
 
-def _centre_from_eyes(
+def _center_from_eyes(
     eyes: tuple[tuple[float, float], tuple[float, float]], size_wh: tuple[int, int], angle: float
 ) -> tuple[float, float]:
     """Return the middle of the upright box in which the eyes are where they belong."""
@@ -143,9 +143,9 @@ def _centre_from_eyes(
     return middle[0] - down * float(np.sin(turn)), middle[1] + down * float(np.cos(turn))
 
 
-def _grey(picture: Picture) -> Picture:
-    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    return np.asarray(grey, np.uint8)
+def _gray(image: ImageArray) -> ImageArray:
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return np.asarray(gray, np.uint8)
 
 
 _local = threading.local()
@@ -164,17 +164,17 @@ def _detector(cascade: Path) -> Detector:
 
 # Where the eyes of a face are, so that heads can be set upright.
 #
-# The centre of an iris is the point from which most strong gradients of its surroundings point
+# The center of an iris is the point from which most strong gradients of its surroundings point
 # straight away; dark points count more.
 #
 # On 117 small faces of the MIT+CMU test, found by OpenCV's LBP cascade, both eyes are within a
 # tenth of their distance in 60 % and within a quarter in 92 %; the mean tilt falls from 4.2° to
 # 3.2°. It is meant for faces that are visibly tilted, as in snapshots; for upright portraits it
-# gains nothing.  See: Timm and Barth, "Accurate eye centre localisation by means of gradients",
+# gains nothing.  See: Timm and Barth, "Accurate eye center localization by means of gradients",
 # VISAPP 2011.
 
 
-#: Where to look for the eye on the left of the picture, as shares of the face's box: x, y, width,
+#: Where to look for the eye on the left of the image, as shares of the face's box: x, y, width,
 #: height. The other region is its mirror image.
 REGION = (0.13, 0.24, 0.34, 0.28)
 
@@ -188,33 +188,33 @@ DISTANCES, LARGEST_ANGLE = (0.28, 0.62), 25.0
 Point = tuple[float, float]
 
 
-def find_eyes(grey: Picture, box_xywh: tuple[int, int, int, int]) -> tuple[Point, Point] | None:
-    """Return the eyes of a face, the one on the left of the picture first.
+def find_eyes(gray: ImageArray, box_xywh: tuple[int, int, int, int]) -> tuple[Point, Point] | None:
+    """Return the eyes of a face, the one on the left of the image first.
 
     Parameters
     ----------
-    grey : ndarray of uint8, shape (height, width)
+    gray : ndarray of uint8, shape (height, width)
     box_xywh : tuple of int
         The face, as a frontal-face cascade gives it.
 
     Returns
     -------
     pair of (x, y), or None
-        In pixels of `grey`; None if what was found is no pair of eyes.
+        In pixels of `gray`; None if what was found is no pair of eyes.
     """
     x, y, width, height = box_xywh
     left, top, share_w, share_h = REGION
-    centres = []
+    centers = []
     for at in (left, 1 - left - share_w):
         corner = (x + round(at * width), y + round(top * height))
-        centre = _eye_centre(grey, corner, (round(share_w * width), round(share_h * height)))
-        if centre is None:
+        center = _eye_center(gray, corner, (round(share_w * width), round(share_h * height)))
+        if center is None:
             return None
-        centres.append(centre)
-    (x0, y0), (x1, y1) = centres
+        centers.append(center)
+    (x0, y0), (x1, y1) = centers
     distance = math.hypot(x1 - x0, y1 - y0) / width
     believed = DISTANCES[0] <= distance <= DISTANCES[1]
-    return (centres[0], centres[1]) if believed and abs(tilt(*centres)) <= LARGEST_ANGLE else None
+    return (centers[0], centers[1]) if believed and abs(tilt(*centers)) <= LARGEST_ANGLE else None
 
 
 def tilt(left: Point, right: Point) -> float:
@@ -222,9 +222,11 @@ def tilt(left: Point, right: Point) -> float:
     return math.degrees(math.atan2(right[1] - left[1], right[0] - left[0]))
 
 
-def _eye_centre(grey: Picture, corner: tuple[int, int], size_wh: tuple[int, int]) -> Point | None:
+def _eye_center(
+    gray: ImageArray, corner: tuple[int, int], size_wh: tuple[int, int]
+) -> Point | None:
     x, y = corner
-    region = grey[max(y, 0) : y + size_wh[1], max(x, 0) : x + size_wh[0]]
+    region = gray[max(y, 0) : y + size_wh[1], max(x, 0) : x + size_wh[0]]
     if min(region.shape) < 6:
         return None
     scale = WIDTH / region.shape[1]
@@ -241,7 +243,7 @@ def _eye_centre(grey: Picture, corner: tuple[int, int], size_wh: tuple[int, int]
 
 
 def eye_map(smooth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much each point is like the centre of an eye, shape as `smooth`.
+    """Return how much each point is like the center of an eye, shape as `smooth`.
 
     With d the direction from the point to another and g the direction of the gradient there, this
     is the mean of max(0, d·g)² over the points with strong gradients, times the darkness.
@@ -263,9 +265,9 @@ def eye_map(smooth: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(fit * (255 - smooth) * np.sqrt(window), np.float32)
 
 
-# The largest face of a picture, found without looking for smaller ones.
+# The largest face of an image, found without looking for smaller ones.
 #
-# Small windows are where a cascade spends its time: a picture holds a hundred times as many of 24
+# Small windows are where a cascade spends its time: an image holds a hundred times as many of 24
 # pixels as of 240. The search therefore begins with the largest windows and goes on to smaller ones
 # only as long as they could change the result, which is that of a search over all sizes.
 
@@ -276,7 +278,7 @@ Box = tuple[int, int, int, int]
 STEP = 1.5
 
 
-def find_largest(detector: Detector, picture: Picture, options: DetectionOptions) -> Box | None:
+def find_largest(detector: Detector, image: ImageArray, options: DetectionOptions) -> Box | None:
     """Return the box (x, y, width, height) of the largest detection, or None if there is none.
 
     Of equally large ones it is the one furthest left, then up, as of all boxes of
@@ -285,14 +287,14 @@ def find_largest(detector: Detector, picture: Picture, options: DetectionOptions
     Parameters
     ----------
     detector : Detector
-    picture : ndarray of uint8, shape (height, width) or (height, width, 3)
+    image : ndarray of uint8, shape (height, width) or (height, width, 3)
     options : DetectionOptions
         How it is searched.
     """
     found = Windows(np.empty((0, 4), np.int32), np.empty(0))
     largest = None
-    for least, most in _ranges(detector.cascade.size_wh, picture, options):
-        more = _scan_between(detector, picture, options, least, most)
+    for least, most in _ranges(detector.cascade.size_wh, image, options):
+        more = _scan_between(detector, image, options, least, most)
         if not len(more.margins) and largest is None:
             continue
         found = Windows(
@@ -311,10 +313,10 @@ def _largest(windows: Windows, options: DetectionOptions) -> Box | None:
 
 
 def _ranges(
-    window_wh: tuple[int, int], picture: Picture, options: DetectionOptions
+    window_wh: tuple[int, int], image: ImageArray, options: DetectionOptions
 ) -> Iterator[tuple[int, int]]:
     """Yield ranges of the widths of windows, both ends included, from the widest down to all."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     smallest = (options.min_size_wh or window_wh)[0]
     most = (options.max_size_wh or (width, height))[0]
     least = min(most, width, height * window_wh[0] / window_wh[1]) / STEP
@@ -325,11 +327,11 @@ def _ranges(
 
 
 def _scan_between(
-    detector: Detector, picture: Picture, options: DetectionOptions, least: int, most: int
+    detector: Detector, image: ImageArray, options: DetectionOptions, least: int, most: int
 ) -> Windows:
-    smallest, largest = options.min_size_wh or (0, 0), options.max_size_wh or picture.shape[1::-1]
+    smallest, largest = options.min_size_wh or (0, 0), options.max_size_wh or image.shape[1::-1]
     between = replace(options, min_size_wh=(least, smallest[1]), max_size_wh=(most, largest[1]))
-    windows = scan(detector, picture, between)
+    windows = scan(detector, image, between)
     # If cv2 has no size within the bounds, it takes the nearest one without.
     widths = windows.boxes_xywh[:, 2]
     within = (least <= widths) & (widths <= most)

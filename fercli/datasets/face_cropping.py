@@ -1,4 +1,4 @@
-"""Crop: the faces of a folder of pictures, in a folder of the same shape."""
+"""Crop: the faces of a folder of images, in a folder of the same shape."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from fercli.cascade.detection.detector import load_detector
-from fercli.common.errors import InputError, PictureError
+from fercli.common.errors import ImageError, InputError
 from fercli.common.files import find_files, free_name
-from fercli.common.images import Picture, read_colour, read_grey
+from fercli.common.images import ImageArray, read_color, read_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.common.work_folder import alone_in, remove_all_unfinished
@@ -43,7 +43,7 @@ from fercli.datasets.tree import (
     require_apart,
     require_finished,
     require_shape,
-    save_picture,
+    save_image,
     with_unlisted,
 )
 
@@ -55,9 +55,9 @@ class CropResult:
     Parameters
     ----------
     records : list of CropRecord
-        Of all pictures, those of earlier runs included.
+        Of all images, those of earlier runs included.
     looked_at : int
-        Pictures that this run looked at.
+        Images that this run looked at.
     """
 
     records: Sequence[CropRecord]
@@ -70,18 +70,18 @@ class CropResult:
 
     @property
     def without_face(self) -> list[str]:
-        """The pictures in which no face was found."""
-        return [r.picture for r in self.records if not r.faces and r.problem in ("", "no face")]
+        """The images in which no face was found."""
+        return [r.image for r in self.records if not r.faces and r.problem in ("", "no face")]
 
     @property
     def unreadable(self) -> dict[str, str]:
-        """The pictures that could not be read, and why."""
-        return {r.picture: r.problem for r in self.records if r.problem not in ("", "no face")}
+        """The images that could not be read, and why."""
+        return {r.image: r.problem for r in self.records if r.problem not in ("", "no face")}
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it for programs."""
         return {
-            "pictures": len(self.records),
+            "images": len(self.records),
             "looked_at": self.looked_at,
             "faces": sum(record.faces for record in self.records),
             "crops": self.crops,
@@ -99,12 +99,12 @@ def crop_folder(
     workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> CropResult:
-    """Cut the faces out of the pictures below `source`, into `out`.
+    """Cut the faces out of the images below `source`, into `out`.
 
     ``a/b.jpg`` gives ``a/b.png``, and further faces ``a/b-face2.png``. If `source` is a tree with a
     manifest, so is `out`. The result is the same for any number of workers, and that of a single
-    run if it took several: pictures that are in ``crops.csv``, unchanged, with all their crops
-    there, are not looked at again, and crops of pictures that are gone are removed.
+    run if it took several: images that are in ``crops.csv``, unchanged, with all their crops
+    there, are not looked at again, and crops of images that are gone are removed.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def crop_folder(
     Raises
     ------
     InputError
-        There is no picture, or `source` is an unfinished tree.
+        There is no image, or `source` is an unfinished tree.
     CascadeFileError
         The cascade cannot be loaded.
     OutputExistsError
@@ -130,21 +130,19 @@ def crop_folder(
     require_apart(source, out)
     require_finished(source)
     load_detector(options.cascade)
-    pictures = _find_pictures(source)
+    images = _find_images(source)
     manifest = read_manifest(source)
     if manifest is not None:
-        for picture in pictures:
-            require_shape(FileRecord(picture.relative_to(source).as_posix()), source)
+        for image in images:
+            require_shape(FileRecord(image.relative_to(source).as_posix()), source)
     with alone_in(out, "cropping"):
         known = open_log(out, source, options, overwrite=overwrite)
         (out / CROPPING).touch()
-        jobs = _waiting(pictures, source, out, known)
+        jobs = _waiting(images, source, out, known)
         work = partial(_crop_one, source=source, out=out, options=options)
         done = parallel_map(work, jobs, workers=workers, progress=progress, description="crop")
-        known |= {record.picture: record for record in noted(done, out)}
-        records = [
-            known[name] for name in sorted(p.relative_to(source).as_posix() for p in pictures)
-        ]
+        known |= {record.image: record for record in noted(done, out)}
+        records = [known[name] for name in sorted(p.relative_to(source).as_posix() for p in images)]
         remove_all_unfinished(out)
         rewrite_log(out, records)
         if manifest is not None:
@@ -153,49 +151,49 @@ def crop_folder(
     return CropResult(records, len(jobs))
 
 
-def _find_pictures(source: Path) -> list[Path]:
-    pictures = find_files(source)
-    if not pictures:
+def _find_images(source: Path) -> list[Path]:
+    images = find_files(source)
+    if not images:
         others = len(find_files(source, ("",)))
         raise InputError(
-            f"wanted pictures, found none among {others:,} files" if others else
-            "wanted pictures, found none",
+            f"wanted images, found none among {others:,} files" if others else
+            "wanted images, found none",
             hint="names that end in .png, .jpg, …, or fer datasets import with a CSV of the files"
             if others else None,
             path=source,
         )  # fmt: skip
-    return pictures
+    return images
 
 
 def _waiting(
-    pictures: Sequence[Path], source: Path, out: Path, known: dict[str, CropRecord]
+    images: Sequence[Path], source: Path, out: Path, known: dict[str, CropRecord]
 ) -> list[tuple[Path, str]]:
     """Return what is to be done, with the names of crops; what is known of it is removed."""
-    stems = unique_stems([picture.relative_to(source) for picture in pictures])
-    unseen = {_unseen(picture, source): picture for picture in pictures}
+    stems = unique_stems([image.relative_to(source) for image in images])
+    unseen = {_unseen(image, source): image for image in images}
     jobs = [
-        (picture, stem)
-        for (record, picture), stem in zip(unseen.items(), stems, strict=True)
+        (image, stem)
+        for (record, image), stem in zip(unseen.items(), stems, strict=True)
         if not _is_done(record, stem, out, known)
     ]
-    again = {picture.relative_to(source).as_posix() for picture, _ in jobs}
-    present = {record.picture for record in unseen}
+    again = {image.relative_to(source).as_posix() for image, _ in jobs}
+    present = {record.image for record in unseen}
     outdated = [name for name in known if name in again or name not in present]
     remove_crops(out, [known.pop(name) for name in outdated])
     return jobs
 
 
-def _unseen(picture: Path, source: Path) -> CropRecord:
-    name = picture.relative_to(source).as_posix()
+def _unseen(image: Path, source: Path) -> CropRecord:
+    name = image.relative_to(source).as_posix()
     try:
-        status = picture.stat()
+        status = image.stat()
     except OSError:  # a link to nothing, which is told of when it is read
         return CropRecord(name, 0, 0)
     return CropRecord(name, status.st_size, status.st_mtime_ns)
 
 
 def _is_done(unseen: CropRecord, stem: str, out: Path, known: dict[str, CropRecord]) -> bool:
-    record = known.get(unseen.picture)
+    record = known.get(unseen.image)
     return (
         record is not None
         and (record.size, record.modified) == (unseen.size, unseen.modified)
@@ -205,9 +203,9 @@ def _is_done(unseen: CropRecord, stem: str, out: Path, known: dict[str, CropReco
 
 
 def unique_stems(names: Sequence[Path]) -> list[str]:
-    """Return a name without suffix for the crops of each picture, all of them different.
+    """Return a name without suffix for the crops of each image, all of them different.
 
-    It is the picture's own. Where several pictures would have the same, whatever the case, or one
+    It is the image's own. Where several images would have the same, whatever the case, or one
     that is like the name of another's second face, they keep the suffix as part of it, with a
     number where that name, too, or one of its further faces' is taken.
     """
@@ -230,12 +228,12 @@ def _crop_one(job: tuple[Path, str], source: Path, out: Path, options: FaceOptio
     path, stem = job
     record = _unseen(path, source)
     try:
-        read = read_grey if options.channels == "grey" else read_colour
+        read = read_gray if options.channels == "gray" else read_color
         crops, boxes = _crops(read(path), options)
-    except PictureError as error:
+    except ImageError as error:
         return replace(record, problem=error.message)
     names = crop_names(stem, len(crops))
-    saved = [save_picture(out, FileRecord(n), crop) for n, crop in zip(names, crops, strict=True)]
+    saved = [save_image(out, FileRecord(n), crop) for n, crop in zip(names, crops, strict=True)]
     return replace(
         record,
         faces=len(boxes),
@@ -246,11 +244,11 @@ def _crop_one(job: tuple[Path, str], source: Path, out: Path, options: FaceOptio
     )
 
 
-def _crops(picture: Picture, options: FaceOptions) -> tuple[list[Picture], list[Box]]:
-    boxes = find_faces(picture, options)
+def _crops(image: ImageArray, options: FaceOptions) -> tuple[list[ImageArray], list[Box]]:
+    boxes = find_faces(image, options)
     if boxes:
-        return [cut_face(picture, box, options) for box in boxes], boxes
-    return ([fit(picture, options.size_wh)] if options.without_face == "keep" else []), []
+        return [cut_face(image, box, options) for box in boxes], boxes
+    return ([fit(image, options.size_wh)] if options.without_face == "keep" else []), []
 
 
 def _write_manifest(
@@ -259,7 +257,7 @@ def _write_manifest(
     """Carry the manifest of a tree over to its crops."""
     known = {record.file: record for record in read_files(source)}
     crops = [
-        replace(known.get(record.picture, FileRecord("")), file=file, sha256=sha256)
+        replace(known.get(record.image, FileRecord("")), file=file, sha256=sha256)
         for record in records
         for file, sha256 in zip(record.files, record.sha256.split(), strict=True)
     ]

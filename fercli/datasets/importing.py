@@ -1,7 +1,7 @@
 """Import: published sources to one tree, as a stream, over many cores, resumable.
 
 The readers of `fercli.datasets.formats` yield entries in an order that is always the same. They
-pass in batches to the workers, which decode, cut, scale and write the pictures; the journal notes
+pass in batches to the workers, which decode, cut, scale and write the images; the journal notes
 what is there. No more than a few batches are in memory at any time.
 """
 
@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fercli.common.errors import InputError, PictureError
+from fercli.common.errors import ImageError, InputError
 from fercli.common.files import free_name, shortened
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -31,14 +31,14 @@ from fercli.datasets.sources import (
     compare_counts,
     write_skipped,
 )
-from fercli.datasets.tree import finish_tree, require_apart, save_picture
+from fercli.datasets.tree import finish_tree, require_apart, save_image
 
 T = TypeVar("T")
 
-#: Pictures that go to a worker at once: enough to hide the way there, few enough for the memory.
+#: Images that go to a worker at once: enough to hide the way there, few enough for the memory.
 BATCH = 32
 
-#: The longest a picture's name may be, in bytes: file systems take 255, and a number, the suffix
+#: The longest an image's name may be, in bytes: file systems take 255, and a number, the suffix
 #: and what a temporary name has in front of it must fit too.
 LONGEST_NAME = 180
 
@@ -61,7 +61,7 @@ def import_sources(
     workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> ImportResult:
-    """Write the pictures of all sources into one tree.
+    """Write the images of all sources into one tree.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def import_sources(
         The root of the tree: missing, empty, or unfinished by the same import, which then goes
         on.
     options : ImportOptions
-        What becomes of the pictures.
+        What becomes of the images.
     overwrite : bool
         Whether a tree that fer made before is replaced, once the new one is whole.
     workers, progress
@@ -82,7 +82,7 @@ def import_sources(
     OptionError
         Labels are to be renamed where votes decide.
     InputError
-        A source is malformed, or none of its pictures can be used. What was imported before it
+        A source is malformed, or none of its images can be used. What was imported before it
         stays, and is gone on with, unless it was to replace a whole tree: that comes back.
     OutputError
         The tree cannot be written.
@@ -99,16 +99,16 @@ def import_sources(
     plan = {"import": [[r.format, r.path, r.sha256] for r in reports], "options": asdict(options)}
     with Journal(out, plan, overwrite=overwrite) as journal:
         if journal.resumed:
-            progress.note(f"goes on with {len(journal.done)} pictures that are in {out} already")
+            progress.note(f"goes on with {len(journal.done)} images that are in {out} already")
         for stage in _stages(sources, reports, options):
             _import_one(stage, journal, workers, progress)
-        _require_pictures(reports)
+        _require_images(reports)
         write_skipped(out, [(r.name, item) for r in reports for item in r.skipped])
         manifest = finish_tree(
             journal,
             options.scheme.classes if options.scheme.fixed else None,
             voted=options.scheme.classes,
-            sources=[report.as_json() for report in reports],
+            sources=[report.to_dict() for report in reports],
             made_by=[{"command": "import", "options": _plain(options)}],
         )
     return ImportResult(manifest, reports, journal.resumed)
@@ -126,7 +126,7 @@ class _Stage:
     found: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def jobs(self) -> Iterator[tuple[Entry, FileRecord]]:
-        """Yield the pictures that belong into the tree, with the files they become."""
+        """Yield the images that belong into the tree, with the files they become."""
         for item in self.source.form.read(self.source.path, self.options.reading()):
             entry = item if isinstance(item, Entry) else None
             self.found[entry.split if entry else "", entry.label if entry else ""] += 1
@@ -145,11 +145,11 @@ class _Stage:
             return decide_by_votes(item.votes, self.options)
         label = item.label if item.mapped else self.options.renamed(item.label)
         if not label:
-            return None, (), f"labelled {item.label}"
+            return None, (), f"labeled {item.label}"
         return self.options.scheme.class_of(label), (), f"{label}: not among the classes"
 
     def _free_name(self, stem: str) -> str:
-        """Return a file name that no other picture has, also where case makes no difference."""
+        """Return a file name that no other image has, also where case makes no difference."""
         return f"{free_name(stem, self.taken, fold=True)}.png"
 
 
@@ -164,8 +164,8 @@ def _stages(
 
 
 def _file_name(prefix: str, name: str) -> str:
-    """Return the name of a picture's file: printable, not hidden, not too long for a disk."""
-    plain = "".join(c if c.isprintable() else "_" for c in name).lstrip(".") or "picture"
+    """Return the name of an image's file: printable, not hidden, not too long for a disk."""
+    plain = "".join(c if c.isprintable() else "_" for c in name).lstrip(".") or "image"
     return _fitting(f"{prefix}{plain}", f"{prefix}{name}")
 
 
@@ -187,11 +187,11 @@ def _import_one(
     total = stage.source.form.count(stage.source.path)
     write = _Write(journal.root, stage.options)
     batches = _batches(_unwritten(stage.jobs(), journal, stage.report), BATCH)
-    with progress.bar(f"import {stage.source.name}", total=total, unit="picture") as bar:
+    with progress.bar(f"import {stage.source.name}", total=total, unit="image") as bar:
         for results in parallel_map(write, batches, workers=workers):
             records = [result for result in results if isinstance(result, FileRecord)]
             journal.add(records)
-            stage.report.pictures += len(records)
+            stage.report.images += len(records)
             stage.report.skipped += [item for item in results if isinstance(item, Skipped)]
             bar.advance(len(results))
     if stage.options.as_published:
@@ -203,14 +203,14 @@ def _unwritten(
 ) -> Iterator[tuple[Entry, FileRecord]]:
     for entry, record in jobs:
         if record.file in journal.done:
-            report.pictures += 1
+            report.images += 1
         else:
             yield entry, record
 
 
 @dataclass(frozen=True)
 class _Write:
-    """Decodes, cuts, scales and writes a batch of pictures; runs in the workers."""
+    """Decodes, cuts, scales and writes a batch of images; runs in the workers."""
 
     root: Path
     options: ImportOptions
@@ -220,25 +220,25 @@ class _Write:
 
     def _one(self, entry: Entry, record: FileRecord) -> FileRecord | Skipped:
         try:
-            picture = read_entry(entry, self.options.size_wh, self.options.channels)
-        except PictureError as error:
+            image = read_entry(entry, self.options.size_wh, self.options.channels)
+        except ImageError as error:
             if self.options.strict:
                 raise
             return Skipped(record.origin, error.message)
-        return save_picture(self.root, record, picture)
+        return save_image(self.root, record, image)
 
 
-def _require_pictures(reports: Sequence[SourceReport]) -> None:
+def _require_images(reports: Sequence[SourceReport]) -> None:
     """Raise `InputError` with the most frequent reasons if all that was found is left out."""
     skipped = [item for report in reports for item in report.skipped]
     reasons = Counter(item.reason for item in skipped)
     for report in reports:
         reasons.update(report.dropped)
-    if reasons and not any(report.pictures for report in reports):
+    if reasons and not any(report.images for report in reports):
         listed = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
         example = f", such as {skipped[0].origin}" if skipped else ""
         raise InputError(
-            f"no picture came through: {listed}{example}",
+            f"no image came through: {listed}{example}",
             hint="--classes, --map, or files laid out as the card of the data set shows",
             path=Path(reports[0].path),
         )

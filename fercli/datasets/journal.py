@@ -1,7 +1,7 @@
 """The journal of a tree that is being made, so that a killed run goes on where it stopped.
 
 It is a file in the tree: a first line that says what is being made of what, then the lines of
-``files.csv`` for the pictures that are there. It is removed when the tree is whole.
+``files.csv`` for the images that are there. It is removed when the tree is whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.common.errors import InputError, OutputExistsError
-from fercli.common.files import UNFINISHED, make_folder, only_one, output_error, shown_name
+from fercli.common.files import UNFINISHED, folder_lock, make_folder, output_error, shown_name
 from fercli.datasets.manifest import (
     FILES,
     MANIFEST,
@@ -31,7 +31,7 @@ JOURNAL = ".unfinished.csv"
 #: How it is read and written: names of files need not be UTF-8.
 _TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 
-#: Files of ours that stand in a tree beside the pictures.
+#: Files of ours that stand in a tree beside the images.
 OWN_FILES = (MANIFEST, FILES, JOURNAL, "skipped.csv")
 
 
@@ -66,7 +66,7 @@ class Journal:
         self._plan = json.dumps(plan, sort_keys=True, default=str)
         make_folder(root)
         with contextlib.ExitStack() as held:
-            held.enter_context(only_one(root, "the making of a data set"))
+            held.enter_context(folder_lock(root, "the making of a data set"))
             self._open(overwrite)
             self._held = held.pop_all()
 
@@ -136,7 +136,7 @@ class Journal:
                     self.root.rmdir()
 
     def add(self, records: Iterable[FileRecord]) -> None:
-        """Note pictures that are now in the tree."""
+        """Note images that are now in the tree."""
         try:
             self._stream.writelines(map(to_line, records))
             self._stream.flush()
@@ -150,7 +150,7 @@ class Journal:
             return sorted({line for line in stream if line.endswith("\n")})
 
     def records(self) -> Iterator[FileRecord]:
-        """Yield the pictures so far, in the order of their paths."""
+        """Yield the images so far, in the order of their paths."""
         return map(from_fields, csv.reader(self.lines()))
 
     def remove(self) -> None:
@@ -175,8 +175,8 @@ class Journal:
         return True
 
 
-def summarise(lines: Iterable[str]) -> dict[str, Any]:
-    """Return what tells, in a plan, whether it is of the same pictures: how many, a checksum."""
+def summarize(lines: Iterable[str]) -> dict[str, Any]:
+    """Return what tells, in a plan, whether it is of the same images: how many, a checksum."""
     count, digest = 0, hashlib.sha256()
     for line in lines:
         count += 1
@@ -214,16 +214,16 @@ def require_only_ours(root: Path) -> None:
 def _written(root: Path) -> list[Path]:
     """Return the files that fer wrote below `root`, or may have written.
 
-    A tree that is unfinished was begun in an empty folder, and some of its pictures may not have
-    been noted: all that is where pictures belong is among them. So is what a killed process was
+    A tree that is unfinished was begun in an empty folder, and some of its images may not have
+    been noted: all that is where images belong is among them. So is what a killed process was
     writing.
     """
     if (root / JOURNAL).is_file():
-        pictures = [path for path in root.glob("*/*/*") if path.is_symlink() or path.is_file()]
+        images = [path for path in root.glob("*/*/*") if path.is_symlink() or path.is_file()]
     else:
-        pictures = [root / record.file for record in read_files(root)]
+        images = [root / record.file for record in read_files(root)]
     unfinished = [path for path in root.rglob(f"{UNFINISHED}*") if path.is_file()]
-    return [*pictures, *unfinished, *(root / name for name in OWN_FILES)]
+    return [*images, *unfinished, *(root / name for name in OWN_FILES)]
 
 
 def _require_free(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Labels: from what a source says, or people voted, to the class of a picture."""
+"""Labels: from what a source says, or people voted, to the class of an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fercli.datasets.expressions import ClassScheme, expression_of
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What becomes of the pictures of a source.
+    """What becomes of the images of a source.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ class ImportOptions:
     renames : mapping
         What words of the sources mean, beside the synonyms that fer knows; ``""``: left out.
     size_wh : tuple of int, optional
-        Cut about the centre to this shape and scale to this size. Defaults to None: as it is.
-    channels : {"keep", "grey", "colour"}
-        ``"keep"`` stores colour pictures as colour and grey ones as grey.
+        Cut about the center to this shape and scale to this size. Defaults to None: as it is.
+    channels : {"keep", "gray", "color"}
+        ``"keep"`` stores color images as color and gray ones as gray.
     agreement : float
         FER+: the class with the most votes must have more than this share of them. Defaults to
         0.5, the majority; 0 takes any class that leads.
@@ -35,7 +35,7 @@ class ImportOptions:
     votes, all_angles, peak_frames
         As in `ReadOptions`.
     strict : bool
-        Stop at the first picture that cannot be used. Defaults to False: list it and go on.
+        Stop at the first image that cannot be used. Defaults to False: list it and go on.
     """
 
     scheme: ClassScheme
@@ -85,7 +85,7 @@ class ImportOptions:
         if any(voted) and self.renames and (all(voted) or of_votes):
             word = (of_votes or list(self.renames))[0]
             raise OptionError(
-                f"wanted a source whose pictures have one label each, found --map {word}="
+                f"wanted a source whose images have one label each, found --map {word}="
                 f"{self.renames[word]} with the votes of FER+",
                 hint="--classes, such as angry=angry+disgust,happy,neutral, for what votes count "
                 "as, or an import of each source alone",
@@ -95,7 +95,7 @@ class ImportOptions:
 def decide_by_votes(
     votes: Sequence[int], options: ImportOptions
 ) -> tuple[str | None, tuple[int, ...], str]:
-    """Return the class that people's votes give a picture, the votes a class, or why none.
+    """Return the class that people's votes give an image, the votes a class, or why none.
 
     Slips are removed first, then the votes of labels that make up one class are added. The share
     is of all that is left, "unknown" and "not a face" included.
@@ -110,7 +110,7 @@ def decide_by_votes(
     Returns
     -------
     class : str or None
-        None if the picture is to be left out.
+        None if the image is to be left out.
     votes : tuple of int
         For each class of the scheme, in its order.
     reason : str

@@ -1,8 +1,8 @@
-"""What stands beside a tree: ``dataset.json`` for the whole, ``files.csv`` for each picture.
+"""What stands beside a tree: ``dataset.json`` for the whole, ``files.csv`` for each image.
 
 ``dataset.json`` is small and meant to be read: classes, counts, sources, options. What belongs to
-a single picture (its source, subject, checksum and votes) stands in ``files.csv``, one line a
-picture, because 300,000 records in one JSON document can be neither read by people nor streamed.
+a single image (its source, subject, checksum and votes) stands in ``files.csv``, one line an
+image, because 300,000 records in one JSON document can be neither read by people nor streamed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from fercli import __version__
 from fercli.common.errors import InputError
-from fercli.common.files import input_error, parse_json, read_text, write_text, written_whole
+from fercli.common.files import atomic_write, input_error, parse_json, read_text, write_text
 
 MANIFEST = "dataset.json"
 FILES = "files.csv"
@@ -25,7 +25,7 @@ FILES = "files.csv"
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One picture of a tree: a line of ``files.csv``.
+    """One image of a tree: a line of ``files.csv``.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Manifest:
     classes : sequence of str
         In the order of a network's outputs, which is the alphabet's.
     counts : dict
-        Pictures by split and class.
+        Images by split and class.
     sources : list of dict
         For each source its name, format, path, checksum, and what was taken from it and not.
     made_by : list of dict
@@ -158,7 +158,7 @@ def _checked(manifest: Manifest) -> Manifest:
 
 
 def to_line(record: FileRecord) -> str:
-    """Return the line of ``files.csv`` that describes a picture; line breaks become spaces."""
+    """Return the line of ``files.csv`` that describes an image; line breaks become spaces."""
     text = io.StringIO()
     votes = " ".join(map(str, record.votes))
     csv.writer(text, lineterminator="\n").writerow([*_texts(record), votes])
@@ -166,21 +166,21 @@ def to_line(record: FileRecord) -> str:
 
 
 def from_fields(cells: Sequence[str]) -> FileRecord:
-    """Return the picture that the cells of a line describe; ValueError if they do not."""
+    """Return the image that the cells of a line describe; ValueError if they do not."""
     if len(cells) != len(COLUMNS):
         raise ValueError(f"wanted {len(COLUMNS)} fields, found {len(cells)}")
     file, source, origin, subject, sha256, votes = cells
     if not is_below(file):
         raise ValueError(f"wanted a file below the tree, found {file!r}")
     if len(PurePosixPath(file).parts) != 3:
-        raise ValueError(f"wanted <split>/<class>/<picture>, found {file!r}")
+        raise ValueError(f"wanted <split>/<class>/<image>, found {file!r}")
     return FileRecord(file, source, origin, subject, sha256, tuple(map(int, votes.split())))
 
 
 def write_files(root: Path, lines: Iterable[str]) -> None:
     """Write ``files.csv`` below `root` from lines made by `to_line`."""
     with (
-        written_whole(root / FILES, overwrite=True) as temporary,
+        atomic_write(root / FILES, overwrite=True) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         stream.write(",".join(COLUMNS) + "\n")
@@ -188,7 +188,7 @@ def write_files(root: Path, lines: Iterable[str]) -> None:
 
 
 def read_files(root: Path) -> Iterator[FileRecord]:
-    """Yield the pictures of ``files.csv`` below `root`; nothing if there is none.
+    """Yield the images of ``files.csv`` below `root`; nothing if there is none.
 
     Raises
     ------

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from fercli.cascade.samples.viewing import contact_sheet
-from fercli.common.errors import OptionError, PictureError
+from fercli.common.errors import ImageError, OptionError
 from fercli.common.files import require_absent
-from fercli.common.images import read_grey, write_picture
+from fercli.common.images import read_gray, write_image
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import fit
 from fercli.datasets.manifest import FileRecord
@@ -28,11 +28,11 @@ class PreviewOptions:
     split : str, optional
         Defaults to None: all splits.
     count : int
-        Pictures a class, chosen at random. Defaults to 100.
+        Images a class, chosen at random. Defaults to 100.
     columns : int
-        Pictures a row. Defaults to 10.
+        Images a row. Defaults to 10.
     size_wh : tuple of int
-        Width and height of each picture on the sheet. Defaults to 64 × 64.
+        Width and height of each image on the sheet. Defaults to 64 × 64.
     seed : int
         Start of the random numbers.
     """
@@ -46,11 +46,11 @@ class PreviewOptions:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A contact sheet: its file, its class, and its pictures; without any it is not written."""
+    """A contact sheet: its file, its class, and its images; without any it is not written."""
 
     path: Path
     label: str
-    pictures: int
+    images: int
     unreadable: int
 
 
@@ -64,7 +64,7 @@ def write_previews(
 ) -> list[Sheet]:
     """Write ``<class>.png`` for each class of a tree into the folder `out`.
 
-    Pictures that cannot be read are left out and counted.
+    Images that cannot be read are left out and counted.
 
     Raises
     ------
@@ -94,16 +94,16 @@ def write_previews(
 def _write(
     tree: Tree, path: Path, records: Sequence[FileRecord], options: PreviewOptions, overwrite: bool
 ) -> Sheet:
-    pictures, unreadable = [], 0
+    images, unreadable = [], 0
     for record in _chosen(records, options):
         try:
-            pictures.append(fit(read_grey(tree.path(record)), options.size_wh))
-        except PictureError:
+            images.append(fit(read_gray(tree.path(record)), options.size_wh))
+        except ImageError:
             unreadable += 1
-    if pictures:
-        sheet = contact_sheet(np.stack(pictures), options.columns)
-        write_picture(path, sheet, overwrite=overwrite)
-    return Sheet(path, records[0].label, len(pictures), unreadable)
+    if images:
+        sheet = contact_sheet(np.stack(images), options.columns)
+        write_image(path, sheet, overwrite=overwrite)
+    return Sheet(path, records[0].label, len(images), unreadable)
 
 
 def _chosen(records: Sequence[FileRecord], options: PreviewOptions) -> list[FileRecord]:

@@ -15,7 +15,7 @@ from fercli.datasets.splitting import SplitResult
 
 
 def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> str:
-    """Return a table of pictures by class and split, with sums."""
+    """Return a table of images by class and split, with sums."""
     splits = list(counts)
     rows: list[list[object]] = [
         [name, *(counts[split].get(name, 0) for split in splits)] for name in classes
@@ -46,7 +46,7 @@ def import_as_json(result: ImportResult) -> dict[str, Any]:
 
 
 def _source_lines(report: SourceReport, out: Path) -> list[str]:
-    lines = [f"{report.name} ({report.path}): {report.pictures:,} pictures"]
+    lines = [f"{report.name} ({report.path}): {report.images:,} images"]
     lines += [f"  left out: {count:,} {reason}" for reason, count in report.dropped.most_common()]
     if report.skipped:
         lines.append(
@@ -68,11 +68,11 @@ def split_as_text(result: SplitResult) -> str:
         parts += [counts_table(manifest.counts, manifest.classes), ""]
     if result.alike:
         parts.append(
-            f"kept together: {result.alike_pictures:,} pictures in {result.alike:,} groups that "
+            f"kept together: {result.alike_images:,} images in {result.alike:,} groups that "
             "look alike"
         )
     if result.subjects:
-        parts.append(f"kept together: the pictures of each of {result.subjects:,} persons")
+        parts.append(f"kept together: the images of each of {result.subjects:,} persons")
     return "\n".join([*parts, *(f"wrote {root}/" for root in result.trees)])
 
 
@@ -81,7 +81,7 @@ def split_as_json(result: SplitResult) -> dict[str, Any]:
     return {
         "trees": {str(root): manifest.counts for root, manifest in result.trees.items()},
         "groups_alike": result.alike,
-        "pictures_alike": result.alike_pictures,
+        "images_alike": result.alike_images,
         "subjects": result.subjects,
     }
 
@@ -91,7 +91,7 @@ def augment_as_text(result: AugmentResult, out: Path) -> str:
     before = sum(sum(row.values()) for row in result.before.values()) - result.skipped
     after = sum(sum(row.values()) for row in result.manifest.counts.values())
     table = counts_table(result.manifest.counts, result.manifest.classes)
-    lines = [table, "", f"{before:,} pictures and {after - before:,} changed copies"]
+    lines = [table, "", f"{before:,} images and {after - before:,} changed copies"]
     if result.skipped:
         lines.append(f"could not be read: {result.skipped:,}, listed in {out / 'skipped.csv'}")
     return "\n".join([*lines, f"wrote {out}/"])
@@ -105,7 +105,7 @@ def augment_as_json(result: AugmentResult) -> dict[str, Any]:
 def crop_as_text(result: CropResult, out: Path) -> str:
     """Return what a run of cropping did, for people."""
     faces = sum(record.faces for record in result.records)
-    lines = [f"{len(result.records):,} pictures, {faces:,} faces, {result.crops:,} crops"]
+    lines = [f"{len(result.records):,} images, {faces:,} faces, {result.crops:,} crops"]
     if result.looked_at < len(result.records):
         lines.append(f"looked at {result.looked_at:,}: the others were done already")
     for title, files in (

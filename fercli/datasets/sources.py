@@ -30,14 +30,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A picture that could not be used, and why."""
+    """An image that could not be used, and why."""
 
     origin: str
     reason: str
 
 
 def write_skipped(root: Path, skipped: Sequence[tuple[str, Skipped]]) -> None:
-    """Write ``skipped.csv`` into a tree: a line for each picture; without any, none."""
+    """Write ``skipped.csv`` into a tree: a line for each image; without any, none."""
     if not skipped:
         return
     rows = [(source, item.origin, item.reason) for source, item in skipped]
@@ -52,7 +52,7 @@ class SourceReport:
 
     Parameters
     ----------
-    pictures : int
+    images : int
         How many are in the tree.
     dropped : Counter
         How many were left out on purpose, by reason.
@@ -67,13 +67,13 @@ class SourceReport:
     format: str
     path: str
     sha256: str
-    pictures: int = 0
+    images: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     skipped: list[Skipped] = field(default_factory=list)
     published: dict[str, str] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it for the manifest, where pictures that were skipped are only counted."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for the manifest, where images that were skipped are only counted."""
         return asdict(self) | {"skipped": len(self.skipped), "dropped": dict(self.dropped)}
 
 

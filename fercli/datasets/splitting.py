@@ -1,6 +1,6 @@
-"""Split: which pictures are for training and which for tests, without leaks between them.
+"""Split: which images are for training and which for tests, without leaks between them.
 
-Pictures that belong together (duplicates, near duplicates, one person's) form a group, and a group
+Images that belong together (duplicates, near duplicates, one person's) form a group, and a group
 goes into one split as a whole. Within that bound every split gets its share of every class.
 """
 
@@ -21,7 +21,7 @@ from fercli.common.errors import OptionError
 from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.duplicates import exact_pairs, fingerprints, groups, near_pairs
-from fercli.datasets.journal import JOURNAL, Journal, require_only_ours, summarise
+from fercli.datasets.journal import JOURNAL, Journal, require_only_ours, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
 from fercli.datasets.tree import (
     Placing,
@@ -32,10 +32,10 @@ from fercli.datasets.tree import (
     with_checksum,
 )
 
-#: Which pictures that look alike stay together; "apart": none, they may fall into several splits.
+#: Which images that look alike stay together; "apart": none, they may fall into several splits.
 Duplicates = Literal["near", "exact", "apart"]
 
-#: Pictures between two notes in the journal.
+#: Images between two notes in the journal.
 NOTED_AT_ONCE = 500
 
 
@@ -48,7 +48,7 @@ class SplitOptions:
     ratios : mapping
         The share of each split. Defaults to 80 % train, 10 % validation, 10 % test.
     folds : int, optional
-        Make this many trees ``fold1``, ``fold2``, … in place of one: each picture is in the
+        Make this many trees ``fold1``, ``fold2``, … in place of one: each image is in the
         validation split of one of them, and in the train split of the others. `ratios` are then
         not looked at.
     by_subject : bool
@@ -57,7 +57,7 @@ class SplitOptions:
         A regular expression whose first group (or whole match) in a file's name is the person.
         Defaults to None: the person that ``files.csv`` names.
     duplicates : {"near", "exact", "apart"}
-        Which pictures that look alike stay together.
+        Which images that look alike stay together.
     placing : {"link", "copy", "symlink"}
         How files come into the new tree.
     seed : int
@@ -84,16 +84,16 @@ class SplitResult:
     trees : dict
         The manifest of each tree by its folder.
     alike : int
-        Groups of pictures that look alike and were kept together.
-    alike_pictures : int
-        Pictures in them.
+        Groups of images that look alike and were kept together.
+    alike_images : int
+        Images in them.
     subjects : int
         Persons that were kept together; 0 if that was not asked for.
     """
 
     trees: Mapping[Path, Manifest]
     alike: int
-    alike_pictures: int
+    alike_images: int
     subjects: int
 
 
@@ -126,12 +126,12 @@ def split_tree(
     workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> SplitResult:
-    """Make a tree of the pictures of another, split anew; whatever splits it has are pooled.
+    """Make a tree of the images of another, split anew; whatever splits it has are pooled.
 
     Raises
     ------
     OptionError
-        Persons are to be kept together and some picture's is unknown, or there are too few groups
+        Persons are to be kept together and some image's is unknown, or there are too few groups
         for a split to get one.
     OutputExistsError
         There is something else in `out`, or something that fer did not write.
@@ -165,14 +165,14 @@ def split_tree(
 
 
 def _subjects(records: Sequence[FileRecord], options: SplitOptions) -> list[str]:
-    """Return the person of each picture, or ``""`` for each if that makes no difference."""
+    """Return the person of each image, or ``""`` for each if that makes no difference."""
     if not options.by_subject and options.subject_pattern is None:
         return [""] * len(records)
     pattern = _compile(options.subject_pattern) if options.subject_pattern else None
     subjects = [_subject(record, pattern) for record in records]
     if "" in subjects:
         raise OptionError(
-            f"wanted the person in each picture, found {subjects.count('')} without, "
+            f"wanted the person in each image, found {subjects.count('')} without, "
             f"such as {records[subjects.index('')].file}",
             hint=r"--subject-pattern with a regular expression for file names, such as '(S\d+)_'",
         )
@@ -211,7 +211,7 @@ def _require_enough(together: Integers, parts: int) -> None:
     count = len(np.unique(together))
     if count < parts:
         raise OptionError(
-            f"wanted at least {parts} persons or groups of pictures that look alike, one for each "
+            f"wanted at least {parts} persons or groups of images that look alike, one for each "
             f"part, found {count}",
             hint="fewer parts, or --duplicates apart",
         )
@@ -225,7 +225,7 @@ def _names(options: SplitOptions) -> list[str]:
 
 
 def _layout(out: Path, part: Integers, options: SplitOptions) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each tree that is to be made, with the split of each picture."""
+    """Yield each tree that is to be made, with the split of each image."""
     names = _names(options)
     if options.folds is None:
         yield out, [names[number] for number in part]
@@ -243,15 +243,15 @@ def _write(
     progress: Progress,
 ) -> Manifest:
     moved = _moved(tree.records, names)
-    pictures = summarise(f"{to_line(old)}{new.file}\n" for old, new in moved)
-    of_what = {"options": asdict(options), "pictures": pictures}
+    images = summarize(f"{to_line(old)}{new.file}\n" for old, new in moved)
+    of_what = {"options": asdict(options), "images": images}
     made = {"command": "split", "of": str(tree.root), **of_what}
     if options.folds and not overwrite and (finished := _finished(out, made)):
         return finished
     with Journal(out, {"split": str(tree.root), **of_what}, overwrite=overwrite) as journal:
         waiting = [pair for pair in moved if pair[1].file not in journal.done]
         noted: list[FileRecord] = []
-        for old, new in progress.track(waiting, f"write {out.name}", unit="picture"):
+        for old, new in progress.track(waiting, f"write {out.name}", unit="image"):
             place_file(tree.path(old), out / new.file, options.placing)
             noted.append(with_checksum(out, new))
             if len(noted) == NOTED_AT_ONCE:
@@ -267,7 +267,7 @@ def _write(
 
 
 def _finished(out: Path, made: dict[str, Any]) -> Manifest | None:
-    """Return the manifest of a fold that the same command finished, of the same pictures."""
+    """Return the manifest of a fold that the same command finished, of the same images."""
     if (out / JOURNAL).exists():  # stopped between the manifest and its end
         return None
     manifest = read_manifest(out)
@@ -278,7 +278,7 @@ def _finished(out: Path, made: dict[str, Any]) -> Manifest | None:
 def _moved(
     records: Sequence[FileRecord], names: Sequence[str]
 ) -> list[tuple[FileRecord, FileRecord]]:
-    """Return each picture's old and new record; what two splits call the same gets a number."""
+    """Return each image's old and new record; what two splits call the same gets a number."""
     moved, taken = [], set()
     for record, split in zip(records, names, strict=True):
         path = Path(record.file)
@@ -290,7 +290,7 @@ def _moved(
     return moved
 
 
-# Assignment: which part each picture goes to, so that every part gets its share of every class.
+# Assignment: which part each image goes to, so that every part gets its share of every class.
 
 
 Integers = NDArray[np.intp]
@@ -300,22 +300,22 @@ Floats = NDArray[np.float64]
 def assign(
     labels: Integers, together: Integers, shares: Sequence[float], rng: np.random.Generator
 ) -> Integers:
-    """Return the part of each picture, so that every part gets its share of every class.
+    """Return the part of each image, so that every part gets its share of every class.
 
-    Groups of several pictures go first, the largest before the others, each to the part that
-    lacks most of what it holds; then single pictures fill what is left, class by class. Where
-    parts lack the same of a class, the one that lacks most pictures in all goes first.
+    Groups of several images go first, the largest before the others, each to the part that
+    lacks most of what it holds; then single images fill what is left, class by class. Where
+    parts lack the same of a class, the one that lacks most images in all goes first.
 
     Parameters
     ----------
     labels : ndarray of int, shape (n,)
-        The class of each picture, from 0.
+        The class of each image, from 0.
     together : ndarray of int, shape (n,)
-        Pictures with the same number stay together.
+        Images with the same number stay together.
     shares : sequence of float
         The share of each part; their sum is 1.
     rng : numpy.random.Generator
-        Decides which pictures; the numbers a part do not depend on it much.
+        Decides which images; the numbers a part do not depend on it much.
 
     Returns
     -------
@@ -340,11 +340,11 @@ def assign(
 
 
 def require_filled(part: Integers, names: Sequence[str]) -> None:
-    """Raise `OptionError` if one of the parts, which are called `names`, got no picture."""
+    """Raise `OptionError` if one of the parts, which are called `names`, got no image."""
     empty = [name for number, name in enumerate(names) if number not in part]
     if empty:
         raise OptionError(
-            f"wanted pictures in every part, found none for {', '.join(empty)}",
+            f"wanted images in every part, found none for {', '.join(empty)}",
             hint="fewer or larger parts, or --duplicates apart",
         )
 
@@ -360,7 +360,7 @@ def _shuffled_groups(together: Integers, rng: np.random.Generator) -> list[Integ
 
 
 def _lacking(missing: Floats, shares: Sequence[float]) -> Floats:
-    """Return how many pictures each part lacks in all, in proportion to its share."""
+    """Return how many images each part lacks in all, in proportion to its share."""
     return np.asarray(missing.sum(axis=1) / shares, np.float64)
 
 

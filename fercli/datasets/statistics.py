@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fercli.common.parallel import Workers
-from fercli.common.plots import COLOURS, new_plot, save_plot
+from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 from fercli.datasets.duplicates import (
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Alike:
-    """Pictures that are the same, exactly or nearly, in groups.
+    """Images that are the same, exactly or nearly, in groups.
 
     Parameters
     ----------
     groups : int
         Groups of two or more.
-    pictures : int
-        Pictures in them.
+    images : int
+        Images in them.
     superfluous : int
-        Pictures that could go if one of each group stayed.
+        Images that could go if one of each group stayed.
     crossing : int
-        Pictures of groups that are in more than one split: what a network is tested on, it has
+        Images of groups that are in more than one split: what a network is tested on, it has
         then seen in training.
     crossing_by_split : dict
         Of these, those in each split.
     conflicts : int
-        Groups whose pictures have different classes.
+        Groups whose images have different classes.
     conflicting : list of list of str
         The files of those groups.
     """
 
     groups: int
-    pictures: int
+    images: int
     superfluous: int
     crossing: int
     crossing_by_split: Mapping[str, int]
@@ -70,17 +70,17 @@ class Statistics:
     classes : sequence of str
         Those of the manifest, and behind them those that it lacks.
     counts : dict
-        Pictures by split and class.
+        Images by split and class.
     sizes : dict
-        Pictures by ``"WxH"``, the most frequent first.
-    colour : int
-        Pictures that are not grey.
-    grey_levels : dict
-        For each class the mean grey level and the mean contrast (deviation within a picture).
+        Images by ``"WxH"``, the most frequent first.
+    color : int
+        Images that are not gray.
+    gray_levels : dict
+        For each class the mean gray level and the mean contrast (deviation within an image).
     histograms : dict
-        For each class the share of pixels in each of 32 ranges of grey levels.
+        For each class the share of pixels in each of 32 ranges of gray levels.
     votes : int
-        Pictures with people's votes.
+        Images with people's votes.
     subjects : int
         Persons that are known.
     subjects_crossing : int
@@ -97,8 +97,8 @@ class Statistics:
     classes: Sequence[str]
     counts: Mapping[str, Mapping[str, int]]
     sizes: Mapping[str, int]
-    colour: int
-    grey_levels: Mapping[str, tuple[float, float]]
+    color: int
+    gray_levels: Mapping[str, tuple[float, float]]
     histograms: Mapping[str, Sequence[float]]
     votes: int
     subjects: int
@@ -108,7 +108,7 @@ class Statistics:
     constant: Sequence[str]
     unreadable: Mapping[str, str]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it for programs."""
         return asdict(self) | {"root": str(self.root)}
 
@@ -116,7 +116,7 @@ class Statistics:
 def describe_tree(
     tree: Tree, *, workers: int | Workers | None = None, progress: Progress = SILENT
 ) -> Statistics:
-    """Return the statistics of a tree, for which each picture is read once."""
+    """Return the statistics of a tree, for which each image is read once."""
     classes = tree.all_classes
     paths = [tree.path(record) for record in tree.records]
     prints = fingerprints(paths, workers=workers, progress=progress)
@@ -134,8 +134,8 @@ def describe_tree(
         classes=classes,
         counts=counts(tree.records),
         sizes=dict(sizes.most_common()),
-        colour=sum(print_.colour for _, print_ in usable),
-        grey_levels={name: _levels(some) for name, some in by_class.items()},
+        color=sum(print_.color for _, print_ in usable),
+        gray_levels={name: _levels(some) for name, some in by_class.items()},
         histograms={name: _histogram(some) for name, some in by_class.items()},
         votes=sum(bool(record.votes) for record in tree.records),
         subjects=len(_splits_of_subjects(tree.records)),
@@ -152,7 +152,7 @@ def describe_tree(
 
 
 def find_alike(records: Sequence[FileRecord], pairs: Sequence[tuple[int, int]]) -> Alike:
-    """Return what pairs of pictures that are alike mean for splits and classes."""
+    """Return what pairs of images that are alike mean for splits and classes."""
     members: dict[int, list[FileRecord]] = {}
     for record, group in zip(records, groups(len(records), pairs).tolist(), strict=True):
         members.setdefault(group, []).append(record)
@@ -160,11 +160,11 @@ def find_alike(records: Sequence[FileRecord], pairs: Sequence[tuple[int, int]]) 
     crossing = [group for group in several if len({record.split for record in group}) > 1]
     conflicting = [group for group in several if len({record.label for record in group}) > 1]
     by_split = Counter(record.split for group in crossing for record in group)
-    pictures = sum(map(len, several))
+    images = sum(map(len, several))
     return Alike(
         groups=len(several),
-        pictures=pictures,
-        superfluous=pictures - len(several),
+        images=images,
+        superfluous=images - len(several),
         crossing=sum(by_split.values()),
         crossing_by_split=dict(by_split),
         conflicts=len(conflicting),
@@ -188,7 +188,7 @@ def _levels(prints: Sequence[Fingerprint]) -> tuple[float, float]:
 
 
 def _histogram(prints: Sequence[Fingerprint]) -> list[float]:
-    """Return the mean of the pictures' histograms: a large picture weighs as much as a small."""
+    """Return the mean of the images' histograms: a large image weighs as much as a small."""
     if not prints:
         return []
     rows = np.frombuffer(b"".join(print_.histogram for print_ in prints), np.uint32)
@@ -204,19 +204,19 @@ def _histogram(prints: Sequence[Fingerprint]) -> list[float]:
 NAMED = 3
 
 
-def as_text(found: Statistics) -> str:
+def to_text(found: Statistics) -> str:
     """Return the statistics for people."""
     parts = [counts_table(found.counts, found.classes), "", *_contents(found), ""]
     parts += _alike("exact duplicates", found.exact) + _alike("near duplicates", found.near)
-    parts += _named("constant pictures", found.constant)
+    parts += _named("constant images", found.constant)
     parts += _named("unreadable files", [f"{k} ({v})" for k, v in found.unreadable.items()])
     return "\n".join(parts)
 
 
 def plot(found: Statistics, path: Path, *, overwrite: bool = False) -> None:
-    """Draw the counts of each class and split, and the grey levels of each class, to a file."""
+    """Draw the counts of each class and split, and the gray levels of each class, to a file."""
     figure, axes = new_plot(
-        f"{found.root.name}: pictures a class", "", "pictures", size_inches=(11, 4.5)
+        f"{found.root.name}: images a class", "", "images", size_inches=(11, 4.5)
     )
     grid = figure.add_gridspec(1, 2)
     axes.set_subplotspec(grid[0, 0])
@@ -229,15 +229,15 @@ def _contents(found: Statistics) -> list[str]:
     sizes = list(found.sizes.items())
     shown = ", ".join(f"{size} ({count:,})" for size, count in sizes[:NAMED])
     more = f" and {len(sizes) - NAMED:,} more" if len(sizes) > NAMED else ""
-    rows = [[name, f"{m:.0f}", f"{d:.0f}"] for name, (m, d) in found.grey_levels.items()]
+    rows = [[name, f"{m:.0f}", f"{d:.0f}"] for name, (m, d) in found.gray_levels.items()]
     lines = [
-        format_table(["class", "mean grey level", "contrast"], rows),
+        format_table(["class", "mean gray level", "contrast"], rows),
         "",
         f"sizes: {shown}{more}",
-        f"colour: {found.colour:,} pictures",
+        f"color: {found.color:,} images",
     ]
     if found.votes:
-        lines.append(f"votes: {found.votes:,} pictures")
+        lines.append(f"votes: {found.votes:,} images")
     if found.subjects:
         crossing = f", {found.subjects_crossing:,} in more than one split"
         lines.append(f"persons: {found.subjects:,}{crossing}")
@@ -248,7 +248,7 @@ def _alike(title: str, alike: Alike) -> list[str]:
     if not alike.groups:
         return [f"{title}: none"]
     lines = [
-        f"{title}: {alike.pictures:,} pictures in {_count(alike.groups, 'group')} "
+        f"{title}: {alike.images:,} images in {_count(alike.groups, 'group')} "
         f"({alike.superfluous:,} superfluous)"
     ]
     if alike.crossing:
@@ -282,7 +282,7 @@ def _draw_counts(axes: Axes, found: Statistics) -> None:
     for number, (split, row) in enumerate(found.counts.items()):
         heights = [row.get(name, 0) for name in found.classes]
         offset = (number - (len(found.counts) - 1) / 2) * width
-        axes.bar(at + offset, heights, width, label=split, color=COLOURS[number % len(COLOURS)])
+        axes.bar(at + offset, heights, width, label=split, color=COLORS[number % len(COLORS)])
     axes.set_xticks(at, found.classes, rotation=30, ha="right")
     axes.grid(axis="x", visible=False)
     if len(found.counts) > 1:
@@ -290,16 +290,16 @@ def _draw_counts(axes: Axes, found: Statistics) -> None:
 
 
 def _draw_levels(axes: Axes, found: Statistics) -> None:
-    """Draw the share of pixels at each grey level, a line a class."""
+    """Draw the share of pixels at each gray level, a line a class."""
     styles = ("-", "--")
     for number, (name, shares) in enumerate(found.histograms.items()):
         if shares:
             levels = (np.arange(len(shares)) + 0.5) * 256 / len(shares)
-            style = styles[number // len(COLOURS) % len(styles)]
+            style = styles[number // len(COLORS) % len(styles)]
             axes.plot(levels, np.array(shares) * 100, style, label=name,
-                      color=COLOURS[number % len(COLOURS)])  # fmt: skip
-    axes.set_title("Grey levels", loc="left", fontweight="bold")
-    axes.set_xlabel("grey level")
+                      color=COLORS[number % len(COLORS)])  # fmt: skip
+    axes.set_title("Gray levels", loc="left", fontweight="bold")
+    axes.set_xlabel("gray level")
     axes.set_ylabel("share of pixels in 8 levels (%)")
     axes.grid(color="#dddddd", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)

@@ -16,14 +16,14 @@ import cv2
 
 from fercli.common.errors import InputError, OptionError, OutputError
 from fercli.common.files import (
+    atomic_write,
     find_files,
     input_error,
     is_there,
     make_folder,
     output_error,
-    written_whole,
 )
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 from fercli.common.work_folder import remove_all_unfinished
 from fercli.datasets.crop_log import CROPPING
 from fercli.datasets.entries import SPLITS, split_of
@@ -47,7 +47,7 @@ Placing = Literal["link", "copy", "symlink"]
 
 @dataclass(frozen=True)
 class Tree:
-    """The pictures of a tree.
+    """The images of a tree.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Tree:
     classes : tuple of str
         In the order of a network's outputs: the alphabet's.
     records : tuple of FileRecord
-        The pictures that are there, in the order of their paths.
+        The images that are there, in the order of their paths.
     manifest : Manifest, optional
         What ``dataset.json`` says. Defaults to None: there is none.
     """
@@ -76,21 +76,21 @@ class Tree:
 
     @property
     def all_classes(self) -> tuple[str, ...]:
-        """The classes, and behind them those of pictures that the manifest does not know of."""
+        """The classes, and behind them those of images that the manifest does not know of."""
         return with_unlisted(self.classes, self.records)
 
     def path(self, record: FileRecord) -> Path:
-        """Return the file of a picture."""
+        """Return the file of an image."""
         return self.root / record.file
 
 
 def read_tree(root: Path) -> Tree:
-    """Return the pictures below `root`, whether fer made the tree or not.
+    """Return the images below `root`, whether fer made the tree or not.
 
     Raises
     ------
     InputError
-        There is no such folder, no picture in it, or it has another shape or is unfinished.
+        There is no such folder, no image in it, or it has another shape or is unfinished.
     """
     require_finished(root)
     manifest = read_manifest(root)
@@ -104,7 +104,7 @@ def read_tree(root: Path) -> Tree:
         classes = tuple(manifest.classes)
     if not records:
         raise InputError(
-            "wanted a tree <split>/<class>/*.png, found no picture",
+            "wanted a tree <split>/<class>/*.png, found no image",
             hint="fer datasets import",
             path=root,
         )
@@ -123,14 +123,14 @@ def require_finished(root: Path) -> None:
 
 
 def require_shape(record: FileRecord, root: Path) -> FileRecord:
-    """Return a record whose file is ``<split>/<class>/<picture>``; raise `InputError` else."""
+    """Return a record whose file is ``<split>/<class>/<image>``; raise `InputError` else."""
     if not (
         len(PurePosixPath(record.file).parts) == 3
         and len(record.file.splitlines()) == 1
         and is_folder_name(record.label)
     ):
         raise InputError(
-            f"wanted <split>/<class>/<picture>, found {record.file}",
+            f"wanted <split>/<class>/<image>, found {record.file}",
             hint="fer datasets import folder=… makes such a tree of other folders",
             path=root,
         )
@@ -148,29 +148,29 @@ def require_apart(source: Path, out: Path) -> None:
 
 
 def with_unlisted(classes: Sequence[str], records: Iterable[FileRecord]) -> tuple[str, ...]:
-    """Return the classes, and behind them those of pictures that are of none of them."""
+    """Return the classes, and behind them those of images that are of none of them."""
     unlisted = {record.label for record in records} - set(classes)
     return (*classes, *sorted_classes(unlisted))
 
 
 def counts(records: Iterable[FileRecord]) -> dict[str, dict[str, int]]:
-    """Return the number of pictures by split and class, in the order of `SPLITS`."""
+    """Return the number of images by split and class, in the order of `SPLITS`."""
     counter = Counter((record.split, record.label) for record in records)
     splits = sorted({split for split, _ in counter}, key=_split_order)
     labels = sorted_classes(label for _, label in counter)
     return {split: {label: counter[split, label] for label in labels} for split in splits}
 
 
-def save_picture(root: Path, record: FileRecord, picture: Picture) -> FileRecord:
-    """Write a picture of a tree as PNG, and return its record with the checksum.
+def save_image(root: Path, record: FileRecord, image: ImageArray) -> FileRecord:
+    """Write an image of a tree as PNG, and return its record with the checksum.
 
     A file that is there is replaced: it can only be from a run that was killed before it could
     note it.
     """
-    # Speed over size: the level changes 48×48 pictures by a few per cent.
-    _, data = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    # Speed over size: the level changes 48×48 images by a few per cent.
+    _, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 3])
     content = data.tobytes()
-    with written_whole(root / record.file, overwrite=True) as temporary:
+    with atomic_write(root / record.file, overwrite=True) as temporary:
         temporary.write_bytes(content)
     return replace(record, sha256=hashlib.sha256(content).hexdigest())
 
@@ -217,18 +217,18 @@ def finish_tree(
     sources: Sequence[Mapping[str, Any]] = (),
     made_by: Sequence[Mapping[str, Any]] = (),
 ) -> Manifest:
-    """Write the manifest of a tree whose pictures are all there, and remove its journal.
+    """Write the manifest of a tree whose images are all there, and remove its journal.
 
     Every split gets a folder for every class, empty ones too: Keras takes classes from folders,
     and would otherwise number them differently in different splits. Votes that are noted for each
     of `voted` become votes for the classes.
 
-    Raises `OutputError` if there is no picture at all.
+    Raises `OutputError` if there is no image at all.
     """
     root = journal.root
     totals = counts(journal.records())
     if not totals:
-        raise OutputError("no picture came through: there is nothing to make a tree of", path=root)
+        raise OutputError("no image came through: there is nothing to make a tree of", path=root)
     if classes is None:
         classes = sorted_classes(label for row in totals.values() for label in row)
     full = fill_counts(root, totals, classes)
@@ -281,11 +281,11 @@ def _require_readable(source: Path) -> None:
     except OSError as error:
         if source.is_symlink() and not source.exists():
             raise InputError(
-                "wanted a picture, found a link to nothing",
+                "wanted an image, found a link to nothing",
                 hint="bring back what it leads to, or remove it",
                 path=source,
             ) from error
-        raise input_error(error, source, wanted="a picture") from error
+        raise input_error(error, source, wanted="an image") from error
 
 
 def _hard_link(source: Path, target: Path) -> None:
@@ -298,5 +298,5 @@ def _hard_link(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with written_whole(target, overwrite=True) as temporary:
+    with atomic_write(target, overwrite=True) as temporary:
         shutil.copyfile(source, temporary)

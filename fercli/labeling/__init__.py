@@ -1,4 +1,4 @@
-"""Annotating: pictures looked at by a person, their boxes kept in files that others read."""
+"""Annotating: images looked at by a person, their boxes kept in files that others read."""
 
 from fercli.labeling.outputs import BoxOutput as BoxOutput
 from fercli.labeling.review import ReviewOutput as ReviewOutput

@@ -1,4 +1,4 @@
-"""What the page of annotation asks for: pictures, their boxes, what a cascade suggests."""
+"""What the page of annotation asks for: images, their boxes, what a cascade suggests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 
 from fercli.annotations.base import Box
-from fercli.common.errors import PictureError
+from fercli.common.errors import ImageError
 from fercli.common.files import parse_json
 from fercli.labeling import ConflictError, Work
-from fercli.labeling.app import desk_of
-from fercli.web.http_errors import RefusedError, without_path
+from fercli.labeling.app import session_of
+from fercli.web.http_errors import HttpError, without_path
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 pages = Blueprint("pages", __name__)
 
-#: More boxes in one picture are refused.
+#: More boxes in one image are refused.
 MOST_BOXES = 10_000
 
 
 @pages.get("/")
 def start() -> ResponseReturnValue:
     """Show the page."""
-    settings = desk_of().settings
+    settings = session_of().settings
     return render_template(
         "annotate.html",
         review=settings.review,
@@ -46,57 +46,57 @@ def icon() -> ResponseReturnValue:
     return redirect(url_for("static", filename="icon.svg"), 301)
 
 
-@api.get("/pictures")
-def list_pictures() -> ResponseReturnValue:
-    """Tell the name, state and number of boxes of each picture, none of which is opened."""
-    desk = desk_of()
-    unreadable = desk.pictures.unreadable
+@api.get("/images")
+def list_images() -> ResponseReturnValue:
+    """Tell the name, state and number of boxes of each image, none of which is opened."""
+    desk = session_of()
+    unreadable = desk.images.unreadable
     listed = [
         [name, "unreadable" if at in unreadable else state, boxes]
         for at, (name, (state, boxes)) in enumerate(
             zip(desk.store.names, desk.store.states(), strict=True)
         )
     ]
-    return jsonify({"pictures": listed})
+    return jsonify({"images": listed})
 
 
-@api.get("/pictures/<int:number>")
-def show_picture(number: int) -> ResponseReturnValue:
-    """Tell what has been said of a picture."""
+@api.get("/images/<int:number>")
+def show_image(number: int) -> ResponseReturnValue:
+    """Tell what has been said of an image."""
     opened = _opened(number)
     return jsonify(_plain(number, opened))
 
 
-@api.get("/pictures/<int:number>/image")
+@api.get("/images/<int:number>/image")
 def image(number: int) -> ResponseReturnValue:
-    """Give a picture, as fer reads it."""
+    """Give an image, as fer reads it."""
     return _kept(_opened(number).jpeg)
 
 
-@api.get("/pictures/<int:number>/thumbnail")
+@api.get("/images/<int:number>/thumbnail")
 def thumbnail(number: int) -> ResponseReturnValue:
-    """Give a small picture."""
+    """Give a small image."""
     _require(number)
-    return _kept(_read(desk_of().pictures.thumbnail, number))
+    return _kept(_read(session_of().images.thumbnail, number))
 
 
-@api.get("/pictures/<int:number>/suggestions")
+@api.get("/images/<int:number>/suggestions")
 def suggestions(number: int) -> ResponseReturnValue:
-    """Tell what the cascade finds in a picture."""
+    """Tell what the cascade finds in an image."""
     _require(number)
-    return jsonify({"boxes": _read(desk_of().pictures.suggestions, number)})
+    return jsonify({"boxes": _read(session_of().images.suggestions, number)})
 
 
-@api.put("/pictures/<int:number>")
+@api.put("/images/<int:number>")
 def save(number: int) -> ResponseReturnValue:
-    """Keep what is said of a picture; 409 with the present version if it was made from another."""
+    """Keep what is said of an image; 409 with the present version if it was made from another."""
     opened = _opened(number)
-    desk, body = desk_of(), _body()
+    desk, body = session_of(), _body()
     if body.get("name") != desk.store.names[number]:
-        raise RefusedError(410, "the folder has other pictures now", hint="load the page again")
+        raise HttpError(410, "the folder has other images now", hint="load the page again")
     work, revision = _work(body, opened.size_wh), body.get("revision")
     if not isinstance(revision, str):
-        raise RefusedError(422, "wanted the revision that the boxes were made from")
+        raise HttpError(422, "wanted the revision that the boxes were made from")
     try:
         desk.store.save(number, work, revision, opened.size_wh)
     except ConflictError as error:
@@ -106,25 +106,25 @@ def save(number: int) -> ResponseReturnValue:
 
 
 def _require(number: int) -> None:
-    if number >= len(desk_of().store.pictures):
-        raise RefusedError(404, f"wanted a picture, found none of the number {number}")
+    if number >= len(session_of().store.images):
+        raise HttpError(404, f"wanted an image, found none of the number {number}")
 
 
 def _opened(number: int) -> Opened:
     _require(number)
-    opened: Opened = _read(desk_of().pictures.open, number)
+    opened: Opened = _read(session_of().images.open, number)
     return opened
 
 
 def _read(make: Any, number: int) -> Any:
     try:
         return make(number)
-    except PictureError as error:
-        raise RefusedError(422, without_path(error)) from error
+    except ImageError as error:
+        raise HttpError(422, without_path(error)) from error
 
 
 def _plain(number: int, opened: Opened) -> dict[str, Any]:
-    store = desk_of().store
+    store = session_of().store
     work = store.work(number, opened.size_wh)
     name = store.names[number]
     return {
@@ -157,7 +157,7 @@ def _body() -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise RefusedError(400, "wanted a JSON object")
+        raise HttpError(400, "wanted a JSON object")
     return body
 
 
@@ -166,25 +166,23 @@ def _work(body: dict[str, Any], size_wh: tuple[int, int]) -> Work:
     ignored = _boxes(body.get("ignored", []), size_wh)
     negative = body.get("negative") is True
     if boxes and negative:
-        raise RefusedError(
-            422, f"wanted no box in a picture without the object, found {len(boxes)}"
-        )
+        raise HttpError(422, f"wanted no box in an image without the object, found {len(boxes)}")
     return Work(boxes, ignored, negative, body.get("done") is True)
 
 
 def _boxes(value: Any, size_wh: tuple[int, int]) -> tuple[Box, ...]:
     if not isinstance(value, list) or len(value) > MOST_BOXES:
-        raise RefusedError(422, f"wanted a list of at most {MOST_BOXES} boxes")
+        raise HttpError(422, f"wanted a list of at most {MOST_BOXES} boxes")
     return tuple(_box(each, size_wh) for each in value)
 
 
 def _box(value: Any, size_wh: tuple[int, int]) -> Box:
     whole = isinstance(value, list) and len(value) == 4 and all(type(n) is int for n in value)
     if not whole or min(value[2:]) < 1 or max(map(abs, value)) > 1 << 28:
-        raise RefusedError(
+        raise HttpError(
             422, f"wanted whole numbers x, y, width, height, found {reprlib.repr(value)}"
         )
     x, y, width, height = value
     if x >= size_wh[0] or y >= size_wh[1] or x + width <= 0 or y + height <= 0:
-        raise RefusedError(422, f"wanted a box in the picture, found {value}")
+        raise HttpError(422, f"wanted a box in the image, found {value}")
     return x, y, width, height

@@ -12,10 +12,10 @@ from flask import Flask, current_app
 
 from fercli.annotations.autolabel import CascadeBoxes
 from fercli.cascade.detection.detector import DEFAULTS, DetectionOptions
-from fercli.common.files import make_folder, only_one
+from fercli.common.files import folder_lock, make_folder
 from fercli.common.signals import signals_as_interrupts
 from fercli.labeling import BoxOutput, ReviewOutput, Store, open_store
-from fercli.labeling.images import Pictures
+from fercli.labeling.images import Images
 from fercli.web import http_errors
 from fercli.web.auth import Guard
 from fercli.web.server import address_of, listening, quiet_server
@@ -37,13 +37,13 @@ class AnnotateSettings:
     Parameters
     ----------
     folder : Path
-        The pictures.
+        The images.
     out : Path
         Where the boxes go; in a review, the list of extra negatives.
     format : str, optional
         Of `out`. Defaults to what its name says.
     backgrounds : Path, optional
-        The list of pictures without the object. Defaults to ``bg.txt`` beside `out`.
+        The list of images without the object. Defaults to ``bg.txt`` beside `out`.
     cascade : Path, optional
         Finds what is suggested, or reviewed. Defaults to no suggestions.
     review : bool
@@ -65,28 +65,28 @@ class AnnotateSettings:
 
 
 @dataclass(frozen=True)
-class Desk:
+class LabelingSession:
     """What the page works on.
 
     Parameters
     ----------
     settings : AnnotateSettings
     store : Store
-    pictures : Pictures
+    images : Images
     """
 
     settings: AnnotateSettings
     store: Store
-    pictures: Pictures
+    images: Images
 
 
-def open_desk(settings: AnnotateSettings) -> Desk:
+def open_session(settings: AnnotateSettings) -> LabelingSession:
     """Return what the page works on, as it was left.
 
     Raises
     ------
     FerError
-        There are no pictures, the output is malformed or cannot hold their names, the cascade
+        There are no images, the output is malformed or cannot hold their names, the cascade
         cannot be used.
     """
     if settings.review:
@@ -98,10 +98,10 @@ def open_desk(settings: AnnotateSettings) -> Desk:
     finder = (
         None if settings.cascade is None else CascadeBoxes(settings.cascade, settings.detection)
     )
-    return Desk(settings, store, Pictures(store.pictures, finder))
+    return LabelingSession(settings, store, Images(store.images, finder))
 
 
-def create_app(desk: Desk) -> Flask:
+def create_app(desk: LabelingSession) -> Flask:
     """Return the application that shows a desk."""
     from fercli.labeling.api import api, pages
 
@@ -117,14 +117,16 @@ def create_app(desk: Desk) -> Flask:
     return app
 
 
-def desk_of(app: Flask | None = None) -> Desk:
+def session_of(app: Flask | None = None) -> LabelingSession:
     """Return what an application shows; the one of the request by default."""
     desk = (app or current_app).extensions["fer"]
-    assert isinstance(desk, Desk)
+    assert isinstance(desk, LabelingSession)
     return desk
 
 
-def annotate(settings: AnnotateSettings, port: int, started: Callable[[str, Desk], None]) -> Desk:
+def annotate(
+    settings: AnnotateSettings, port: int, started: Callable[[str, LabelingSession], None]
+) -> LabelingSession:
     """Serve the page until the process is interrupted or told to end.
 
     Parameters
@@ -137,7 +139,7 @@ def annotate(settings: AnnotateSettings, port: int, started: Callable[[str, Desk
 
     Returns
     -------
-    Desk
+    LabelingSession
         What there is at the end.
 
     Raises
@@ -147,13 +149,13 @@ def annotate(settings: AnnotateSettings, port: int, started: Callable[[str, Desk
     OptionError
         The port is taken.
     FerError
-        As `open_desk`.
+        As `open_session`.
     """
     with ExitStack() as stack:
         stack.enter_context(signals_as_interrupts())
         folder = make_folder(settings.out.absolute().parent)
-        stack.enter_context(only_one(folder, "an annotation"))
-        desk = open_desk(settings)
+        stack.enter_context(folder_lock(folder, "an annotation"))
+        desk = open_session(settings)
         listener = stack.enter_context(listening(HOST, port))
         server = make_server(create_app(desk), listener)
         started(address_of(HOST, listener), desk)

@@ -1,4 +1,4 @@
-"""Pictures as the page of annotation shows them: opened when asked for, the last ones kept.
+"""Images as the page of annotation shows them: opened when asked for, the last ones kept.
 
 They are sent as fer reads them, upright and without the file's own notes, so that a pixel on the
 page is the pixel that training and evaluation see.
@@ -17,8 +17,8 @@ import cv2
 
 from fercli.annotations.autolabel import CascadeBoxes
 from fercli.annotations.base import Box
-from fercli.common.errors import PictureError
-from fercli.common.images import Picture, read_colour
+from fercli.common.errors import ImageError
+from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import available_workers
 
 T = TypeVar("T")
@@ -33,14 +33,14 @@ OPENED, THUMBNAILS, FOUND = 12, 4000, 500
 
 @dataclass(frozen=True)
 class Opened:
-    """A picture that could be read.
+    """An image that could be read.
 
     Parameters
     ----------
     size_wh : (int, int)
         Its size, in pixels.
     jpeg : bytes
-        The picture, smaller where it is very large.
+        The image, smaller where it is very large.
     """
 
     size_wh: tuple[int, int]
@@ -75,8 +75,8 @@ class Latest(Generic[T]):
         return made
 
 
-class Pictures:
-    """The pictures of a folder, and what a cascade finds in them.
+class Images:
+    """The images of a folder, and what a cascade finds in them.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class Pictures:
     Attributes
     ----------
     unreadable : dict of int to str
-        Why pictures that were asked for cannot be read.
+        Why images that were asked for cannot be read.
     """
 
     def __init__(self, paths: Sequence[Path], finder: CascadeBoxes | None = None) -> None:
@@ -100,17 +100,17 @@ class Pictures:
         self._turns = threading.Semaphore(available_workers())
 
     def open(self, number: int) -> Opened:
-        """Return a picture as it is shown.
+        """Return an image as it is shown.
 
         Raises
         ------
-        PictureError
+        ImageError
             It cannot be read.
         """
         return self._opened.get(number, self._open)
 
     def thumbnail(self, number: int) -> bytes:
-        """Return a small JPEG of a picture; errors as `open`."""
+        """Return a small JPEG of an image; errors as `open`."""
         return self._thumbnails.get(number, self._shrink)
 
     def suggestions(self, number: int) -> tuple[Box, ...]:
@@ -119,9 +119,9 @@ class Pictures:
 
     def _open(self, number: int) -> Opened:
         with self._turns:
-            picture = self._read(number)
-            size_wh = picture.shape[1], picture.shape[0]
-            return Opened(size_wh, _jpeg(_at_most(picture, (LONGEST, LONGEST)), 92))
+            image = self._read(number)
+            size_wh = image.shape[1], image.shape[0]
+            return Opened(size_wh, _jpeg(_at_most(image, (LONGEST, LONGEST)), 92))
 
     def _shrink(self, number: int) -> bytes:
         with self._turns:
@@ -133,26 +133,26 @@ class Pictures:
         with self._turns:
             return self._finder(self._read(number))
 
-    def _read(self, number: int) -> Picture:
+    def _read(self, number: int) -> ImageArray:
         try:
-            picture = read_colour(self._paths[number])
-        except PictureError as error:
+            image = read_color(self._paths[number])
+        except ImageError as error:
             self.unreadable[number] = error.message
             raise
         self.unreadable.pop(number, None)
-        return picture
+        return image
 
 
-def _at_most(picture: Picture, most_wh: tuple[int, int]) -> Picture:
-    height, width = picture.shape[:2]
+def _at_most(image: ImageArray, most_wh: tuple[int, int]) -> ImageArray:
+    height, width = image.shape[:2]
     scale = min(1.0, most_wh[0] / width, most_wh[1] / height)
     if scale == 1.0:
-        return picture
+        return image
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    shrunk: Picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    shrunk: ImageArray = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return shrunk
 
 
-def _jpeg(picture: Picture, quality: int) -> bytes:
-    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+def _jpeg(image: ImageArray, quality: int) -> bytes:
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return bytes(data)

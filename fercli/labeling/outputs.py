@@ -1,4 +1,4 @@
-"""Outputs: where the boxes of annotated pictures are kept, in any format that fer reads.
+"""Outputs: where the boxes of annotated images are kept, in any format that fer reads.
 
 The files of boxes are the only place of the boxes: what another program changes in them between
 two runs is taken as it stands. Each is written whole or not at all.
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fercli.annotations import yolo
-from fercli.annotations.base import AnnotatedPicture, Record, raise_it
+from fercli.annotations.base import AnnotatedImage, Record, raise_it
 from fercli.annotations.formats import FORMATS, Format, detect_format
 from fercli.annotations.opencv_lists import fits_background_list, fits_info, names_from
 from fercli.common.errors import AnnotationError, FerError, OptionError
-from fercli.common.files import PICTURE_EXTENSIONS, folder_written_whole, written_whole
+from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder, atomic_write
 from fercli.common.xml import fits_xml
 
 #: Formats by the suffix of a file; any other suffix is an info file's.
@@ -30,14 +30,14 @@ LABEL = "object"
 
 
 class BoxOutput:
-    """A file, or a folder of one file a picture, that holds boxes.
+    """A file, or a folder of one file an image, that holds boxes.
 
     Parameters
     ----------
     out : Path
         The file or folder; may be there already.
     folder : Path
-        The folder of the pictures.
+        The folder of the images.
     format : str, optional
         A name of `FORMATS`. Defaults to what the suffix, or an existing folder, says.
 
@@ -58,23 +58,23 @@ class BoxOutput:
         """Whether all boxes are in one file."""
         return self.format.write is not None
 
-    def require_names(self, pictures: Sequence[Path]) -> None:
-        """Raise if the format cannot hold the names of all pictures, before any work is lost.
+    def require_names(self, images: Sequence[Path]) -> None:
+        """Raise if the format cannot hold the names of all images, before any work is lost.
 
         Raises
         ------
         OptionError
-            A name cannot stand in the output, or two pictures would share a file.
+            A name cannot stand in the output, or two images would share a file.
         """
-        for picture in pictures:
-            if not fits_background_list(str(picture.absolute())):
-                raise OptionError(f"cannot list the picture {str(picture)!r}", hint="another name")
+        for image in images:
+            if not fits_background_list(str(image.absolute())):
+                raise OptionError(f"cannot list the image {str(image)!r}", hint="another name")
         if self.format.name == "info":
-            _require_info_names(self.path, pictures)
+            _require_info_names(self.path, images)
         if self.format.name in XML_FORMATS:
-            _require_xml_names(pictures)
+            _require_xml_names(images)
         if not self.one_file:
-            _require_own_files(self.path, self.folder, pictures)
+            _require_own_files(self.path, self.folder, images)
 
     def read(self) -> list[Record]:
         """Return what is there; nothing if there is nothing yet.
@@ -101,15 +101,15 @@ class BoxOutput:
         self.label = (labels or [self._only_class()])[0] or LABEL
         return records
 
-    def write(self, pictures: Sequence[AnnotatedPicture], changed: AnnotatedPicture) -> None:
-        """Write the boxes of all pictures, of which one has changed.
+    def write(self, images: Sequence[AnnotatedImage], changed: AnnotatedImage) -> None:
+        """Write the boxes of all images, of which one has changed.
 
         Parameters
         ----------
-        pictures : sequence of AnnotatedPicture
+        images : sequence of AnnotatedImage
             All that something was said of; those without a box hold no object.
-        changed : AnnotatedPicture
-            One of the folder's; not in `pictures` if what was said of it was taken back.
+        changed : AnnotatedImage
+            One of the folder's; not in `images` if what was said of it was taken back.
 
         Raises
         ------
@@ -118,50 +118,50 @@ class BoxOutput:
         """
         if self.format.write_each is not None:
             name = changed.path.relative_to(self.folder)
-            if changed in pictures:
+            if changed in images:
                 self.format.write_each(self.path, name, changed, self.label)
             else:
                 (self.path / name.with_suffix(self.format.suffix)).unlink(missing_ok=True)
         elif self.format.write is not None:
-            self._write_all(pictures)
+            self._write_all(images)
 
-    def _write_all(self, pictures: Sequence[AnnotatedPicture]) -> None:
+    def _write_all(self, images: Sequence[AnnotatedImage]) -> None:
         assert self.format.write is not None
-        if self.format.name == "info" and not any(each.boxes_xywh for each in pictures):
+        if self.format.name == "info" and not any(each.boxes_xywh for each in images):
             self.path.unlink(missing_ok=True)  # an info file without a box is none
         else:
-            self.format.write(self.path, pictures, overwrite=True)
+            self.format.write(self.path, images, overwrite=True)
 
     def keep_original(self) -> None:
         """Copy what others have written: it may say more than boxes."""
         keep_original(self.path)
 
-    def mend(self, pictures: Sequence[AnnotatedPicture]) -> None:
+    def mend(self, images: Sequence[AnnotatedImage]) -> None:
         """Write anew what follows from the boxes; here nothing does."""
 
-    def has_made(self, picture: Path) -> bool:
-        """Whether a picture is a result rather than one to be looked at; here none is."""
+    def has_made(self, image: Path) -> bool:
+        """Whether an image is a result rather than one to be looked at; here none is."""
         return False
 
     def _records(self) -> list[Record]:
         if not os.path.lexists(self.path):
             return []
-        pictures = None if self.one_file else self.folder
-        on_error = raise_it if self.one_file else self._unless_without_picture
-        return self.format.read(self.path, pictures, on_error)
+        images = None if self.one_file else self.folder
+        on_error = raise_it if self.one_file else self._unless_without_image
+        return self.format.read(self.path, images, on_error)
 
     def _only_class(self) -> str:
         names = yolo.class_names(self.path) if self.format.name == "yolo" else []
         named = [name for name in names if name]
         return named[0] if len(named) == 1 else ""
 
-    def _unless_without_picture(self, error: FerError) -> None:
-        """Raise what is wrong with a label, unless its picture is simply gone."""
+    def _unless_without_image(self, error: FerError) -> None:
+        """Raise what is wrong with a label, unless its image is simply gone."""
         label = error.path
         if label is None or not label.is_relative_to(self.path):
             raise error
         beside = (self.folder / label.relative_to(self.path)).parent
-        if any((beside / (label.stem + suffix)).exists() for suffix in PICTURE_EXTENSIONS):
+        if any((beside / (label.stem + suffix)).exists() for suffix in IMAGE_EXTENSIONS):
             raise error
 
 
@@ -173,10 +173,10 @@ def keep_original(path: Path | None) -> None:
     if copy.exists():
         return
     if path.is_dir():
-        with folder_written_whole(copy) as temporary:
+        with atomic_folder(copy) as temporary:
             shutil.copytree(path, temporary, ignore=_all_but_labels, dirs_exist_ok=True)
     else:
-        with written_whole(copy) as temporary:
+        with atomic_write(copy) as temporary:
             shutil.copy2(path, temporary)
 
 
@@ -215,8 +215,8 @@ def _name_of_folder(out: Path) -> str:
     return found
 
 
-def _require_info_names(out: Path, pictures: Sequence[Path]) -> None:
-    names = names_from(out.parent, pictures)
+def _require_info_names(out: Path, images: Sequence[Path]) -> None:
+    names = names_from(out.parent, images)
     bad = [name for name in names if not fits_info(name)]
     if bad:
         raise OptionError(
@@ -226,19 +226,19 @@ def _require_info_names(out: Path, pictures: Sequence[Path]) -> None:
         )
 
 
-def _require_xml_names(pictures: Sequence[Path]) -> None:
-    for picture in pictures:
-        if not fits_xml(str(picture.absolute())):
-            raise OptionError(f"XML cannot hold the name {str(picture)!r}", hint="--out boxes.json")
+def _require_xml_names(images: Sequence[Path]) -> None:
+    for image in images:
+        if not fits_xml(str(image.absolute())):
+            raise OptionError(f"XML cannot hold the name {str(image)!r}", hint="--out boxes.json")
 
 
-def _require_own_files(out: Path, folder: Path, pictures: Sequence[Path]) -> None:
+def _require_own_files(out: Path, folder: Path, images: Sequence[Path]) -> None:
     first: dict[Path, Path] = {}
-    for picture in pictures:
-        other = first.setdefault(picture.relative_to(folder).with_suffix(""), picture)
-        if other is not picture:
+    for image in images:
+        other = first.setdefault(image.relative_to(folder).with_suffix(""), image)
+        if other is not image:
             raise OptionError(
-                f"{other.name} and {picture.name} would share one file in {out}",
+                f"{other.name} and {image.name} would share one file in {out}",
                 hint="--out boxes.json",
             )
 

@@ -1,4 +1,4 @@
-"""Work: what a person has said of one picture."""
+"""Work: what a person has said of one image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fercli.annotations.base import Box
 from fercli.common.errors import InputError
 from fercli.common.files import parse_json, read_text, write_text
 
-#: How far a picture is. Begun: it has boxes, but nobody has said that they are all.
+#: How far an image is. Begun: it has boxes, but nobody has said that they are all.
 State = Literal["unseen", "begun", "done", "negative"]
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a person has said of one picture.
+    """What a person has said of one image.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Work:
         Boxes that count neither for nor against; in a review of false alarms, the detections that
         really are the object.
     negative : bool
-        Whether the picture was said to hold no object. Boxes win over it.
+        Whether the image was said to hold no object. Boxes win over it.
     done : bool
         Whether the boxes are all that there are. Defaults to True, as in files of others.
     """
@@ -40,7 +40,7 @@ class Work:
 
     @property
     def state(self) -> State:
-        """How far the picture is."""
+        """How far the image is."""
         if self.boxes_xywh:
             return "done" if self.done else "begun"
         return "negative" if self.negative else "unseen"
@@ -51,7 +51,7 @@ class Work:
         return self.boxes_xywh, self.ignored_xywh, self.negative
 
     def revision(self, name: str) -> str:
-        """Return what changes with the content, and is another for a picture of another name.
+        """Return what changes with the content, and is another for an image of another name.
 
         It is a digest rather than a count, so that it holds over a new start of the program and
         when a file is edited by hand.
@@ -64,22 +64,22 @@ class Work:
 
 # The progress file: what the formats of boxes have no place for.
 #
-# Beside ``info.dat`` lies ``info.dat.progress.json``: which pictures were left with unfinished
-# boxes, and how large pictures are. The boxes themselves are in the file that it is named after,
+# Beside ``info.dat`` lies ``info.dat.progress.json``: which images were left with unfinished
+# boxes, and how large images are. The boxes themselves are in the file that it is named after,
 # and there alone.
 
 
 @dataclass
 class ProgressFile:
-    """What is in a progress file; pictures by their name in the folder.
+    """What is in a progress file; images by their name in the folder.
 
     Parameters
     ----------
     path : Path
     begun : set of str
-        Pictures whose boxes are not all drawn.
+        Images whose boxes are not all drawn.
     sizes_wh : dict of str to (int, int)
-        Sizes of pictures that were opened.
+        Sizes of images that were opened.
     known : bool
         Whether there was such a file: the boxes beside it are then fer's own.
     """
@@ -114,7 +114,7 @@ def progress_of(out: Path) -> ProgressFile:
     except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError) as error:
         raise InputError(
             "wanted the progress of an annotation, found something else",
-            hint="remove it: it holds only which pictures are unfinished",
+            hint="remove it: it holds only which images are unfinished",
             path=path,
         ) from error
     return ProgressFile(path, begun, sizes, known=True)

@@ -1,7 +1,7 @@
-"""The store: the pictures of a folder, and what has been said of each, saved at once.
+"""The store: the images of a folder, and what has been said of each, saved at once.
 
-It is safe to be asked by several threads, and refuses what was made from an older version of a
-picture's boxes than it holds.
+It is safe to be asked by several threads, and refuses what was made from an older version of an
+image's boxes than it holds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from fercli.annotations.base import AnnotatedPicture, Record
+from fercli.annotations.base import AnnotatedImage, Record
 from fercli.annotations.opencv_lists import read_background_list, write_background_list
 from fercli.common.errors import FerError, InputError
 from fercli.common.files import find_files, output_error
@@ -23,19 +23,19 @@ Size = tuple[int, int]
 
 
 class ConflictError(FerError):
-    """Raised when a picture's boxes have changed since the version that was worked on."""
+    """Raised when an image's boxes have changed since the version that was worked on."""
 
 
 class Store:
-    """The pictures of a folder and what has been said of them.
+    """The images of a folder and what has been said of them.
 
     Parameters
     ----------
     output : BoxOutput
         Where the boxes are kept.
     backgrounds : Path or None
-        The list of pictures without the object; None: the output itself lists them.
-    pictures : sequence of Path
+        The list of images without the object; None: the output itself lists them.
+    images : sequence of Path
         In and below the output's folder.
     progress : ProgressFile
 
@@ -49,17 +49,17 @@ class Store:
         self,
         output: BoxOutput,
         backgrounds: Path | None,
-        pictures: Sequence[Path],
+        images: Sequence[Path],
         progress: ProgressFile,
     ) -> None:
         self.output = output
         self.backgrounds = backgrounds
-        self.pictures = tuple(pictures)
-        self.names = tuple(path.relative_to(output.folder).as_posix() for path in pictures)
-        self._numbers = {key_of(path): at for at, path in enumerate(self.pictures)}
-        self._works = [Work()] * len(self.pictures)
+        self.images = tuple(images)
+        self.names = tuple(path.relative_to(output.folder).as_posix() for path in images)
+        self._numbers = {key_of(path): at for at, path in enumerate(self.images)}
+        self._works = [Work()] * len(self.images)
         self._fractions: dict[int, Record] = {}
-        self._others: list[AnnotatedPicture] = []
+        self._others: list[AnnotatedImage] = []
         self._other_backgrounds: list[Path] = []
         self._contradicted = False
         self._progress = progress
@@ -67,26 +67,26 @@ class Store:
         self._read()
 
     def states(self) -> list[tuple[str, int]]:
-        """Return the state and the number of boxes of each picture."""
+        """Return the state and the number of boxes of each image."""
         with self._lock:
-            return [self._state(at) for at in range(len(self.pictures))]
+            return [self._state(at) for at in range(len(self.images))]
 
     def counts(self) -> dict[str, int]:
-        """Return how many pictures there are of each state, and how many boxes."""
+        """Return how many images there are of each state, and how many boxes."""
         states = self.states()
         counts = dict.fromkeys(("unseen", "begun", "done", "negative"), 0)
         counts.update(Counter(state for state, _ in states))
         return {**counts, "boxes": sum(boxes for _, boxes in states)}
 
     def work(self, number: int, size_wh: Size) -> Work:
-        """Return what has been said of a picture.
+        """Return what has been said of an image.
 
         Parameters
         ----------
         number : int
-            The picture's place in `pictures`.
+            The image's place in `images`.
         size_wh : (int, int)
-            The picture's size, which boxes that are fractions of it need.
+            The image's size, which boxes that are fractions of it need.
         """
         with self._lock:
             record = self._fractions.pop(number, None)
@@ -97,17 +97,17 @@ class Store:
             return self._works[number]
 
     def save(self, number: int, work: Work, revision: str, size_wh: Size) -> Work:
-        """Keep what was said of a picture, in memory and in the files.
+        """Keep what was said of an image, in memory and in the files.
 
         Parameters
         ----------
         number : int
-            The picture's place in `pictures`.
+            The image's place in `images`.
         work : Work
         revision : str
             Of the version that it was made from.
         size_wh : (int, int)
-            The picture's size.
+            The image's size.
 
         Raises
         ------
@@ -169,13 +169,13 @@ class Store:
         if number is None:
             if self.output.one_file:
                 self._others.append(record.in_pixels())
-        elif record.normalised and record.boxes:
+        elif record.normalized and record.boxes:
             self._fractions[number] = record
         else:
             self._works[number] = self._joined(number, record.in_pixels())
 
-    def _joined(self, number: int, found: AnnotatedPicture) -> Work:
-        """Return what several records of one picture say together."""
+    def _joined(self, number: int, found: AnnotatedImage) -> Work:
+        """Return what several records of one image say together."""
         before = self._works[number]
         return Work(
             before.boxes_xywh + found.boxes_xywh,
@@ -221,23 +221,23 @@ class Store:
         begun, name = self._progress.begun, self.names[number]
         (begun.add if self._works[number].state == "begun" else begun.discard)(name)
 
-    def _annotated(self) -> list[AnnotatedPicture]:
+    def _annotated(self) -> list[AnnotatedImage]:
         """Return all that something was said of."""
-        told = (n for n in range(len(self.pictures)) if n not in self._fractions and self._told(n))
+        told = (n for n in range(len(self.images)) if n not in self._fractions and self._told(n))
         return [*self._others, *(self._plain(number) for number in told)]
 
     def _told(self, number: int) -> bool:
         return self._works[number].state != "unseen" or bool(self._works[number].ignored_xywh)
 
-    def _plain(self, number: int) -> AnnotatedPicture:
+    def _plain(self, number: int) -> AnnotatedImage:
         work, size = self._works[number], self._progress.sizes_wh.get(self.names[number])
-        return AnnotatedPicture(self.pictures[number], work.boxes_xywh, work.ignored_xywh, size)
+        return AnnotatedImage(self.images[number], work.boxes_xywh, work.ignored_xywh, size)
 
     def _write_backgrounds(self) -> None:
         if self.backgrounds is None:
             return
         states = enumerate(self.states())
-        ours = [self.pictures[number] for number, (state, _) in states if state == "negative"]
+        ours = [self.images[number] for number, (state, _) in states if state == "negative"]
         listed = [*self._other_backgrounds, *ours]
         if listed:
             write_background_list(self.backgrounds, listed, overwrite=True)
@@ -246,33 +246,33 @@ class Store:
 
 
 def open_store(output: BoxOutput, backgrounds: Path | None = None) -> Store:
-    """Return the store of a folder of pictures, none of which is opened yet.
+    """Return the store of a folder of images, none of which is opened yet.
 
     Parameters
     ----------
     output : BoxOutput
         Where the boxes are kept; names the folder.
     backgrounds : Path, optional
-        The list of pictures without the object. Defaults to none: the output lists them.
+        The list of images without the object. Defaults to none: the output lists them.
 
     Raises
     ------
     InputError
-        There is no picture, or what is there already cannot be read.
+        There is no image, or what is there already cannot be read.
     OptionError
-        The output cannot hold a picture's name.
+        The output cannot hold an image's name.
     """
-    pictures = [path for path in find_files(output.folder) if not output.has_made(path)]
-    if not pictures:
-        raise InputError("wanted pictures, found none", path=output.folder)
-    output.require_names(pictures)
-    store = Store(output, backgrounds, pictures, progress_of(output.path))
+    images = [path for path in find_files(output.folder) if not output.has_made(path)]
+    if not images:
+        raise InputError("wanted images, found none", path=output.folder)
+    output.require_names(images)
+    store = Store(output, backgrounds, images, progress_of(output.path))
     store.mend()
     return store
 
 
 def key_of(path: Path) -> tuple[str, str]:
-    """Return what is the same for all names of a picture: its real folder, and its own name."""
+    """Return what is the same for all names of an image: its real folder, and its own name."""
     return _real(path.parent), path.name
 
 

@@ -1,1 +1,1 @@
-"""Networks: from a tree of labelled faces to a trained, measured, exported network."""
+"""Networks: from a tree of labeled faces to a trained, measured, exported network."""

@@ -98,37 +98,37 @@ def quiet_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-# Batch normalisation in one operation, for training on TensorFlow's CPU.
+# Batch normalization in one operation, for training on TensorFlow's CPU.
 #
-# Keras computes means, variances and the normalisation one after the other, in float32;
+# Keras computes means, variances and the normalization one after the other, in float32;
 # TensorFlow's fused operation does all in one pass, and its gradient in another. The results are
 # the same but for rounding (in mixed precision, the output is rounded to it a step earlier).
 
 
-def with_fused_normalisations(model: Model) -> Model:
-    """Return a model of new weights whose batch normalisations are `fused_normalisation`'s.
+def with_fused_normalizations(model: Model) -> Model:
+    """Return a model of new weights whose batch normalizations are `fused_normalization`'s.
 
     Only for TensorFlow. Layers keep their names, their order and the shapes of their weights.
     """
     keras = load_keras()
 
     def fused(layer: Any) -> Any:
-        normalises = type(layer) is keras.layers.BatchNormalization
-        kind = fused_normalisation() if normalises else type(layer)
+        normalizes = type(layer) is keras.layers.BatchNormalization
+        kind = fused_normalization() if normalizes else type(layer)
         return kind.from_config(layer.get_config())
 
     return keras.models.clone_model(model, clone_function=fused)
 
 
 @cache
-def fused_normalisation() -> type[BatchNormalization]:
+def fused_normalization() -> type[BatchNormalization]:
     """Return the layer, a subclass of Keras's own with the same options and weights."""
     import tensorflow as tf
 
     class FusedBatchNormalization(load_keras().layers.BatchNormalization):  # type: ignore[misc]
         def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-            renormalises = getattr(self, "renorm", False)  # an option of later Keras alone
-            plain = not (self.scale and self.center and self.axis in (-1, 3)) or renormalises
+            renormalizes = getattr(self, "renorm", False)  # an option of later Keras alone
+            plain = not (self.scale and self.center and self.axis in (-1, 3)) or renormalizes
             if not (training and self.trainable) or len(inputs.shape) != 4 or plain:
                 return super().call(inputs, training=training, mask=mask)
             outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

@@ -1,7 +1,7 @@
-"""Batches: shuffled, augmented, normalised pictures, made in threads ahead of the network.
+"""Batches: shuffled, augmented, normalized images, made in threads ahead of the network.
 
 What is in a batch depends on the seed, the epoch and the number of the batch alone, so that a
-training is repeated, or goes on after it was killed, with the same pictures whatever the number
+training is repeated, or goes on after it was killed, with the same images whatever the number
 of threads.
 """
 
@@ -24,10 +24,10 @@ from fercli.models.onnx_model import middle
 if TYPE_CHECKING:
     from keras.utils import PyDataset
 
-#: Takes pictures (n, height, width, channels) and random numbers; returns as many, changed.
+#: Takes images (n, height, width, channels) and random numbers; returns as many, changed.
 Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 
-#: (pictures, targets, weights)
+#: (images, targets, weights)
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 #: The share of a batch that is all of it.
@@ -44,17 +44,17 @@ class BatchOptions:
     Parameters
     ----------
     size : int
-        Pictures a batch.
+        Images a batch.
     seed : int
         Start of all random numbers.
     augment : callable, optional
-        Changes the pictures of a batch. Defaults to None: as they are.
+        Changes the images of a batch. Defaults to None: as they are.
     crop : int, optional
-        Side of the random part of each picture that the network sees. Defaults to all of it.
+        Side of the random part of each image that the network sees. Defaults to all of it.
     label_smoothing : float
         Share of each target that is spread over all classes.
     mixup : float
-        Parameter of the beta distribution that two pictures are mixed by; 0: not mixed.
+        Parameter of the beta distribution that two images are mixed by; 0: not mixed.
         Zhang et al., "mixup: beyond empirical risk minimization", arXiv 1710.09412.
     balanced : bool
         Whether rare classes weigh more, in inverse proportion to their number.
@@ -75,7 +75,7 @@ class BatchMaker:
     Parameters
     ----------
     faces : Faces
-        The pictures.
+        The images.
     options : BatchOptions
         How they are changed.
     """
@@ -100,14 +100,14 @@ class BatchMaker:
         targets = self.faces.targets[indices]
         weights = self._weights(targets)
         targets = smooth(targets, options.label_smoothing)
-        pictures = normalise(pixels)
+        images = normalize(pixels)
         if options.mixup:
             # A class weighs as much in a mixture as it does alone.
             weighted = targets * weights[:, None]
-            pictures, weighted = mix(pictures, weighted, options.mixup, rng)
+            images, weighted = mix(images, weighted, options.mixup, rng)
             weights = weighted.sum(axis=1)
             targets = weighted / weights[:, None]
-        return pictures, targets, weights
+        return images, targets, weights
 
     def _weights(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.class_weights is None:
@@ -115,8 +115,8 @@ class BatchMaker:
         return targets @ self.class_weights
 
 
-def normalise(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return grey levels 0…255 as −1…1."""
+def normalize(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return gray levels 0…255 as −1…1."""
     return np.asarray(pixels, np.float32) / np.float32(MIDDLE) - np.float32(1)
 
 
@@ -126,17 +126,17 @@ def smooth(targets: NDArray[np.float32], share: float) -> NDArray[np.float32]:
 
 
 def mix(
-    pictures: NDArray[np.float32],
+    images: NDArray[np.float32],
     targets: NDArray[np.float32],
     alpha: float,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return a batch mixed with itself in another order, each pair by its own share."""
-    share = rng.beta(alpha, alpha, len(pictures)).astype(np.float32)
-    other = rng.permutation(len(pictures))
-    by_picture, by_target = share[:, None, None, None], share[:, None]
+    share = rng.beta(alpha, alpha, len(images)).astype(np.float32)
+    other = rng.permutation(len(images))
+    by_image, by_target = share[:, None, None, None], share[:, None]
     return (
-        by_picture * pictures + (1 - by_picture) * pictures[other],
+        by_image * images + (1 - by_image) * images[other],
         by_target * targets + (1 - by_target) * targets[other],
     )
 
@@ -144,7 +144,7 @@ def mix(
 def random_crops(
     pixels: NDArray[np.uint8], side: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Return a random square part of each picture, of `side` pixels."""
+    """Return a random square part of each image, of `side` pixels."""
     count, height, width, channels = pixels.shape
     tops = rng.integers(0, height - side + 1, count)
     lefts = rng.integers(0, width - side + 1, count)
@@ -155,7 +155,7 @@ def random_crops(
 
 
 def balanced_weights(faces: Faces) -> NDArray[np.float32]:
-    """Return a weight for each class, 1 on average over the pictures."""
+    """Return a weight for each class, 1 on average over the images."""
     totals = faces.targets.sum(axis=0)
     weights = len(faces) / (len(totals) * np.maximum(totals, 1e-9))
     return np.asarray(weights, np.float32)
@@ -171,16 +171,16 @@ def training_batches(maker: BatchMaker, share: slice = ALL) -> PyDataset:
             return maker.count
 
         def make(self, number: int) -> Batch:
-            pictures, targets, weights = maker.make(self.epoch, number)
-            return pictures[share], targets[share], weights[share]
+            images, targets, weights = maker.make(self.epoch, number)
+            return images[share], targets[share], weights[share]
 
     return TrainingBatches(workers=THREADS, max_queue_size=QUEUE)
 
 
 def plain_batches(faces: Faces, size: int, crop: int | None = None) -> PyDataset:
-    """Return all pictures in order, unchanged but for the crop, for Keras's ``predict``.
+    """Return all images in order, unchanged but for the crop, for Keras's ``predict``.
 
-    All batches are of one size, so that they can be spread over devices: the last picture fills
+    All batches are of one size, so that they can be spread over devices: the last image fills
     the last one up.
     """
 
@@ -190,7 +190,7 @@ def plain_batches(faces: Faces, size: int, crop: int | None = None) -> PyDataset
 
         def make(self, number: int) -> tuple[NDArray[np.float32]]:
             indices = np.minimum(np.arange(number * size, (number + 1) * size), len(faces) - 1)
-            return (normalise(middle(faces.take(indices), crop)),)
+            return (normalize(middle(faces.take(indices), crop)),)
 
     return PlainBatches()
 

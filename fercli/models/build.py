@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError, TrainingError
 from fercli.common.progress import SILENT, Progress
-from fercli.models.backend import load_keras, with_fused_normalisations
+from fercli.models.backend import load_keras, with_fused_normalizations
 from fercli.models.keras_file import start_from
 from fercli.models.labeled_faces import Faces
-from fercli.models.loading import find_network
-from fercli.models.model_card import MIDDLE, NetworkCard
-from fercli.models.onnx_weights import measure_normalisations
+from fercli.models.loading import find_model
+from fercli.models.model_card import MIDDLE, ModelCard
+from fercli.models.onnx_weights import measure_normalizations
 from fercli.models.training_options import RateOptions, TrainingOptions, learning_rate
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 PARTS = 5
 
 
-def training_card(training: Faces, options: TrainingOptions) -> NetworkCard:
+def training_card(training: Faces, options: TrainingOptions) -> ModelCard:
     """Return what is known of a network before it is trained."""
     scale = (MIDDLE,) * training.channels
-    return NetworkCard(
+    return ModelCard(
         training.classes,
         training.size_wh,
         training.channels,
@@ -82,7 +82,7 @@ def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Mod
     Parameters
     ----------
     training : Faces
-        The pictures; their classes are the network's.
+        The images; their classes are the network's.
     steps : int
         Batches an epoch, which the learning rate goes by.
     options : TrainingOptions
@@ -101,7 +101,7 @@ def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Mod
     if options.dropout is not None:
         _set_dropout(model, options.dropout, options.architecture)
     if _on_tensorflows_cpu():
-        model = with_fused_normalisations(model)
+        model = with_fused_normalizations(model)
     _freeze(model, options.freeze)
     model.compile(
         _optimizer(options, steps),
@@ -117,7 +117,7 @@ def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Mod
 def start(
     model: Model,
     init: str,
-    pictures: Callable[[], Iterable[NDArray[np.float32]]],
+    images: Callable[[], Iterable[NDArray[np.float32]]],
     progress: Progress = SILENT,
 ) -> None:
     """Give a network the weights of a saved one where they fit.
@@ -128,8 +128,8 @@ def start(
         Of any last layer.
     init : str
         The name of a shipped network, a ``.keras`` file, or an ``.onnx`` file that fer exported.
-    pictures : callable
-        Gives batches as the network sees them, which an ``.onnx`` file's normalisations are
+    images : callable
+        Gives batches as the network sees them, which an ``.onnx`` file's normalizations are
         measured on.
 
     Raises
@@ -137,11 +137,11 @@ def start(
     InputError, OptionError
         There is no such network, or it is of another architecture.
     """
-    path = find_network(init)
+    path = find_model(init)
     taken = start_from(model, path)
     progress.note(f"{taken} layers start from {init}")
     if path.suffix == ".onnx":
-        measure_normalisations(model, pictures())
+        measure_normalizations(model, images())
 
 
 def _optimizer(options: TrainingOptions, steps: int) -> Any:

@@ -24,7 +24,7 @@ from fercli.models.distributed import agreed, count_hosts
 from fercli.models.keras_file import rebuild
 from fercli.models.labeled_faces import Faces
 from fercli.models.metrics import accuracy, log_loss
-from fercli.models.model_card import NetworkCard
+from fercli.models.model_card import ModelCard
 from fercli.models.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def make_callback(watch: Watch, batches: Any) -> Any:
             self.start = time.perf_counter()
             total = len(batches) * watch.batch_size
             name = f"epoch {epoch + 1}/{watch.epochs}"
-            bar = watch.progress.bar(name, total=total, unit="picture")
+            bar = watch.progress.bar(name, total=total, unit="image")
             self.bar = watch.stack.enter_context(bar)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -149,11 +149,11 @@ def make_callback(watch: Watch, batches: Any) -> Any:
     return Reporter()
 
 
-# How good a network is at the end of an epoch, on pictures that it does not learn from.
+# How good a network is at the end of an epoch, on images that it does not learn from.
 
 
 def validate(
-    model: Model, card: NetworkCard, faces: Faces, options: TrainingOptions
+    model: Model, card: ModelCard, faces: Faces, options: TrainingOptions
 ) -> dict[str, float]:
     """Return the loss and accuracy of a network as ``val_loss`` and ``val_accuracy``.
 
@@ -161,10 +161,10 @@ def validate(
     ----------
     model : keras.Model
         As it is trained.
-    card : NetworkCard
+    card : ModelCard
         What is known of it.
     faces : Faces
-        The pictures.
+        The images.
     options : TrainingOptions
         Of the training.
     """
@@ -186,10 +186,10 @@ def validate(
 
 # Averaged weights: what a training ends with in place of the last step's.
 #
-# The optimiser keeps a moving average of the weights (Polyak and Juditsky, "Acceleration of
-# stochastic approximation by averaging", 1992). Batch normalisation's means and variances belong
+# The optimizer keeps a moving average of the weights (Polyak and Juditsky, "Acceleration of
+# stochastic approximation by averaging", 1992). Batch normalization's means and variances belong
 # to the weights of the moment, though, and are wrong for averaged ones; they are measured anew on
-# some training pictures, as Izmailov et al. do ("Averaging weights leads to wider optima and better
+# some training images, as Izmailov et al. do ("Averaging weights leads to wider optima and better
 # generalization", UAI 2018, arXiv 1803.05407, section 3.2).
 
 
@@ -198,23 +198,23 @@ MEASURED = 16
 
 
 @contextmanager
-def averaged(model: Model, pictures: Iterable[NDArray[np.float32]]) -> Iterator[None]:
-    """Let the model have its averaged weights for a while, normalised on `pictures`.
+def averaged(model: Model, images: Iterable[NDArray[np.float32]]) -> Iterator[None]:
+    """Let the model have its averaged weights for a while, normalized on `images`.
 
-    Does nothing if the optimiser keeps no average, or has none before the first step.
+    Does nothing if the optimizer keeps no average, or has none before the first step.
     """
-    # With mixed_float16, Keras puts the optimiser into one that scales the loss.
+    # With mixed_float16, Keras puts the optimizer into one that scales the loss.
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if not optimizer.use_ema or not int(optimizer.iterations):
         yield
         return
     swap = load_keras().callbacks.SwapEMAWeights()
     swap.set_model(model)
-    layers = _normalisations(model)
+    layers = _normalizations(model)
     kept = [layer.get_weights() for layer in layers]
     swap.on_test_begin()
     try:
-        _measure(model, layers, pictures)
+        _measure(model, layers, images)
         yield
     finally:
         swap.on_test_end()
@@ -223,18 +223,18 @@ def averaged(model: Model, pictures: Iterable[NDArray[np.float32]]) -> Iterator[
             layer.moving_variance.assign(variance)
 
 
-def _normalisations(model: Model) -> list[Any]:
+def _normalizations(model: Model) -> list[Any]:
     kind = load_keras().layers.BatchNormalization
     return [layer for layer in model.layers if isinstance(layer, kind) and layer.trainable]
 
 
-def _measure(model: Model, layers: list[Any], pictures: Iterable[NDArray[np.float32]]) -> None:
+def _measure(model: Model, layers: list[Any], images: Iterable[NDArray[np.float32]]) -> None:
     """Run batches through the model so that each counts alike in the means and variances."""
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
     try:
-        for number, batch in enumerate(pictures):
+        for number, batch in enumerate(images):
             for layer in layers:
                 layer.momentum = number / (number + 1)
             model(batch, training=True)

@@ -11,12 +11,12 @@ from typing import Any
 from fercli.common.tables import format_table
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras
-from fercli.models.loading import shipped_networks
-from fercli.models.model_card import NetworkCard
-from fercli.models.onnx_model import Classifier
+from fercli.models.loading import bundled_models
+from fercli.models.model_card import ModelCard
+from fercli.models.onnx_model import OnnxModel
 
 
-def summarise(name: str, classes: int | None = None, size_wh: tuple[int, int] | None = None) -> str:
+def summarize(name: str, classes: int | None = None, size_wh: tuple[int, int] | None = None) -> str:
     """Return the layers of an architecture, or the card (and layers) of a network.
 
     Raises
@@ -28,9 +28,9 @@ def summarise(name: str, classes: int | None = None, size_wh: tuple[int, int] | 
     """
     if name in ARCHITECTURES:
         return _describe_architecture(name, classes, size_wh)
-    from fercli.models.loading import find_network
+    from fercli.models.loading import find_model
 
-    path = find_network(name)
+    path = find_model(name)
     describe = _describe_onnx if path.suffix == ".onnx" else _describe_keras
     return describe(path, size_wh)
 
@@ -44,29 +44,29 @@ def _describe_architecture(name: str, classes: int | None, size_wh: tuple[int, i
 
 
 def _describe_keras(path: Path, size_wh: tuple[int, int] | None) -> str:
-    from fercli.models.keras_file import load_network
+    from fercli.models.keras_file import load_model
 
-    model, card = load_network(path, size_wh)
+    model, card = load_model(path, size_wh)
     return f"{describe_card(card)}\n\n{_layers(model)}"
 
 
 def _describe_onnx(path: Path, size_wh: tuple[int, int] | None) -> str:
-    from fercli.models.onnx_model import Classifier, Settings
+    from fercli.models.onnx_model import OnnxModel, Settings
 
-    classifier = Classifier(path, Settings(size_wh=size_wh))
+    classifier = OnnxModel(path, Settings(size_wh=size_wh))
     size = path.stat().st_size
     return f"{describe_card(classifier.card)}\nfile          {size / 1e6:.2f} MB, {path}"
 
 
-def describe_card(card: NetworkCard) -> str:
+def describe_card(card: ModelCard) -> str:
     """Return a card as lines of names and values."""
     crop = f", of which the middle {card.crop}x{card.crop}" if card.crop else ""
-    colours = "grey" if card.channels == 1 else card.colour_order
+    colors = "gray" if card.channels == 1 else card.color_order
     lines = {
         "architecture": card.architecture or "unknown",
         "classes": ", ".join(card.classes),
-        "input": f"{card.size_wh[0]}x{card.size_wh[1]} {colours}{crop}",
-        "normalised": f"(pixel - {_numbers(card.mean)}) / {_numbers(card.std)}",
+        "input": f"{card.size_wh[0]}x{card.size_wh[1]} {colors}{crop}",
+        "normalized": f"(pixel - {_numbers(card.mean)}) / {_numbers(card.std)}",
         **_describe_training(card.training),
     }
     return "\n".join(f"{name:<12}  {value}" for name, value in lines.items())
@@ -76,9 +76,9 @@ def _describe_training(training: Mapping[str, Any]) -> dict[str, str]:
     if not training:
         return {"training": "unknown"}
     plain = {name.replace("_", " "): value for name, value in training.items()}
-    counts = plain.pop("pictures", {})
+    counts = plain.pop("images", {})
     if not isinstance(counts, Mapping):
-        counts = {"pictures": counts}
+        counts = {"images": counts}
     return {
         "trained on": ", ".join(f"{count} {name}" for name, count in counts.items()) or "unknown",
         "training": ", ".join(f"{name} {value}" for name, value in plain.items()),
@@ -113,7 +113,7 @@ def architectures_table() -> str:
     """Return the architectures as a table."""
     rows = [
         (one.name, f"{one.parameters:,}", f"{one.size_wh[0]}x{one.size_wh[1]}",
-         "grey" if one.channels == 1 else "colour", one.classes, one.source)
+         "gray" if one.channels == 1 else "color", one.classes, one.source)
         for one in ARCHITECTURES.values()
     ]  # fmt: skip
     headers = ("architecture", "parameters", "size", "input", "classes", "source")
@@ -122,7 +122,7 @@ def architectures_table() -> str:
 
 def networks_table() -> str:
     """Return the shipped networks as a table."""
-    networks = as_plain()["networks"]
+    networks = to_dict()["networks"]
     if not networks:
         return "no networks are shipped"
     rows = [
@@ -132,11 +132,11 @@ def networks_table() -> str:
     return format_table(("network", "file", "size", "classes"), rows)
 
 
-def as_plain() -> dict[str, Any]:
+def to_dict() -> dict[str, Any]:
     """Return networks and architectures as plain values, for JSON."""
     networks = []
-    for name, path in shipped_networks().items():
-        card = Classifier(path).card
+    for name, path in bundled_models().items():
+        card = OnnxModel(path).card
         about = {
             "name": name,
             "path": str(path),

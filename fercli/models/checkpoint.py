@@ -1,6 +1,6 @@
 """Checkpoints: all that a training needs to go on as if it had never stopped, in one file.
 
-One ``.npz`` file holds the weights, the optimiser's state, the random state of dropout, the epoch
+One ``.npz`` file holds the weights, the optimizer's state, the random state of dropout, the epoch
 and the history. It is replaced whole after each epoch, so that a kill at any moment leaves one
 that is consistent.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import InputError, TrainingError
-from fercli.common.files import input_error, parse_json, write_text, written_whole
+from fercli.common.files import atomic_write, input_error, parse_json, write_text
 
 if TYPE_CHECKING:
     from keras import Model
@@ -52,11 +52,11 @@ class State:
 
 
 def write_checkpoint(
-    path: Path, model: Model, state: State, pictures: Mapping[str, Any] | None = None
+    path: Path, model: Model, state: State, images: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the model's and its optimiser's variables, the state of the training and its pictures.
+    """Write the model's and its optimizer's variables, the state of the training and its images.
 
-    `pictures` is what `fercli.models.labeled_faces.identify` returns.
+    `images` is what `fercli.models.labeled_faces.identify` returns.
     """
     arrays = {f"{at:04d}": np.asarray(value) for at, value in enumerate(_values(model))}
     about: dict[str, Any] = {
@@ -64,20 +64,20 @@ def write_checkpoint(
         "epoch": state.epoch,
         "history": state.history,
     }
-    if pictures is not None:
-        about["pictures"] = dict(pictures)
-    with written_whole(path, overwrite=True) as temporary, temporary.open("wb") as stream:
+    if images is not None:
+        about["images"] = dict(images)
+    with atomic_write(path, overwrite=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **{"about": np.array(json.dumps(about)), **arrays})  # type: ignore[arg-type]
 
 
 def read_checkpoint(path: Path, model: Model) -> State:
-    """Give the model and its optimiser the variables in a checkpoint; return the state.
+    """Give the model and its optimizer the variables in a checkpoint; return the state.
 
     Raises
     ------
     TrainingError
         The checkpoint is of another architecture, size or number of classes, or of another
-        optimiser.
+        optimizer.
     InputError
         The file cannot be read.
     """
@@ -100,8 +100,8 @@ def epoch_of(path: Path) -> int:
         return _state(about).epoch
 
 
-def pictures_of(path: Path) -> dict[str, Any] | None:
-    """Return what `write_checkpoint` was told of the pictures; None for one of an older fer.
+def images_of(path: Path) -> dict[str, Any] | None:
+    """Return what `write_checkpoint` was told of the images; None for one of an older fer.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def pictures_of(path: Path) -> dict[str, Any] | None:
         The file cannot be read.
     """
     with _opened(path) as (about, _):
-        return about.get("pictures")
+        return about.get("images")
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
 def _about(about: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(about["architecture"], str):
         raise ValueError("wanted the name of an architecture")
-    if not isinstance(about.get("pictures", {}), dict):
+    if not isinstance(about.get("images", {}), dict):
         raise ValueError("wanted classes and checksums of labels")
     return about
 
@@ -171,7 +171,7 @@ def _values(model: Model) -> list[Any]:
 
 
 def _variables(model: Model) -> list[Any]:
-    """Return weights, random state and the optimiser's variables, in an order that is fixed."""
+    """Return weights, random state and the optimizer's variables, in an order that is fixed."""
     metrics = {id(variable) for variable in model.metrics_variables}
     own = [variable for variable in model.variables if id(variable) not in metrics]
     return [*own, *model.optimizer.variables]

@@ -53,7 +53,7 @@ def count_hosts() -> int:
 
 
 def share_of_host(size: int) -> slice:
-    """Return which pictures of a batch of `size` are this host's."""
+    """Return which images of a batch of `size` are this host's."""
     hosts = count_hosts()
     this = _jax().process_index() if hosts > 1 else 0
     return slice(this * size // hosts, (this + 1) * size // hosts)

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import DependencyError, OptionError
-from fercli.common.files import make_folder, require_absent, write_text, written_whole
-from fercli.common.plots import COLOURS, new_plot, save_plot
+from fercli.common.files import atomic_write, make_folder, require_absent, write_text
+from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import HIGHEST_SEED
 from fercli.common.tables import format_table
 from fercli.datasets.tree import read_tree
 from fercli.models.labeled_faces import Faces, read_split
-from fercli.models.loading import Network, open_network
+from fercli.models.loading import Network, open_model
 from fercli.models.model_settings import Settings
 
 CHUNK = 256
@@ -28,7 +28,7 @@ CHUNK = 256
 MAPPED = 2000
 PROJECTIONS = ("tsne", "pca")
 #: One more than curves have: as many as FER+ has classes.
-MAP_COLOURS = (*COLOURS, "#999999")
+MAP_COLORS = (*COLORS, "#999999")
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ def embed(
     network : Network
         One that gives features beside its probabilities.
     faces : Faces
-        The pictures.
+        The images.
     clusters : int, optional
         How many. Defaults to the number of classes.
     seed : int
-        Of k-means' first centres. Defaults to 0.
+        Of k-means' first centers. Defaults to 0.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def write_embedding(
     paths = _results(out, overwrite)
     make_folder(out)
     labels = faces.labels
-    with written_whole(paths[0], overwrite=overwrite) as temporary, temporary.open("wb") as stream:
+    with atomic_write(paths[0], overwrite=overwrite) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream, features=embedding.features, labels=labels, classes=np.array(faces.classes)
         )
@@ -148,7 +148,7 @@ def embed_tree(
     """
     _results(out, overwrite)
     _require_seed(seed)
-    network = open_network(name, settings)
+    network = open_model(name, settings)
     card = network.card
     faces = read_split(
         read_tree(data),
@@ -213,10 +213,10 @@ def _draw_map(embedding: Embedding, faces: Faces, projection: str, seed: int) ->
     axes.set_yticks([])
     for at, name in enumerate(faces.classes):
         chosen = points[faces.labels[order] == at]
-        colour = MAP_COLOURS[at % len(MAP_COLOURS)]
-        marker = "osv^"[at // len(MAP_COLOURS) % 4]
+        color = MAP_COLORS[at % len(MAP_COLORS)]
+        marker = "osv^"[at // len(MAP_COLORS) % 4]
         axes.scatter(
-            chosen[:, 0], chosen[:, 1], s=9, color=colour, marker=marker, label=name, alpha=0.7
+            chosen[:, 0], chosen[:, 1], s=9, color=color, marker=marker, label=name, alpha=0.7
         )
     axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.labeled_faces import Faces, read_split
-from fercli.models.loading import Network, open_networks, require_classes
+from fercli.models.loading import Network, open_models, require_classes
 from fercli.models.metrics import Metrics, measure
 from fercli.models.model_settings import Settings
 
@@ -34,18 +34,18 @@ class Evaluation:
     network : str
         Its file.
     metrics : Metrics
-        On all pictures.
+        On all images.
     without_copies : Metrics, optional
-        On those that do not occur, pixel for pixel, among the training pictures; None if these
+        On those that do not occur, pixel for pixel, among the training images; None if these
         were not given, or all occur.
     probabilities : ndarray of float32, shape (n, classes)
         Face by face.
     milliseconds : float
-        Median time for one face alone, from grey levels to probabilities.
+        Median time for one face alone, from gray levels to probabilities.
     size : int
         Bytes of the file.
     copies : int, optional
-        Pictures that occur among the training pictures; None if these were not given.
+        Images that occur among the training images; None if these were not given.
     """
 
     network: str
@@ -65,18 +65,18 @@ def evaluate(
     training: Faces | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Run a network on labelled faces and measure its answers.
+    """Run a network on labeled faces and measure its answers.
 
     Parameters
     ----------
     network : Network
         What is measured.
     faces : Faces
-        Labelled pictures, with the network's classes.
+        Labeled images, with the network's classes.
     average : str
         One of `AVERAGES`: over which versions of a face the probabilities are averaged.
     training : Faces, optional
-        If given, the measures are also taken without pictures that occur among these.
+        If given, the measures are also taken without images that occur among these.
     progress : Progress
         A bar.
     """
@@ -129,7 +129,7 @@ def _measure_new(
 
 
 def copies(faces: Faces, training: Faces) -> NDArray[np.bool_]:
-    """Return for each face whether it occurs, pixel for pixel, among the training pictures."""
+    """Return for each face whether it occurs, pixel for pixel, among the training images."""
     known = set(_fingerprints(training))
     return np.array([fingerprint in known for fingerprint in _fingerprints(faces)])
 
@@ -205,8 +205,8 @@ def draw_confusion(metrics: Metrics, title: str) -> Any:
         axes.set_xlabel("taken for")
         axes.set_ylabel("truth")
         for (row, column), value in np.ndenumerate(values):
-            colour = "white" if shares[row, column] > 0.55 else "black"
-            axes.text(column, row, form.format(value), ha="center", va="center", color=colour)
+            color = "white" if shares[row, column] > 0.55 else "black"
+            axes.text(column, row, form.format(value), ha="center", va="center", color=color)
     return figure
 
 
@@ -226,15 +226,15 @@ def draw_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> Any:
         at = chosen[place]
         answer = evaluation.probabilities[at]
         taken = int(answer.argmax())
-        picture = faces.take(np.array([at]))[0]
-        grey = picture if picture.shape[2] == 3 else cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-        axes.imshow(grey)
+        image = faces.take(np.array([at]))[0]
+        gray = image if image.shape[2] == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        axes.imshow(gray)
         truth, name = faces.classes[faces.labels[at]], faces.classes[taken]
         axes.set_title(f"{truth} →\n{name} {answer[taken]:.0%}", fontsize=8)
     return figure
 
 
-# Evaluations from files: networks by name, pictures from a tree.
+# Evaluations from files: networks by name, images from a tree.
 
 
 def evaluate_files(
@@ -250,7 +250,7 @@ def evaluate_files(
 ) -> tuple[Faces, list[Evaluation]]:
     """Measure networks on a split of a tree; return the faces for the first, and the measures.
 
-    `settings` are as in `fercli.models.loading.open_networks`.
+    `settings` are as in `fercli.models.loading.open_models`.
 
     Raises
     ------
@@ -258,7 +258,7 @@ def evaluate_files(
         A network or a split is not there, or their classes do not fit.
     """
     tree = read_tree(data)
-    networks = open_networks(names, settings)
+    networks = open_models(names, settings)
     for network in networks:
         require_classes(network, tree.classes)
     results = []

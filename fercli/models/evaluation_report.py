@@ -1,4 +1,4 @@
-"""An evaluation as text, as JSON and as pictures."""
+"""An evaluation as text, as JSON and as images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFUSION = "confusion.png"
 MISTAKES = "mistakes.png"
 
 
-def as_text(evaluation: Evaluation) -> str:
+def to_text(evaluation: Evaluation) -> str:
     """Return the measures of one network as tables."""
     metrics = evaluation.metrics
     rows = [
@@ -29,7 +29,7 @@ def as_text(evaluation: Evaluation) -> str:
         for figure in metrics.classes
     ]
     lines = [
-        format_table(("class", "pictures", "precision", "recall", "F1"), rows),
+        format_table(("class", "images", "precision", "recall", "F1"), rows),
         "",
         _summary(metrics),
     ]
@@ -60,7 +60,7 @@ def comparison(evaluations: Sequence[Evaluation]) -> str:
     return format_table((*headers, "ms a face", "MB"), rows)
 
 
-def as_plain(evaluation: Evaluation) -> dict[str, Any]:
+def to_dict(evaluation: Evaluation) -> dict[str, Any]:
     """Return an evaluation as plain values, for JSON; what is not a number is None."""
     again = evaluation.without_copies
     return {
@@ -76,7 +76,7 @@ def write_report(out: Path, evaluation: Evaluation, faces: Faces, *, overwrite: 
     """Write report.json, confusion.png and mistakes.png into a folder and return them."""
     paths = require_no_report(out, overwrite=overwrite)
     make_folder(out)
-    text = json.dumps(as_plain(evaluation), indent=2, ensure_ascii=False)
+    text = json.dumps(to_dict(evaluation), indent=2, ensure_ascii=False)
     write_text(paths[0], text + "\n", overwrite=overwrite, errors="backslashreplace")
     title = f"accuracy {evaluation.metrics.accuracy:.1%} on {evaluation.metrics.count} faces"
     save_plot(draw_confusion(evaluation.metrics, title), paths[1], overwrite=overwrite)
@@ -96,17 +96,17 @@ def _copies(evaluation: Evaluation) -> list[str]:
     new = evaluation.without_copies
     if new:
         return [
-            f"without {evaluation.copies} copies of training pictures: accuracy "
+            f"without {evaluation.copies} copies of training images: accuracy "
             f"{new.accuracy:.4f} on {new.count}"
         ]
     if evaluation.copies:
-        return [f"all {evaluation.copies} pictures are copies of training pictures"]
+        return [f"all {evaluation.copies} images are copies of training images"]
     return []
 
 
 def _summary(metrics: Metrics) -> str:
     return (
-        f"accuracy {metrics.accuracy:.4f} on {metrics.count} pictures, balanced "
+        f"accuracy {metrics.accuracy:.4f} on {metrics.count} images, balanced "
         f"{metrics.balanced_accuracy:.4f}, F1 {metrics.macro_f1:.4f}, log loss "
         f"{metrics.log_loss:.4f}, calibration error {metrics.calibration_error:.4f}"
     )

@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import DependencyError, InputError, OptionError, TrainingError
-from fercli.common.files import require_absent, written_whole
+from fercli.common.files import atomic_write, require_absent
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
 from fercli.models.evaluation import classify_all
-from fercli.models.keras_file import load_network, read_card
+from fercli.models.keras_file import load_model, read_card
 from fercli.models.labeled_faces import Faces, read_split
-from fercli.models.loading import KerasNetwork
+from fercli.models.loading import KerasModel
 from fercli.models.metrics import accuracy
-from fercli.models.model_card import NetworkCard, to_metadata
+from fercli.models.model_card import ModelCard, to_metadata
 from fercli.models.model_settings import Settings, with_settings
-from fercli.models.onnx_model import Classifier, scaled
+from fercli.models.onnx_model import OnnxModel, scaled
 
 if TYPE_CHECKING:
     from keras import Model
@@ -110,16 +110,16 @@ def export_onnx(
     calibration = calibration or faces
     if storage == "int8" and calibration is None:
         raise OptionError("wanted real faces to calibrate int8 on, found none", hint="--data TREE")
-    source = KerasNetwork(network, settings)
+    source = KerasModel(network, settings)
     card = source.card
-    with written_whole(out, overwrite=overwrite) as temporary:
+    with atomic_write(out, overwrite=overwrite) as temporary:
         progress.note(f"writing {out}")
         _write(source, temporary)
         if storage == "float16":
             _halve(temporary)
         elif storage == "int8" and calibration is not None:
             progress.note("calibrating int8")
-            _quantise(temporary, _calibrating(calibration), card)
+            _quantize(temporary, _calibrating(calibration), card)
         _add_metadata(temporary, replace(card, training={**card.training, "storage": storage}))
         result = _compare(source, temporary, faces, progress)
         if not result.difference <= TOLERANCES[storage]:
@@ -171,7 +171,7 @@ def _calibrating(faces: Faces) -> NDArray[np.uint8]:
     return faces.take(np.sort(order[:CALIBRATED]))
 
 
-def _write(source: KerasNetwork, path: Path) -> None:
+def _write(source: KerasModel, path: Path) -> None:
     both = with_features(source.model, source.path)
     both(np.zeros((1, *source.card.input_shape), np.float32))  # Keras exports what has run once
     try:
@@ -206,7 +206,7 @@ def _rename(model: Any, names: dict[str, str]) -> None:
             places[:] = [names.get(name, name) for name in places]
 
 
-def _add_metadata(path: Path, card: NetworkCard) -> None:
+def _add_metadata(path: Path, card: ModelCard) -> None:
     import onnx
 
     model = onnx.load(path)
@@ -237,14 +237,14 @@ def _halve(path: Path) -> None:
     onnx.save(model, path)
 
 
-def _quantise(path: Path, sample: NDArray[np.uint8], card: NetworkCard) -> None:
+def _quantize(path: Path, sample: NDArray[np.uint8], card: ModelCard) -> None:
     from onnxruntime import quantization
 
-    pictures = scaled(sample, card)
+    images = scaled(sample, card)
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self, name: str) -> None:
-            self.rows: Iterator[Any] = iter({name: picture[None]} for picture in pictures)
+            self.rows: Iterator[Any] = iter({name: image[None]} for image in images)
 
         def get_next(self) -> Any:
             return next(self.rows, None)
@@ -257,9 +257,9 @@ def _quantise(path: Path, sample: NDArray[np.uint8], card: NetworkCard) -> None:
 
 
 def _compare(
-    source: KerasNetwork, path: Path, faces: Faces | None, progress: Progress
+    source: KerasModel, path: Path, faces: Faces | None, progress: Progress
 ) -> ExportResult:
-    exported = Classifier(path)
+    exported = OnnxModel(path)
     if faces is None:
         card = source.card
         shape = (32, card.size_wh[1], card.size_wh[0], card.channels)
@@ -303,7 +303,7 @@ def export_file(
     if data is not None:
         tree = read_tree(data)
         settings = settings or Settings()
-        card = read_card(network) or load_network(network, settings.size_wh)[1]
+        card = read_card(network) or load_model(network, settings.size_wh)[1]
         card = with_settings(card, settings, network)
         faces = _faces(card, tree, split, progress)
         learns = storage == "int8" and has_training(tree)
@@ -335,7 +335,7 @@ def has_training(tree: Tree) -> bool:
     return any(split_of(name) == "train" for name in tree.splits)
 
 
-def _faces(card: NetworkCard, tree: Tree, split: str, progress: Progress) -> Faces:
+def _faces(card: ModelCard, tree: Tree, split: str, progress: Progress) -> Faces:
     return read_split(
         tree,
         split,

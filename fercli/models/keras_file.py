@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fercli.common.errors import InputError, OptionError
-from fercli.common.files import input_error, parse_json, written_whole
+from fercli.common.files import atomic_write, input_error, parse_json
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
-from fercli.models.model_card import NetworkCard, from_metadata, to_metadata
+from fercli.models.model_card import ModelCard, from_metadata, to_metadata
 from fercli.models.onnx_weights import restore
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ CARD = "fer.json"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def save_network(path: Path, model: Model, card: NetworkCard, *, overwrite: bool = False) -> None:
+def save_model(path: Path, model: Model, card: ModelCard, *, overwrite: bool = False) -> None:
     """Write a model with its card, whole or not at all."""
-    with written_whole(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         with quiet_warnings():
             model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(CARD, json.dumps(to_metadata(card), indent=2, ensure_ascii=False))
 
 
-def load_network(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Model, NetworkCard]:
+def load_model(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Model, ModelCard]:
     """Return a model, not compiled, and its card.
 
     A file that Keras wrote without fer gets a card with classes "class 0", "class 1", …
@@ -53,7 +53,7 @@ def load_network(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Mo
         A network of others takes inputs of any size, and none is given.
     InputError
         The file is missing, is not a ``.keras`` or ``.h5`` file that Keras can load, is not a
-        network from pictures to classes, or its card is another network's.
+        network from images to classes, or its card is another network's.
     DependencyError
         Keras is not installed.
     """
@@ -76,7 +76,7 @@ def load_network(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Mo
     return model, card
 
 
-def read_card(path: Path) -> NetworkCard | None:
+def read_card(path: Path) -> ModelCard | None:
     """Return the card in a ``.keras`` file without loading the network; None if there is none.
 
     The format before it, HDF5, has none.
@@ -99,13 +99,13 @@ def read_card(path: Path) -> NetworkCard | None:
         ) from error
 
 
-def _card_in(archive: zipfile.ZipFile, path: Path) -> NetworkCard | None:
+def _card_in(archive: zipfile.ZipFile, path: Path) -> ModelCard | None:
     if "config.json" not in archive.namelist():
         raise InputError("wanted a .keras or .h5 file, found another zip archive", path=path)
     return from_metadata(parse_json(archive.read(CARD))) if CARD in archive.namelist() else None
 
 
-def rebuild(model: Model, card: NetworkCard) -> Model:
+def rebuild(model: Model, card: ModelCard) -> Model:
     """Return the network in float32, whatever precision it was trained in."""
     with precision_policy("float32"):
         fresh = ARCHITECTURES[card.architecture].build(card.input_shape, len(card.classes))
@@ -128,7 +128,7 @@ def start_from(model: Model, path: Path) -> int:
         source, _ = restore(path)
     else:
         _, height, width, _ = model.input_shape
-        source, _ = load_network(path, (width, height))
+        source, _ = load_model(path, (width, height))
     ours = [layer for layer in model.layers if layer.weights]
     theirs = [layer for layer in source.layers if layer.weights]
     pairs = list(zip(ours, theirs, strict=False))
@@ -169,10 +169,10 @@ def _of_keras_2() -> dict[str, Any]:
 
 
 def _require_shapes(model: Model, path: Path) -> int:
-    """Return the number of answers; raise `InputError` unless pictures go in and one row comes."""
+    """Return the number of answers; raise `InputError` unless images go in and one row comes."""
     shape = getattr(model, "input_shape", None)  # a model that was never built has none
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
-        raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
+        raise InputError(f"wanted a network of images, found one of inputs {shape}", path=path)
     answers = model.output_shape
     if not isinstance(answers, tuple) or len(answers) != 2 or not answers[1]:
         raise InputError(
@@ -182,7 +182,7 @@ def _require_shapes(model: Model, path: Path) -> int:
     return int(answers[1])
 
 
-def _require_fit(model: Model, answers: int, card: NetworkCard, path: Path) -> None:
+def _require_fit(model: Model, answers: int, card: ModelCard, path: Path) -> None:
     """Raise `InputError` if a card's input or number of classes is not the model's."""
     sides = zip(model.input_shape[1:], card.input_shape, strict=True)
     if any(side not in (None, wanted) for side, wanted in sides):
@@ -199,9 +199,7 @@ def _require_fit(model: Model, answers: int, card: NetworkCard, path: Path) -> N
         )
 
 
-def _card_of(
-    model: Model, answers: int, size_wh: tuple[int, int] | None, path: Path
-) -> NetworkCard:
+def _card_of(model: Model, answers: int, size_wh: tuple[int, int] | None, path: Path) -> ModelCard:
     _, height, width, count = model.input_shape
     if None not in (height, width):
         size_wh = (int(width), int(height))
@@ -212,4 +210,4 @@ def _card_of(
     channels = int(count)
     classes = tuple(f"class {at}" for at in range(answers))
     scale = (127.5,) * channels
-    return NetworkCard(classes, size_wh, channels, scale, scale)
+    return ModelCard(classes, size_wh, channels, scale, scale)

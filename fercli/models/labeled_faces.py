@@ -1,4 +1,4 @@
-"""Labelled faces of a tree ``ROOT/<split>/<class>/*.png``, as arrays a network can be fed."""
+"""Labeled faces of a tree ``ROOT/<split>/<class>/*.png``, as arrays a network can be fed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import InputError, OptionError, PictureError, TrainingError
-from fercli.common.images import Picture, read_colour, read_grey
+from fercli.common.errors import ImageError, InputError, OptionError, TrainingError
+from fercli.common.images import ImageArray, read_color, read_gray
 from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -26,16 +26,16 @@ from fercli.models.training_options import TrainingOptions
 Labels = NDArray[np.int64]
 Targets = NDArray[np.float32]
 
-#: Share of the memory that is free now that pictures kept decoded may take.
+#: Share of the memory that is free now that images kept decoded may take.
 MEMORY_SHARE = 0.5
 
-#: For one class of one picture. More cannot be meant; FER+ asked ten people.
+#: For one class of one image. More cannot be meant; FER+ asked ten people.
 MOST_VOTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Labelled pictures of one size.
+    """Labeled images of one size.
 
     Parameters
     ----------
@@ -50,9 +50,9 @@ class Faces:
     size_wh : (int, int)
         The size all are brought to, in pixels.
     channels : {1, 3}
-        Grey, or red, green and blue.
+        Gray, or red, green and blue.
     pixels : ndarray of uint8, shape (n, height, width, channels), optional
-        All pictures, where they fit into memory; None: they are read when they are asked for.
+        All images, where they fit into memory; None: they are read when they are asked for.
     """
 
     paths: tuple[Path, ...]
@@ -67,14 +67,14 @@ class Faces:
         return len(self.paths)
 
     def take(self, indices: NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Return pictures, shape (n, height, width, channels), from memory or from their files."""
+        """Return images, shape (n, height, width, channels), from memory or from their files."""
         if self.pixels is not None:
             return np.asarray(self.pixels[indices])
         read = partial(read_face, size_wh=self.size_wh, channels=self.channels)
         return np.stack([read(self.paths[index]) for index in indices])
 
     def counts(self) -> NDArray[np.int64]:
-        """Return the number of pictures of each class."""
+        """Return the number of images of each class."""
         return np.bincount(self.labels, minlength=len(self.classes))
 
 
@@ -90,7 +90,7 @@ def read_split(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> Faces:
-    """Return the pictures of one split.
+    """Return the images of one split.
 
     Parameters
     ----------
@@ -99,15 +99,15 @@ def read_split(
     split : str
         "train", "validation", "test", …
     size_wh : (int, int)
-        Pictures of other sizes are resized to this.
+        Images of other sizes are resized to this.
     channels : {1, 3}
-        Grey or colour.
+        Gray or color.
     classes : sequence of str, optional
-        Those of a network; pictures of other classes are an error. Defaults to the tree's.
+        Those of a network; images of other classes are an error. Defaults to the tree's.
     soft_labels : bool
         Whether targets are people's votes rather than one class. Defaults to False.
     streamed : bool, optional
-        Whether pictures are read again each time rather than kept. Defaults to None: kept if
+        Whether images are read again each time rather than kept. Defaults to None: kept if
         they take no more than half of the memory that is free.
     workers : int, optional
         Threads that read. Defaults to all cores.
@@ -115,9 +115,9 @@ def read_split(
     Raises
     ------
     InputError, OptionError
-        No such split, no pictures, an unknown class, votes missing or not one count a class.
-    PictureError
-        Pictures that cannot be read: the first is named, with how many there are.
+        No such split, no images, an unknown class, votes missing or not one count a class.
+    ImageError
+        Images that cannot be read: the first is named, with how many there are.
     """
     classes = tuple(classes or tree.classes)
     records = _records(tree, split)
@@ -146,43 +146,43 @@ def read_faces(
     progress: Progress = SILENT,
     name: str = "reading",
 ) -> NDArray[np.uint8]:
-    """Return pictures as an array of shape (n, height, width, channels).
+    """Return images as an array of shape (n, height, width, channels).
 
     Raises
     ------
-    PictureError
+    ImageError
         Some cannot be read: the first is named, with how many there are.
     """
     pixels = np.empty((len(paths), size_wh[1], size_wh[0], channels), np.uint8)
     read = partial(_read_or_error, size_wh=size_wh, channels=channels)
-    pictures = parallel_map(
+    images = parallel_map(
         read, paths, workers=workers, prefer="threads", progress=progress, description=name
     )
-    errors: list[PictureError] = []
-    for index, picture in enumerate(pictures):
-        if isinstance(picture, PictureError):
-            errors.append(picture)
+    errors: list[ImageError] = []
+    for index, image in enumerate(images):
+        if isinstance(image, ImageError):
+            errors.append(image)
         else:
-            pixels[index] = picture
+            pixels[index] = image
     if errors:
         raise _unreadable(errors)
     return pixels
 
 
-def read_face(path: Path, size_wh: tuple[int, int], channels: int = 1) -> Picture:
-    """Return one picture, shape (height, width, channels), red first, at the size wanted."""
-    picture = read_grey(path) if channels == 1 else read_colour(path)[:, :, ::-1]
-    return resize(picture, size_wh).reshape(size_wh[1], size_wh[0], channels)
+def read_face(path: Path, size_wh: tuple[int, int], channels: int = 1) -> ImageArray:
+    """Return one image, shape (height, width, channels), red first, at the size wanted."""
+    image = read_gray(path) if channels == 1 else read_color(path)[:, :, ::-1]
+    return resize(image, size_wh).reshape(size_wh[1], size_wh[0], channels)
 
 
-def resize(picture: Picture, size_wh: tuple[int, int]) -> Picture:
-    """Return a picture at another size: averaged when smaller, interpolated when larger."""
-    height, width = picture.shape[:2]
+def resize(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
+    """Return an image at another size: averaged when smaller, interpolated when larger."""
+    height, width = image.shape[:2]
     if (width, height) == size_wh:
-        return picture
+        return image
     smaller = size_wh[0] * size_wh[1] < width * height
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size_wh, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def _records(tree: Tree, split: str) -> list[FileRecord]:
@@ -215,7 +215,7 @@ def _votes(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) ->
     if missing:
         raise InputError(
             f"wanted people's votes for soft labels, found none for {len(missing)} of "
-            f"{len(records)} pictures",
+            f"{len(records)} images",
             hint="import FER+ with its votes, or leave --soft-labels out",
             path=tree.path(missing[0]),
         )
@@ -224,7 +224,7 @@ def _votes(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) ->
 
 
 def _check_votes(record: FileRecord, tree: Tree) -> None:
-    """Raise unless a picture has a count for each class, or no votes at all."""
+    """Raise unless an image has a count for each class, or no votes at all."""
     votes, wanted = record.votes, len(tree.classes)
     if votes and (len(votes) != wanted or not all(0 <= count <= MOST_VOTES for count in votes)):
         raise InputError(
@@ -235,23 +235,23 @@ def _check_votes(record: FileRecord, tree: Tree) -> None:
         )
 
 
-def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> Picture | PictureError:
+def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> ImageArray | ImageError:
     try:
         return read_face(path, size_wh, channels)
-    except PictureError as error:
+    except ImageError as error:
         return error
 
 
-def _unreadable(errors: Sequence[PictureError]) -> PictureError:
+def _unreadable(errors: Sequence[ImageError]) -> ImageError:
     more = f" (and {len(errors) - 1} more cannot be read)" if len(errors) > 1 else ""
-    return PictureError(
+    return ImageError(
         errors[0].message + more,
         hint="remove them; `fer datasets stats` lists them all",
         path=errors[0].path,
     )
 
 
-# The pictures of a training, and whether they can be learned from.
+# The images of a training, and whether they can be learned from.
 
 
 def check_classes(tree: Tree) -> None:
@@ -271,13 +271,13 @@ def check_classes(tree: Tree) -> None:
 def read_splits(
     tree: Tree, options: TrainingOptions, workers: int | None, progress: Progress
 ) -> tuple[Faces, Faces]:
-    """Return the pictures that are learned from, and those that epochs are compared on.
+    """Return the images that are learned from, and those that epochs are compared on.
 
     Parameters
     ----------
     tree : Tree
     options : TrainingOptions
-        Which split is which, and how pictures are read.
+        Which split is which, and how images are read.
     workers : int, optional
         Threads that read.
     progress : Progress
@@ -286,9 +286,9 @@ def read_splits(
     Raises
     ------
     TrainingError
-        A class has no picture that is learned from.
-    OptionError, PictureError
-        A split is missing; a picture cannot be read.
+        A class has no image that is learned from.
+    OptionError, ImageError
+        A split is missing; an image cannot be read.
     """
     read = partial(
         read_split,
@@ -305,9 +305,9 @@ def read_splits(
 
 
 def identify(training: Faces, validation: Faces) -> dict[str, Any]:
-    """Return the classes, and checksums (CRC-32) of the labels, of the pictures of a training.
+    """Return the classes, and checksums (CRC-32) of the labels, of the images of a training.
 
-    These stay the same when a tree is moved; that the pictures do, too, is not looked at.
+    These stay the same when a tree is moved; that the images do, too, is not looked at.
     """
     return {
         "classes": list(training.classes),
@@ -322,6 +322,6 @@ def _check_counts(training: Faces) -> None:
     ]
     if empty:
         raise TrainingError(
-            f"wanted pictures of every class in the split train, found none of {', '.join(empty)}",
+            f"wanted images of every class in the split train, found none of {', '.join(empty)}",
             hint="import the data set again with the --classes that it has",
         )

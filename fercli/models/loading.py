@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import InputError, OptionError
-from fercli.models.model_card import NetworkCard
+from fercli.models.model_card import ModelCard
 from fercli.models.model_settings import Settings, with_settings
-from fercli.models.onnx_model import Classifier, gives_scores, has_card, scaled, with_channels
+from fercli.models.onnx_model import OnnxModel, gives_scores, has_card, scaled, with_channels
 
 if TYPE_CHECKING:
     from keras import Model
@@ -32,10 +32,10 @@ DEFAULT = "ferplus"
 
 
 class Network(Protocol):
-    """What runs on faces: see `fercli.models.onnx_model.Classifier`."""
+    """What runs on faces: see `fercli.models.onnx_model.OnnxModel`."""
 
     path: Path
-    card: NetworkCard
+    card: ModelCard
 
     def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, classes)."""
@@ -44,16 +44,16 @@ class Network(Protocol):
         """Return features, shape (n, width)."""
 
 
-class KerasNetwork:
-    """A file of Keras that is ready to run; the same methods as `Classifier`."""
+class KerasModel:
+    """A file of Keras that is ready to run; the same methods as `OnnxModel`."""
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
         from fercli.models.export import with_one_output
-        from fercli.models.keras_file import load_network
+        from fercli.models.keras_file import load_model
 
         self.path = path
         settings = settings or Settings()
-        model, card = load_network(path, settings.size_wh)
+        model, card = load_model(path, settings.size_wh)
         self.card = with_settings(card, settings, path)
         self.model = with_one_output(model)
         if gives_scores(self.classify, self.card, path):
@@ -85,13 +85,13 @@ class KerasNetwork:
         return np.concatenate(answers)
 
 
-def open_network(name: str, settings: Settings | None = None, *, threads: int = 1) -> Network:
+def open_model(name: str, settings: Settings | None = None, *, threads: int = 1) -> Network:
     """Return a network that is ready to run.
 
     Parameters
     ----------
     name : str
-        The name of a shipped network (`shipped_networks`), or a ``.onnx``, ``.keras`` or ``.h5``
+        The name of a shipped network (`bundled_models`), or a ``.onnx``, ``.keras`` or ``.h5``
         file.
     settings : Settings, optional
         What a file of others does not say.
@@ -103,14 +103,14 @@ def open_network(name: str, settings: Settings | None = None, *, threads: int = 
     InputError
         There is no such network, or the file is not one.
     """
-    path = find_network(name)
+    path = find_model(name)
     if path.suffix in KERAS_FILES:
-        return KerasNetwork(path, settings)
-    return Classifier(path, settings, threads=threads)
+        return KerasModel(path, settings)
+    return OnnxModel(path, settings, threads=threads)
 
 
-def open_networks(names: Sequence[str], settings: Settings | None = None) -> list[Network]:
-    """Return several networks, as `open_network`; settings are for the foreign files.
+def open_models(names: Sequence[str], settings: Settings | None = None) -> list[Network]:
+    """Return several networks, as `open_model`; settings are for the foreign files.
 
     Those that say themselves what they take are left as they are. One network alone gets the
     settings whatever it is.
@@ -121,26 +121,26 @@ def open_networks(names: Sequence[str], settings: Settings | None = None) -> lis
         There are settings, and none of several networks is for them.
     """
     if len(names) == 1 or settings in (None, Settings()):
-        return [open_network(name, settings) for name in names]
-    foreign = [_is_foreign(find_network(name)) for name in names]
+        return [open_model(name, settings) for name in names]
+    foreign = [_is_foreign(find_model(name)) for name in names]
     if not any(foreign):
         raise OptionError(
             f"wanted a foreign network for what is said of one, found {', '.join(names)}",
-            hint="no --classes, --size, --mean, --std or --colour-order",
+            hint="no --classes, --size, --mean, --std or --color-order",
         )
     return [
-        open_network(name, settings if needs else None)
+        open_model(name, settings if needs else None)
         for name, needs in zip(names, foreign, strict=True)
     ]
 
 
-def shipped_networks() -> dict[str, Path]:
+def bundled_models() -> dict[str, Path]:
     """Return the networks that come with fer, the default first."""
     names = sorted(SHIPPED.glob("*.onnx"), key=lambda path: (path.stem != DEFAULT, path.stem))
     return {path.stem: path for path in names}
 
 
-def find_network(name: str) -> Path:
+def find_model(name: str) -> Path:
     """Return the file of a shipped network, or `name` itself if it is the name of a file.
 
     Raises
@@ -148,7 +148,7 @@ def find_network(name: str) -> Path:
     InputError
         Neither.
     """
-    shipped = shipped_networks()
+    shipped = bundled_models()
     if name in shipped:
         return shipped[name]
     path = Path(name)

@@ -24,9 +24,9 @@ class ClassFigures:
     name : str
         The class.
     support : int
-        Pictures of it.
+        Images of it.
     precision, recall, f1 : float
-        NaN where nothing is to be divided by: no picture of the class, or none taken for it.
+        NaN where nothing is to be divided by: no image of the class, or none taken for it.
     """
 
     name: str
@@ -38,12 +38,12 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Metrics:
-    """All measures of a classifier on some pictures.
+    """All measures of a classifier on some images.
 
     Parameters
     ----------
     count : int
-        Pictures.
+        Images.
     accuracy, balanced_accuracy : float
         Share told right; the mean of the recalls of the classes that occur.
     macro_f1 : float
@@ -55,7 +55,7 @@ class Metrics:
     classes : tuple of ClassFigures
         Class by class.
     confusion : ndarray of int64, shape (classes, classes)
-        Pictures by true class (row) and class taken for (column).
+        Images by true class (row) and class taken for (column).
     """
 
     count: int
@@ -95,7 +95,7 @@ def measure(probabilities: Probabilities, labels: Labels, classes: Sequence[str]
 
 
 def accuracy(probabilities: Probabilities, labels: Labels) -> float:
-    """Return the share of pictures whose most probable class is the true one."""
+    """Return the share of images whose most probable class is the true one."""
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
@@ -122,7 +122,7 @@ def calibration_error(probabilities: Probabilities, labels: Labels, bins: int = 
     """Return the expected calibration error of the most probable class.
 
     The mean distance between confidence and accuracy over bins of equal width, weighted by the
-    pictures in each. Source: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural
+    images in each. Source: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural
     networks", ICML 2017 (arXiv 1706.04599), equation 5.
     """
     confidence = probabilities.max(axis=1)

@@ -1,4 +1,4 @@
-"""What a network's file says about the network: classes, input, normalisation, training.
+"""What a network's file says about the network: classes, input, normalization, training.
 
 The same card travels in a ``.keras`` file (as a member ``fer.json`` of the archive) and in an
 ``.onnx`` file (in its metadata), so that a network needs nothing beside it.
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from fercli import __version__
 from fercli.common.files import parse_json
 
-#: How grey levels 0…255 become −1…1, which is what fer trains on.
+#: How gray levels 0…255 become −1…1, which is what fer trains on.
 MIDDLE = 127.5
 
 #: Faces of more pixels a side are none that a network of faces takes.
@@ -23,7 +23,7 @@ LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
-class NetworkCard:
+class ModelCard:
     """What must be known to run a network, and what it was made of.
 
     Parameters
@@ -33,13 +33,13 @@ class NetworkCard:
     size_wh : (int, int)
         Width and height that faces are brought to, in pixels.
     channels : {1, 3}
-        Grey levels or colour.
+        Gray levels or color.
     mean, std : tuple of float
-        One a channel, in grey levels 0…255: the network sees ``(pixel - mean) / std``.
+        One a channel, in gray levels 0…255: the network sees ``(pixel - mean) / std``.
         Default to 127.5: −1…1.
     crop : int, optional
         Side of the middle part of a face that the network sees, in pixels. Defaults to None: all.
-    colour_order : {"rgb", "bgr"}
+    color_order : {"rgb", "bgr"}
         The order of three channels. Defaults to "rgb".
     architecture : str
         Its name in fer, or "".
@@ -53,7 +53,7 @@ class NetworkCard:
     mean: tuple[float, ...] = (MIDDLE,)
     std: tuple[float, ...] = (MIDDLE,)
     crop: int | None = None
-    colour_order: Literal["rgb", "bgr"] = "rgb"
+    color_order: Literal["rgb", "bgr"] = "rgb"
     architecture: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class NetworkCard:
         return height, width, self.channels
 
 
-def to_metadata(card: NetworkCard) -> dict[str, str]:
+def to_metadata(card: ModelCard) -> dict[str, str]:
     """Return a card as texts by key, as ONNX wants its metadata."""
     return {
         "fer.version": __version__,
@@ -74,13 +74,13 @@ def to_metadata(card: NetworkCard) -> dict[str, str]:
         "fer.mean": json.dumps(card.mean),
         "fer.std": json.dumps(card.std),
         "fer.crop": str(card.crop or ""),
-        "fer.colour_order": card.colour_order,
+        "fer.color_order": card.color_order,
         "fer.architecture": card.architecture,
         "fer.training": json.dumps(card.training, ensure_ascii=False),
     }
 
 
-def from_metadata(metadata: object) -> NetworkCard | None:
+def from_metadata(metadata: object) -> ModelCard | None:
     """Return the card that `to_metadata` wrote, or None if there is none.
 
     Raises
@@ -98,16 +98,16 @@ def from_metadata(metadata: object) -> NetworkCard | None:
         raise ValueError(f"unreadable metadata: {error}") from error
 
 
-def _parse(metadata: Mapping[str, str]) -> NetworkCard:
+def _parse(metadata: Mapping[str, str]) -> ModelCard:
     width, height = map(int, metadata["fer.input_size"].split("x"))
-    card = NetworkCard(
+    card = ModelCard(
         classes=tuple(map(str, parse_json(metadata["fer.classes"]))),
         size_wh=(width, height),
         channels=int(metadata["fer.channels"]),
         mean=tuple(map(float, parse_json(metadata["fer.mean"]))),
         std=tuple(map(float, parse_json(metadata["fer.std"]))),
         crop=int(metadata["fer.crop"]) if metadata.get("fer.crop") else None,
-        colour_order="bgr" if metadata.get("fer.colour_order") == "bgr" else "rgb",
+        color_order="bgr" if _color_order(metadata) == "bgr" else "rgb",
         architecture=str(metadata.get("fer.architecture", "")),
         training=dict(parse_json(metadata.get("fer.training", "{}"))),
     )
@@ -115,7 +115,12 @@ def _parse(metadata: Mapping[str, str]) -> NetworkCard:
     return card
 
 
-def _check(card: NetworkCard) -> None:
+def _color_order(metadata: Mapping[str, str]) -> str | None:
+    """Return the order of channels; fer 0.1 spelled its key as the British do."""
+    return metadata.get("fer.color_order", metadata.get("fer.colour_order"))
+
+
+def _check(card: ModelCard) -> None:
     """Raise ValueError for numbers that no network can have."""
     sides = (*card.size_wh, card.crop or 1)
     if not all(1 <= side <= LARGEST_SIDE for side in sides) or sides[2] > min(card.size_wh):

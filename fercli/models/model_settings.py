@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fercli.common.errors import InputError, OptionError
-from fercli.models.model_card import MIDDLE, NetworkCard, from_metadata
+from fercli.models.model_card import MIDDLE, ModelCard, from_metadata
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -28,7 +28,7 @@ class Settings:
     mean, std : float, optional
         The network sees ``(pixel - mean) / std`` of pixels 0…255. Without metadata they default
         to 127.5, which gives −1…1.
-    colour_order : {"rgb", "bgr"}, optional
+    color_order : {"rgb", "bgr"}, optional
         The order of three channels.
     """
 
@@ -36,7 +36,7 @@ class Settings:
     size_wh: tuple[int, int] | None = None
     mean: float | None = None
     std: float | None = None
-    colour_order: Literal["rgb", "bgr"] | None = None
+    color_order: Literal["rgb", "bgr"] | None = None
 
 
 def channels_first(shape: Sequence[Any], path: Path) -> bool:
@@ -45,18 +45,18 @@ def channels_first(shape: Sequence[Any], path: Path) -> bool:
     Raises
     ------
     InputError
-        It is no shape of pictures in one or three channels.
+        It is no shape of images in one or three channels.
     """
     if len(shape) == 4 and shape[3] in (1, 3):
         return False
     if len(shape) == 4 and shape[1] in (1, 3):
         return True
-    raise InputError(f"wanted a network of pictures, found one of inputs {shape}", path=path)
+    raise InputError(f"wanted a network of images, found one of inputs {shape}", path=path)
 
 
 def read_card(
     session: InferenceSession, settings: Settings, shape: Sequence[Any], path: Path
-) -> NetworkCard:
+) -> ModelCard:
     """Return the card in a network's metadata, or one guessed, with what the user says.
 
     Parameters
@@ -84,7 +84,7 @@ def read_card(
     return with_settings(card or _guess_card(session, settings, shape, path), settings, path)
 
 
-def with_settings(card: NetworkCard, settings: Settings, path: Path) -> NetworkCard:
+def with_settings(card: ModelCard, settings: Settings, path: Path) -> ModelCard:
     """Return a card with what the user says in place of what it says.
 
     Raises
@@ -99,10 +99,10 @@ def with_settings(card: NetworkCard, settings: Settings, path: Path) -> NetworkC
         card = replace(card, mean=(settings.mean,) * card.channels)
     if settings.std is not None:
         card = replace(card, std=(settings.std,) * card.channels)
-    return replace(card, colour_order=settings.colour_order or card.colour_order)
+    return replace(card, color_order=settings.color_order or card.color_order)
 
 
-def _check_settings(settings: Settings, card: NetworkCard, path: Path) -> None:
+def _check_settings(settings: Settings, card: ModelCard, path: Path) -> None:
     """Raise `OptionError` for what the user says and the network cannot be."""
     classes = tuple(settings.classes or card.classes)
     if len(classes) != len(card.classes):
@@ -120,7 +120,7 @@ def _check_settings(settings: Settings, card: NetworkCard, path: Path) -> None:
 
 def _guess_card(
     session: InferenceSession, settings: Settings, shape: Sequence[Any], path: Path
-) -> NetworkCard:
+) -> ModelCard:
     """Return what can be told from the shapes of a network without metadata of fer's."""
     first = channels_first(shape, path)
     height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
@@ -140,4 +140,4 @@ def _guess_card(
     if count < 2:
         raise OptionError(f"{path} does not say how many classes it has", hint="--classes a,b,c")
     classes = tuple(settings.classes or (f"class {at}" for at in range(count)))
-    return NetworkCard(classes, size, channels, (MIDDLE,) * channels, (MIDDLE,) * channels)
+    return ModelCard(classes, size, channels, (MIDDLE,) * channels, (MIDDLE,) * channels)

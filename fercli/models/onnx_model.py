@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import DependencyError, InputError, OptionError
 from fercli.common.files import input_error
-from fercli.models.model_card import NetworkCard
+from fercli.models.model_card import ModelCard
 from fercli.models.model_settings import Settings as Settings
 from fercli.models.model_settings import channels_first, read_card
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CHUNK = 8
 
 
-class Classifier:
+class OnnxModel:
     """An expression network that is ready to run.
 
     Parameters
@@ -42,13 +42,13 @@ class Classifier:
 
     Attributes
     ----------
-    card : NetworkCard
+    card : ModelCard
         Classes, input size and so on.
 
     Raises
     ------
     InputError
-        The file is missing, not a network, or not one from a picture to classes.
+        The file is missing, not a network, or not one from an image to classes.
     OptionError
         The number of classes given is not the number of outputs.
     DependencyError
@@ -127,10 +127,10 @@ class Classifier:
         return answers
 
     def _prepare(self, faces: NDArray[np.uint8]) -> NDArray[Any]:
-        pictures = scaled(faces, self.card)
+        images = scaled(faces, self.card)
         if self._channels_first:
-            pictures = pictures.transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(pictures, self._dtype)
+            images = images.transpose(0, 3, 1, 2)
+        return np.ascontiguousarray(images, self._dtype)
 
     def _examine(self) -> tuple[str, bool]:
         """Return the name of the output and whether it needs a softmax, by trying."""
@@ -145,7 +145,7 @@ class Classifier:
 
 def gives_scores(
     run: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    card: NetworkCard,
+    card: ModelCard,
     path: Path,
     hint: str | None = None,
 ) -> bool:
@@ -155,7 +155,7 @@ def gives_scores(
     ----------
     run : callable
         Faces to answers, shape (n, number of classes); it is tried on noise.
-    card : NetworkCard
+    card : ModelCard
         What the faces and the answers are to be.
     path : Path
         The network's file, for messages.
@@ -173,7 +173,7 @@ def gives_scores(
         scores = run(faces)
     except Exception as error:  # onnxruntime and Keras raise their own kinds; NumPy ValueError
         raise InputError(
-            f"wanted a network from a picture of {shape[2]}×{shape[1]} to "
+            f"wanted a network from an image of {shape[2]}×{shape[1]} to "
             f"{len(card.classes)} classes, found an error: {error}",
             hint=hint,
             path=path,
@@ -191,10 +191,10 @@ def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
     return faces[:, top : top + side, left : left + side]
 
 
-def scaled(faces: NDArray[np.uint8], card: NetworkCard) -> NDArray[np.float32]:
+def scaled(faces: NDArray[np.uint8], card: ModelCard) -> NDArray[np.float32]:
     """Return faces, shape (n, height, width, channels), as a network sees them."""
     faces = middle(faces, card.crop)
-    if card.channels == 3 and card.colour_order == "bgr":
+    if card.channels == 3 and card.color_order == "bgr":
         faces = faces[..., ::-1]
     scale, offset = _scale(card.mean, card.std)
     return np.asarray(faces.astype(np.float32) * scale + offset, np.float32)
@@ -207,14 +207,14 @@ def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def has_card(path: Path) -> bool:
-    """Return whether an ``.onnx`` file's metadata are fer's; errors as `Classifier`."""
+    """Return whether an ``.onnx`` file's metadata are fer's; errors as `OnnxModel`."""
     return "fer.classes" in _open_session(path, 1).get_modelmeta().custom_metadata_map
 
 
 def _first_input(session: InferenceSession, path: Path) -> Any:
     inputs = session.get_inputs()
     if not inputs or not session.get_outputs():
-        raise InputError("wanted a network of pictures, found one without an input", path=path)
+        raise InputError("wanted a network of images, found one without an input", path=path)
     return inputs[0]
 
 
@@ -245,13 +245,13 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
 def _scale(
     mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return factor and summand of the normalisation, which is one multiplication less."""
+    """Return factor and summand of the normalization, which is one multiplication less."""
     means, stds = (np.array(values, np.float32) for values in (mean, std))
     return np.float32(1) / stds, -means / stds
 
 
-def with_channels(faces: NDArray[np.uint8], card: NetworkCard) -> NDArray[np.uint8]:
-    """Return faces with an axis of channels, grey ones repeated for a network of colours."""
+def with_channels(faces: NDArray[np.uint8], card: ModelCard) -> NDArray[np.uint8]:
+    """Return faces with an axis of channels, gray ones repeated for a network of colors."""
     if faces.ndim == 3:
         faces = faces[..., None]
     if faces.shape[3:] == (1,) and card.channels == 3:

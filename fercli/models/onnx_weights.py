@@ -1,9 +1,9 @@
 """Weights of an exported network, taken back from its ``.onnx`` file into Keras.
 
-The export folds each batch normalisation into the convolution before it, so the file holds one
+The export folds each batch normalization into the convolution before it, so the file holds one
 kernel and one bias where Keras has a kernel, a scale, a shift, a mean and a variance. These are
 found again in two steps: `restore` gives a network that answers as the file does, with neutral
-means and variances; `measure_normalisations` replaces those by the ones of real pictures, and the
+means and variances; `measure_normalizations` replaces those by the ones of real images, and the
 scale and shift so that the answers stay the same. Then the network can be trained on.
 """
 
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from fercli.common.errors import DependencyError, InputError, OptionError
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy
-from fercli.models.model_card import NetworkCard
-from fercli.models.onnx_model import Classifier, scaled
+from fercli.models.model_card import ModelCard
+from fercli.models.onnx_model import OnnxModel, scaled
 
 if TYPE_CHECKING:
     from keras import Model
@@ -33,7 +33,7 @@ TOLERANCE = 1e-4
 TINY = 1e-12
 
 
-def restore(path: Path) -> tuple[Model, NetworkCard]:
+def restore(path: Path) -> tuple[Model, ModelCard]:
     """Return the Keras network that an ``.onnx`` file was exported from, and its card.
 
     Raises
@@ -42,11 +42,11 @@ def restore(path: Path) -> tuple[Model, NetworkCard]:
         The file is missing or is not an ``.onnx`` network.
     OptionError
         The network is none of fer's architectures, in 8 bits, was exported by another backend
-        than TensorFlow, or has a normalisation that does not follow a convolution.
+        than TensorFlow, or has a normalization that does not follow a convolution.
     DependencyError
         Keras or the package onnx is not installed.
     """
-    card = Classifier(path).card
+    card = OnnxModel(path).card
     if card.architecture not in ARCHITECTURES:
         raise _refused(path)
     with precision_policy("float32"):
@@ -60,15 +60,15 @@ def restore(path: Path) -> tuple[Model, NetworkCard]:
     return model, card
 
 
-def measure_normalisations(model: Model, batches: Iterable[Array]) -> None:
-    """Give batch normalisations the means and variances of pictures, their answers unchanged.
+def measure_normalizations(model: Model, batches: Iterable[Array]) -> None:
+    """Give batch normalizations the means and variances of images, their answers unchanged.
 
     Parameters
     ----------
     model : keras.Model
         From `restore`, or with its weights.
     batches : iterable of ndarray of float32
-        Pictures as the network sees them.
+        Images as the network sees them.
     """
     keras = load_keras()
     kind = keras.layers.BatchNormalization
@@ -80,7 +80,7 @@ def measure_normalisations(model: Model, batches: Iterable[Array]) -> None:
     for at, layer in enumerate(layers):
         means, squares = zip(*(moments[at] for moments in measured), strict=True)
         mean = np.mean(means, axis=0)
-        _normalise(layer, mean, np.mean(squares, axis=0) - mean**2)
+        _normalize(layer, mean, np.mean(squares, axis=0) - mean**2)
 
 
 def _moments(outputs: Sequence[Any]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -88,7 +88,7 @@ def _moments(outputs: Sequence[Any]) -> list[tuple[NDArray[np.float64], NDArray[
     return [(x.mean(axis=(0, 1, 2)), (x**2).mean(axis=(0, 1, 2))) for x in arrays]
 
 
-def _normalise(layer: Any, mean: NDArray[np.float64], variance: NDArray[np.float64]) -> None:
+def _normalize(layer: Any, mean: NDArray[np.float64], variance: NDArray[np.float64]) -> None:
     """Replace mean and variance; scale and shift follow, so that the layer does what it did."""
     gamma, beta, old_mean, old_variance = (np.asarray(w, np.float64) for w in layer.get_weights())
     factor = gamma / np.sqrt(old_variance + layer.epsilon)
@@ -99,7 +99,7 @@ def _normalise(layer: Any, mean: NDArray[np.float64], variance: NDArray[np.float
 def _refused(path: Path) -> OptionError:
     return OptionError(
         f"the weights of {path} cannot be taken back into Keras: wanted a network of fer's own, "
-        "not in 8 bits, whose normalisations all follow convolutions",
+        "not in 8 bits, whose normalizations all follow convolutions",
         hint="the .keras file that it was exported from",
     )
 
@@ -152,7 +152,7 @@ def _backwards(name: str, makers: dict[str, Any]) -> Iterator[Any]:
 
 
 def _layers(model: Model) -> list[Any]:
-    """Return pairs of a layer with a kernel and the normalisation after it, as `_backwards`."""
+    """Return pairs of a layer with a kernel and the normalization after it, as `_backwards`."""
     keras = load_keras()
     found: list[Any] = []
     after: Any = None
@@ -166,29 +166,29 @@ def _layers(model: Model) -> list[Any]:
         seen.add(id(layer))
         if hasattr(layer, "kernel"):
             found.append((layer, after))
-        normalises = isinstance(layer, keras.layers.BatchNormalization)
+        normalizes = isinstance(layer, keras.layers.BatchNormalization)
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         if not isinstance(layer, keras.layers.InputLayer):
-            waiting += [(one, layer if normalises else None) for one in reversed(inputs)]
+            waiting += [(one, layer if normalizes else None) for one in reversed(inputs)]
     return found
 
 
 def _assign(pair: tuple[Any, Any], kernel: Array, bias: Array | None) -> None:
-    layer, normalisation = pair
-    if normalisation is None:
+    layer, normalization = pair
+    if normalization is None:
         layer.set_weights([kernel] if bias is None else [kernel, bias])
         return
-    # Filters of length 1: what they are multiplied by is left to the normalisation's scale.
+    # Filters of length 1: what they are multiplied by is left to the normalization's scale.
     length = np.sqrt((kernel**2).sum(axis=(0, 1, 2)))
     ones = np.ones_like(length)
     layer.set_weights([kernel / np.maximum(length, TINY)])
     shift = 0 * ones if bias is None else bias
-    normalisation.set_weights([length, shift, 0 * ones, ones * (1 - normalisation.epsilon)])
+    normalization.set_weights([length, shift, 0 * ones, ones * (1 - normalization.epsilon)])
 
 
-def _check(model: Model, path: Path, card: NetworkCard) -> None:
+def _check(model: Model, path: Path, card: ModelCard) -> None:
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (8, card.size_wh[1], card.size_wh[0], card.channels), np.uint8)
     answers = model.predict_on_batch(scaled(faces, card))
-    if not np.abs(answers - Classifier(path).classify(faces)).max() <= TOLERANCE:
+    if not np.abs(answers - OnnxModel(path).classify(faces)).max() <= TOLERANCE:
         raise _refused(path)

@@ -1,4 +1,4 @@
-"""A network's answers for pictures of faces, as rows."""
+"""A network's answers for images of faces, as rows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import TextIO
 
 import numpy as np
 
-from fercli.common.errors import InputError, PictureError
+from fercli.common.errors import ImageError, InputError
 from fercli.common.files import find_files, require_absent, write_text
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.models.labeled_faces import read_face
-from fercli.models.loading import Network, open_network
+from fercli.models.loading import Network, open_model
 from fercli.models.model_settings import Settings
 
-#: Pictures that are in memory at once.
+#: Images that are in memory at once.
 CHUNK = 256
 
 
@@ -32,7 +32,7 @@ class Prediction:
     Parameters
     ----------
     path : Path
-        The picture.
+        The image.
     label : str
         The most probable class.
     probabilities : tuple of float
@@ -45,7 +45,7 @@ class Prediction:
 
 
 def find_faces(sources: Sequence[Path]) -> list[Path]:
-    """Return picture files: those given, and those in folders given.
+    """Return image files: those given, and those in folders given.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def find_faces(sources: Sequence[Path]) -> list[Path]:
     for source in sources:
         found.extend(find_files(source) if source.is_dir() else [source])
     if not found:
-        raise InputError("wanted pictures of faces, found none", path=sources[0])
+        raise InputError("wanted images of faces, found none", path=sources[0])
     return found
 
 
@@ -66,23 +66,23 @@ def predict(
     *,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> Iterator[Prediction | PictureError]:
-    """Yield the answer for each picture, or why it cannot be read, in order.
+) -> Iterator[Prediction | ImageError]:
+    """Yield the answer for each image, or why it cannot be read, in order.
 
-    Pictures are taken as faces, whole, and resized to the network's input.
+    Images are taken as faces, whole, and resized to the network's input.
     """
     card = network.card
     read = partial(_read_or_error, size_wh=card.size_wh, channels=card.channels)
-    with progress.bar("classifying", total=len(paths), unit="picture") as bar:
+    with progress.bar("classifying", total=len(paths), unit="image") as bar:
         for start in range(0, len(paths), CHUNK):
             chunk = paths[start : start + CHUNK]
-            pictures = list(parallel_map(read, chunk, workers=workers, prefer="threads"))
-            yield from _answers(network, chunk, pictures)
+            images = list(parallel_map(read, chunk, workers=workers, prefer="threads"))
+            yield from _answers(network, chunk, images)
             bar.advance(len(chunk))
 
 
 def write_csv(stream: TextIO, predictions: Iterable[Prediction], classes: Sequence[str]) -> None:
-    """Write a header and a row a picture: its path, the class, all probabilities."""
+    """Write a header and a row an image: its path, the class, all probabilities."""
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["file", "class", *classes])
     for one in predictions:
@@ -97,20 +97,20 @@ def predict_files(
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> tuple[str, list[PictureError]]:
-    """Run a network on pictures; return what is to be shown, and what could not be read.
+) -> tuple[str, list[ImageError]]:
+    """Run a network on images; return what is to be shown, and what could not be read.
 
     What is shown is the CSV itself, or, with `out`, a line that says what was written there.
     """
     if out is not None:
         require_absent(out, overwrite=overwrite)
-    opened = open_network(network, settings)
+    opened = open_model(network, settings)
     paths = find_faces(sources)
     answers = list(predict(opened, paths, workers=workers, progress=progress))
     good = [answer for answer in answers if isinstance(answer, Prediction)]
     stream = io.StringIO()
     write_csv(stream, good, opened.card.classes)
-    unreadable = [answer for answer in answers if isinstance(answer, PictureError)]
+    unreadable = [answer for answer in answers if isinstance(answer, ImageError)]
     if out is None:
         return stream.getvalue(), unreadable
     write_text(out, stream.getvalue(), overwrite=overwrite)
@@ -118,21 +118,21 @@ def predict_files(
 
 
 def _answers(
-    network: Network, paths: Sequence[Path], pictures: Sequence[Picture | PictureError]
-) -> Iterator[Prediction | PictureError]:
-    readable = [picture for picture in pictures if not isinstance(picture, PictureError)]
+    network: Network, paths: Sequence[Path], images: Sequence[ImageArray | ImageError]
+) -> Iterator[Prediction | ImageError]:
+    readable = [image for image in images if not isinstance(image, ImageError)]
     answers = iter(network.classify(np.stack(readable)) if readable else np.empty((0, 2)))
-    for path, picture in zip(paths, pictures, strict=True):
-        if isinstance(picture, PictureError):
-            yield picture
+    for path, image in zip(paths, images, strict=True):
+        if isinstance(image, ImageError):
+            yield image
             continue
         answer = next(answers)
         label = network.card.classes[int(answer.argmax())]
         yield Prediction(path, label, tuple(answer.tolist()))
 
 
-def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> Picture | PictureError:
+def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> ImageArray | ImageError:
     try:
         return read_face(path, size_wh, channels)
-    except PictureError as error:
+    except ImageError as error:
         return error

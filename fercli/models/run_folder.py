@@ -15,7 +15,7 @@ from fercli.common.files import write_text
 from fercli.common.recipes import read_recipe, write_recipe
 from fercli.common.work_folder import remove_unfinished
 from fercli.models.backend import load_keras
-from fercli.models.checkpoint import pictures_of
+from fercli.models.checkpoint import images_of
 from fercli.models.training_options import TrainingOptions, differences, to_recipe
 
 CHECKPOINT = "checkpoint.npz"
@@ -29,7 +29,7 @@ CURVES = "curves.png"
 def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite: bool) -> bool:
     """Return whether there is a training to go on with; if not, write the recipe of a new one.
 
-    That of one to go on with is `continue_folder`'s to write, when its pictures are known.
+    That of one to go on with is `continue_folder`'s to write, when its images are known.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite
 
 
 def continue_folder(
-    out: Path, options: TrainingOptions, data: Path, pictures: Mapping[str, Any]
+    out: Path, options: TrainingOptions, data: Path, images: Mapping[str, Any]
 ) -> None:
     """Write the recipe of a training that goes on, which the tree may have been moved for.
 
@@ -63,7 +63,7 @@ def continue_folder(
     options : TrainingOptions
     data : Path
         The tree.
-    pictures : mapping
+    images : mapping
         Its `fercli.models.labeled_faces.identify`.
 
     Raises
@@ -73,8 +73,8 @@ def continue_folder(
     InputError
         The checkpoint cannot be read.
     """
-    before = pictures_of(out / CHECKPOINT)
-    other = [name for name in pictures if before is not None and before.get(name) != pictures[name]]
+    before = images_of(out / CHECKPOINT)
+    other = [name for name in images if before is not None and before.get(name) != images[name]]
     if other:
         raise TrainingError(
             f"{out} holds a training with other {' and '.join(other)} than {data} has",

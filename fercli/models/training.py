@@ -1,4 +1,4 @@
-"""Training: from a tree of labelled faces to a folder with the best network and its history."""
+"""Training: from a tree of labeled faces to a folder with the best network and its history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import TrainingError
-from fercli.common.files import make_folder, only_one
+from fercli.common.files import folder_lock, make_folder
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.augment import find_policy
 from fercli.datasets.tree import read_tree
@@ -37,7 +37,7 @@ from fercli.models.checkpoint import (
     write_history,
 )
 from fercli.models.distributed import count_hosts, join_hosts, require_alike, share_of_host
-from fercli.models.keras_file import rebuild, save_network
+from fercli.models.keras_file import rebuild, save_model
 from fercli.models.labeled_faces import Faces, check_classes, identify, read_splits
 from fercli.models.run_folder import (
     BEST,
@@ -85,7 +85,7 @@ class _Task:
 
     maker: BatchMaker
     validation: Faces
-    pictures: Mapping[str, Any]
+    images: Mapping[str, Any]
     out: Path
     options: TrainingOptions
     progress: Progress
@@ -94,8 +94,8 @@ class _Task:
     def training(self) -> Faces:
         return self.maker.faces
 
-    def first_pictures(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the batches that normalisations are measured on."""
+    def first_images(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the batches that normalizations are measured on."""
         return (self.maker.make(0, number)[0] for number in range(min(MEASURED, self.maker.count)))
 
 
@@ -126,7 +126,7 @@ def train(
     overwrite : bool
         Start anew even if there is a checkpoint. Defaults to False.
     workers : int, optional
-        Threads that read pictures. Defaults to all cores.
+        Threads that read images. Defaults to all cores.
     progress : Progress
         A bar and a line an epoch.
 
@@ -135,7 +135,7 @@ def train(
     OptionError
         Options that cannot be, or not with this tree.
     TrainingError
-        The tree has one class only or a class without pictures; the checkpoint is of other
+        The tree has one class only or a class without images; the checkpoint is of other
         options, classes or labels; the loss is not a number any more.
     OutputError
         Another training is under way in `out`.
@@ -147,14 +147,14 @@ def train(
         join_hosts()
     tree = read_tree(data)
     check_classes(tree)
-    with only_one(make_folder(out), "a training"):
+    with folder_lock(make_folder(out), "a training"):
         going_on = prepare_folder(out, options, data, overwrite=overwrite)
         training, validation = read_splits(tree, options, workers, progress)
-        pictures = identify(training, validation)
+        images = identify(training, validation)
         if going_on:
-            continue_folder(out, options, data, pictures)
+            continue_folder(out, options, data, images)
         maker = BatchMaker(training, _batch_options(options))
-        task = _Task(maker, validation, pictures, out, options, progress)
+        task = _Task(maker, validation, images, out, options, progress)
         with precision_policy(options.precision), quiet_warnings(), spread(options):
             return _run(task, going_on)
 
@@ -192,7 +192,7 @@ def _run(task: _Task, going_on: bool) -> TrainingResult:
         state = read_checkpoint(task.out / CHECKPOINT, model)
         task.progress.note(f"going on after epoch {state.epoch}")
     elif options.init is not None:
-        start(model, options.init, task.first_pictures, task.progress)
+        start(model, options.init, task.first_images, task.progress)
     watch = Watch(
         state,
         options.monitor,
@@ -228,7 +228,7 @@ def _fit(model: Model, task: _Task, watch: Watch) -> None:
 @contextmanager
 def _validated(model: Model, *, task: _Task) -> Iterator[dict[str, float]]:
     card = training_card(task.training, task.options)
-    with averaged(model, task.first_pictures()):
+    with averaged(model, task.first_images()):
         yield validate(model, card, task.validation, task.options)
 
 
@@ -236,7 +236,7 @@ def _what_decides(task: _Task, going_on: bool) -> dict[str, object]:
     """Return what must be the same on all hosts, by the name that people know it by."""
     return {
         "options": to_recipe(task.options),
-        "pictures": task.pictures,
+        "images": task.images,
         "epoch to go on from": epoch_of(task.out / CHECKPOINT) if going_on else 0,
     }
 
@@ -244,11 +244,11 @@ def _what_decides(task: _Task, going_on: bool) -> dict[str, object]:
 def _save_best(task: _Task, state: State, model: Model) -> None:
     card = training_card(task.training, task.options)
     card = replace(card, training=_about(task, state))
-    save_network(task.out / BEST, rebuild(model, card), card, overwrite=True)
+    save_model(task.out / BEST, rebuild(model, card), card, overwrite=True)
 
 
 def _save_epoch(task: _Task, state: State, model: Model) -> None:
-    write_checkpoint(task.out / CHECKPOINT, model, state, task.pictures)
+    write_checkpoint(task.out / CHECKPOINT, model, state, task.images)
     write_history(task.out / HISTORY, state.history)
 
 
@@ -256,7 +256,7 @@ def _about(task: _Task, state: State) -> dict[str, Any]:
     row = state.history[-1]
     counts = task.training.counts().tolist()
     return {
-        "pictures": dict(zip(task.training.classes, counts, strict=True)),
+        "images": dict(zip(task.training.classes, counts, strict=True)),
         "epoch": int(row["epoch"]),
         "epochs": task.options.epochs,
         "seed": task.options.seed,

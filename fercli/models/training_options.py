@@ -32,12 +32,12 @@ class TrainingOptions:
     size : (int, int), optional
         Width and height of the input. Defaults to the architecture's.
     epochs, batch_size : int
-        How often all pictures are seen, and how many at once.
+        How often all images are seen, and how many at once.
     optimizer : {"sgd", "adam", "adamw"}
         "sgd" is with Nesterov's momentum.
     learning_rate, momentum, weight_decay : float
         The highest rate; momentum of "sgd"; decay of weights other than biases and those of
-        normalisations.
+        normalizations.
     clip_norm : float
         Gradients that are longer than this, of all weights together, are shortened to it; 0: none.
     dropout : float, optional
@@ -75,7 +75,7 @@ class TrainingOptions:
     validation : str
         The split that epochs are compared on.
     stream : bool
-        Read pictures again in each epoch even if they fit into memory.
+        Read images again in each epoch even if they fit into memory.
     tensorboard, distribute : bool
         Write a log for TensorBoard; use all devices of this host, which Keras does with JAX.
     """
@@ -210,7 +210,7 @@ class RateOptions:
 
 
 def learning_rate(options: RateOptions) -> Any:
-    """Return a Keras schedule, a function of the optimiser's own count of steps."""
+    """Return a Keras schedule, a function of the optimizer's own count of steps."""
     keras = load_keras()
     ops, shape = keras.ops, SCHEDULES[options.schedule]
     span = max(options.total_steps - options.warmup_steps, 1)

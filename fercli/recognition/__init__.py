@@ -1,1 +1,1 @@
-"""Recognition: faces and their expressions in pictures, video, cameras and streams."""
+"""Recognition: faces and their expressions in images, video, cameras and streams."""

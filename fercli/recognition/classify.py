@@ -1,4 +1,4 @@
-"""Classifying: inputs of all kinds through a recogniser, into files, a window and results."""
+"""Classifying: inputs of all kinds through a recognizer, into files, a window and results."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from threading import Event
 from typing import Any
 
 from fercli.common.errors import InputError, OptionError, OutputError
-from fercli.common.files import require_absent, written_whole
-from fercli.common.images import Picture, read_colour, write_picture
+from fercli.common.files import atomic_write, require_absent
+from fercli.common.images import ImageArray, read_color, write_image
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.tables import format_table
 from fercli.recognition.options import VideoOptions
-from fercli.recognition.pipeline import recognise_frames
-from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.pipeline import recognize_frames
+from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, Summary
 from fercli.recognition.sinks.csv_jsonl import CsvRows, JsonLines
-from fercli.recognition.sinks.outputs import Outputs, Places, Result, require_separate
+from fercli.recognition.sinks.outputs import OutputPaths, Outputs, Result, require_separate
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sinks.window import Window
@@ -35,11 +35,11 @@ class Classifying:
 
     Parameters
     ----------
-    recogniser : Recogniser
+    recognizer : Recognizer
     options : VideoOptions
     outputs : Outputs
     workers : int, optional
-        Pictures that are looked at at once. Defaults to all cores.
+        Images that are looked at at once. Defaults to all cores.
     attempts : int
         How often a stream that breaks off is tried again. Defaults to 10.
     stop : Event, optional
@@ -49,7 +49,7 @@ class Classifying:
 
     def __init__(
         self,
-        recogniser: Recogniser,
+        recognizer: Recognizer,
         options: VideoOptions,
         outputs: Outputs,
         *,
@@ -58,7 +58,7 @@ class Classifying:
         stop: Event | None = None,
         progress: Progress = SILENT,
     ) -> None:
-        self._recogniser = recogniser
+        self._recognizer = recognizer
         self._options = options
         self._outputs = outputs
         self._workers = workers
@@ -69,7 +69,7 @@ class Classifying:
         self._window: Window | None = None
 
     def run(self, inputs: Sequence[Input]) -> Iterator[Result]:
-        """Yield the result of each input, pictures first; an unreadable one never ends the run.
+        """Yield the result of each input, images first; an unreadable one never ends the run.
 
         Raises
         ------
@@ -85,20 +85,18 @@ class Classifying:
             self._open_rows(stack)
             if self._outputs.show:
                 self._window = stack.enter_context(Window())
-            yield from self._run_pictures([one for one in inputs if one.kind == "picture"], places)
+            yield from self._run_images([one for one in inputs if one.kind == "image"], places)
             for one in inputs:
-                if one.kind != "picture" and not self._stop.is_set():
+                if one.kind != "image" and not self._stop.is_set():
                     yield self._run_video(one, places)
 
-    def _places(self, inputs: Sequence[Input]) -> Places:
+    def _places(self, inputs: Sequence[Input]) -> OutputPaths:
         """Return where results go, after a look at whether they may."""
         outputs = self._outputs
-        videos = [one for one in inputs if one.kind != "picture"]
+        videos = [one for one in inputs if one.kind != "image"]
         if outputs.timeline is not None and not videos:
-            raise OptionError(
-                "a timeline needs a video, a camera or a stream; found pictures alone"
-            )
-        places = Places(inputs, outputs.save, outputs.timeline)
+            raise OptionError("a timeline needs a video, a camera or a stream; found images alone")
+        places = OutputPaths(inputs, outputs.save, outputs.timeline)
         named = (outputs.csv, outputs.jsonl, *places.all())
         paths = [path for path in named if path is not None]
         require_separate(inputs, paths)
@@ -109,12 +107,12 @@ class Classifying:
     def _open_rows(self, stack: ExitStack) -> None:
         for path, kind in ((self._outputs.csv, CsvRows), (self._outputs.jsonl, JsonLines)):
             if path is not None:
-                whole = written_whole(path, overwrite=self._outputs.overwrite)
+                whole = atomic_write(path, overwrite=self._outputs.overwrite)
                 temporary = stack.enter_context(whole)
                 stream = stack.enter_context(
                     temporary.open("w", encoding="utf-8", errors=kind.errors, newline="")
                 )
-                classes = self._recogniser.classes
+                classes = self._recognizer.classes
                 self._rows.append(kind(stream, classes, empty=self._outputs.empty))
 
     def _write_rows(
@@ -123,23 +121,23 @@ class Classifying:
         for rows in self._rows:
             rows.write(source.shown, frame, seconds, faces)
 
-    def _draw(self, picture: Picture, faces: Sequence[Face]) -> Picture:
+    def _draw(self, image: ImageArray, faces: Sequence[Face]) -> ImageArray:
         # Pillow takes a moment to import, for which a photograph need not wait.
         from fercli.recognition.sinks.draw import draw_faces
 
-        return draw_faces(picture, faces, self._recogniser.classes, bars=self._outputs.bars)
+        return draw_faces(image, faces, self._recognizer.classes, bars=self._outputs.bars)
 
-    # Pictures
+    # Images
 
-    def _run_pictures(self, pictures: Sequence[Input], places: Places) -> Iterator[Result]:
+    def _run_images(self, images: Sequence[Input], places: OutputPaths) -> Iterator[Result]:
         from fercli.common.parallel import parallel_map
 
-        if not pictures:
+        if not images:
             return
         looked_at = parallel_map(
             lambda one: self._look_at(one, places),
-            pictures,
-            workers=1 if self._outputs.show or len(pictures) == 1 else self._workers,
+            images,
+            workers=1 if self._outputs.show or len(images) == 1 else self._workers,
             prefer="threads",
             progress=self._progress,
             description="classifying",
@@ -151,25 +149,23 @@ class Classifying:
             if self._stop.is_set():
                 return
 
-    def _look_at(self, source: Input, places: Places) -> Result:
+    def _look_at(self, source: Input, places: OutputPaths) -> Result:
         place = places.saved(source)
         try:
-            picture = read_colour(source.path)
-            faces = self._recogniser.recognise(picture)
+            image = read_color(source.path)
+            faces = self._recognizer.recognize(image)
             if place is not None:
-                drawn = self._draw(picture, faces)
-                write_picture(place, drawn, overwrite=self._outputs.overwrite)
+                drawn = self._draw(image, faces)
+                write_image(place, drawn, overwrite=self._outputs.overwrite)
         except InputError as error:
             return Result(source, error=str(error))
-        if self._window is not None and not self._window.show(
-            self._draw(picture, faces), wait=True
-        ):
+        if self._window is not None and not self._window.show(self._draw(image, faces), wait=True):
             self._stop.set()
         return Result(source, faces)
 
     # Videos, cameras, streams
 
-    def _run_video(self, source: Input, places: Places) -> Result:
+    def _run_video(self, source: Input, places: OutputPaths) -> Result:
         result = Result(source, summary=Summary())
         try:
             with self._open(source) as video:
@@ -189,8 +185,10 @@ class Classifying:
             return Stream(source.name, attempts=self._attempts, stop=self._stop, note=note)
         return VideoFile(source.path)
 
-    def _watch(self, video: VideoFile | Camera | Stream, result: Result, places: Places) -> None:
-        timeline = Timeline(self._recogniser.classes)
+    def _watch(
+        self, video: VideoFile | Camera | Stream, result: Result, places: OutputPaths
+    ) -> None:
+        timeline = Timeline(self._recognizer.classes)
         plot = places.timeline(result.source)
         total = None if video.count is None else float(video.count)
         with ExitStack() as stack:
@@ -212,7 +210,7 @@ class Classifying:
     ) -> Iterator[FrameFaces]:
         """Yield frames with faces; a live source that fails after a while has an end there."""
         frames = self._frames(video)
-        seen = recognise_frames(self._recogniser, frames, self._options, live=video.live)
+        seen = recognize_frames(self._recognizer, frames, self._options, live=video.live)
         stack.enter_context(closing(seen))
         try:
             yield from seen
@@ -250,10 +248,10 @@ class Classifying:
         """Pass a frame on to whoever wants it."""
         assert result.summary is not None
         result.summary.add(one)
-        if one.analysed:
+        if one.analyzed:
             self._write_rows(result.source, one.frame.number, one.frame.seconds, one.found)
         if writer is not None or self._window is not None:
-            drawn = self._draw(one.frame.colour, one.faces)
+            drawn = self._draw(one.frame.color, one.faces)
             if writer is not None:
                 writer.write(drawn, one.frame.seconds)
             if self._window is not None and not self._window.show(drawn):
@@ -278,23 +276,23 @@ def failed(results: Sequence[Result]) -> list[Result]:
 # The report: results as the terminal shows them, and as plain values for JSON.
 
 
-HEADERS = ("picture", "person", "x", "y", "width", "height", "expression", "probability")
+HEADERS = ("image", "person", "x", "y", "width", "height", "expression", "probability")
 
 
-def as_text(results: Sequence[Result], classes: Sequence[str]) -> str:
-    """Return tables of the faces in pictures and of the people in each video."""
-    pictures = [one for one in results if one.summary is None and not one.error]
+def to_text(results: Sequence[Result], classes: Sequence[str]) -> str:
+    """Return tables of the faces in images and of the people in each video."""
+    images = [one for one in results if one.summary is None and not one.error]
     videos = [one for one in results if one.summary is not None and one.summary.frames]
-    parts = [_pictures(pictures)] if pictures else []
+    parts = [_images(images)] if images else []
     parts += [f"{one.source.shown}\n{_video(one, classes)}" for one in videos]
-    unreadable = len(results) - len(pictures) - len(videos)
+    unreadable = len(results) - len(images) - len(videos)
     if unreadable:
         parts.append(f"{unreadable} of {len(results)} inputs could not be read")
     return "\n\n".join(parts)
 
 
-def as_plain(results: Sequence[Result], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return results as plain values: faces of pictures, summaries of videos, errors."""
+def to_dict(results: Sequence[Result], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return results as plain values: faces of images, summaries of videos, errors."""
     return [_plain(one, classes) for one in results]
 
 
@@ -310,13 +308,13 @@ def _has_nothing(result: Result) -> bool:
     return result.summary is None or not result.summary.frames
 
 
-def _pictures(results: Sequence[Result]) -> str:
+def _images(results: Sequence[Result]) -> str:
     rows: list[tuple[object, ...]] = []
     for one in results:
         rows += _rows(one) or [(one.source.name, "-", "-", "-", "-", "-", "no face", "-")]
     faces = sum(len(one.faces) for one in results)
     without = sum(not one.faces for one in results)
-    end = f"faces: {faces}, pictures: {len(results)}, without a face: {without}"
+    end = f"faces: {faces}, images: {len(results)}, without a face: {without}"
     return f"{format_table(HEADERS, rows)}\n{end}"
 
 
@@ -329,15 +327,15 @@ def _rows(result: Result) -> list[tuple[object, ...]]:
 
 def _video(result: Result, classes: Sequence[str]) -> str:
     assert result.summary is not None
-    return result.summary.as_text(classes)
+    return result.summary.to_text(classes)
 
 
 def _plain(result: Result, classes: Sequence[str]) -> dict[str, Any]:
     plain: dict[str, Any] = {"source": result.source.shown, "kind": result.source.kind}
     if result.summary is not None:
-        plain |= result.summary.as_plain()
+        plain |= result.summary.to_dict()
     elif not result.error:
-        plain["faces"] = [face.as_plain(classes) for face in result.faces]
+        plain["faces"] = [face.to_dict(classes) for face in result.faces]
     if result.notes:
         plain["notes"] = result.notes
     if result.error:

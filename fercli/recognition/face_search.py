@@ -1,4 +1,4 @@
-"""Searching: where the faces of a picture are, in all of it or around places.
+"""Searching: where the faces of an image are, in all of it or around places.
 
 Boxes are those of ``detectMultiScale`` and its own grouping: fer's way to score detections needs
 numba, for which one photograph should not wait.
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import Detector
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 
 Boxes = NDArray[np.int32]
 
@@ -34,33 +34,33 @@ NONE: Boxes = np.empty((0, 4), np.int32)
 
 def search(
     detector: Detector,
-    grey: Picture,
+    gray: ImageArray,
     *,
     side: int,
     min_face: int,
     scale_factor: float,
     min_neighbors: int,
 ) -> Boxes:
-    """Return the faces of a picture, the surest first.
+    """Return the faces of an image, the surest first.
 
     Parameters
     ----------
     detector : Detector
-    grey : ndarray of uint8, shape (height, width)
+    gray : ndarray of uint8, shape (height, width)
     side : int
-        Longer side that a larger picture is brought to.
+        Longer side that a larger image is brought to.
     min_face : int
-        Side of the smallest face, in pixels of `grey`.
+        Side of the smallest face, in pixels of `gray`.
     scale_factor, min_neighbors
         As in `fercli.cascade.detection.detector.DetectionOptions`.
 
     Returns
     -------
     ndarray of int32, shape (n, 4)
-        x, y, width, height in pixels of `grey`.
+        x, y, width, height in pixels of `gray`.
     """
-    scale = min(side / max(grey.shape), 1.0)
-    small = _resized(grey, scale)
+    scale = min(side / max(gray.shape), 1.0)
+    small = _resized(gray, scale)
     least = max(round(min_face * scale), 1)
     found = _detect(detector, small, scale_factor, min_neighbors, least, max(small.shape))
     return np.asarray(np.rint(found / scale), np.int32)
@@ -68,29 +68,29 @@ def search(
 
 def search_quickly(
     detector: Detector,
-    grey: Picture,
+    gray: ImageArray,
     *,
     side: int,
     min_face: int,
     scale_factor: float,
     min_neighbors: int,
 ) -> Boxes:
-    """Return the faces of a picture in a fraction of the time, and miss a few.
+    """Return the faces of an image in a fraction of the time, and miss a few.
 
-    The picture is searched so small that the smallest face is one window, in coarse steps; the
+    The image is searched so small that the smallest face is one window, in coarse steps; the
     surroundings of each window that passes are then searched as thoroughly as by `search`.
 
     Parameters and result as in `search`.
     """
     window = detector.cascade.size_wh[0]
-    side = min(side, round(max(grey.shape) * window / max(min_face, window)))
+    side = min(side, round(max(gray.shape) * window / max(min_face, window)))
     places = search(
-        detector, grey, side=side, min_face=min_face, scale_factor=COARSE, min_neighbors=0
+        detector, gray, side=side, min_face=min_face, scale_factor=COARSE, min_neighbors=0
     )
     found = [
         search_near(
             detector,
-            grey,
+            gray,
             (x, y, width, height),
             scale_factor=scale_factor,
             min_neighbors=min_neighbors,
@@ -103,7 +103,7 @@ def search_quickly(
 
 def search_near(
     detector: Detector,
-    grey: Picture,
+    gray: ImageArray,
     box_xywh: tuple[int, int, int, int],
     *,
     scale_factor: float,
@@ -116,7 +116,7 @@ def search_near(
     x, y, width, height = box_xywh
     reach = round(REACH * width)
     left, top = max(x - reach, 0), max(y - reach, 0)
-    region = grey[top : y + height + reach, left : x + width + reach]
+    region = gray[top : y + height + reach, left : x + width + reach]
     if min(region.shape) < 4:
         return NONE
     scale = WINDOWS * detector.cascade.size_wh[0] / width
@@ -158,29 +158,29 @@ def merged(windows_xywh: Boxes) -> Boxes:
     return np.rint(np.array(means).reshape(-1, 4)).astype(np.int32)
 
 
-def _resized(grey: Picture, scale: float) -> Picture:
+def _resized(gray: ImageArray, scale: float) -> ImageArray:
     if scale == 1:
-        return grey
-    height, width = (max(round(side * scale), 1) for side in grey.shape)
+        return gray
+    height, width = (max(round(side * scale), 1) for side in gray.shape)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(grey, (width, height), interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(gray, (width, height), interpolation=how), np.uint8)
 
 
 def _detect(
     detector: Detector,
-    grey: Picture,
+    gray: ImageArray,
     scale_factor: float,
     min_neighbors: int,
     least: int,
     most: int,
 ) -> Boxes:
-    """Return the faces of a picture whose width is from `least` to `most`, the surest first."""
+    """Return the faces of an image whose width is from `least` to `most`, the surest first."""
     width, height = detector.cascade.size_wh
     min_wh, max_wh = ((side, round(side * height / width)) for side in (least, most))
-    if grey.shape[1] < min_wh[0] or grey.shape[0] < min_wh[1]:  # cv2 would look for smaller ones
+    if gray.shape[1] < min_wh[0] or gray.shape[0] < min_wh[1]:  # cv2 would look for smaller ones
         return NONE
     boxes, neighbors = detector.classifier.detectMultiScale2(
-        grey, scale_factor, min_neighbors, minSize=min_wh, maxSize=max_wh
+        gray, scale_factor, min_neighbors, minSize=min_wh, maxSize=max_wh
     )
     if not len(boxes):
         return NONE

@@ -8,35 +8,35 @@ from dataclasses import dataclass
 from fercli.cascade.detection.detector import LARGEST
 from fercli.common.errors import OptionError
 
-#: Longer side, in pixels, at which pictures and video are searched unless told otherwise.
-PICTURE_SIDE, VIDEO_SIDE = 1280, 640
+#: Longer side, in pixels, at which images and video are searched unless told otherwise.
+IMAGE_SIDE, VIDEO_SIDE = 1280, 640
 
-#: The smallest face looked for, as a share of the shorter side of a picture and of a video.
-PICTURE_FACE, VIDEO_FACE = 1 / 20, 1 / 12
+#: The smallest face looked for, as a share of the shorter side of an image and of a video.
+IMAGE_FACE, VIDEO_FACE = 1 / 20, 1 / 12
 
 
 @dataclass(frozen=True)
 class RecognitionOptions:
-    """How the faces of one picture are looked for and named.
+    """How the faces of one image are looked for and named.
 
     Parameters
     ----------
     min_face : int, optional
-        Side of the smallest face looked for, in pixels. Defaults to a twentieth of a picture's
+        Side of the smallest face looked for, in pixels. Defaults to a twentieth of an image's
         shorter side, and a twelfth of a video's.
     resolution : int, optional
-        Longer side, in pixels, that larger pictures are brought to for the search; faces are cut
-        from the picture itself. Defaults to 1280, and 640 for video.
+        Longer side, in pixels, that larger images are brought to for the search; faces are cut
+        from the image itself. Defaults to 1280, and 640 for video.
     largest : bool
-        Only the largest face of a picture. Defaults to False.
+        Only the largest face of an image. Defaults to False.
     threshold : float
         Probability that an expression must reach to be named; below it a face is "unclear".
         Defaults to 0.
     margin : float
         How much of a face's box is added at each of its sides before it goes to the network, as a
-        share. Defaults to 0: the box of the cascade that fer ships is the picture that the network
-        was trained on. On 493 pictures of FER-2013 in which it finds a face, its side is 0.97 of
-        the picture's (median), its centre the picture's; and of the 60 happy, sad, surprised and
+        share. Defaults to 0: the box of the cascade that fer ships is the image that the network
+        was trained on. On 493 images of FER-2013 in which it finds a face, its side is 0.97 of
+        the image's (median), its center the image's; and of the 60 happy, sad, surprised and
         neutral Yale faces the network tells 44 at 0, 46 at -0.05, 40 at -0.15, 43 at 0.1 and 41
         at 0.2.
     scale_factor, min_neighbors

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from fercli.common.parallel import until_failure
 from fercli.recognition.face_search import NONE, Boxes
 from fercli.recognition.options import VideoOptions
-from fercli.recognition.prefetch import Newest, run_ahead
-from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.prefetch import LatestOnly, prefetch
+from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces
 from fercli.recognition.sources.frames import Frame
-from fercli.recognition.tracking.face_tracker import Follower, Scenes
-from fercli.recognition.tracking.identities import Tracks
+from fercli.recognition.tracking.face_tracker import FaceTracker, SceneCuts
+from fercli.recognition.tracking.identities import Identities
 
 DEFAULTS = VideoOptions()
 
@@ -47,8 +47,8 @@ class _Found:
     new_scene: bool = False
 
 
-def recognise_frames(
-    recogniser: Recogniser,
+def recognize_frames(
+    recognizer: Recognizer,
     frames: Iterable[Frame],
     options: VideoOptions = DEFAULTS,
     *,
@@ -60,7 +60,7 @@ def recognise_frames(
 
     Parameters
     ----------
-    recogniser : Recogniser
+    recognizer : Recognizer
     frames : iterable of Frame
         Used by a thread of the pipeline's own, and closed by it.
     options : VideoOptions
@@ -69,17 +69,17 @@ def recognise_frames(
         Answer each frame at once and drop what comes too fast. Defaults to False: some frames are
         looked at together, which misses fewer faces and takes less time.
     """
-    source = Newest(frames) if live else run_ahead(frames, DEPTH)
-    searched = run_ahead(_searched(recogniser, source, options, live), 1 if live else 4)
+    source = LatestOnly(frames) if live else prefetch(frames, DEPTH)
+    searched = prefetch(_searched(recognizer, source, options, live), 1 if live else 4)
     grouped = _grouped(searched, 1 if live else options.batch)
-    return run_ahead(_answered(recogniser, grouped, options), 1 if live else DEPTH)
+    return prefetch(_answered(recognizer, grouped, options), 1 if live else DEPTH)
 
 
 def _searched(
-    recogniser: Recogniser, frames: Iterable[Frame], options: VideoOptions, live: bool
+    recognizer: Recognizer, frames: Iterable[Frame], options: VideoOptions, live: bool
 ) -> Iterator[list[_Found]]:
     """Yield runs of frames, searched together; each but the last ends with a whole search."""
-    searcher = _Searcher(recogniser, options)
+    searcher = _Searcher(recognizer, options)
     failed: list[Exception] = []
     # Closed, so that the threads before this one end whatever happens in it.
     with closing(until_failure(frames, failed)) as source:
@@ -99,16 +99,16 @@ def _searched(
 class _Searcher:
     """Gathers frames into runs that are searched together."""
 
-    def __init__(self, recogniser: Recogniser, options: VideoOptions) -> None:
-        self._recogniser = recogniser
+    def __init__(self, recognizer: Recognizer, options: VideoOptions) -> None:
+        self._recognizer = recognizer
         self._every = options.every
-        self._follower = Follower(recogniser, options.search_interval)
-        self._scenes = Scenes()
+        self._follower = FaceTracker(recognizer, options.search_interval)
+        self._scenes = SceneCuts()
         self._run: list[Frame] = []
         self._new_scene = False
 
     def begins_scene(self, frame: Frame) -> bool:
-        return self._is_analysed(frame) and self._scenes.is_new(frame.grey)
+        return self._is_analysed(frame) and self._scenes.is_new(frame.gray)
 
     def forget(self) -> None:
         self._follower.forget()
@@ -142,9 +142,9 @@ class _Searcher:
         return frame.number % self._every == 0
 
     def _cut(self, frame: Frame, boxes: Boxes) -> _Found:
-        grey = self._recogniser.card.channels == 1 or not len(boxes)
-        cuts = self._recogniser.cut(frame.grey if grey else frame.colour, boxes)
-        frame.forget_grey()
+        gray = self._recognizer.card.channels == 1 or not len(boxes)
+        cuts = self._recognizer.cut(frame.gray if gray else frame.color, boxes)
+        frame.forget_gray()
         new, self._new_scene = self._new_scene, False
         return _Found(frame, boxes, cuts, new)
 
@@ -166,16 +166,16 @@ def _grouped(runs: Iterable[list[_Found]], size: int) -> Generator[list[_Found],
 
 
 def _answered(
-    recogniser: Recogniser, groups: Generator[list[_Found], None, None], options: VideoOptions
+    recognizer: Recognizer, groups: Generator[list[_Found], None, None], options: VideoOptions
 ) -> Iterator[FrameFaces]:
-    tracks = Tracks(recogniser.name, options.smooth)
+    tracks = Identities(recognizer.name, options.smooth)
     last: tuple[Face, ...] = ()
     with closing(groups):
         for group in groups:
-            answers = _answers(recogniser, group)
+            answers = _answers(recognizer, group)
             for one in group:
                 if one.cuts is None:
-                    yield FrameFaces(one.frame, _unseen(last), analysed=False)
+                    yield FrameFaces(one.frame, _unseen(last), analyzed=False)
                     continue
                 if one.new_scene:
                     tracks.forget()
@@ -183,13 +183,13 @@ def _answered(
                 yield FrameFaces(one.frame, last)
 
 
-def _answers(recogniser: Recogniser, group: list[_Found]) -> Iterator[NDArray[np.float32]]:
+def _answers(recognizer: Recognizer, group: list[_Found]) -> Iterator[NDArray[np.float32]]:
     """Return the probabilities of the faces of each frame that was looked at."""
     cuts = [one.cuts for one in group if one.cuts is not None]
     if not cuts:
         return iter(())
     ends = np.cumsum([len(faces) for faces in cuts])
-    return iter(np.split(recogniser.classify(np.concatenate(cuts)), ends[:-1]))
+    return iter(np.split(recognizer.classify(np.concatenate(cuts)), ends[:-1]))
 
 
 def _unseen(faces: tuple[Face, ...]) -> tuple[Face, ...]:

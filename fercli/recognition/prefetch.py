@@ -1,6 +1,6 @@
 """Running ahead: each part of a pipeline in a thread of its own, a bounded number of items ahead.
 
-A pipeline is a chain of generators; `run_ahead` between two of them lets both work at the same
+A pipeline is a chain of generators; `prefetch` between two of them lets both work at the same
 time. Decoding, detection, networks and encoding leave Python's lock to the others.
 """
 
@@ -28,7 +28,7 @@ class _End:
         self.error = error
 
 
-def run_ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Yield `items`, which a thread takes from their source up to `depth` ahead.
 
     What the source raises is raised here, after the items before it. When the generator is closed
@@ -90,7 +90,7 @@ def _put(queue: Queue[Any], item: Any, unwanted: threading.Event) -> bool:
     return False
 
 
-class Newest(Iterable[T]):
+class LatestOnly(Iterable[T]):
     """Yields the newest of the items that a thread takes from their source; older ones are lost.
 
     For a camera: whoever is slower than it sees what is, not what was.

@@ -1,4 +1,4 @@
-"""The recogniser: a cascade and a network, loaded once, that tell the expressions in pictures."""
+"""The recognizer: a cascade and a network, loaded once, that tell the expressions in images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import Detector, load_detector
-from fercli.cascade.model.bundled import shipped_cascade
-from fercli.common.images import Picture
-from fercli.models.loading import DEFAULT, open_network
-from fercli.models.model_card import NetworkCard
+from fercli.cascade.model.bundled import bundled_cascade
+from fercli.common.images import ImageArray
+from fercli.models.loading import DEFAULT, open_model
+from fercli.models.model_card import ModelCard
 from fercli.models.onnx_model import Settings
 from fercli.recognition.face_search import Boxes, search, search_near, search_quickly
 from fercli.recognition.options import (
-    PICTURE_FACE,
-    PICTURE_SIDE,
+    IMAGE_FACE,
+    IMAGE_SIDE,
     VIDEO_FACE,
     VIDEO_SIDE,
     RecognitionOptions,
@@ -32,7 +32,7 @@ DEFAULTS = RecognitionOptions()
 LENIENT = 2
 
 
-class Recogniser:
+class Recognizer:
     """Finds faces and tells their expressions. Threads may share one.
 
     Parameters
@@ -49,13 +49,13 @@ class Recogniser:
     Attributes
     ----------
     options : RecognitionOptions
-    card : NetworkCard
+    card : ModelCard
         What the network takes and gives.
 
     Raises
     ------
     CascadeFileError, InputError, OptionError, DependencyError
-        As `load_detector` and `open_network`.
+        As `load_detector` and `open_model`.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class Recogniser:
         options: RecognitionOptions = DEFAULTS,
         settings: Settings | None = None,
     ) -> None:
-        self.cascade = cascade or shipped_cascade()
+        self.cascade = cascade or bundled_cascade()
         self.options = options
-        self._network = open_network(network, settings)
+        self._network = open_model(network, settings)
         self._alone = threading.Lock()
         # cv2 keeps its buffers in the classifier: each thread needs its own.
         self._own = threading.local()
         self._own.detector = load_detector(self.cascade)
 
     @property
-    def card(self) -> NetworkCard:
+    def card(self) -> ModelCard:
         """What the network takes and gives."""
         return self._network.card
 
@@ -83,30 +83,29 @@ class Recogniser:
         """The expressions, in the order of the probabilities."""
         return self._network.card.classes
 
-    def recognise(self, picture: Picture, *, quickly: bool = False) -> list[Face]:
-        """Return the faces of a picture, the largest first.
+    def recognize(self, image: ImageArray, *, quickly: bool = False) -> list[Face]:
+        """Return the faces of an image, the largest first.
 
         Parameters
         ----------
-        picture : ndarray of uint8, shape (height, width) or (height, width, 3)
-            Grey or BGR.
+        image : ndarray of uint8, shape (height, width) or (height, width, 3)
+            Gray or BGR.
         quickly : bool
             Whether it is searched as a frame of a video is. Defaults to False.
         """
-        return self.recognise_many([picture], quickly=quickly)[0]
+        return self.recognize_many([image], quickly=quickly)[0]
 
-    def recognise_many(
-        self, pictures: Sequence[Picture], *, quickly: bool = False
+    def recognize_many(
+        self, images: Sequence[ImageArray], *, quickly: bool = False
     ) -> list[list[Face]]:
-        """Return the faces of each picture; all go through the network in one call."""
-        if not len(pictures):
+        """Return the faces of each image; all go through the network in one call."""
+        if not len(images):
             return []
-        side, least = (VIDEO_SIDE, VIDEO_FACE) if quickly else (PICTURE_SIDE, PICTURE_FACE)
+        side, least = (VIDEO_SIDE, VIDEO_FACE) if quickly else (IMAGE_SIDE, IMAGE_FACE)
         found = [
-            self.find(to_grey(picture), side=side, least=least, quickly=quickly)
-            for picture in pictures
+            self.find(to_gray(image), side=side, least=least, quickly=quickly) for image in images
         ]
-        cuts = [self.cut(one, boxes) for one, boxes in zip(pictures, found, strict=True)]
+        cuts = [self.cut(one, boxes) for one, boxes in zip(images, found, strict=True)]
         answers = self.classify(np.concatenate(cuts))
         ends = np.cumsum([len(boxes) for boxes in found])
         shares = np.split(answers, ends[:-1])
@@ -114,17 +113,17 @@ class Recogniser:
 
     def find(
         self,
-        grey: Picture,
+        gray: ImageArray,
         *,
-        side: int = PICTURE_SIDE,
-        least: float = PICTURE_FACE,
+        side: int = IMAGE_SIDE,
+        least: float = IMAGE_FACE,
         quickly: bool = False,
     ) -> Boxes:
-        """Return where the faces of a picture are.
+        """Return where the faces of an image are.
 
         Parameters
         ----------
-        grey : ndarray of uint8, shape (height, width)
+        gray : ndarray of uint8, shape (height, width)
         side : int
             Longer side at which it is searched, unless the options say another.
         least : float
@@ -140,34 +139,34 @@ class Recogniser:
         chosen = self.options
         boxes = (search_quickly if quickly else search)(
             self._detector,
-            grey,
+            gray,
             side=chosen.resolution or side,
-            min_face=chosen.min_face or round(least * min(grey.shape)),
+            min_face=chosen.min_face or round(least * min(gray.shape)),
             scale_factor=chosen.scale_factor,
             min_neighbors=chosen.min_neighbors,
         )
         boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
         return boxes[:1] if chosen.largest else boxes
 
-    def find_again(self, grey: Picture, box_xywh: tuple[int, int, int, int]) -> Boxes:
+    def find_again(self, gray: ImageArray, box_xywh: tuple[int, int, int, int]) -> Boxes:
         """Return a face that was at a place a moment before, shape (0 or 1, 4)."""
         chosen = self.options
         return search_near(
             self._detector,
-            grey,
+            gray,
             box_xywh,
             scale_factor=chosen.scale_factor,
             # It is there most likely: fewer windows make it believed.
             min_neighbors=max(chosen.min_neighbors - LENIENT, 0),
         )[:1]
 
-    def cut(self, picture: Picture, boxes_xywh: Boxes) -> NDArray[np.uint8]:
+    def cut(self, image: ImageArray, boxes_xywh: Boxes) -> NDArray[np.uint8]:
         """Return faces as the network wants them.
 
         Parameters
         ----------
-        picture : ndarray of uint8, shape (height, width) or (height, width, 3)
-            Grey or BGR.
+        image : ndarray of uint8, shape (height, width) or (height, width, 3)
+            Gray or BGR.
         boxes_xywh : ndarray of int32, shape (n, 4)
 
         Returns
@@ -180,7 +179,7 @@ class Recogniser:
 
         width, height = self.card.size_wh
         cuts = np.empty((len(boxes_xywh), height, width, self.card.channels), np.uint8)
-        source = self._as_network_wants(picture)
+        source = self._as_network_wants(image)
         for cut, (x, y, w, h) in zip(cuts, boxes_xywh.tolist(), strict=True):
             side = max(w, h) * (1 + 2 * self.options.margin)
             face = cut_turned(source, (x + w / 2, y + h / 2), side, 0.0, self.card.size_wh)
@@ -207,11 +206,11 @@ class Recogniser:
         detector: Detector = self._own.detector
         return detector
 
-    def _as_network_wants(self, picture: Picture) -> Picture:
+    def _as_network_wants(self, image: ImageArray) -> ImageArray:
         if self.card.channels == 1:
-            return to_grey(picture)
-        change = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
-        return np.asarray(cv2.cvtColor(picture, change), np.uint8)
+            return to_gray(image)
+        change = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
+        return np.asarray(cv2.cvtColor(image, change), np.uint8)
 
     def _faces(self, boxes: Boxes, answers: NDArray[np.float32]) -> list[Face]:
         return [
@@ -222,8 +221,8 @@ class Recogniser:
         ]
 
 
-def to_grey(picture: Picture) -> Picture:
-    """Return a picture, BGR or grey already, in grey."""
-    if picture.ndim == 2:
-        return picture
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+def to_gray(image: ImageArray) -> ImageArray:
+    """Return an image, BGR or gray already, in gray."""
+    if image.ndim == 2:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

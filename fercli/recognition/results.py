@@ -24,13 +24,13 @@ class Face:
     Parameters
     ----------
     box_xywh : tuple of 4 int
-        In pixels of the picture; it may reach over the picture's edge by a little.
+        In pixels of the image; it may reach over the image's edge by a little.
     probabilities : ndarray of float32, shape (classes,)
         In the order of the network's classes.
     label : str
         The most probable class, or `UNCLEAR`.
     person : int
-        The number of the person, from 1 on: the same in all frames of a video. In a picture,
+        The number of the person, from 1 on: the same in all frames of a video. In an image,
         people are numbered from the largest face on.
     seen : bool
         False for a face that was not found in this frame but a moment before: it is drawn, so
@@ -48,7 +48,7 @@ class Face:
         """The probability of the most probable class."""
         return float(self.probabilities.max())
 
-    def as_plain(self, classes: Sequence[str]) -> dict[str, Any]:
+    def to_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return the face as plain values, for JSON."""
         numbers = (round(float(value), 6) for value in self.probabilities)
         return {
@@ -68,14 +68,14 @@ class FrameFaces:
     frame : Frame
     faces : tuple of Face
         In the order of their numbers.
-    analysed : bool
+    analyzed : bool
         False for a frame that was passed over (``every``); it carries the faces of the frame
         before, not seen.
     """
 
     frame: Frame
     faces: tuple[Face, ...]
-    analysed: bool = True
+    analyzed: bool = True
 
     @property
     def found(self) -> tuple[Face, ...]:
@@ -129,20 +129,20 @@ class Summary:
 
     Attributes
     ----------
-    frames, analysed, with_faces, faces : int
+    frames, analyzed, with_faces, faces : int
         Frames read, looked at, with a face at least; and faces in all of them.
     people : dict of int to PersonSummary
     """
 
     def __init__(self) -> None:
-        self.frames = self.analysed = self.with_faces = self.faces = 0
+        self.frames = self.analyzed = self.with_faces = self.faces = 0
         self.seconds = 0.0
         self.people: dict[int, PersonSummary] = {}
 
     def add(self, one: FrameFaces) -> None:
         """Take in a frame."""
         self.frames += 1
-        self.analysed += one.analysed
+        self.analyzed += one.analyzed
         self.with_faces += bool(one.found)
         self.faces += len(one.found)
         self.seconds = one.frame.seconds
@@ -154,7 +154,7 @@ class Summary:
             person.frames += 1
             person.expressions[face.label] += 1
 
-    def as_plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain values, for JSON."""
         people = [
             {
@@ -168,13 +168,13 @@ class Summary:
         ]
         return {
             "frames": self.frames,
-            "frames_analysed": self.analysed,
+            "frames_analysed": self.analyzed,
             "frames_with_faces": self.with_faces,
             "faces": self.faces,
             "people": people,
         }
 
-    def as_text(self, classes: Sequence[str]) -> str:
+    def to_text(self, classes: Sequence[str]) -> str:
         """Return a table of people with the share of time each showed each expression."""
         people = list(self.people.values())
         listed = [one for one in people if one.last - one.first >= BRIEF] or people
@@ -182,9 +182,9 @@ class Summary:
         brief = len(people) - len(listed)
         if brief:
             lines.append(f"and {brief} seen for less than {BRIEF} s")
-        without = self.analysed - self.with_faces
+        without = self.analyzed - self.with_faces
         lines.append(
-            f"{self.frames} frames, {self.analysed} looked at: "
+            f"{self.frames} frames, {self.analyzed} looked at: "
             f"{self.with_faces} with faces, {without} without"
         )
         return "\n".join(lines)

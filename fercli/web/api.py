@@ -13,14 +13,14 @@ from flask import Blueprint, Response, jsonify, request, send_file, url_for
 from fercli import __version__
 from fercli.web import uploads, worker
 from fercli.web.app import services
-from fercli.web.http_errors import RefusedError
+from fercli.web.http_errors import HttpError
 from fercli.web.jobs import Job
 from fercli.web.recognition import ClientGoneError
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-    from fercli.recognition.recognizer import Recogniser
+    from fercli.recognition.recognizer import Recognizer
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -76,32 +76,32 @@ def description() -> dict[str, Any]:
 
 @api.post("/classify")
 def classify() -> ResponseReturnValue:
-    """Tell the expressions of the faces in one or several pictures."""
+    """Tell the expressions of the faces in one or several images."""
     here = services()
-    recogniser = here.recognition.recogniser(request.args.get("model"))
+    recognizer = here.recognition.recognizer(request.args.get("model"))
     quickly = request.args.get("quick", "0") != "0"
-    pictures = uploads.pictures_of(request, here.settings.limits)
+    images = uploads.images_of(request, here.settings.limits)
     try:
         answers = [
-            _look_at(recogniser, pictures, at + 1, quickly=quickly) for at in range(len(pictures))
+            _look_at(recognizer, images, at + 1, quickly=quickly) for at in range(len(images))
         ]
     except ClientGoneError:
         return Response(status=499)  # nobody will read it
     name = request.args.get("model") or here.recognition.default
-    return jsonify({"model": name, "classes": list(recogniser.classes), "pictures": answers})
+    return jsonify({"model": name, "classes": list(recognizer.classes), "images": answers})
 
 
 def _look_at(
-    recogniser: Recogniser, pictures: list[bytes], number: int, *, quickly: bool
+    recognizer: Recognizer, images: list[bytes], number: int, *, quickly: bool
 ) -> dict[str, Any]:
     is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
     with services().recognition.turn(is_gone):
-        picture = uploads.decode_each(pictures, number)
-        faces = recogniser.recognise(picture, quickly=quickly)
+        image = uploads.decode_each(images, number)
+        faces = recognizer.recognize(image, quickly=quickly)
     return {
-        "width": picture.shape[1],
-        "height": picture.shape[0],
-        "faces": [face.as_plain(recogniser.classes) for face in faces],
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "faces": [face.to_dict(recognizer.classes) for face in faces],
     }
 
 
@@ -140,7 +140,7 @@ def job_result(identity: str, result: str) -> ResponseReturnValue:
     file, kind = RESULTS[result]
     path = job.folder / file
     if job.state != "done" or not path.is_file():
-        raise RefusedError(409, f"wanted a job that is done, found one that is {job.state}")
+        raise HttpError(409, f"wanted a job that is done, found one that is {job.state}")
     _shorten_range(path.stat().st_size)
     saved = "download" in request.args
     response = send_file(path, kind, as_attachment=saved, download_name=f"fer-{file}")

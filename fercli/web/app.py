@@ -76,5 +76,5 @@ def _load(settings: ServerSettings) -> Services:
     camera = None
     if settings.camera:
         most = settings.limits.watchers
-        camera = SharedCamera(settings.camera, recognition.recogniser(), most)
+        camera = SharedCamera(settings.camera, recognition.recognizer(), most)
     return Services(settings, recognition, Jobs(settings), camera, Guard(settings.token))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, redirect, request, url_for
 
-from fercli.web.http_errors import API, RefusedError
+from fercli.web.http_errors import API, HttpError
 from fercli.web.settings import is_loopback
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Guard:
             return None
         if request.path.startswith(API):
             found = "another token" if authorization else "none"
-            raise RefusedError(401, f"wanted the header Authorization: Bearer TOKEN, found {found}")
+            raise HttpError(401, f"wanted the header Authorization: Bearer TOKEN, found {found}")
         return redirect(url_for("pages.login", next=request.path))
 
     def knows(self, authorization: str, cookies: Mapping[str, str]) -> bool:
@@ -122,7 +122,7 @@ def _refuse_other_sites() -> None:
     site = request.headers.get("Sec-Fetch-Site", "none")
     link = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
     if site not in ("none", "same-origin") and not link:
-        raise RefusedError(403, "wanted a request of a page of this server, found another site's")
+        raise HttpError(403, "wanted a request of a page of this server, found another site's")
 
 
 def _refuse_unreadable() -> None:
@@ -130,7 +130,7 @@ def _refuse_unreadable() -> None:
     try:
         request.query_string.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RefusedError(400, "wanted an address in UTF-8, found another encoding") from error
+        raise HttpError(400, "wanted an address in UTF-8, found another encoding") from error
 
 
 def _refuse_other_names() -> None:
@@ -138,9 +138,9 @@ def _refuse_other_names() -> None:
     try:
         host = urlsplit(f"//{request.host}").hostname
     except ValueError as error:  # brackets without an address between them
-        raise RefusedError(421, "wanted a request to localhost, found none to a host") from error
+        raise HttpError(421, "wanted a request to localhost, found none to a host") from error
     if not is_loopback(host or ""):
-        raise RefusedError(421, f"wanted a request to localhost, found one to {host}")
+        raise HttpError(421, f"wanted a request to localhost, found one to {host}")
 
 
 def _with_headers(response: Response) -> Response:

@@ -13,14 +13,14 @@ from threading import Event
 import cv2
 
 from fercli.common.errors import FerError
-from fercli.common.images import Picture
-from fercli.recognition.pipeline import recognise_frames
-from fercli.recognition.recognizer import Recogniser
+from fercli.common.images import ImageArray
+from fercli.recognition.pipeline import recognize_frames
+from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sinks.draw import draw_faces, draw_note
 from fercli.recognition.sources.live import Camera, Stream
-from fercli.web.http_errors import RefusedError, without_path
+from fercli.web.http_errors import HttpError, without_path
 
-#: How long the camera stays open for nobody, in seconds: the page opens it, then its picture comes.
+#: How long the camera stays open for nobody, in seconds: the page opens it, then its image comes.
 LINGER = 4.0
 
 #: How long a viewer waits for a frame, in seconds.
@@ -29,7 +29,7 @@ PATIENCE = 15.0
 #: How long one waits for another who is opening the camera, in seconds.
 PATIENCE_OPENING = 2.0
 
-#: Quality of pictures, as JPEG counts it.
+#: Quality of images, as JPEG counts it.
 QUALITY = 80
 
 #: Frames from which the frames a second are told.
@@ -47,14 +47,14 @@ class SharedCamera:
     ----------
     name : str
         Its number, device or address.
-    recogniser : Recogniser
+    recognizer : Recognizer
     most : int
         How many may look at once.
     """
 
-    def __init__(self, name: str, recogniser: Recogniser, most: int) -> None:
+    def __init__(self, name: str, recognizer: Recognizer, most: int) -> None:
         self.name = name
-        self._recogniser = recogniser
+        self._recognizer = recognizer
         self._most = most
         self._opening = threading.Lock()
         self._changed = threading.Condition()
@@ -78,12 +78,12 @@ class SharedCamera:
         ------
         VideoError
             It is missing, busy, out of reach.
-        RefusedError
+        HttpError
             503: someone else is trying, and it does not answer.
         """
         # Else all threads would wait, one after the other, for a stream that is out of reach.
         if not self._opening.acquire(timeout=PATIENCE_OPENING):
-            raise RefusedError(503, "the camera is being opened", hint="again in a moment", retry=5)
+            raise HttpError(503, "the camera is being opened", hint="again in a moment", retry=5)
         try:
             self._wanted = time.monotonic()
             if not self.is_open:
@@ -120,7 +120,7 @@ class SharedCamera:
 
         Raises
         ------
-        RefusedError
+        HttpError
             503: too many are looking already.
         VideoError
             As `open`.
@@ -149,7 +149,7 @@ class SharedCamera:
     def _watching(self) -> Iterator[None]:
         with self._changed:
             if self._watchers >= self._most:
-                raise RefusedError(503, f"{self._most} are looking at the camera already", retry=30)
+                raise HttpError(503, f"{self._most} are looking at the camera already", retry=30)
             self._watchers += 1
         try:
             yield
@@ -159,37 +159,37 @@ class SharedCamera:
                 self._wanted = time.monotonic()
 
     def _run(self, source: Camera | Stream, stop: Event) -> None:
-        picture: Picture | None = None
+        image: ImageArray | None = None
         try:
-            with source, closing(self._seen(source)) as pictures:
-                for picture in pictures:
-                    self._publish(picture)
+            with source, closing(self._seen(source)) as images:
+                for image in images:
+                    self._publish(image)
                     if not self._is_wanted():
                         return
         except FerError as error:
-            if picture is not None:
-                self._publish(_with_note(picture, without_path(error)))
+            if image is not None:
+                self._publish(_with_note(image, without_path(error)))
         finally:
             stop.set()
             with self._changed:
                 self._changed.notify_all()
 
-    def _seen(self, source: Camera | Stream) -> Generator[Picture, None, None]:
+    def _seen(self, source: Camera | Stream) -> Generator[ImageArray, None, None]:
         """Yield frames with what is seen in them and how fast they come."""
         times: deque[float] = deque(maxlen=RECENT)
-        seen = recognise_frames(self._recogniser, source.frames(), live=True)
+        seen = recognize_frames(self._recognizer, source.frames(), live=True)
         with closing(seen):
             for one in seen:
                 times.append(time.monotonic())
-                drawn = draw_faces(one.frame.colour, one.faces, self._recogniser.classes, bars=True)
+                drawn = draw_faces(one.frame.color, one.faces, self._recognizer.classes, bars=True)
                 draw_note(drawn, _rate(times))
                 yield drawn
 
     def _is_wanted(self) -> bool:
         return self._watchers > 0 or time.monotonic() - self._wanted < LINGER
 
-    def _publish(self, picture: Picture) -> None:
-        jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    def _publish(self, image: ImageArray) -> None:
+        jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
         with self._changed:
             self._number += 1
             self._jpeg = jpeg
@@ -202,7 +202,7 @@ def _rate(times: deque[float]) -> str:
     return f"{(len(times) - 1) / (times[-1] - times[0]):.0f} frames a second"
 
 
-def _with_note(picture: Picture, text: str) -> Picture:
-    drawn = (picture * 0.4).astype("uint8")
+def _with_note(image: ImageArray, text: str) -> ImageArray:
+    drawn = (image * 0.4).astype("uint8")
     draw_note(drawn, text)
     return drawn

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 API = "/api/"
 
 
-class RefusedError(FerError):
+class HttpError(FerError):
     """Raised when a request is refused.
 
     Parameters
@@ -41,7 +41,7 @@ class RefusedError(FerError):
 
 def install(app: Flask) -> None:
     """Let an application answer every error with a reason, and none with a trace."""
-    app.register_error_handler(RefusedError, _refused)
+    app.register_error_handler(HttpError, _refused)
     app.register_error_handler(FerError, _failed)
     app.register_error_handler(HTTPException, _not_understood)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
@@ -55,7 +55,7 @@ def without_path(error: FerError) -> str:
     return f"{error.message}; try: {error.hint}" if error.hint else error.message
 
 
-def _refused(error: RefusedError) -> Response:
+def _refused(error: HttpError) -> Response:
     headers = {} if error.retry is None else {"Retry-After": str(error.retry)}
     return _answer(error.status, without_path(error), headers)
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fercli.common.errors import FerError, OutputError
-from fercli.common.files import only_one, output_error
+from fercli.common.files import folder_lock, output_error
 from fercli.models.model_settings import Settings
-from fercli.web.http_errors import RefusedError
+from fercli.web.http_errors import HttpError
 from fercli.web.settings import ServerSettings
 from fercli.web.worker import UPLOADED
 
@@ -80,7 +80,7 @@ class Jobs:
         save : callable
             Writes the upload to the file that it is given.
         network : str
-            What a `Recogniser` opens.
+            What a `Recognizer` opens.
         said : Settings
             What that network's file does not say.
         bars : bool
@@ -88,7 +88,7 @@ class Jobs:
 
         Raises
         ------
-        RefusedError
+        HttpError
             503: too many wait already; and as `save`.
         """
         job = self._new_job()
@@ -108,13 +108,13 @@ class Jobs:
 
         Raises
         ------
-        RefusedError
+        HttpError
             404: there is none, any more or at all.
         """
         with self._changed:
             job = self._jobs.get(identity)
         if job is None:
-            raise RefusedError(404, "wanted a job, found none of that name (any more)")
+            raise HttpError(404, "wanted a job, found none of that name (any more)")
         job.asked = time.monotonic()
         return job
 
@@ -151,13 +151,13 @@ class Jobs:
             # One that is being uploaded counts as well.
             waiting = sum(job.state == "waiting" for job in self._jobs.values())
             if waiting >= self._limits.waiting or self._closed:
-                raise RefusedError(
+                raise HttpError(
                     503, f"{waiting} videos are waiting already", hint="again later", retry=60
                 )
             try:
                 job = Job(self._folder)
             except OSError as error:
-                raise RefusedError(507, OutputError(str(error.strerror)).message) from error
+                raise HttpError(507, OutputError(str(error.strerror)).message) from error
             self._jobs[job.id] = job
             return job
 
@@ -214,13 +214,13 @@ def _private_folder(lock: ExitStack) -> Path:
         # In use, gone, or someone else's: nothing to be done.
         with suppress(FerError, OSError):
             if time.time() - left.stat().st_mtime > LEFT:
-                with only_one(left, "serving"):
+                with folder_lock(left, "serving"):
                     shutil.rmtree(left)
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     except OSError as error:
         raise output_error(error, parent) from error
-    lock.enter_context(only_one(folder, "serving"))
+    lock.enter_context(folder_lock(folder, "serving"))
     return folder
 
 

@@ -12,7 +12,7 @@ from fercli.common.errors import VideoError
 from fercli.web.app import services
 from fercli.web.auth import local_address
 from fercli.web.camera import MIMETYPE, SharedCamera
-from fercli.web.http_errors import RefusedError, without_path
+from fercli.web.http_errors import HttpError, without_path
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -21,7 +21,7 @@ pages = Blueprint("pages", __name__)
 
 
 LISTED = (
-    ("pages.picture", "Picture"),
+    ("pages.image", "ImageArray"),
     ("pages.video", "Video"),
     ("pages.my_camera", "My camera"),
     ("pages.camera", "Server’s camera"),
@@ -45,14 +45,14 @@ def start() -> ResponseReturnValue:
     """Show what there is."""
     recognition = services().recognition
     return render_template(
-        "start.html", model=recognition.default, classes=recognition.recogniser().classes
+        "start.html", model=recognition.default, classes=recognition.recognizer().classes
     )
 
 
-@pages.get("/picture")
-def picture() -> ResponseReturnValue:
-    """Let a picture be uploaded."""
-    return render_template("picture.html")
+@pages.get("/image")
+def image() -> ResponseReturnValue:
+    """Let an image be uploaded."""
+    return render_template("image.html")
 
 
 @pages.get("/video")
@@ -112,7 +112,7 @@ def icon() -> ResponseReturnValue:
 def _camera() -> SharedCamera:
     found = services().camera
     if found is None:
-        raise RefusedError(404, "this server shows no camera", hint="fer serve --camera 0")
+        raise HttpError(404, "this server shows no camera", hint="fer serve --camera 0")
     return found
 
 

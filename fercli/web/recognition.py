@@ -1,4 +1,4 @@
-"""Recognition for many clients: networks loaded once, a bounded number of pictures at a time."""
+"""Recognition for many clients: networks loaded once, a bounded number of images at a time."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from fercli.common.parallel import available_workers
-from fercli.models.loading import find_network, shipped_networks
-from fercli.models.model_card import NetworkCard
+from fercli.models.loading import bundled_models, find_model
+from fercli.models.model_card import ModelCard
 from fercli.models.model_settings import Settings
-from fercli.recognition.recognizer import Recogniser
-from fercli.web.http_errors import RefusedError
+from fercli.recognition.recognizer import Recognizer
+from fercli.web.http_errors import HttpError
 from fercli.web.settings import ServerSettings
 
-#: How long a picture may wait for its turn, in seconds.
+#: How long an image may wait for its turn, in seconds.
 LONGEST_WAIT = 15.0
 
 #: How often a request that waits looks whether its client is still there, in seconds.
@@ -27,7 +27,7 @@ class ClientGoneError(Exception):
 
 
 class Recognition:
-    """The recognisers of a server, by the name of their network.
+    """The recognizers of a server, by the name of their network.
 
     Parameters
     ----------
@@ -46,36 +46,36 @@ class Recognition:
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        path = find_network(settings.network)
+        path = find_model(settings.network)
         self.default = path.stem
-        self._files = {name: str(file) for name, file in shipped_networks().items()}
+        self._files = {name: str(file) for name, file in bundled_models().items()}
         self._files[self.default] = str(path.resolve())
-        self._loaded: dict[str, Recogniser] = {}
+        self._loaded: dict[str, Recognizer] = {}
         self._loading = threading.Lock()
         self._free = threading.Semaphore(available_workers())
-        self.recogniser()
+        self.recognizer()
 
-    def recogniser(self, name: str | None = None) -> Recogniser:
-        """Return the recogniser with a network, the default's if none is named.
+    def recognizer(self, name: str | None = None) -> Recognizer:
+        """Return the recognizer with a network, the default's if none is named.
 
         Raises
         ------
-        RefusedError
+        HttpError
             404: there is none of that name.
         """
         name = name or self.default
         file = self.file(name)
         with self._loading:
             if name not in self._loaded:
-                self._loaded[name] = Recogniser(
+                self._loaded[name] = Recognizer(
                     self._settings.cascade, file, self._settings.recognition, self.said(name)
                 )
             return self._loaded[name]
 
     def file(self, name: str) -> str:
-        """Return what to open for a network; errors as `recogniser`."""
+        """Return what to open for a network; errors as `recognizer`."""
         if name not in self._files:
-            raise RefusedError(
+            raise HttpError(
                 404, f"wanted a model, found none of that name; {', '.join(self._files)}"
             )
         return self._files[name]
@@ -88,13 +88,13 @@ class Recognition:
         """Return what each network takes and tells, the default first."""
         names = sorted(self._files, key=lambda name: (name != self.default, name))
         return [
-            {"name": name, "default": name == self.default, **_describe(self.recogniser(name).card)}
+            {"name": name, "default": name == self.default, **_describe(self.recognizer(name).card)}
             for name in names
         ]
 
     @contextmanager
     def turn(self, is_gone: Callable[[], bool]) -> Iterator[None]:
-        """Wait until fewer pictures are looked at than there are cores.
+        """Wait until fewer images are looked at than there are cores.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class Recognition:
 
         Raises
         ------
-        RefusedError
+        HttpError
             503: it takes too long.
         ClientGoneError
             The client went away meanwhile.
@@ -114,14 +114,14 @@ class Recognition:
             if self._free.acquire(timeout=PATIENCE):
                 break
         else:
-            raise RefusedError(503, "too many pictures at once", hint="again in a moment", retry=5)
+            raise HttpError(503, "too many images at once", hint="again in a moment", retry=5)
         try:
             yield
         finally:
             self._free.release()
 
 
-def _describe(card: NetworkCard) -> dict[str, Any]:
+def _describe(card: ModelCard) -> dict[str, Any]:
     height, width, channels = card.input_shape
     return {
         "classes": list(card.classes),

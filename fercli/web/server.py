@@ -182,7 +182,7 @@ def most_bytes(guard: Guard, limits: Limits, path: str, authorization: str, cook
     if not guard.knows(authorization, parse_cookie(cookies)):
         return FORM
     # A form around the file takes a little as well; the application looks once more.
-    return (limits.video_bytes if path == VIDEOS else limits.picture_bytes) + MEGA
+    return (limits.video_bytes if path == VIDEOS else limits.image_bytes) + MEGA
 
 
 def channel_class(guard: Guard, limits: Limits) -> type[HTTPChannel]:

@@ -22,8 +22,8 @@ class Limits:
 
     Parameters
     ----------
-    picture_bytes, pictures, picture_pixels : int
-        Size of a request with pictures, pictures in it, and pixels of each picture. Default to
+    image_bytes, images, image_pixels : int
+        Size of a request with images, images in it, and pixels of each image. Default to
         20 MiB, 16 and 64 million.
     video_bytes, video_pixels : int
         Size of a request with a video, and pixels of its frames. Default to 200 MiB and 9 million
@@ -43,9 +43,9 @@ class Limits:
         Views of the server's camera at once; each takes a thread. Defaults to 4.
     """
 
-    picture_bytes: int = 20 * MEGA
-    pictures: int = 16
-    picture_pixels: int = 64_000_000
+    image_bytes: int = 20 * MEGA
+    images: int = 16
+    image_pixels: int = 64_000_000
     video_bytes: int = 200 * MEGA
     video_pixels: int = 9_000_000
     job_seconds: float = 600.0

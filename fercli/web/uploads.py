@@ -10,14 +10,14 @@ from pathlib import Path
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
-from fercli.common.errors import PictureError
+from fercli.common.errors import ImageError
 from fercli.common.files import output_error
-from fercli.common.images import Picture, decode_colour
-from fercli.web.http_errors import RefusedError
+from fercli.common.images import ImageArray, decode_color
+from fercli.web.http_errors import HttpError
 from fercli.web.settings import Limits
 
-#: Kinds of pictures, by Pillow's name, and how their files begin (None: any byte).
-PICTURES = {
+#: Kinds of images, by Pillow's name, and how their files begin (None: any byte).
+IMAGES = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),
     "GIF": (b"GIF87a", b"GIF89a"),
@@ -36,48 +36,48 @@ ANY = ord(".")
 SYNC, PACKET = b"G", 188
 
 
-def pictures_of(request: Request, limits: Limits) -> list[bytes]:
-    """Return the pictures that a request carries, none decoded yet, none too large.
+def images_of(request: Request, limits: Limits) -> list[bytes]:
+    """Return the images that a request carries, none decoded yet, none too large.
 
     They are files of a form, or the body itself.
 
     Raises
     ------
-    RefusedError
+    HttpError
         400: there is none, or there are too many; 413, 415, 422: one cannot be used.
     RequestEntityTooLarge
         There are too many bytes.
     """
-    request.max_content_length = limits.picture_bytes
+    request.max_content_length = limits.image_bytes
     files = _files(request)
     found = [file.read() for file in files] if files else [request.get_data()]
     if not files and not found[0]:
-        raise RefusedError(400, "wanted a picture, found an empty request",
+        raise HttpError(400, "wanted an image, found an empty request",
                       hint="a form with files, or the file as the body")  # fmt: skip
-    if len(found) > limits.pictures:
-        raise RefusedError(400, f"wanted at most {limits.pictures} pictures, found {len(found)}")
+    if len(found) > limits.images:
+        raise HttpError(400, f"wanted at most {limits.images} images, found {len(found)}")
     for number, data in enumerate(found, 1):
-        _refuse_unusable(data, limits.picture_pixels, _which(number, found))
+        _refuse_unusable(data, limits.image_pixels, _which(number, found))
     return found
 
 
-def decode(data: bytes, which: str = "") -> Picture:
-    """Return a picture as blue, green, red, upright.
+def decode(data: bytes, which: str = "") -> ImageArray:
+    """Return an image as blue, green, red, upright.
 
     Raises
     ------
-    RefusedError
+    HttpError
         422: it is damaged.
     """
     try:
-        return decode_colour(data)
-    except PictureError as error:
-        raise RefusedError(422, which + error.message) from error
+        return decode_color(data)
+    except ImageError as error:
+        raise HttpError(422, which + error.message) from error
 
 
-def decode_each(pictures: Sequence[bytes], number: int) -> Picture:
-    """Return the picture of that number, from 1 on, of several; errors as `decode`."""
-    return decode(pictures[number - 1], _which(number, pictures))
+def decode_each(images: Sequence[bytes], number: int) -> ImageArray:
+    """Return the image of that number, from 1 on, of several; errors as `decode`."""
+    return decode(images[number - 1], _which(number, images))
 
 
 def save_video(request: Request, path: Path, limits: Limits) -> None:
@@ -85,7 +85,7 @@ def save_video(request: Request, path: Path, limits: Limits) -> None:
 
     Raises
     ------
-    RefusedError
+    HttpError
         400: there is none; 415: it is no video; 507: the disk is full.
     RequestEntityTooLarge
         There are too many bytes.
@@ -95,17 +95,17 @@ def save_video(request: Request, path: Path, limits: Limits) -> None:
     stream = files[0].stream if files else request.stream
     begin = stream.read(2 * PACKET)
     if not begin:
-        raise RefusedError(400, "wanted a video, found an empty request",
+        raise HttpError(400, "wanted a video, found an empty request",
                       hint="a form with a file, or the file as the body")  # fmt: skip
     if not _is_video(begin):
-        raise RefusedError(415, "wanted a video (MP4, QuickTime, Matroska, WebM, AVI, Ogg, MPEG), "
+        raise HttpError(415, "wanted a video (MP4, QuickTime, Matroska, WebM, AVI, Ogg, MPEG), "
                       "found a file that does not begin like one")  # fmt: skip
     try:
         with path.open("wb") as file:
             file.write(begin)
             shutil.copyfileobj(stream, file, 1 << 20)
     except OSError as error:
-        raise RefusedError(507, output_error(error, path).message) from error
+        raise HttpError(507, output_error(error, path).message) from error
 
 
 def _files(request: Request) -> list[FileStorage]:
@@ -118,11 +118,11 @@ def _files(request: Request) -> list[FileStorage]:
 def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
     from PIL import Image
 
-    kind = next((kind for kind, begins in PICTURES.items() if _begins(data, begins)), None)
+    kind = next((kind for kind, begins in IMAGES.items() if _begins(data, begins)), None)
     if kind is None:
-        names = ", ".join(PICTURES)
-        raise RefusedError(
-            415, f"{which}wanted a picture ({names}), found a file that does not begin like one"
+        names = ", ".join(IMAGES)
+        raise HttpError(
+            415, f"{which}wanted an image ({names}), found a file that does not begin like one"
         )
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
@@ -130,20 +130,20 @@ def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(which, most_pixels, "more") from error
     except Exception as error:  # Pillow's plug-ins raise what they like
-        raise RefusedError(422, f"{which}wanted a picture, found a damaged {kind}") from error
+        raise HttpError(422, f"{which}wanted an image, found a damaged {kind}") from error
     if width * height > most_pixels:
         raise _too_large(which, most_pixels, f"{width} × {height}")
 
 
-def _too_large(which: str, most_pixels: int, found: str) -> RefusedError:
+def _too_large(which: str, most_pixels: int, found: str) -> HttpError:
     most = most_pixels / 1e6
-    return RefusedError(
+    return HttpError(
         413, f"{which}wanted at most {most:g} megapixels, found {found}", hint="a smaller copy"
     )
 
 
-def _which(number: int, pictures: Sequence[bytes]) -> str:
-    return f"picture {number} of {len(pictures)}: " if len(pictures) > 1 else ""
+def _which(number: int, images: Sequence[bytes]) -> str:
+    return f"image {number} of {len(images)}: " if len(images) > 1 else ""
 
 
 def _is_video(begin: bytes) -> bool:

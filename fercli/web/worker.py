@@ -19,7 +19,7 @@ from fercli.common.progress import Bar, Progress
 from fercli.models.model_settings import Settings
 from fercli.recognition.classify import Classifying, Outputs, Result
 from fercli.recognition.options import RecognitionOptions, VideoOptions
-from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.video_file import VideoFile
 
@@ -79,7 +79,7 @@ def classify_video(task: dict[str, Any], progress: Progress) -> Result:
     ----------
     task : dict
         ``folder``, which holds the video and gets the results; ``cascade``, ``network``,
-        ``said``, ``recognition``: what a `Recogniser` is made of; ``pixels``: the most of a
+        ``said``, ``recognition``: what a `Recognizer` is made of; ``pixels``: the most of a
         frame; ``bars``: whether drawn.
     progress : Progress
 
@@ -91,7 +91,7 @@ def classify_video(task: dict[str, Any], progress: Progress) -> Result:
     # By its bare name: results tell what was looked at, and where that is is nobody's affair.
     os.chdir(task["folder"])
     _refuse_large(Path(UPLOADED), task["pixels"])
-    recogniser = Recogniser(
+    recognizer = Recognizer(
         Path(task["cascade"]) if task["cascade"] else None,
         task["network"],
         RecognitionOptions(**task["recognition"]),
@@ -105,7 +105,7 @@ def classify_video(task: dict[str, Any], progress: Progress) -> Result:
         bars=task["bars"],
         empty=True,
     )
-    run = Classifying(recogniser, VideoOptions(), outputs, progress=progress)
+    run = Classifying(recognizer, VideoOptions(), outputs, progress=progress)
     (result,) = run.run([Input(UPLOADED, "video")])
     return result
 
@@ -142,7 +142,7 @@ def main() -> int:
     if result.error or result.summary is None:
         say(sys.stdout, error=result.error.removeprefix(f"{UPLOADED}: "))
         return 1
-    say(sys.stdout, summary=result.summary.as_plain(), notes=result.notes)
+    say(sys.stdout, summary=result.summary.to_dict(), notes=result.notes)
     return 0
 
 

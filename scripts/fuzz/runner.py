@@ -23,7 +23,7 @@ DEAD, STARTS = 300, 900
 
 
 @dataclass
-class Outcome:
+class TrainingOutcome:
     """What came of the cases of a reader.
 
     Parameters
@@ -99,16 +99,16 @@ class Fuzz:
     """
 
     def __init__(self, seed: int, workers: int, folder: Path, failed: Path, bar: Bar) -> None:
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, TrainingOutcome] = {}
         self._seed = seed
         self._workers = workers
         self._folder = folder
         self._failed = failed
         self._bar = bar
 
-    def run(self, cases: dict[str, int]) -> dict[str, Outcome]:
+    def run(self, cases: dict[str, int]) -> dict[str, TrainingOutcome]:
         """Run so many cases of each reader, by its name."""
-        self.outcomes = {name: Outcome() for name in cases}
+        self.outcomes = {name: TrainingOutcome() for name in cases}
         waiting = [(name, 0, count) for name, count in cases.items() if count]
         running: list[_Part] = []
         try:
@@ -150,7 +150,7 @@ class Fuzz:
         running.remove(part)
         return self._conclude(part, outcome) if part.process.exitcode else []
 
-    def _conclude(self, part: _Part, outcome: Outcome) -> list[tuple[str, int, int]]:
+    def _conclude(self, part: _Part, outcome: TrainingOutcome) -> list[tuple[str, int, int]]:
         """Note the case that a worker died of, and return those behind it."""
         number = part.place.number()
         code = part.process.exitcode

@@ -1,7 +1,7 @@
-"""``python -m scripts.interruptions.annotator PICTURES OUT``: someone who annotates pictures.
+"""``python -m scripts.interruptions.annotator IMAGES OUT``: someone who annotates images.
 
-Starts ``fer cascade annotate``, and draws one more box in each picture, turn after turn. How many
-boxes of a picture were answered for is noted beside OUT; a later start must find them all, and
+Starts ``fer cascade annotate``, and draws one more box in each image, turn after turn. How many
+boxes of an image were answered for is noted beside OUT; a later start must find them all, and
 goes on from there.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-#: How many boxes each picture has at the end.
+#: How many boxes each image has at the end.
 TURNS = 4
 
 
-def main(pictures: Path, out: Path) -> int:
+def main(images: Path, out: Path) -> int:
     """Annotate what is not annotated yet; 1 if the page refuses something or has lost a box."""
-    command = [sys.executable, "-m", "fercli", "cascade", "annotate", str(pictures), "--out",
+    command = [sys.executable, "-m", "fercli", "cascade", "annotate", str(images), "--out",
                str(out / "info.dat"), "--port", "0"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -29,7 +29,7 @@ def main(pictures: Path, out: Path) -> int:
             address = next((each for each in process.stdout if "annotate at" in each), None)
             if address is None:
                 return process.wait()
-            return _annotate(address.split()[2] + "api/v1/pictures", out.with_name("told"))
+            return _annotate(address.split()[2] + "api/v1/images", out.with_name("told"))
         except KeyboardInterrupt:  # which the page has heard too
             return 130
         except HTTPError as error:
@@ -44,10 +44,10 @@ def main(pictures: Path, out: Path) -> int:
 
 def _annotate(address: str, told: Path) -> int:
     before = dict(map(str.split, told.read_text().splitlines())) if told.exists() else {}
-    listed = _ask(address)["pictures"]
+    listed = _ask(address)["images"]
     lost = [at for at, (_, _, boxes) in enumerate(listed) if boxes < int(before.get(str(at), 0))]
     if lost:
-        print(f"boxes of the pictures {lost} are lost", file=sys.stderr)
+        print(f"boxes of the images {lost} are lost", file=sys.stderr)
         return 1
     with told.open("a") as notes:
         for turn in range(1, TURNS + 1):

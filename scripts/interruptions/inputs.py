@@ -13,7 +13,7 @@ from scripts.interruptions.processes import fer, run
 
 
 def make_inputs(folder: Path) -> None:
-    """Lay pictures, samples, tables, a tree and a video."""
+    """Lay images, samples, tables, a tree and a video."""
     run([sys.executable, str(Path(__file__).parents[1] / "demo_data.py"), str(folder)])
     shutil.copyfile(folder / "faces" / "000.png", folder / "face.png")
     scenes = sorted((folder / "scenes").glob("*.png"))
@@ -42,11 +42,11 @@ def _table(path: Path) -> None:
 def _video(folder: Path) -> None:
     import av
 
-    picture = cv2.resize(cv2.imread(str(folder / "astronaut.png")), (320, 320))
+    image = cv2.resize(cv2.imread(str(folder / "astronaut.png")), (320, 320))
     with av.open(str(folder / "video.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 320, 320, "yuv420p"
         for at in range(150):
-            moved = np.ascontiguousarray(np.roll(picture, at % 40, axis=1))
+            moved = np.ascontiguousarray(np.roll(image, at % 40, axis=1))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="bgr24")))
         container.mux(stream.encode(None))

@@ -33,7 +33,7 @@ class Job:
 
 
 def create_samples(inputs: Path, out: Path) -> list[str]:
-    """Many warped samples of a picture."""
+    """Many warped samples of an image."""
     return fer("cascade", "create-samples", "--image", f"{inputs}/face.png", "--bg",
                f"{inputs}/bg.txt", "--num", "4000", "--size", "24x24", "--out", f"{out}/faces.vec",
                "--overwrite")  # fmt: skip
@@ -57,7 +57,7 @@ def train_by_program(inputs: Path, out: Path) -> list[str]:
 
 
 def import_(inputs: Path, out: Path) -> list[str]:
-    """A table of pictures."""
+    """A table of images."""
     return fer("datasets", "import", f"{inputs}/fer2013.csv", "--out", f"{out}/tree")
 
 
@@ -86,7 +86,7 @@ def classify(inputs: Path, out: Path) -> list[str]:
 
 
 def annotate(inputs: Path, out: Path) -> list[str]:
-    """Boxes of a folder of pictures, in a page."""
+    """Boxes of a folder of images, in a page."""
     return [sys.executable, "-m", "scripts.interruptions.annotator", f"{inputs}/scenes", str(out)]
 
 

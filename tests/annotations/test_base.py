@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from fercli.annotations.base import (
     LARGEST,
-    AnnotatedPicture,
-    LabelledBox,
+    AnnotatedImage,
+    LabeledBox,
     Record,
     joined_by_path,
     round_box,
 )
-from fercli.common.errors import AnnotationError, PictureError
+from fercli.common.errors import AnnotationError, ImageError
 
 HERE = Path("a.png")
 coordinates = st.floats(-1e6, 1e6)
@@ -58,37 +58,37 @@ def test_boxes_that_touch_still_do(x, first, second):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, LARGEST * 2, 10**400])
 def test_what_is_no_coordinate_is_named_with_its_place(value):
-    record = Record(HERE, (LabelledBox(0, 0, value, 1),), Path("b.csv"), 7)
+    record = Record(HERE, (LabeledBox(0, 0, value, 1),), Path("b.csv"), 7)
     with pytest.raises(AnnotationError, match=r"^b\.csv:7: wanted a box in pixels, found 0 0 "):
         record.in_pixels((10, 10))
 
 
-def test_fractions_need_the_size_and_ignored_boxes_stay_apart(make_picture):
+def test_fractions_need_the_size_and_ignored_boxes_stay_apart(make_image):
     boxes = (
-        LabelledBox(0.25, 0.5, 0.5, 0.25, "face"),
-        LabelledBox(0, 0, 1, 1, "crowd", ignored=True),
+        LabeledBox(0.25, 0.5, 0.5, 0.25, "face"),
+        LabeledBox(0, 0, 1, 1, "crowd", ignored=True),
     )
-    path = make_picture("a.png", 64, 48)
-    record = Record(path, boxes, path, normalised=True)
-    wanted = AnnotatedPicture(path, ((16, 24, 32, 12),), ((0, 0, 64, 48),))
+    path = make_image("a.png", 64, 48)
+    record = Record(path, boxes, path, normalized=True)
+    wanted = AnnotatedImage(path, ((16, 24, 32, 12),), ((0, 0, 64, 48),))
     assert record.in_pixels((64, 48)) == wanted
     assert record.in_pixels() == wanted
-    assert record.with_labels(["face"]).in_pixels() == AnnotatedPicture(path, ((16, 24, 32, 12),))
+    assert record.with_labels(["face"]).in_pixels() == AnnotatedImage(path, ((16, 24, 32, 12),))
 
 
-def test_fractions_of_a_picture_that_is_not_there():
-    with pytest.raises(PictureError, match="nothing of that name"):
-        Record(HERE, (LabelledBox(0, 0, 1, 1),), HERE, normalised=True).in_pixels()
+def test_fractions_of_a_image_that_is_not_there():
+    with pytest.raises(ImageError, match="nothing of that name"):
+        Record(HERE, (LabeledBox(0, 0, 1, 1),), HERE, normalized=True).in_pixels()
 
 
-def test_what_is_said_of_one_picture_is_joined():
+def test_what_is_said_of_one_image_is_joined():
     one, two, three = (1, 1, 2, 2), (3, 3, 4, 4), (5, 5, 6, 6)
     said = [
-        AnnotatedPicture(HERE, (one, one)),
-        AnnotatedPicture(Path("b.png"), (three,)),
-        AnnotatedPicture(HERE, (two, one), (three,), (9, 9)),
-        AnnotatedPicture(HERE, (), (three,)),
+        AnnotatedImage(HERE, (one, one)),
+        AnnotatedImage(Path("b.png"), (three,)),
+        AnnotatedImage(HERE, (two, one), (three,), (9, 9)),
+        AnnotatedImage(HERE, (), (three,)),
     ]
     joined = joined_by_path(said)
-    assert joined == [AnnotatedPicture(HERE, (one, two), (three,)), said[1]]
+    assert joined == [AnnotatedImage(HERE, (one, two), (three,)), said[1]]
     assert joined[0].size_wh == (9, 9)

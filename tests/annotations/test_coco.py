@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedPicture, coco, read_annotations
+from fercli.annotations import AnnotatedImage, coco, read_annotations
 from fercli.common.errors import AnnotationError
 
 CONTENT = {
@@ -27,8 +27,8 @@ def write(tmp_path, content):
 def test_by_hand(tmp_path):
     path = write(tmp_path, CONTENT)
     assert read_annotations(path) == [
-        AnnotatedPicture(tmp_path / "a.png", ()),
-        AnnotatedPicture(tmp_path / "b.png", ((1, 3, 3, 4), (10, 0, 5, 5)), ((0, 0, 5, 5),)),
+        AnnotatedImage(tmp_path / "a.png", ()),
+        AnnotatedImage(tmp_path / "b.png", ((1, 3, 3, 4), (10, 0, 5, 5)), ((0, 0, 5, 5),)),
     ]
     assert read_annotations(path, labels=["dog"])[1].boxes_xywh == ((10, 0, 5, 5),)
 
@@ -68,8 +68,8 @@ def test_numbers_of_thousands_of_digits(tmp_path):
         read_annotations(write(tmp_path, '{"images": [' + "9" * 5000 + "]}"))
 
 
-def test_written_sizes_are_those_of_the_pictures(tmp_path):
-    coco.write(tmp_path / "a.json", [AnnotatedPicture(tmp_path / "a.png", (), size_wh=(6, 4))])
+def test_written_sizes_are_those_of_the_images(tmp_path):
+    coco.write(tmp_path / "a.json", [AnnotatedImage(tmp_path / "a.png", (), size_wh=(6, 4))])
     image = json.loads((tmp_path / "a.json").read_text())["images"][0]
     assert image == {"id": 1, "file_name": "a.png", "width": 6, "height": 4}
 
@@ -87,6 +87,6 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 )
 def test_round_trip(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("coco")
-    written = [AnnotatedPicture(folder / name, *both) for name, both in content.items()]
+    written = [AnnotatedImage(folder / name, *both) for name, both in content.items()]
     coco.write(folder / "a.json", written)
     assert read_annotations(folder / "a.json") == written

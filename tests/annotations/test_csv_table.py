@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedPicture, csv_table, read_annotations
+from fercli.annotations import AnnotatedImage, csv_table, read_annotations
 from fercli.common.errors import AnnotationError, InputError
 
 
@@ -24,17 +24,17 @@ def table(tmp_path, text):
     ],
 )
 def test_all_ways_to_write_the_same(tmp_path, text):
-    pictures = read_annotations(table(tmp_path, text))
-    assert [(p.path.relative_to(tmp_path).name, p.boxes_xywh) for p in pictures] == [
+    images = read_annotations(table(tmp_path, text))
+    assert [(p.path.relative_to(tmp_path).name, p.boxes_xywh) for p in images] == [
         ("a b.png", ((1, 2, 3, 4), (5, 6, 7, 8))),
         ("c.png", ()),
     ]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_a_picture_without_an_object_may_come_first(tmp_path, mark):
-    pictures = read_annotations(table(tmp_path, "a.png\nb.png,1,2,3,4\n".replace(",", mark)))
-    assert [(p.path.name, p.boxes_xywh) for p in pictures] == [
+def test_a_image_without_an_object_may_come_first(tmp_path, mark):
+    images = read_annotations(table(tmp_path, "a.png\nb.png,1,2,3,4\n".replace(",", mark)))
+    assert [(p.path.name, p.boxes_xywh) for p in images] == [
         ("a.png", ()),
         ("b.png", ((1, 2, 3, 4),)),
     ]
@@ -43,7 +43,7 @@ def test_a_picture_without_an_object_may_come_first(tmp_path, mark):
 def test_labels(tmp_path):
     path = table(tmp_path, "path,x,y,w,h,class\na.png,1,2,3,4,cat\na.png,5,6,7,8,dog\n")
     assert read_annotations(path, labels=["dog"])[0].boxes_xywh == ((5, 6, 7, 8),)
-    with pytest.raises(AnnotationError, match="labelled 'cow', found the labels 'cat', 'dog'"):
+    with pytest.raises(AnnotationError, match="labeled 'cow', found the labels 'cat', 'dog'"):
         read_annotations(path, labels=["cow"])
 
 
@@ -54,7 +54,7 @@ def test_labels(tmp_path):
         ("x,y,w,h\n1,2,3,4\n", 1, "found no path"),
         ("a.png,1,2,3,4\nb.png,1,2,three,4\n", 2, "found '1,2,three,4'"),
         ("a.png,1,2,3\n", 1, "wanted 4 numbers x,y,w,h, found '1,2,3,'"),
-        (",1,2,3,4\n", 1, "wanted the path of a picture, found ''"),
+        (",1,2,3,4\n", 1, "wanted the path of an image, found ''"),
         ('path,x,y,w,h\n"a.png', 2, None),
         ("a.png,nan,2,3,4\n", 1, "wanted a box in pixels"),
     ],
@@ -90,6 +90,6 @@ names = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_character
 )
 def test_round_trip(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("csv")
-    written = [AnnotatedPicture(folder / name, boxes) for name, boxes in content.items()]
+    written = [AnnotatedImage(folder / name, boxes) for name, boxes in content.items()]
     csv_table.write(folder / "boxes.csv", written)
     assert read_annotations(folder / "boxes.csv") == written

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from fercli.annotations import FORMATS, AnnotatedPicture, read_annotations
+from fercli.annotations import FORMATS, AnnotatedImage, read_annotations
 from fercli.annotations.formats import detect_format
 from fercli.commands.options import ANNOTATION_FORMATS
 from fercli.common.errors import AnnotationError, InputError, OptionError
@@ -23,7 +23,7 @@ def test_the_command_line_offers_all_formats():
         ("a.txt", "0 0.5 0.5 1 1", "yolo"),
         ("a.txt", "a.png 1 0 0 5 5", "info"),
         ("positives", "a.png 0\n", "info"),
-        ("a.jpg", "", "pictures"),
+        ("a.jpg", "", "images"),
     ],
 )
 def test_formats_are_told_apart(tmp_path, name, content, wanted):
@@ -31,9 +31,9 @@ def test_formats_are_told_apart(tmp_path, name, content, wanted):
     assert detect_format(tmp_path / name).name == wanted
 
 
-def test_folders_are_told_apart(tmp_path, make_picture):
-    make_picture("deep/down/a.png")
-    assert detect_format(tmp_path).name == "pictures"
+def test_folders_are_told_apart(tmp_path, make_image):
+    make_image("deep/down/a.png")
+    assert detect_format(tmp_path).name == "images"
     (tmp_path / "deep" / "a.xml").write_text("<annotation/>")
     (tmp_path / "deep" / "0.xml").write_text("<other/>")
     assert detect_format(tmp_path).name == "voc"
@@ -57,17 +57,17 @@ def test_unknown_format(tmp_path):
         read_annotations(tmp_path, format="xyz")
 
 
-def test_whole_pictures(tmp_path, make_picture):
+def test_whole_images(tmp_path, make_image):
     for name in ("b.png", "a.JPG", "deep/c.bmp", ".hidden.png", "notes.md"):
-        make_picture(name if name != "notes.md" else "notes.png", 20, 10)
+        make_image(name if name != "notes.md" else "notes.png", 20, 10)
     (tmp_path / "notes.png").rename(tmp_path / "notes.md")
-    pictures = read_annotations(tmp_path)
-    assert [p.path.relative_to(tmp_path) for p in pictures] == [
+    images = read_annotations(tmp_path)
+    assert [p.path.relative_to(tmp_path) for p in images] == [
         Path("a.JPG"),
         Path("b.png"),
         Path("deep/c.bmp"),
     ]
-    assert {p.boxes_xywh for p in pictures} == {((0, 0, 20, 10),)}
+    assert {p.boxes_xywh for p in images} == {((0, 0, 20, 10),)}
     assert len(read_annotations(tmp_path / "b.png")) == 1
 
 
@@ -75,28 +75,28 @@ LATIN_1 = os.fsdecode(b"caf\xe9.png")
 
 
 @pytest.mark.parametrize("name", ["csv", "coco"])
-@pytest.mark.parametrize("picture", [LATIN_1, "ü.png"])
-def test_names_of_any_bytes_survive(tmp_path, name, picture):
-    written = [AnnotatedPicture(tmp_path / picture, ((1, 2, 3, 4),))]
+@pytest.mark.parametrize("image", [LATIN_1, "ü.png"])
+def test_names_of_any_bytes_survive(tmp_path, name, image):
+    written = [AnnotatedImage(tmp_path / image, ((1, 2, 3, 4),))]
     path = tmp_path / f"boxes.{'json' if name == 'coco' else name}"
     FORMATS[name].write(path, written)
     assert read_annotations(path) == written
 
 
-@pytest.mark.parametrize("picture", [LATIN_1, "a\x01.png"])
-def test_xml_refuses_the_names_that_it_cannot_hold(tmp_path, picture):
-    written = [AnnotatedPicture(tmp_path / picture, ((1, 2, 3, 4),))]
+@pytest.mark.parametrize("image", [LATIN_1, "a\x01.png"])
+def test_xml_refuses_the_names_that_it_cannot_hold(tmp_path, image):
+    written = [AnnotatedImage(tmp_path / image, ((1, 2, 3, 4),))]
     with pytest.raises(AnnotationError, match=r"boxes\.xml: cannot hold the name .*try: CSV"):
         FORMATS["dlib"].write(tmp_path / "boxes.xml", written)
     assert not (tmp_path / "boxes.xml").exists()
 
 
 @pytest.mark.parametrize("name", ["csv", "coco", "dlib"])
-def test_names_are_right_in_a_folder_behind_a_link(tmp_path, make_picture, name):
-    picture = make_picture("faces/a.png")
+def test_names_are_right_in_a_folder_behind_a_link(tmp_path, make_image, name):
+    image = make_image("faces/a.png")
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "out").symlink_to(Path("far", "away"))
     path = tmp_path / "out" / "boxes"
-    FORMATS[name].write(path, [AnnotatedPicture(picture, ((1, 2, 3, 4),))])
+    FORMATS[name].write(path, [AnnotatedImage(image, ((1, 2, 3, 4),))])
     (found,) = read_annotations(path, format=name)
-    assert found.path.samefile(picture)
+    assert found.path.samefile(image)

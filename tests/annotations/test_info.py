@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedPicture, opencv_lists, read_annotations
+from fercli.annotations import AnnotatedImage, opencv_lists, read_annotations
 from fercli.annotations.opencv_lists import write_info
 from fercli.common.errors import AnnotationError, InputError
 
@@ -38,12 +38,12 @@ def test_white_space_of_any_kind_parts_the_words(tmp_path, content):
     assert boxes_of(path) == [("a.png", ((1, 2, 3, 4), (5, 6, 7, 8))), ("b.png", ())]
 
 
-def test_names_are_relative_to_the_file_or_to_the_pictures(tmp_path):
+def test_names_are_relative_to_the_file_or_to_the_images(tmp_path):
     path = tmp_path / "info.dat"
     path.write_text("../x/a.png 1 0 0 1 1\n/y/b.png 1 0 0 1 1\n")
-    names = [picture.path for picture in read_annotations(path)]
+    names = [image.path for image in read_annotations(path)]
     assert names == [tmp_path / "../x/a.png", Path("/y/b.png")]
-    names = [picture.path for picture in read_annotations(path, pictures=HERE)]
+    names = [image.path for image in read_annotations(path, images=HERE)]
     assert names == [HERE / "../x/a.png", Path("/y/b.png")]
 
 
@@ -59,12 +59,12 @@ def test_white_space_is_that_of_c_alone(tmp_path):
         (b"a.png 0 b.png x", 2, "the number of boxes of b.png, whole numbers all, found 'x'"),
         (b"a.png 1 1 2 3", 1, "each of the 1 boxes of a.png, found the end of the file"),
         (b"a.png 1 1 2 3 4.5", 1, "found '4.5'"),
-        (b"a.png 1 1 2 3 4 5 6 7 8\nb.png 0", 2, "wanted the name of a picture, found '5'"),
+        (b"a.png 1 1 2 3 4 5 6 7 8\nb.png 0", 2, "wanted the name of an image, found '5'"),
         (b"a.png -1", 1, "wanted the number of boxes of a.png, found -1"),
         (b"my face.png 1 0 0 1 1", 1, "found 'face.png'"),
         (b"a.png 99999999999999999999 1", 1, "found '99999999999999999999'"),
         (b"a.png 1 1 2 3 1_0", 1, "found '1_0'"),
-        (b"\0\0\0\1 1 2", 1, r"wanted the name of a picture, found '\\x00"),
+        (b"\0\0\0\1 1 2", 1, r"wanted the name of an image, found '\\x00"),
     ],
 )
 def test_malformed_records_are_named(tmp_path, content, record, message):
@@ -99,8 +99,8 @@ boxes = st.lists(st.tuples(numbers, numbers, numbers, numbers).map(tuple), min_s
     st.lists(st.tuples(names.map("f{}".format), boxes), min_size=1, max_size=5),
     st.sampled_from([" ", "\t"]),
 )
-def test_round_trip(tmp_path_factory, pictures, separator):
+def test_round_trip(tmp_path_factory, images, separator):
     folder = tmp_path_factory.mktemp("info")
-    written = [AnnotatedPicture(folder / name, tuple(boxes)) for name, boxes in pictures]
+    written = [AnnotatedImage(folder / name, tuple(boxes)) for name, boxes in images]
     write_info(folder / "info.dat", written, separator=separator)
     assert read_annotations(folder / "info.dat", format="info") == written

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedPicture
+from fercli.annotations import AnnotatedImage
 from fercli.annotations.opencv_lists import (
     fits_background_list,
     fits_info,
@@ -58,35 +58,35 @@ def test_what_is_no_background_list(tmp_path):
     (tmp_path / "bg.txt").write_bytes(b"\x89PNG\0\0")
     with pytest.raises(AnnotationError, match="found a binary file"):
         read_background_list(tmp_path / "bg.txt")
-    with pytest.raises(InputError, match="wanted a list of pictures, found a folder"):
+    with pytest.raises(InputError, match="wanted a list of images, found a folder"):
         read_background_list(tmp_path)
 
 
 def test_info_file_by_hand(tmp_path):
     path = tmp_path / "work" / "info.dat"
-    pictures = [
-        AnnotatedPicture(tmp_path / "faces" / "a.png", (BOX, BOX)),
-        AnnotatedPicture(tmp_path / "faces" / "none.png", ()),
-        AnnotatedPicture(tmp_path / "work" / "b.png", (BOX,), ((9, 9, 9, 9),)),
+    images = [
+        AnnotatedImage(tmp_path / "faces" / "a.png", (BOX, BOX)),
+        AnnotatedImage(tmp_path / "faces" / "none.png", ()),
+        AnnotatedImage(tmp_path / "work" / "b.png", (BOX,), ((9, 9, 9, 9),)),
     ]
-    write_info(path, pictures)
+    write_info(path, images)
     assert path.read_text() == "../faces/a.png 2 1 2 3 4 1 2 3 4\nb.png 1 1 2 3 4\n"
     with pytest.raises(OutputExistsError):
-        write_info(path, pictures)
-    write_info(path, pictures[:1], separator="\t", names="absolute", overwrite=True)
+        write_info(path, images)
+    write_info(path, images[:1], separator="\t", names="absolute", overwrite=True)
     assert path.read_text() == f"{tmp_path}/faces/a.png\t2\t1\t2\t3\t4\t1\t2\t3\t4\n"
 
 
 def test_info_file_without_a_box_is_not_written(tmp_path):
     with pytest.raises(AnnotationError, match="wanted at least one box"):
-        write_info(tmp_path / "info.dat", [AnnotatedPicture(tmp_path / "a.png", ())])
+        write_info(tmp_path / "info.dat", [AnnotatedImage(tmp_path / "a.png", ())])
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["a b.png", "a\tb.png", "a\nb.png", os.fsdecode(b"\xff"), "77"])
 def test_names_that_an_info_file_cannot_hold(tmp_path, name):
     with pytest.raises(AnnotationError, match=r"cannot hold the name .*build-info"):
-        write_info(tmp_path / "info.dat", [AnnotatedPicture(tmp_path / name, (BOX,))])
+        write_info(tmp_path / "info.dat", [AnnotatedImage(tmp_path / name, (BOX,))])
     assert not list(tmp_path.iterdir())
 
 
@@ -101,11 +101,11 @@ def test_background_list_names(tmp_path, monkeypatch):
         write_background_list(path, [Path("a\n.png")], overwrite=True)
 
 
-def test_relative_names_lead_through_the_real_parent_of_a_linked_folder(tmp_path, make_picture):
-    make_picture("pictures/a.png")
+def test_relative_names_lead_through_the_real_parent_of_a_linked_folder(tmp_path, make_image):
+    make_image("images/a.png")
     (tmp_path / "deep" / "real").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep" / "real")
-    name = name_from(tmp_path / "link", tmp_path / "pictures" / "a.png", "relative")
+    name = name_from(tmp_path / "link", tmp_path / "images" / "a.png", "relative")
     assert (tmp_path / "link" / name).is_file()
 
 
@@ -115,8 +115,8 @@ names = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=20
 @given(st.lists(names, min_size=1, max_size=5, unique=True))
 def test_names_that_fit_come_back(tmp_path_factory, names):
     folder = tmp_path_factory.mktemp("bg")
-    pictures = [folder / name for name in names if name not in (".", "..")]
-    fitting = [path for path in pictures if fits_background_list(str(path))]
+    images = [folder / name for name in names if name not in (".", "..")]
+    fitting = [path for path in images if fits_background_list(str(path))]
     write_background_list(folder / "bg.txt", fitting)
     assert read_background_list(folder / "bg.txt") == fitting
 
@@ -135,5 +135,5 @@ def test_names_that_an_info_file_holds(name):
     ("suffix", "wanted"),
     [(".png", True), (".jpg", True), (".bmp", True), (".pgm", True), (".webp", False)],
 )
-def test_formats_that_the_programs_read(make_picture, suffix, wanted):
-    assert programs_read(make_picture(f"a{suffix}")) is wanted
+def test_formats_that_the_programs_read(make_image, suffix, wanted):
+    assert programs_read(make_image(f"a{suffix}")) is wanted

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedPicture, dlib, read_annotations, voc
+from fercli.annotations import AnnotatedImage, dlib, read_annotations, voc
 from fercli.annotations.image_paths import locate
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.xml import DEEPEST, read_xml
@@ -32,8 +32,8 @@ def test_dlib(tmp_path):
     path = tmp_path / "boxes.xml"
     path.write_text(DLIB, encoding="iso-8859-1")
     assert read_annotations(path) == [
-        AnnotatedPicture(tmp_path / "a b.png", ((1, 2, 3, 4),), ((5, -6, 7, 8),)),
-        AnnotatedPicture(tmp_path / "café.png", ()),
+        AnnotatedImage(tmp_path / "a b.png", ((1, 2, 3, 4),), ((5, -6, 7, 8),)),
+        AnnotatedImage(tmp_path / "café.png", ()),
     ]
 
 
@@ -64,9 +64,9 @@ def test_one_who_may_go_on_loses_the_malformed_image_alone(tmp_path, complaints)
 
 @pytest.mark.data
 def test_dlib_of_dlib_itself(data):
-    pictures = read_annotations(data / "photos" / "dlib_faces" / "testing.xml")
-    assert [len(picture.boxes_xywh) for picture in pictures][:3] == [6, 3, 7]
-    assert all(picture.path.is_file() for picture in pictures)
+    images = read_annotations(data / "photos" / "dlib_faces" / "testing.xml")
+    assert [len(image.boxes_xywh) for image in images][:3] == [6, 3, 7]
+    assert all(image.path.is_file() for image in images)
 
 
 def voc_tree(tmp_path, *texts):
@@ -76,25 +76,25 @@ def voc_tree(tmp_path, *texts):
     return tmp_path / "Annotations"
 
 
-def test_voc_counts_pixels_from_1_and_the_last_one_in(tmp_path, make_picture):
-    picture = make_picture("JPEGImages/a.png")
+def test_voc_counts_pixels_from_1_and_the_last_one_in(tmp_path, make_image):
+    image = make_image("JPEGImages/a.png")
     assert read_annotations(voc_tree(tmp_path, VOC)) == [
-        AnnotatedPicture(picture, ((0, 1, 3, 5),), ((9, 9, 11, 32),))
+        AnnotatedImage(image, ((0, 1, 3, 5),), ((9, 9, 11, 32),))
     ]
-    assert read_annotations(tmp_path / "Annotations" / "0.xml")[0].path == picture
+    assert read_annotations(tmp_path / "Annotations" / "0.xml")[0].path == image
 
 
-def test_voc_picture_is_found_by_the_xml_files_name_if_its_own_is_wrong(tmp_path, make_picture):
-    picture = make_picture("Annotations/0.jpg")
+def test_voc_image_is_found_by_the_xml_files_name_if_its_own_is_wrong(tmp_path, make_image):
+    image = make_image("Annotations/0.jpg")
     folder = tmp_path / "Annotations"
     (folder / "0.xml").write_text(VOC)
-    assert read_annotations(folder)[0].path == picture
+    assert read_annotations(folder)[0].path == image
 
 
-def test_voc_picture_that_is_nowhere(tmp_path):
+def test_voc_image_that_is_nowhere(tmp_path):
     folder = voc_tree(tmp_path, VOC)
     assert read_annotations(folder)[0].path == folder / "a.png"
-    assert read_annotations(folder, pictures=Path("p"))[0].path == Path("p/a.png")
+    assert read_annotations(folder, images=Path("p"))[0].path == Path("p/a.png")
 
 
 @pytest.mark.parametrize(
@@ -172,15 +172,15 @@ names = st.text(
 )
 def test_round_trip_of_dlib(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("dlib")
-    written = [AnnotatedPicture(folder / name, *both) for name, both in content.items()]
+    written = [AnnotatedImage(folder / name, *both) for name, both in content.items()]
     dlib.write(folder / "boxes.xml", written)
     assert read_annotations(folder / "boxes.xml") == written
 
 
-def test_a_voc_picture_that_is_where_it_should_be_is_looked_for_once(
-    tmp_path, make_picture, monkeypatch
+def test_a_voc_image_that_is_where_it_should_be_is_looked_for_once(
+    tmp_path, make_image, monkeypatch
 ):
-    make_picture("JPEGImages/a.png")
+    make_image("JPEGImages/a.png")
     looked = []
 
     def counted(*args):

@@ -2,21 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from fercli.annotations import AnnotatedPicture, read_annotations, yolo
+from fercli.annotations import AnnotatedImage, read_annotations, yolo
 from fercli.annotations.formats import detect_format
-from fercli.common.errors import AnnotationError, PictureError
+from fercli.common.errors import AnnotationError, ImageError
 
 LINE = "1 0.5 0.5 0.25 0.5\n"
 
 
 @pytest.fixture
-def tree(tmp_path, make_picture):
-    """Write pictures of 64x48 and labels: ``tree({"a.png": None, "a.txt": LINE})``."""
+def tree(tmp_path, make_image):
+    """Write images of 64x48 and labels: ``tree({"a.png": None, "a.txt": LINE})``."""
 
     def make(content):
         for name, text in content.items():
             if text is None:
-                make_picture(name, 64, 48)
+                make_image(name, 64, 48)
             else:
                 (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / name).write_text(text)
@@ -30,7 +30,7 @@ def found(path, **options):
 
 
 @pytest.mark.parametrize(
-    ("pictures", "labels", "given"),
+    ("images", "labels", "given"),
     [
         ("", "", ""),
         ("images/", "labels/", ""),
@@ -40,16 +40,16 @@ def found(path, **options):
         ("images/", "labels/", "labels/a.txt"),
     ],
 )
-def test_all_layouts(tree, pictures, labels, given):
-    folder = tree({f"{pictures}a.png": None, f"{labels}a.txt": LINE, f"{pictures}b.png": None})
+def test_all_layouts(tree, images, labels, given):
+    folder = tree({f"{images}a.png": None, f"{labels}a.txt": LINE, f"{images}b.png": None})
     wanted = [("a.png", ((24, 12, 16, 24),)), ("b.png", ())]
     assert detect_format(folder / given).name == "yolo"
     assert found(folder / given) == wanted[: 1 if given.endswith(".txt") else 2]
 
 
-def test_pictures_elsewhere(tree):
+def test_images_elsewhere(tree):
     folder = tree({"p/a.png": None, "l/a.txt": LINE})
-    assert found(folder / "l", pictures=folder / "p") == [("a.png", ((24, 12, 16, 24),))]
+    assert found(folder / "l", images=folder / "p") == [("a.png", ((24, 12, 16, 24),))]
 
 
 def test_classes_have_numbers_or_names(tree):
@@ -84,15 +84,15 @@ def test_malformed_lines_are_named_and_do_not_end_the_reading(tree, text, messag
     assert len(complaints) == 1
 
 
-def test_labels_without_a_picture(tree):
+def test_labels_without_a_image(tree):
     folder = tree({"a.png": None, "a.txt": LINE, "b.txt": LINE})
-    with pytest.raises(AnnotationError, match=r"b\.txt: wanted a picture of the same name"):
+    with pytest.raises(AnnotationError, match=r"b\.txt: wanted an image of the same name"):
         read_annotations(folder, format="yolo")
 
 
-def test_broken_picture(tree):
-    folder = tree({"a.txt": LINE, "a.png": "not a picture"})
-    with pytest.raises(PictureError, match=r"a\.png"):
+def test_broken_image(tree):
+    folder = tree({"a.txt": LINE, "a.png": "not an image"})
+    with pytest.raises(ImageError, match=r"a\.png"):
         read_annotations(folder)
 
 
@@ -118,18 +118,18 @@ def test_a_malformed_first_label_does_not_hide_the_others(tree, complaints):
 
 
 @pytest.mark.parametrize(
-    ("picture", "label", "text"),
+    ("image", "label", "text"),
     [
         ("a.png", "a.txt", "0 32 24 16 16\n"),
         ("images/a.png", "labels/a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n"),
         ("JPEGImages/a.png", "Annotations/a.xml", "<data/>"),
     ],
 )
-def test_labels_of_which_none_is_made_out_are_no_whole_pictures(tree, picture, label, text):
-    folder = tree({picture: None, label: text})
+def test_labels_of_which_none_is_made_out_are_no_whole_images(tree, image, label, text):
+    folder = tree({image: None, label: text})
     with pytest.raises(AnnotationError, match=rf"{label}: wanted a label .*try: --format voc or"):
         read_annotations(folder)
-    assert found(folder, format="pictures") == [("a.png", ((0, 0, 64, 48),))]
+    assert found(folder, format="images") == [("a.png", ((0, 0, 64, 48),))]
 
 
 @pytest.mark.parametrize(
@@ -140,21 +140,21 @@ def test_labels_of_which_none_is_made_out_are_no_whole_pictures(tree, picture, l
         ((3, 4, 5, 6), (3, 4, 5, 6)),
     ],
 )
-def test_what_is_written_of_a_box_is_in_the_picture(tmp_path, make_picture, box, inside):
-    path = make_picture("a.png", 25, 25)
-    written = AnnotatedPicture(path, (box,), size_wh=(25, 25))
+def test_what_is_written_of_a_box_is_in_the_image(tmp_path, make_image, box, inside):
+    path = make_image("a.png", 25, 25)
+    written = AnnotatedImage(path, (box,), size_wh=(25, 25))
     yolo.write_each(tmp_path, Path("a.png"), written, "0")
     assert found(tmp_path) == [("a.png", (inside,))]
 
 
-def test_other_text_files_among_pictures_do_not_make_them_yolo(tree):
+def test_other_text_files_among_images_do_not_make_them_yolo(tree):
     folder = tree({"a.png": None, "README.txt": "Faces of 3 people\n"})
-    assert detect_format(folder).name == "pictures"
+    assert detect_format(folder).name == "images"
     tree({"a.txt": ""})
-    assert detect_format(folder).name == "pictures"
+    assert detect_format(folder).name == "images"
 
 
-def test_pictures_of_one_name_share_a_label(tree):
+def test_images_of_one_name_share_a_label(tree):
     folder = tree({"a.jpg": None, "a.png": None, "a.txt": LINE, "b.png": None, "b.bmp": None})
     box = ((24, 12, 16, 24),)
     assert found(folder) == [("a.jpg", box), ("a.png", box), ("b.bmp", ()), ("b.png", ())]

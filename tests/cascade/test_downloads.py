@@ -20,25 +20,25 @@ from fercli.cascade.downloads import (
 from fercli.cascade.opencv3.programs import cache_folder
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.common.errors import DependencyError, InputError, OutputError, OutputExistsError
-from fercli.common.files import only_one
-from fercli.common.images import read_grey
+from fercli.common.files import folder_lock
+from fercli.common.images import read_gray
 
 COUNT = len(OPENCV_PHOTOGRAPHS) + len(SKIMAGE_PHOTOGRAPHS)
 
 
 @pytest.fixture
-def picture(rng):
-    """The bytes of a picture."""
+def image(rng):
+    """The bytes of an image."""
     return cv2.imencode(".png", rng.integers(0, 256, (30, 40), np.uint8))[1].tobytes()
 
 
 @pytest.fixture
-def files(tmp_path, picture, rng, monkeypatch):
+def files(tmp_path, image, rng, monkeypatch):
     """What a source package holds: a ``.vec`` of three faces, and all photographs."""
     write_vec(tmp_path / "three.vec", rng.integers(0, 256, (3, 24, 24), np.uint8))
     faces = (tmp_path / "three.vec").read_bytes()
     monkeypatch.setattr(downloads, "FACES_SHA256", hashlib.sha256(faces).hexdigest())
-    return {"README.md": b"", **dict.fromkeys(OPENCV_PHOTOGRAPHS, picture), FACES: faces}
+    return {"README.md": b"", **dict.fromkeys(OPENCV_PHOTOGRAPHS, image), FACES: faces}
 
 
 @pytest.fixture
@@ -78,17 +78,17 @@ def test_faces_and_photographs_are_taken_out(fetch, files, make_archive, tmp_pat
     fetched = fetch(make_archive(files), "scenes")
     assert (tmp_path / "faces.vec").read_bytes() == files[FACES]
     assert len(read_vec(tmp_path / "faces.vec", (24, 24))) == 3
-    pictures = list((tmp_path / "scenes").iterdir())
-    assert len(pictures) == fetched.photographs == COUNT
-    assert all(min(read_grey(path).shape) >= 24 for path in pictures)
-    assert fetched.summary().splitlines() == [
+    images = list((tmp_path / "scenes").iterdir())
+    assert len(images) == fetched.photographs == COUNT
+    assert all(min(read_gray(path).shape) >= 24 for path in images)
+    assert fetched.to_text().splitlines() == [
         f"{tmp_path / 'faces.vec'}  16,520 faces of 24x24",
         f"{tmp_path / 'scenes'}  {COUNT} photographs without faces",
     ]
 
 
 def test_photographs_only_when_wanted(fetch, files, make_archive, tmp_path):
-    assert "without faces" not in fetch(make_archive(files)).summary()
+    assert "without faces" not in fetch(make_archive(files)).to_text()
     assert not (tmp_path / "scenes").exists()
 
 
@@ -97,7 +97,7 @@ def test_what_is_there_stays(fetch, files, make_archive, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     fetched = fetch(None, "scenes", overwrite=True)
     assert fetched.written == ()
-    assert fetched.summary().count(", there already") == 2
+    assert fetched.to_text().count(", there already") == 2
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
 
@@ -190,7 +190,7 @@ def test_two_downloads_do_not_mix(fetch, files, make_archive):
     cache = cache_folder("opencv-data")
     cache.mkdir(parents=True)
     with (
-        only_one(cache, "a download"),
+        folder_lock(cache, "a download"),
         pytest.raises(OutputError, match="a download is under way there already"),
     ):
         fetch(make_archive(files))

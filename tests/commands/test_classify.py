@@ -41,8 +41,8 @@ def make_film(portrait, tmp_path):
             stream = container.add_stream("libx264", rate=20, options={"preset": "ultrafast"})
             stream.height, stream.width, stream.pix_fmt = 180, 240, "yuv420p"
             for at in range(frames):
-                picture = np.roll(portrait, at % 40, axis=1)
-                frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+                image = np.roll(portrait, at % 40, axis=1)
+                frame = av.VideoFrame.from_ndarray(image, format="bgr24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         return path
@@ -59,16 +59,16 @@ def test_a_photograph(fer, photo):
     result = fer("classify", photo)
     assert result.status == 0
     assert "happy" in result.out
-    assert result.out.endswith("faces: 1, pictures: 1, without a face: 0\n")
+    assert result.out.endswith("faces: 1, images: 1, without a face: 0\n")
 
 
-def test_a_folder_with_all_outputs(fer, photo, make_film, make_picture, tmp_path):
+def test_a_folder_with_all_outputs(fer, photo, make_film, make_image, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     photo.rename(folder / "photo.png")
     make_film("in/film.mp4")
-    make_picture("in/empty.png")
-    (folder / "broken.jpg").write_text("no picture")
+    make_image("in/empty.png")
+    (folder / "broken.jpg").write_text("no image")
     (folder / "letter.mp4").write_text("no video")
     out = tmp_path / "out"
     result = fer(
@@ -76,7 +76,7 @@ def test_a_folder_with_all_outputs(fer, photo, make_film, make_picture, tmp_path
         out / "faces.jsonl", "--timeline", out, "--bars", "--empty",
     )  # fmt: skip
     assert result.status == 1
-    assert "broken.jpg: wanted a picture" in result.err
+    assert "broken.jpg: wanted an image" in result.err
     assert "letter.mp4: wanted a video" in result.err
     assert "2 of 5 inputs could not be read" in result.out
     assert sorted(path.name for path in out.iterdir()) == [
@@ -133,13 +133,13 @@ def write_rotated(path, pixels):
         ("print.jpg", lambda path, rgb: Image.fromarray(rgb).convert("CMYK").save(path)),
         ("print.tif", lambda path, rgb: Image.fromarray(rgb).convert("CMYK").save(path)),
         ("turned.jpg", write_rotated),
-        ("grey.pgm", lambda path, rgb: Image.fromarray(rgb).convert("L").save(path)),
+        ("gray.pgm", lambda path, rgb: Image.fromarray(rgb).convert("L").save(path)),
         ("ünïcode ?.webp", lambda path, rgb: Image.fromarray(rgb).save(path)),
         ("still.gif", lambda path, rgb: Image.fromarray(rgb).save(path)),
         ("no suffix", lambda path, rgb: Image.fromarray(rgb).save(path, format="PNG")),
     ],
 )
-def test_pictures_of_all_kinds(fer, portrait, tmp_path, name, write):
+def test_images_of_all_kinds(fer, portrait, tmp_path, name, write):
     path = tmp_path / name
     write(path, np.ascontiguousarray(portrait[:, :, ::-1]))
     result = fer("classify", path, "--save", tmp_path / "out.png")
@@ -148,9 +148,9 @@ def test_pictures_of_all_kinds(fer, portrait, tmp_path, name, write):
     assert cv2.imread(str(tmp_path / "out.png")).shape == (360, 480, 3)
 
 
-def test_an_animated_picture_is_a_film(fer, portrait, tmp_path):
-    pictures = [Image.fromarray(np.roll(portrait, 4 * at, 1)[:, :, ::-1]) for at in range(5)]
-    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=100)
+def test_an_animated_image_is_a_film(fer, portrait, tmp_path):
+    images = [Image.fromarray(np.roll(portrait, 4 * at, 1)[:, :, ::-1]) for at in range(5)]
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=100)
     result = fer("classify", tmp_path / "a.gif", "--save", tmp_path / "a.mp4")
     assert result.status == 0
     assert "5 frames" in result.out
@@ -166,7 +166,7 @@ def test_a_hundred_megapixels(fer, portrait, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (3, 3)])
-def test_tiny_pictures(fer, tmp_path, size):
+def test_tiny_images(fer, tmp_path, size):
     path = tmp_path / "tiny.png"
     cv2.imwrite(str(path), np.full((*size, 3), 200, np.uint8))
     result = fer("classify", path, "--save", tmp_path / "out.png")
@@ -177,10 +177,10 @@ def test_tiny_pictures(fer, tmp_path, size):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing.png"], "wanted a picture, found nothing of that name"),
+        (["missing.png"], "wanted an image, found nothing of that name"),
         (["*.xyz"], "wanted files like *.xyz, found none"),
         (["photo.png", "--timeline", "a.png"], "a timeline needs a video"),
-        (["photo.png", "--save", "a.mp4"], "wanted a name for a picture"),
+        (["photo.png", "--save", "a.mp4"], "wanted a name for an image"),
         (["photo.png", "--cascade", "photo.png"], "photo.png"),
         (["photo.png", "--model", "photo.png"], "wanted a network"),
         (["photo.png", "--csv", "photo.png"], "wanted a new file for the results, found an input"),
@@ -293,7 +293,7 @@ def test_a_signal_closes_the_video_and_prints_the_summary(make_film, tmp_path, s
 
 
 class Sender(http.server.BaseHTTPRequestHandler):
-    """Sends a few pictures as MJPEG to each client, then breaks off."""
+    """Sends a few images as MJPEG to each client, then breaks off."""
 
     jpeg = b""
     clients = 0

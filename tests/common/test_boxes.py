@@ -36,7 +36,7 @@ def test_clipping_by_hand(box, wanted):
         ((90, 70, 10, 5), {"window_wh": (24, 24)}, (90, 68, 10, 10)),
         ((95, 75, 5, 5), {"padding": 1.0}, (85, 65, 15, 15)),  # moved up and left
         ((0, 0, 100, 80), {"window_wh": (24, 24)}, (0, 0, 100, 80)),  # no room
-        ((0, 0, 90, 10), {"window_wh": (24, 24)}, (0, 0, 90, 80)),  # ends with the picture
+        ((0, 0, 90, 10), {"window_wh": (24, 24)}, (0, 0, 90, 80)),  # ends with the image
     ],
 )
 def test_fitting_by_hand(box, options, wanted):
@@ -49,7 +49,7 @@ windows = st.tuples(st.integers(8, 64), st.integers(8, 64))
 
 
 @given(boxes, st.tuples(extents, extents), windows, st.floats(0, 2))
-def test_what_fits_lies_in_the_picture_around_what_was_clipped(box, size_wh, window_wh, padding):
+def test_what_fits_lies_in_the_image_around_what_was_clipped(box, size_wh, window_wh, padding):
     clipped = clip_box(box, size_wh)
     fitted = fit_box(box, size_wh, padding=padding, window_wh=window_wh)
     assert (fitted is None) == (clipped is None)

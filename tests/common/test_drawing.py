@@ -5,10 +5,10 @@ from fercli.common.drawing import with_boxes
 
 
 def label_width(box_xywh):
-    """Return how many columns the label of a box on a picture of 160x120 changes."""
+    """Return how many columns the label of a box on an image of 160x120 changes."""
     paper = np.full((120, 160, 3), 255, np.uint8)
-    plain, labelled = (with_boxes(paper, np.array([box_xywh]), [s]) for s in ("", "1.23e+03"))
-    return (plain != labelled).any(axis=(0, 2)).sum()
+    plain, labeled = (with_boxes(paper, np.array([box_xywh]), [s]) for s in ("", "1.23e+03"))
+    return (plain != labeled).any(axis=(0, 2)).sum()
 
 
 @pytest.mark.parametrize("box", [(140, 40, 19, 19), (-30, 40, 60, 20), (150, 60, 9, 9)])

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fercli.common.errors import OutputError, OutputExistsError
-from fercli.common.files import folder_written_whole, make_folder, written_whole
+from fercli.common.files import atomic_folder, atomic_write, make_folder
 
 
 def names(folder):
@@ -14,10 +14,10 @@ def names(folder):
 
 def test_a_file_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):
     path = tmp_path / "a.txt"
-    with pytest.raises(OutputExistsError), written_whole(path):
+    with pytest.raises(OutputExistsError), atomic_write(path):
         path.write_text("another's")
     assert path.read_text() == "another's"
-    with written_whole(path, overwrite=True) as temporary:
+    with atomic_write(path, overwrite=True) as temporary:
         temporary.write_text("mine")
     assert path.read_text() == "mine"
     assert path.stat().st_nlink == 1
@@ -31,7 +31,7 @@ def test_a_device_or_a_pipe_is_not_replaced(tmp_path, overwrite):
     for name in ("pipe", "null"):
         with (
             pytest.raises(OutputError, match=r"found a device or a pipe; try: another name"),
-            written_whole(tmp_path / name, overwrite=overwrite),
+            atomic_write(tmp_path / name, overwrite=overwrite),
         ):
             pass
     assert (tmp_path / "pipe").is_fifo()
@@ -40,10 +40,10 @@ def test_a_device_or_a_pipe_is_not_replaced(tmp_path, overwrite):
 
 def test_a_folder_that_another_process_wrote_meanwhile_is_not_replaced(tmp_path):
     path = tmp_path / "a"
-    with pytest.raises(OutputExistsError), folder_written_whole(path):
+    with pytest.raises(OutputExistsError), atomic_folder(path):
         make_folder(path).joinpath("theirs").touch()
     assert names(path) == ["theirs"]
-    with folder_written_whole(path, overwrite=True) as temporary:
+    with atomic_folder(path, overwrite=True) as temporary:
         (temporary / "mine").touch()
     assert names(path) == ["mine"]
     assert names(tmp_path) == ["a"]
@@ -58,7 +58,7 @@ def test_threads_that_write_at_once_leave_the_umask_alone(tmp_path, monkeypatch)
         return before
 
     def write(number):
-        with written_whole(tmp_path / f"{number}.txt"):
+        with atomic_write(tmp_path / f"{number}.txt"):
             pass
 
     before = set_umask(0o027)

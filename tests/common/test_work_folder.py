@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from fercli.common.errors import OutputError
-from fercli.common.files import only_one
+from fercli.common.files import folder_lock
 from fercli.common.work_folder import alone_in, remove_unfinished
 
 
@@ -23,8 +23,8 @@ def test_a_folder_that_stays_empty_is_removed(tmp_path):
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from fercli.common.files import written_whole;"
-        "held = written_whole(Path(sys.argv[1])); held.__enter__(); os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from fercli.common.files import atomic_write;"
+        "held = atomic_write(Path(sys.argv[1])); held.__enter__(); os.kill(os.getpid(), 9)"
     )
     for name in ("checkpoint.npz", "other.onnx"):
         subprocess.run([sys.executable, "-c", code, tmp_path / name], check=False)
@@ -43,13 +43,13 @@ def test_the_second_is_told_what_the_first_does(tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        ("cascade", "build-info", "PICTURES", "--negatives", "PICTURES"),
-        ("cascade", "train", "--vec", "a.vec", "--bg", "PICTURES"),
-        ("cascade", "evaluate", "CASCADE", "--truth", "PICTURES"),
-        ("cascade", "detect", "CASCADE", "PICTURES"),
+        ("cascade", "build-info", "IMAGES", "--negatives", "IMAGES"),
+        ("cascade", "train", "--vec", "a.vec", "--bg", "IMAGES"),
+        ("cascade", "evaluate", "CASCADE", "--truth", "IMAGES"),
+        ("cascade", "detect", "CASCADE", "IMAGES"),
         ("cascade", "visualize", "CASCADE"),
         ("datasets", "import", "folder=TREE"),
-        ("datasets", "crop", "PICTURES"),
+        ("datasets", "crop", "IMAGES"),
         ("datasets", "augment", "TREE", "--copies", "1", "--splits", "all"),
         ("datasets", "split", "TREE", "--ratios", "50,50"),
         ("models", "train", "--data", "TREE"),
@@ -57,16 +57,16 @@ def test_the_second_is_told_what_the_first_does(tmp_path):
         ("models", "embed", "ferplus", "--data", "TREE"),
     ],
 )
-def test_the_second_on_a_folder_says_so(fer, make_picture, face_cascade, tmp_path, command):
+def test_the_second_on_a_folder_says_so(fer, make_image, face_cascade, tmp_path, command):
     for label in ("happy", "sad"):
         for number in range(3):
-            make_picture(f"tree/all/{label}/{number}.png", 48, 48)
-    places = {"PICTURES": tmp_path / "tree/all/sad", "TREE": tmp_path / "tree",
+            make_image(f"tree/all/{label}/{number}.png", 48, 48)
+    places = {"IMAGES": tmp_path / "tree/all/sad", "TREE": tmp_path / "tree",
               "CASCADE": face_cascade}  # fmt: skip
     for word, place in places.items():
         command = [argument.replace(word, str(place)) for argument in command]
     (tmp_path / "out").mkdir()
-    with only_one(tmp_path / "out", "another"):
+    with folder_lock(tmp_path / "out", "another"):
         result = fer(*command, "--out", tmp_path / "out")
         assert not [*(tmp_path / "out").iterdir()]
     assert result.status == 1

@@ -31,22 +31,22 @@ def read(path, options=OPTIONS, form=None):
 
 
 def texture(seed, width=48, height=48):
-    """A picture of smooth random texture: all seeds give different ones."""
+    """An image of smooth random texture: all seeds give different ones."""
     noise = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
 
 
 @pytest.fixture
 def put(tmp_path):
-    """Write a picture of texture: ``put("a/b.png", seed=3)``."""
+    """Write an image of texture: ``put("a/b.png", seed=3)``."""
     seeds = iter(range(1000, 100_000))
 
-    def write(name, seed=None, width=48, height=48, picture=None, root=tmp_path):
+    def write(name, seed=None, width=48, height=48, image=None, root=tmp_path):
         path = Path(root, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if picture is None:
-            picture = texture(next(seeds) if seed is None else seed, width, height)
-        _, data = cv2.imencode(path.suffix, picture)
+        if image is None:
+            image = texture(next(seeds) if seed is None else seed, width, height)
+        _, data = cv2.imencode(path.suffix, image)
         path.write_bytes(data.tobytes())
         return path
 
@@ -55,7 +55,7 @@ def put(tmp_path):
 
 @pytest.fixture
 def fer_csv(tmp_path):
-    """Write Kaggle's fer2013.csv of (emotion, usage) rows; the pictures are those of texture()."""
+    """Write Kaggle's fer2013.csv of (emotion, usage) rows; the images are those of texture()."""
 
     def write(rows, name="fer2013.csv", pixels=None):
         path = tmp_path / name
@@ -72,7 +72,7 @@ def fer_csv(tmp_path):
 
 @pytest.fixture
 def small_tree(put, tmp_path):
-    """A tree of two splits and two classes, six pictures each, without a manifest."""
+    """A tree of two splits and two classes, six images each, without a manifest."""
     for split in ("train", "validation"):
         for label in ("happy", "sad"):
             for number in range(6):

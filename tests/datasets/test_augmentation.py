@@ -34,11 +34,11 @@ def face():
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1), (64, 64, 3), (40, 64, 3)])
 def test_size_and_type_stay(face, shape):
-    picture = np.resize(face, shape)
+    image = np.resize(face, shape)
     for policy in POLICIES.values():
-        changed = policy.apply(picture, np.random.default_rng(0))
+        changed = policy.apply(image, np.random.default_rng(0))
         assert (changed.shape, changed.dtype) == (shape, np.uint8)
-    batch = Policy().apply_batch(np.stack([picture] * 3), np.random.default_rng(0))
+    batch = Policy().apply_batch(np.stack([image] * 3), np.random.default_rng(0))
     assert batch.shape == (3, *shape)
     assert (batch[0] != batch[1]).any()
 
@@ -198,7 +198,7 @@ def test_copies_are_named_and_drawn_after_their_original(put, tmp_path):
         (["a.png", "a.jpg"], {f"a-aug{number}.png" for number in range(1, 5)}),
     ],
 )
-def test_no_copy_has_the_name_of_another_picture(put, tmp_path, names, copies):
+def test_no_copy_has_the_name_of_another_image(put, tmp_path, names, copies):
     before = {name: put(f"tree/train/happy/{name}").read_bytes() for name in names}
     tree = read_tree(tmp_path / "tree")
     for out in ("out", "again"):
@@ -222,7 +222,7 @@ def test_one_run_or_two_give_the_same_copies(put, tmp_path):
         assert two.read_bytes() == twice.read_bytes()
 
 
-def test_other_pictures_of_the_same_names_are_not_gone_on_with(put, tmp_path, monkeypatch):
+def test_other_images_of_the_same_names_are_not_gone_on_with(put, tmp_path, monkeypatch):
     """The tree was made anew, at another size, after the augmentation was interrupted."""
 
     def make_tree(size, *, overwrite):
@@ -263,13 +263,13 @@ def test_augmentations_that_cannot_be(put, tmp_path, options, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_that_cannot_be_read_are_listed_and_left_out(put, tmp_path):
+def test_images_that_cannot_be_read_are_listed_and_left_out(put, tmp_path):
     tree = uneven(put, tmp_path)
-    (tmp_path / "uneven/train/sad/0.png").write_bytes(b"not a picture")
+    (tmp_path / "uneven/train/sad/0.png").write_bytes(b"not an image")
     result = augment_tree(tree, tmp_path / "out", AugmentOptions(Policy(), copies=1))
     assert result.manifest.counts["train"] == {"happy": 14, "sad": 2}
     assert result.skipped == 1
-    assert "17 pictures and 8 changed copies" in augment_as_text(result, tmp_path / "out")
+    assert "17 images and 8 changed copies" in augment_as_text(result, tmp_path / "out")
     listed = (tmp_path / "out/skipped.csv").read_text().splitlines()
     assert listed[0] == "source,origin,reason"
     assert all("sad/0.png" in line for line in listed[1:])

@@ -49,5 +49,5 @@ def test_a_field_without_an_end_ends_the_reading(log, tmp_path):
 
 def test_a_plan_that_is_no_text_is_another_plan(log, tmp_path):
     (log / PLAN).write_bytes(b"\xff\xfe")
-    with pytest.raises(OutputExistsError, match="holds crops of other pictures"):
+    with pytest.raises(OutputExistsError, match="holds crops of other images"):
         open_log(log, tmp_path / "in", OPTIONS, overwrite=False)

@@ -34,9 +34,9 @@ def changed(face, rng):
 
 
 def test_changed_faces_are_near_and_other_faces_are_not(faces, rng):
-    pictures = list(faces) + [copy for face in faces for copy in changed(face, rng)]
+    images = list(faces) + [copy for face in faces for copy in changed(face, rng)]
     owner = list(range(100)) + [number for number in range(100) for _ in range(5)]
-    pairs = near_pairs([fingerprint_of(picture) for picture in pictures])
+    pairs = near_pairs([fingerprint_of(image) for image in images])
     assert all(owner[a] == owner[b] for a, b in pairs.tolist())
     group = groups(600, pairs.tolist())
     assert (group[100:] == owner[100:]).mean() >= 0.98
@@ -72,7 +72,7 @@ def test_the_search_finds_what_a_plain_search_finds(rng, monkeypatch, by_table):
     wanted = naive_pairs(prints)
     found = near_pairs(prints).tolist()
     assert (groups(160, found) == groups(160, wanted)).all()
-    # Of pictures with equal hashes, only the pairs with the first of them are given.
+    # Of images with equal hashes, only the pairs with the first of them are given.
     assert all(pair in wanted for pair in found)
     assert 50 < len(found) < len(wanted) < 160 * 8
 
@@ -82,29 +82,28 @@ def test_many_copies_are_few_pairs():
     assert near_pairs(prints).tolist() == [[0, at] for at in range(1, 3000)]
 
 
-def test_few_or_no_pictures():
+def test_few_or_no_images():
     assert near_pairs([]).shape == (0, 2)
     assert near_pairs([fingerprint_of(np.zeros((48, 48), np.uint8))] * 3).shape == (0, 2)
 
 
-def test_what_is_known_of_a_picture(put, tmp_path):
+def test_what_is_known_of_a_image(put, tmp_path):
     half = np.zeros((10, 20), np.uint8)
     half[:, 10:] = 255
-    grey = fingerprint_of(half)
-    assert (grey.size_wh, grey.colour, grey.constant) == ((20, 10), False, False)
-    assert (grey.mean, grey.deviation) == (127.5, 127.5)
-    histogram = np.frombuffer(grey.histogram, np.uint32)
+    gray = fingerprint_of(half)
+    assert (gray.size_wh, gray.color, gray.constant) == ((20, 10), False, False)
+    assert (gray.mean, gray.deviation) == (127.5, 127.5)
+    histogram = np.frombuffer(gray.histogram, np.uint32)
     assert (histogram[[0, 31]] == 100).all()
     assert histogram.sum() == 200
-    # The same pixels in another file format are the same picture; turned by 90° they are not.
+    # The same pixels in another file format are the same image; turned by 90° they are not.
     assert (
-        fingerprint(put("a.png", picture=half)).pixels
-        == fingerprint(put("a.bmp", picture=half)).pixels
+        fingerprint(put("a.png", image=half)).pixels == fingerprint(put("a.bmp", image=half)).pixels
     )
-    assert fingerprint_of(half.reshape(20, 10)).pixels != grey.pixels
+    assert fingerprint_of(half.reshape(20, 10)).pixels != gray.pixels
     assert fingerprint_of(np.full((9, 9), 7, np.uint8)).constant
     (tmp_path / "b.png").write_text("text")
-    assert "wanted a picture" in fingerprint(tmp_path / "b.png").error
+    assert "wanted an image" in fingerprint(tmp_path / "b.png").error
 
 
 @settings(deadline=None)

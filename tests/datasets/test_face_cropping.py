@@ -11,7 +11,7 @@ from PIL import Image
 
 from fercli.cascade.detection.detector import DetectionOptions, detect, load_detector
 from fercli.common.errors import InputError, OptionError, OutputError, OutputExistsError
-from fercli.common.files import only_one
+from fercli.common.files import folder_lock
 from fercli.datasets.crop_log import crop_names
 from fercli.datasets.face_boxes import (
     FaceOptions,
@@ -42,12 +42,12 @@ def astronaut():
 
 @pytest.fixture
 def photos(astronaut, put, tmp_path):
-    """One face; two faces, one large; none; no picture at all."""
-    put("photos/one.png", picture=astronaut)
+    """One face; two faces, one large; none; no image at all."""
+    put("photos/one.png", image=astronaut)
     two = np.hstack([cv2.resize(astronaut, (256, 256)), np.zeros((256, 64, 3), np.uint8)])
-    put("photos/sub/two.jpg", picture=np.hstack([two, astronaut[:256]]))
-    put("photos/none.png", picture=cv2.imread(f"{PACKAGE}/brick.png"))
-    (tmp_path / "photos/text.png").write_text("not a picture")
+    put("photos/sub/two.jpg", image=np.hstack([two, astronaut[:256]]))
+    put("photos/none.png", image=cv2.imread(f"{PACKAGE}/brick.png"))
+    (tmp_path / "photos/text.png").write_text("not an image")
     return tmp_path / "photos"
 
 
@@ -59,27 +59,27 @@ def test_the_face_is_found_and_cut(photos, cascade, tmp_path, astronaut):
     result = crop_folder(photos, tmp_path / "out", FaceOptions(cascade))
     assert set(crops(tmp_path / "out")) == {"one.png", "sub/two.png"}
     assert (result.without_face, list(result.unreadable)) == (["none.png"], ["text.png"])
-    box = next(r for r in result.records if r.picture == "one.png").boxes
+    box = next(r for r in result.records if r.image == "one.png").boxes
     x, y, width, height = map(int, box.split())
     assert all(x < eye_x < x + width and y < eye_y < y + height for eye_x, eye_y in EYES)
     face = cv2.imread(str(tmp_path / "out/one.png"), cv2.IMREAD_UNCHANGED)
-    grey = cv2.imread(str(photos / "one.png"), cv2.IMREAD_GRAYSCALE)[y : y + height, x : x + width]
-    wanted = cv2.resize(grey, (48, 48), interpolation=cv2.INTER_AREA)
+    gray = cv2.imread(str(photos / "one.png"), cv2.IMREAD_GRAYSCALE)[y : y + height, x : x + width]
+    wanted = cv2.resize(gray, (48, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(face.astype(int) - wanted).max() <= 1
 
 
-def test_all_faces_colour_size_and_margin(photos, cascade, tmp_path):
-    options = FaceOptions(cascade, (40, 60), margin=0.2, channels="colour", faces="all")
+def test_all_faces_color_size_and_margin(photos, cascade, tmp_path):
+    options = FaceOptions(cascade, (40, 60), margin=0.2, channels="color", faces="all")
     crop_folder(photos, tmp_path / "out", options)
     assert set(crops(tmp_path / "out")) == {"one.png", "sub/two.png", "sub/two-face2.png"}
     assert cv2.imread(str(tmp_path / "out/one.png"), cv2.IMREAD_UNCHANGED).shape == (60, 40, 3)
     with (tmp_path / "out/crops.csv").open() as stream:
-        rows = {row["picture"]: row for row in csv.DictReader(stream)}
+        rows = {row["image"]: row for row in csv.DictReader(stream)}
     assert rows["sub/two.jpg"]["faces"] == "2"
     assert rows["none.png"]["problem"] == "no face"
 
 
-def test_pictures_without_a_face_can_be_kept(photos, cascade, tmp_path):
+def test_images_without_a_face_can_be_kept(photos, cascade, tmp_path):
     result = crop_folder(photos, tmp_path / "out", FaceOptions(cascade, without_face="keep"))
     assert result.without_face == ["none.png"]
     assert cv2.imread(str(tmp_path / "out/none.png")).shape == (48, 48, 3)
@@ -104,7 +104,7 @@ def test_the_result_is_the_same_with_any_number_of_workers(
     photos, put, astronaut, cascade, fer, tmp_path
 ):
     for number in range(20):
-        put(f"photos/{number}.jpg", picture=astronaut[number:260, 20 + number : 360])
+        put(f"photos/{number}.jpg", image=astronaut[number:260, 20 + number : 360])
     found = []
     for name, options in (("a", ["-j1"]), ("b", ["-j2"]), ("c", ["-j2", "--parallel=threads"])):
         command = ["datasets", "crop", photos, "--cascade", cascade, "--out", tmp_path / name]
@@ -120,12 +120,12 @@ def test_a_later_run_does_only_what_is_missing(photos, put, astronaut, cascade, 
     assert crop_folder(photos, out, FaceOptions(cascade)).looked_at == 4
     first = crops(out)
     (out / "one.png").unlink()
-    put("photos/new.png", picture=astronaut)
-    put("photos/none.png", picture=astronaut[:300])
+    put("photos/new.png", image=astronaut)
+    put("photos/none.png", image=astronaut[:300])
     result = crop_folder(photos, out, FaceOptions(cascade))
     assert (result.looked_at, len(result.records)) == (3, 5)
     assert crops(out).items() >= first.items()
-    # A line that a killed run left half written costs that picture and no more.
+    # A line that a killed run left half written costs that image and no more.
     log = out / "crops.csv"
     log.write_text(log.read_text()[:-8])
     assert crop_folder(photos, out, FaceOptions(cascade)).looked_at == 1
@@ -135,7 +135,7 @@ def test_a_later_run_does_only_what_is_missing(photos, put, astronaut, cascade, 
 def test_other_options_need_overwrite(photos, cascade, tmp_path):
     out = tmp_path / "out"
     crop_folder(photos, out, FaceOptions(cascade, faces="all"))
-    with pytest.raises(OutputExistsError, match="of other pictures or options; try: --overwrite"):
+    with pytest.raises(OutputExistsError, match="of other images or options; try: --overwrite"):
         crop_folder(photos, out, FaceOptions(cascade, (20, 20)))
     crop_folder(photos, out, FaceOptions(cascade, (20, 20)), overwrite=True)
     assert set(crops(out)) == {"one.png", "sub/two.png"}
@@ -146,7 +146,7 @@ def test_other_options_need_overwrite(photos, cascade, tmp_path):
 
 
 def test_a_tree_gives_a_tree(put, astronaut, cascade, tmp_path):
-    file = put("tree/train/happy/a.jpg", picture=astronaut).relative_to(tmp_path / "tree")
+    file = put("tree/train/happy/a.jpg", image=astronaut).relative_to(tmp_path / "tree")
     record = FileRecord(file.as_posix(), "mine", "x.jpg", "S1", votes=(3, 1))
     write_files(tmp_path / "tree", [to_line(record)])
     write_manifest(tmp_path / "tree", Manifest(["happy", "sad"], {}))
@@ -162,7 +162,7 @@ def test_a_tree_gives_a_tree(put, astronaut, cascade, tmp_path):
 
 
 def test_the_crops_of_a_class_that_was_added_by_hand_are_one(put, astronaut, cascade, tmp_path):
-    put("tree/train/bored/a.jpg", picture=astronaut)
+    put("tree/train/bored/a.jpg", image=astronaut)
     write_manifest(tmp_path / "tree", Manifest(["happy", "sad"], {}))
     crop_folder(tmp_path / "tree", tmp_path / "out", FaceOptions(cascade))
     tree = read_tree(tmp_path / "out")
@@ -190,21 +190,21 @@ def test_no_two_crops_have_one_name(names, wanted):
     assert len(set(crops)) == len(crops)
 
 
-def test_two_pictures_of_one_name_become_two_crops(put, astronaut, cascade, tmp_path):
-    put("in/a.png", picture=astronaut)
-    put("in/a.jpg", picture=astronaut)
+def test_two_images_of_one_name_become_two_crops(put, astronaut, cascade, tmp_path):
+    put("in/a.png", image=astronaut)
+    put("in/a.jpg", image=astronaut)
     crop_folder(tmp_path / "in", tmp_path / "out", FaceOptions(cascade))
     assert set(crops(tmp_path / "out")) == {"a-png.png", "a-jpg.png"}
 
 
 def test_later_runs_give_what_one_run_gives(photos, put, astronaut, cascade, tmp_path):
-    """Pictures that come, go and change, and what a killed run was writing."""
+    """Images that come, go and change, and what a killed run was writing."""
     out, options = tmp_path / "out", FaceOptions(cascade, faces="all")
-    put("photos/gone.png", picture=astronaut)
+    put("photos/gone.png", image=astronaut)
     crop_folder(photos, out, options)
     (photos / "gone.png").unlink()
-    put("photos/sub/two.jpg", picture=astronaut)  # two faces before
-    put("photos/one.jpg", picture=astronaut)  # there is a one.png
+    put("photos/sub/two.jpg", image=astronaut)  # two faces before
+    put("photos/one.jpg", image=astronaut)  # there is a one.png
     (out / "sub/.fer-half.png").touch()
     crop_folder(photos, out, options)
     crop_folder(photos, tmp_path / "fresh", options)
@@ -216,24 +216,24 @@ def test_later_runs_give_what_one_run_gives(photos, put, astronaut, cascade, tmp
 def test_odd_names(photos, put, astronaut, cascade, tmp_path):
     names = ["a;b, c.png", "line\nbreak.png", "ä 'q'.png", os.fsdecode(b"\xff.png")]
     for name in names:
-        put(f"odd/{name}", picture=astronaut)
+        put(f"odd/{name}", image=astronaut)
     for looked_at in (4, 0):
         result = crop_folder(tmp_path / "odd", tmp_path / "out", FaceOptions(cascade))
         assert result.looked_at == looked_at
         assert {file for record in result.records for file in record.files} == set(names)
 
 
-def test_a_tree_with_a_picture_beside_its_classes(put, cascade, tmp_path):
+def test_a_tree_with_a_image_beside_its_classes(put, cascade, tmp_path):
     put("tree/sheet.png")
     write_manifest(tmp_path / "tree", Manifest(["happy", "sad"], {}))
-    with pytest.raises(InputError, match=r"wanted <split>/<class>/<picture>, found sheet\.png"):
+    with pytest.raises(InputError, match=r"wanted <split>/<class>/<image>, found sheet\.png"):
         crop_folder(tmp_path / "tree", tmp_path / "out", FaceOptions(cascade))
     assert not (tmp_path / "out").exists()
 
 
-def test_without_pictures_or_with_a_silly_margin(cascade, tmp_path):
+def test_without_images_or_with_a_silly_margin(cascade, tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(InputError, match="wanted pictures, found none"):
+    with pytest.raises(InputError, match="wanted images, found none"):
         crop_folder(tmp_path / "in", tmp_path / "out", FaceOptions(cascade))
     assert not (tmp_path / "out").exists()
     (tmp_path / "in/subject01.happy").touch()
@@ -244,8 +244,8 @@ def test_without_pictures_or_with_a_silly_margin(cascade, tmp_path):
             FaceOptions(cascade, margin=margin)
 
 
-def naive_largest(detector, picture, options):
-    boxes = sorted(map(tuple, detect(detector, picture, options).boxes_xywh.tolist()))
+def naive_largest(detector, image, options):
+    boxes = sorted(map(tuple, detect(detector, image, options).boxes_xywh.tolist()))
     return max(boxes, key=lambda box: box[2] * box[3], default=None)
 
 
@@ -293,11 +293,11 @@ def test_no_eyes_in_a_wall(cascade):
 
 
 def test_a_part_is_turned_and_cut_where_it_is():
-    picture = np.zeros((100, 100), np.uint8)
-    picture[20:40, 30:50] = 200
-    assert (cut_turned(picture, (40, 30), 20, 0, (20, 20)) == 200).all()
+    image = np.zeros((100, 100), np.uint8)
+    image[20:40, 30:50] = 200
+    assert (cut_turned(image, (40, 30), 20, 0, (20, 20)) == 200).all()
     # Beyond the edge, the edge is repeated.
-    corner = cut_turned(picture, (0, 0), 20, 0, (20, 20))
+    corner = cut_turned(image, (0, 0), 20, 0, (20, 20))
     assert corner.shape == (20, 20)
     line = np.zeros((101, 101), np.uint8)
     cv2.line(line, (20, 20), (80, 80), 255, 3)
@@ -311,6 +311,6 @@ def test_only_one_crops_into_a_folder(photos, cascade, tmp_path):
     out = tmp_path / "out"
     crop_folder(photos, out, FaceOptions(cascade))
     before = crops(out)
-    with only_one(out, "another"), pytest.raises(OutputError, match="cropping is under way"):
+    with folder_lock(out, "another"), pytest.raises(OutputError, match="cropping is under way"):
         crop_folder(photos, out, FaceOptions(cascade, margin=0.1), overwrite=True)
     assert crops(out) == before

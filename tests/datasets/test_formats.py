@@ -146,16 +146,16 @@ def test_ferplus_votes_come_in_the_order_of_expressions(fer_csv, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("Training,a,1,0,0,0,0,0,0,0,0,0\n", "each of the 3 pictures .* found 1"),
+        ("Training,a,1,0,0,0,0,0,0,0,0,0\n", "each of the 3 images .* found 1"),
         (
             "Training,a,1,0,0,0,0,0,0,0,0,0\n" * 3,
-            "wanted the usage of the picture in fer2013.csv:3",
+            "wanted the usage of the image in fer2013.csv:3",
         ),
         ("Training,a,x,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: wanted whole numbers"),
         ("Training,a,-1,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: wanted counts"),
     ],
 )
-def test_votes_that_do_not_go_with_the_pictures(fer_csv, tmp_path, rows, message):
+def test_votes_that_do_not_go_with_the_images(fer_csv, tmp_path, rows, message):
     path = fer_csv(ROWS)
     (tmp_path / "fer2013new.csv").write_text(VOTES_HEADER + rows)
     with pytest.raises(InputError, match=message):
@@ -172,11 +172,11 @@ def test_ferplus_without_votes(fer_csv):
 )
 def test_a_list_of_paths(tmp_path, header):
     (tmp_path / "list.csv").write_text(
-        f"{header}\npictures/subject01.happy,happy,s1,training\npictures/a.gif,Normal,s2,\n"
+        f"{header}\nimages/subject01.happy,happy,s1,training\nimages/a.gif,Normal,s2,\n"
     )
     wanted = {
-        "pictures-subject01.happy": ("happy", "train", "s1"),
-        "pictures-a": ("neutral", "all", "s2"),
+        "images-subject01.happy": ("happy", "train", "s1"),
+        "images-a": ("neutral", "all", "s2"),
     }
     assert read(tmp_path / "list.csv") == ("csv", wanted, [])
 
@@ -207,7 +207,7 @@ def test_folders_that_cannot_be_used(put, tmp_path):
     with pytest.raises(InputError, match="wanted an expression, found 'wink'"):
         read(tmp_path / "mine")
     put("flat/train/a.png")
-    with pytest.raises(InputError, match=r"found the picture train/a\.png outside of one"):
+    with pytest.raises(InputError, match=r"found the image train/a\.png outside of one"):
         read(tmp_path / "flat")
 
 

@@ -18,7 +18,7 @@ from fercli.common.errors import (
     OutputError,
     OutputExistsError,
 )
-from fercli.common.files import only_one
+from fercli.common.files import folder_lock
 from fercli.datasets.entries import fit
 from fercli.datasets.expressions import parse_classes
 from fercli.datasets.importing import import_sources
@@ -70,9 +70,9 @@ def test_fer2013_to_a_tree(fer, fer_csv, tmp_path):
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (" ".join(["7"] * 2303), "fer2013.csv:3: wanted 2304 grey levels .*found 2303"),
-        (" ".join(["256"] * 2304), "fer2013.csv:3: wanted grey levels from 0 to 255"),
-        (" ".join(["nan"] * 2304), "fer2013.csv:3: wanted grey levels from 0 to 255"),
+        (" ".join(["7"] * 2303), "fer2013.csv:3: wanted 2304 gray levels .*found 2303"),
+        (" ".join(["256"] * 2304), "fer2013.csv:3: wanted gray levels from 0 to 255"),
+        (" ".join(["nan"] * 2304), "fer2013.csv:3: wanted gray levels from 0 to 255"),
     ],
 )
 def test_a_row_of_other_pixels_is_named(fer_csv, tmp_path, pixels, message):
@@ -164,9 +164,9 @@ def test_a_stopped_import_goes_on(fer_csv, tmp_path):
 def test_only_one_works_in_a_tree(fer_csv, tmp_path):
     table = fer_csv(ROWS)
     (tmp_path / "out").mkdir()
-    with only_one(tmp_path / "out", "another"), pytest.raises(OutputError, match="under way"):
+    with folder_lock(tmp_path / "out", "another"), pytest.raises(OutputError, match="under way"):
         do_import([table], tmp_path / "out")
-    assert do_import([table], tmp_path / "out").reports[0].pictures == 4
+    assert do_import([table], tmp_path / "out").reports[0].images == 4
 
 
 def test_names_that_are_not_utf8(fer, put, tmp_path):
@@ -190,11 +190,11 @@ def png_header(width, height):
     return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height) + b"IEND" * 3
 
 
-def test_pictures_that_cannot_be_used_are_listed(fer, put, tmp_path):
+def test_images_that_cannot_be_used_are_listed(fer, put, tmp_path):
     put("in/happy/good.png")
     put("in/sad/good.jpg")
     put("in/sad/one.png", width=1, height=1)
-    (tmp_path / "in/sad/text.png").write_text("not a picture")
+    (tmp_path / "in/sad/text.png").write_text("not an image")
     (tmp_path / "in/sad/empty.png").touch()
     (tmp_path / "in/sad/huge.png").write_bytes(png_header(40_000, 40_000))
     result = fer("datasets", "import", tmp_path / "in", "--out", tmp_path / "out")
@@ -204,7 +204,7 @@ def test_pictures_that_cannot_be_used_are_listed(fer, put, tmp_path):
         reasons = {row["origin"]: row["reason"] for row in csv.DictReader(stream)}
     assert {name: reasons[f"sad/{name}.png"].split(",")[0] for name in ("one", "empty")} == {
         "one": "wanted a side of at least 8 pixels",
-        "empty": "wanted a picture",
+        "empty": "wanted an image",
     }
     assert "megapixels" in reasons["sad/huge.png"]
     assert len(read_tree(tmp_path / "out").records) == 2
@@ -213,7 +213,7 @@ def test_pictures_that_cannot_be_used_are_listed(fer, put, tmp_path):
     assert "in/sad/" in strict.err
 
 
-def test_several_sources_in_one_tree_keep_where_pictures_came_from(fer_csv, put, tmp_path):
+def test_several_sources_in_one_tree_keep_where_images_came_from(fer_csv, put, tmp_path):
     put("mine/happy/a.png")
     put("mine/happy/A.jpg")
     put("yours/happy/a.png")
@@ -224,7 +224,7 @@ def test_several_sources_in_one_tree_keep_where_pictures_came_from(fer_csv, put,
     assert rows["all/happy/folder-A.png"] == ("folder", "happy/A.jpg")
     assert rows["all/happy/folder-a-2.png"] == ("folder", "happy/a.png")
     assert rows["all/happy/folder2-a.png"] == ("folder2", "happy/a.png")
-    assert [report.pictures for report in result.reports] == [4, 2, 1]
+    assert [report.images for report in result.reports] == [4, 2, 1]
 
 
 def test_own_classes_and_words(fer, put, tmp_path):
@@ -236,7 +236,7 @@ def test_own_classes_and_words(fer, put, tmp_path):
     result = fer(
         *command, "--map", "smirk=contempt", "--map", "blurred=", "--classes", "contempt,masked",
     )  # fmt: skip
-    assert "left out: 1 labelled blurred" in result.out
+    assert "left out: 1 labeled blurred" in result.out
     assert read_tree(tmp_path / "out").classes == ("contempt", "masked")
 
 
@@ -245,7 +245,7 @@ def test_own_classes_and_words(fer, put, tmp_path):
     [
         (".cache/h0.png", "cache-h0"),
         ("../.cache/..x.png", "cache-..x"),
-        ("...png", "picture"),
+        ("...png", "image"),
         ("表" * 80 + "/" + "情" * 80 + ".png", "表" * 57 + "-b64fa448"),
         ("x/" + "情" * 80 + ".png", "x-" + "情" * 56 + "-9627e3a6"),
     ],
@@ -288,7 +288,7 @@ def labels(root):
 def test_a_word_means_something_else_where_labels_are_numbers(fer, fer_csv, tmp_path):
     command = ["datasets", "import", fer_csv([(1, "Training"), (2, "Training"), (3, "Training")])]
     result = fer(*command, "--map", "Disgust=anger", "--map", "fear=", "--out", tmp_path / "out")
-    assert "left out: 1 labelled fear" in result.out
+    assert "left out: 1 labeled fear" in result.out
     assert labels(tmp_path / "out") == ["angry", "happy"]
 
 
@@ -351,13 +351,13 @@ GOOD_ROWS = "emotion,pixels,Usage\n" + f"4,{' '.join(['9'] * 2304)},Training\n" 
     ("text", "classes", "message"),
     [
         ("path,label\na.png,wink\n", None, "list.csv:2: wanted an expression"),
-        ("path,label\n", None, "no picture came through"),
+        ("path,label\n", None, "no image came through"),
         ("path,label\na.png,sad\n", "happy,angry", r"through: sad: not among the classes \(1\)"),
         ("path,label\na/b.png,sad\n", None, r"found nothing of that name \(1\), such as a/b\.png"),
-        ("emotion,pixels,Usage\n3,1 2 3,Training\n", None, "list.csv:2: wanted 2304 grey levels"),
-        (f"{GOOD_ROWS}3,1 2 3,Training\n", None, "list.csv:102: wanted 2304 grey levels"),
+        ("emotion,pixels,Usage\n3,1 2 3,Training\n", None, "list.csv:2: wanted 2304 gray levels"),
+        (f"{GOOD_ROWS}3,1 2 3,Training\n", None, "list.csv:102: wanted 2304 gray levels"),
     ],
-    ids=["label", "no row", "no class", "no picture", "pixels", "pixels of the last row"],
+    ids=["label", "no row", "no class", "no image", "pixels", "pixels of the last row"],
 )
 def test_a_tree_stays_if_nothing_can_replace_it(fer_csv, tmp_path, text, classes, message):
     do_import([fer_csv(ROWS)], tmp_path / "out")
@@ -372,13 +372,13 @@ def test_a_tree_stays_if_nothing_can_replace_it(fer_csv, tmp_path, text, classes
 
 
 def test_size_and_channels(put, tmp_path):
-    grey, colour = texture(1, 60, 40), np.dstack([texture(seed, 60, 40) for seed in (1, 2, 3)])
-    put("in/happy/grey.png", picture=cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
-    put("in/happy/colour.png", picture=colour)
+    gray, color = texture(1, 60, 40), np.dstack([texture(seed, 60, 40) for seed in (1, 2, 3)])
+    put("in/happy/gray.png", image=cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR))
+    put("in/happy/color.png", image=color)
     for channels, wanted in (
-        ("keep", {"grey": (20, 20), "colour": (20, 20, 3)}),
-        ("grey", {"grey": (20, 20), "colour": (20, 20)}),
-        ("colour", {"grey": (20, 20, 3), "colour": (20, 20, 3)}),
+        ("keep", {"gray": (20, 20), "color": (20, 20, 3)}),
+        ("gray", {"gray": (20, 20), "color": (20, 20)}),
+        ("color", {"gray": (20, 20, 3), "color": (20, 20, 3)}),
     ):
         out = tmp_path / channels
         do_import([tmp_path / "in"], out, size_wh=(20, 20), channels=channels)
@@ -389,11 +389,11 @@ def test_size_and_channels(put, tmp_path):
         assert found == wanted
 
 
-def test_fit_cuts_about_the_centre():
-    picture = np.zeros((40, 60), np.uint8)
-    picture[:, 10:50] = 200
-    assert (fit(picture, (20, 20)) == 200).all()
-    assert fit(picture, (30, 20)).min() == 0
+def test_fit_cuts_about_the_center():
+    image = np.zeros((40, 60), np.uint8)
+    image[:, 10:50] = 200
+    assert (fit(image, (20, 20)) == 200).all()
+    assert fit(image, (30, 20)).min() == 0
 
 
 def texture(seed, width=48, height=48):

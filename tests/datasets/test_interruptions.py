@@ -27,7 +27,7 @@ def files(root):
 
 
 def noted(root):
-    """The pictures that a run has noted so far."""
+    """The images that a run has noted so far."""
     for name in (".unfinished.csv", "crops.csv"):
         if (root / name).exists():
             return (root / name).read_bytes().count(b"\n")
@@ -43,7 +43,7 @@ def arguments(command, put, fer_csv, tmp_path, face_cascade):
     for number in range(200):
         face = np.round(faces[number % 100] * 255).astype(np.uint8)
         face = np.kron(face, np.ones((4, 4), np.uint8)) // 4 * 4 + number // 100
-        put(f"tree/train/{('happy', 'sad')[number % 2]}/{number}.png", picture=face)
+        put(f"tree/train/{('happy', 'sad')[number % 2]}/{number}.png", image=face)
     tree = tmp_path / "tree"
     return {
         "crop": ["crop", tree, "--cascade", face_cascade],
@@ -61,8 +61,8 @@ def start(arguments, out, workers, **settings):
     )
 
 
-def wait_for(process, out, pictures):
-    while noted(out) < pictures:
+def wait_for(process, out, images):
+    while noted(out) < images:
         assert process.poll() is None, process.communicate()
         time.sleep(0.002)
 

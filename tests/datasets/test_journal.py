@@ -50,7 +50,7 @@ def test_only_what_is_below_a_tree_is_removed(tmp_path, file):
 
 
 def make(root, content, *, overwrite=False):
-    """Make a tree of two pictures."""
+    """Make a tree of two images."""
     with Journal(root, {"content": content}, overwrite=overwrite) as journal:
         for name in ("train/happy/a.png", "validation/sad/b.png"):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def contents(root):
 
 
 def replace_partly(root, plan, error):
-    """Begin a tree in place of another, and end by an error after its first picture."""
+    """Begin a tree in place of another, and end by an error after its first image."""
     with Journal(root, plan, overwrite=True) as journal:
         journal.add([FileRecord("train/happy/a.png")])
         raise error

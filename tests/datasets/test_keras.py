@@ -19,7 +19,7 @@ def test_keras_reads_a_tree(fer, fer_csv, tmp_path):
         found = keras.utils.image_dataset_from_directory(
             tmp_path / "out" / split, color_mode="grayscale", image_size=(48, 48), shuffle=False
         )
-        # Classes that a split has no picture of are counted all the same.
+        # Classes that a split has no image of are counted all the same.
         assert tuple(found.class_names) == tree.classes
         labels = [int(label) for _, batch in found for label in batch]
         wanted = [tree.classes.index(r.label) for r in tree.records if r.split == split]

@@ -58,8 +58,8 @@ def test_what_is_no_manifest(tmp_path, text):
     ("line", "message"),
     [
         ("a,b", "wanted 6 fields, found 2"),
-        ("no-folders.png,,,,,", "wanted <split>/<class>/<picture>, found 'no-folders.png'"),
-        ("a/b.png,,,,,", "wanted <split>/<class>/<picture>, found 'a/b.png'"),
+        ("no-folders.png,,,,,", "wanted <split>/<class>/<image>, found 'no-folders.png'"),
+        ("a/b.png,,,,,", "wanted <split>/<class>/<image>, found 'a/b.png'"),
         ("../b/c.png,,,,,", "wanted a file below the tree, found '../b/c.png'"),
         ("/b/c.png,,,,,", "wanted a file below the tree, found '/b/c.png'"),
         ("a/b/c\0.png,,,,,", r"wanted a file below the tree, found 'a/b/c\\x00.png'"),

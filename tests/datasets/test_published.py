@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fercli.common.errors import InputError
-from fercli.common.images import read_colour
+from fercli.common.images import read_color
 from fercli.datasets.entries import ReadOptions
 from fercli.datasets.formats import FORMATS
 from fercli.datasets.tree import read_tree
@@ -25,12 +25,12 @@ def test_affectnet_tables(put, tmp_path, lists):
         AFFECTNET_HEADER + "2/b.jpg,NULL,NULL,NULL,NULL,NULL,7,0,0\n"
     )
     name, entries, dropped = read(root)
-    assert (name, dropped) == ("affectnet", ["labelled no face"])
+    assert (name, dropped) == ("affectnet", ["labeled no face"])
     assert entries == {"1-a": ("angry", "train", ""), "2-b": ("contempt", "validation", "")}
     first, _, last = FORMATS["affectnet"].read(root, OPTIONS)
     assert first.box_xywh == (4, 5, 30, 31)
     assert last.box_xywh is None
-    assert first.picture == root / "Manually_Annotated_Images/1/a.jpg"
+    assert first.image == root / "Manually_Annotated_Images/1/a.jpg"
 
 
 def test_affectnet_annotations(put, tmp_path):
@@ -45,7 +45,7 @@ def test_affectnet_annotations(put, tmp_path):
         for kind, value in (("exp", label), ("val", "0.5")):
             np.save(root / split / "annotations" / f"{stem}_{kind}.npy", np.array(value))
     name, entries, dropped = read(root)
-    assert (name, dropped) == ("affectnet", ["labelled none"])
+    assert (name, dropped) == ("affectnet", ["labeled none"])
     assert list(entries.items()) == [
         ("train-9", ("surprise", "train", "")),
         ("train-10", ("happy", "train", "")),
@@ -89,7 +89,7 @@ def test_kdef(put, tmp_path):
 
 def test_names_that_do_not_fit_the_named_format(put, tmp_path):
     put("a/b.png")
-    with pytest.raises(InputError, match=r"wanted pictures with names such as AF01ANS\.JPG"):
+    with pytest.raises(InputError, match=r"wanted images with names such as AF01ANS\.JPG"):
         read(tmp_path, form="kdef")
 
 
@@ -150,7 +150,7 @@ def test_rafdb(put, tmp_path, folder):
     wanted = {"train_00001": ("sad", "train", ""), "test_0001": ("neutral", "test", "")}
     assert read(tmp_path / "RAF") == ("rafdb", wanted, [])
     entry = next(FORMATS["rafdb"].read(tmp_path / "RAF", OPTIONS))
-    assert entry.picture.is_file()
+    assert entry.image.is_file()
     labels.write_text("train_00001.jpg 5\ntrain_00002.jpg 8\n")
     with pytest.raises(InputError, match=r"list_patition_label\.txt:2: wanted a line such as"):
         read(tmp_path / "RAF")
@@ -169,7 +169,7 @@ def test_named_files_become_a_tree(fer, put, tmp_path, form):
     for name in SMALL[form]:
         put(f"set/{name}", width=60, height=80)
     command = ["datasets", "import", tmp_path / "set", "--size=48x48", "--out", tmp_path / "out"]
-    assert f"{form} ({tmp_path}/set): 2 pictures" in fer(*command).out
+    assert f"{form} ({tmp_path}/set): 2 images" in fer(*command).out
     first, last = read_tree(tmp_path / "out").records
     assert first.label == "angry"
     assert first.origin == SMALL[form][0]
@@ -178,10 +178,10 @@ def test_named_files_become_a_tree(fer, put, tmp_path, form):
 
 
 def test_affectnet_and_ferplus_become_one_tree(fer, fer_csv, put, tmp_path):
-    """Faces are cut out by their boxes; each picture's source is kept."""
+    """Faces are cut out by their boxes; each image's source is kept."""
     face = np.full((64, 64, 3), 30, np.uint8)
     face[10:50, 20:60] = np.arange(40 * 40 * 3).reshape(40, 40, 3) % 251
-    put("AffectNet/Manually_Annotated_Images/1/a.png", picture=face)
+    put("AffectNet/Manually_Annotated_Images/1/a.png", image=face)
     (tmp_path / "AffectNet/training.csv").write_text(
         AFFECTNET_HEADER + "1/a.png,20,10,40,40,1;2,7,0,0\n"
     )
@@ -202,7 +202,7 @@ def test_affectnet_and_ferplus_become_one_tree(fer, fer_csv, put, tmp_path):
             "ferplus", "fer2013.csv:2", (0, 0, 0, 0, 10, 0, 0, 0),
         ),
     }  # fmt: skip
-    assert (read_colour(tree.path(tree.records[0])) == face[10:50, 20:60]).all()
+    assert (read_color(tree.path(tree.records[0])) == face[10:50, 20:60]).all()
     assert [source["name"] for source in tree.manifest.sources] == ["ferplus", "affectnet"]
 
 

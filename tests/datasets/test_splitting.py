@@ -25,7 +25,7 @@ def test_groups_stay_together_and_nothing_is_lost(rows, seed):
         assert len(set(part[together == group].tolist())) == 1
 
 
-def test_single_pictures_get_their_shares_exactly():
+def test_single_images_get_their_shares_exactly():
     labels = np.repeat([0, 1, 2], [100, 50, 10])
     part = assign(labels, np.arange(160), [0.8, 0.1, 0.1], np.random.default_rng(0))
     counts = [np.bincount(part[labels == label], minlength=3).tolist() for label in range(3)]
@@ -50,7 +50,7 @@ def test_groups_of_many_sizes_get_their_shares_nearly(rng):
         (np.repeat(np.arange(7), 4), np.arange(28), [0.8, 0.1, 0.1], [3, 4, 21]),
         (np.repeat(np.arange(7), 8), np.arange(56), [0.8, 0.1, 0.1], [7, 7, 42]),
     ],
-    ids=["a class a person", "clips", "few pictures", "few for a small split", "enough"],
+    ids=["a class a person", "clips", "few images", "few for a small split", "enough"],
 )
 @pytest.mark.parametrize("seed", range(3))
 def test_every_part_gets_its_share_of_the_whole(labels, together, shares, wanted, seed):
@@ -110,7 +110,7 @@ def test_duplicates_stay_in_one_split_unless_asked(small_tree, put, tmp_path):
         put(f"tree/validation/happy/copy{number}.png", seed=1)
     tree = read_tree(small_tree)
     result = split_tree(tree, tmp_path / "out", SplitOptions())
-    assert (result.alike, result.alike_pictures) == (1, 12)
+    assert (result.alike, result.alike_images) == (1, 12)
     copies = [r for r in read_tree(tmp_path / "out").records if "copy" in r.file]
     assert len({record.split for record in copies}) == 1
     split_tree(tree, tmp_path / "apart", SplitOptions(duplicates="apart"))
@@ -139,7 +139,7 @@ def test_persons_stay_in_one_split(put, tmp_path):
     assert all(len(found) == 1 for found in splits.values())
 
 
-def test_each_picture_is_held_out_in_one_fold(put, tmp_path):
+def test_each_image_is_held_out_in_one_fold(put, tmp_path):
     tree = people(put, tmp_path)
     options = SplitOptions(folds=5, subject_pattern=r"S\d+")
     result = split_tree(tree, tmp_path / "out", options)
@@ -156,14 +156,14 @@ def test_each_picture_is_held_out_in_one_fold(put, tmp_path):
         split_tree(tree, tmp_path / "out", replace(options, seed=1))
 
 
-@pytest.mark.parametrize("change", ["more pictures", "other names"])
+@pytest.mark.parametrize("change", ["more images", "other names"])
 @pytest.mark.parametrize("killed", [False, True])
-def test_folds_of_other_pictures_are_not_gone_on_with(small_tree, put, tmp_path, change, killed):
+def test_folds_of_other_images_are_not_gone_on_with(small_tree, put, tmp_path, change, killed):
     options = SplitOptions(folds=2, duplicates="apart")
     split_tree(read_tree(small_tree), tmp_path / "out", options)
     if killed:
         shutil.rmtree(tmp_path / "out/fold2")
-    if change == "more pictures":
+    if change == "more images":
         put("tree/train/sad/more.png")
     else:
         (small_tree / "train/sad/0.png").rename(small_tree / "train/sad/zero.png")
@@ -211,7 +211,7 @@ def test_ways_to_place_files(small_tree, tmp_path, placing):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (SplitOptions(by_subject=True), "wanted the person in each picture, found 24 without"),
+        (SplitOptions(by_subject=True), "wanted the person in each image, found 24 without"),
         (SplitOptions(subject_pattern="("), "--subject-pattern"),
         (SplitOptions(subject_pattern="png"), "wanted at least 3 persons"),
     ],
@@ -225,11 +225,11 @@ def test_splits_that_cannot_be(small_tree, tmp_path, options, message):
 @pytest.mark.parametrize(
     ("ratios", "message"),
     [
-        ("80,10,10", "wanted pictures in every part, found none for test;"),
-        ("98,1,1", "wanted pictures in every part, found none for validation, test;"),
+        ("80,10,10", "wanted images in every part, found none for test;"),
+        ("98,1,1", "wanted images in every part, found none for validation, test;"),
     ],
 )
-def test_a_part_without_pictures_is_named(put, tmp_path, ratios, message):
+def test_a_part_without_images_is_named(put, tmp_path, ratios, message):
     for number in range(5):
         put(f"few/all/happy/{number}.png")
     options = SplitOptions(parse_ratios(ratios), duplicates="apart")

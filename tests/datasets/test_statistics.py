@@ -16,9 +16,9 @@ def faulty_tree(small_tree, put):
     put("tree/train/happy/x.png", seed=1)
     put("tree/validation/sad/x.png", seed=1)
     put("tree/train/happy/y.png", seed=1)
-    put("tree/train/happy/flat.png", picture=np.full((20, 30), 7, np.uint8))
-    put("tree/train/sad/red.png", picture=np.zeros((20, 30, 3), np.uint8) + np.uint8([0, 0, 9]))
-    (small_tree / "train/sad/text.png").write_text("not a picture")
+    put("tree/train/happy/flat.png", image=np.full((20, 30), 7, np.uint8))
+    put("tree/train/sad/red.png", image=np.zeros((20, 30, 3), np.uint8) + np.uint8([0, 0, 9]))
+    (small_tree / "train/sad/text.png").write_text("not an image")
     return small_tree
 
 
@@ -29,9 +29,9 @@ def test_what_is_wrong_is_found(faulty_tree):
         "validation": {"happy": 6, "sad": 7},
     }
     assert found.sizes == {"48x48": 27, "30x20": 2}
-    assert found.colour == 1
+    assert found.color == 1
     for alike in (found.exact, found.near):
-        assert (alike.groups, alike.pictures, alike.superfluous) == (1, 3, 2)
+        assert (alike.groups, alike.images, alike.superfluous) == (1, 3, 2)
         assert (alike.crossing, alike.conflicts) == (3, 1)
         assert alike.crossing_by_split == {"train": 2, "validation": 1}
         assert alike.conflicting == [
@@ -43,8 +43,8 @@ def test_what_is_wrong_is_found(faulty_tree):
 
 
 def test_near_duplicates_that_are_not_exact(small_tree):
-    picture = cv2.imread(str(small_tree / "train/sad/0.png"), cv2.IMREAD_GRAYSCALE)
-    cv2.imwrite(str(small_tree / "validation/sad/again.jpg"), picture)
+    image = cv2.imread(str(small_tree / "train/sad/0.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(small_tree / "validation/sad/again.jpg"), image)
     found = describe_tree(read_tree(small_tree))
     assert (found.exact.groups, found.near.groups, found.near.crossing) == (0, 1, 2)
 
@@ -63,8 +63,8 @@ def test_the_command_says_it_and_draws_it(fer, faulty_tree, tmp_path):
     result = fer("datasets", "stats", faulty_tree, "--plot", plot)
     assert result.status == 0
     assert "LEAK: 3 of them are in more than one split (2 in train, 1 in validation)" in result.out
-    assert "constant pictures: 2: train/happy/flat.png, train/sad/red.png" in result.out
-    assert "unreadable files: 1: train/sad/text.png (wanted a picture" in result.out
+    assert "constant images: 2: train/happy/flat.png, train/sad/red.png" in result.out
+    assert "unreadable files: 1: train/sad/text.png (wanted an image" in result.out
     assert cv2.imread(str(plot)).shape[1] > 1000
     assert "already exists" in fer("datasets", "stats", faulty_tree, "--plot", plot).err
     as_json = json.loads(fer("datasets", "stats", faulty_tree, "--json").out)
@@ -75,8 +75,8 @@ def test_previews(fer, faulty_tree, tmp_path):
     command = ["datasets", "preview", faulty_tree, "--out", tmp_path / "sheets"]
     result = fer(*command, "--columns", 4, "--size", "32x32", "--seed", 1)
     assert result.out == (
-        f"{tmp_path}/sheets/happy.png: 15 pictures\n"
-        f"{tmp_path}/sheets/sad.png: 14 pictures, 1 unreadable\n"
+        f"{tmp_path}/sheets/happy.png: 15 images\n"
+        f"{tmp_path}/sheets/sad.png: 14 images, 1 unreadable\n"
     )
     assert cv2.imread(str(tmp_path / "sheets/sad.png")).shape == (4 * 33 + 1, 4 * 33 + 1, 3)
     assert "already exists" in fer(*command).err
@@ -92,12 +92,12 @@ def test_classes_that_the_manifest_lacks_are_shown(fer, small_tree, put, tmp_pat
         ("sad", "12"), ("happy", "12"), ("angry", "0"), ("zzz", "1"), ("total", "25"),
     ]  # fmt: skip
     sheets = fer("datasets", "preview", small_tree, "--out", tmp_path / "sheets").out
-    assert f"{tmp_path}/sheets/zzz.png: 1 pictures" in sheets
+    assert f"{tmp_path}/sheets/zzz.png: 1 images" in sheets
 
 
-def test_a_sheet_without_pictures_is_not_written(fer, small_tree, tmp_path):
+def test_a_sheet_without_images_is_not_written(fer, small_tree, tmp_path):
     for path in small_tree.glob("*/happy/*.png"):
-        path.write_text("not a picture")
+        path.write_text("not an image")
     result = fer("datasets", "preview", small_tree, "--out", tmp_path / "sheets")
     assert f"{tmp_path}/sheets/happy.png: not written, 12 unreadable\n" in result.out
     assert [path.name for path in (tmp_path / "sheets").iterdir()] == ["sad.png"]
@@ -106,11 +106,11 @@ def test_a_sheet_without_pictures_is_not_written(fer, small_tree, tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "found no picture"),
+        ([], "found no image"),
         (["a.png"], "found a.png"),
         (["a/b.png"], "found a/b.png"),
         (["a/b/c/d.png"], "found a/b/c/d.png"),
-        (["a/b\\c/d.png"], "wanted <split>/<class>/<picture>, found a/b"),
+        (["a/b\\c/d.png"], "wanted <split>/<class>/<image>, found a/b"),
     ],
 )
 def test_what_is_no_tree(put, tmp_path, names, message):

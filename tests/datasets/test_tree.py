@@ -67,6 +67,6 @@ def test_what_links_lead_to_is_placed(small_tree, tmp_path, command, placing):
 @pytest.mark.parametrize("placing", ["link", "copy", "symlink"])
 def test_a_link_to_nothing_is_named(small_tree, tmp_path, placing):
     (small_tree / "train/sad/gone.png").symlink_to("nowhere.png")
-    message = r"tree/train/sad/gone\.png: wanted a picture, found a link to nothing; try: bring"
+    message = r"tree/train/sad/gone\.png: wanted an image, found a link to nothing; try: bring"
     with pytest.raises(InputError, match=message):
         split(small_tree, tmp_path / "out", placing)

@@ -85,7 +85,7 @@ def whole_rafdb(root):
 
 
 def whole_affectnet(root):
-    """Both tables, with pictures of no expression among the others."""
+    """Both tables, with images of no expression among the others."""
     folder = root / "Manually_Annotated_file_lists"
     folder.mkdir(parents=True)
     for name, split in (("training.csv", "train"), ("validation.csv", "validation")):
@@ -108,7 +108,7 @@ def whole_affectnet(root):
         ("rafdb", whole_rafdb, 15_339, {}),
         pytest.param(
             "affectnet", whole_affectnet, 291_651,
-            {f"labelled {why}": 600 for why in ("none", "uncertain", "no face")},
+            {f"labeled {why}": 600 for why in ("none", "uncertain", "no face")},
             marks=pytest.mark.slow,
         ),
     ],

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from fercli.annotations import read_annotations
-from fercli.cascade.model.bundled import shipped_cascade
-from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_desk
+from fercli.cascade.model.bundled import bundled_cascade
+from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_session
 from fercli.web.server import address_of, listening
 
 pytest.importorskip("selenium", reason="pip install 'fer[test]'")
@@ -59,14 +59,14 @@ def browser(tmp_path_factory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def photos(tmp_path):
-    """Four pictures of a white square on grey, the last of which is none."""
+    """Four images of a white square on gray, the last of which is none."""
     folder = tmp_path / "photos"
     folder.mkdir()
-    picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-    picture[100:200, 100:200] = 255
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    image[100:200, 100:200] = 255
     for name in ("a.png", "b.png", "c.png"):
-        cv2.imwrite(str(folder / name), picture)
-    (folder / "d.png").write_bytes(b"no picture")
+        cv2.imwrite(str(folder / name), image)
+    (folder / "d.png").write_bytes(b"no image")
     return folder
 
 
@@ -87,7 +87,7 @@ def served(folder, out, *options) -> Iterator[str]:
 @contextmanager
 def served_here(folder, out, **settings) -> Iterator[str]:
     """Serve from a thread of this process, which takes a fraction of the time."""
-    app = create_app(open_desk(AnnotateSettings(folder, out, **settings)))
+    app = create_app(open_session(AnnotateSettings(folder, out, **settings)))
     with listening("127.0.0.1", 0) as listener:
         server = make_server(app, listener)
         address = address_of("127.0.0.1", listener)
@@ -119,7 +119,7 @@ def desk(browser, photos, tmp_path):
 
 
 class Page:
-    """The page in a tab of its own, in the pictures' coordinates."""
+    """The page in a tab of its own, in the images' coordinates."""
 
     def __init__(self, browser, address, out):
         self.browser, self.address, self.out = browser, address, out
@@ -155,7 +155,7 @@ class Page:
         return self.browser.execute_script(script, selector)
 
     def shows(self, name):
-        # The picture is drawn once it is there: its grey is then on the canvas.
+        # The image is drawn once it is there: its gray is then on the canvas.
         self.until(lambda: self.text("#name") == name and self.is_drawn())
 
     def is_drawn(self):
@@ -178,7 +178,7 @@ class Page:
         chain.key_up(key).perform()
 
     def place(self, x, y):
-        """Return where a point of the picture, which fits the stage, lies in the window."""
+        """Return where a point of the image, which fits the stage, lies in the window."""
         left, top, wide, high = self.browser.execute_script(
             "const {left, top, width, height} = document.getElementById('stage')"
             ".getBoundingClientRect(); return [left, top, width, height]"
@@ -205,7 +205,7 @@ class Page:
             ActionChains(self.browser).key_up(Keys.SHIFT).perform()
 
     def touch(self, *steps):
-        """Send steps of fingers: each a list of points of the picture; none lifts them."""
+        """Send steps of fingers: each a list of points of the image; none lifts them."""
         kind = "touchStart"
         for points in steps:
             at = [dict(zip(("x", "y"), self.place(*point), strict=True)) for point in points]
@@ -216,7 +216,7 @@ class Page:
             kind = "touchMove"
 
     def saved(self, wanted, slack=2):
-        """Wait until the file has such boxes, by the name of their picture."""
+        """Wait until the file has such boxes, by the name of their image."""
 
         def is_so():
             found = self.boxes()
@@ -266,7 +266,7 @@ def test_mouse(desk, tmp_path):
         page.find("[data-act=negative]").click()
         page.shows("c.png")
         assert (tmp_path / "bg.txt").read_text() == f"{tmp_path / 'photos' / 'b.png'}\n"
-        # Beyond the picture's edge a box ends with it, drawn from any corner.
+        # Beyond the image's edge a box ends with it, drawn from any corner.
         page.drag((150, 90), (-60, -40))
         page.saved({"a.png": [(140, 80, 160, 170)], "c.png": [(0, 0, 150, 90)]})
         assert page.text("#counts") == "2 of 4"
@@ -368,7 +368,7 @@ def test_it_goes_on_where_it_was_killed(browser, photos, tmp_path):
         page.check()
 
 
-def test_two_windows_on_one_picture(desk):
+def test_two_windows_on_one_image(desk):
     with desk() as page:
         browser = page.browser
         first = browser.current_window_handle
@@ -412,8 +412,8 @@ def test_a_conflict_is_shown_and_decided(desk, answer, wanted):
 
 
 def say_meanwhile(address, boxes):
-    """Save boxes of the first picture as another program would."""
-    place = f"{address}api/v1/pictures/0"
+    """Save boxes of the first image as another program would."""
+    place = f"{address}api/v1/images/0"
     with urllib.request.urlopen(place) as answer:
         body = {**json.loads(answer.read()), "boxes": boxes}
     headers = {"Content-Type": "application/json"}
@@ -423,7 +423,7 @@ def say_meanwhile(address, boxes):
 
 def test_suggestions(desk, portrait, photos):
     cv2.imwrite(str(photos / "a.png"), portrait)
-    with desk(cascade=shipped_cascade()) as page:
+    with desk(cascade=bundled_cascade()) as page:
         page.size = (240, 180)
         page.until(lambda: page.find("[data-act=accept]").is_enabled())
         assert page.boxes() == {}
@@ -444,7 +444,7 @@ def test_suggestions(desk, portrait, photos):
 def test_a_review(desk, portrait, photos, tmp_path):
     cv2.imwrite(str(photos / "a.png"), portrait)
     cv2.imwrite(str(photos / "b.png"), portrait)
-    with desk(out="extra.txt", cascade=shipped_cascade(), review=True) as page:
+    with desk(out="extra.txt", cascade=bundled_cascade(), review=True) as page:
         page.out = tmp_path / "extra.json"
         page.size = (240, 180)
         page.until(lambda: page.find("[data-act=accept]").is_enabled())
@@ -459,12 +459,12 @@ def test_a_review(desk, portrait, photos, tmp_path):
         page.size = (WIDTH, HEIGHT)
 
 
-def test_unreadable_pictures_are_passed_over_and_listed(desk, photos):
+def test_unreadable_images_are_passed_over_and_listed(desk, photos):
     (photos / "b.png").write_bytes(b"")
     with desk() as page:
         page.press("n")
         page.shows("c.png")
-        assert "Passed over b.png: wanted a picture, found an empty file" in page.text("#status")
+        assert "Passed over b.png: wanted an image, found an empty file" in page.text("#status")
         page.press("n")
         page.until(lambda: page.find("#end").is_displayed())
         names = [one.text for one in page.browser.find_elements(By.CSS_SELECTOR, "#end-names li")]
@@ -494,7 +494,7 @@ def test_boxes_outlive_a_server_that_goes_away(browser, photos, tmp_path):
 
 @pytest.mark.parametrize("width", [320, 1280])
 def test_the_page_fits_the_screen(desk, width):
-    with desk(cascade=shipped_cascade()) as page:
+    with desk(cascade=bundled_cascade()) as page:
         mobile = {"width": width, "height": 640, "deviceScaleFactor": 1, "mobile": width < 500}
         page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", mobile)
         sizes = (

@@ -25,7 +25,7 @@ from fercli.common.errors import (
     OutputError,
     OutputExistsError,
 )
-from fercli.common.images import read_grey
+from fercli.common.images import read_gray
 from fercli.labeling import BoxOutput, ConflictError, ReviewOutput, Work, open_store
 from fercli.labeling.review import crop_box
 
@@ -39,9 +39,9 @@ SIZE = (64, 48)
 
 
 @pytest.fixture
-def photos(make_picture, tmp_path):
+def photos(make_image, tmp_path):
     for name in ("a.png", "b.png", "sub/c.png", "sub/d.png"):
-        make_picture(f"photos/{name}", *SIZE)
+        make_image(f"photos/{name}", *SIZE)
     return tmp_path / "photos"
 
 
@@ -77,8 +77,8 @@ def test_what_is_written_is_read_by_others(photos, out, format):
     save(store, 2, (1, 2, 3, 4), (10, 11, 12, 13))
     save(store, 0, (5, 5, 6, 6))
     place = photos.parent / out
-    pictures = photos if store.output.format.write_each else None
-    found = read_annotations(place, format=store.output.format.name, pictures=pictures)
+    images = photos if store.output.format.write_each else None
+    found = read_annotations(place, format=store.output.format.name, images=images)
     boxes = {each.path.name: each.boxes_xywh for each in found if each.boxes_xywh}
     assert boxes == {"a.png": ((5, 5, 6, 6),), "c.png": ((1, 2, 3, 4), (10, 11, 12, 13))}
 
@@ -107,8 +107,8 @@ def test_what_is_taken_back_leaves_the_label_of_another_format(photos, format, o
     assert [path.name for path in label.parent.glob("a.*")] == [label.name]
 
 
-def test_fractions_of_large_pictures_are_exact(make_picture, tmp_path):
-    make_picture("photos/wide.png", 4001, 37)
+def test_fractions_of_large_images_are_exact(make_image, tmp_path):
+    make_image("photos/wide.png", 4001, 37)
     output = BoxOutput(tmp_path / "labels", tmp_path / "photos", "yolo")
     boxes = ((3999, 36, 1, 1), (0, 0, 4001, 37), (1234, 5, 777, 3))
     name = "wide.png"
@@ -117,8 +117,8 @@ def test_fractions_of_large_pictures_are_exact(make_picture, tmp_path):
     assert open_store(output).work(0, (4001, 37)).boxes_xywh == boxes
 
 
-def test_negatives_are_absolute_and_others_stay(photos, make_picture):
-    other = make_picture("elsewhere/e.png")
+def test_negatives_are_absolute_and_others_stay(photos, make_image):
+    other = make_image("elsewhere/e.png")
     background = photos.parent / "bg.txt"
     background.write_text(f"# mine\n{other}\nphotos/b.png\n")
     store = store_of(photos)
@@ -128,8 +128,8 @@ def test_negatives_are_absolute_and_others_stay(photos, make_picture):
     assert (photos.parent / "bg.txt.before").read_text().startswith("# mine")
 
 
-def test_records_of_other_pictures_stay(photos, make_picture):
-    make_picture("elsewhere/e.png")
+def test_records_of_other_images_stay(photos, make_image):
+    make_image("elsewhere/e.png")
     info = photos.parent / "info.dat"
     info.write_text("elsewhere/e.png 1 1 2 3 4\nphotos/a.png 1 5 6 7 8\n")
     store = store_of(photos)
@@ -176,7 +176,7 @@ def test_boxes_win_over_the_list_of_negatives(photos):
     assert read_background_list(photos.parent / "bg.txt") == [photos / "b.png"]
 
 
-def test_a_picture_that_is_gone_loses_no_other(photos):
+def test_a_image_that_is_gone_loses_no_other(photos):
     for out, format in OUTPUTS:
         save(store_of(photos, out, format), 1, (1, 1, 9, 9))
     (photos / "b.png").unlink()
@@ -189,7 +189,7 @@ def test_a_picture_that_is_gone_loses_no_other(photos):
 @pytest.mark.parametrize(
     ("names", "out", "format", "error", "message"),
     [
-        ([], "info.dat", None, InputError, "wanted pictures, found none"),
+        ([], "info.dat", None, InputError, "wanted images, found none"),
         (["a b.png"], "info.dat", None, OptionError, "cannot hold 1 of 1 names, 'photos/a b.png'"),
         (["a.png", "a.jpg"], "yolo", "yolo", OptionError, "would share one file"),
         (["a\x01.png"], "voc", "voc", OptionError, "XML cannot hold the name '.*try: --out"),
@@ -197,15 +197,15 @@ def test_a_picture_that_is_gone_loses_no_other(photos):
         (["a.png"], "photos", None, OptionError, "wanted a folder of annotations"),
         (["a.png"], "boxes", None, OptionError, "which has no suffix"),
         (["a.png"], "photos", "info", OptionError, "wanted another kind of place"),
-        (["a.png"], "info.dat", "pictures", OptionError, "wanted a format to write"),
+        (["a.png"], "info.dat", "images", OptionError, "wanted a format to write"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_at_the_start(
-    tmp_path, make_picture, names, out, format, error, message
+    tmp_path, make_image, names, out, format, error, message
 ):
     (tmp_path / "photos").mkdir()
     for name in names:
-        make_picture(f"photos/{name}")
+        make_image(f"photos/{name}")
     with pytest.raises(error, match=message):
         store_of(tmp_path / "photos", out, format)
 
@@ -299,8 +299,8 @@ def test_a_review_cuts_false_alarms_out(photos):
     save(store, 0, (20, 10, 10, 12), ignored_xywh=((50, 30, 10, 10),))
     save(store, 1, negative=True)
     (crop,) = read_background_list(photos.parent / "work" / "extra.txt")
-    whole = read_grey(photos / "a.png")
-    assert np.array_equal(read_grey(crop), whole[4:28, 15:35])
+    whole = read_gray(photos / "a.png")
+    assert np.array_equal(read_gray(crop), whole[4:28, 15:35])
     again = review_of(photos)
     assert [state for state, _ in again.states()] == ["done", "negative", "unseen", "unseen"]
     assert again.work(0, SIZE).ignored_xywh == ((50, 30, 10, 10),)
@@ -320,7 +320,7 @@ def test_a_review_that_changes_its_mind(photos):
     assert not (photos.parent / "work" / "extra.txt").exists()
 
 
-def test_a_review_goes_on_without_a_picture_that_is_gone(photos):
+def test_a_review_goes_on_without_a_image_that_is_gone(photos):
     store = review_of(photos)
     save(store, 0, (20, 10, 10, 12))
     save(store, 1, (20, 10, 10, 12))
@@ -341,10 +341,10 @@ def test_a_list_of_others_is_not_overwritten(photos):
         review_of(photos)
 
 
-def test_crops_among_the_pictures_are_not_reviewed(photos):
+def test_crops_among_the_images_are_not_reviewed(photos):
     output = ReviewOutput(photos / "extra.txt", photos)
     save(open_store(output), 0, (20, 10, 10, 12))
-    assert len(open_store(output).pictures) == 4
+    assert len(open_store(output).images) == 4
 
 
 @pytest.mark.parametrize(
@@ -361,12 +361,12 @@ def test_what_is_cut_out(box, objects, wanted):
     assert crop_box(box, SIZE, objects) == wanted
 
 
-def test_thousands_of_pictures_open_at_once(tmp_path):
+def test_thousands_of_images_open_at_once(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     data = cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes()
     for number in range(2000):
-        (folder / f"{number:05}.png").write_bytes(data if number else b"no picture")
+        (folder / f"{number:05}.png").write_bytes(data if number else b"no image")
     info = "".join(f"photos/{n:05}.png 1 1 1 4 4\n" for n in range(1, 2000))
     (tmp_path / "info.dat").write_text(info)
     begin = time.process_time()

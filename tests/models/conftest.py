@@ -17,7 +17,7 @@ CLASSES = ("down", "left", "right")
 
 
 def make_tree(root: Path, counts=(("train", 24), ("validation", 12)), classes=CLASSES, size=48):
-    """Write pictures that are bright on the side their class is named after."""
+    """Write images that are bright on the side their class is named after."""
     rng = np.random.default_rng(1)
     half = size // 2
     sides = {
@@ -31,9 +31,9 @@ def make_tree(root: Path, counts=(("train", 24), ("validation", 12)), classes=CL
             folder = root / split / name
             folder.mkdir(parents=True, exist_ok=True)
             for number in range(count):
-                picture = rng.integers(0, 90, (size, size), np.uint8)
-                picture[sides[name]] += 120
-                cv2.imwrite(str(folder / f"{number:03d}.png"), picture)
+                image = rng.integers(0, 90, (size, size), np.uint8)
+                image[sides[name]] += 120
+                cv2.imwrite(str(folder / f"{number:03d}.png"), image)
     return root
 
 

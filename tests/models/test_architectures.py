@@ -37,8 +37,8 @@ def test_parameters(name):
 def test_five_class_parameters_by_hand():
     convolutions = [(9 * a + 1) * b for a, b in ((1, 64), (64, 128), (128, 256), (256, 256))]
     dense = [(a + 1) * b for a, b in ((256, 128), (128, 64), (64, 5))]
-    normalised = 64 + 128 + 256 + 256 + 128 + 64
-    assert sum(convolutions) + sum(dense) + 4 * normalised == ARCHITECTURES["five-class"].parameters
+    normalized = 64 + 128 + 256 + 256 + 128 + 64
+    assert sum(convolutions) + sum(dense) + 4 * normalized == ARCHITECTURES["five-class"].parameters
 
 
 def test_five_class_drops_out_before_the_second_activation():
@@ -62,7 +62,7 @@ def test_mini_xception_decays_its_first_two_convolutions_only():
     assert len(model.losses) == 2
 
 
-def test_mini_xception_learns_from_larger_pictures():
+def test_mini_xception_learns_from_larger_images():
     # In a process of its own: TensorFlow crashes in the gradient of a strided 1×1 convolution.
     step = """
 import numpy as np

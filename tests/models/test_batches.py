@@ -7,7 +7,7 @@ from fercli.models.batches import (
     BatchOptions,
     balanced_weights,
     mix,
-    normalise,
+    normalize,
     random_crops,
     smooth,
 )
@@ -22,15 +22,15 @@ def faces(rng):
     return Faces(("",) * 40, labels, targets, ("a", "b"), (48, 48), 1, pixels)
 
 
-def test_normalised_to_one_either_way():
+def test_normalized_to_one_either_way():
     levels = np.array([0, 255], np.uint8)
-    assert normalise(levels).tolist() == [-1, 1]
+    assert normalize(levels).tolist() == [-1, 1]
 
 
-def test_an_epoch_shows_every_picture_once(faces):
+def test_an_epoch_shows_every_image_once(faces):
     maker = BatchMaker(faces, BatchOptions(8, seed=3))
     seen = np.concatenate([maker.make(5, number)[0] for number in range(maker.count)])
-    expected = normalise(faces.pixels)
+    expected = normalize(faces.pixels)
     assert sorted(seen.sum(axis=(1, 2, 3))) == pytest.approx(
         sorted(expected.sum(axis=(1, 2, 3))), abs=1e-2
     )
@@ -45,11 +45,11 @@ def test_batches_depend_on_seed_epoch_and_number_alone(faces):
     assert (one.make(2, 1)[0] != one.make(3, 1)[0]).any()
 
 
-def test_crops_are_parts_of_their_pictures(rng):
+def test_crops_are_parts_of_their_images(rng):
     pixels = rng.integers(0, 256, (5, 10, 12, 1), np.uint8)
-    for picture, crop in zip(pixels, random_crops(pixels, 8, rng), strict=True):
+    for image, crop in zip(pixels, random_crops(pixels, 8, rng), strict=True):
         parts = [
-            (picture[top : top + 8, left : left + 8] == crop).all()
+            (image[top : top + 8, left : left + 8] == crop).all()
             for top in range(3)
             for left in range(5)
         ]
@@ -60,10 +60,10 @@ def test_smoothed_targets_sum_to_one():
     assert smooth(np.eye(4, dtype=np.float32), 0.2)[0] == pytest.approx([0.85, 0.05, 0.05, 0.05])
 
 
-def test_mixed_pictures_and_targets_are_mixed_alike(rng):
+def test_mixed_images_and_targets_are_mixed_alike(rng):
     targets = np.eye(6, dtype=np.float32)
-    pictures = targets.reshape(6, 6, 1, 1)
-    mixed, labels = mix(pictures, targets, 0.4, rng)
+    images = targets.reshape(6, 6, 1, 1)
+    mixed, labels = mix(images, targets, 0.4, rng)
     assert mixed.reshape(6, 6) == pytest.approx(labels)
     assert labels.sum(axis=1) == pytest.approx(1)
 

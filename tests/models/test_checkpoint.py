@@ -38,7 +38,7 @@ def huge():
         archive({**ABOUT, "epoch": 2}),
         archive({**ABOUT, "epoch": None}),
         archive({**ABOUT, "architecture": 5}),
-        archive({**ABOUT, "pictures": 5}),
+        archive({**ABOUT, "images": 5}),
         archive([]),
         huge(),
     ],

@@ -8,8 +8,8 @@ import pytest
 from fercli.common.errors import InputError, OptionError, TrainingError
 from fercli.datasets.tree import read_tree
 from fercli.models.export import TOLERANCES, describe_export, export_file, export_onnx, has_training
-from fercli.models.keras_file import load_network, save_network
-from fercli.models.onnx_model import Classifier
+from fercli.models.keras_file import load_model, save_model
+from fercli.models.onnx_model import OnnxModel
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,10 @@ def exported(run, validation, tmp_path_factory):
 
 
 def test_the_exported_network_answers_as_the_trained_one(exported, run, validation):
-    model, card = load_network(run / "best.keras")
-    pictures = validation.pixels.astype(np.float32) / 127.5 - 1
-    classifier = Classifier(exported.path)
-    expected = model.predict(pictures, verbose=0)
+    model, card = load_model(run / "best.keras")
+    images = validation.pixels.astype(np.float32) / 127.5 - 1
+    classifier = OnnxModel(exported.path)
+    expected = model.predict(images, verbose=0)
     tolerance = TOLERANCES["float32"]
     assert classifier.classify(validation.pixels) == pytest.approx(expected, abs=tolerance)
     assert exported.difference <= tolerance
@@ -41,7 +41,7 @@ def test_metadata_can_be_read_by_anyone(exported):
 
 
 def test_features_are_the_second_output(exported, validation):
-    features = Classifier(exported.path).features(validation.pixels)
+    features = OnnxModel(exported.path).features(validation.pixels)
     assert features.shape == (len(validation), 128)
     assert features.std() > 0
 
@@ -62,11 +62,11 @@ def test_what_to_try_if_float16_changes_too_much(run, tmp_path, monkeypatch):
 
 def test_weights_that_float16_cannot_hold_stay(run, tmp_path):
     """A weight of 1e6 would be infinite."""
-    model, card = load_network(run / "best.keras")
+    model, card = load_model(run / "best.keras")
     last = next(layer for layer in reversed(model.layers) if layer.weights)
     kernel, *others = last.get_weights()
     last.set_weights([np.full_like(kernel, 1e6), *others])
-    save_network(tmp_path / "large.keras", model, card)
+    save_model(tmp_path / "large.keras", model, card)
     result = export_onnx(tmp_path / "large.keras", tmp_path / "a.onnx", storage="float16")
     kinds = {array.data_type for array in onnx.load(result.path).graph.initializer}
     assert {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16} <= kinds
@@ -84,7 +84,7 @@ def test_int8_is_calibrated_on_training_faces_and_measured_on_others(run, tree, 
     result = export_file(run / "best.keras", tmp_path / "a.onnx", tree, storage="int8")
     assert result.faces == 36
     assert "lost from" in describe_export(result)
-    assert Classifier(result.path).card.training["storage"] == "int8"
+    assert OnnxModel(result.path).card.training["storage"] == "int8"
 
 
 @pytest.mark.parametrize(("split", "learns"), [("Training", True), ("val", False)])
@@ -112,17 +112,17 @@ def test_one_face_takes_less_than_a_millisecond(tmp_path):
     """fer's own architecture, untrained, on one core; the best of many, as others may be busy."""
     from fercli.models.architectures import ARCHITECTURES
     from fercli.models.backend import load_keras
-    from fercli.models.keras_file import save_network
-    from fercli.models.model_card import NetworkCard
+    from fercli.models.keras_file import save_model
+    from fercli.models.model_card import ModelCard
 
     load_keras()
     classes = tuple("abcdefgh")
     model = ARCHITECTURES["fernet"].build((40, 40, 1), 8)
-    card = NetworkCard(classes, (48, 48), crop=40, architecture="fernet")
-    save_network(tmp_path / "a.keras", model, card)
+    card = ModelCard(classes, (48, 48), crop=40, architecture="fernet")
+    save_model(tmp_path / "a.keras", model, card)
     result = export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx")
     assert result.size < 6e6
-    classifier = Classifier(result.path)
+    classifier = OnnxModel(result.path)
     face = np.zeros((1, 48, 48), np.uint8)
     times = []
     for _ in range(200):

@@ -1,11 +1,11 @@
-"""The fused batch normalisation, against Keras's own."""
+"""The fused batch normalization, against Keras's own."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fercli.models.backend import load_keras, with_fused_normalisations
+from fercli.models.backend import load_keras, with_fused_normalizations
 
 keras = load_keras()
 if keras.backend.backend() != "tensorflow":
@@ -13,40 +13,40 @@ if keras.backend.backend() != "tensorflow":
 
 
 def two_models(**options):
-    """Return a model that normalises pictures and features, and its fused copy."""
+    """Return a model that normalizes images and features, and its fused copy."""
     inputs = keras.Input((6, 5, 3))
-    pictures = keras.layers.BatchNormalization(momentum=0.7, **options)(inputs)
-    features = keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(pictures))
+    images = keras.layers.BatchNormalization(momentum=0.7, **options)(inputs)
+    features = keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(images))
     plain = keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.7)(features))
-    fused = with_fused_normalisations(plain)
+    fused = with_fused_normalizations(plain)
     fused.set_weights(plain.get_weights())
     return plain, fused
 
 
-def trained(model, pictures, steps=5):
+def trained(model, images, steps=5):
     model.compile(keras.optimizers.SGD(0.1), loss="mse", jit_compile=False)
     for step in range(steps):
-        model.train_on_batch(pictures[step], np.ones((len(pictures[step]), model.output_shape[1])))
+        model.train_on_batch(images[step], np.ones((len(images[step]), model.output_shape[1])))
     return model.get_weights()
 
 
 @pytest.mark.parametrize("options", [{}, {"epsilon": 0.1}, {"scale": False}, {"center": False}])
 def test_trains_as_keras_does(options):
-    pictures = np.random.default_rng(1).normal(3, 5, (5, 8, 6, 5, 3)).astype(np.float32)
+    images = np.random.default_rng(1).normal(3, 5, (5, 8, 6, 5, 3)).astype(np.float32)
     plain, fused = two_models(**options)
     before = plain.get_weights()
-    expected = trained(plain, pictures)
-    for ours, theirs in zip(trained(fused, pictures), expected, strict=True):
+    expected = trained(plain, images)
+    for ours, theirs in zip(trained(fused, images), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
     assert any(np.abs(a - b).max() > 0.01 for a, b in zip(before, expected, strict=True))
-    np.testing.assert_allclose(fused.predict(pictures[0]), plain.predict(pictures[0]), atol=1e-3)
+    np.testing.assert_allclose(fused.predict(images[0]), plain.predict(images[0]), atol=1e-3)
 
 
 def test_frozen_layers_keep_their_statistics():
-    pictures = np.random.default_rng(1).normal(3, 5, (1, 8, 6, 5, 3)).astype(np.float32)
+    images = np.random.default_rng(1).normal(3, 5, (1, 8, 6, 5, 3)).astype(np.float32)
     _, fused = two_models()
     fused.layers[1].trainable = False
-    trained(fused, pictures, steps=1)
+    trained(fused, images, steps=1)
     gamma, beta, mean, variance = fused.layers[1].get_weights()
     assert (gamma == 1).all()
     assert (variance == 1).all()

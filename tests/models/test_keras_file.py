@@ -12,11 +12,11 @@ from fercli.common.errors import InputError, OptionError
 from fercli.models.backend import load_keras, quiet_warnings
 from fercli.models.catalog import describe_card
 from fercli.models.export import TOLERANCES, export_onnx
-from fercli.models.keras_file import CARD, load_network, save_network
-from fercli.models.loading import KerasNetwork, open_network, open_networks
-from fercli.models.model_card import NetworkCard
+from fercli.models.keras_file import CARD, load_model, save_model
+from fercli.models.loading import KerasModel, open_model, open_models
+from fercli.models.model_card import ModelCard
 from fercli.models.model_settings import Settings
-from fercli.models.onnx_model import Classifier, softmax
+from fercli.models.onnx_model import OnnxModel, softmax
 
 
 def save(path, shape):
@@ -30,7 +30,7 @@ def save(path, shape):
 
 
 def test_a_network_of_another_program_gets_a_card(tmp_path):
-    model, card = load_network(save(tmp_path / "a.keras", (24, 32, 3)))
+    model, card = load_model(save(tmp_path / "a.keras", (24, 32, 3)))
     assert model.input_shape == (None, 24, 32, 3)
     assert (card.size_wh, card.channels) == ((32, 24), 3)
     assert card.classes == ("class 0", "class 1", "class 2")
@@ -38,27 +38,27 @@ def test_a_network_of_another_program_gets_a_card(tmp_path):
 
 @pytest.mark.parametrize("shape", [(7,), (24, 32, 2)])
 def test_a_network_of_something_else_is_named(tmp_path, shape):
-    with pytest.raises(InputError, match="wanted a network of pictures, found one of inputs"):
-        load_network(save(tmp_path / "a.keras", shape))
+    with pytest.raises(InputError, match="wanted a network of images, found one of inputs"):
+        load_model(save(tmp_path / "a.keras", shape))
 
 
 def test_what_keras_cannot_load_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     with pytest.raises(InputError, match=r"wanted a network that Keras .* can load, found"):
-        load_network(tmp_path / "a.keras")
+        load_model(tmp_path / "a.keras")
 
 
 def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
     path = save(tmp_path / "a.keras", (8, 8, 1))
     faces = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
-    scores = load_network(path)[0].predict(faces / np.float32(127.5) - 1, verbose=0)
-    network = KerasNetwork(path)
+    scores = load_model(path)[0].predict(faces / np.float32(127.5) - 1, verbose=0)
+    network = KerasModel(path)
     assert network.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
     assert network.features(faces).shape == (4, 1)
     result = export_onnx(path, tmp_path / "a.onnx")
     assert result.difference <= TOLERANCES["float32"]
-    exported = Classifier(result.path)
+    exported = OnnxModel(result.path)
     assert exported.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
 
 
@@ -66,12 +66,12 @@ def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
 def test_what_is_said_of_a_network_of_others_holds(tmp_path, rng, name):
     path = save(tmp_path / name, (8, 8, 3))
     faces = rng.integers(0, 256, (4, 8, 8, 3), np.uint8)
-    expected = softmax(load_network(path)[0].predict(faces[..., ::-1] / np.float32(255), verbose=0))
-    said = Settings(("calm", "glad", "sad"), mean=0.0, std=255.0, colour_order="bgr")
-    network = open_network(str(path), said)
+    expected = softmax(load_model(path)[0].predict(faces[..., ::-1] / np.float32(255), verbose=0))
+    said = Settings(("calm", "glad", "sad"), mean=0.0, std=255.0, color_order="bgr")
+    network = open_model(str(path), said)
     assert network.card.classes == ("calm", "glad", "sad")
     assert network.classify(faces) == pytest.approx(expected, abs=1e-5)
-    exported = Classifier(export_onnx(path, tmp_path / "a.onnx", said).path)
+    exported = OnnxModel(export_onnx(path, tmp_path / "a.onnx", said).path)
     assert exported.card.classes == ("calm", "glad", "sad")
     assert exported.classify(faces) == pytest.approx(expected, abs=1e-5)
 
@@ -87,7 +87,7 @@ def test_what_is_said_of_a_network_of_others_holds(tmp_path, rng, name):
 def test_what_cannot_be_said_of_a_network_of_others(tmp_path, said, message):
     path = save(tmp_path / "a.keras", (8, 8, 1))
     with pytest.raises(OptionError, match=message):
-        open_network(str(path), said)
+        open_model(str(path), said)
 
 
 def test_separable_convolutions_of_keras_2(tmp_path, rng):
@@ -99,7 +99,7 @@ def test_separable_convolutions_of_keras_2(tmp_path, rng):
 
     path = save_outputs(tmp_path / "a.h5", separable)
     faces = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
-    expected = open_network(str(path)).classify(faces)
+    expected = open_model(str(path)).classify(faces)
     with h5py.File(path, "r+") as file:
         config = json.loads(file.attrs["model_config"])
         for layer in config["config"]["layers"]:
@@ -109,23 +109,23 @@ def test_separable_convolutions_of_keras_2(tmp_path, rng):
             if layer["class_name"] == "BatchNormalization":
                 layer["config"]["axis"] = [3]
         file.attrs["model_config"] = json.dumps(config)
-    assert open_network(str(path)).classify(faces) == pytest.approx(expected, abs=1e-6)
+    assert open_model(str(path)).classify(faces) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_network_of_others_that_takes_any_size(tmp_path, rng):
     path = save(tmp_path / "a.keras", (None, None, 1))
     with pytest.raises(OptionError, match="takes inputs of any size: which"):
-        open_network(str(path))
+        open_model(str(path))
     said = Settings(size_wh=(12, 10))
     faces = rng.integers(0, 256, (3, 10, 12), np.uint8)
-    expected = open_network(str(path), said).classify(faces)
-    exported = Classifier(export_onnx(path, tmp_path / "a.onnx", said).path)
+    expected = open_model(str(path), said).classify(faces)
+    exported = OnnxModel(export_onnx(path, tmp_path / "a.onnx", said).path)
     assert exported.card.size_wh == (12, 10)
     assert exported.classify(faces) == pytest.approx(expected, abs=1e-5)
 
 
 def test_any_number_of_faces(tmp_path, rng):
-    network = open_network(str(save(tmp_path / "a.keras", (8, 8, 1))))
+    network = open_model(str(save(tmp_path / "a.keras", (8, 8, 1))))
     faces = rng.integers(0, 256, (300, 8, 8), np.uint8)
     answers = network.classify(faces)
     assert answers[290:] == pytest.approx(network.classify(faces[290:]), abs=1e-6)
@@ -139,7 +139,7 @@ def test_a_network_that_ends_in_a_network_is_named(tmp_path):
         return inner(layers.Rescaling(2.0)(inputs))
 
     path = save_outputs(tmp_path / "a.keras", nested)
-    assert open_network(str(path)).classify(np.zeros((1, 8, 8), np.uint8)).shape == (1, 2)
+    assert open_model(str(path)).classify(np.zeros((1, 8, 8), np.uint8)).shape == (1, 2)
     with pytest.raises(InputError, match="found one that ends in a network, inner"):
         export_onnx(path, tmp_path / "a.onnx")
 
@@ -147,7 +147,7 @@ def test_a_network_that_ends_in_a_network_is_named(tmp_path):
 def test_of_several_networks_those_of_others_are_meant(tmp_path):
     path = save(tmp_path / "a.h5", (8, 8, 1))
     said = Settings(("calm", "glad", "sad"))
-    ours, theirs = open_networks(["fer2013", str(path)], said)
+    ours, theirs = open_models(["fer2013", str(path)], said)
     assert len(ours.card.classes) == 7
     assert theirs.card.classes == said.classes
 
@@ -166,7 +166,7 @@ def test_the_names_of_layers_of_others_are_not_in_the_way(tmp_path):
 
 
 def save_outputs(path, outputs):
-    """Write a network whose outputs are made of an 8×8 picture by a function."""
+    """Write a network whose outputs are made of an 8×8 image by a function."""
     keras = load_keras()
     inputs = keras.Input((8, 8, 1))
     with quiet_warnings():
@@ -188,12 +188,12 @@ def one_row(layers, inputs, width=2):
 )
 def test_outputs_that_are_no_classes_are_named(tmp_path, outputs, message):
     with pytest.raises(InputError, match=message):
-        load_network(save_outputs(tmp_path / "a.keras", outputs))
+        load_model(save_outputs(tmp_path / "a.keras", outputs))
 
 
 def test_one_output_with_a_name_is_one_output(tmp_path):
     path = save_outputs(tmp_path / "a.keras", lambda *given: {"answer": one_row(*given)})
-    assert KerasNetwork(path).classify(np.zeros((3, 8, 8), np.uint8)).shape == (3, 2)
+    assert KerasModel(path).classify(np.zeros((3, 8, 8), np.uint8)).shape == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,11 @@ def test_one_output_with_a_name_is_one_output(tmp_path):
     ],
 )
 def test_the_card_of_another_network_is_named(tmp_path, changed, message):
-    model = load_network(save(tmp_path / "a.keras", (8, 8, 1)))[0]
-    card = replace(NetworkCard(("a", "b", "c"), (8, 8)), **changed)
-    save_network(tmp_path / "b.keras", model, card)
+    model = load_model(save(tmp_path / "a.keras", (8, 8, 1)))[0]
+    card = replace(ModelCard(("a", "b", "c"), (8, 8)), **changed)
+    save_model(tmp_path / "b.keras", model, card)
     with pytest.raises(InputError, match=message):
-        load_network(tmp_path / "b.keras")
+        load_model(tmp_path / "b.keras")
 
 
 @pytest.mark.parametrize("content", ["5", "[]", json.dumps({"fer.classes": '["a"]'})])
@@ -217,9 +217,9 @@ def test_a_card_that_is_none_is_named(tmp_path, content):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(CARD, content)
     with pytest.raises(InputError, match=r"wanted a \.keras or \.h5 file"):
-        load_network(path)
+        load_model(path)
 
 
 def test_a_training_that_does_not_count_by_class_is_described():
-    card = NetworkCard(("a", "b"), (8, 8), training={"pictures": 5})
-    assert "trained on    5 pictures" in describe_card(card)
+    card = ModelCard(("a", "b"), (8, 8), training={"images": 5})
+    assert "trained on    5 images" in describe_card(card)

@@ -1,4 +1,4 @@
-"""Pictures of a split, and what is said when they do not fit what is asked of them."""
+"""Images of a split, and what is said when they do not fit what is asked of them."""
 
 import pytest
 

@@ -24,7 +24,7 @@ def test_by_hand():
     assert found.log_loss == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_class_without_pictures_counts_in_no_mean():
+def test_a_class_without_images_counts_in_no_mean():
     probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], np.float32)
     found = measure(probabilities, np.array([0, 1]), ("a", "b", "never"))
     assert found.balanced_accuracy == found.macro_f1 == 1

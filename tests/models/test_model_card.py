@@ -5,11 +5,9 @@ import pytest
 from fercli.common.errors import InputError
 from fercli.models.keras_file import CARD as CARD_NAME
 from fercli.models.keras_file import read_card
-from fercli.models.model_card import NetworkCard, from_metadata, to_metadata
+from fercli.models.model_card import ModelCard, from_metadata, to_metadata
 
-CARD = NetworkCard(
-    ("happy", "sad"), (48, 40), 3, (1.0,) * 3, (2.0,) * 3, 36, "bgr", "cnn4", {"a": 1}
-)
+CARD = ModelCard(("happy", "sad"), (48, 40), 3, (1.0,) * 3, (2.0,) * 3, 36, "bgr", "cnn4", {"a": 1})
 
 
 def test_a_card_comes_back_as_it_was():

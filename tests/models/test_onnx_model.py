@@ -7,9 +7,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fercli.common.errors import InputError, OptionError
-from fercli.models.catalog import summarise
-from fercli.models.loading import open_networks
-from fercli.models.onnx_model import Classifier, Settings, softmax
+from fercli.models.catalog import summarize
+from fercli.models.loading import open_models
+from fercli.models.onnx_model import OnnxModel, Settings, softmax
 
 
 def write_network(path, shape=("n", 1, 8, 8), classes=3, scores=False, metadata=None):
@@ -49,7 +49,7 @@ def face(bright):
 def test_networks_of_others(tmp_path, shape, scores):
     """Channels first or last, a batch of any size or a fixed one, probabilities or scores."""
     path = write_network(tmp_path / "a.onnx", shape, scores=scores)
-    classifier = Classifier(path, Settings(classes=("top", "middle", "bottom")))
+    classifier = OnnxModel(path, Settings(classes=("top", "middle", "bottom")))
     answers = classifier.classify(np.stack([face(at % 3) for at in range(11)]))
     assert answers.shape == (11, 3)
     assert answers.sum(axis=1) == pytest.approx(1, abs=1e-5)
@@ -66,7 +66,7 @@ def test_answers_that_end_in_a_convolution(tmp_path):
     shape = ("n", 3, 1, 1)
     model.graph.output.append(helper.make_tensor_value_info("answer", TensorProto.FLOAT, shape))
     onnx.save(model, path)
-    classifier = Classifier(path)
+    classifier = OnnxModel(path)
     assert classifier.classes == ("class 0", "class 1", "class 2")
     assert classifier.classify(np.stack([face(1), face(2)])).argmax(axis=1).tolist() == [1, 2]
 
@@ -79,21 +79,21 @@ def test_features_of_no_known_width_are_none(tmp_path):
     model.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, shape))
     onnx.save(model, path)
     with pytest.raises(OptionError, match="'features' of a known width, found answer, features"):
-        Classifier(path).features(face(1)[None])
+        OnnxModel(path).features(face(1)[None])
 
 
-def test_normalisation_is_the_users(tmp_path):
+def test_normalization_is_the_users(tmp_path):
     path = write_network(tmp_path / "a.onnx", scores=True)
     faces = face(1)[None]
     settings = Settings(classes=("a", "b", "c"), mean=10.0, std=100.0)
     parts = np.array_split((face(1).ravel().astype(float) - 10) / 100, 3)
     expected = softmax(np.array([[10 * part.mean() for part in parts]], np.float32))
-    assert Classifier(path, settings).classify(faces) == pytest.approx(expected, abs=1e-5)
+    assert OnnxModel(path, settings).classify(faces) == pytest.approx(expected, abs=1e-5)
 
 
-def test_grey_faces_for_a_network_of_colours(tmp_path):
+def test_gray_faces_for_a_network_of_colors(tmp_path):
     path = write_network(tmp_path / "a.onnx", ("n", 8, 8, 3))
-    assert Classifier(path).classify(face(2)[None]).argmax() == 2
+    assert OnnxModel(path).classify(face(2)[None]).argmax() == 2
 
 
 def test_any_size_wants_a_size(tmp_path):
@@ -103,17 +103,17 @@ def test_any_size_wants_a_size(tmp_path):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "side"
     onnx.save(model, path)
     with pytest.raises(OptionError, match="--size"):
-        Classifier(path)
-    assert Classifier(path, Settings(size_wh=(8, 8))).card.size_wh == (8, 8)
-    assert "8x8" in summarise(str(path), size_wh=(8, 8))
-    with pytest.raises(InputError, match="picture of 9×9"):
-        Classifier(path, Settings(size_wh=(9, 9)))
+        OnnxModel(path)
+    assert OnnxModel(path, Settings(size_wh=(8, 8))).card.size_wh == (8, 8)
+    assert "8x8" in summarize(str(path), size_wh=(8, 8))
+    with pytest.raises(InputError, match="image of 9×9"):
+        OnnxModel(path, Settings(size_wh=(9, 9)))
 
 
 def test_classes_must_be_as_many_as_outputs(tmp_path):
     path = write_network(tmp_path / "a.onnx")
     with pytest.raises(OptionError, match="wanted 3 classes"):
-        Classifier(path, Settings(classes=("a", "b")))
+        OnnxModel(path, Settings(classes=("a", "b")))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_classes_must_be_as_many_as_outputs(tmp_path):
 )
 def test_what_cannot_be_said_of_a_network(tmp_path, said, message):
     with pytest.raises(OptionError, match=message):
-        Classifier(write_network(tmp_path / "a.onnx"), Settings(**said))
+        OnnxModel(write_network(tmp_path / "a.onnx"), Settings(**said))
 
 
 def test_a_network_that_was_broken_in_training(tmp_path):
@@ -139,11 +139,11 @@ def test_a_network_that_was_broken_in_training(tmp_path):
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(weights, "weights"))
     onnx.save(model, path)
     with pytest.raises(InputError, match="answers NaN"):
-        Classifier(path)
+        OnnxModel(path)
 
 
 def test_features_are_an_error_where_there_are_none(tmp_path):
-    classifier = Classifier(write_network(tmp_path / "a.onnx"))
+    classifier = OnnxModel(write_network(tmp_path / "a.onnx"))
     assert not classifier.has_features
     with pytest.raises(OptionError, match="features"):
         classifier.features(face(0)[None])
@@ -157,12 +157,12 @@ def test_not_a_network(tmp_path, content):
     else:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.onnx"):
-        Classifier(path)
+        OnnxModel(path)
 
 
 def test_a_network_of_other_things(tmp_path):
-    with pytest.raises(InputError, match="network of pictures"):
-        Classifier(write_network(tmp_path / "a.onnx", ("n", 10)))
+    with pytest.raises(InputError, match="network of images"):
+        OnnxModel(write_network(tmp_path / "a.onnx", ("n", 10)))
 
 
 def test_metadata_that_cannot_be_read(tmp_path):
@@ -171,7 +171,7 @@ def test_metadata_that_cannot_be_read(tmp_path):
     helper.set_model_props(model, {"fer.classes": '["a", "b", "c"]'})
     onnx.save(model, path)
     with pytest.raises(InputError, match="unreadable metadata"):
-        Classifier(path)
+        OnnxModel(path)
 
 
 def test_running_needs_no_keras(tmp_path):
@@ -179,8 +179,8 @@ def test_running_needs_no_keras(tmp_path):
     path = write_network(tmp_path / "a.onnx")
     code = (
         "import sys, numpy; from pathlib import Path\n"
-        "from fercli.models.onnx_model import Classifier\n"
-        f"Classifier(Path({str(path)!r})).classify(numpy.zeros((1, 8, 8), 'uint8'))\n"
+        "from fercli.models.onnx_model import OnnxModel\n"
+        f"OnnxModel(Path({str(path)!r})).classify(numpy.zeros((1, 8, 8), 'uint8'))\n"
         "print({'tensorflow', 'keras', 'cv2', 'jax', 'torch', 'sklearn'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -198,14 +198,14 @@ def test_a_network_without_inputs(tmp_path):
     )
     onnx.save(model, tmp_path / "a.onnx")
     with pytest.raises(InputError, match="found one without an input"):
-        Classifier(tmp_path / "a.onnx")
+        OnnxModel(tmp_path / "a.onnx")
 
 
 def test_what_is_said_of_foreign_networks_is_not_said_of_others(tmp_path):
     path = str(write_network(tmp_path / "a.onnx"))
     said = Settings(classes=("a", "b", "c"), size_wh=(8, 8), mean=0.0, std=255.0)
-    other, own = open_networks([path, "ferplus"], said)
+    other, own = open_models([path, "ferplus"], said)
     assert (other.card.classes, other.card.std) == (said.classes, (255.0,))
-    assert own.card == open_networks(["ferplus"])[0].card
+    assert own.card == open_models(["ferplus"])[0].card
     with pytest.raises(OptionError, match=r"wanted a foreign network .*found ferplus, ferplus"):
-        open_networks(["ferplus", "ferplus"], said)
+        open_models(["ferplus", "ferplus"], said)

@@ -16,21 +16,21 @@ import pytest
 
 from fercli.common.errors import (
     DependencyError,
+    ImageError,
     InputError,
     OptionError,
     OutputError,
     OutputExistsError,
-    PictureError,
     TrainingError,
 )
-from fercli.common.files import only_one
+from fercli.common.files import folder_lock
 from fercli.common.progress import Progress
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import precision_policy
 from fercli.models.build import check_devices, compiled_model
 from fercli.models.callbacks import averaged
-from fercli.models.checkpoint import pictures_of, read_checkpoint
-from fercli.models.keras_file import load_network, read_card
+from fercli.models.checkpoint import images_of, read_checkpoint
+from fercli.models.keras_file import load_model, read_card
 from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
 from fercli.models.training_options import TrainingOptions, check_options
@@ -68,12 +68,12 @@ def test_a_training_leaves_all_that_is_promised(run):
 
 
 def test_the_best_network_knows_itself_and_its_task(run, validation):
-    model, card = load_network(run / "best.keras")
+    model, card = load_model(run / "best.keras")
     assert card == read_card(run / "best.keras")
     assert (card.classes, card.size_wh, card.architecture) == (CLASSES, (48, 48), "mini-xception")
-    assert card.training["pictures"] == dict.fromkeys(CLASSES, 24)
-    pictures = validation.pixels.astype(np.float32) / 127.5 - 1
-    answers = model.predict(pictures, verbose=0)
+    assert card.training["images"] == dict.fromkeys(CLASSES, 24)
+    images = validation.pixels.astype(np.float32) / 127.5 - 1
+    answers = model.predict(images, verbose=0)
     accuracy = (answers.argmax(axis=1) == validation.labels).mean()
     assert accuracy == pytest.approx(card.training["validation_accuracy"], abs=1e-4)
 
@@ -144,14 +144,14 @@ def test_a_rate_of_dropout_where_there_is_none(tree, tmp_path):
 def test_averaged_weights_lie_between_those_of_the_steps(tree, precision):
     """And the model has its own again afterwards."""
     faces = read_split(read_tree(tree), "train", (48, 48))
-    pictures = faces.pixels[::6].astype(np.float32) / 255
+    images = faces.pixels[::6].astype(np.float32) / 255
     with precision_policy(precision):
         model = compiled_model(faces, 9, replace(QUICK, precision=precision, weight_decay=0.0))
-        with averaged(model, [pictures]):  # of nothing yet
+        with averaged(model, [images]):  # of nothing yet
             assert model.get_weights()[0].any()
-        before = take_a_step(model, pictures, faces.targets[::6])[0]  # where the average begins
-        after = take_a_step(model, pictures, faces.targets[::6])
-        with averaged(model, [pictures]):
+        before = take_a_step(model, images, faces.targets[::6])[0]  # where the average begins
+        after = take_a_step(model, images, faces.targets[::6])
+        with averaged(model, [images]):
             found = model.get_weights()[0]
     assert (before != after[0]).any()
     np.testing.assert_allclose(found, (before + after[0]) / 2, atol=1e-6)
@@ -159,11 +159,11 @@ def test_averaged_weights_lie_between_those_of_the_steps(tree, precision):
         np.testing.assert_allclose(now, own, atol=1e-6)
 
 
-def take_a_step(model, pictures, targets):
+def take_a_step(model, images, targets):
     """Return the weights after it; those at which float16 overflows are none."""
     before = int(model.optimizer.iterations)
     while int(model.optimizer.iterations) == before:
-        model.train_on_batch(pictures, targets)
+        model.train_on_batch(images, targets)
     return model.get_weights()
 
 
@@ -185,7 +185,7 @@ def test_crop_averages_and_votes(tmp_path):
         precision="mixed_bfloat16", learning_rate=1e-3,
     )  # fmt: skip
     result = train(root, tmp_path / "out", options)
-    model, card = load_network(result.network)
+    model, card = load_model(result.network)
     assert model.input_shape == (None, 40, 40, 1)
     assert (card.crop, card.size_wh) == (40, (48, 48))
     assert model.dtype_policy.name == "float32"
@@ -195,7 +195,7 @@ def test_crop_averages_and_votes(tmp_path):
 
 @pytest.mark.slow
 def test_killed_and_continued_is_the_same_as_never_interrupted(tree, tmp_path):
-    """SIGKILL right after the first checkpoint of a training that changes its pictures."""
+    """SIGKILL right after the first checkpoint of a training that changes its images."""
     options = replace(QUICK, epochs=3, augment="standard", optimizer="adam", learning_rate=1e-3)
     with subprocess.Popen(training_command(tree, tmp_path / "a", options)) as process:
         while not (tmp_path / "a" / "checkpoint.npz").exists():
@@ -244,7 +244,10 @@ def test_devices_share_a_batch_evenly():
 
 
 def test_two_trainings_in_one_folder(run, tree):
-    with only_one(run, "a training"), pytest.raises(OutputError, match="under way there already"):
+    with (
+        folder_lock(run, "a training"),
+        pytest.raises(OutputError, match="under way there already"),
+    ):
         train(tree, run, QUICK)
 
 
@@ -262,7 +265,7 @@ def test_other_options_do_not_go_on(run, tree):
         ((("train", 24), ("validation", 13)), CLASSES, "labels to validate on than"),
     ],
 )
-def test_other_pictures_do_not_go_on(run, tmp_path, counts, classes, other, epochs):
+def test_other_images_do_not_go_on(run, tmp_path, counts, classes, other, epochs):
     """Whether there are epochs left or not; the folder stays what it was."""
     root = make_tree(tmp_path / "tree", counts, classes)
     before = (run / "recipe.toml").read_text()
@@ -279,13 +282,13 @@ def test_a_tree_may_be_moved(run, tree, tmp_path):
     assert f'"{moved}"' in (out / "recipe.toml").read_text()
 
 
-def test_a_checkpoint_that_does_not_know_its_pictures(run, tree, tmp_path):
+def test_a_checkpoint_that_does_not_know_its_images(run, tree, tmp_path):
     """Of an older fer: it is gone on with, and knows them then."""
     out = tmp_path / "out"
     shutil.copytree(run, out)
-    about = edit_checkpoint(out, "pictures")
+    about = edit_checkpoint(out, "images")
     train(tree, out, replace(QUICK, epochs=3))
-    assert pictures_of(out / "checkpoint.npz") == about["pictures"]
+    assert images_of(out / "checkpoint.npz") == about["images"]
 
 
 def edit_checkpoint(out, *without):
@@ -355,8 +358,8 @@ def test_start_from_a_network_with_other_classes(run, tmp_path):
     options = replace(QUICK, epochs=1, init=str(run / "best.keras"), freeze=-1)
     train(root, tmp_path / "out", options, progress=progress)
     (kernels,) = [note for note in notes if "start from" in note]
-    before, _ = load_network(run / "best.keras")
-    after, card = load_network(tmp_path / "out" / "best.keras")
+    before, _ = load_model(run / "best.keras")
+    after, card = load_model(tmp_path / "out" / "best.keras")
     assert card.classes == ("down", "up")
     first = before.layers[1].get_weights()[0]
     assert (after.layers[1].get_weights()[0] == first).all(), kernels
@@ -378,7 +381,7 @@ def test_init_of_another_architecture(run, tree, tmp_path):
         train(tree, tmp_path, options)
 
 
-def test_streamed_pictures_are_those_in_memory(tree):
+def test_streamed_images_are_those_in_memory(tree):
     kept = read_split(read_tree(tree), "train", (40, 32))
     streamed = read_split(read_tree(tree), "train", (40, 32), streamed=True)
     assert streamed.pixels is None
@@ -388,14 +391,14 @@ def test_streamed_pictures_are_those_in_memory(tree):
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_streamed_picture_that_cannot_be_read_is_named(tmp_path, split):
+def test_a_streamed_image_that_cannot_be_read_is_named(tmp_path, split):
     """In a later batch: Keras reads the first ones itself."""
     root = make_tree(tmp_path / "tree", (("train", 24), ("validation", 60)))
     files = sorted((root / split).glob("*/*.png"))
     last = np.random.default_rng((QUICK.seed, 0)).permutation(72)[-1]  # of the first epoch
     broken = files[last if split == "train" else -1]
-    broken.write_bytes(b"no picture")
-    with pytest.raises(PictureError, match=f"{broken.parent.name}/{broken.name}"):
+    broken.write_bytes(b"no image")
+    with pytest.raises(ImageError, match=f"{broken.parent.name}/{broken.name}"):
         train(root, tmp_path / "out", replace(QUICK, stream=True))
 
 
@@ -411,7 +414,7 @@ def test_trees_that_cannot_be_learned_from(tmp_path, classes, empty, message):
         train(root, tmp_path / "out", QUICK)
 
 
-def test_pictures_of_two_sizes_are_brought_to_one(tmp_path):
+def test_images_of_two_sizes_are_brought_to_one(tmp_path):
     root = make_tree(tmp_path / "tree", (("train", 2),))
     large = np.zeros((96, 96), np.uint8)
     large[:, :48] = 200
@@ -428,11 +431,11 @@ def test_no_validation_split(tmp_path):
         train(root, tmp_path / "out", QUICK)
 
 
-def test_corrupt_pictures_are_counted_and_the_first_named(tmp_path):
+def test_corrupt_images_are_counted_and_the_first_named(tmp_path):
     root = make_tree(tmp_path / "tree", (("train", 2), ("validation", 2)))
     for name in ("000", "001"):
-        (root / "train" / "left" / f"{name}.png").write_bytes(b"no picture")
-    with pytest.raises(PictureError, match=r"left/000.png.*1 more cannot be read"):
+        (root / "train" / "left" / f"{name}.png").write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"left/000.png.*1 more cannot be read"):
         train(root, tmp_path / "out", QUICK)
 
 

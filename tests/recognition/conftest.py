@@ -10,45 +10,45 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.recognizer import Recognizer
 
 #: Where her face is in `portrait`, roughly: x, y, side.
 FACE = (68, 60, 90)
 
 
 @pytest.fixture(scope="session")
-def recogniser() -> Recogniser:
-    return Recogniser()
+def recognizer() -> Recognizer:
+    return Recognizer()
 
 
-def shifted(picture: np.ndarray, dx: int) -> np.ndarray:
-    """A picture moved to the right, its edge repeated."""
+def shifted(image: np.ndarray, dx: int) -> np.ndarray:
+    """An image moved to the right, its edge repeated."""
     return cv2.warpAffine(
-        picture,
+        image,
         np.float32([[1, 0, dx], [0, 1, 0]]),
-        picture.shape[1::-1],
+        image.shape[1::-1],
         borderMode=cv2.BORDER_REPLICATE,
     )
 
 
 @pytest.fixture(scope="session")
 def make_video(portrait) -> Callable[..., Path]:
-    """Write a video: ``make_video(path, pictures, sound=True)``; by default a face that moves."""
+    """Write a video: ``make_video(path, images, sound=True)``; by default a face that moves."""
 
-    def make(path: Path, pictures=None, *, rate: int = 20, sound: bool = False) -> Path:
-        if pictures is None:
-            pictures = [shifted(portrait, 2 * at) for at in range(24)]
+    def make(path: Path, images=None, *, rate: int = 20, sound: bool = False) -> Path:
+        if images is None:
+            images = [shifted(portrait, 2 * at) for at in range(24)]
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", rate=rate)
-            stream.height, stream.width = pictures[0].shape[:2]
+            stream.height, stream.width = images[0].shape[:2]
             stream.pix_fmt = "yuv420p"
             voice = container.add_stream("aac", rate=16000) if sound else None
-            for picture in pictures:
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
+            for image in images:
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
             if voice is not None:
-                tone = np.sin(np.arange(16000 * len(pictures) // rate) / 8).astype(np.float32)
+                tone = np.sin(np.arange(16000 * len(images) // rate) / 8).astype(np.float32)
                 heard = av.AudioFrame.from_ndarray(tone[None], format="fltp", layout="mono")
                 heard.sample_rate = 16000
                 container.mux(voice.encode(heard))

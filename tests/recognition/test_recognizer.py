@@ -6,7 +6,7 @@ import pytest
 
 from fercli.common.errors import OptionError
 from fercli.recognition.options import RecognitionOptions, VideoOptions
-from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import UNCLEAR
 
 
@@ -15,52 +15,52 @@ def contains(face, x, y):
     return left <= x <= left + width and top <= y <= top + height
 
 
-def test_a_face_and_what_it_shows(recogniser, portrait):
-    (face,) = recogniser.recognise(portrait)
+def test_a_face_and_what_it_shows(recognizer, portrait):
+    (face,) = recognizer.recognize(portrait)
     assert contains(face, 112, 105)  # between her eyes
     assert face.label == "happy"
     assert face.probabilities.sum() == pytest.approx(1, abs=1e-3)
     assert face.person == 1
     assert face.seen
-    plain = face.as_plain(recogniser.classes)
-    assert list(plain["probabilities"]) == list(recogniser.classes)
+    plain = face.to_dict(recognizer.classes)
+    assert list(plain["probabilities"]) == list(recognizer.classes)
 
 
-def test_many_pictures_have_the_same_faces_as_each_alone(recogniser, portrait):
+def test_many_images_have_the_same_faces_as_each_alone(recognizer, portrait):
     blank = np.zeros_like(portrait)
-    grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
-    together = recogniser.recognise_many([portrait, blank, grey])
+    gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
+    together = recognizer.recognize_many([portrait, blank, gray])
     assert [len(faces) for faces in together] == [1, 0, 1]
-    assert together[0][0].box_xywh == recogniser.recognise(portrait)[0].box_xywh
-    assert recogniser.recognise_many([]) == []
+    assert together[0][0].box_xywh == recognizer.recognize(portrait)[0].box_xywh
+    assert recognizer.recognize_many([]) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (23, 23), (40, 2000)])
-def test_pictures_too_small_for_a_face(recogniser, shape):
-    assert recogniser.recognise(np.full((*shape, 3), 90, np.uint8)) == []
+def test_images_too_small_for_a_face(recognizer, shape):
+    assert recognizer.recognize(np.full((*shape, 3), 90, np.uint8)) == []
 
 
-def test_large_pictures_are_searched_small_and_boxes_are_theirs(recogniser, portrait):
+def test_large_images_are_searched_small_and_boxes_are_theirs(recognizer, portrait):
     large = cv2.resize(portrait, None, fx=12, fy=12)
-    (face,) = recogniser.recognise(large)
+    (face,) = recognizer.recognize(large)
     assert contains(face, 12 * 112, 12 * 105)
     assert face.label == "happy"
 
 
 def test_options_choose_faces(portrait):
     pair = np.hstack([portrait, cv2.copyMakeBorder(portrait[::2, ::2], 0, 90, 0, 0, 0)])
-    assert len(Recogniser().recognise(pair)) == 2
-    assert len(Recogniser(options=RecognitionOptions(largest=True)).recognise(pair)) == 1
-    assert len(Recogniser(options=RecognitionOptions(min_face=80)).recognise(pair)) == 1
-    (face,) = Recogniser(options=RecognitionOptions(threshold=1.0)).recognise(portrait)
+    assert len(Recognizer().recognize(pair)) == 2
+    assert len(Recognizer(options=RecognitionOptions(largest=True)).recognize(pair)) == 1
+    assert len(Recognizer(options=RecognitionOptions(min_face=80)).recognize(pair)) == 1
+    (face,) = Recognizer(options=RecognitionOptions(threshold=1.0)).recognize(portrait)
     assert face.label == UNCLEAR
 
 
-def test_threads_share_a_recogniser(recogniser, portrait):
-    expected = recogniser.recognise(portrait)[0].box_xywh
+def test_threads_share_a_recognizer(recognizer, portrait):
+    expected = recognizer.recognize(portrait)[0].box_xywh
     found = []
     threads = [
-        threading.Thread(target=lambda: found.append(recogniser.recognise(portrait)[0].box_xywh))
+        threading.Thread(target=lambda: found.append(recognizer.recognize(portrait)[0].box_xywh))
         for _ in range(8)
     ]
     for thread in threads:

@@ -16,7 +16,7 @@ import pytest
 
 from fercli.common.errors import OutputError, VideoError
 from fercli.recognition.options import VideoOptions
-from fercli.recognition.pipeline import recognise_frames
+from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.sinks.video_writer import KEPT, VideoWriter
 from fercli.recognition.sources import live
 from fercli.recognition.sources.frames import Frame
@@ -29,21 +29,21 @@ def read(path, **part):
         return list(video.frames(**part)), video.problems
 
 
-def look(recogniser, path, live=False, **options):
+def look(recognizer, path, live=False, **options):
     with VideoFile(path) as video:
         return list(
-            recognise_frames(recogniser, video.frames(), VideoOptions(**options), live=live)
+            recognize_frames(recognizer, video.frames(), VideoOptions(**options), live=live)
         )
 
 
-def test_frames_have_numbers_times_and_pictures(video):
+def test_frames_have_numbers_times_and_images(video):
     frames, problems = read(video)
     assert [frame.number for frame in frames] == list(range(24))
     assert np.allclose([frame.seconds for frame in frames], np.arange(24) / 20)
     assert problems == []
-    assert frames[0].colour.shape == (180, 240, 3)
-    grey = cv2.cvtColor(frames[0].colour, cv2.COLOR_BGR2GRAY)
-    assert np.abs(grey.astype(int) - frames[0].grey).mean() < 1.5  # full range, not video's 16…235
+    assert frames[0].color.shape == (180, 240, 3)
+    gray = cv2.cvtColor(frames[0].color, cv2.COLOR_BGR2GRAY)
+    assert np.abs(gray.astype(int) - frames[0].gray).mean() < 1.5  # full range, not video's 16…235
 
 
 def test_a_part_of_a_video(video):
@@ -53,8 +53,8 @@ def test_a_part_of_a_video(video):
 
 @pytest.mark.parametrize("start", [0.2, 9])
 def test_a_part_of_a_transport_stream_begins_between_key_frames(make_video, tmp_path, start):
-    grey = np.full((48, 64, 3), 90, np.uint8)
-    path = make_video(tmp_path / "long.ts", [grey] * 300)  # key frames at 0 and 12.5 s
+    gray = np.full((48, 64, 3), 90, np.uint8)
+    path = make_video(tmp_path / "long.ts", [gray] * 300)  # key frames at 0 and 12.5 s
     frames, problems = read(path, start=start)
     assert [frame.number for frame in frames] == list(range(round(start * 20), 300))
     assert problems == []
@@ -81,8 +81,8 @@ def test_a_video_cut_without_encoding_it_anew_is_not_called_truncated(tmp_path):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=20, options={"bf": "0"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        grey = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
-        for packet in [*(p for _ in range(30) for p in stream.encode(grey)), *stream.encode(None)]:
+        gray = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
+        for packet in [*(p for _ in range(30) for p in stream.encode(gray)), *stream.encode(None)]:
             packet.pts -= 10  # what is before 0 is in the file, but not shown
             packet.dts -= 10
             container.mux(packet)
@@ -91,8 +91,8 @@ def test_a_video_cut_without_encoding_it_anew_is_not_called_truncated(tmp_path):
     assert problems == []
 
 
-def test_one_person_keeps_a_number_and_is_found_in_each_frame(recogniser, video):
-    seen = look(recogniser, video)
+def test_one_person_keeps_a_number_and_is_found_in_each_frame(recognizer, video):
+    seen = look(recognizer, video)
     assert [one.frame.number for one in seen] == list(range(24))
     assert [face.person for one in seen for face in one.found] == [1] * 24
     left = [one.found[0].box_xywh[0] for one in seen]
@@ -100,66 +100,66 @@ def test_one_person_keeps_a_number_and_is_found_in_each_frame(recogniser, video)
     assert all(one.found[0].label == "happy" for one in seen)
 
 
-def test_as_many_faces_as_a_full_search_of_each_frame(recogniser, video):
-    full = look(recogniser, video, search_interval=0, smooth=0)
-    quick = look(recogniser, video, smooth=0)
+def test_as_many_faces_as_a_full_search_of_each_frame(recognizer, video):
+    full = look(recognizer, video, search_interval=0, smooth=0)
+    quick = look(recognizer, video, smooth=0)
     for one, other in zip(full, quick, strict=True):
         assert len(one.found) == len(other.found) == 1
         assert np.abs(np.subtract(one.found[0].box_xywh, other.found[0].box_xywh)).max() < 20
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100])
-def test_the_batch_changes_nothing(recogniser, video, batch):
-    one, other = look(recogniser, video), look(recogniser, video, batch=batch)
+def test_the_batch_changes_nothing(recognizer, video, batch):
+    one, other = look(recognizer, video), look(recognizer, video, batch=batch)
     assert [f.faces[0].box_xywh for f in one] == [f.faces[0].box_xywh for f in other]
 
 
-def test_frames_passed_over_carry_the_last_faces(recogniser, video):
-    seen = look(recogniser, video, every=5)
-    assert [one.frame.number for one in seen if one.analysed] == [0, 5, 10, 15, 20]
+def test_frames_passed_over_carry_the_last_faces(recognizer, video):
+    seen = look(recognizer, video, every=5)
+    assert [one.frame.number for one in seen if one.analyzed] == [0, 5, 10, 15, 20]
     assert all(len(one.faces) == 1 for one in seen)
-    assert all(not one.found for one in seen if not one.analysed)
+    assert all(not one.found for one in seen if not one.analyzed)
 
 
-def test_a_face_that_appears_between_two_searches_is_found_back(recogniser, portrait):
+def test_a_face_that_appears_between_two_searches_is_found_back(recognizer, portrait):
     blank = np.full_like(portrait, 90)
     blank[::7] = 100  # some structure, so that it is no new scene
     blank = np.where(portrait > 0, portrait, 0).astype(np.uint8)
     blank[40:170, 50:180] = 90
-    pictures = [blank] * 3 + [portrait] * 5
-    frames = [Frame(at, at / 20, picture) for at, picture in enumerate(pictures)]
-    seen = list(recognise_frames(recogniser, frames, VideoOptions(search_interval=0.2)))
+    images = [blank] * 3 + [portrait] * 5
+    frames = [Frame(at, at / 20, image) for at, image in enumerate(images)]
+    seen = list(recognize_frames(recognizer, frames, VideoOptions(search_interval=0.2)))
     assert [len(one.found) for one in seen] == [0, 0, 0, 1, 1, 1, 1, 1]
 
 
-def test_a_cut_makes_new_people_and_no_ghosts(recogniser, portrait):
-    pictures = [portrait] * 4 + [255 - portrait[::-1]] * 4 + [portrait] * 4
-    frames = [Frame(at, at / 20, picture) for at, picture in enumerate(pictures)]
-    seen = list(recognise_frames(recogniser, frames))
+def test_a_cut_makes_new_people_and_no_ghosts(recognizer, portrait):
+    images = [portrait] * 4 + [255 - portrait[::-1]] * 4 + [portrait] * 4
+    frames = [Frame(at, at / 20, image) for at, image in enumerate(images)]
+    seen = list(recognize_frames(recognizer, frames))
     assert [[face.person for face in one.faces] for one in seen[:4]] == [[1]] * 4
     assert all(face.person != 1 for one in seen[4:] for face in one.faces)
 
 
-def test_live_frames_are_answered_and_may_be_dropped(recogniser, video):
-    seen = look(recogniser, video, live=True)
+def test_live_frames_are_answered_and_may_be_dropped(recognizer, video):
+    seen = look(recognizer, video, live=True)
     numbers = [one.frame.number for one in seen]
     assert numbers == sorted(set(numbers))
     assert all(len(one.faces) == 1 for one in seen)
 
 
 @pytest.mark.slow
-def test_memory_stays_the_same_however_long_a_video_is(recogniser, portrait):
+def test_memory_stays_the_same_however_long_a_video_is(recognizer, portrait):
     # A large frame, so that a few kept ones would show.
     large = cv2.resize(portrait, (1280, 720))
     frames = (Frame(at, at / 25, large.copy()) for at in range(400))
     process, sizes = psutil.Process(), []
-    for one in recognise_frames(recogniser, frames, VideoOptions(every=10)):
+    for one in recognize_frames(recognizer, frames, VideoOptions(every=10)):
         if one.frame.number % 50 == 49:
             sizes.append(process.memory_info().rss)
     assert max(sizes[2:]) - sizes[1] < 80e6  # 30 frames
 
 
-def test_few_frames_are_underway_where_they_are_large(recogniser):
+def test_few_frames_are_underway_where_they_are_large(recognizer):
     taken, large = [], np.zeros((2160, 3840, 3), np.uint8)
 
     def endless():
@@ -167,7 +167,7 @@ def test_few_frames_are_underway_where_they_are_large(recogniser):
             taken.append(Frame(len(taken), len(taken) / 25, large))
             yield taken[-1]
 
-    with closing(recognise_frames(recogniser, endless(), VideoOptions(search_interval=60))) as seen:
+    with closing(recognize_frames(recognizer, endless(), VideoOptions(search_interval=60))) as seen:
         next(seen)
         before = 0
         while len(taken) > before:  # until all that may run ahead has
@@ -176,7 +176,7 @@ def test_few_frames_are_underway_where_they_are_large(recogniser):
     assert before < 64  # 112 of smaller ones
 
 
-def test_closing_ends_the_threads_and_the_source(recogniser, portrait):
+def test_closing_ends_the_threads_and_the_source(recognizer, portrait):
     closed = []
 
     def endless():
@@ -188,13 +188,13 @@ def test_closing_ends_the_threads_and_the_source(recogniser, portrait):
         finally:
             closed.append(True)
 
-    seen = recognise_frames(recogniser, endless())
+    seen = recognize_frames(recognizer, endless())
     next(seen)
     seen.close()
     assert closed == [True]
 
 
-def test_an_error_in_the_middle_closes_the_source(recogniser, portrait):
+def test_an_error_in_the_middle_closes_the_source(recognizer, portrait):
     closed = []
 
     def source():
@@ -205,16 +205,16 @@ def test_an_error_in_the_middle_closes_the_source(recogniser, portrait):
             closed.append(True)
 
     with pytest.raises(cv2.error):
-        list(recognise_frames(recogniser, source()))
+        list(recognize_frames(recognizer, source()))
     assert closed == [True]
 
 
-def test_errors_of_the_source_come_after_its_frames(recogniser, portrait):
+def test_errors_of_the_source_come_after_its_frames(recognizer, portrait):
     def broken():
         yield Frame(0, 0.0, portrait)
         raise VideoError("unplugged")
 
-    seen = recognise_frames(recogniser, broken())
+    seen = recognize_frames(recognizer, broken())
     assert next(seen).frame.number == 0
     with pytest.raises(VideoError, match="unplugged"):
         next(seen)
@@ -224,11 +224,11 @@ def test_written_video_is_h264_with_the_times_and_the_sound(video, tmp_path):
     out = tmp_path / "out.mp4"
     with VideoFile(video) as source, VideoWriter(out, source.rate, sound=video) as writer:
         for frame in source.frames():
-            writer.write(frame.colour[:179, :239], frame.seconds)  # odd sides
+            writer.write(frame.color[:179, :239], frame.seconds)  # odd sides
     with av.open(str(out)) as container:
-        picture, sound = container.streams.video[0], container.streams.audio[0]
-        assert (picture.codec_context.name, picture.codec_context.pix_fmt) == ("h264", "yuv420p")
-        assert (picture.width, picture.height, picture.frames) == (238, 178, 24)
+        image, sound = container.streams.video[0], container.streams.audio[0]
+        assert (image.codec_context.name, image.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (image.width, image.height, image.frames) == (238, 178, 24)
         assert sound.codec_context.name == "aac"
         assert float(sound.duration * sound.time_base) == pytest.approx(1.2, abs=0.15)
     times = [frame.seconds for frame in read(out)[0]]
@@ -242,7 +242,7 @@ def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path):
         VideoWriter(out, source.rate, sound=video, start=0.5) as writer,
     ):
         for frame in source.frames(0.5, 1.0):
-            writer.write(frame.colour, frame.seconds)
+            writer.write(frame.color, frame.seconds)
     frames, _ = read(out)
     assert (frames[0].seconds, len(frames)) == (0.0, 10)
     with av.open(str(out)) as container:
@@ -257,17 +257,17 @@ def test_frames_of_another_size_are_brought_to_that_of_the_first(portrait, tmp_p
         for at in range(4):
             writer.write(portrait if at < 2 else cv2.resize(portrait, size), at / 20)
     frames, _ = read(out)
-    assert frames[3].colour.shape == portrait.shape
-    assert np.abs(frames[3].colour.astype(int) - frames[1].colour).mean() < 8
+    assert frames[3].color.shape == portrait.shape
+    assert np.abs(frames[3].color.astype(int) - frames[1].color).mean() < 8
 
 
-def with_wide_pixels(path, pictures=3):
+def with_wide_pixels(path, images=3):
     """Write a video of 64 by 48 pixels whose own shape is 16:11, as those of PAL are."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=20)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
-        for _ in range(pictures):
+        for _ in range(images):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -283,12 +283,12 @@ def test_the_shape_of_pixels_is_kept(tmp_path, suffix):
         VideoWriter(out, 20, sample_aspect_ratio=video.sample_aspect_ratio) as writer,
     ):
         for frame in video.frames():
-            writer.write(frame.colour, frame.seconds)
+            writer.write(frame.color, frame.seconds)
     with av.open(str(out)) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
 
 
-def test_pixels_are_turned_with_their_picture(tmp_path):
+def test_pixels_are_turned_with_their_image(tmp_path):
     source = with_wide_pixels(tmp_path / "wide.mp4")
     (tmp_path / "turned.mp4").write_bytes(turned(source.read_bytes()))
     with VideoFile(tmp_path / "turned.mp4") as video:
@@ -307,19 +307,19 @@ def copy(source, out, start=0.0):
         VideoWriter(out, video.rate, sound=source, start=start, begin=video.begin) as writer,
     ):
         for frame in video.frames(start):
-            writer.write(frame.colour, frame.seconds)
+            writer.write(frame.color, frame.seconds)
     return out, writer.problems
 
 
 def sounding(path, codec, rate, *, begin=0, lasts=1):
-    """Write a second of pictures with a tone, on a clock that begins at a time."""
+    """Write a second of images with a tone, on a clock that begins at a time."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         voice = container.add_stream(codec, rate=rate, layout="mono")
-        grey = np.full((48, 64, 3), 90, np.uint8)
+        gray = np.full((48, 64, 3), 90, np.uint8)
         for at in range(10):
-            frame = av.VideoFrame.from_ndarray(grey, format="bgr24")
+            frame = av.VideoFrame.from_ndarray(gray, format="bgr24")
             frame.pts, frame.time_base = 10 * begin + at, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -335,7 +335,7 @@ def sounding(path, codec, rate, *, begin=0, lasts=1):
 
 @pytest.mark.parametrize("start", [0.0, 0.5])
 @pytest.mark.parametrize("codec", ["libopus", "pcm_s16le"])  # copied; encoded anew
-def test_sound_stays_with_pictures_whose_clock_begins_late(tmp_path, codec, start):
+def test_sound_stays_with_images_whose_clock_begins_late(tmp_path, codec, start):
     source = sounding(tmp_path / "late.mkv", codec, 48_000, begin=3)
     out, _ = copy(source, tmp_path / "out.mkv", start)
     with av.open(str(out)) as container:
@@ -412,10 +412,10 @@ def turned(content):
 def test_a_telephone_held_upright(video, tmp_path):
     (tmp_path / "turned.mp4").write_bytes(turned(video.read_bytes()))
     upright, lying = read(tmp_path / "turned.mp4")[0][0], read(video)[0][0]
-    assert upright.colour.shape == (240, 180, 3)
+    assert upright.color.shape == (240, 180, 3)
     # The matrix turns clockwise.
-    assert np.array_equal(upright.colour, np.rot90(lying.colour, -1))
-    assert np.array_equal(upright.grey, np.rot90(lying.grey, -1))
+    assert np.array_equal(upright.color, np.rot90(lying.color, -1))
+    assert np.array_equal(upright.gray, np.rot90(lying.gray, -1))
 
 
 def test_truncated_and_damaged(make_video, tmp_path, video):

@@ -133,7 +133,7 @@ def sending(portrait, pause: float) -> Iterator[str]:
     """Send Motion JPEG with so many seconds between two frames."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Camera) as sender:
         sender.daemon_threads = True
-        sender.picture = cv2.resize(portrait, (480, 360))
+        sender.image = cv2.resize(portrait, (480, 360))
         sender.pause = pause
         sender.ended = threading.Event()
         threading.Thread(target=sender.serve_forever, daemon=True).start()
@@ -150,7 +150,7 @@ class _Camera(BaseHTTPRequestHandler):
         at = 0
         try:
             while not self.server.ended.wait(self.server.pause):
-                moved = np.roll(self.server.picture, at % 60, axis=1)
+                moved = np.roll(self.server.image, at % 60, axis=1)
                 data = cv2.imencode(".jpg", moved)[1].tobytes()
                 self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
                 self.wfile.write(b"Content-Length: %d\r\n\r\n%b\r\n" % (len(data), data))

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
-from fercli.models.loading import shipped_networks
+from fercli.models.loading import bundled_models
 from fercli.models.model_settings import Settings
 from fercli.web.api import description
 
@@ -64,11 +64,11 @@ def test_health_and_models(client):
     assert "happy" in first["classes"]
 
 
-def test_a_picture_as_the_body(client, jpeg):
+def test_a_image_as_the_body(client, jpeg):
     answer = checked(client.post("/api/v1/classify", data=jpeg), "Answer")
-    (picture,) = answer["pictures"]
-    assert (picture["width"], picture["height"]) == (240, 180)
-    (face,) = picture["faces"]
+    (image,) = answer["images"]
+    assert (image["width"], image["height"]) == (240, 180)
+    (face,) = image["faces"]
     assert face["expression"] == "happy"
     assert list(face["probabilities"]) == answer["classes"]
     x, y, width, height = face["box"]
@@ -76,13 +76,13 @@ def test_a_picture_as_the_body(client, jpeg):
     assert y < 105 < y + height
 
 
-def test_several_pictures_of_a_form(client, jpeg, portrait):
+def test_several_images_of_a_form(client, jpeg, portrait):
     import cv2
 
     dark = cv2.imencode(".png", portrait * 0)[1].tobytes()
-    files = {"picture": [(io.BytesIO(jpeg), "../../etc/passwd"), (io.BytesIO(dark), "ü.png")]}
+    files = {"image": [(io.BytesIO(jpeg), "../../etc/passwd"), (io.BytesIO(dark), "ü.png")]}
     answer = checked(client.post("/api/v1/classify", data=files), "Answer")
-    assert [len(picture["faces"]) for picture in answer["pictures"]] == [1, 0]
+    assert [len(image["faces"]) for image in answer["images"]] == [1, 0]
 
 
 def test_the_model_is_chosen_by_name_alone(client, jpeg):
@@ -125,7 +125,7 @@ def test_a_video_from_upload_to_removal(client, video):
 def test_what_is_said_of_the_default_network_is_said_of_no_other(
     make_client, video, tmp_path, query, shown
 ):
-    mine = shutil.copy(shipped_networks()["ferplus"], tmp_path / "mine.onnx")
+    mine = shutil.copy(bundled_models()["ferplus"], tmp_path / "mine.onnx")
     said = Settings(classes=list("abcdefgh"), size_wh=(48, 48), mean=127.5, std=127.5)
     client = make_client(network=str(mine), said=said)
     job = checked(client.post(f"/api/v1/jobs{query}", data=video.read_bytes()), "Job", 202)["id"]

@@ -61,16 +61,16 @@ def browser(portrait, tmp_path_factory):
 
 
 def write_camera(path: Path, portrait: np.ndarray) -> Path:
-    """Write what Chromium takes for a camera: pictures as JPEG, one after the other."""
+    """Write what Chromium takes for a camera: images as JPEG, one after the other."""
     large = cv2.resize(portrait, (640, 480))
-    pictures = [np.roll(large, 4 * at, axis=1) for at in (*range(15), *range(15, 0, -1))]
-    path.write_bytes(b"".join(cv2.imencode(".jpg", one)[1].tobytes() for one in pictures))
+    images = [np.roll(large, 4 * at, axis=1) for at in (*range(15), *range(15, 0, -1))]
+    path.write_bytes(b"".join(cv2.imencode(".jpg", one)[1].tobytes() for one in images))
     return path
 
 
 @pytest.fixture
 def visit(browser, server):
-    """Open a page: ``visit("/picture")``; afterwards nothing may have gone wrong or elsewhere."""
+    """Open a page: ``visit("/image")``; afterwards nothing may have gone wrong or elsewhere."""
     addresses = []
 
     def go(path: str, base: str = server) -> Chrome:
@@ -106,8 +106,8 @@ def status_says(browser, text):
     until(browser, lambda: text in find(browser, "#status").text)
 
 
-def colours(browser, selector):
-    """How many colours there are in a canvas, an img or a video: one if it is empty."""
+def colors(browser, selector):
+    """How many colors there are in a canvas, an img or a video: one if it is empty."""
     return browser.execute_script(
         """
         const from = document.querySelector(arguments[0]);
@@ -129,39 +129,39 @@ def test_every_page_is_reached_by_keyboard(visit):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         if link := browser.switch_to.active_element.get_attribute("href"):
             titles.add(link.rsplit("/", 1)[-1])
-    assert {"#main", "picture", "video", "my-camera", "camera"} <= titles
+    assert {"#main", "image", "video", "my-camera", "camera"} <= titles
 
 
-def test_a_picture(visit, jpeg, tmp_path):
-    browser = visit("/picture")
+def test_a_image(visit, jpeg, tmp_path):
+    browser = visit("/image")
     path = tmp_path / "a face ü.jpg"
     path.write_bytes(jpeg)
     find(browser, "#file").send_keys(str(path))
     status_says(browser, "1 face in a face ü.jpg")
     assert "happy" in find(browser, ".face h3").text
-    assert colours(browser, "#canvas") > 500
+    assert colors(browser, "#canvas") > 500
     find(browser, "#json").click()
     saved = browser.folder / "faces.json"
     until(browser, saved.exists)
-    (picture,) = json.loads(saved.read_text())["pictures"]
-    assert picture["faces"][0]["expression"] == "happy"
+    (image,) = json.loads(saved.read_text())["images"]
+    assert image["faces"][0]["expression"] == "happy"
 
 
-def test_no_picture_is_named(visit, tmp_path):
-    browser = visit("/picture")
+def test_no_image_is_named(visit, tmp_path):
+    browser = visit("/image")
     path = tmp_path / "notes.jpg"
-    path.write_text("no picture")
+    path.write_text("no image")
     find(browser, "#file").send_keys(str(path))
-    status_says(browser, "wanted a picture")
+    status_says(browser, "wanted an image")
     assert not find(browser, "#result").is_displayed()
 
 
 def test_the_same_file_can_be_chosen_again(visit, jpeg, tmp_path):
-    browser = visit("/picture")
+    browser = visit("/image")
     path = tmp_path / "face.jpg"
-    path.write_text("no picture")
+    path.write_text("no image")
     find(browser, "#file").send_keys(str(path))
-    status_says(browser, "wanted a picture")
+    status_says(browser, "wanted an image")
     path.write_bytes(jpeg)
     # What a click does before the dialog opens, without the dialog.
     browser.execute_script("document.querySelector('#file').dispatchEvent(new Event('click'))")
@@ -179,7 +179,7 @@ def test_a_video(visit, video):
     browser.execute_script(start)
     until(browser, lambda: browser.execute_script(
         "return document.querySelector('video').currentTime > 0.5"))  # fmt: skip
-    assert colours(browser, "#player") > 300
+    assert colors(browser, "#player") > 300
     assert browser.execute_script("return document.querySelector('#timeline').naturalWidth") > 500
     assert "100 %" in find(browser, "#people").text
     # The address remembers the job.
@@ -189,12 +189,12 @@ def test_a_video(visit, video):
     assert csv.endswith("/csv?download")
 
 
-def test_a_video_that_is_cancelled(visit, make_video, tmp_path):
+def test_a_video_that_is_canceled(visit, make_video, tmp_path):
     browser = visit("/video")
     find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 1000)))
     status_says(browser, "Frame")
     find(browser, "#cancel").click()
-    status_says(browser, "Cancelled.")
+    status_says(browser, "Canceled.")
     ask = "return fetch('/api/v1/health').then((answer) => answer.json())"
     until(browser, lambda: browser.execute_script(ask)["jobs"]["running"] == 0)
 
@@ -229,7 +229,7 @@ def test_the_browsers_camera(visit):
     find(browser, "#start").click()
     status_says(browser, "frames a second")
     until(browser, lambda: "happy" in find(browser, "#faces").text)
-    assert colours(browser, "#canvas") > 500
+    assert colors(browser, "#canvas") > 500
     find(browser, "#stop").click()
     assert not find(browser, "#result").is_displayed()
 
@@ -267,7 +267,7 @@ def test_the_browsers_camera_is_unplugged(visit):
 def test_the_servers_camera(visit):
     browser = visit("/camera")
     find(browser, "main a.button").click()
-    until(browser, lambda: colours(browser, ".view") > 500)
+    until(browser, lambda: colors(browser, ".view") > 500)
     assert browser.execute_script("return document.querySelector('.view').naturalWidth") == 480
     assert find(browser, "main a.button").text == "Stop"
     find(browser, "main a.button").click()
@@ -277,19 +277,19 @@ def test_the_servers_camera(visit):
 def test_the_token_is_asked_for_once(visit, run_server, jpeg, tmp_path):
     token = "sixteen letters and more"
     with run_server("--no-camera", "--token", token) as address:
-        browser = visit("/picture?x=1", address)
+        browser = visit("/image?x=1", address)
         assert "Come in" in browser.title
         find(browser, "#token").send_keys("wrong", Keys.ENTER)
         until(browser, lambda: "That is not the token" in browser.page_source)
         find(browser, "#token").send_keys(token, Keys.ENTER)
-        until(browser, lambda: "Picture" in browser.title)
+        until(browser, lambda: "ImageArray" in browser.title)
         (tmp_path / "face.jpg").write_bytes(jpeg)
         find(browser, "#file").send_keys(str(tmp_path / "face.jpg"))
         status_says(browser, "1 face")
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("path", ["/", "/picture", "/video", "/my-camera", "/camera", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/image", "/video", "/my-camera", "/camera", "/nothing"])
 def test_no_page_is_wider_than_the_screen(visit, width, path):
     browser = visit(path)
     browser.execute_cdp_cmd(

@@ -29,7 +29,7 @@ from fercli.web.settings import MEGA, ServerSettings, require_token
 TOKEN = "a token of the tests"
 
 
-def png(width, height, colour=2):
+def png(width, height, color=2):
     """A PNG file that claims a size and has no pixels."""
 
     def chunk(name, data):
@@ -37,7 +37,7 @@ def png(width, height, colour=2):
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
-    head = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
@@ -55,7 +55,7 @@ def eventually(condition, seconds=90):
         time.sleep(0.02)
 
 
-# Pictures
+# Images
 
 
 @pytest.mark.parametrize(
@@ -74,25 +74,25 @@ def eventually(condition, seconds=90):
         (png(64, 64), 422, ""),
     ],
 )
-def test_what_is_no_picture_gets_a_reason(client, data, status, text):
+def test_what_is_no_image_gets_a_reason(client, data, status, text):
     refused(client.post("/api/v1/classify", data=data), status, text)
 
 
-def test_a_truncated_picture(client, jpeg):
+def test_a_truncated_image(client, jpeg):
     refused(client.post("/api/v1/classify", data=jpeg[:-2000]), 422, "truncated")
 
 
 def test_the_one_of_several_is_named(client, jpeg):
-    files = {"picture": [(io.BytesIO(jpeg), "a.jpg"), (io.BytesIO(b"text"), "b.jpg")]}
-    refused(client.post("/api/v1/classify", data=files), 415, "picture 2 of 2: wanted a picture")
+    files = {"image": [(io.BytesIO(jpeg), "a.jpg"), (io.BytesIO(b"text"), "b.jpg")]}
+    refused(client.post("/api/v1/classify", data=files), 415, "image 2 of 2: wanted an image")
 
 
-def encoded(suffix, picture):
-    return cv2.imencode(suffix, picture)[1].tobytes()
+def encoded(suffix, image):
+    return cv2.imencode(suffix, image)[1].tobytes()
 
 
-@pytest.mark.parametrize("kind", ["grey", "alpha", "16 bits", "webp", "bmp", "gif", "cmyk", "1x1"])
-def test_odd_pictures_are_answered(client, portrait, kind):
+@pytest.mark.parametrize("kind", ["gray", "alpha", "16 bits", "webp", "bmp", "gif", "cmyk", "1x1"])
+def test_odd_images_are_answered(client, portrait, kind):
     from PIL import Image
 
     as_file = io.BytesIO()
@@ -104,7 +104,7 @@ def test_odd_pictures_are_answered(client, portrait, kind):
     data = (
         as_file.getvalue()
         or {
-            "grey": lambda: encoded(".png", portrait[:, :, 1]),
+            "gray": lambda: encoded(".png", portrait[:, :, 1]),
             "alpha": lambda: encoded(".png", np.dstack([portrait, portrait[:, :, :1]])),
             "16 bits": lambda: encoded(".png", portrait.astype(np.uint16) * 257),
             "webp": lambda: encoded(".webp", portrait),
@@ -114,7 +114,7 @@ def test_odd_pictures_are_answered(client, portrait, kind):
     )
     response = client.post("/api/v1/classify", data=data)
     assert response.status_code == 200, response.text
-    assert len(response.json["pictures"][0]["faces"]) == (kind != "1x1")
+    assert len(response.json["images"][0]["faces"]) == (kind != "1x1")
 
 
 def test_turned_by_exif(client, portrait):
@@ -124,13 +124,13 @@ def test_turned_by_exif(client, portrait):
     exif[0x0112] = 6  # to be turned to the right
     as_file = io.BytesIO()
     Image.fromarray(portrait[:, :, ::-1]).rotate(90, expand=True).save(as_file, "JPEG", exif=exif)
-    (picture,) = client.post("/api/v1/classify", data=as_file.getvalue()).json["pictures"]
-    assert (picture["width"], picture["height"]) == (240, 180)
-    assert len(picture["faces"]) == 1
+    (image,) = client.post("/api/v1/classify", data=as_file.getvalue()).json["images"]
+    assert (image["width"], image["height"]) == (240, 180)
+    assert len(image["faces"]) == 1
 
 
 def test_too_much(make_client, jpeg, video):
-    client = make_client(picture_bytes=MEGA // 2, pictures=2, video_bytes=MEGA // 4)
+    client = make_client(image_bytes=MEGA // 2, images=2, video_bytes=MEGA // 4)
     reason = "wanted at most 0.5 MB, found 1; try: a smaller file"
     refused(client.post("/api/v1/classify", data=jpeg.ljust(MEGA)), 413, reason)
     reason = "wanted at most 0.5 MB, found 0.51;"
@@ -138,8 +138,8 @@ def test_too_much(make_client, jpeg, video):
     reason = "wanted at most 0.25 MB, found 1"
     refused(client.post("/api/v1/jobs", data=video.read_bytes().ljust(MEGA)), 413, reason)
     assert client.get("/api/v1/health").json["jobs"]["waiting"] == 0
-    files = {"picture": [(io.BytesIO(png(1, 1)), "a.png") for _ in range(3)]}
-    refused(client.post("/api/v1/classify", data=files), 400, "at most 2 pictures, found 3")
+    files = {"image": [(io.BytesIO(png(1, 1)), "a.png") for _ in range(3)]}
+    refused(client.post("/api/v1/classify", data=files), 400, "at most 2 images, found 3")
 
 
 # Videos
@@ -291,14 +291,14 @@ def test_a_token_may_have_letters_of_any_alphabet(make_client):
 def test_people_say_the_token_once(make_client):
     client = make_client(token=TOKEN)
     assert client.post("/login", data={"token": "wrong"}).status_code == 401
-    assert client.get("/picture").status_code == 302
-    admitted = client.post("/login?next=/picture", data={"token": TOKEN})
-    assert (admitted.status_code, admitted.location) == (303, "/picture")
+    assert client.get("/image").status_code == 302
+    admitted = client.post("/login?next=/image", data={"token": TOKEN})
+    assert (admitted.status_code, admitted.location) == (303, "/image")
     cookie = admitted.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert TOKEN not in cookie
-    assert client.get("/picture").status_code == 200
+    assert client.get("/image").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -357,9 +357,7 @@ def test_other_sites_may_link_but_not_send(client, jpeg):
         assert client.get("/", headers=link).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/picture", "/nothing", "/api/v1/health", "/static/style.css"]
-)
+@pytest.mark.parametrize("path", ["/", "/image", "/nothing", "/api/v1/health", "/static/style.css"])
 def test_headers(client, path):
     with client.get(path) as response:
         policy = response.headers["Content-Security-Policy"]
@@ -371,8 +369,8 @@ def test_headers(client, path):
 
 
 def test_pages_tell_limits_below_one(make_client):
-    client = make_client(picture_bytes=MEGA // 2, video_bytes=MEGA // 4, kept_seconds=12)
-    assert "up to 0.5 MB" in client.get("/picture").text
+    client = make_client(image_bytes=MEGA // 2, video_bytes=MEGA // 4, kept_seconds=12)
+    assert "up to 0.5 MB" in client.get("/image").text
     assert "up to 0.25 MB" in client.get("/video").text
     assert "0.2 minutes" in client.get("/").text
 
@@ -382,7 +380,7 @@ def test_the_page_of_the_browsers_camera_knows_the_threshold(make_client):
     assert 'data-threshold="0.6"' in page.text
 
 
-@pytest.mark.parametrize("path", ["/", "/picture", "/video", "/my-camera", "/login", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/image", "/video", "/my-camera", "/login", "/nothing"])
 def test_pages_have_nothing_inline_and_nothing_from_elsewhere(client, path):
     import re
 
@@ -428,7 +426,7 @@ def test_a_camera_out_of_reach_is_named_without_its_secrets(make_client):
 
 
 def test_networks_tell_nobody_what_they_run(tmp_path):
-    code = "from fercli.models.loading import open_network; open_network('ferplus')"
+    code = "from fercli.models.loading import open_model; open_model('ferplus')"
     environment = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     for name in ("CI", "ORT_DISABLE_TELEMETRY"):  # either would hide it
         environment.pop(name, None)
@@ -457,7 +455,7 @@ def test_a_camera_out_of_reach_does_not_hold_up_the_others(make_client, monkeypa
 
 
 def parts(response, count):
-    """Read pictures of a view of the camera."""
+    """Read images of a view of the camera."""
     found = []
     for _ in range(count):
         while not (line := response.readline()).lower().startswith(b"content-length"):
@@ -483,11 +481,11 @@ def test_two_watch_while_a_third_asks(watched, jpeg):
     for _ in range(3):
         for view in views:
             for data in parts(view, 2):
-                picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-                assert picture.shape == (360, 480, 3)
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+                assert image.shape == (360, 480, 3)
         request = urllib.request.Request(f"{watched}/api/v1/classify", data=jpeg)
         with urllib.request.urlopen(request, timeout=10) as answer:
-            assert len(json.load(answer)["pictures"][0]["faces"]) == 1
+            assert len(json.load(answer)["images"][0]["faces"]) == 1
     for view in views:
         view.close()
 

@@ -1,4 +1,4 @@
-"""The check: a list's records, and the pictures that they name."""
+"""The check: a list's records, and the images that they name."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from fercli.annotations.validate.records import (
     shown,
 )
 from fercli.cascade.list_builder.image_audit import digest_of
-from fercli.common.errors import PictureError
+from fercli.common.errors import ImageError
 from fercli.common.files import is_there
-from fercli.common.images import read_grey
+from fercli.common.images import read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -31,7 +31,7 @@ Kind = Literal["info", "bg"]
 
 @dataclass(frozen=True)
 class Opened:
-    """What became of opening a picture: its size and digest, or what is wrong with it."""
+    """What became of opening an image: its size and digest, or what is wrong with it."""
 
     size_wh: tuple[int, int] | None
     digest: bytes
@@ -49,7 +49,7 @@ def check_list(
 ) -> CheckReport:
     """Return all that is wrong with an info file or a background list.
 
-    Every picture is opened.
+    Every image is opened.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def check_list(
     kind : {"info", "bg"}, optional
         What it is. Defaults to what it looks like.
     window_wh : (int, int)
-        Smaller pictures in a background list are a problem. Defaults to 1 × 1.
+        Smaller images in a background list are a problem. Defaults to 1 × 1.
     workers, progress
         As `parallel_map`.
 
@@ -85,8 +85,8 @@ def check_list(
     )
     problems = [*read.problems, *(each for each in found if isinstance(each, Problem))]
     problems += _of_the_whole(entries, kind)
-    for entry, picture in zip(entries, opened, strict=True):
-        problems += _of_picture(entry, picture, window_wh)
+    for entry, image in zip(entries, opened, strict=True):
+        problems += _of_image(entry, image, window_wh)
     problems += _duplicates(entries, opened)
     problems.sort(key=lambda each: (each.record is not None, each.line or 0))
     boxes = sum(len(entry.boxes_xywh) for entry in entries)
@@ -94,14 +94,14 @@ def check_list(
 
 
 def _open(name: str, folder: Path, kind: Kind) -> Opened:
-    """Open a picture where the program would that reads this kind of list."""
+    """Open an image where the program would that reads this kind of list."""
     path = folder / name if kind == "info" else Path(name)
     try:
-        picture = read_grey(path)
+        image = read_gray(path)
         if not programs_read(path):
-            return Opened(_size(picture.shape), digest_of(picture), "format", _shown(name))
-        return Opened(_size(picture.shape), digest_of(picture))
-    except PictureError as error:
+            return Opened(_size(image.shape), digest_of(image), "format", _shown(name))
+        return Opened(_size(image.shape), digest_of(image))
+    except ImageError as error:
         if is_there(path):
             return Opened(None, b"", "unreadable", f"{_shown(name)}: {error.message}")
         if kind == "bg" and is_there(folder / name):
@@ -112,7 +112,7 @@ def _open(name: str, folder: Path, kind: Kind) -> Opened:
 def _of_the_whole(entries: Sequence[Entry], kind: Kind) -> Iterator[Problem]:
     if kind == "bg":
         if not entries:
-            yield Problem("no names", "no picture is listed")
+            yield Problem("no names", "no image is listed")
         return
     if not any(entry.boxes_xywh for entry in entries):
         yield Problem("no boxes", f"records without a box: {len(entries)}")
@@ -122,10 +122,10 @@ def _of_the_whole(entries: Sequence[Entry], kind: Kind) -> Iterator[Problem]:
         yield Problem("absolute name", detail, None, absolute[0].line)
 
 
-def _of_picture(entry: Entry, picture: Opened, window_wh: tuple[int, int]) -> Iterator[Problem]:
-    if picture.kind:
-        yield entry.problem(picture.kind, picture.detail)
-    size_wh = picture.size_wh
+def _of_image(entry: Entry, image: Opened, window_wh: tuple[int, int]) -> Iterator[Problem]:
+    if image.kind:
+        yield entry.problem(image.kind, image.detail)
+    size_wh = image.size_wh
     if size_wh is not None and (size_wh[0] < window_wh[0] or size_wh[1] < window_wh[1]):
         yield entry.problem("too small", f"{_shown(entry.name)}: {_by(size_wh)}")
     for box in entry.boxes_xywh:
@@ -133,21 +133,21 @@ def _of_picture(entry: Entry, picture: Opened, window_wh: tuple[int, int]) -> It
         if width <= 0 or height <= 0:
             yield entry.problem("empty box", " ".join(map(str, box)))
         elif x < 0 or y < 0 or (size_wh and (x + width > size_wh[0] or y + height > size_wh[1])):
-            of = f" in a picture of {_by(size_wh)}" if size_wh else ""
+            of = f" in an image of {_by(size_wh)}" if size_wh else ""
             yield entry.problem("box outside", " ".join(map(str, box)) + of)
 
 
 def _duplicates(entries: Sequence[Entry], opened: Sequence[Opened]) -> Iterator[Problem]:
     names: dict[str, int] = {}
     digests: dict[bytes, int] = {}
-    for entry, picture in zip(entries, opened, strict=True):
+    for entry, image in zip(entries, opened, strict=True):
         seen = set()
         for box in entry.boxes_xywh:
             if box in seen:
                 yield entry.problem("duplicate", f"box {' '.join(map(str, box))} twice")
             seen.add(box)
         first = names.setdefault(os.path.normpath(entry.name), entry.record)
-        same = digests.setdefault(picture.digest, entry.record) if picture.digest else first
+        same = digests.setdefault(image.digest, entry.record) if image.digest else first
         if first != entry.record:
             yield entry.problem("duplicate", f"{_shown(entry.name)}: also record {first}")
         elif same != entry.record:

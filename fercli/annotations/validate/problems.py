@@ -29,7 +29,7 @@ CONSEQUENCES = {
     "unreadable": "opencv_createsamples aborts; opencv_traincascade goes on without it",
     "format": "opencv_createsamples, if built without it (as by fer), aborts: convert it to PNG",
     "not here": "opencv_traincascade looks for names in the working directory: start it in the"
-    " list's folder, or name the pictures absolutely",
+    " list's folder, or name the images absolutely",
     "too small": "opencv_traincascade passes over it, and aborts if all are",
     "blanks around name": "those before it are a part of the name, for both programs",
     "duplicate": "it counts twice in the training",
@@ -81,7 +81,7 @@ class CheckReport:
     boxes: int
     problems: tuple[Problem, ...]
 
-    def as_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON."""
         return {
             "path": str(self.path),
@@ -94,7 +94,7 @@ class CheckReport:
             ],
         }
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """Return the report for people: a table, and what follows from the problems."""
         from fercli.common.tables import format_table
 

@@ -62,9 +62,9 @@ def read_lines(path: Path) -> Lines:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise input_error(error, path, wanted="a list of pictures") from error
+        raise input_error(error, path, wanted="a list of images") from error
     if b"\0" in content:
-        raise AnnotationError("wanted a list of pictures, found a binary file", path=path)
+        raise AnnotationError("wanted a list of images, found a binary file", path=path)
     problems = []
     if content.startswith(BYTE_ORDER_MARK):
         content = content.removeprefix(BYTE_ORDER_MARK)

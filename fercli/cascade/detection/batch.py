@@ -1,4 +1,4 @@
-"""Finding: a cascade run over files of pictures, with the boxes as rows and drawn."""
+"""Finding: a cascade run over files of images, with the boxes as rows and drawn."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from fercli.cascade.detection.detector import (
     load_detector,
 )
 from fercli.common.drawing import with_boxes
-from fercli.common.errors import InputError, OutputError, PictureError
+from fercli.common.errors import ImageError, InputError, OutputError
 from fercli.common.files import find_files, free_name, input_among, make_folder, shortened
-from fercli.common.images import Picture, read_colour, write_picture
+from fercli.common.images import ImageArray, read_color, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -33,14 +33,14 @@ LONGEST_STEM = 220
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in one picture.
+    """What was found in one image.
 
     Parameters
     ----------
     path : Path
-        The picture.
+        The image.
     detections : Detections or None
-        None if the picture cannot be read.
+        None if the image cannot be read.
     error : str
         Why it cannot be read.
     """
@@ -57,24 +57,24 @@ class Found:
                 yield str(self.path), x, y, width, height, score
 
 
-def pictures_of(inputs: Sequence[Path]) -> list[Path]:
-    """Return the pictures that are named, and those in and below folders that are named.
+def images_of(inputs: Sequence[Path]) -> list[Path]:
+    """Return the images that are named, and those in and below folders that are named.
 
     Raises
     ------
     InputError
-        A name is missing, or there is no picture at all.
+        A name is missing, or there is no image at all.
     """
     found = [path for name in inputs for path in (find_files(name) if name.is_dir() else [name])]
     if not found:
         folders = ", ".join(map(str, inputs))
-        raise InputError(f"wanted pictures, found none in {folders}")
+        raise InputError(f"wanted images, found none in {folders}")
     return found
 
 
 def find_objects(
     cascade: Path,
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     options: DetectionOptions = DEFAULTS,
     *,
     out: Path | None = None,
@@ -82,18 +82,18 @@ def find_objects(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> list[Found]:
-    """Run a cascade over pictures.
+    """Run a cascade over images.
 
     Parameters
     ----------
     cascade : Path
         The cascade's file.
-    pictures : sequence of Path
+    images : sequence of Path
         One that cannot be read is said so in its `Found`, and does not end the run.
     options : DetectionOptions
-        How pictures are searched. Defaults to ``detectMultiScale``'s way.
+        How images are searched. Defaults to ``detectMultiScale``'s way.
     out : Path, optional
-        The folder for copies of the pictures with the boxes drawn: ``NAME.png`` each, numbered
+        The folder for copies of the images with the boxes drawn: ``NAME.png`` each, numbered
         where a name comes twice.
     overwrite : bool
         Whether files in `out` may be replaced. Defaults to False.
@@ -105,13 +105,13 @@ def find_objects(
     CascadeFileError
         The file is no cascade that a detector may load.
     OutputError
-        A drawn picture exists already, would replace an input, or cannot be written.
+        A drawn image exists already, would replace an input, or cannot be written.
     """
     load_detector(cascade)
     places: list[Path] = []
     if out is not None:
-        places = [out / f"{stem}.png" for stem in numbered(path.stem for path in pictures)]
-        require_apart(places, [cascade, *pictures])
+        places = [out / f"{stem}.png" for stem in numbered(path.stem for path in images)]
+        require_apart(places, [cascade, *images])
         make_folder(out)
     # cv2 keeps its buffers in the classifier: each thread needs its own.
     own = threading.local()
@@ -120,23 +120,23 @@ def find_objects(
         if not hasattr(own, "detector"):
             own.detector = load_detector(cascade)
         try:
-            picture = read_colour(pictures[at])
-        except PictureError as error:
-            return Found(pictures[at], None, str(error))
-        return _search(own.detector, picture, at)
+            image = read_color(images[at])
+        except ImageError as error:
+            return Found(images[at], None, str(error))
+        return _search(own.detector, image, at)
 
-    def _search(detector: Detector, picture: Picture, at: int) -> Found:
-        found = detect(detector, picture, options)
+    def _search(detector: Detector, image: ImageArray, at: int) -> Found:
+        found = detect(detector, image, options)
         if places:
             labels = [f"{score:.3g}" for score in found.scores]
-            drawn = with_boxes(picture, found.boxes_xywh, labels)
-            write_picture(places[at], drawn, overwrite=overwrite)
-        return Found(pictures[at], found)
+            drawn = with_boxes(image, found.boxes_xywh, labels)
+            write_image(places[at], drawn, overwrite=overwrite)
+        return Found(images[at], found)
 
     return list(
         parallel_map(
             search,
-            range(len(pictures)),
+            range(len(images)),
             workers=workers,
             prefer="threads",
             progress=progress,
@@ -148,7 +148,7 @@ def find_objects(
 def as_csv(found: Sequence[Found]) -> str:
     """Return all boxes as a CSV table with a header, which `fer cascade build-info` reads.
 
-    Paths are absolute, so that the table can be moved. A picture in which nothing was found has a
+    Paths are absolute, so that the table can be moved. An image in which nothing was found has a
     line with its path alone; one that could not be read has none.
     """
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""Detection: a cascade run over pictures, each detection with a score that can be ranked."""
+"""Detection: a cascade run over images, each detection with a score that can be ranked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.model import Cascade, cascade_text, read_cascade
 from fercli.common.errors import CascadeFileError, DependencyError, OptionError
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 
 #: What cv2 subtracts from the thresholds of stages when it loads them.
 EPSILON = 1e-5
@@ -35,7 +35,7 @@ class Detector:
 
 @dataclass(frozen=True)
 class DetectionOptions:
-    """How pictures are searched; the defaults are those of ``detectMultiScale``.
+    """How images are searched; the defaults are those of ``detectMultiScale``.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ class DetectionOptions:
     min_neighbors : int
         A detection must have been seen by more windows than this. Defaults to 3.
     min_size_wh, max_size_wh : tuple of 2 int, optional
-        Smallest and largest object, in pixels. Default to the cascade's window and the picture.
+        Smallest and largest object, in pixels. Default to the cascade's window and the image.
     equalize : bool
-        Whether the picture's histogram is equalised first. Defaults to False: it makes the
+        Whether the image's histogram is equalized first. Defaults to False: it makes the
         cascades of OpenCV slightly worse (on the MIT+CMU faces).
 
     Raises
@@ -89,7 +89,7 @@ def _refuse_huge(what: str, *numbers: int) -> None:
 
 
 class Detections(NamedTuple):
-    """What was found in a picture, best first.
+    """What was found in an image, best first.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Detections(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """The windows of a picture that pass all stages, in no order.
+    """The windows of an image that pass all stages, in no order.
 
     Attributes
     ----------
@@ -160,14 +160,14 @@ def _with_two_stages(cascade: Cascade) -> Cascade:
 
 
 def detect(
-    detector: Detector, picture: Picture, options: DetectionOptions = DEFAULTS
+    detector: Detector, image: ImageArray, options: DetectionOptions = DEFAULTS
 ) -> Detections:
-    """Return what a detector finds in a picture: the boxes of ``detectMultiScale``, with scores.
+    """Return what a detector finds in an image: the boxes of ``detectMultiScale``, with scores.
 
     The score is the root of the sum of squares, over the windows that were joined, of how far the
     sum of the last stage is above its threshold. It is 0 or more, and only good for ranking the
     detections of one cascade. Of what can be had from cv2 it is the one that ranks well both for
-    whole cascades and for short ones, which let much pass. Average precision on the 65 pictures
+    whole cascades and for short ones, which let much pass. Average precision on the 65 images
     of MIT+CMU, by the number of windows, the largest of these margins, their sum and their
     squares:
 
@@ -185,24 +185,24 @@ def detect(
     Parameters
     ----------
     detector : Detector
-    picture : ndarray of uint8, shape (height, width) or (height, width, 3)
-        Grey, or in cv2's order of colours (BGR).
+    image : ndarray of uint8, shape (height, width) or (height, width, 3)
+        Gray, or in cv2's order of colors (BGR).
     options : DetectionOptions, optional
         Defaults to those of ``detectMultiScale``.
     """
-    windows = scan(detector, picture, options)
+    windows = scan(detector, image, options)
     return group(windows, options.min_neighbors)
 
 
-def scan(detector: Detector, picture: Picture, options: DetectionOptions = DEFAULTS) -> Windows:
-    """Return all windows of a picture that pass all stages."""
-    grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+def scan(detector: Detector, image: ImageArray, options: DetectionOptions = DEFAULTS) -> Windows:
+    """Return all windows of an image that pass all stages."""
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     if options.equalize:
-        grey = cv2.equalizeHist(grey)
+        gray = cv2.equalizeHist(gray)
     # With outputRejectLevels, the third array is the sum of the last stage; without a grouping
     # (minNeighbors=0) it is that of each window, not the largest of a group.
     boxes, _, sums = detector.classifier.detectMultiScale3(
-        grey,
+        gray,
         scaleFactor=options.scale_factor,
         minNeighbors=0,
         minSize=options.min_size_wh or (0, 0),

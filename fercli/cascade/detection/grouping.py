@@ -32,7 +32,7 @@ class Groups(NamedTuple):
     scores : ndarray of float64, shape (n,)
         The sum of their scores.
     counts : ndarray of int32, shape (n,)
-        How many they are ("neighbours").
+        How many they are ("neighbors").
     """
 
     boxes_xywh: NDArray[np.int32]

@@ -1,11 +1,11 @@
-"""Evaluation: what a cascade finds, misses and invents on pictures whose objects are known."""
+"""Evaluation: what a cascade finds, misses and invents on images whose objects are known."""
 
 from fercli.cascade.evaluation.curves import Curve as Curve
 from fercli.cascade.evaluation.curves import average_precision as average_precision
 from fercli.cascade.evaluation.curves import curve_of as curve_of
 from fercli.cascade.evaluation.evaluate import evaluate as evaluate
 from fercli.cascade.evaluation.evaluate import evaluate_files as evaluate_files
-from fercli.cascade.evaluation.matching import CentreRule as CentreRule
+from fercli.cascade.evaluation.matching import CenterRule as CenterRule
 from fercli.cascade.evaluation.matching import IouRule as IouRule
 from fercli.cascade.evaluation.matching import MatchRule as MatchRule
 from fercli.cascade.evaluation.matching import match_rule as match_rule

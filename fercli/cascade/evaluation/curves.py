@@ -49,11 +49,11 @@ def curve_of(scores: ArrayLike, is_hit: ArrayLike, truths: int) -> Curve:
     Parameters
     ----------
     scores : array-like of float, shape (n,)
-        Of the detections of all pictures, in any order.
+        Of the detections of all images, in any order.
     is_hit : array-like of bool, shape (n,)
         Whether they are objects.
     truths : int
-        The objects in all pictures.
+        The objects in all images.
     """
     values = np.asarray(scores, np.float64)
     hit = np.asarray(is_hit, bool)

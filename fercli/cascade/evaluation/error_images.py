@@ -1,4 +1,4 @@
-"""Error pictures: what a cascade missed and what it took for an object, to be looked at."""
+"""Error images: what a cascade missed and what it took for an object, to be looked at."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fercli.cascade.detection.batch import short_stem
 from fercli.cascade.evaluation.matching import FALSE_ALARM
-from fercli.cascade.evaluation.results import CascadeResult, PictureResult
+from fercli.cascade.evaluation.results import CascadeResult, ImageResult
 from fercli.common.drawing import FOUND, WHITE, Font, draw_box, label_font, line_width
 from fercli.common.files import make_folder, shown_name
-from fercli.common.images import read_colour, write_picture
+from fercli.common.images import read_color, write_image
 from fercli.common.progress import SILENT, Progress
 
 MISS, FALSE, TEXT = (230, 159, 0), (213, 94, 0), (40, 40, 40)
 
-#: Of each kind of error so many are on a sheet; pictures with most errors come first.
+#: Of each kind of error so many are on a sheet; images with most errors come first.
 MOST_TILES = 60
-MOST_PICTURES = 200
+MOST_IMAGES = 200
 COLUMNS = 10
 TILE = 112
 CAPTION = 16
@@ -39,7 +39,7 @@ class _Error:
     path: Path
     box_xywh: tuple[float, float, float, float]
     caption: str
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
 
 
 def write_error_sheet(result: CascadeResult, path: Path, *, overwrite: bool = False) -> bool:
@@ -54,48 +54,48 @@ def write_error_sheet(result: CascadeResult, path: Path, *, overwrite: bool = Fa
         (f"{result.name}: {len(misses):,} missed of {result.tally.truths}", misses),
         (f"{result.name}: {len(alarms):,} false alarms, surest first", alarms),
     ]
-    write_picture(path, _sheet([s for s in sections if s[1]]), overwrite=overwrite)
+    write_image(path, _sheet([s for s in sections if s[1]]), overwrite=overwrite)
     return True
 
 
-def write_error_pictures(
+def write_error_images(
     result: CascadeResult, folder: Path, *, overwrite: bool = False, progress: Progress = SILENT
 ) -> int:
-    """Write the pictures with errors, hits, misses and false alarms drawn; return how many.
+    """Write the images with errors, hits, misses and false alarms drawn; return how many.
 
     The names begin with a number, in the order of the errors in them, most first; at most
-    `MOST_PICTURES` are written.
+    `MOST_IMAGES` are written.
     """
-    wrong = [p for p in result.pictures if p.tally.misses or p.tally.false_alarms]
+    wrong = [p for p in result.images if p.tally.misses or p.tally.false_alarms]
     wrong.sort(key=lambda p: -(p.tally.misses + p.tally.false_alarms))
-    wrong = wrong[:MOST_PICTURES]
+    wrong = wrong[:MOST_IMAGES]
     if not wrong:
         return 0
     make_folder(folder)
-    for at, of_picture in enumerate(progress.track(wrong, "drawing errors", unit="picture"), 1):
-        name = f"{at:03}-{short_stem(of_picture.picture.path.stem)}.jpg"
-        write_picture(folder / name, annotated(of_picture), overwrite=overwrite)
+    for at, of_image in enumerate(progress.track(wrong, "drawing errors", unit="image"), 1):
+        name = f"{at:03}-{short_stem(of_image.image.path.stem)}.jpg"
+        write_image(folder / name, annotated(of_image), overwrite=overwrite)
     return len(wrong)
 
 
-def remove_error_pictures(folder: Path) -> None:
-    """Remove what earlier reports left: the sheet beside `folder`, and the pictures in it."""
+def remove_error_images(folder: Path) -> None:
+    """Remove what earlier reports left: the sheet beside `folder`, and the images in it."""
     folder.with_name(f"{folder.name}.png").unlink(missing_ok=True)
     for path in folder.glob("[0-9][0-9][0-9]-*.jpg"):
         path.unlink()
 
 
-def annotated(of_picture: PictureResult) -> NDArray[np.uint8]:
-    """Return a picture with its hits, misses and false alarms drawn, in cv2's order of colours."""
-    image = Image.fromarray(read_colour(of_picture.picture.path)[:, :, ::-1])
+def annotated(of_image: ImageResult) -> NDArray[np.uint8]:
+    """Return an image with its hits, misses and false alarms drawn, in cv2's order of colors."""
+    image = Image.fromarray(read_color(of_image.image.path)[:, :, ::-1])
     draw = ImageDraw.Draw(image)
     width, font = line_width(image.size), label_font(image.size)
-    found = of_picture.chosen
+    found = of_image.chosen
     for box, verdict in zip(found.boxes_xywh.tolist(), found.verdicts.tolist(), strict=True):
         if verdict >= 0:
             draw_box(draw, box, FOUND, width)
-    for at in of_picture.missed:
-        draw_box(draw, of_picture.picture.boxes_xywh[at], MISS, width, "missed", font)
+    for at in of_image.missed:
+        draw_box(draw, of_image.image.boxes_xywh[at], MISS, width, "missed", font)
     for at in np.flatnonzero(found.verdicts == FALSE_ALARM).tolist():
         label = f"{found.scores[at]:.3g}"
         draw_box(draw, found.boxes_xywh[at].tolist(), FALSE, width, label, font)
@@ -104,8 +104,8 @@ def annotated(of_picture: PictureResult) -> NDArray[np.uint8]:
 
 def _misses(result: CascadeResult) -> list[_Error]:
     found = [
-        _Error(p.picture.path, p.picture.boxes_xywh[at], shown_name(p.picture.path.stem), MISS)
-        for p in result.pictures
+        _Error(p.image.path, p.image.boxes_xywh[at], shown_name(p.image.path.stem), MISS)
+        for p in result.images
         for at in p.missed
     ]
     return sorted(found, key=lambda error: -error.box_xywh[2] * error.box_xywh[3])
@@ -113,9 +113,9 @@ def _misses(result: CascadeResult) -> list[_Error]:
 
 def _false_alarms(result: CascadeResult) -> list[_Error]:
     found = [
-        (score, _Error(p.picture.path, tuple(box), f"{score:.3g}  {name}", FALSE))
-        for p in result.pictures
-        for name in [shown_name(p.picture.path.stem)]
+        (score, _Error(p.image.path, tuple(box), f"{score:.3g}  {name}", FALSE))
+        for p in result.images
+        for name in [shown_name(p.image.path.stem)]
         for box, score, verdict in zip(
             p.chosen.boxes_xywh.tolist(),
             p.chosen.scores.tolist(),
@@ -128,7 +128,7 @@ def _false_alarms(result: CascadeResult) -> list[_Error]:
 
 
 def _sheet(sections: list[tuple[str, list[_Error]]]) -> NDArray[np.uint8]:
-    """Return the sheet, in cv2's order of colours."""
+    """Return the sheet, in cv2's order of colors."""
     widest = max(min(len(errors), COLUMNS) for _, errors in sections)
     columns = max(widest, 4)
     heights = [
@@ -161,18 +161,18 @@ def _draw_section(
 
 def _tiles(errors: list[_Error]) -> Iterator[tuple[_Error, Image.Image]]:
     for error in errors:
-        picture = Image.fromarray(read_colour(error.path)[:, :, ::-1])
+        image = Image.fromarray(read_color(error.path)[:, :, ::-1])
         x, y, width, height = error.box_xywh
         side = max(width, height) * (1 + 2 * AROUND)
         left, top = x + (width - side) / 2, y + (height - side) / 2
         corners = (left, top, left + side, top + side)
-        tile = picture.transform(
+        tile = image.transform(
             (TILE, TILE), Image.Transform.EXTENT, corners, Image.Resampling.BILINEAR,
             fillcolor=(225, 225, 225),
         )  # fmt: skip
         zoom = TILE / side
         box = ((x - left) * zoom, (y - top) * zoom, width * zoom, height * zoom)
-        draw_box(ImageDraw.Draw(tile), box, error.colour, 2)
+        draw_box(ImageDraw.Draw(tile), box, error.color, 2)
         yield error, tile
 
 

@@ -1,4 +1,4 @@
-"""Measuring: cascades run over annotated pictures, each detection judged."""
+"""Measuring: cascades run over annotated images, each detection judged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from fercli.annotations.base import AnnotatedPicture, Record, joined_by_path
+from fercli.annotations.base import AnnotatedImage, Record, joined_by_path
 from fercli.annotations.formats import read_records
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.cascade.detection.detector import (
@@ -23,7 +23,7 @@ from fercli.cascade.detection.detector import (
     scan,
 )
 from fercli.cascade.evaluation.matching import (
-    CentreRule,
+    CenterRule,
     IouRule,
     MatchRule,
     match,
@@ -33,16 +33,16 @@ from fercli.cascade.evaluation.matching import (
 from fercli.cascade.evaluation.report import prepare_report_folder, save_report
 from fercli.cascade.evaluation.results import (
     CascadeResult,
+    DetectionCounts,
     Evaluation,
-    Judged,
-    PictureResult,
-    Tally,
-    tally_of,
+    ImageResult,
+    MatchedDetections,
+    count_detections,
     total,
 )
-from fercli.common.errors import AnnotationError, InputError, OptionError, PictureError
+from fercli.common.errors import AnnotationError, ImageError, InputError, OptionError
 from fercli.common.files import shown_name
-from fercli.common.images import Picture, read_grey
+from fercli.common.images import ImageArray, read_gray
 from fercli.common.progress import SILENT, Progress
 
 #: The curve is made of all detections, even those that a single window saw.
@@ -51,14 +51,14 @@ CURVE_NEIGHBORS = 0
 #: what lies inside a larger group is dropped already (see `grouping`).
 TRIED_NEIGHBORS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)
 #: For the ratio of sizes: the same place, whatever the size.
-ANY_SIZE = CentreRule(max_distance=0.3, max_size_ratio=3.0)
+ANY_SIZE = CenterRule(max_distance=0.3, max_size_ratio=3.0)
 #: Fewer objects than this say nothing about a cascade's habit.
 FEWEST_FOR_RATIO = 5
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What a cascade found in a picture, before anybody judges it."""
+    """What a cascade found in an image, before anybody judges it."""
 
     chosen: Detections
     ranked: Detections
@@ -68,28 +68,28 @@ class _Found:
 
 def evaluate(
     cascades: Sequence[Path],
-    pictures: Sequence[AnnotatedPicture],
+    images: Sequence[AnnotatedImage],
     *,
     options: DetectionOptions = DEFAULTS,
     rule: MatchRule | None = None,
     box_scale: float | Literal["auto"] = 1.0,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Run cascades over annotated pictures and judge what they find.
+    """Run cascades over annotated images and judge what they find.
 
-    One picture at a time, since cv2 spreads a detection over all cores itself: the times are
+    One image at a time, since cv2 spreads a detection over all cores itself: the times are
     those that a user of the cascade gets.
 
     Parameters
     ----------
     cascades : sequence of Path
-    pictures : sequence of AnnotatedPicture
+    images : sequence of AnnotatedImage
     options : DetectionOptions, optional
-        How pictures are searched.
+        How images are searched.
     rule : MatchRule, optional
         When a detection is an object. Defaults to ``IouRule()``.
     box_scale : float or "auto"
-        What detections are made larger by, around their centres, before they are matched: for a
+        What detections are made larger by, around their centers, before they are matched: for a
         cascade that was trained on narrower or wider crops than the truth's. "auto" takes, for
         each cascade, the factor that makes them as large as the truth (the median). Defaults to 1.
     progress : Progress, optional
@@ -99,17 +99,17 @@ def evaluate(
     CascadeFileError
         A cascade cannot be loaded.
     InputError
-        There are no pictures, or none of them can be read.
+        There are no images, or none of them can be read.
     OptionError
         The box scale is not above 0.
     """
     if box_scale != "auto" and not 0 < box_scale < float("inf"):
         raise OptionError(f"wanted a box scale above 0, or auto, found {box_scale}")
-    if not cascades or not pictures:
-        raise InputError("wanted at least one cascade and one annotated picture, found none")
+    if not cascades or not images:
+        raise InputError("wanted at least one cascade and one annotated image, found none")
     rule = rule or IouRule()
     detectors = [load_detector(path) for path in cascades]
-    searched, found, left_out = _search_all(detectors, pictures, options, progress)
+    searched, found, left_out = _search_all(detectors, images, options, progress)
     results = tuple(
         _judge(path, name, searched, of_cascade, rule, box_scale)
         for path, name, of_cascade in zip(cascades, short_names(cascades), found, strict=True)
@@ -142,40 +142,40 @@ def _telling_parts(path: Path) -> tuple[str, ...]:
 
 
 def _warm_up(detector: Detector) -> None:
-    """Run once on nothing, so that no picture's time holds what is done only once."""
+    """Run once on nothing, so that no image's time holds what is done only once."""
     width, height = detector.cascade.size_wh
     group(scan(detector, np.zeros((height + 8, width + 8), np.uint8)), CURVE_NEIGHBORS)
 
 
 def _search_all(
     detectors: Sequence[Detector],
-    pictures: Sequence[AnnotatedPicture],
+    images: Sequence[AnnotatedImage],
     options: DetectionOptions,
     progress: Progress,
-) -> tuple[list[AnnotatedPicture], list[list[_Found]], list[PictureError]]:
-    """Return the pictures that can be read, what each cascade finds in them, and the errors."""
+) -> tuple[list[AnnotatedImage], list[list[_Found]], list[ImageError]]:
+    """Return the images that can be read, what each cascade finds in them, and the errors."""
     for detector in detectors:
         _warm_up(detector)
-    searched: list[AnnotatedPicture] = []
+    searched: list[AnnotatedImage] = []
     found: list[list[_Found]] = [[] for _ in detectors]
-    left_out: list[PictureError] = []
-    for picture in progress.track(pictures, "detecting", unit="picture"):
+    left_out: list[ImageError] = []
+    for image in progress.track(images, "detecting", unit="image"):
         try:
-            grey = read_grey(picture.path)
-        except PictureError as error:
+            gray = read_gray(image.path)
+        except ImageError as error:
             left_out.append(error)
             continue
-        searched.append(picture)
+        searched.append(image)
         for of_cascade, detector in zip(found, detectors, strict=True):
-            of_cascade.append(_search(detector, grey, options))
+            of_cascade.append(_search(detector, gray, options))
     if not searched:
-        raise InputError(f"wanted pictures, found none that can be read: {left_out[0]}")
+        raise InputError(f"wanted images, found none that can be read: {left_out[0]}")
     return searched, found, left_out
 
 
-def _search(detector: Detector, grey: Picture, options: DetectionOptions) -> _Found:
+def _search(detector: Detector, gray: ImageArray, options: DetectionOptions) -> _Found:
     start = time.perf_counter()
-    windows = scan(detector, grey, options)
+    windows = scan(detector, gray, options)
     chosen = group(windows, options.min_neighbors)
     milliseconds = 1000 * (time.perf_counter() - start)
     ranked, tried = group(windows, CURVE_NEIGHBORS), group(windows, TRIED_NEIGHBORS[0])
@@ -185,26 +185,26 @@ def _search(detector: Detector, grey: Picture, options: DetectionOptions) -> _Fo
 def _judge(
     path: Path,
     name: str,
-    pictures: Sequence[AnnotatedPicture],
+    images: Sequence[AnnotatedImage],
     found: Sequence[_Found],
     rule: MatchRule,
     box_scale: float | Literal["auto"],
 ) -> CascadeResult:
-    ratio = _box_ratio(pictures, found)
+    ratio = _box_ratio(images, found)
     scale = (1 / ratio if ratio else 1.0) if box_scale == "auto" else box_scale
     results = tuple(
-        PictureResult(
-            picture,
-            _judged(of_picture.chosen, picture, rule, scale),
-            _judged(of_picture.ranked, picture, rule, scale),
-            of_picture.milliseconds,
+        ImageResult(
+            image,
+            _judged(of_image.chosen, image, rule, scale),
+            _judged(of_image.ranked, image, rule, scale),
+            of_image.milliseconds,
         )
-        for picture, of_picture in zip(pictures, found, strict=True)
+        for image, of_image in zip(images, found, strict=True)
     )
     by_neighbors = {
         count: total(
-            _tally_beyond(count, of_picture.tried, picture, rule, scale)
-            for picture, of_picture in zip(pictures, found, strict=True)
+            _tally_beyond(count, of_image.tried, image, rule, scale)
+            for image, of_image in zip(images, found, strict=True)
         )
         for count in TRIED_NEIGHBORS
     }
@@ -212,30 +212,30 @@ def _judge(
 
 
 def _tally_beyond(
-    count: int, detections: Detections, picture: AnnotatedPicture, rule: MatchRule, scale: float
-) -> Tally:
+    count: int, detections: Detections, image: AnnotatedImage, rule: MatchRule, scale: float
+) -> DetectionCounts:
     """Return the tally of the detections of more than `count` windows."""
     kept = detections.neighbors > count
     of_count = Detections(
         detections.boxes_xywh[kept], detections.scores[kept], detections.neighbors[kept]
     )
-    return tally_of(_judged(of_count, picture, rule, scale).verdicts, picture)
+    return count_detections(_judged(of_count, image, rule, scale).verdicts, image)
 
 
 def _judged(
-    detections: Detections, picture: AnnotatedPicture, rule: MatchRule, scale: float
-) -> Judged:
+    detections: Detections, image: AnnotatedImage, rule: MatchRule, scale: float
+) -> MatchedDetections:
     boxes = scaled(detections.boxes_xywh, scale)
-    verdicts = match(boxes, picture.boxes_xywh, rule, ignored_xywh=picture.ignored_xywh)
-    return Judged(boxes, detections.scores, verdicts)
+    verdicts = match(boxes, image.boxes_xywh, rule, ignored_xywh=image.ignored_xywh)
+    return MatchedDetections(boxes, detections.scores, verdicts)
 
 
-def _box_ratio(pictures: Sequence[AnnotatedPicture], found: Sequence[_Found]) -> float | None:
+def _box_ratio(images: Sequence[AnnotatedImage], found: Sequence[_Found]) -> float | None:
     """Return the median ratio of a detection's side to its object's."""
     ratios: list[float] = []
-    for picture, of_picture in zip(pictures, found, strict=True):
-        boxes = scaled(of_picture.chosen.boxes_xywh, 1)
-        truths = scaled(picture.boxes_xywh, 1)
+    for image, of_image in zip(images, found, strict=True):
+        boxes = scaled(of_image.chosen.boxes_xywh, 1)
+        truths = scaled(image.boxes_xywh, 1)
         verdicts = match(boxes, truths, ANY_SIZE)
         hits = np.flatnonzero(verdicts >= 0)
         ratios.extend(size_ratios(boxes, truths)[hits, verdicts[hits]])
@@ -255,7 +255,7 @@ def evaluate_files(
     backgrounds: Path | None = None,
     *,
     format: str | None = None,
-    pictures: Path | None = None,
+    images: Path | None = None,
     labels: Collection[str] = (),
     options: DetectionOptions = DEFAULTS,
     rule: MatchRule | None = None,
@@ -264,15 +264,15 @@ def evaluate_files(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Measure cascades on annotated pictures and on pictures without an object.
+    """Measure cascades on annotated images and on images without an object.
 
     Parameters
     ----------
     cascades : sequence of Path
     truth : Path, optional
-        Annotations, with `format`, `pictures` and `labels` as `read_records`.
+        Annotations, with `format`, `images` and `labels` as `read_records`.
     backgrounds : Path, optional
-        A list of pictures without an object.
+        A list of images without an object.
     options, rule, box_scale, progress
         As `evaluate`.
     out : Path, optional
@@ -287,18 +287,18 @@ def evaluate_files(
         An input cannot be used, or the report cannot be written.
     """
     if truth is None and backgrounds is None:
-        raise OptionError("wanted annotated pictures, backgrounds or both, found neither")
-    annotated: list[AnnotatedPicture] = []
+        raise OptionError("wanted annotated images, backgrounds or both, found neither")
+    annotated: list[AnnotatedImage] = []
     if truth is not None:
-        records = read_records(truth, format=format, pictures=pictures, labels=labels)
+        records = read_records(truth, format=format, images=images, labels=labels)
         # One by one, the objects of the others would be false alarms.
         annotated = joined_by_path(_in_pixels(record) for record in records)
         _refuse_empty(annotated, truth)
     if backgrounds is not None:
         names = read_background_list(backgrounds)
         if not names:
-            raise AnnotationError("wanted a list of pictures, found none", path=backgrounds)
-        annotated += [AnnotatedPicture(path, ()) for path in names]
+            raise AnnotationError("wanted a list of images, found none", path=backgrounds)
+        annotated += [AnnotatedImage(path, ()) for path in names]
     if out is not None:
         prepare_report_folder(out, overwrite=overwrite)
     evaluation = evaluate(
@@ -313,22 +313,22 @@ def evaluate_files(
     return evaluation
 
 
-def _in_pixels(record: Record) -> AnnotatedPicture:
-    """Return the boxes in pixels; a picture that cannot be read for it is left out later."""
+def _in_pixels(record: Record) -> AnnotatedImage:
+    """Return the boxes in pixels; an image that cannot be read for it is left out later."""
     try:
         return record.in_pixels()
-    except PictureError:
-        return AnnotatedPicture(record.path, ())
+    except ImageError:
+        return AnnotatedImage(record.path, ())
 
 
-def _refuse_empty(pictures: Sequence[AnnotatedPicture], truth: Path) -> None:
-    if not pictures:
-        raise AnnotationError("wanted annotated pictures, found none", path=truth)
-    for picture in pictures:
-        for box in picture.boxes_xywh:
+def _refuse_empty(images: Sequence[AnnotatedImage], truth: Path) -> None:
+    if not images:
+        raise AnnotationError("wanted annotated images, found none", path=truth)
+    for image in images:
+        for box in image.boxes_xywh:
             if min(box[2:]) <= 0:
                 raise AnnotationError(
-                    f"wanted boxes with some width and height, found {box} in {picture.path}",
+                    f"wanted boxes with some width and height, found {box} in {image.path}",
                     hint="fer cascade check-info",
                     path=truth,
                 )

@@ -1,7 +1,7 @@
 """Matching: which detection is which object.
 
 Two rules are in use. *Intersection over union* asks how much of the two boxes is common; at least
-a half is the habit of the field (Pascal VOC, FDDB, WIDER FACE), and the default here. *Centre and
+a half is the habit of the field (Pascal VOC, FDDB, WIDER FACE), and the default here. *Center and
 size* asks for the same place and about the same size; it forgives a detector whose boxes are
 drawn wider or narrower than the annotators', as those of another training crop are. Its limits
 are those of OpenCV's former ``opencv_performance``: 0.3 of the object's side, a factor of 1.5.
@@ -60,13 +60,13 @@ class IouRule:
 
 
 @dataclass(frozen=True)
-class CentreRule:
-    """Centres close together, and sides (the root of the area) of about the same length.
+class CenterRule:
+    """Centers close together, and sides (the root of the area) of about the same length.
 
     Parameters
     ----------
     max_distance : float
-        Largest distance of the centres, as a share of the truth's side. Defaults to 0.3.
+        Largest distance of the centers, as a share of the truth's side. Defaults to 0.3.
     max_size_ratio : float
         Largest ratio of the longer side to the shorter. Defaults to 1.5.
     """
@@ -83,13 +83,13 @@ class CentreRule:
 
     def __str__(self) -> str:
         return (
-            f"centres within {self.max_distance:g} sides, "
+            f"centers within {self.max_distance:g} sides, "
             f"sides within a factor of {self.max_size_ratio:g}"
         )
 
     def agreement(self, detections: Boxes, truths: Boxes) -> NDArray[np.float64]:
-        """Return minus the distance of the centres, in sides of the truth, where it is enough."""
-        between = centres(detections)[:, np.newaxis] - centres(truths)
+        """Return minus the distance of the centers, in sides of the truth, where it is enough."""
+        between = centers(detections)[:, np.newaxis] - centers(truths)
         distance = np.hypot(between[..., 0], between[..., 1]) / sides(truths)
         ratio = size_ratios(detections, truths)
         same = (distance <= self.max_distance) & (
@@ -105,14 +105,14 @@ def match_rule(
     max_distance: float | None = None,
     max_size_ratio: float | None = None,
 ) -> MatchRule:
-    """Return the rule "iou" or "centre" with the limits that are not None.
+    """Return the rule "iou" or "center" with the limits that are not None.
 
     Raises
     ------
     OptionError
         There is no such rule, or a limit is out of range or not one of this rule's.
     """
-    kinds: dict[str, type[IouRule] | type[CentreRule]] = {"iou": IouRule, "centre": CentreRule}
+    kinds: dict[str, type[IouRule] | type[CenterRule]] = {"iou": IouRule, "center": CenterRule}
     if name not in kinds:
         raise OptionError(f"wanted one of the rules {', '.join(kinds)}, found {name!r}")
     limits = {"minimum": minimum, "max_distance": max_distance, "max_size_ratio": max_size_ratio}
@@ -131,7 +131,7 @@ def match(
     *,
     ignored_xywh: ArrayLike = (),
 ) -> NDArray[np.intp]:
-    """Return the verdict on each detection of a picture.
+    """Return the verdict on each detection of an image.
 
     Each detection, best first, takes the truth that it agrees with best among those that are
     left; a truth is taken once, so a second detection of the same object is a false alarm.
@@ -170,10 +170,10 @@ def match(
 
 
 def scaled(boxes_xywh: ArrayLike, factor: float) -> Boxes:
-    """Return boxes made larger by `factor` around their centres."""
+    """Return boxes made larger by `factor` around their centers."""
     boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
     sizes = boxes[:, 2:] * factor
-    return np.hstack([centres(boxes) - sizes / 2, sizes])
+    return np.hstack([centers(boxes) - sizes / 2, sizes])
 
 
 def intersections(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
@@ -184,8 +184,8 @@ def intersections(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
     return common
 
 
-def centres(boxes: Boxes) -> NDArray[np.float64]:
-    """Return the centres (x, y) of boxes."""
+def centers(boxes: Boxes) -> NDArray[np.float64]:
+    """Return the centers (x, y) of boxes."""
     return boxes[:, :2] + boxes[:, 2:] / 2
 
 

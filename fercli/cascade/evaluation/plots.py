@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fercli.cascade.evaluation.results import CascadeResult, Evaluation
-from fercli.common.plots import COLOURS, new_plot, save_plot
+from fercli.common.plots import COLORS, new_plot, save_plot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) 
     """
     figure, axes = new_plot(
         "Recall over false alarms",
-        f"false alarms in {evaluation.pictures:,} pictures",
+        f"false alarms in {evaluation.images:,} images",
         "recall",
     )
     for result, style in zip(evaluation.cascades, _styles(), strict=False):
@@ -55,8 +55,8 @@ def plot_precision(evaluation: Evaluation, path: Path, *, overwrite: bool = Fals
 
 
 def _styles() -> Iterator[str]:
-    """Yield a line style for each cascade: once the colours begin again, another."""
-    return (style for style in cycle(("-", "--", ":", "-.")) for _ in COLOURS)
+    """Yield a line style for each cascade: once the colors begin again, another."""
+    return (style for style in cycle(("-", "--", ":", "-.")) for _ in COLORS)
 
 
 def _label(result: CascadeResult) -> str:

@@ -1,4 +1,4 @@
-"""Reports of an evaluation: a table, JSON, CSV files, plots and pictures of the errors."""
+"""Reports of an evaluation: a table, JSON, CSV files, plots and images of the errors."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from pathlib import Path
 from fercli.cascade.detection.batch import numbered
 from fercli.cascade.evaluation.curves import recall_at
 from fercli.cascade.evaluation.error_images import (
-    remove_error_pictures,
-    write_error_pictures,
+    remove_error_images,
+    write_error_images,
     write_error_sheet,
 )
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
 from fercli.cascade.evaluation.plots import plot_precision, plot_recall
-from fercli.cascade.evaluation.results import CascadeResult, Evaluation, Tally
+from fercli.cascade.evaluation.results import CascadeResult, DetectionCounts, Evaluation
 from fercli.common.errors import OutputExistsError
 from fercli.common.files import make_folder, write_text
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 
 HEADERS = (
-    "cascade", "AP", "precision", "recall", "F1", "hits", "misses", "false alarms", "per picture",
+    "cascade", "AP", "precision", "recall", "F1", "hits", "misses", "false alarms", "per image",
     "ms",
 )  # fmt: skip
 
 #: How much F1 another choice of min neighbors must gain to be told.
 WORTHWHILE = 0.01
-#: False alarms in all pictures at which the recall is told.
+#: False alarms in all images at which the recall is told.
 FALSE_ALARMS_TOLD = (0, 10, 100)
 
 
 def report_text(evaluation: Evaluation) -> str:
     """Return the figures of all cascades as lines for the terminal."""
     table = format_table(HEADERS, [_row(result) for result in evaluation.cascades])
-    pictures, objects = evaluation.pictures, evaluation.cascades[0].tally.truths
+    images, objects = evaluation.images, evaluation.cascades[0].tally.truths
     left_out = f" ({len(evaluation.left_out)} left out)" if evaluation.left_out else ""
     return (
         f"{table}\n\n"
-        f"{_count(pictures, 'picture')}{left_out}, {_count(objects, 'object')}; "
+        f"{_count(images, 'image')}{left_out}, {_count(objects, 'object')}; "
         f"a hit: {evaluation.rule}; min neighbors {evaluation.options.min_neighbors}"
         + "".join(map(_advice, evaluation.cascades))
     )
@@ -67,7 +67,7 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
     """Return the figures of all cascades, as JSON has them; None for what is undefined."""
     first = evaluation.cascades[0]
     return {
-        "pictures": evaluation.pictures,
+        "images": evaluation.images,
         "objects": first.tally.truths,
         "left_out": [str(error) for error in evaluation.left_out],
         "detection": vars(evaluation.options),
@@ -98,9 +98,9 @@ def save_report(
 ) -> list[Path]:
     """Write everything that is known of an evaluation, and return the files.
 
-    ``summary.json``, ``pictures.csv`` (a line a cascade and picture), ``detections.csv``,
+    ``summary.json``, ``images.csv`` (a line a cascade and image), ``detections.csv``,
     ``recall.png`` and ``precision.png`` (the curves), and for each cascade ``errors-NAME.png``,
-    a sheet of what was missed and of false alarms, and a folder ``errors-NAME`` of the pictures
+    a sheet of what was missed and of false alarms, and a folder ``errors-NAME`` of the images
     where they are.
 
     Raises
@@ -108,10 +108,10 @@ def save_report(
     OutputExistsError, OutputError
         A file exists and `overwrite` is False, or cannot be written.
     """
-    files = [folder / name for name in ("summary.json", "pictures.csv", "detections.csv")]
+    files = [folder / name for name in ("summary.json", "images.csv", "detections.csv")]
     texts = (
         json.dumps(summary(evaluation), indent=2) + "\n",  # ASCII, whatever names hold
-        _csv(PICTURE_COLUMNS, _picture_rows(evaluation)),
+        _csv(IMAGE_COLUMNS, _image_rows(evaluation)),
         _csv(DETECTION_COLUMNS, _detection_rows(evaluation)),
     )
     for path, text in zip(files, texts, strict=True):
@@ -127,10 +127,10 @@ def save_report(
     names = numbered("errors-" + result.name.replace("/", "-") for result in evaluation.cascades)
     for result, name in zip(evaluation.cascades, names, strict=True):
         if overwrite:
-            remove_error_pictures(folder / name)
+            remove_error_images(folder / name)
         if write_error_sheet(result, folder / f"{name}.png", overwrite=overwrite):
             files.append(folder / f"{name}.png")
-        if write_error_pictures(result, folder / name, overwrite=overwrite, progress=progress):
+        if write_error_images(result, folder / name, overwrite=overwrite, progress=progress):
             files.append(folder / name)
     return files
 
@@ -144,12 +144,12 @@ def _row(result: CascadeResult) -> list[object]:
         tally.hits,
         tally.misses,
         tally.false_alarms,
-        f"{result.false_alarms_per_picture:.2f}",
+        f"{result.false_alarms_per_image:.2f}",
         f"{result.median_milliseconds:.1f}",
     ]
 
 
-def _tally(tally: Tally) -> dict[str, object]:
+def _tally(tally: DetectionCounts) -> dict[str, object]:
     return {
         "precision": tally.precision,
         "recall": tally.recall,
@@ -166,7 +166,7 @@ def _figures(result: CascadeResult) -> dict[str, object]:
         "name": result.name,
         "average_precision": result.average_precision,
         **_tally(result.tally),
-        "false_alarms_per_picture": result.false_alarms_per_picture,
+        "false_alarms_per_image": result.false_alarms_per_image,
         "median_milliseconds": result.median_milliseconds,
         "box_scale": result.box_scale,
         "box_ratio": result.box_ratio,
@@ -180,32 +180,32 @@ def _figures(result: CascadeResult) -> dict[str, object]:
     }
 
 
-PICTURE_COLUMNS = (
-    "cascade", "picture", "objects", "hits", "misses", "false_alarms", "milliseconds",
+IMAGE_COLUMNS = (
+    "cascade", "image", "objects", "hits", "misses", "false_alarms", "milliseconds",
 )  # fmt: skip
-DETECTION_COLUMNS = ("cascade", "picture", "x", "y", "width", "height", "score", "verdict")
+DETECTION_COLUMNS = ("cascade", "image", "x", "y", "width", "height", "score", "verdict")
 
 
-def _picture_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
+def _image_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
     for result in evaluation.cascades:
-        for of_picture in result.pictures:
-            tally = of_picture.tally
+        for of_image in result.images:
+            tally = of_image.tally
             yield (
                 result.name,
-                of_picture.picture.path,
+                of_image.image.path,
                 tally.truths,
                 tally.hits,
                 tally.misses,
                 tally.false_alarms,
-                f"{of_picture.milliseconds:.2f}",
+                f"{of_image.milliseconds:.2f}",
             )
 
 
 def _detection_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
     words = {FALSE_ALARM: "false alarm", IGNORED: "ignored"}
     for result in evaluation.cascades:
-        for of_picture in result.pictures:
-            found = of_picture.chosen
+        for of_image in result.images:
+            found = of_image.chosen
             for box, score, verdict in zip(
                 found.boxes_xywh.tolist(),
                 found.scores.tolist(),
@@ -214,7 +214,7 @@ def _detection_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
             ):
                 yield (
                     result.name,
-                    of_picture.picture.path,
+                    of_image.image.path,
                     *(f"{value:g}" for value in box),
                     f"{score:.6g}",
                     words.get(verdict, "hit"),

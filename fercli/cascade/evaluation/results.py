@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.annotations import AnnotatedPicture
+from fercli.annotations import AnnotatedImage
 from fercli.cascade.detection.detector import DetectionOptions
 from fercli.cascade.evaluation.curves import Curve, average_precision, curve_of
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
-from fercli.common.errors import PictureError
+from fercli.common.errors import ImageError
 
 
 @dataclass(frozen=True)
-class Tally:
+class DetectionCounts:
     """How many objects were found, how many detections are none, and how many objects there are."""
 
     hits: int
@@ -48,15 +48,15 @@ class Tally:
         return 2 * self.hits / both if self.truths else None
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def total(tallies: Iterable[DetectionCounts]) -> DetectionCounts:
     """Return the sum of tallies."""
     rows = [(tally.hits, tally.false_alarms, tally.truths) for tally in tallies]
-    return Tally(*(sum(column) for column in zip(*rows, strict=True)))
+    return DetectionCounts(*(sum(column) for column in zip(*rows, strict=True)))
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Detections of a picture, best first, each with its verdict (see `match`)."""
+class MatchedDetections:
+    """Detections of an image, best first, each with its verdict (see `match`)."""
 
     boxes_xywh: NDArray[np.float64]
     scores: NDArray[np.float64]
@@ -64,79 +64,79 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class PictureResult:
-    """What a cascade made of a picture.
+class ImageResult:
+    """What a cascade made of an image.
 
     Attributes
     ----------
-    picture : AnnotatedPicture
-    chosen : Judged
+    image : AnnotatedImage
+    chosen : MatchedDetections
         What the detector gives with its options.
-    ranked : Judged
+    ranked : MatchedDetections
         All that it could give, for the curve.
     milliseconds : float
         Time for the detection (not for the reading of the file).
     """
 
-    picture: AnnotatedPicture
-    chosen: Judged
-    ranked: Judged
+    image: AnnotatedImage
+    chosen: MatchedDetections
+    ranked: MatchedDetections
     milliseconds: float
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> DetectionCounts:
         """What is right and wrong with the chosen detections."""
-        return tally_of(self.chosen.verdicts, self.picture)
+        return count_detections(self.chosen.verdicts, self.image)
 
     @property
     def missed(self) -> list[int]:
         """The indices of the objects that were not found."""
         found = set(self.chosen.verdicts.tolist())
-        return [at for at in range(len(self.picture.boxes_xywh)) if at not in found]
+        return [at for at in range(len(self.image.boxes_xywh)) if at not in found]
 
 
-def tally_of(verdicts: NDArray[np.intp], picture: AnnotatedPicture) -> Tally:
-    """Return the tally of the verdicts on a picture's detections."""
+def count_detections(verdicts: NDArray[np.intp], image: AnnotatedImage) -> DetectionCounts:
+    """Return the tally of the verdicts on an image's detections."""
     hits, false_alarms = int((verdicts >= 0).sum()), int((verdicts == FALSE_ALARM).sum())
-    return Tally(hits, false_alarms, len(picture.boxes_xywh))
+    return DetectionCounts(hits, false_alarms, len(image.boxes_xywh))
 
 
 @dataclass(frozen=True)
 class CascadeResult:
-    """What a cascade made of all pictures.
+    """What a cascade made of all images.
 
     Attributes
     ----------
     path : Path
     name : str
         A name for people that no other cascade of the evaluation has.
-    pictures : tuple of PictureResult
+    images : tuple of ImageResult
     box_scale : float
         What the detections were made larger by before they were matched.
     box_ratio : float, optional
         Median ratio of a detection's side to the object's, before that; None if too few.
-    by_neighbors : mapping of int to Tally
+    by_neighbors : mapping of int to DetectionCounts
         What other choices of ``min_neighbors`` would have given.
     """
 
     path: Path
     name: str
-    pictures: tuple[PictureResult, ...]
+    images: tuple[ImageResult, ...]
     box_scale: float
     box_ratio: float | None
-    by_neighbors: Mapping[int, Tally]
+    by_neighbors: Mapping[int, DetectionCounts]
 
     @cached_property
-    def tally(self) -> Tally:
-        """What is right and wrong with the detections in all pictures."""
-        return total(result.tally for result in self.pictures)
+    def tally(self) -> DetectionCounts:
+        """What is right and wrong with the detections in all images."""
+        return total(result.tally for result in self.images)
 
     @cached_property
     def curve(self) -> Curve:
         """Recall, precision and false alarms at all scores."""
-        judged = [result.ranked for result in self.pictures]
-        scores = np.concatenate([picture.scores for picture in judged])
-        verdicts = np.concatenate([picture.verdicts for picture in judged])
+        judged = [result.ranked for result in self.images]
+        scores = np.concatenate([image.scores for image in judged])
+        verdicts = np.concatenate([image.verdicts for image in judged])
         counted = verdicts != IGNORED
         return curve_of(scores[counted], verdicts[counted] >= 0, self.tally.truths)
 
@@ -153,35 +153,35 @@ class CascadeResult:
         return max(sorted(self.by_neighbors), key=lambda count: self.by_neighbors[count].f1 or 0.0)
 
     @property
-    def false_alarms_per_picture(self) -> float:
+    def false_alarms_per_image(self) -> float:
         """Mean number of false alarms."""
-        return self.tally.false_alarms / len(self.pictures)
+        return self.tally.false_alarms / len(self.images)
 
     @property
     def median_milliseconds(self) -> float:
-        """Median time for a picture."""
-        return float(np.median([result.milliseconds for result in self.pictures]))
+        """Median time for an image."""
+        return float(np.median([result.milliseconds for result in self.images]))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Cascades measured on the same pictures.
+    """Cascades measured on the same images.
 
     Attributes
     ----------
     cascades : tuple of CascadeResult
-    left_out : tuple of PictureError
-        The pictures that could not be read.
+    left_out : tuple of ImageError
+        The images that could not be read.
     options : DetectionOptions
     rule : MatchRule
     """
 
     cascades: tuple[CascadeResult, ...]
-    left_out: tuple[PictureError, ...]
+    left_out: tuple[ImageError, ...]
     options: DetectionOptions
     rule: MatchRule
 
     @property
-    def pictures(self) -> int:
-        """How many pictures were searched."""
-        return len(self.cascades[0].pictures)
+    def images(self) -> int:
+        """How many images were searched."""
+        return len(self.cascades[0].images)

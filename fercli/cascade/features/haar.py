@@ -107,7 +107,7 @@ class HaarFeatures:
         """Return one as the rectangles that the cascade's file has."""
         return as_rectangles(self.parts[index])
 
-    def neighbours(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    def neighbors(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the features of the same kind that differ by 1 or 2 pixels in x, y, dx or dy.
 
         Parameters
@@ -117,7 +117,7 @@ class HaarFeatures:
         Returns
         -------
         ndarray of int64
-            Ascending, each once; without those of `chosen` that are nobody's neighbour.
+            Ascending, each once; without those of `chosen` that are nobody's neighbor.
         """
         steps = np.zeros((16, 5), np.int64)
         for place, step in enumerate((-2, -1, 1, 2)):

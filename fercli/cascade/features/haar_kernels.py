@@ -2,7 +2,7 @@
 
 Samples are columns of an array of integral images (see `fercli.cascade.features.integral_images`).
 The value of a feature for all samples is then a sum of at most nine contiguous rows, exact in
-int32, and vectorised.
+int32, and vectorized.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def find_corners(table: Ints, part: Bytes, line: int, rows: Uints, weights: Ints
 
 @compiled
 def sum_rows(integral: Ints, rows: Uints, weights: Ints, out: Ints) -> None:
-    """Write the unnormalised values of a feature for all samples."""
+    """Write the unnormalized values of a feature for all samples."""
     w0, w1, w2, w3, w4, w5 = weights[0], weights[1], weights[2], weights[3], weights[4], weights[5]
     r0, r1, r2 = integral[rows[0]], integral[rows[1]], integral[rows[2]]
     r3, r4, r5 = integral[rows[3]], integral[rows[4]], integral[rows[5]]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.features.windows import Windows
 from fercli.common.kernels import compiled
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 #: Windows that a thread works on at once.
 PIECE = 512
@@ -34,10 +34,10 @@ class IntegralImages:
     windows : Windows
     tilted : bool
         Whether the tilted ones are wanted as well.
-    team : Team
+    team : KernelPool
     """
 
-    def __init__(self, windows: Windows, *, tilted: bool, team: Team) -> None:
+    def __init__(self, windows: Windows, *, tilted: bool, team: KernelPool) -> None:
         self._windows = windows
         self._tilted = tilted
         self._team = team

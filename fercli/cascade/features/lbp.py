@@ -106,15 +106,15 @@ def write_codes(
         r0, r1, r2 = c0[i] - c1[i], c1[i] - c2[i], c2[i] - c3[i]
         s0, s1, s2 = d0[i] - d1[i], d1[i] - d2[i], d2[i] - d3[i]
         # int32, where numba would widen: twice as many samples at once.
-        centre = np.int32(q1 - r1)
-        code = np.int32(128) if np.int32(p0 - q0) >= centre else np.int32(0)
-        code |= np.int32(64) if np.int32(p1 - q1) >= centre else np.int32(0)
-        code |= np.int32(32) if np.int32(p2 - q2) >= centre else np.int32(0)
-        code |= np.int32(16) if np.int32(q2 - r2) >= centre else np.int32(0)
-        code |= np.int32(8) if np.int32(r2 - s2) >= centre else np.int32(0)
-        code |= np.int32(4) if np.int32(r1 - s1) >= centre else np.int32(0)
-        code |= np.int32(2) if np.int32(r0 - s0) >= centre else np.int32(0)
-        code |= np.int32(1) if np.int32(q0 - r0) >= centre else np.int32(0)
+        center = np.int32(q1 - r1)
+        code = np.int32(128) if np.int32(p0 - q0) >= center else np.int32(0)
+        code |= np.int32(64) if np.int32(p1 - q1) >= center else np.int32(0)
+        code |= np.int32(32) if np.int32(p2 - q2) >= center else np.int32(0)
+        code |= np.int32(16) if np.int32(q2 - r2) >= center else np.int32(0)
+        code |= np.int32(8) if np.int32(r2 - s2) >= center else np.int32(0)
+        code |= np.int32(4) if np.int32(r1 - s1) >= center else np.int32(0)
+        code |= np.int32(2) if np.int32(r0 - s0) >= center else np.int32(0)
+        code |= np.int32(1) if np.int32(q0 - r0) >= center else np.int32(0)
         codes[i] = np.uint8(code)
 
 
@@ -145,7 +145,7 @@ def count_codes(
     """
     samples = integral.shape[1]
     codes = np.empty(BLOCK, np.uint8)
-    # Few codes are frequent. Neighbours are added to different histograms, so that an addition
+    # Few codes are frequent. Neighbors are added to different histograms, so that an addition
     # seldom waits for the one before it.
     odd = np.empty(256, np.int64)
     for at in range(begin, end):

@@ -1,6 +1,6 @@
 """Windows: samples of the detector's size, and the values of features on them.
 
-Windows are stored as columns, a row for each pixel, so that everything is vectorised over
+Windows are stored as columns, a row for each pixel, so that everything is vectorized over
 windows. The arithmetic is the detector's (sums of rectangles in int32, values of features in
 float32), so that a decision here is the decision there.
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.model import HaarFeature, LbpFeature, Node
 from fercli.common.kernels import compiled
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 Samples = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
@@ -54,7 +54,7 @@ class Windows:
     def have_contrast(self) -> Bools:
         """Return which of them the detector looks at, if the features are Haar features.
 
-        It refuses windows with a standard deviation of 10 grey levels or less unseen.
+        It refuses windows with a standard deviation of 10 gray levels or less unseen.
         """
         area = float((self.size_wh[0] - 2) * (self.size_wh[1] - 2))
         return (self.inverse_norms > 0) & (area * self.inverse_norms.astype(np.float64) < 0.1)
@@ -97,7 +97,9 @@ def _squared_norms(samples: Samples) -> NDArray[np.float64]:
     return squared.astype(np.float64)
 
 
-def goes_left(windows: Windows, feature: HaarFeature | LbpFeature, node: Node, team: Team) -> Bools:
+def goes_left(
+    windows: Windows, feature: HaarFeature | LbpFeature, node: Node, team: KernelPool
+) -> Bools:
     """Return which windows a node sends to its left child, shape (n,)."""
     if isinstance(feature, HaarFeature):
         assert node.threshold is not None
@@ -107,7 +109,7 @@ def goes_left(windows: Windows, feature: HaarFeature | LbpFeature, node: Node, t
     return bits.astype(np.bool_)[lbp_codes(windows, feature, team)]
 
 
-def haar_values(windows: Windows, feature: HaarFeature, team: Team) -> NDArray[np.float32]:
+def haar_values(windows: Windows, feature: HaarFeature, team: KernelPool) -> NDArray[np.float32]:
     """Return the values of a Haar feature as the detector computes them, shape (n,)."""
     values = np.zeros(len(windows), np.float32)
     for rectangle in feature.rectangles:
@@ -118,7 +120,7 @@ def haar_values(windows: Windows, feature: HaarFeature, team: Team) -> NDArray[n
     return values * windows.inverse_norms
 
 
-def lbp_codes(windows: Windows, feature: LbpFeature, team: Team) -> NDArray[np.uint8]:
+def lbp_codes(windows: Windows, feature: LbpFeature, team: KernelPool) -> NDArray[np.uint8]:
     """Return the codes of a local binary pattern, shape (n,)."""
     sums = [
         [_block_sums(windows, feature, column, row, team) for column in range(3)]
@@ -127,13 +129,13 @@ def lbp_codes(windows: Windows, feature: LbpFeature, team: Team) -> NDArray[np.u
     ring = (sums[0][0], sums[0][1], sums[0][2], sums[1][2],
             sums[2][2], sums[2][1], sums[2][0], sums[1][0])  # fmt: skip
     codes = np.zeros(len(windows), np.uint8)
-    for bit, neighbour in zip((128, 64, 32, 16, 8, 4, 2, 1), ring, strict=True):
-        codes |= np.where(neighbour >= sums[1][1], np.uint8(bit), np.uint8(0))
+    for bit, neighbor in zip((128, 64, 32, 16, 8, 4, 2, 1), ring, strict=True):
+        codes |= np.where(neighbor >= sums[1][1], np.uint8(bit), np.uint8(0))
     return codes
 
 
 def _block_sums(
-    windows: Windows, feature: LbpFeature, column: int, row: int, team: Team
+    windows: Windows, feature: LbpFeature, column: int, row: int, team: KernelPool
 ) -> NDArray[np.int32]:
     x, y = feature.x + column * feature.width, feature.y + row * feature.height
     places = _upright_places((x, y, feature.width, feature.height), windows.size_wh)
@@ -173,7 +175,7 @@ def _tilted_places(
     return np.flatnonzero(inside)
 
 
-def _sums(windows: Windows, places: NDArray[np.intp], team: Team) -> NDArray[np.int32]:
+def _sums(windows: Windows, places: NDArray[np.intp], team: KernelPool) -> NDArray[np.int32]:
     sums = np.zeros(len(windows), np.int32)
     rows = places.astype(np.uint32)
     team.share(lambda begin, end: _add_rows(windows.pixels, rows, begin, end, sums),

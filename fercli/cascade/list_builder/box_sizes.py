@@ -174,14 +174,14 @@ def plot_sizes(statistics: SizeStatistics, path: Path, *, overwrite: bool = Fals
 
 
 def _draw_bars(axes: Axes, histogram: Histogram, mark: float, label: str) -> None:
-    from fercli.common.plots import COLOURS
+    from fercli.common.plots import COLORS
 
     marked = _bin_of(histogram.edges, mark)
     filled = [at for at, count in enumerate(histogram.counts) if count] + [marked]
     # An empty bin on each side shows that there is nothing beyond.
     shown = range(max(min(filled) - 1, 0), min(max(filled) + 2, len(histogram.counts)))
-    axes.axvspan(marked - 0.5, marked + 0.5, color=COLOURS[1], alpha=0.25, label=label)
-    axes.bar(list(shown), [histogram.counts[at] for at in shown], color=COLOURS[0], width=0.9)
+    axes.axvspan(marked - 0.5, marked + 0.5, color=COLORS[1], alpha=0.25, label=label)
+    axes.bar(list(shown), [histogram.counts[at] for at in shown], color=COLORS[0], width=0.9)
     axes.set_xticks(list(shown), [_range_text(histogram, at) for at in shown], rotation=45,
                     ha="right", rotation_mode="anchor")  # fmt: skip
     axes.margins(y=0.15)

@@ -1,4 +1,4 @@
-"""From folders of pictures to the description files of a training: info file and background list.
+"""From folders of images to the description files of a training: info file and background list.
 
 Positives and negatives are surveyed, thinned out, split by lot and written under names that
 OpenCV's programs can read from any directory.
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, describe_sizes, plot_sizes
 from fercli.cascade.list_builder.collect import (
-    GatherOptions,
-    gather_negatives,
-    gather_positives,
+    CollectOptions,
+    collect_negatives,
+    collect_positives,
 )
 from fercli.cascade.list_builder.image_audit import Surveyed
 from fercli.cascade.list_builder.output_files import (
@@ -32,7 +32,7 @@ def build_description(
     positives: Sequence[Path],
     negatives: Sequence[Path],
     out: Path,
-    options: GatherOptions | None = None,
+    options: CollectOptions | None = None,
     files: FileOptions | None = None,
     *,
     workers: int | None = None,
@@ -43,13 +43,13 @@ def build_description(
     Parameters
     ----------
     positives : sequence of Path
-        Pictures of the object: folders of crops, pictures, files or folders of annotations.
+        Images of the object: folders of crops, images, files or folders of annotations.
     negatives : sequence of Path
-        Pictures without it: folders, pictures, background lists.
+        Images without it: folders, images, background lists.
     out : Path
         The folder to write to.
-    options : GatherOptions, optional
-        Which pictures and boxes are used.
+    options : CollectOptions, optional
+        Which images and boxes are used.
     files : FileOptions, optional
         How the files are written.
     workers, progress
@@ -58,7 +58,7 @@ def build_description(
     Returns
     -------
     BuildReport
-        What was found, left out and written. A picture that cannot be read is left out.
+        What was found, left out and written. An image that cannot be read is left out.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def build_description(
     OutputError
         A file exists already, or cannot be written.
     """
-    options, files = options or GatherOptions(), files or FileOptions()
+    options, files = options or CollectOptions(), files or FileOptions()
     if not positives and not negatives:
         raise OptionError("wanted positives or negatives, found neither")
     if not positives and (files.plot or files.also):
@@ -80,11 +80,11 @@ def build_description(
     found, empty = None, None
     objects: list[Surveyed] = []
     if positives:
-        found, objects = gather_positives(
+        found, objects = collect_positives(
             positives, out, options, workers=workers, progress=progress
         )
     if negatives:
-        empty = gather_negatives(
+        empty = collect_negatives(
             negatives, out, objects, options, workers=workers, progress=progress
         )
     sizes = None if found is None else _sizes(found, options)
@@ -92,8 +92,8 @@ def build_description(
     return BuildReport(found, empty, sizes, written)
 
 
-def _sizes(part: Part, options: GatherOptions) -> SizeStatistics:
-    sizes_wh = [sample.box_xywh[2:] for picture in part.used for sample in picture.samples]
+def _sizes(part: Part, options: CollectOptions) -> SizeStatistics:
+    sizes_wh = [sample.box_xywh[2:] for image in part.used for sample in image.samples]
     return describe_sizes(sizes_wh, options.rules.window_wh)
 
 

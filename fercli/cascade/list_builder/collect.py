@@ -10,14 +10,14 @@ from pathlib import Path
 from fercli.annotations.base import OnError, Record, raise_it
 from fercli.annotations.formats import FORMATS, detect_format, read_records
 from fercli.annotations.opencv_lists import read_background_list
-from fercli.annotations.whole_images import read as read_pictures
+from fercli.annotations.whole_images import read as read_images
 from fercli.cascade.list_builder.image_audit import (
     BoxRules,
     FindBoxes,
     LeftOut,
     Surveyed,
-    survey_negatives,
-    survey_positives,
+    audit_negatives,
+    audit_positives,
     without_duplicates,
     without_equals,
 )
@@ -25,26 +25,26 @@ from fercli.cascade.list_builder.output_files import NEGATIVE_LINKS, POSITIVE_LI
 from fercli.cascade.list_builder.report import Part, Source
 from fercli.cascade.list_builder.sampling import Amount, draw, in_drawn_order, number_of
 from fercli.common.errors import AnnotationError, FerError, OptionError
-from fercli.common.files import PICTURE_EXTENSIONS, find_files
+from fercli.common.files import IMAGE_EXTENSIONS, find_files
 from fercli.common.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
-class GatherOptions:
-    """Which pictures and boxes are used, and in which order.
+class CollectOptions:
+    """Which images and boxes are used, and in which order.
 
     Parameters
     ----------
     format : str, optional
         The positives' format, a name of `FORMATS`. Defaults to the one that each looks like.
-    pictures : Path, optional
+    images : Path, optional
         The folder that the names in annotations are relative to. Defaults to the format's.
     labels : sequence of str
         Only boxes of these labels. Defaults to all.
     detect : Path, optional
         A cascade that finds the boxes. Defaults to the annotations'.
     extensions : sequence of str
-        What pictures in folders end in, lower case. Defaults to `PICTURE_EXTENSIONS`.
+        What images in folders end in, lower case. Defaults to `IMAGE_EXTENSIONS`.
     recursive : bool
         Whether folders in folders are looked into. Defaults to True.
     rules : BoxRules
@@ -56,21 +56,21 @@ class GatherOptions:
     min_neighbors : int
         By how many windows a cascade's detection must have been seen. Defaults to 3.
     take, take_negatives : int or float, optional
-        How many usable pictures, or which share of them, are drawn. Default to all.
+        How many usable images, or which share of them, are drawn. Default to all.
     test : int or float, optional
-        How many pictures, or which share, of both kinds are set aside. Defaults to none.
+        How many images, or which share, of both kinds are set aside. Defaults to none.
     seed : int
         Of the lots. Defaults to 0.
     in_order : bool
-        Whether pictures keep the order in which they are found. Defaults to False: the order is
+        Whether images keep the order in which they are found. Defaults to False: the order is
         drawn, because a training takes positives and negatives from the start of its lists.
     """
 
     format: str | None = None
-    pictures: Path | None = None
+    images: Path | None = None
     labels: Sequence[str] = ()
     detect: Path | None = None
-    extensions: Sequence[str] = PICTURE_EXTENSIONS
+    extensions: Sequence[str] = IMAGE_EXTENSIONS
     recursive: bool = True
     rules: BoxRules = field(default_factory=BoxRules)
     keep_duplicates: bool = False
@@ -83,15 +83,15 @@ class GatherOptions:
     in_order: bool = False
 
 
-def gather_positives(
+def collect_positives(
     paths: Sequence[Path],
     out: Path,
-    options: GatherOptions,
+    options: CollectOptions,
     *,
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Part, list[Surveyed]]:
-    """Return what is used of the positives, and all pictures that hold the object."""
+    """Return what is used of the positives, and all images that hold the object."""
     left_out: list[LeftOut] = []
     sources, records = [], []
     for path in paths:
@@ -99,7 +99,7 @@ def gather_positives(
         sources.append(source)
         records += found
     surveyed = _usable(
-        survey_positives(
+        audit_positives(
             records,
             options.rules,
             find_boxes=_finder(options.detect, options.min_neighbors),
@@ -108,27 +108,27 @@ def gather_positives(
         ),
         left_out,
     )
-    pictures = surveyed if options.keep_duplicates else list(without_duplicates(surveyed))
-    left_out += [each for picture in pictures for each in picture.left_out]
-    boxed = _merged([picture for picture in pictures if picture.samples])
+    images = surveyed if options.keep_duplicates else list(without_duplicates(surveyed))
+    left_out += [each for image in images for each in image.left_out]
+    boxed = _merged([image for image in images if image.samples])
     if not boxed:
         raise _nothing("positive", paths, len(records), left_out)
-    without_box = sum(not (picture.samples or picture.left_out) for picture in pictures)
+    without_box = sum(not (image.samples or image.left_out) for image in images)
     part = Part(tuple(sources), tuple(boxed), (), tuple(left_out), without_box)
-    objects = [picture for picture in pictures if picture.samples or picture.left_out]
+    objects = [image for image in images if image.samples or image.left_out]
     return _drawn(part, options, "positives", options.take), objects
 
 
-def gather_negatives(
+def collect_negatives(
     paths: Sequence[Path],
     out: Path,
     objects: Sequence[Surveyed],
-    options: GatherOptions,
+    options: CollectOptions,
     *,
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> Part:
-    """Return what is used of the negatives, pictures that are among `objects` left out."""
+    """Return what is used of the negatives, images that are among `objects` left out."""
     left_out: list[LeftOut] = []
     sources, names = [], []
     for path in paths:
@@ -136,7 +136,7 @@ def gather_negatives(
         sources.append(source)
         names += found
     surveyed = _usable(
-        survey_negatives(
+        audit_negatives(
             names,
             find_boxes=_finder(options.check_negatives, options.min_neighbors),
             window_wh=options.rules.window_wh or (1, 1),
@@ -163,19 +163,19 @@ def _finder(cascade: Path | None, min_neighbors: int) -> FindBoxes | None:
 
 
 def _records(
-    path: Path, out: Path, options: GatherOptions, left_out: list[LeftOut]
+    path: Path, out: Path, options: CollectOptions, left_out: list[LeftOut]
 ) -> tuple[Source, list[Record]]:
     """Return what a source of positives says; what is malformed in it goes to `left_out`."""
-    name = "pictures" if options.detect else options.format or detect_format(path).name
-    if name == "pictures":
+    name = "images" if options.detect else options.format or detect_format(path).name
+    if name == "images":
         extensions, recursive = options.extensions, options.recursive
-        records = read_pictures(path, extensions=extensions, recursive=recursive)
+        records = read_images(path, extensions=extensions, recursive=recursive)
         records = [record for record in records if not _is_link(record.path, out)]
     else:
         records = read_records(
             path,
             format=name,
-            pictures=options.pictures,
+            images=options.images,
             labels=options.labels,
             # What follows a malformed record of an info file is lost: too much to go on.
             on_error=raise_it if name == "info" else _noting(left_out, path),
@@ -184,20 +184,20 @@ def _records(
     return Source(path, title, len(records), _count_labels(records)), records
 
 
-def _listed(path: Path, out: Path, options: GatherOptions) -> tuple[Source, list[Path]]:
-    """Return the pictures of a source of negatives."""
+def _listed(path: Path, out: Path, options: CollectOptions) -> tuple[Source, list[Path]]:
+    """Return the images of a source of negatives."""
     if path.is_dir():
         found = find_files(path, options.extensions, recursive=options.recursive)
         names = [name for name in found if not _is_link(name, out)]
         return Source(path, "folder", len(names)), names
-    if path.suffix.lower() in {*PICTURE_EXTENSIONS, *options.extensions} - {""}:
-        return Source(path, "picture", 1), [path]
+    if path.suffix.lower() in {*IMAGE_EXTENSIONS, *options.extensions} - {""}:
+        return Source(path, "image", 1), [path]
     names = read_background_list(path)
     return Source(path, "background list", len(names)), names
 
 
 def _is_link(path: Path, out: Path) -> bool:
-    """Return whether a picture stands for another in the description that an earlier run wrote."""
+    """Return whether an image stands for another in the description that an earlier run wrote."""
     folders = (out / name for name in (POSITIVE_LINKS, NEGATIVE_LINKS))
     return any(path.absolute().is_relative_to(folder.absolute()) for folder in folders)
 
@@ -217,7 +217,7 @@ def _count_labels(records: Sequence[Record]) -> dict[str, int]:
 
 
 def _usable(found: Iterable[Surveyed | LeftOut], left_out: list[LeftOut]) -> list[Surveyed]:
-    """Return the pictures that can be used; the others go to `left_out`."""
+    """Return the images that can be used; the others go to `left_out`."""
     usable: list[Surveyed] = []
     for each in found:
         if isinstance(each, Surveyed):
@@ -227,22 +227,22 @@ def _usable(found: Iterable[Surveyed | LeftOut], left_out: list[LeftOut]) -> lis
     return usable
 
 
-def _merged(pictures: Sequence[Surveyed]) -> list[Surveyed]:
-    """Return each picture once, with the boxes that all sources have for it."""
+def _merged(images: Sequence[Surveyed]) -> list[Surveyed]:
+    """Return each image once, with the boxes that all sources have for it."""
     merged: dict[Path, Surveyed] = {}
-    for picture in pictures:
-        before = merged.get(picture.path)
-        samples = picture.samples if before is None else before.samples + picture.samples
-        merged[picture.path] = replace(picture, samples=samples)
+    for image in images:
+        before = merged.get(image.path)
+        samples = image.samples if before is None else before.samples + image.samples
+        merged[image.path] = replace(image, samples=samples)
     return list(merged.values())
 
 
 def _nothing(
-    kind: str, paths: Sequence[Path], pictures: int, left_out: Sequence[LeftOut]
+    kind: str, paths: Sequence[Path], images: int, left_out: Sequence[LeftOut]
 ) -> AnnotationError:
-    wanted = f"wanted at least one usable {kind}, found none in {pictures} pictures"
+    wanted = f"wanted at least one usable {kind}, found none in {images} images"
     if not left_out:
-        by_name = not pictures and any(path.is_dir() for path in paths)
+        by_name = not images and any(path.is_dir() for path in paths)
         hint = "--extensions, if they have unusual names" if by_name else None
         return AnnotationError(wanted, hint=hint)
     counts = Counter(each.reason for each in left_out)
@@ -251,24 +251,24 @@ def _nothing(
     return AnnotationError(f"{wanted}: {reasons}; the first: {first.path}: {first.detail}")
 
 
-def _drawn(part: Part, options: GatherOptions, what: str, take: Amount | None) -> Part:
-    """Return a part of which pictures are taken, set aside for testing and put in order by lot."""
-    pictures = list(part.training)
+def _drawn(part: Part, options: CollectOptions, what: str, take: Amount | None) -> Part:
+    """Return a part of which images are taken, set aside for testing and put in order by lot."""
+    images = list(part.training)
     if take is not None:
-        number = number_of(take, len(pictures), what)
-        pictures, _ = draw(pictures, number, _digest, options.seed, "take")
+        number = number_of(take, len(images), what)
+        images, _ = draw(images, number, _digest, options.seed, "take")
     test: list[Surveyed] = []
     if options.test is not None:
-        number = number_of(options.test, len(pictures), f"{what} for testing")
-        test, pictures = draw(pictures, number, _digest, options.seed, "test", together=True)
-        if not pictures:
+        number = number_of(options.test, len(images), f"{what} for testing")
+        test, images = draw(images, number, _digest, options.seed, "test", together=True)
+        if not images:
             raise OptionError(f"wanted {what} for training and testing, found only {len(test)}")
-    not_taken = len(part.training) - len(pictures) - len(test)
+    not_taken = len(part.training) - len(images) - len(test)
     if not options.in_order:
-        pictures = in_drawn_order(pictures, _digest, options.seed, "order")
+        images = in_drawn_order(images, _digest, options.seed, "order")
         test = in_drawn_order(test, _digest, options.seed, "order")
-    return replace(part, training=tuple(pictures), test=tuple(test), not_taken=not_taken)
+    return replace(part, training=tuple(images), test=tuple(test), not_taken=not_taken)
 
 
-def _digest(picture: Surveyed) -> bytes:
-    return picture.digest
+def _digest(image: Surveyed) -> bytes:
+    return image.digest

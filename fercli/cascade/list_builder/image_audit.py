@@ -1,4 +1,4 @@
-"""The survey: every picture opened once, on all cores, and what is in it noted.
+"""The survey: every image opened once, on all cores, and what is in it noted.
 
 One that cannot be used is noted with the reason and never ends the survey.
 """
@@ -16,29 +16,29 @@ import numpy as np
 from fercli.annotations.base import Box, Record
 from fercli.annotations.opencv_lists import programs_read
 from fercli.common.boxes import clip_box, fit_box, has_shape
-from fercli.common.errors import AnnotationError, FerError, PictureError
-from fercli.common.images import Picture, read_grey
+from fercli.common.errors import AnnotationError, FerError, ImageError
+from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
-#: Gives the boxes of the objects in a grey picture.
-FindBoxes = Callable[[Picture], Sequence[Box]]
+#: Gives the boxes of the objects in a gray image.
+FindBoxes = Callable[[ImageArray], Sequence[Box]]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A picture, or a box in it, that cannot be used, and why.
+    """An image, or a box in it, that cannot be used, and why.
 
     Parameters
     ----------
     path : Path
-        The picture, or the file of annotations.
+        The image, or the file of annotations.
     reason : str
         One of few words, to be counted: "unreadable", "duplicate", …
     detail : str
         The rest of it.
     box_xywh : (int, int, int, int), optional
-        The box, where it is not the whole picture.
+        The box, where it is not the whole image.
     """
 
     path: Path
@@ -54,13 +54,13 @@ class Sample:
     Parameters
     ----------
     box_xywh : (int, int, int, int)
-        The box, all of it in the picture.
+        The box, all of it in the image.
     digest : bytes
         Of the pixels in it.
     clipped : bool
-        Whether the box lay partly outside the picture before.
+        Whether the box lay partly outside the image before.
     stretched : bool
-        Whether the picture was too small to widen the box to the window's shape.
+        Whether the image was too small to widen the box to the window's shape.
     """
 
     box_xywh: Box
@@ -71,16 +71,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A picture that could be opened.
+    """An image that could be opened.
 
     Parameters
     ----------
     path : Path
-        The picture.
+        The image.
     size_wh : (int, int)
         Its size.
     digest : bytes
-        Of its pixels and size: equal for pictures that are the same in every pixel.
+        Of its pixels and size: equal for images that are the same in every pixel.
     samples : tuple of Sample
         Its usable boxes.
     left_out : tuple of LeftOut
@@ -116,7 +116,7 @@ class BoxRules:
     min_size_wh: tuple[int, int] = (1, 1)
 
 
-def survey_positives(
+def audit_positives(
     records: Sequence[Record],
     rules: BoxRules,
     *,
@@ -129,7 +129,7 @@ def survey_positives(
     Parameters
     ----------
     records : sequence of Record
-        The pictures and their boxes.
+        The images and their boxes.
     rules : BoxRules
         What becomes of the boxes.
     find_boxes : callable, optional
@@ -148,7 +148,7 @@ def survey_positives(
     )
 
 
-def survey_negatives(
+def audit_negatives(
     paths: Sequence[Path],
     *,
     find_boxes: FindBoxes | None = None,
@@ -161,11 +161,11 @@ def survey_negatives(
     Parameters
     ----------
     paths : sequence of Path
-        The pictures.
+        The images.
     find_boxes : callable, optional
-        Where it finds something the picture is left out. Called from several threads.
+        Where it finds something the image is left out. Called from several threads.
     window_wh : (int, int)
-        Smaller pictures are left out.
+        Smaller images are left out.
     workers, progress
         As `parallel_map`.
     """
@@ -180,51 +180,51 @@ def survey_negatives(
     )
 
 
-def without_duplicates(pictures: Iterable[Surveyed]) -> Iterator[Surveyed]:
-    """Yield the pictures less the samples whose very pixels came before."""
+def without_duplicates(images: Iterable[Surveyed]) -> Iterator[Surveyed]:
+    """Yield the images less the samples whose very pixels came before."""
     first: dict[bytes, Path] = {}
-    for picture in pictures:
+    for image in images:
         new: list[Sample] = []
-        left_out = list(picture.left_out)
-        for sample in picture.samples:
+        left_out = list(image.left_out)
+        for sample in image.samples:
             if sample.digest in first:
                 detail = f"the same pixels as in {first[sample.digest]}"
-                left_out.append(LeftOut(picture.path, "duplicate", detail, sample.box_xywh))
+                left_out.append(LeftOut(image.path, "duplicate", detail, sample.box_xywh))
             else:
-                first[sample.digest] = picture.path
+                first[sample.digest] = image.path
                 new.append(sample)
-        yield replace(picture, samples=tuple(new), left_out=tuple(left_out))
+        yield replace(image, samples=tuple(new), left_out=tuple(left_out))
 
 
 def without_equals(
-    pictures: Iterable[Surveyed], others: Iterable[Surveyed]
+    images: Iterable[Surveyed], others: Iterable[Surveyed]
 ) -> Iterator[Surveyed | LeftOut]:
-    """Yield the pictures less those that are, pixel by pixel, among `others` or came before."""
+    """Yield the images less those that are, pixel by pixel, among `others` or came before."""
     first = {other.digest: ("also a positive", other.path) for other in others}
-    for picture in pictures:
-        if picture.digest in first:
-            reason, path = first[picture.digest]
-            yield LeftOut(picture.path, reason, f"the same pixels as {path}")
+    for image in images:
+        if image.digest in first:
+            reason, path = first[image.digest]
+            yield LeftOut(image.path, reason, f"the same pixels as {path}")
         else:
-            first[picture.digest] = ("duplicate", picture.path)
-            yield picture
+            first[image.digest] = ("duplicate", image.path)
+            yield image
 
 
-def digest_of(picture: Picture) -> bytes:
-    """Return a digest of a picture's size and pixels."""
-    content = hashlib.blake2b(repr(picture.shape).encode(), digest_size=16)
-    content.update(np.ascontiguousarray(picture).data)
+def digest_of(image: ImageArray) -> bytes:
+    """Return a digest of an image's size and pixels."""
+    content = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    content.update(np.ascontiguousarray(image).data)
     return content.digest()
 
 
 def _positive(record: Record, rules: BoxRules, find_boxes: FindBoxes | None) -> Surveyed | LeftOut:
     try:
-        surveyed, picture = _opened(record.path)
-        boxes = find_boxes(picture) if find_boxes else _boxes_of(record, surveyed.size_wh)
+        surveyed, image = _opened(record.path)
+        boxes = find_boxes(image) if find_boxes else _boxes_of(record, surveyed.size_wh)
     except FerError as error:
         return _unusable(record.path, error)
     found = [
-        box if isinstance(box, LeftOut) else _sample(box, picture, rules, record.path)
+        box if isinstance(box, LeftOut) else _sample(box, image, rules, record.path)
         for box in boxes
     ]
     return replace(
@@ -238,8 +238,8 @@ def _negative(
     path: Path, find_boxes: FindBoxes | None, window_wh: tuple[int, int]
 ) -> Surveyed | LeftOut:
     try:
-        surveyed, picture = _opened(path)
-        boxes = find_boxes(picture) if find_boxes else ()
+        surveyed, image = _opened(path)
+        boxes = find_boxes(image) if find_boxes else ()
     except FerError as error:
         return _unusable(path, error)
     if not _holds(surveyed.size_wh, window_wh):
@@ -250,10 +250,10 @@ def _negative(
     return surveyed
 
 
-def _opened(path: Path) -> tuple[Surveyed, Picture]:
-    picture = read_grey(path)
-    size_wh = picture.shape[1], picture.shape[0]
-    return Surveyed(path, size_wh, digest_of(picture), plain=programs_read(path)), picture
+def _opened(path: Path) -> tuple[Surveyed, ImageArray]:
+    image = read_gray(path)
+    size_wh = image.shape[1], image.shape[0]
+    return Surveyed(path, size_wh, digest_of(image), plain=programs_read(path)), image
 
 
 def _boxes_of(record: Record, size_wh: tuple[int, int]) -> Iterator[Box | LeftOut]:
@@ -270,23 +270,23 @@ def _boxes_of(record: Record, size_wh: tuple[int, int]) -> Iterator[Box | LeftOu
 
 
 def _unusable(path: Path, error: FerError) -> LeftOut:
-    reason = "unreadable" if isinstance(error, PictureError) else "malformed annotation"
+    reason = "unreadable" if isinstance(error, ImageError) else "malformed annotation"
     return LeftOut(path, reason, error.message)
 
 
-def _sample(box: Box, picture: Picture, rules: BoxRules, path: Path) -> Sample | LeftOut:
-    size_wh = picture.shape[1], picture.shape[0]
+def _sample(box: Box, image: ImageArray, rules: BoxRules, path: Path) -> Sample | LeftOut:
+    size_wh = image.shape[1], image.shape[0]
     fitted = fit_box(box, size_wh, padding=rules.padding, window_wh=rules.window_wh)
     if fitted is None:
         empty = min(box[2:]) <= 0
-        reason = "empty box" if empty else "box outside the picture"
-        return LeftOut(path, reason, f"the picture is {_size_text(size_wh)}", box)
+        reason = "empty box" if empty else "box outside the image"
+        return LeftOut(path, reason, f"the image is {_size_text(size_wh)}", box)
     if not _holds(fitted[2:], rules.min_size_wh):
         return LeftOut(path, "too small", _size_text(fitted[2:]), box)
     x, y, width, height = fitted
-    pixels = picture[y : y + height, x : x + width]
+    pixels = image[y : y + height, x : x + width]
     if pixels.min() == pixels.max():
-        return LeftOut(path, "one grey level", _size_text(fitted[2:]), box)
+        return LeftOut(path, "one gray level", _size_text(fitted[2:]), box)
     clipped = clip_box(box, size_wh) != box
     stretched = rules.window_wh is not None and not has_shape(fitted, rules.window_wh)
     return Sample(fitted, digest_of(pixels), clipped, stretched)

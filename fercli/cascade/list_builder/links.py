@@ -1,7 +1,7 @@
-"""Staging: safe names for pictures whose own names a description file cannot hold.
+"""Staging: safe names for images whose own names a description file cannot hold.
 
-A folder of links beside the list, with the mapping in its ``names.csv``. Pictures in formats that
-OpenCV's programs may not read (GIF, WebP, TIFF, …) stand there as grey PNG files instead.
+A folder of links beside the list, with the mapping in its ``names.csv``. Images in formats that
+OpenCV's programs may not read (GIF, WebP, TIFF, …) stand there as gray PNG files instead.
 """
 
 from __future__ import annotations
@@ -17,50 +17,50 @@ from pathlib import Path
 
 from fercli.annotations.opencv_lists import Names, name_from
 from fercli.cascade.list_builder.image_audit import Surveyed
-from fercli.common.files import PICTURE_EXTENSIONS, folder_written_whole
-from fercli.common.images import read_grey, write_picture
+from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder
+from fercli.common.images import read_gray, write_image
 
 #: The file in a folder of links that says what each stands for.
 MAPPING = "names.csv"
 
-#: What the name of a picture ends in that stands there converted.
-CONVERTED = ".grey.png"
+#: What the name of an image ends in that stands there converted.
+CONVERTED = ".gray.png"
 
 
 def plan_names(
-    pictures: Iterable[Surveyed], links: Path, names: Names, fits: Callable[[str], bool]
+    images: Iterable[Surveyed], links: Path, names: Names, fits: Callable[[str], bool]
 ) -> dict[Path, Path]:
-    """Return the path under which a list can name each picture.
+    """Return the path under which a list can name each image.
 
     Parameters
     ----------
-    pictures : iterable of Surveyed
-        The pictures.
+    images : iterable of Surveyed
+        The images.
     links : Path
         The folder of links that there would be, beside the list.
     names : {"relative", "absolute"}
-        How the list names pictures.
+        How the list names images.
     fits : callable
         Whether a name can stand in the list.
 
     Returns
     -------
     dict of Path to Path
-        For each picture itself, or what stands for it in `links`.
+        For each image itself, or what stands for it in `links`.
     """
     return {
-        picture.path: picture.path
-        if picture.plain and fits(name_from(links.parent, picture.path, names))
-        else links / safe_name(picture.path, converted=not picture.plain)
-        for picture in pictures
+        image.path: image.path
+        if image.plain and fits(name_from(links.parent, image.path, names))
+        else links / safe_name(image.path, converted=not image.plain)
+        for image in images
     }
 
 
 def make_links(planned: Mapping[Path, Path], links: Path, *, overwrite: bool = False) -> int:
     """Make the folder of links that `plan_names` planned, whole or not at all.
 
-    A picture that lies in the folder already, as in a list that was written with it, stays what
-    it is there: a link to the same picture, or a copy.
+    An image that lies in the folder already, as in a list that was written with it, stays what
+    it is there: a link to the same image, or a copy.
 
     Parameters
     ----------
@@ -83,21 +83,19 @@ def make_links(planned: Mapping[Path, Path], links: Path, *, overwrite: bool = F
     """
     resolve = cache(Path.resolve)
     here = resolve(links)  # a list may spell the folder in another way
-    staged = {
-        name.name: picture for picture, name in planned.items() if resolve(name.parent) == here
-    }
+    staged = {name.name: image for image, name in planned.items() if resolve(name.parent) == here}
     if not staged:
         if overwrite and links.is_dir():
             shutil.rmtree(links)
         return 0
     before = _read_mapping(links / MAPPING)
-    with folder_written_whole(links, overwrite=overwrite) as folder:
+    with atomic_folder(links, overwrite=overwrite) as folder:
         originals: dict[str, str] = {}
-        for name, picture in staged.items():
-            there = resolve(picture.parent) == here
-            _stage(picture, folder / name, there_already=there)
-            original = str(picture.absolute())
-            originals[name] = before.get(picture.name, original) if there else original
+        for name, image in staged.items():
+            there = resolve(image.parent) == here
+            _stage(image, folder / name, there_already=there)
+            original = str(image.absolute())
+            originals[name] = before.get(image.name, original) if there else original
         _write_mapping(folder / MAPPING, originals)
     return len(staged)
 
@@ -106,21 +104,21 @@ def safe_name(path: Path, *, converted: bool = False) -> str:
     """Return a name of letters, digits and ``._-`` that no other path has: readable, and stable."""
     digest = hashlib.blake2b(os.fsencode(path.absolute()), digest_size=6).hexdigest()
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:60].strip("_")
-    suffix = path.suffix.lower() if path.suffix.lower() in PICTURE_EXTENSIONS else ""
+    suffix = path.suffix.lower() if path.suffix.lower() in IMAGE_EXTENSIONS else ""
     return f"{stem}-{digest}{CONVERTED if converted else suffix}".lstrip("-")
 
 
-def _stage(picture: Path, link: Path, *, there_already: bool) -> None:
+def _stage(image: Path, link: Path, *, there_already: bool) -> None:
     if link.name.endswith(CONVERTED):
-        write_picture(link, read_grey(picture))
+        write_image(link, read_gray(image))
         return
     if there_already:  # a link to it would soon lead to itself
-        shutil.copyfile(picture, link, follow_symlinks=False)
+        shutil.copyfile(image, link, follow_symlinks=False)
         return
     try:
-        link.symlink_to(picture.absolute())
+        link.symlink_to(image.absolute())
     except OSError:  # a file system without links
-        shutil.copyfile(picture, link)
+        shutil.copyfile(image, link)
 
 
 def _read_mapping(path: Path) -> dict[str, str]:
@@ -136,5 +134,5 @@ def _write_mapping(path: Path, originals: Mapping[str, str]) -> None:
     # File names that are not UTF-8 are written as the bytes that they are.
     with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(("name", "picture"))
+        table.writerow(("name", "image"))
         table.writerows(originals.items())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fercli.annotations.base import AnnotatedPicture
+from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.formats import FORMATS
 from fercli.annotations.opencv_lists import (
     Names,
@@ -44,7 +44,7 @@ class FileOptions:
     Parameters
     ----------
     names : {"auto", "relative", "absolute"}
-        How pictures are named. Defaults to "auto", which works from any directory: relative to
+        How images are named. Defaults to "auto", which works from any directory: relative to
         its folder in the info file, as ``opencv_createsamples`` wants it, absolute in the
         background list, as ``opencv_traincascade`` does.
     separator : str
@@ -65,12 +65,12 @@ class FileOptions:
 
     @property
     def info_names(self) -> Names:
-        """How the info file names pictures."""
+        """How the info file names images."""
         return "relative" if self.names == "auto" else self.names
 
     @property
     def background_names(self) -> Names:
-        """How the background list names pictures."""
+        """How the background list names images."""
         return "absolute" if self.names == "auto" else self.names
 
 
@@ -100,8 +100,8 @@ def write_positives(part: Part, out: Path, options: FileOptions) -> Iterator[tup
     links = out / POSITIVE_LINKS
     names = plan_names(part.used, links, options.info_names, fits_info)
     yield from _make_links(names, links, options)
-    for name, pictures in ((INFO, part.training), (TEST_INFO, part.test)):
-        yield from _written_info(out / name, pictures, names, options)
+    for name, images in ((INFO, part.training), (TEST_INFO, part.test)):
+        yield from _written_info(out / name, images, names, options)
     yield from _written_left_out(out / INFO_LEFT_OUT, part.left_out, options)
     if options.also:
         path = out / ALSO[options.also]
@@ -116,18 +116,18 @@ def write_negatives(part: Part, out: Path, options: FileOptions) -> Iterator[tup
     links = out / NEGATIVE_LINKS
     names = plan_names(part.used, links, options.background_names, fits_background_list)
     yield from _make_links(names, links, options)
-    for name, pictures in ((BACKGROUNDS, part.training), (TEST_BACKGROUNDS, part.test)):
+    for name, images in ((BACKGROUNDS, part.training), (TEST_BACKGROUNDS, part.test)):
         path = out / name
-        if not pictures:
+        if not images:
             _remove_old(path, options)
             continue
         write_background_list(
             path,
-            [names[picture.path] for picture in pictures],
+            [names[image.path] for image in images],
             names=options.background_names,
             overwrite=options.overwrite,
         )
-        yield path, f"{len(pictures)} pictures"
+        yield path, f"{len(images)} images"
     yield from _written_left_out(out / BACKGROUNDS_LEFT_OUT, part.left_out, options)
 
 
@@ -136,23 +136,23 @@ def _make_links(
 ) -> Iterator[tuple[Path, str]]:
     count = make_links(names, links, overwrite=options.overwrite)
     if count:
-        yield links, f"other names for {count} pictures that a list cannot hold; see {MAPPING}"
+        yield links, f"other names for {count} images that a list cannot hold; see {MAPPING}"
 
 
 def _written_info(
-    path: Path, pictures: Sequence[Surveyed], names: dict[Path, Path], options: FileOptions
+    path: Path, images: Sequence[Surveyed], names: dict[Path, Path], options: FileOptions
 ) -> Iterator[tuple[Path, str]]:
-    if not pictures:
+    if not images:
         _remove_old(path, options)
         return
     write_info(
         path,
-        [_annotated(picture, names[picture.path]) for picture in pictures],
+        [_annotated(image, names[image.path]) for image in images],
         separator=options.separator,
         names=options.info_names,
         overwrite=options.overwrite,
     )
-    yield path, _boxes_text(pictures)
+    yield path, _boxes_text(images)
 
 
 def _written_left_out(
@@ -177,10 +177,10 @@ def _remove_old(path: Path, options: FileOptions) -> None:
         path.unlink(missing_ok=True)
 
 
-def _annotated(picture: Surveyed, name: Path) -> AnnotatedPicture:
-    boxes = tuple(sample.box_xywh for sample in picture.samples)
-    return AnnotatedPicture(name, boxes, size_wh=picture.size_wh)
+def _annotated(image: Surveyed, name: Path) -> AnnotatedImage:
+    boxes = tuple(sample.box_xywh for sample in image.samples)
+    return AnnotatedImage(name, boxes, size_wh=image.size_wh)
 
 
-def _boxes_text(pictures: Sequence[Surveyed]) -> str:
-    return f"{count_boxes(pictures)} boxes in {len(pictures)} pictures"
+def _boxes_text(images: Sequence[Surveyed]) -> str:
+    return f"{count_boxes(images)} boxes in {len(images)} images"

@@ -14,7 +14,7 @@ from fercli.cascade.samples.statistics import HIT_RATE, STAGES, usable_positives
 #: So many of what was left out are shown; all are in the table beside the list.
 SHOWN = 10
 
-#: Left out for these reasons, a picture is named in the report; for others it is only counted.
+#: Left out for these reasons, an image is named in the report; for others it is only counted.
 NAMED = ("unreadable", "malformed annotation", "seems to hold the object", "also a positive")
 
 #: A hit rate that asks less of the number of samples than the usual one.
@@ -23,11 +23,11 @@ HIGHER_HIT_RATE = 0.999
 
 @dataclass(frozen=True)
 class Source:
-    """A file or folder that was read: as what, how many pictures it names, boxes by label."""
+    """A file or folder that was read: as what, how many images it names, boxes by label."""
 
     path: Path
     format: str
-    pictures: int
+    images: int
     labels: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -38,15 +38,15 @@ class Part:
     Parameters
     ----------
     sources : tuple of Source
-        Where the pictures come from.
+        Where the images come from.
     training, test : tuple of Surveyed
-        The pictures that are used, in the order of the lists.
+        The images that are used, in the order of the lists.
     left_out : tuple of LeftOut
         What cannot be used.
     without_box : int
-        How many pictures were fine but have no box that is used.
+        How many images were fine but have no box that is used.
     not_taken : int
-        How many usable pictures were not drawn.
+        How many usable images were not drawn.
     """
 
     sources: tuple[Source, ...]
@@ -58,7 +58,7 @@ class Part:
 
     @property
     def used(self) -> tuple[Surveyed, ...]:
-        """The pictures that are used, for training and test."""
+        """The images that are used, for training and test."""
         return self.training + self.test
 
     @property
@@ -86,7 +86,7 @@ class BuildReport:
     sizes: SizeStatistics | None
     files: Mapping[Path, str]
 
-    def as_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON."""
         boxes = 0 if self.positives is None else count_boxes(self.positives.training)
         return {
@@ -97,7 +97,7 @@ class BuildReport:
             "files": {str(path): content for path, content in self.files.items()},
         }
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """Return the report for people, lines of text."""
         lines: list[str] = []
         for name, part in (("positives", self.positives), ("negatives", self.negatives)):
@@ -109,9 +109,9 @@ class BuildReport:
         return "\n".join(lines)
 
 
-def count_boxes(pictures: Sequence[Surveyed]) -> int:
-    """Return the number of usable boxes in pictures."""
-    return sum(len(picture.samples) for picture in pictures)
+def count_boxes(images: Sequence[Surveyed]) -> int:
+    """Return the number of usable boxes in images."""
+    return sum(len(image.samples) for image in images)
 
 
 def shown(path: Path) -> str:
@@ -121,12 +121,12 @@ def shown(path: Path) -> str:
 
 
 def _part_dict(part: Part) -> dict[str, object]:
-    samples = [sample for picture in part.used for sample in picture.samples]
+    samples = [sample for image in part.used for sample in image.samples]
     return {
         "sources": [{**asdict(source), "path": str(source.path)} for source in part.sources],
-        "pictures": len(part.used),
-        "training_pictures": len(part.training),
-        "test_pictures": len(part.test),
+        "images": len(part.used),
+        "training_images": len(part.training),
+        "test_images": len(part.test),
         "boxes": len(samples),
         "training_boxes": count_boxes(part.training),
         "test_boxes": count_boxes(part.test),
@@ -142,18 +142,18 @@ def _part_dict(part: Part) -> dict[str, object]:
 def _part_lines(name: str, part: Part) -> Iterator[str]:
     boxes = f", {count_boxes(part.used)} boxes" if name == "positives" else ""
     test = f", {len(part.test)} of them for testing" if part.test else ""
-    yield f"{name}: {len(part.used)} pictures{test}{boxes}"
+    yield f"{name}: {len(part.used)} images{test}{boxes}"
     for source in part.sources:
-        yield f"  from {shown(source.path)} ({source.format}): {source.pictures}"
+        yield f"  from {shown(source.path)} ({source.format}): {source.images}"
         if len(source.labels) > 1:
             yield f"  of several labels (--label takes one): {_counts(source.labels)}"
     yield from (f"  left out, {reason}: {count}" for reason, count in part.reasons.items())
-    samples = [sample for picture in part.used for sample in picture.samples]
+    samples = [sample for image in part.used for sample in image.samples]
     notes = {
         "left out, without a box": part.without_box,
         "not drawn": part.not_taken,
-        "boxes clipped to the picture": sum(sample.clipped for sample in samples),
-        "boxes not of the window's shape, the picture being too small": sum(
+        "boxes clipped to the image": sum(sample.clipped for sample in samples),
+        "boxes not of the window's shape, the image being too small": sum(
             sample.stretched for sample in samples
         ),
     }

@@ -1,7 +1,7 @@
-"""Drawing by lot: which pictures are taken, which are for testing, in which order they stand.
+"""Drawing by lot: which images are taken, which are for testing, in which order they stand.
 
-A picture's lot is a keyed hash of its content, so that it depends on the seed alone: not on the
-machine, the folder, or what other pictures there are. When pictures are added to a collection
+An image's lot is a keyed hash of its content, so that it depends on the seed alone: not on the
+machine, the folder, or what other images there are. When images are added to a collection
 most of the others stay on the side of a split where they were.
 """
 

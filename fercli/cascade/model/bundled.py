@@ -9,7 +9,7 @@ from fercli.common.errors import DependencyError
 FRONTAL_FACE = Path(__file__).parent / "data" / "frontalface.xml"
 
 
-def shipped_cascade() -> Path:
+def bundled_cascade() -> Path:
     """Return the file of the face cascade that fer brings along.
 
     Raises

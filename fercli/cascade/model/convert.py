@@ -28,7 +28,7 @@ class Conversion:
     bytes_before: int
     bytes_after: int
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """Return the conversion in one line."""
         return (
             f"{self.path}: {len(self.cascade.stages)} stages, "

@@ -33,7 +33,7 @@ class CascadeDescription:
     old_format: bool
     cascade: Cascade
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """Return the description as lines for the terminal."""
         facts = dict(self._facts())
         width = max(map(len, facts))
@@ -41,7 +41,7 @@ class CascadeDescription:
         rows = [list(_stage(at, stage).values()) for at, stage in enumerate(self.cascade.stages)]
         return "\n".join([*lines, "", format_table(HEADERS, rows)])
 
-    def as_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return the description as JSON has it."""
         cascade = self.cascade
         return {
@@ -61,7 +61,7 @@ class CascadeDescription:
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         cascade = self.cascade
-        described = self.as_dict()
+        described = self.to_dict()
         kind = "old (opencv-haar-classifier)" if self.old_format else "new (opencv_traincascade)"
         yield "file", f"{self.path}, {self.file_size:,} bytes"
         yield "format", kind

@@ -22,7 +22,7 @@ from fercli.common.errors import CascadeFileError
 
 #: The smallest windows that hold a feature: a Haar window loses a border of one pixel.
 SMALLEST_SIDE = 3
-#: No larger window fits a picture that fer reads.
+#: No larger window fits an image that fer reads.
 LARGEST_SIDE = 1 << 14
 #: cv2 keeps room for this many rectangles a feature.
 MOST_RECTANGLES = 3

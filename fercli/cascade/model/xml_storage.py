@@ -20,9 +20,9 @@ DEEPEST = 32
 
 #: How files begin that are taken for cascades by mistake, and what to try.
 FOREIGN_FILES = (
-    (b"\x89PNG", "a PNG picture", None),
-    (b"\xff\xd8\xff", "a JPEG picture", None),
-    (b"GIF8", "a GIF picture", None),
+    (b"\x89PNG", "a PNG image", None),
+    (b"\xff\xd8\xff", "a JPEG image", None),
+    (b"GIF8", "a GIF image", None),
     (b"PK\x03\x04", "a zip archive", "the cascade.xml inside it"),
     (b"\x1f\x8b", "a gzip file", "gunzip"),
     (b"\x08\x00\x00\x00", "a binary file", None),

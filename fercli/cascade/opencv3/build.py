@@ -31,7 +31,7 @@ from fercli.common.parallel import available_workers
 from fercli.common.progress import SILENT, Progress
 from fercli.common.signals import signals_as_interrupts
 from fercli.common.subprocesses import running
-from fercli.common.work_folder import workplace
+from fercli.common.work_folder import work_folder
 
 #: What a build takes on disk at its peak, rounded up, in MB.
 MEGABYTES_NEEDED = 500
@@ -87,7 +87,7 @@ class Installation:
     version: str | None
     seconds: float
 
-    def summary(self) -> str:
+    def to_text(self) -> str:
         """Return a line a program, and one on what was done."""
         lines = [f"{path}  {path.stat().st_size / 1e6:.1f} MB" for path in self.programs.values()]
         minutes, seconds = divmod(round(self.seconds), 60)
@@ -147,7 +147,7 @@ def install_programs(
     start = time.monotonic()
     with (
         signals_as_interrupts(),
-        workplace(
+        work_folder(
             target,
             "an installation",
             megabytes=MEGABYTES_NEEDED,

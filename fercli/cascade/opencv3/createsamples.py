@@ -23,7 +23,7 @@ from fercli.cascade.opencv3.programs import find_program
 from fercli.cascade.samples.vec import describe_vec
 from fercli.common.errors import ProgramError
 from fercli.common.files import output_error
-from fercli.common.images import read_grey, write_picture
+from fercli.common.images import read_gray, write_image
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.subprocesses import running
 
@@ -34,17 +34,17 @@ POLL = 0.1
 KNOWN = (
     (
         "Quadrangle is nonconvex",
-        "it met angles at which the picture is seen from behind or edge-on",
+        "it met angles at which the image is seen from behind or edge-on",
         "smaller angles, or --engine native",
     ),
     (
         "ssize.empty()",
-        "it resized an empty picture or box",
+        "it resized an empty image or box",
         "--engine native",
     ),
     (
         "roi.x + roi.width <= m.cols",
-        "it cropped a box outside its picture",
+        "it cropped a box outside its image",
         "--engine native",
     ),
 )
@@ -52,28 +52,28 @@ KNOWN = (
 
 @dataclass
 class Staged:
-    """A folder of links to pictures under names that the program can read.
+    """A folder of links to images under names that the program can read.
 
     Parameters
     ----------
     folder : Path
         Where the program runs.
     originals : dict of str to Path
-        The picture behind each name.
+        The image behind each name.
     """
 
     folder: Path
     originals: dict[str, Path] = field(default_factory=dict)
 
-    def link(self, picture: Path) -> str:
-        """Return the name of a new link to a picture, or of a copy that the program can decode."""
+    def link(self, image: Path) -> str:
+        """Return the name of a new link to an image, or of a copy that the program can decode."""
         name = f"p{len(self.originals):07d}"
-        if programs_read(picture):
-            (self.folder / name).symlink_to(picture.absolute())
+        if programs_read(image):
+            (self.folder / name).symlink_to(image.absolute())
         else:
             name += ".png"
-            write_picture(self.folder / name, read_grey(picture))
-        self.originals[name] = picture
+            write_image(self.folder / name, read_gray(image))
+        self.originals[name] = image
         return name
 
     def write_list(self, name: str, lines: Sequence[str]) -> str:
@@ -98,21 +98,21 @@ class Warping:
 
     Parameters
     ----------
-    picture : Path
-        A picture of the object, that can be read.
+    image : Path
+        An image of the object, that can be read.
     backgrounds : sequence of Path
-        Pictures that can be read and are no smaller than the samples; none for a flat one.
+        Images that can be read and are no smaller than the samples; none for a flat one.
     options : sequence of str
         Options of the program that say how to warp, such as ``-maxxangle 1.1``, as its words.
     """
 
-    picture: Path
+    image: Path
     backgrounds: Sequence[Path]
     options: Sequence[str]
 
     def stage(self, stage: Staged) -> list[str]:
-        """Link the pictures into a folder, and return all options of the program."""
-        options = [*self.options, "-img", stage.link(self.picture)]
+        """Link the images into a folder, and return all options of the program."""
+        options = [*self.options, "-img", stage.link(self.image)]
         if self.backgrounds:
             names = [stage.link(background) for background in self.backgrounds]
             options += ["-bg", stage.write_list("bg.txt", names)]
@@ -149,7 +149,7 @@ class CreateSamples:
         Parameters
         ----------
         boxes_xywh : sequence of (Path, sequence of (int, int, int, int))
-            Pictures that can be read, with boxes that lie in them; at least one box.
+            Images that can be read, with boxes that lie in them; at least one box.
         vec : Path
             The file to write.
 
@@ -164,24 +164,24 @@ class CreateSamples:
             self._fill(vec, sum(len(boxes) for _, boxes in boxes_xywh), options, stage)
 
     def warp(self, warping: Warping, vec: Path, count: int) -> None:
-        """Warp a picture `count` times, to a ``.vec`` file; raises as `crop`."""
+        """Warp an image `count` times, to a ``.vec`` file; raises as `crop`."""
         with staged() as stage:
             self._fill(vec, count, warping.stage(stage), stage)
 
     def paste(self, warping: Warping, folder: Path, count: int) -> int:
-        """Paste a warped picture into up to `count` backgrounds, and return into how many.
+        """Paste a warped image into up to `count` backgrounds, and return into how many.
 
-        The pictures and an ``info.dat`` are written to `folder`, which exists.
-        Raises `ProgramError` as `crop` does, and if no picture came of it.
+        The images and an ``info.dat`` are written to `folder`, which exists.
+        Raises `ProgramError` as `crop` does, and if no image came of it.
         """
         info = folder.absolute() / "info.dat"
         with staged() as stage:
             options = [*warping.stage(stage), "-info", str(info), "-num", str(count)]
-            with self.progress.bar("opencv_createsamples", total=count, unit="picture") as bar:
+            with self.progress.bar("opencv_createsamples", total=count, unit="image") as bar:
                 output = self._run(options, stage, lambda: sum(1 for _ in folder.iterdir()), bar)
         made = len(info.read_text().splitlines()) if info.exists() else 0
         if not made:
-            raise ProgramError(f"opencv_createsamples made no picture: {_last_words(output)}")
+            raise ProgramError(f"opencv_createsamples made no image: {_last_words(output)}")
         return made
 
     def _fill(self, vec: Path, count: int, options: Sequence[str], stage: Staged) -> None:
@@ -218,7 +218,7 @@ def explained(status: int, output: str, originals: Mapping[str, Path]) -> Progra
     unreadable = re.search(r"Unable to open image: (\S+)", output)
     if unreadable:
         return ProgramError(
-            "opencv_createsamples cannot decode this picture: the build lacks its format",
+            "opencv_createsamples cannot decode this image: the build lacks its format",
             hint="--engine native, or a copy in another format",
             path=originals.get(unreadable[1], Path(unreadable[1])),
         )

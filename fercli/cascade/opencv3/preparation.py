@@ -2,7 +2,7 @@
 
 The program takes what it gets: a wrong size aborts it in the first stage, unreadable backgrounds
 are passed over, a blank line ends their list. So all of it is checked here, and the program gets
-a list of its own, with absolute names of pictures that it can use.
+a list of its own, with absolute names of images that it can use.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from fercli.annotations.opencv_lists import (
 from fercli.cascade.opencv3.settings import Buffers, ProgramSettings
 from fercli.cascade.samples.statistics import usable_positives
 from fercli.cascade.samples.vec import VecInfo, describe_vec
-from fercli.common.errors import AnnotationError, OptionError, PictureError, VecError
+from fercli.common.errors import AnnotationError, ImageError, OptionError, VecError
 from fercli.common.files import find_files, make_folder, write_text
-from fercli.common.images import read_grey, write_picture
+from fercli.common.images import read_gray, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -100,7 +100,7 @@ class Backgrounds:
     Parameters
     ----------
     usable : tuple of Path
-        Pictures that can be read and hold a window, in the order of the list.
+        Images that can be read and hold a window, in the order of the list.
     left_out : tuple of (Path, str)
         The others, and why.
     windows : int
@@ -155,26 +155,26 @@ def check_backgrounds(
 
 
 def _background_size(path: Path) -> tuple[int, int] | str:
-    """Return the width and height of a picture, or why it cannot be used."""
+    """Return the width and height of an image, or why it cannot be used."""
     try:
-        height, width = read_grey(path).shape
-    except PictureError as error:
+        height, width = read_gray(path).shape
+    except ImageError as error:
         return error.message
     return width, height
 
 
-def count_windows(picture_wh: tuple[int, int], size_wh: tuple[int, int]) -> int:
-    """Return how many windows the program takes from a picture in its first pass.
+def count_windows(image_wh: tuple[int, int], size_wh: tuple[int, int]) -> int:
+    """Return how many windows the program takes from an image in its first pass.
 
     From the smallest scale at which one window fits up to the full size, √2 apart, in steps of
     half a window. See: ``CvCascadeImageReader::NegReader``, apps/traincascade/imagestorage.cpp.
     """
-    scale = max(window / side for window, side in zip(size_wh, picture_wh, strict=True))
+    scale = max(window / side for window, side in zip(size_wh, image_wh, strict=True))
     found = 0
     while scale <= 1:
         steps = (
             max(math.ceil((scale * side - 1.5 * window) / max(window // 2, 1)), 0) + 1
-            for side, window in zip(picture_wh, size_wh, strict=True)
+            for side, window in zip(image_wh, size_wh, strict=True)
         )
         found += math.prod(steps)
         scale *= math.sqrt(2)
@@ -186,7 +186,7 @@ def lay_out_backgrounds(
 ) -> Path:
     """Write the program's list of backgrounds, and return it.
 
-    Pictures of formats that the program may not read are copied as PNG files, and pictures whose
+    Images of formats that the program may not read are copied as PNG files, and images whose
     names cannot stand in its list get links, all below `folder`. Those left out are listed there,
     too.
     """
@@ -194,7 +194,7 @@ def lay_out_backgrounds(
     listed = [
         _readable(path.absolute(), folder / f"{number:07d}")
         for number, path in enumerate(
-            progress.track(backgrounds.usable, "listing backgrounds", unit="picture")
+            progress.track(backgrounds.usable, "listing backgrounds", unit="image")
         )
     ]
     if backgrounds.left_out:
@@ -206,10 +206,10 @@ def lay_out_backgrounds(
 
 
 def _readable(path: Path, stand_in: Path) -> Path:
-    """Return a picture, or what stands for one that the program cannot open by its name."""
+    """Return an image, or what stands for one that the program cannot open by its name."""
     if not programs_read(path):
         copy = stand_in.with_suffix(".png")
-        write_picture(copy, read_grey(path), overwrite=True)
+        write_image(copy, read_gray(path), overwrite=True)
         return copy
     if not fits_background_list(str(path)):
         stand_in.unlink(missing_ok=True)

@@ -151,7 +151,7 @@ class ProgramStatus:
         """Whether the program was found and runs."""
         return self.problem is None
 
-    def as_json(self) -> dict[str, str | None]:
+    def to_dict(self) -> dict[str, str | None]:
         """Return the same in the types that JSON has."""
         return {
             "name": self.name,

@@ -24,7 +24,7 @@ _LEAST = {
     "value_buffer": 0, "index_buffer": 0, "workers": 1,
 }  # fmt: skip
 
-#: The smallest window: below it the normalisation by the window's inside has no pixel left.
+#: The smallest window: below it the normalization by the window's inside has no pixel left.
 SMALLEST_SIDE = 3
 
 

@@ -358,7 +358,7 @@ def _target(settings: ProgramSettings, run: Run) -> tuple[str, str]:
     return (
         f"stopped early: {seen} of the first windows passed, which opencv_traincascade takes for "
         f"the false alarm rate wanted of the whole cascade, {rate} = {limit:.2g}, although a few "
-        "windows of one picture say little",
+        "windows of one image say little",
         "to train on: --resume with more --stages (each makes that limit lower), or "
         "backgrounds in another order",
     )

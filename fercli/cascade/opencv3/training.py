@@ -51,7 +51,7 @@ from fercli.common.errors import CascadeFileError, DependencyError, TrainingErro
 from fercli.common.files import make_folder
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.recipes import typed_options
-from fercli.run_folder import ResultFolder, changes, locked, refuse_other_training
+from fercli.run_folder import RunFolder, changes, locked, refuse_other_training
 
 BACKGROUNDS = "bg.txt"
 
@@ -77,7 +77,7 @@ def train(
     options : mapping
         The settings of `ProgramSettings` by option.
     out : Path
-        The folder of results; see `ResultFolder`.
+        The folder of results; see `RunFolder`.
     resume : bool
         Whether to go on with a training that has ended, or with other settings than it began
         with, as far as they may change. Defaults to False.
@@ -181,7 +181,7 @@ def _stand_in(options: Mapping[str, Any], folder: Path, stages: int) -> ProgramS
 
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
-    folder = ResultFolder(out)
+    folder = RunFolder(out)
     there = typed_options(folder.read_recipe() or {}, ProgramSettings, folder.recipe, OTHER_FIELDS)
     there = there or read_parameters(folder.engine) or read_parameters(out) or {}
     return {name: value for name, value in there.items() if name != "engine"}
@@ -192,7 +192,7 @@ class _Training:
 
     def __init__(
         self,
-        folder: ResultFolder,
+        folder: RunFolder,
         settings: ProgramSettings,
         bg: Path,
         buffers: Buffers,
@@ -253,7 +253,7 @@ class _Training:
         self.settings = replace(self.settings, positives=fewer)
 
 
-def known_stages(folder: ResultFolder, count: int) -> list[StageRecord]:
+def known_stages(folder: RunFolder, count: int) -> list[StageRecord]:
     """Return a record for each of the first `count` stages on the disk, however little is known."""
     known = {stage.index: stage for stage in folder.read_stages(count)}
     return [
@@ -263,7 +263,7 @@ def known_stages(folder: ResultFolder, count: int) -> list[StageRecord]:
 
 
 def _conclude(
-    folder: ResultFolder,
+    folder: RunFolder,
     settings: ProgramSettings,
     run: Run,
     stages: list[StageRecord],
@@ -312,7 +312,7 @@ def _program(tools: Path | None) -> Path:
 ENGINE = "opencv"
 
 
-def refuse_other(folder: ResultFolder, settings: ProgramSettings, *, resume: bool) -> bool:
+def refuse_other(folder: RunFolder, settings: ProgramSettings, *, resume: bool) -> bool:
     """Return whether to go on with what is there; `TrainingError` if it is of other settings."""
     options = {"engine": ENGINE, **settings.to_options()}
     there = read_parameters(folder.engine)
@@ -338,16 +338,14 @@ def refuse_other(folder: ResultFolder, settings: ProgramSettings, *, resume: boo
     return going_on or by_hand
 
 
-def adopt_by_hand(folder: ResultFolder) -> None:
+def adopt_by_hand(folder: RunFolder) -> None:
     """Take over the stages of a training that the program was run for by hand in this folder."""
     by_hand = folder.read_recipe() is None and (folder.path / PARAMETERS).exists()
     if by_hand and not (folder.engine / PARAMETERS).exists():
         adopt(folder.path, folder.engine)
 
 
-def lay_out(
-    folder: ResultFolder, settings: ProgramSettings, program: Path, *, going_on: bool
-) -> None:
+def lay_out(folder: RunFolder, settings: ProgramSettings, program: Path, *, going_on: bool) -> None:
     """Write down what is about to be done, in a folder without another training."""
     if not going_on:
         folder.clear()

@@ -1,3 +1,3 @@
-"""Samples: pictures of the object at the size of the training window, kept in a ``.vec`` file."""
+"""Samples: images of the object at the size of the training window, kept in a ``.vec`` file."""
 
 from fercli.cascade.samples.viewing import contact_sheet as contact_sheet

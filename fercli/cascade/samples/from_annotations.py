@@ -18,16 +18,16 @@ from fercli.annotations.base import Record
 from fercli.annotations.formats import read_records
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.vec import Samples, vec_writer
-from fercli.common.errors import AnnotationError, FerError, OptionError, PictureError
-from fercli.common.files import PICTURE_EXTENSIONS, require_absent, written_whole
-from fercli.common.images import Picture, read_grey
+from fercli.common.errors import AnnotationError, FerError, ImageError, OptionError
+from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
+from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
 #: Records that a worker crops at a time.
 BATCH = 8
 
-#: Pictures that take less time (in seconds) are cropped on one core: threads would spend more on
+#: Images that take less time (in seconds) are cropped on one core: threads would spend more on
 #: handing Python's lock to each other than they gain.
 QUICK = 200e-6
 
@@ -45,7 +45,7 @@ class CropRules:
     mirror : bool
         Whether each sample is followed by its mirror image. Defaults to False.
     skip_bad : bool
-        Whether pictures that cannot be read and boxes that do not fit are left out and listed.
+        Whether images that cannot be read and boxes that do not fit are left out and listed.
         Defaults to False: the first is an error.
     """
 
@@ -66,7 +66,7 @@ def create_from_annotations(
     rules: CropRules | None = None,
     *,
     format: str | None = None,
-    pictures: Path | None = None,
+    images: Path | None = None,
     labels: Collection[str] = (),
     engine: Engine = "native",
     tools: Path | None = None,
@@ -74,12 +74,12 @@ def create_from_annotations(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Created:
-    """Write the marked boxes of pictures to a ``.vec`` file.
+    """Write the marked boxes of images to a ``.vec`` file.
 
     Parameters
     ----------
     annotations : Path
-        An info file, or annotations of any other format; `format`, `pictures` and `labels` as
+        An info file, or annotations of any other format; `format`, `images` and `labels` as
         in `fercli.annotations.read_annotations`.
     out : Path
         The ``.vec`` file, written whole or not at all.
@@ -87,15 +87,15 @@ def create_from_annotations(
         Which boxes become samples, and how.
     engine : {"native", "opencv"}
         Who crops: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`,
-        which is given only what it can digest. They agree within a grey level. Defaults to
+        which is given only what it can digest. They agree within a gray level. Defaults to
         "native".
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
     Raises
     ------
-    AnnotationError, PictureError
-        The annotations, a box or a picture cannot be used; file and record are told.
+    AnnotationError, ImageError
+        The annotations, a box or an image cannot be used; file and record are told.
     OptionError
         The engine cannot do what `rules` ask for.
     DependencyError, ProgramError
@@ -108,7 +108,7 @@ def create_from_annotations(
     require_absent(out, overwrite=overwrite)
     if engine == "opencv" and rules.mirror:
         raise OptionError("opencv_createsamples cannot mirror samples", hint="--engine native")
-    records = read_records(annotations, format=format, pictures=pictures, labels=labels)
+    records = read_records(annotations, format=format, images=images, labels=labels)
     _require_boxes(records, annotations)
     account = _Account(Created(out, 0, rules.size_wh), rules)
     crops = account.watch(_cropped(records, rules, workers, progress))
@@ -170,7 +170,7 @@ def _require_boxes(records: Sequence[Record], annotations: Path) -> None:
         return
     hint = None
     if not records and annotations.is_dir():
-        hint = f"pictures whose names end in {', '.join(PICTURE_EXTENSIONS)}"
+        hint = f"images whose names end in {', '.join(IMAGE_EXTENSIONS)}"
     raise AnnotationError(
         f"wanted marked boxes, found none in {len(records)} records", hint=hint, path=annotations
     )
@@ -182,7 +182,7 @@ def _cropped(
     """Yield what each record gives, in order, cropped on all cores."""
     batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
     crop_batch = partial(_crop_batch, size_wh=rules.size_wh)
-    with progress.bar("cropping", total=len(records), unit="picture") as bar:
+    with progress.bar("cropping", total=len(records), unit="image") as bar:
         started = time.perf_counter()
         first = crop_batch(batches[0])
         quick = time.perf_counter() - started < QUICK * len(first)
@@ -226,7 +226,7 @@ def _write_with_program(
 
     program = CreateSamples(rules.size_wh, tools=tools, progress=progress)
     boxes = [(each.record.path, each.boxes_xywh) for each in crops if each.boxes_xywh]
-    with written_whole(out, overwrite=overwrite) as temporary:
+    with atomic_write(out, overwrite=overwrite) as temporary:
         program.crop(boxes, temporary)
 
 
@@ -246,13 +246,13 @@ class Crops:
     """What cropping a record gave: samples and the boxes that they come from, and errors."""
 
     record: Record
-    samples: list[Picture] = field(default_factory=list)
+    samples: list[ImageArray] = field(default_factory=list)
     boxes_xywh: list[Box] = field(default_factory=list)
     errors: list[FerError] = field(default_factory=list)
 
 
-def crop(picture: Picture, box_xywh: Box, size_wh: tuple[int, int]) -> Picture:
-    """Return the part of a picture in a box, resized to `size_wh`, its shape not kept.
+def crop(image: ImageArray, box_xywh: Box, size_wh: tuple[int, int]) -> ImageArray:
+    """Return the part of an image in a box, resized to `size_wh`, its shape not kept.
 
     Averaged over areas where the box is at least as wide and as high as the sample, otherwise
     bilinear. (OpenCV's program does the same; `INTER_LINEAR_EXACT` is the bilinear
@@ -260,47 +260,47 @@ def crop(picture: Picture, box_xywh: Box, size_wh: tuple[int, int]) -> Picture:
 
     Parameters
     ----------
-    picture : ndarray of uint8, shape (height, width)
+    image : ndarray of uint8, shape (height, width)
     box_xywh : (int, int, int, int)
     size_wh : (int, int)
 
     Raises
     ------
     AnnotationError
-        The box is empty, or not all of it lies in the picture.
+        The box is empty, or not all of it lies in the image.
     """
     x, y, width, height = box_xywh
     if width <= 0 or height <= 0:
         raise AnnotationError(f"wanted a box of some width and height, found {_shown(box_xywh)}")
-    if x < 0 or y < 0 or x + width > picture.shape[1] or y + height > picture.shape[0]:
+    if x < 0 or y < 0 or x + width > image.shape[1] or y + height > image.shape[0]:
         raise AnnotationError(
-            f"wanted a box within the picture of {picture.shape[1]}x{picture.shape[0]}, found "
+            f"wanted a box within the image of {image.shape[1]}x{image.shape[0]}, found "
             f"{_shown(box_xywh)}"
         )
     larger = width >= size_wh[0] and height >= size_wh[1]
-    part = picture[y : y + height, x : x + width]
+    part = image[y : y + height, x : x + width]
     interpolation = cv2.INTER_AREA if larger else cv2.INTER_LINEAR_EXACT
-    sample: Picture = cv2.resize(part, size_wh, interpolation=interpolation)
+    sample: ImageArray = cv2.resize(part, size_wh, interpolation=interpolation)
     return sample
 
 
 def crop_record(record: Record, size_wh: tuple[int, int]) -> Crops:
     """Return the samples of a record's boxes, with an error for each that cannot be cropped.
 
-    The errors tell file and record (or line). A picture without boxes is not opened.
+    The errors tell file and record (or line). An image without boxes is not opened.
     """
     crops = Crops(record)
     if all(box.ignored for box in record.boxes):
         return crops
     try:
-        picture = read_grey(record.path)
-        boxes = record.in_pixels((picture.shape[1], picture.shape[0])).boxes_xywh
+        image = read_gray(record.path)
+        boxes = record.in_pixels((image.shape[1], image.shape[0])).boxes_xywh
     except FerError as error:
         crops.errors.append(_located(error, record))
         return crops
     for number, box in enumerate(boxes, 1):
         try:
-            crops.samples.append(crop(picture, box, size_wh))
+            crops.samples.append(crop(image, box, size_wh))
             crops.boxes_xywh.append(box)
         except AnnotationError as error:
             crops.errors.append(_located(error, record, number))
@@ -318,17 +318,17 @@ def is_stretched(box_xywh: Box, size_wh: tuple[int, int]) -> bool:
     return abs(math.log(width * size_wh[1] / (height * size_wh[0]))) > math.log(STRETCHED)
 
 
-def to_array(pictures: list[Picture], size_wh: tuple[int, int]) -> Samples:
-    """Return pictures of one size as one array, shape (count, height, width)."""
+def to_array(images: list[ImageArray], size_wh: tuple[int, int]) -> Samples:
+    """Return images of one size as one array, shape (count, height, width)."""
     width, height = size_wh
-    return np.array(pictures, np.uint8).reshape(-1, height, width)
+    return np.array(images, np.uint8).reshape(-1, height, width)
 
 
 def _located(error: FerError, record: Record, number: int | None = None) -> FerError:
-    """Return the error with the file and record that the box or picture stands in."""
+    """Return the error with the file and record that the box or image stands in."""
     if record.source == record.path:
         return type(error)(error.message, hint=error.hint, path=record.path)
-    if isinstance(error, PictureError):
+    if isinstance(error, ImageError):
         message, hint = f"{record.path}: {error.message}", "--skip-bad, to leave it out"
     elif number is None:
         return error

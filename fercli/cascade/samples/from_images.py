@@ -1,4 +1,4 @@
-"""Samples from few pictures: each warped many times, over backgrounds, to a ``.vec`` file."""
+"""Samples from few images: each warped many times, over backgrounds, to a ``.vec`` file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from fercli.cascade.samples.scene import (
 )
 from fercli.cascade.samples.vec import Samples, vec_writer
 from fercli.cascade.samples.warping import Foreground, draw_pose, fitted, place
-from fercli.common.errors import FerError, PictureError
-from fercli.common.files import require_absent, written_whole
-from fercli.common.images import Picture
+from fercli.common.errors import FerError, ImageError
+from fercli.common.files import atomic_write, require_absent
+from fercli.common.images import ImageArray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -33,12 +33,12 @@ CHUNK = 64
 #: More samples than this are worth starting processes for, which take `TASK` samples at a time.
 MANY, TASK = 20_000, 1024
 
-#: Windows that a chunk takes from one background, so that not each needs a picture opened.
+#: Windows that a chunk takes from one background, so that not each needs an image opened.
 WINDOWS = 8
 
 
-def create_from_pictures(
-    pictures: Sequence[Path],
+def create_from_images(
+    images: Sequence[Path],
     out: Path,
     num: int = 1000,
     rules: WarpRules | None = None,
@@ -49,12 +49,12 @@ def create_from_pictures(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Created:
-    """Write warped views of pictures to a ``.vec`` file.
+    """Write warped views of images to a ``.vec`` file.
 
     Parameters
     ----------
-    pictures : sequence of Path
-        Pictures of the object; they take turns.
+    images : sequence of Path
+        Images of the object; they take turns.
     out : Path
         The ``.vec`` file, written whole or not at all.
     num : int
@@ -70,10 +70,10 @@ def create_from_pictures(
 
     Raises
     ------
-    PictureError
-        A picture, or a background that was drawn, cannot be used.
+    ImageError
+        An image, or a background that was drawn, cannot be used.
     OptionError
-        Nothing of a picture is left, it cannot be seen at the angles, or the engine cannot do
+        Nothing of an image is left, it cannot be seen at the angles, or the engine cannot do
         what `rules` ask for.
     DependencyError, ProgramError
         OpenCV's program is missing, or fails.
@@ -83,14 +83,14 @@ def create_from_pictures(
     started = time.monotonic()
     rules = rules or WarpRules()
     require_absent(out, overwrite=overwrite)
-    scene = read_scene(pictures, rules)
+    scene = read_scene(images, rules)
     created = Created(out, num, rules.size_wh, notes=scene.notes())
     if engine == "native":
         left_out = _write_natively(scene, out, num, workers, overwrite, progress)
     else:
         from fercli.cascade.samples.opencv_program import write_warped
 
-        with written_whole(out, overwrite=overwrite) as temporary:
+        with atomic_write(out, overwrite=overwrite) as temporary:
             left_out = write_warped(scene, temporary, num, tools, workers, progress)
     created.left_out = left_out
     created.seconds = time.monotonic() - started
@@ -132,7 +132,7 @@ def _write_natively(
     progress: Progress,
 ) -> list[FerError]:
     small = tuple(fitted(each, scene.rules.size_wh) for each in scene.foregrounds)
-    scene = Scene(scene.rules, scene.pictures, small, scene.backgrounds)
+    scene = Scene(scene.rules, scene.images, small, scene.backgrounds)
     many = num > MANY
     task = TASK if many else CHUNK
     draw = partial(_draw_task, scene, num, task)
@@ -161,18 +161,18 @@ def _draw_task(scene: Scene, num: int, task: int, start: int) -> tuple[Samples, 
 
 
 def _draw(
-    foreground: Foreground, scene: Scene, window: Picture, rng: np.random.Generator
-) -> Picture:
+    foreground: Foreground, scene: Scene, window: ImageArray, rng: np.random.Generator
+) -> ImageArray:
     pose = draw_pose(foreground.size_wh, scene.rules.distortion, rng)
     return place(foreground, pose, window)
 
 
-def _windows(scene: Scene, rng: np.random.Generator, errors: list[FerError]) -> list[Picture]:
+def _windows(scene: Scene, rng: np.random.Generator, errors: list[FerError]) -> list[ImageArray]:
     """Return `CHUNK` backgrounds of the samples' size, in random order."""
     width, height = scene.rules.size_wh
     if not scene.backgrounds:
         return [np.full((height, width), scene.rules.bg_color or 0, np.uint8)] * CHUNK
-    windows: list[Picture] = []
+    windows: list[ImageArray] = []
     for background in _drawn_backgrounds(scene, rng, errors):
         windows += [cut_window(background, (width, height), rng) for _ in range(WINDOWS)]
         if len(windows) >= CHUNK:
@@ -182,7 +182,7 @@ def _windows(scene: Scene, rng: np.random.Generator, errors: list[FerError]) -> 
 
 def _drawn_backgrounds(
     scene: Scene, rng: np.random.Generator, errors: list[FerError]
-) -> Iterator[Picture]:
+) -> Iterator[ImageArray]:
     """Yield backgrounds in random order, again and again; those that are no good just once."""
     order = [scene.backgrounds[at] for at in rng.permutation(len(scene.backgrounds))]
     bad: set[Path] = set()
@@ -191,7 +191,7 @@ def _drawn_backgrounds(
             continue
         try:
             yield read_background(path, scene.rules.size_wh)
-        except PictureError as error:
+        except ImageError as error:
             if not scene.rules.skip_bad or len(bad) + 1 == len(set(order)):
                 raise with_skip_hint(error) from error
             bad.add(path)

@@ -1,4 +1,4 @@
-"""Warped samples and test pictures by ``opencv_createsamples``, on input that it can digest."""
+"""Warped samples and test images by ``opencv_createsamples``, on input that it can digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fercli.cascade.samples.warping import Invert
 from fercli.common.errors import FerError, OptionError
 from fercli.common.progress import SILENT, Progress
 
-#: The program asks for backgrounds of at least this width and height in test pictures.
+#: The program asks for backgrounds of at least this width and height in test images.
 LEAST_BACKGROUND = (10, 10)
 
 INVERT_OPTIONS: Mapping[Invert, Sequence[str]] = {
@@ -38,12 +38,12 @@ def write_warped(
         The program cannot do what the scene's rules ask for.
     DependencyError, ProgramError
         The program is missing, or fails.
-    PictureError
+    ImageError
         A background cannot be used.
     """
     if not scene.backgrounds and scene.rules.bg_color is None:
         raise OptionError(
-            "opencv_createsamples cannot extend the edges of a picture",
+            "opencv_createsamples cannot extend the edges of an image",
             hint="--bg or --bg-color, or --engine native",
         )
     program = CreateSamples(scene.rules.size_wh, tools=tools, progress=progress)
@@ -52,7 +52,7 @@ def write_warped(
     return errors
 
 
-def write_test_pictures(
+def write_test_images(
     scene: Scene,
     folder: Path,
     num: int,
@@ -88,17 +88,17 @@ def _scale_for_all(backgrounds_wh: Sequence[tuple[int, int]], size_wh: tuple[int
 
 
 def _warping(scene: Scene, backgrounds: Sequence[Path], *options: str) -> Warping:
-    if len(scene.pictures) > 1:
+    if len(scene.images) > 1:
         raise OptionError(
-            f"opencv_createsamples warps one picture, found {len(scene.pictures)}",
+            f"opencv_createsamples warps one image, found {len(scene.images)}",
             hint="--engine native, or a .vec file each and `fer cascade samples merge`",
         )
-    return Warping(scene.pictures[0], backgrounds, [*_options(scene), *options])
+    return Warping(scene.images[0], backgrounds, [*_options(scene), *options])
 
 
 def _options(scene: Scene) -> list[str]:
     rules, distortion = scene.rules, scene.rules.distortion
-    # A threshold of -1 leaves no grey level that is transparent.
+    # A threshold of -1 leaves no gray level that is transparent.
     values = {
         "-bgcolor": rules.bg_color or 0,
         "-bgthresh": -1 if rules.bg_color is None else rules.bg_threshold,

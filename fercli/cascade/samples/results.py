@@ -22,13 +22,13 @@ class Created:
     Parameters
     ----------
     path : Path
-        The ``.vec`` file, or the info file of test pictures.
+        The ``.vec`` file, or the info file of test images.
     count : int
-        Samples, or test pictures.
+        Samples, or test images.
     size_wh : (int, int)
         Width and height of the samples.
     what : str
-        What was counted: "samples", "test pictures".
+        What was counted: "samples", "test images".
     seconds : float
         How long it took.
     left_out : list of FerError
@@ -45,7 +45,7 @@ class Created:
     left_out: list[FerError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def summary(self) -> str:
+    def to_text(self) -> str:
         """Return the account as text."""
         width, height = self.size_wh
         lines = [f"  {_without_hint(error)}" for error in self.left_out[:LISTED]]
@@ -58,7 +58,7 @@ class Created:
         lines.append(f"{self.path}: {self.count} {self.what}{of} in {self.seconds:.1f} s")
         return "\n".join(lines)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the account as plain values."""
         return {
             "path": str(self.path),

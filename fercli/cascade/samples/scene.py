@@ -1,4 +1,4 @@
-"""The scene of warped samples: objects cut out of their pictures, and what stands behind them."""
+"""The scene of warped samples: objects cut out of their images, and what stands behind them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.cascade.samples.warping import Distortion, Foreground, cut_out
-from fercli.common.errors import AnnotationError, FerError, OptionError, PictureError
-from fercli.common.images import Picture, read_grey
+from fercli.common.errors import AnnotationError, FerError, ImageError, OptionError
+from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
-#: The largest object in a test picture takes this share of the background's width or height.
+#: The largest object in a test image takes this share of the background's width or height.
 LARGEST_SHARE = 0.7
 
-#: A picture of which more than this share is transparent is worth a note.
+#: An image of which more than this share is transparent is worth a note.
 MUCH_TRANSPARENT = 0.5
 
 
 @dataclass(frozen=True)
 class WarpRules:
-    """How pictures of the object are warped, and what stands behind them.
+    """How images of the object are warped, and what stands behind them.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ class WarpRules:
     distortion : Distortion
         How far the object is turned and its light changed.
     backgrounds : Path, optional
-        A list of pictures without the object, as `read_background_list` reads it. Defaults to a
-        flat background of `bg_color`; without that either, to the picture's edges, extended.
+        A list of images without the object, as `read_background_list` reads it. Defaults to a
+        flat background of `bg_color`; without that either, to the image's edges, extended.
     bg_color : int, optional
-        The grey level that is transparent in the picture. Defaults to none.
+        The gray level that is transparent in the image. Defaults to none.
     bg_threshold : int
-        How far from `bg_color` grey levels are transparent. Defaults to 80.
+        How far from `bg_color` gray levels are transparent. Defaults to 80.
     seed : int
         Start of the random numbers. Defaults to 0.
     skip_bad : bool
@@ -64,51 +64,51 @@ class Scene:
     Parameters
     ----------
     rules : WarpRules
-    pictures : tuple of Path
-        The pictures of the object.
+    images : tuple of Path
+        The images of the object.
     foregrounds : tuple of Foreground
         The object in each.
     backgrounds : tuple of Path
-        The pictures behind it; none for a flat background.
+        The images behind it; none for a flat background.
     """
 
     rules: WarpRules
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
     foregrounds: tuple[Foreground, ...]
     backgrounds: tuple[Path, ...]
 
     def notes(self) -> list[str]:
-        """Return a sentence for each picture of which little is left."""
+        """Return a sentence for each image of which little is left."""
         shares = [float((each.alpha == 0).mean()) for each in self.foregrounds]
         return [
             f"{share:.0%} of {path} is transparent: look at the samples, or see --bg-threshold"
-            for path, share in zip(self.pictures, shares, strict=True)
+            for path, share in zip(self.images, shares, strict=True)
             if share > MUCH_TRANSPARENT
         ]
 
 
-def read_scene(pictures: Sequence[Path], rules: WarpRules) -> Scene:
+def read_scene(images: Sequence[Path], rules: WarpRules) -> Scene:
     """Return the scene that rules describe.
 
     Raises
     ------
-    PictureError
-        A picture of the object cannot be read.
+    ImageError
+        An image of the object cannot be read.
     OptionError
-        There is no picture, or nothing of one is left.
+        There is no image, or nothing of one is left.
     AnnotationError
         The list of backgrounds names none.
     """
-    if not pictures:
-        raise OptionError("wanted a picture of the object, found none")
+    if not images:
+        raise OptionError("wanted an image of the object, found none")
     backgrounds: list[Path] = []
     if rules.backgrounds is not None:
         backgrounds = read_background_list(rules.backgrounds)
         if not backgrounds:
-            raise AnnotationError("wanted names of pictures, found none", path=rules.backgrounds)
+            raise AnnotationError("wanted names of images, found none", path=rules.backgrounds)
     extend = rules.backgrounds is None and rules.bg_color is None
-    objects = tuple(_read_foreground(path, rules, extend) for path in pictures)
-    return Scene(rules, tuple(pictures), objects, tuple(backgrounds))
+    objects = tuple(_read_foreground(path, rules, extend) for path in images)
+    return Scene(rules, tuple(images), objects, tuple(backgrounds))
 
 
 def check_backgrounds(
@@ -122,13 +122,13 @@ def check_backgrounds(
 
     Raises
     ------
-    PictureError
+    ImageError
         A background cannot be used, unless the rules say to skip such; or none can.
     """
     good: list[tuple[Path, tuple[int, int]]] = []
     errors: list[FerError] = []
     for path, found in _examined(scene, least_wh, workers, progress):
-        if not isinstance(found, PictureError):
+        if not isinstance(found, ImageError):
             good.append((path, found))
         elif scene.rules.skip_bad:
             errors.append(found)
@@ -147,19 +147,19 @@ def with_skip_hint(error: FerError) -> FerError:
 
 def _read_foreground(path: Path, rules: WarpRules, extend: bool) -> Foreground:
     try:
-        cut = cut_out(read_grey(path), rules.bg_color, rules.bg_threshold)
+        cut = cut_out(read_gray(path), rules.bg_color, rules.bg_threshold)
     except OptionError as error:
         raise OptionError(error.message, hint=error.hint, path=path) from error
-    return Foreground(cut.grey, cut.alpha, extend)
+    return Foreground(cut.gray, cut.alpha, extend)
 
 
 def _examined(
     scene: Scene, least_wh: tuple[int, int], workers: int | None, progress: Progress
-) -> Iterator[tuple[Path, tuple[int, int] | PictureError]]:
-    def examine(path: Path) -> tuple[int, int] | PictureError:
+) -> Iterator[tuple[Path, tuple[int, int] | ImageError]]:
+    def examine(path: Path) -> tuple[int, int] | ImageError:
         try:
             height, width = read_background(path, least_wh).shape
-        except PictureError as error:
+        except ImageError as error:
             return error
         return width, height
 
@@ -174,46 +174,46 @@ def _examined(
     return zip(scene.backgrounds, sizes, strict=True)
 
 
-# Backgrounds: windows of random places and scales, cut from pictures without the object.
+# Backgrounds: windows of random places and scales, cut from images without the object.
 
 
-def read_background(path: Path, least_wh: tuple[int, int]) -> Picture:
-    """Return a background as grey levels.
+def read_background(path: Path, least_wh: tuple[int, int]) -> ImageArray:
+    """Return a background as gray levels.
 
     Raises
     ------
-    PictureError
+    ImageError
         It cannot be read, or is smaller than `least_wh`.
     """
-    picture = read_grey(path)
-    height, width = picture.shape
+    image = read_gray(path)
+    height, width = image.shape
     if width < least_wh[0] or height < least_wh[1]:
-        raise PictureError(
+        raise ImageError(
             f"wanted a background of at least {least_wh[0]}x{least_wh[1]}, found {width}x{height}",
             path=path,
         )
-    return picture
+    return image
 
 
-def cut_window(picture: Picture, size_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
-    """Return a window of a picture at a random place and scale, resized to `size_wh`.
+def cut_window(image: ImageArray, size_wh: tuple[int, int], rng: np.random.Generator) -> ImageArray:
+    """Return a window of an image at a random place and scale, resized to `size_wh`.
 
-    All scales from the whole picture down to its single pixels are equally likely
+    All scales from the whole image down to its single pixels are equally likely
     (logarithmically).
 
     Parameters
     ----------
-    picture : ndarray of uint8, shape (height, width)
+    image : ndarray of uint8, shape (height, width)
         At least as large as `size_wh`.
     size_wh : (int, int)
     rng : numpy.random.Generator
     """
-    height, width = picture.shape
+    height, width = image.shape
     largest = min(width / size_wh[0], height / size_wh[1])
     scale = math.exp(rng.uniform(0, math.log(largest)))
     across, down = min(round(size_wh[0] * scale), width), min(round(size_wh[1] * scale), height)
     x = int(rng.integers(width - across, endpoint=True))
     y = int(rng.integers(height - down, endpoint=True))
-    part = picture[y : y + down, x : x + across]
-    window: Picture = cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA)
+    part = image[y : y + down, x : x + across]
+    window: ImageArray = cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA)
     return window

@@ -36,7 +36,7 @@ class SampleStatistics:
     size_wh : (int, int)
         The width and height with which it was read.
     mean, deviation : float
-        Mean and standard deviation of all grey levels.
+        Mean and standard deviation of all gray levels.
     constant : list of int
         The samples (from 1) whose pixels are all equal.
     flat : list of int
@@ -53,7 +53,7 @@ class SampleStatistics:
     flat: list[int]
     duplicates: list[tuple[int, int]]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the statistics as plain values."""
         return {
             "path": str(self.info.path),
@@ -72,7 +72,7 @@ class SampleStatistics:
             "problems": self.info.problems,
         }
 
-    def summary(self) -> str:
+    def to_text(self) -> str:
         """Return the statistics as text."""
         width, height = self.size_wh
         others = ", ".join(
@@ -83,7 +83,7 @@ class SampleStatistics:
             ("header", f"{self.info.header_count} samples of {self.info.vec_size} pixels"),
             ("size", f"{width}x{height}" + (f" (or {others})" if others else "")),
             ("file", f"{self.info.file_size / 1e6:.1f} MB"),
-            ("grey levels", f"mean {self.mean:.1f}, deviation {self.deviation:.1f}"),
+            ("gray levels", f"mean {self.mean:.1f}, deviation {self.deviation:.1f}"),
             ("duplicates", _listed([number for number, _ in self.duplicates])),
             ("constant", _listed(self.constant)),
             ("too flat", _listed(self.flat)),

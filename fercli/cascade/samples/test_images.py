@@ -1,4 +1,4 @@
-"""Test pictures: an object pasted into backgrounds at known places, for `fer cascade evaluate`."""
+"""Test images: an object pasted into backgrounds at known places, for `fer cascade evaluate`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.annotations import AnnotatedPicture, Box
+from fercli.annotations import AnnotatedImage, Box
 from fercli.annotations.opencv_lists import write_info
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.scene import (
@@ -26,13 +26,13 @@ from fercli.cascade.samples.scene import (
 from fercli.cascade.samples.warping import draw_pose, place
 from fercli.common.errors import (
     FerError,
+    ImageError,
     OptionError,
     OutputError,
     OutputExistsError,
-    PictureError,
 )
 from fercli.common.files import UNFINISHED, input_error, make_folder, output_error
-from fercli.common.images import Picture, write_picture
+from fercli.common.images import ImageArray, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -40,8 +40,8 @@ from fercli.common.progress import SILENT, Progress
 ROOM = (0.1, 0.8)
 
 
-def create_test_pictures(
-    pictures: Sequence[Path],
+def create_test_images(
+    images: Sequence[Path],
     folder: Path,
     num: int | None = None,
     rules: WarpRules | None = None,
@@ -57,12 +57,12 @@ def create_test_pictures(
 
     Parameters
     ----------
-    pictures : sequence of Path
-        Pictures of the object; they take turns.
+    images : sequence of Path
+        Images of the object; they take turns.
     folder : Path
-        Gets the pictures, named by number, x, y, width and height of the box, and ``info.dat``.
+        Gets the images, named by number, x, y, width and height of the box, and ``info.dat``.
     num : int, optional
-        Pictures to make; backgrounds are used again where they are fewer. Defaults to one for
+        Images to make; backgrounds are used again where they are fewer. Defaults to one for
         each background.
     rules : WarpRules, optional
         How the object is warped; its `size_wh` is the smallest that is pasted, `backgrounds` is
@@ -77,18 +77,18 @@ def create_test_pictures(
 
     Raises
     ------
-    OptionError, PictureError, DependencyError, ProgramError
-        As `fercli.cascade.samples.from_images.create_from_pictures`.
+    OptionError, ImageError, DependencyError, ProgramError
+        As `fercli.cascade.samples.from_images.create_from_images`.
     OutputError
         `folder` is not empty, or cannot be written.
     """
     started = time.monotonic()
     rules = rules or WarpRules()
     if rules.backgrounds is None:
-        raise OptionError("wanted backgrounds for test pictures, found none", hint="--bg bg.txt")
-    scene = read_scene(pictures, rules)
+        raise OptionError("wanted backgrounds for test images, found none", hint="--bg bg.txt")
+    scene = read_scene(images, rules)
     num = len(scene.backgrounds) if num is None else num
-    created = Created(folder / "info.dat", 0, rules.size_wh, "test pictures", notes=scene.notes())
+    created = Created(folder / "info.dat", 0, rules.size_wh, "test images", notes=scene.notes())
     with _filled_whole(folder, overwrite=overwrite) as staging:
         if engine == "native":
             work = _paste_natively(scene, staging, num, max_scale, workers, progress)
@@ -100,18 +100,18 @@ def create_test_pictures(
 
 
 def paste(
-    scene: Scene, number: int, background: Picture, max_scale: float | None = None
-) -> tuple[Picture, Box]:
+    scene: Scene, number: int, background: ImageArray, max_scale: float | None = None
+) -> tuple[ImageArray, Box]:
     """Return a background with the object of a scene in it, and the object's box.
 
     Parameters
     ----------
     scene : Scene
     number : int
-        Chooses the scene's picture and, with its seed, all that is random.
+        Chooses the scene's image and, with its seed, all that is random.
     background : ndarray of uint8, shape (height, width)
     max_scale : float, optional
-        As in `create_test_pictures`; never more than the background holds.
+        As in `create_test_images`; never more than the background holds.
 
     Returns
     -------
@@ -122,14 +122,14 @@ def paste(
     box = _draw_box(background, scene.rules.size_wh, max_scale, rng)
     x, y, width, height = box
     pose = draw_pose(foreground.size_wh, scene.rules.distortion, rng)
-    picture = background.copy()
-    window = picture[y : y + height, x : x + width]
+    image = background.copy()
+    window = image[y : y + height, x : x + width]
     window[:] = place(foreground, pose, window, inscribe=True)
-    return picture, box
+    return image, box
 
 
 def _draw_box(
-    background: Picture,
+    background: ImageArray,
     size_wh: tuple[int, int],
     max_scale: float | None,
     rng: np.random.Generator,
@@ -163,10 +163,10 @@ def _paste_natively(
         progress=progress,
         description="pasting",
     )
-    marked: list[AnnotatedPicture] = []
+    marked: list[AnnotatedImage] = []
     errors: dict[str, FerError] = {}
     for result in done:
-        if isinstance(result, AnnotatedPicture):
+        if isinstance(result, AnnotatedImage):
             marked.append(result)
         elif scene.rules.skip_bad:
             errors[str(result)] = result
@@ -186,16 +186,16 @@ def _in_random_order(paths: Sequence[Path], rng: np.random.Generator) -> Iterato
 
 def _paste_job(
     scene: Scene, folder: Path, max_scale: float | None, job: tuple[int, Path]
-) -> AnnotatedPicture | PictureError:
+) -> AnnotatedImage | ImageError:
     number, path = job
     try:
         background = read_background(path, scene.rules.size_wh)
-    except PictureError as error:
+    except ImageError as error:
         return error
-    picture, box = paste(scene, number, background, max_scale)
+    image, box = paste(scene, number, background, max_scale)
     name = "_".join(f"{value:04d}" for value in (number + 1, *box)) + ".jpg"
-    write_picture(folder / name, picture)
-    return AnnotatedPicture(folder / name, (box,))
+    write_image(folder / name, image)
+    return AnnotatedImage(folder / name, (box,))
 
 
 def _paste_with_program(
@@ -207,9 +207,9 @@ def _paste_with_program(
     workers: int | None,
     progress: Progress,
 ) -> tuple[int, list[FerError]]:
-    from fercli.cascade.samples.opencv_program import write_test_pictures
+    from fercli.cascade.samples.opencv_program import write_test_images
 
-    return write_test_pictures(scene, folder, num, max_scale, tools, workers, progress)
+    return write_test_images(scene, folder, num, max_scale, tools, workers, progress)
 
 
 @contextmanager

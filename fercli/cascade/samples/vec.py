@@ -1,7 +1,7 @@
 """The ``.vec`` file: training samples of one size as ``opencv_createsamples`` writes them.
 
 Twelve bytes of header (int32 count, int32 width × height, two int16 without use), then for each
-sample one byte without use and width × height int16 grey levels, row by row, all little-endian.
+sample one byte without use and width × height int16 gray levels, row by row, all little-endian.
 Width and height themselves are not stored. The count in the header is what was asked for, not
 what was written, so that it is only an upper bound; readers go by the end of the file.
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import VecError
-from fercli.common.files import input_error, written_whole
+from fercli.common.files import atomic_write, input_error
 from fercli.common.progress import SILENT, Progress
 
 Samples = NDArray[np.uint8]
@@ -49,7 +49,7 @@ class VecInfo:
     header_count : int
         Samples that the header promises.
     vec_size : int
-        Grey levels of a sample: width × height.
+        Gray levels of a sample: width × height.
     file_size : int
         Bytes.
     """
@@ -148,7 +148,7 @@ def read_vec(path: Path, size_wh: tuple[int, int], *, progress: Progress = SILEN
     ------
     VecError
         The file is not a ``.vec`` file, is of another size, holds no sample, or a value that is
-        not a grey level.
+        not a gray level.
     InputError
         The file is missing, a folder or unreadable.
     """
@@ -162,7 +162,7 @@ def read_vec(path: Path, size_wh: tuple[int, int], *, progress: Progress = SILEN
     strides = (info.sample_bytes, 2 * width, 2)
     low = np.ndarray((info.count, height, width), np.uint8, content, _HEADER.size + 1, strides)
     high = np.ndarray((info.count, height, width), np.uint8, content, _HEADER.size + 2, strides)
-    _require_grey_levels(high, path)
+    _require_gray_levels(high, path)
     return low
 
 
@@ -209,7 +209,7 @@ def vec_writer(
     width, height = size_wh
     count = 0
 
-    with written_whole(path, overwrite=overwrite) as temporary, temporary.open("wb") as file:
+    with atomic_write(path, overwrite=overwrite) as temporary, temporary.open("wb") as file:
 
         def write(samples: Samples) -> None:
             nonlocal count
@@ -269,13 +269,13 @@ def _require_samples(info: VecInfo) -> None:
     raise VecError(f"wanted samples, found {found}", path=info.path)
 
 
-def _require_grey_levels(high_bytes: Samples, path: Path) -> None:
-    """Raise if a value has a second byte: it is no grey level, the file no ``.vec`` file."""
+def _require_gray_levels(high_bytes: Samples, path: Path) -> None:
+    """Raise if a value has a second byte: it is no gray level, the file no ``.vec`` file."""
     for start in range(0, len(high_bytes), _CHUNK):
         wrong = high_bytes[start : start + _CHUNK].any(axis=(1, 2))
         if wrong.any():
             raise VecError(
-                f"wanted grey levels from 0 to 255, found others in sample "
+                f"wanted gray levels from 0 to 255, found others in sample "
                 f"{start + int(wrong.argmax()) + 1}: the file is damaged, or no .vec file",
                 path=path,
             )

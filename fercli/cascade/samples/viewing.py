@@ -1,4 +1,4 @@
-"""Samples of a ``.vec`` file as pictures: on contact sheets, or one by one."""
+"""Samples of a ``.vec`` file as images: on contact sheets, or one by one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fercli.cascade.samples.statistics import assumed_size
 from fercli.cascade.samples.vec import Samples, read_vec
 from fercli.common.errors import OptionError, OutputExistsError
 from fercli.common.files import make_folder, require_absent
-from fercli.common.images import MOST_PIXELS, Picture, write_picture
+from fercli.common.images import MOST_PIXELS, ImageArray, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -49,7 +49,7 @@ def show(
     path : Path
         The file.
     out : Path
-        The picture.
+        The image.
     size_wh : (int, int), optional
         Width and height of the samples. Defaults to the squarest that fits.
     page, per_page : int
@@ -85,7 +85,7 @@ def show(
             hint="a smaller --per-page or --scale",
         )
     sheet = contact_sheet(shown, columns, scale=scale, first_number=first + 1)
-    write_picture(out, sheet, overwrite=overwrite)
+    write_image(out, sheet, overwrite=overwrite)
     return Sheet(out, first + 1, first + len(shown), len(samples))
 
 
@@ -106,13 +106,13 @@ def export(
     path : Path
         The file.
     folder : Path
-        Where the pictures go.
+        Where the images go.
     size_wh : (int, int), optional
         Width and height of the samples. Defaults to the squarest that fits.
     num : int, optional
         The most samples to write, from the first. Defaults to all.
     overwrite : bool
-        Whether pictures may be written to a folder that holds files already. Defaults to False.
+        Whether images may be written to a folder that holds files already. Defaults to False.
 
     Raises
     ------
@@ -142,13 +142,13 @@ def export(
 
 def _export_one(samples: Samples, folder: Path, digits: int, number: int) -> None:
     name = f"{number + 1:0{digits}d}.png"
-    write_picture(folder / name, np.ascontiguousarray(samples[number]), overwrite=True)
+    write_image(folder / name, np.ascontiguousarray(samples[number]), overwrite=True)
 
 
-# Contact sheets: many samples in one picture, to look at.
+# Contact sheets: many samples in one image, to look at.
 
 
-#: Grey level of the lines between samples, and of the numbers beside them.
+#: Gray level of the lines between samples, and of the numbers beside them.
 LINES, PAPER, INK = 128, 255, 0
 
 #: A sheet of no given columns is about this many times as wide as high.
@@ -162,7 +162,7 @@ def contact_sheet(
     scale: int = 1,
     gap: int = 1,
     first_number: int | None = None,
-) -> Picture:
+) -> ImageArray:
     """Return samples side by side, row by row, with lines between them.
 
     Parameters
@@ -203,7 +203,7 @@ def _good_columns(samples: Samples) -> int:
     return max(round(math.sqrt(count * ASPECT * height / width)), 1)
 
 
-def _margin(numbers: list[int], row_height: int, sheet_height: int) -> Picture:
+def _margin(numbers: list[int], row_height: int, sheet_height: int) -> ImageArray:
     """Return a strip with a number beside each row, in letters that fit the rows."""
     font, size = cv2.FONT_HERSHEY_SIMPLEX, min(row_height / 36, 0.6)
     texts = [str(number) for number in numbers]

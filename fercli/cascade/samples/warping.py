@@ -1,10 +1,10 @@
-"""Warping: one picture of an object seen from other angles, in other light, on other backgrounds.
+"""Warping: one image of an object seen from other angles, in other light, on other backgrounds.
 
-The camera is that of ``opencv_createsamples -img``: the picture is a plane, turned around all
+The camera is that of ``opencv_createsamples -img``: the image is a plane, turned around all
 three axes, seen in perspective from two to four times its width away. The angles, the distance,
-the grey shift and the transparent colour have its names, ranges and distributions. Three
-things are done better: pictures are averaged down to the sample's size (OpenCV's program takes
-single pixels of a large picture), transparent pixels lend nothing to the object's edge, and an
+the gray shift and the transparent color have its names, ranges and distributions. Three
+things are done better: images are averaged down to the sample's size (OpenCV's program takes
+single pixels of a large image), transparent pixels lend nothing to the object's edge, and an
 object whose shape is far from the window's is not distorted to fit.
 
 See: ``icvRandomQuad`` and ``icvPlaceDistortedSample`` in OpenCV 3.4,
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 
 Matrix = NDArray[np.float64]
 
@@ -31,57 +31,57 @@ FINEST = 4
 
 @dataclass(frozen=True)
 class Foreground:
-    """An object cut out of its picture.
+    """An object cut out of its image.
 
     Parameters
     ----------
-    grey : ndarray of uint8, shape (height, width)
-        The grey levels; those of transparent pixels beside the object are the object's.
+    gray : ndarray of uint8, shape (height, width)
+        The gray levels; those of transparent pixels beside the object are the object's.
     alpha : ndarray of uint8, shape (height, width)
-        255 where the object is, 0 where the picture is transparent.
+        255 where the object is, 0 where the image is transparent.
     edges_extend : bool
-        Whether what a rotation uncovers is filled with the picture's edge, so that no
+        Whether what a rotation uncovers is filled with the image's edge, so that no
         background is seen. Defaults to False.
     """
 
-    grey: Picture
-    alpha: Picture
+    gray: ImageArray
+    alpha: ImageArray
     edges_extend: bool = False
 
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height."""
-        return self.grey.shape[1], self.grey.shape[0]
+        return self.gray.shape[1], self.gray.shape[0]
 
 
-def cut_out(picture: Picture, bg_color: int | None, bg_threshold: int) -> Foreground:
-    """Return the object in a picture.
+def cut_out(image: ImageArray, bg_color: int | None, bg_threshold: int) -> Foreground:
+    """Return the object in an image.
 
     Parameters
     ----------
-    picture : ndarray of uint8, shape (height, width)
+    image : ndarray of uint8, shape (height, width)
     bg_color : int or None
-        The grey level that is transparent; None: the whole picture is the object.
+        The gray level that is transparent; None: the whole image is the object.
     bg_threshold : int
-        How far a grey level may be from `bg_color` and still be transparent.
+        How far a gray level may be from `bg_color` and still be transparent.
 
     Raises
     ------
     OptionError
-        All of the picture would be transparent.
+        All of the image would be transparent.
     """
     if bg_color is None:
-        return Foreground(picture, np.full_like(picture, 255))
-    opaque = np.abs(picture.astype(np.int16) - bg_color) > bg_threshold
+        return Foreground(image, np.full_like(image, 255))
+    opaque = np.abs(image.astype(np.int16) - bg_color) > bg_threshold
     if not opaque.any():
         raise OptionError(
-            f"wanted an object in the picture, found all of it within {bg_threshold} grey levels "
-            f"of the background colour {bg_color}",
-            hint="a smaller --bg-threshold, or no --bg-color where the whole picture is the object",
+            f"wanted an object in the image, found all of it within {bg_threshold} gray levels "
+            f"of the background color {bg_color}",
+            hint="a smaller --bg-threshold, or no --bg-color where the whole image is the object",
         )
     weight = opaque.astype(np.float32)
-    grey = _grown(picture * weight, weight, picture)
-    return Foreground(grey, opaque.astype(np.uint8) * 255)
+    gray = _grown(image * weight, weight, image)
+    return Foreground(gray, opaque.astype(np.uint8) * 255)
 
 
 def fitted(foreground: Foreground, size_wh: tuple[int, int]) -> Foreground:
@@ -94,8 +94,8 @@ def fitted(foreground: Foreground, size_wh: tuple[int, int]) -> Foreground:
 
 
 def place(
-    foreground: Foreground, pose: Pose, background: Picture, *, inscribe: bool = False
-) -> Picture:
+    foreground: Foreground, pose: Pose, background: ImageArray, *, inscribe: bool = False
+) -> ImageArray:
     """Return the background with the object in it, in a pose.
 
     Parameters
@@ -105,7 +105,7 @@ def place(
     background : ndarray of uint8, shape (height, width)
         Is not changed.
     inscribe : bool
-        Whether all of the turned picture fits the background. Defaults to False: the picture
+        Whether all of the turned image fits the background. Defaults to False: the image
         does when it is not turned, so that its corners may be cut off.
 
     Returns
@@ -120,8 +120,8 @@ def place(
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * reduced.size_wh
     turn = cv2.getPerspectiveTransform(corners.astype(np.float32), pose.quad.astype(np.float32))
     finer = np.diag([fineness, fineness, 1.0])
-    grey, alpha = _warped(reduced, finer @ to_sample @ turn, (width * fineness, height * fineness))
-    return _blended(_lit(grey, pose), alpha, background)
+    gray, alpha = _warped(reduced, finer @ to_sample @ turn, (width * fineness, height * fineness))
+    return _blended(_lit(gray, pose), alpha, background)
 
 
 def _frame(
@@ -145,57 +145,59 @@ def _reduced(foreground: Foreground, factor: float) -> Foreground:
         return foreground
     width, height = (max(round(side / factor), 1) for side in foreground.size_wh)
     weight = foreground.alpha.astype(np.float32) / 255
-    value = cv2.resize(foreground.grey * weight, (width, height), interpolation=cv2.INTER_AREA)
+    value = cv2.resize(foreground.gray * weight, (width, height), interpolation=cv2.INTER_AREA)
     cover = cv2.resize(weight, (width, height), interpolation=cv2.INTER_AREA)
-    plain = cv2.resize(foreground.grey, (width, height), interpolation=cv2.INTER_AREA)
+    plain = cv2.resize(foreground.gray, (width, height), interpolation=cv2.INTER_AREA)
     alpha = np.rint(cover * 255).astype(np.uint8)
     return Foreground(_grown(value, cover, plain), alpha, foreground.edges_extend)
 
 
-def _grown(value: NDArray[np.float32], weight: NDArray[np.float32], rest: Picture) -> Picture:
+def _grown(value: NDArray[np.float32], weight: NDArray[np.float32], rest: ImageArray) -> ImageArray:
     """Return value / weight; beside the object its mean nearby, elsewhere `rest`."""
     near_value, near_weight = (cv2.blur(array, (3, 3)) for array in (value, weight))
     tiny = 1e-3
     own = value / np.maximum(weight, tiny)
     near = near_value / np.maximum(near_weight, tiny)
-    grey = np.where(weight > tiny, own, np.where(near_weight > tiny, near, rest))
-    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+    gray = np.where(weight > tiny, own, np.where(near_weight > tiny, near, rest))
+    return np.clip(np.rint(gray), 0, 255).astype(np.uint8)
 
 
 def _warped(
     foreground: Foreground, to_sample: Matrix, size_wh: tuple[int, int]
-) -> tuple[Picture, Picture]:
-    """Return grey and alpha warped by a map between outer corners, not pixels' middles."""
+) -> tuple[ImageArray, ImageArray]:
+    """Return gray and alpha warped by a map between outer corners, not pixels' middles."""
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     between_pixels = np.linalg.inv(half) @ to_sample @ half
-    grey = cv2.warpPerspective(
-        foreground.grey, between_pixels, size_wh, borderMode=cv2.BORDER_REPLICATE
+    gray = cv2.warpPerspective(
+        foreground.gray, between_pixels, size_wh, borderMode=cv2.BORDER_REPLICATE
     )
     if foreground.edges_extend:
-        return grey, np.full_like(grey, 255)
+        return gray, np.full_like(gray, 255)
     alpha = cv2.warpPerspective(foreground.alpha, between_pixels, size_wh)
-    return grey, cv2.GaussianBlur(alpha, (3, 3), 0)
+    return gray, cv2.GaussianBlur(alpha, (3, 3), 0)
 
 
-def _lit(grey: Picture, pose: Pose) -> Picture:
-    shifted: Picture = np.clip(grey.astype(np.int16) + pose.intensity_shift, 0, 255).astype(
+def _lit(gray: ImageArray, pose: Pose) -> ImageArray:
+    shifted: ImageArray = np.clip(gray.astype(np.int16) + pose.intensity_shift, 0, 255).astype(
         np.uint8
     )
-    lit: Picture = cv2.bitwise_not(shifted) if pose.inverted else shifted
+    lit: ImageArray = cv2.bitwise_not(shifted) if pose.inverted else shifted
     return lit
 
 
-def _blended(grey: Picture, alpha: Picture, background: Picture) -> Picture:
+def _blended(gray: ImageArray, alpha: ImageArray, background: ImageArray) -> ImageArray:
     """Return the background under a foreground that is a whole number of times finer."""
     size_wh = background.shape[1], background.shape[0]
     weight = alpha.astype(np.float32) / 255
-    light = cv2.resize(grey * weight, size_wh, interpolation=cv2.INTER_AREA)
+    light = cv2.resize(gray * weight, size_wh, interpolation=cv2.INTER_AREA)
     cover = cv2.resize(weight, size_wh, interpolation=cv2.INTER_AREA)
-    blended: Picture = np.clip(np.rint(light + (1 - cover) * background), 0, 255).astype(np.uint8)
+    blended: ImageArray = np.clip(np.rint(light + (1 - cover) * background), 0, 255).astype(
+        np.uint8
+    )
     return blended
 
 
-# Poses: how a picture of an object is turned in space and lit, drawn at random.
+# Poses: how an image of an object is turned in space and lit, drawn at random.
 #
 # See: ``icvRandomQuad`` in OpenCV 3.4, apps/createsamples/utility.cpp, of which the angles, the
 # camera and the distributions are.
@@ -203,10 +205,10 @@ def _blended(grey: Picture, alpha: Picture, background: Picture) -> Picture:
 
 Invert = Literal["never", "always", "random"]
 
-#: The camera's distance in widths of the picture: the mean, and the most that it deviates.
+#: The camera's distance in widths of the image: the mean, and the most that it deviates.
 DISTANCE, DISTANCE_DEVIATION = 3.0, 1.0
 
-#: How often angles that show the picture from behind or edge-on are drawn again.
+#: How often angles that show the image from behind or edge-on are drawn again.
 ATTEMPTS = 100
 
 
@@ -220,9 +222,9 @@ class Distortion:
         The largest rotations in radians: nodding, shaking, tilting. The rotation around y is
         bounded by ``max_y_angle`` less that around x. Default to 1.1, 1.1 and 0.5.
     max_intensity_deviation : int
-        The largest change of the object's grey levels, up or down. Defaults to 40.
+        The largest change of the object's gray levels, up or down. Defaults to 40.
     invert : {"never", "always", "random"}
-        Whether the object's grey levels are inverted; at random: every other time. Defaults to
+        Whether the object's gray levels are inverted; at random: every other time. Defaults to
         "never".
     """
 
@@ -240,12 +242,12 @@ class Pose:
     Parameters
     ----------
     quad : ndarray of float64, shape (4, 2)
-        Where the picture's corners (top left, top right, bottom right, bottom left) come to
-        lie, in the picture's own frame.
+        Where the image's corners (top left, top right, bottom right, bottom left) come to
+        lie, in the image's own frame.
     intensity_shift : int
-        What is added to the grey levels.
+        What is added to the gray levels.
     inverted : bool
-        Whether the grey levels are inverted, after the shift.
+        Whether the gray levels are inverted, after the shift.
     """
 
     quad: Matrix
@@ -254,12 +256,12 @@ class Pose:
 
 
 def draw_pose(size_wh: tuple[int, int], distortion: Distortion, rng: np.random.Generator) -> Pose:
-    """Return a random pose of a picture of `size_wh`.
+    """Return a random pose of an image of `size_wh`.
 
     Raises
     ------
     OptionError
-        The angles are so large that the picture is hardly ever seen from the front.
+        The angles are so large that the image is hardly ever seen from the front.
     """
     for _ in range(ATTEMPTS):
         quad = _draw_quad(size_wh, distortion, rng)
@@ -267,7 +269,7 @@ def draw_pose(size_wh: tuple[int, int], distortion: Distortion, rng: np.random.G
             break
     else:
         raise OptionError(
-            f"wanted angles at which a picture of {size_wh[0]}x{size_wh[1]} can be seen, found "
+            f"wanted angles at which an image of {size_wh[0]}x{size_wh[1]} can be seen, found "
             f"none in {ATTEMPTS} attempts",
             hint="smaller --max-x-angle, --max-y-angle and --max-z-angle",
         )
@@ -281,21 +283,21 @@ def draw_pose(size_wh: tuple[int, int], distortion: Distortion, rng: np.random.G
 def turned_corners(
     size_wh: tuple[int, int], rotation: tuple[float, float, float], distance: float
 ) -> Matrix | None:
-    """Return where the corners of a turned picture come to lie in its own frame.
+    """Return where the corners of a turned image come to lie in its own frame.
 
     Parameters
     ----------
     size_wh : (int, int)
-        The picture's size.
+        The image's size.
     rotation : (float, float, float)
         The rotation vector (Rodrigues), in radians.
     distance : float
-        From the camera to the picture's middle, in pixels.
+        From the camera to the image's middle, in pixels.
 
     Returns
     -------
     ndarray of float64, shape (4, 2), or None
-        None if a corner is beside or behind the camera, or the picture's back is seen.
+        None if a corner is beside or behind the camera, or the image's back is seen.
     """
     half = np.array(size_wh) / 2
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
@@ -314,7 +316,7 @@ def turned_corners(
 def _draw_quad(
     size_wh: tuple[int, int], distortion: Distortion, rng: np.random.Generator
 ) -> Matrix | None:
-    """Return the corners of a randomly turned picture, None if it is not seen from the front."""
+    """Return the corners of a randomly turned image, None if it is not seen from the front."""
     x = rng.uniform(-1, 1) * distortion.max_x_angle
     y = rng.uniform(-1, 1) * (distortion.max_y_angle - abs(x))
     z = rng.uniform(-1, 1) * distortion.max_z_angle

@@ -1,8 +1,8 @@
 """Jitter: variants of a positive, for a detector that bears with small differences.
 
 A variant is the object seen a little shifted, turned, larger or smaller, lighter or darker. It is
-cut anew out of its picture where there is one, so that its surroundings are real; of a sample
-without a picture, the border is continued.
+cut anew out of its image where there is one, so that its surroundings are real; of a sample
+without an image, the border is continued.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
-#: Variants are drawn at so many times the window's size, if the picture has it, and reduced.
+#: Variants are drawn at so many times the window's size, if the image has it, and reduced.
 OVERSAMPLING = 2
 
 
@@ -39,8 +39,8 @@ class Jitter:
     angle : float
         Degrees.
     brightness : float
-        Share of the exponent of the grey levels (gamma): 0.2 for 1/1.2 to 1.2. A factor or an
-        offset would make no difference to features that are normalised.
+        Share of the exponent of the gray levels (gamma): 0.2 for 1/1.2 to 1.2. A factor or an
+        offset would make no difference to features that are normalized.
     """
 
     variants: int = 0
@@ -71,17 +71,17 @@ class Jitter:
 
 
 def vary(
-    picture: Picture,
+    image: ImageArray,
     box_xywh: Box,
     size_wh: tuple[int, int],
     jitter: Jitter,
     rng: np.random.Generator,
-) -> Picture:
-    """Return a variant of the object in a box of a picture.
+) -> ImageArray:
+    """Return a variant of the object in a box of an image.
 
     Parameters
     ----------
-    picture : ndarray of uint8, shape (height, width)
+    image : ndarray of uint8, shape (height, width)
         What lies beyond its border is continued from it.
     box_xywh : tuple of 4 int
     size_wh : tuple of 2 int
@@ -96,17 +96,17 @@ def vary(
     shift_x, shift_y, scale, angle, brightness = rng.uniform(-1, 1, 5)
     width, height = size_wh
     factor = _oversampling(box_xywh, size_wh)
-    reduced, box = _reduce(picture, box_xywh, (factor * width, factor * height))
+    reduced, box = _reduce(image, box_xywh, (factor * width, factor * height))
     x, y, box_width, box_height = box
-    centre = (
+    center = (
         x + box_width * (0.5 + jitter.shift * shift_x),
         y + box_height * (0.5 + jitter.shift * shift_y),
     )
     zoom = (1 + jitter.scale) ** scale
     turn = np.deg2rad(jitter.angle * angle)
-    sample: Picture = cv2.warpAffine(
+    sample: ImageArray = cv2.warpAffine(
         reduced,
-        _placement(centre, (box_width * zoom, box_height * zoom), turn, factor, size_wh),
+        _placement(center, (box_width * zoom, box_height * zoom), turn, factor, size_wh),
         (factor * width, factor * height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
@@ -124,43 +124,43 @@ def _oversampling(box_xywh: Box, size_wh: tuple[int, int]) -> int:
 
 
 def _reduce(
-    picture: Picture, box_xywh: Box, size_wh: tuple[int, int]
-) -> tuple[Picture, tuple[float, float, float, float]]:
+    image: ImageArray, box_xywh: Box, size_wh: tuple[int, int]
+) -> tuple[ImageArray, tuple[float, float, float, float]]:
     """Return the surroundings of a box, reduced by area so that the box is of a size or less.
 
     Half the box's size on each side is enough for any variant that is still one.
     """
     x, y, width, height = box_xywh
     left, top = max(x - width // 2, 0), max(y - height // 2, 0)
-    right = min(x + width + width // 2, picture.shape[1])
-    bottom = min(y + height + height // 2, picture.shape[0])
-    part = picture[top:bottom, left:right]
+    right = min(x + width + width // 2, image.shape[1])
+    bottom = min(y + height + height // 2, image.shape[0])
+    part = image[top:bottom, left:right]
     across, down = min(size_wh[0] / width, 1.0), min(size_wh[1] / height, 1.0)
     reduced_wh = max(round(part.shape[1] * across), 1), max(round(part.shape[0] * down), 1)
     across, down = reduced_wh[0] / part.shape[1], reduced_wh[1] / part.shape[0]
-    reduced: Picture = cv2.resize(part, reduced_wh, interpolation=cv2.INTER_AREA)
+    reduced: ImageArray = cv2.resize(part, reduced_wh, interpolation=cv2.INTER_AREA)
     return reduced, ((x - left) * across, (y - top) * down, width * across, height * down)
 
 
 def _placement(
-    centre_xy: tuple[float, float],
+    center_xy: tuple[float, float],
     box_wh: tuple[float, float],
     turn: float,
     factor: int,
     size_wh: tuple[int, int],
 ) -> NDArray[np.float64]:
-    """Return the affine map from pixels of the sample to pixels of the picture."""
+    """Return the affine map from pixels of the sample to pixels of the image."""
     step_x, step_y = box_wh[0] / (factor * size_wh[0]), box_wh[1] / (factor * size_wh[1])
     cosine, sine = np.cos(turn), np.sin(turn)
     # Turned in steps of the window, so that a box of another shape is not sheared in the sample.
     linear = np.array([[step_x * cosine, -step_x * sine], [step_y * sine, step_y * cosine]])
     middle = np.array([factor * size_wh[0] - 1, factor * size_wh[1] - 1]) / 2
-    # Pixel centres: the middle of a picture of n pixels is at (n − 1) / 2.
-    offset = np.array(centre_xy) - 0.5 - linear @ middle
+    # Pixel centers: the middle of an image of n pixels is at (n − 1) / 2.
+    offset = np.array(center_xy) - 0.5 - linear @ middle
     return np.column_stack([linear, offset])
 
 
-def _lit(sample: Picture, exponent: float) -> Picture:
+def _lit(sample: ImageArray, exponent: float) -> ImageArray:
     levels = np.arange(256) / 255
     table = np.rint(255 * levels**exponent).astype(np.uint8)
     return table[sample]

@@ -1,15 +1,15 @@
-"""The backgrounds of a training: pictures to mine, and the objects known to be in them."""
+"""The backgrounds of a training: images to mine, and the objects known to be in them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from fercli.annotations import FORMATS, AnnotatedPicture, Box, csv_table, read_annotations
+from fercli.annotations import FORMATS, AnnotatedImage, Box, csv_table, read_annotations
 from fercli.annotations.formats import detect_format
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.common.errors import AnnotationError, InputError
-from fercli.common.files import PICTURE_EXTENSIONS, find_files, is_there
+from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
 
 #: So many names of a list are looked for on the disk to see whether it is one.
 _TRIED = 20
@@ -17,7 +17,7 @@ _TRIED = 20
 
 @dataclass(frozen=True)
 class BackgroundFiles:
-    """Background pictures, and boxes (x, y, width, height) that no negative may touch."""
+    """Background images, and boxes (x, y, width, height) that no negative may touch."""
 
     paths: tuple[Path, ...]
     objects: dict[Path, tuple[Box, ...]]
@@ -29,25 +29,25 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
     Parameters
     ----------
     path : Path
-        A list of pictures, one a line; a folder of pictures; one picture; or annotated pictures in
+        A list of images, one a line; a folder of images; one image; or annotated images in
         any format that `fercli.annotations` knows, such as an info file, or a folder with
         Pascal VOC's or YOLO's labels.
 
     Raises
     ------
     InputError
-        It is missing, unreadable, or names no picture.
+        It is missing, unreadable, or names no image.
     AnnotationError
-        It is neither a list of pictures nor annotations, or malformed ones.
+        It is neither a list of images nor annotations, or malformed ones.
     """
     if path.is_dir():
         found = _read_folder(path)
-        hint = f"pictures whose names end in {', '.join(PICTURE_EXTENSIONS)}"
+        hint = f"images whose names end in {', '.join(IMAGE_EXTENSIONS)}"
     else:
         found = _read_file(path)
-        hint = "the names of pictures without objects, one a line"
+        hint = "the names of images without objects, one a line"
     if not found.paths:
-        raise InputError("wanted background pictures, found none", hint=hint, path=path)
+        raise InputError("wanted background images, found none", hint=hint, path=path)
     return found
 
 
@@ -58,7 +58,7 @@ def _read_folder(path: Path) -> BackgroundFiles:
 
 
 def _read_file(path: Path) -> BackgroundFiles:
-    if path.name.lower().endswith(PICTURE_EXTENSIONS):
+    if path.name.lower().endswith(IMAGE_EXTENSIONS):
         return BackgroundFiles((path,), {})
     try:
         paths = read_background_list(path)
@@ -73,16 +73,16 @@ def _read_file(path: Path) -> BackgroundFiles:
         form = detect_format(path)
     except AnnotationError:
         raise InputError(
-            f"wanted background pictures, found names of none: {paths[0]} does not exist",
+            f"wanted background images, found names of none: {paths[0]} does not exist",
             hint="names relative to the list's folder or to the working directory",
             path=path,
         ) from None
     return _with_objects(read_annotations(path, format=form.name))
 
 
-def _with_objects(annotated: list[AnnotatedPicture]) -> BackgroundFiles:
+def _with_objects(annotated: list[AnnotatedImage]) -> BackgroundFiles:
     objects: dict[Path, tuple[Box, ...]] = {}
-    for picture in annotated:
-        boxes = picture.boxes_xywh + picture.ignored_xywh
-        objects[picture.path] = objects.get(picture.path, ()) + boxes
+    for image in annotated:
+        boxes = image.boxes_xywh + image.ignored_xywh
+        objects[image.path] = objects.get(image.path, ()) + boxes
     return BackgroundFiles(tuple(objects), {path: b for path, b in objects.items() if b})

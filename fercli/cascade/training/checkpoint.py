@@ -183,7 +183,7 @@ def _digest_positives(options: TrainingOptions) -> str:
         return _digest_file(options.vec)
     assert options.info is not None
     records = read_records(options.info)
-    return _digest_lines(f"{r.boxes} {r.normalised} {_size(r.path)}" for r in records)
+    return _digest_lines(f"{r.boxes} {r.normalized} {_size(r.path)}" for r in records)
 
 
 def _digest_backgrounds(backgrounds: BackgroundFiles) -> str:

@@ -11,7 +11,7 @@ from fercli.cascade.opencv3.stage_files import PARAMETERS
 from fercli.cascade.training.report import TrainingResult
 from fercli.common.errors import OptionError
 from fercli.common.progress import Progress
-from fercli.run_folder import ResultFolder
+from fercli.run_folder import RunFolder
 
 #: The modules of the engines; each has the functions of `Engine`.
 ENGINES = {
@@ -67,7 +67,7 @@ def find_engine(name: str) -> Engine:
 
 def engine_there(out: Path) -> str:
     """Return the engine of the training that a folder holds; the default where there is none."""
-    recipe = ResultFolder(out).read_recipe()
+    recipe = RunFolder(out).read_recipe()
     if recipe is not None:
         return str(recipe.get("engine", DEFAULT))
     return "opencv" if (out / PARAMETERS).exists() else DEFAULT

@@ -13,7 +13,7 @@ from fercli.cascade.training.split_search import haar as haar_search
 from fercli.common.errors import OptionError
 from fercli.common.memory import available_memory
 
-#: Background pictures get at least so much, to be read once and not for every stage.
+#: Background images get at least so much, to be read once and not for every stage.
 LEAST_FOR_BACKGROUNDS = 32 << 20
 #: The integral images of the search take no more than this, whatever is free: on how many samples
 #: a search looks at once depends what it finds.
@@ -37,7 +37,7 @@ class Memory:
     integrals : int
         Integral images of the search.
     backgrounds : int
-        Pictures that are kept.
+        Images that are kept.
     """
 
     samples: int

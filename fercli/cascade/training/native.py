@@ -24,14 +24,14 @@ from fercli.cascade.training.checkpoint import (
 from fercli.cascade.training.options import OTHER_FIELDS, TrainingOptions
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.report import TrainingResult
-from fercli.cascade.training.trainer import Ending, Training
+from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
 from fercli.common.files import make_folder
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
 from fercli.common.signals import signals_as_interrupts
-from fercli.run_folder import ResultFolder, locked, refuse_other_training
+from fercli.run_folder import RunFolder, locked, refuse_other_training
 
 ENGINE = "native"
 
@@ -51,7 +51,7 @@ def train(
     options : mapping
         The options of `TrainingOptions`, by the command's names.
     out : Path
-        The folder of results; see `ResultFolder`.
+        The folder of results; see `RunFolder`.
     resume : bool
         Whether to go on with a training that has ended, or with other options than it began
         with, as far as they may change. Defaults to False.
@@ -78,7 +78,7 @@ def train(
     _require_lasting(wanted.continue_from, out)
     backgrounds = read_backgrounds(wanted.bg)
     start = _start(wanted)
-    with locked(out) as (folder, _), Team(wanted.workers) as team:
+    with locked(out) as (folder, _), KernelPool(wanted.workers) as team:
         going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
         checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
         checkpoint = _same_origin(checkpoint, origin(wanted, backgrounds), folder, resume=resume)
@@ -98,7 +98,7 @@ def train(
         with cleared_without_a_stage(folder), told_what_is_kept(folder, progress):
             outcome = training.run(checkpoint, save)
             if not outcome.checkpoint.records and not start.stages:
-                ending = outcome.ending or Ending("")
+                ending = outcome.ending or StopReason("")
                 raise TrainingError(
                     f"no stage could be trained: {ending.why}", hint=ending.advice or None
                 )
@@ -138,7 +138,9 @@ def finish(
         options = TrainingOptions.from_options(there)
         reached = checkpoint if stages is None else _cut(checkpoint, stages)
         reached = replace(reached, seconds=sum(record.seconds or 0 for record in reached.records))
-        return _conclude(folder, options, reached, Ending("written from the stages that there are"))
+        return _conclude(
+            folder, options, reached, StopReason("written from the stages that there are")
+        )
 
 
 def _cut(checkpoint: Checkpoint, count: int) -> Checkpoint:
@@ -149,12 +151,12 @@ def _cut(checkpoint: Checkpoint, count: int) -> Checkpoint:
 
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
-    folder = ResultFolder(out)
+    folder = RunFolder(out)
     there = typed_options(folder.read_recipe() or {}, TrainingOptions, folder.recipe, OTHER_FIELDS)
     return {name: value for name, value in there.items() if name != "engine"}
 
 
-def _refuse_other(folder: ResultFolder, options: TrainingOptions, *, resume: bool) -> bool:
+def _refuse_other(folder: RunFolder, options: TrainingOptions, *, resume: bool) -> bool:
     """Return whether to go on with what is there; raise if it is not of these options."""
     given = {"engine": ENGINE, **options.to_options()}
     going_on = refuse_other_training(folder, given, resume=resume)
@@ -167,7 +169,7 @@ def _require_lasting(continue_from: Path | None, out: Path) -> None:
     """Raise if a cascade to go on from is removed or written anew by a training in `out`."""
     if continue_from is None:
         return
-    given, folder = continue_from.resolve(), ResultFolder(out)
+    given, folder = continue_from.resolve(), RunFolder(out)
     if given == folder.cascade.resolve() or given.is_relative_to(folder.engine.resolve()):
         raise OptionError(
             "--continue-from: wanted a cascade that stays as it is, found one of the training in "
@@ -218,7 +220,7 @@ def _require_alike(given: Cascade, options: TrainingOptions) -> None:
 
 
 def _where_to_start(
-    folder: ResultFolder, options: TrainingOptions, start: Cascade, *, going_on: bool
+    folder: RunFolder, options: TrainingOptions, start: Cascade, *, going_on: bool
 ) -> Checkpoint:
     checkpoint = read_checkpoint(folder.engine) if going_on else None
     if checkpoint is None:
@@ -236,7 +238,7 @@ def _where_to_start(
 
 
 def _same_origin(
-    checkpoint: Checkpoint, now: Mapping[str, Any], folder: ResultFolder, *, resume: bool
+    checkpoint: Checkpoint, now: Mapping[str, Any], folder: RunFolder, *, resume: bool
 ) -> Checkpoint:
     """Return a checkpoint of the present samples; raise if its stages had others."""
     changed = [name for name in now if checkpoint.origin.get(name) != now[name]]
@@ -249,7 +251,7 @@ def _same_origin(
     return replace(checkpoint, origin=now)
 
 
-def _lay_out(folder: ResultFolder, options: TrainingOptions, *, going_on: bool) -> None:
+def _lay_out(folder: RunFolder, options: TrainingOptions, *, going_on: bool) -> None:
     """Write down what is about to be done, in a folder without another training."""
     if going_on:
         folder.reopen()
@@ -261,10 +263,10 @@ def _lay_out(folder: ResultFolder, options: TrainingOptions, *, going_on: bool) 
 
 
 def _conclude(
-    folder: ResultFolder, options: TrainingOptions, reached: Checkpoint, ending: Ending | None
+    folder: RunFolder, options: TrainingOptions, reached: Checkpoint, ending: StopReason | None
 ) -> TrainingResult:
     """Write down what came of the training, and put the cascade in its place."""
-    ending = ending or Ending("all stages are trained")
+    ending = ending or StopReason("all stages are trained")
     after = f" (after {reached.given} given by --continue-from)" if reached.given else ""
     result = TrainingResult(
         cascade=folder.cascade,
@@ -288,7 +290,7 @@ def _conclude(
 
 
 @contextmanager
-def cleared_without_a_stage(folder: ResultFolder) -> Iterator[None]:
+def cleared_without_a_stage(folder: RunFolder) -> Iterator[None]:
     """Empty the folder if the body fails before the first stage: there is nothing to go on with."""
     try:
         yield
@@ -299,7 +301,7 @@ def cleared_without_a_stage(folder: ResultFolder) -> Iterator[None]:
 
 
 @contextmanager
-def told_what_is_kept(folder: ResultFolder, progress: Progress) -> Iterator[None]:
+def told_what_is_kept(folder: RunFolder, progress: Progress) -> Iterator[None]:
     """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
     try:
         with signals_as_interrupts():

@@ -38,10 +38,10 @@ class TrainingOptions:
     Parameters
     ----------
     bg : Path
-        The backgrounds: a list of pictures, a folder of them, or annotated pictures, of which
+        The backgrounds: a list of images, a folder of them, or annotated images, of which
         windows that touch a box are left alone.
     vec, info : Path, optional
-        The positives, one of the two: a ``.vec`` file, or annotated pictures in any format that
+        The positives, one of the two: a ``.vec`` file, or annotated images in any format that
         `fercli.annotations` knows.
     size_wh : tuple of 2 int
         The window. Sides from 12 to 64.
@@ -70,7 +70,7 @@ class TrainingOptions:
     workers : int, optional
         How many threads. Defaults to all cores.
     memory : int, optional
-        The most that samples, features and pictures may take, in MB. Defaults to half of what is
+        The most that samples, features and images may take, in MB. Defaults to half of what is
         free.
     """
 

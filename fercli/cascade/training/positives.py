@@ -14,11 +14,11 @@ from fercli.annotations.formats import read_records
 from fercli.cascade.features.windows import as_windows
 from fercli.cascade.samples.from_annotations import crop_record
 from fercli.cascade.samples.vec import read_vec
-from fercli.cascade.training.augmentation import Jitter, Picture, vary
+from fercli.cascade.training.augmentation import ImageArray, Jitter, vary
 from fercli.cascade.training.memory import memory_of
 from fercli.cascade.training.options import FEWEST, TrainingOptions
 from fercli.common.errors import InputError
-from fercli.common.images import read_grey
+from fercli.common.images import read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -26,7 +26,7 @@ Samples = NDArray[np.uint8]
 
 #: What random numbers are drawn for, besides the stages, which are numbered from 0.
 _HOLD_OUT, _JITTER = (1 << 20), (1 << 20) + 1
-#: Positives are held out in runs of neighbours, of so many that there are.
+#: Positives are held out in runs of neighbors, of so many that there are.
 RUNS = 200
 #: Samples that are looked at, or varied, at once.
 _PIECE = 4096
@@ -65,8 +65,8 @@ def load_positives(options: TrainingOptions, *, progress: Progress = SILENT) -> 
         With their variants, they need more memory than there is.
     InputError
         There are too few, or too few different ones, or none that the detector would look at.
-    VecError, AnnotationError, PictureError
-        The file, or a picture, cannot be used.
+    VecError, AnnotationError, ImageError
+        The file, or an image, cannot be used.
     """
     source: _Vec | _Marked
     if options.vec is not None:
@@ -96,7 +96,7 @@ class _Vec:
         self.path = path
         self.samples = read_vec(path, size_wh, progress=progress)
 
-    def vary(self, number: int, jitter: Jitter, rng: np.random.Generator) -> Picture:
+    def vary(self, number: int, jitter: Jitter, rng: np.random.Generator) -> ImageArray:
         """Return a variant of a sample, whose border is continued."""
         sample = np.ascontiguousarray(self.samples[number])
         height, width = sample.shape
@@ -104,7 +104,7 @@ class _Vec:
 
 
 class _Marked:
-    """Positives marked in pictures."""
+    """Positives marked in images."""
 
     def __init__(
         self, path: Path, size_wh: tuple[int, int], workers: int | None, progress: Progress
@@ -127,13 +127,13 @@ class _Marked:
         self._places: list[tuple[Record, tuple[int, int, int, int]]] = [
             (crop.record, box) for crop in crops for box in crop.boxes_xywh
         ]
-        self._last: tuple[Path, Picture] | None = None
+        self._last: tuple[Path, ImageArray] | None = None
 
-    def vary(self, number: int, jitter: Jitter, rng: np.random.Generator) -> Picture:
-        """Return a variant of a sample, cut anew out of its picture."""
+    def vary(self, number: int, jitter: Jitter, rng: np.random.Generator) -> ImageArray:
+        """Return a variant of a sample, cut anew out of its image."""
         record, box = self._places[number]
         if self._last is None or self._last[0] != record.path:
-            self._last = record.path, read_grey(record.path)
+            self._last = record.path, read_gray(record.path)
         return vary(self._last[1], box, self._size_wh, jitter, rng)
 
 
@@ -147,10 +147,10 @@ def _usable(source: _Vec | _Marked, options: TrainingOptions) -> tuple[NDArray[n
         usable = usable[_have_contrast(source.samples)]
         if len(usable) < count:
             notes.append(
-                f"{count - len(usable)} of {count} positives are left out: they vary by 10 grey "
+                f"{count - len(usable)} of {count} positives are left out: they vary by 10 gray "
                 "levels or less, and the detector refuses such windows unseen"
             )
-        _require_enough(len(usable), source.path, "that vary by more than 10 grey levels")
+        _require_enough(len(usable), source.path, "that vary by more than 10 gray levels")
     different = _count_different(source.samples[usable])
     _require_enough(different, source.path, "that differ from each other")
     if different < len(usable):
@@ -178,7 +178,7 @@ def _require_enough(count: int, path: Path, words: str) -> None:
 
 
 def _held_out(count: int, options: TrainingOptions) -> NDArray[np.intp]:
-    """Return which positives are only measured with: runs of neighbours, drawn at random.
+    """Return which positives are only measured with: runs of neighbors, drawn at random.
 
     Files of samples often hold several views of an object one after the other; of those, none
     should be trained on if one is held out.
@@ -216,7 +216,7 @@ def _variants(
     rounds = options.jitter.variants
     samples = np.empty((rounds, len(originals), height, width), np.uint8)
     with progress.bar("Variants", total=rounds * len(originals), unit="sample") as bar:
-        # All of a positive at a time: its picture is read once.
+        # All of a positive at a time: its image is read once.
         for place, number in enumerate(originals):
             for at in range(rounds):
                 rng = np.random.default_rng([options.seed, _JITTER, int(number), at])

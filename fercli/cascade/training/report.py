@@ -141,7 +141,7 @@ class TrainingResult:
         last = self.stages[-1]
         return _product([last.acceptance_ratio, last.false_alarm_rate])
 
-    def summary(self) -> str:
+    def to_text(self) -> str:
         """Return the table of stages and a few lines on the whole."""
         width, height = self.size_wh
         lines = [
@@ -162,7 +162,7 @@ class TrainingResult:
         size = self.cascade.stat().st_size
         return "\n".join([*lines, f"{self.cascade}: {size / 1000:.1f} kB"])
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the same in the types that JSON has."""
         return {
             **asdict(self),
@@ -209,7 +209,7 @@ def format_duration(seconds: float) -> str:
 
 def write_result(path: Path, result: TrainingResult) -> None:
     """Write a result as JSON, in place of an older one."""
-    text = json.dumps({**result.as_json(), "cascade": result.cascade.name}, indent=2)
+    text = json.dumps({**result.to_dict(), "cascade": result.cascade.name}, indent=2)
     write_text(path, text + "\n", overwrite=True)
 
 

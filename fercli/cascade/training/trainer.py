@@ -34,7 +34,7 @@ from fercli.cascade.training.options import FEWEST, TrainingOptions
 from fercli.cascade.training.positives import Positives
 from fercli.cascade.training.report import StageRecord
 from fercli.cascade.training.split_search import HaarSearch, LbpSearch
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 from fercli.common.progress import SILENT, Bar, Progress
 
 #: A stage is not trained on less than this share of the negatives that were wanted.
@@ -44,7 +44,7 @@ Samples = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Ending:
+class StopReason:
     """Why a training has ended before all stages were trained, and what to do about it."""
 
     why: str
@@ -52,11 +52,11 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """What a training has come to, and why it went no further: None if all stages are trained."""
 
     checkpoint: Checkpoint
-    ending: Ending | None
+    ending: StopReason | None
 
 
 class Training:
@@ -67,7 +67,7 @@ class Training:
     options : TrainingOptions
     positives : Positives
     backgrounds : BackgroundFiles
-    team : Team
+    team : KernelPool
     progress : Progress
 
     Raises
@@ -81,7 +81,7 @@ class Training:
         options: TrainingOptions,
         positives: Positives,
         backgrounds: BackgroundFiles,
-        team: Team,
+        team: KernelPool,
         progress: Progress = SILENT,
     ) -> None:
         self._options = options
@@ -103,7 +103,7 @@ class Training:
             refuse_flat=options.feature_type == "HAAR",
         )
 
-    def run(self, checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> Outcome:
+    def run(self, checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> TrainingOutcome:
         """Train the stages that are missing.
 
         Parameters
@@ -120,8 +120,8 @@ class Training:
         with self._progress.bar("training", total=max(missing, 0), unit="stage") as bar:
             while len(checkpoint.cascade.stages) < self._options.stages:
                 outcome = self._next_stage(checkpoint.cascade, passing, held_out, bar)
-                if isinstance(outcome, Ending):
-                    return Outcome(checkpoint, outcome)
+                if isinstance(outcome, StopReason):
+                    return TrainingOutcome(checkpoint, outcome)
                 cascade, record = outcome
                 checkpoint = replace(
                     checkpoint,
@@ -135,16 +135,16 @@ class Training:
                 last = replace(cascade, stages=cascade.stages[-1:])
                 passing = passing[self._accepts(last, self._positives[passing])]
                 held_out = held_out[self._accepts(last, self._held_out[held_out])]
-        return Outcome(checkpoint, None)
+        return TrainingOutcome(checkpoint, None)
 
     def _next_stage(
         self, cascade: Cascade, passing: NDArray[np.intp], held_out: NDArray[np.intp], bar: Bar
-    ) -> tuple[Cascade, StageRecord] | Ending:
+    ) -> tuple[Cascade, StageRecord] | StopReason:
         """Return the cascade with another stage and its record, or why there is none."""
         began, index = time.monotonic(), len(cascade.stages)
         chosen = passing[: self._options.positives]
         if len(chosen) < FEWEST:
-            return Ending(f"only {len(chosen)} positives pass the stages so far")
+            return StopReason(f"only {len(chosen)} positives pass the stages so far")
         bar.figures(f"stage {index}: mining negatives")
         mined = self._mine(cascade)
         ending = self._why_end(mined, index)
@@ -155,7 +155,7 @@ class Training:
         del mined  # with its windows, of which there are copies now
         trained = self._train(self._positives[chosen], negatives, index, bar)
         if trained is None:
-            return Ending(
+            return StopReason(
                 f"stage {index} cannot be trained: no feature tells its {len(chosen)} positives "
                 f"from its {len(negatives)} negatives",
                 "more samples, or more different ones, may help",
@@ -186,15 +186,15 @@ class Training:
             progress=self._progress,
         )
 
-    def _why_end(self, mined: MiningResult, index: int) -> Ending | None:
+    def _why_end(self, mined: MiningResult, index: int) -> StopReason | None:
         """Return why no further stage is to be trained; None if one is."""
         options, ratio = self._options, mined.acceptance_ratio
         if index and (mined.rare or ratio <= options.lowest_ratio):
             if options.wanted_ratio < options.lowest_ratio:
-                return Ending(
+                return StopReason(
                     f"the acceptance ratio has come down to {ratio:.2g}, --acceptance-ratio-break"
                 )
-            return Ending(
+            return StopReason(
                 f"the false alarm rate wanted of the whole cascade, {options.wanted_ratio:.2g}, "
                 f"is reached: {ratio:.2g}",
                 "for more stages: --resume with more --stages",
@@ -209,9 +209,9 @@ class Training:
             )
         return None
 
-    def _run_dry(self, mined: MiningResult, index: int) -> Ending:
+    def _run_dry(self, mined: MiningResult, index: int) -> StopReason:
         advice = "more backgrounds, or fewer --negatives"
-        return Ending(
+        return StopReason(
             f"the backgrounds have run dry: of their {mined.windows_seen:,} windows, "
             f"{len(mined.windows):,} {self._usable(index)}, {self._wanted:,} were wanted",
             f"for more stages: {advice}, and --resume" if index else advice,
@@ -222,7 +222,7 @@ class Training:
         if index:
             return "pass the stages so far"
         flat = self._options.feature_type == "HAAR"
-        return "differ from each other" + (" and vary by more than 10 grey levels" if flat else "")
+        return "differ from each other" + (" and vary by more than 10 gray levels" if flat else "")
 
     def _train(
         self, positives: Samples, negatives: Samples, index: int, bar: Bar

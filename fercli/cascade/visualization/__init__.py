@@ -1,1 +1,1 @@
-"""Pictures of a cascade: its features over the object, and how it rejects windows."""
+"""Images of a cascade: its features over the object, and how it rejects windows."""

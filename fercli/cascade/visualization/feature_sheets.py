@@ -15,21 +15,21 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fercli.cascade.detection.scanner.tables import feature_corners
 from fercli.cascade.model import Cascade, HaarFeature, LbpFeature, Stage, WeakClassifier
-from fercli.common.files import written_whole
-from fercli.common.images import Picture
+from fercli.common.files import atomic_write
+from fercli.common.images import ImageArray
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 #: Okabe and Ito's orange and blue: what is added, and what is taken off.
 PLUS, MINUS = (230, 159, 0), (0, 114, 178)
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
 #: How much of the object shows through.
 VEIL = 0.62
-#: Side of a feature's picture in pixels, about: on a stage's sheet, and on that of all stages.
+#: Side of a feature's image in pixels, about: on a stage's sheet, and on that of all stages.
 LARGE, SMALL = 120, 72
 #: Features of a stage on the sheet of all stages.
 FIRST = 14
-#: Backdrops keep to these grey levels, so that the colours look alike on dark and bright parts.
+#: Backdrops keep to these gray levels, so that the colors look alike on dark and bright parts.
 DARKEST, BRIGHTEST = 50, 235
 GAP = 14
 MARGIN = 24
@@ -38,15 +38,15 @@ LINE = 15
 
 @dataclass(frozen=True)
 class _Cell:
-    """A feature's picture, and two lines below it."""
+    """A feature's image, and two lines below it."""
 
-    picture: Picture
+    image: ImageArray
     title: str
     text: str
 
 
 class Artist:
-    """Draws the features of a cascade over a picture of the object.
+    """Draws the features of a cascade over an image of the object.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ class Artist:
     name : str
         What the cascade is called on the sheets.
     backdrop : ndarray of uint8, shape (height, width), optional
-        The object in the window's size. Defaults to plain grey.
+        The object in the window's size. Defaults to plain gray.
     """
 
-    def __init__(self, cascade: Cascade, name: str, backdrop: Picture | None = None) -> None:
+    def __init__(self, cascade: Cascade, name: str, backdrop: ImageArray | None = None) -> None:
         self.cascade = cascade
         self.name = name
         if backdrop is None:
@@ -88,10 +88,10 @@ class Artist:
             f"stage {number}\n{len(stage.weak_classifiers)} weak"
             for number, stage in enumerate(self.cascade.stages)
         ]
-        text = f"the first {FIRST} features of each stage; {self._colours()}"
+        text = f"the first {FIRST} features of each stage; {self._colors()}"
         return self._sheet(self.name, [text], rows, labels)
 
-    def _colours(self) -> str:
+    def _colors(self) -> str:
         if self.cascade.feature_type == "LBP":
             return "the eight blue blocks are compared with the orange one"
         return "a feature's value is the light under orange minus that under blue"
@@ -99,7 +99,7 @@ class Artist:
     def _legend(self) -> str:
         lbp = self.cascade.feature_type == "LBP"
         left = "where the pattern is in the subset" if lbp else "under the threshold"
-        return f"{self._colours()}; below it: its vote {left} | otherwise"
+        return f"{self._colors()}; below it: its vote {left} | otherwise"
 
     def _cells(self, stage: Stage, side: int) -> Iterator[_Cell]:
         zoom = max(round(side / max(self.cascade.size_wh)), 1)
@@ -114,7 +114,7 @@ class Artist:
     def _sheet(
         self, title: str, lines: list[str], rows: list[list[_Cell]], labels: list[str]
     ) -> Image.Image:
-        height, width, _ = rows[0][0].picture.shape
+        height, width, _ = rows[0][0].image.shape
         has_text = any(cell.text for row in rows for cell in row)
         step_x = max(width, 88 * has_text) + GAP
         step_y = height + LINE * (1 + has_text) + GAP
@@ -142,13 +142,13 @@ class Artist:
     def _place(
         self, image: Image.Image, draw: ImageDraw.ImageDraw, cell: _Cell, x: int, y: int
     ) -> None:
-        image.paste(Image.fromarray(cell.picture), (x, y))
-        below = y + cell.picture.shape[0] + 2
+        image.paste(Image.fromarray(cell.image), (x, y))
+        below = y + cell.image.shape[0] + 2
         draw.text((x, below), cell.title, INK, self._fonts[12])
         draw.text((x, below + LINE - 1), cell.text, FAINT, self._fonts[11])
 
 
-def mean_of(samples: NDArray[np.uint8]) -> Picture:
+def mean_of(samples: NDArray[np.uint8]) -> ImageArray:
     """Return the mean of samples with its contrast stretched, to be a backdrop.
 
     Parameters
@@ -163,39 +163,41 @@ def mean_of(samples: NDArray[np.uint8]) -> Picture:
 
 
 def write_sheet(path: Path, sheet: Image.Image, *, overwrite: bool = False) -> None:
-    """Write a sheet, as a picture of 256 colours: a third of the size for the eye's same.
+    """Write a sheet, as an image of 256 colors: a third of the size for the eye's same.
 
     Raises
     ------
     OutputError
         The file exists already or cannot be written.
     """
-    with written_whole(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=overwrite) as temporary:
         sheet.quantize(palette=_palette(), dither=Image.Dither.NONE).save(temporary)
 
 
 def _palette() -> Image.Image:
-    """Return the colours of sheets: shades of grey, and the same veiled."""
-    grey = np.linspace(0, 255, 86).round().repeat(3).reshape(-1, 3)
-    veiled = [(1 - VEIL) * grey[1:] + VEIL * np.array(colour) for colour in (PLUS, MINUS)]
+    """Return the colors of sheets: shades of gray, and the same veiled."""
+    gray = np.linspace(0, 255, 86).round().repeat(3).reshape(-1, 3)
+    veiled = [(1 - VEIL) * gray[1:] + VEIL * np.array(color) for color in (PLUS, MINUS)]
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.concatenate([grey, *veiled]).round().astype(np.uint8).tobytes())
+    palette.putpalette(np.concatenate([gray, *veiled]).round().astype(np.uint8).tobytes())
     return palette
 
 
-def _enlarged(picture: Picture, zoom: int) -> NDArray[np.float64]:
-    height, width = picture.shape
-    enlarged = cv2.resize(picture, (width * zoom, height * zoom), interpolation=cv2.INTER_CUBIC)
+def _enlarged(image: ImageArray, zoom: int) -> NDArray[np.float64]:
+    height, width = image.shape
+    enlarged = cv2.resize(image, (width * zoom, height * zoom), interpolation=cv2.INTER_CUBIC)
     return DARKEST + (BRIGHTEST - DARKEST) / 255 * np.asarray(enlarged, np.float64)
 
 
-def _drawn(feature: HaarFeature | LbpFeature, backdrop: NDArray[np.float64], zoom: int) -> Picture:
+def _drawn(
+    feature: HaarFeature | LbpFeature, backdrop: NDArray[np.float64], zoom: int
+) -> ImageArray:
     """Return a feature over the object, RGB."""
     height, width = (side // zoom for side in backdrop.shape)
     weights = pixel_weights(feature, (width, height)).repeat(zoom, axis=0).repeat(zoom, axis=1)
     drawn = np.repeat(backdrop[:, :, None], 3, axis=2)
-    for colour, part in ((PLUS, weights > 1e-6), (MINUS, weights < -1e-6)):
-        drawn[part] = (1 - VEIL) * drawn[part] + VEIL * np.array(colour)
+    for color, part in ((PLUS, weights > 1e-6), (MINUS, weights < -1e-6)):
+        drawn[part] = (1 - VEIL) * drawn[part] + VEIL * np.array(color)
     if isinstance(feature, LbpFeature):
         _draw_blocks(drawn, feature, zoom)
     return np.asarray(drawn.round(), np.uint8)

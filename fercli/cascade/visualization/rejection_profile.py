@@ -1,4 +1,4 @@
-"""The rejection profile: how many windows of real pictures each stage of a cascade sees."""
+"""The rejection profile: how many windows of real images each stage of a cascade sees."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.model import Cascade
-from fercli.common.errors import InputError, PictureError
-from fercli.common.images import read_grey
+from fercli.common.errors import ImageError, InputError
+from fercli.common.images import read_gray
 from fercli.common.parallel import parallel_map
-from fercli.common.plots import COLOURS, new_plots
+from fercli.common.plots import COLORS, new_plots
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 
@@ -30,7 +30,7 @@ class RejectionProfile:
 
     Parameters
     ----------
-    pictures : int
+    images : int
         How many were scanned.
     windows : int
         Windows that the detector looks at.
@@ -42,7 +42,7 @@ class RejectionProfile:
         The weak classifiers of each stage.
     """
 
-    pictures: int
+    images: int
     windows: int
     entered: tuple[int, ...]
     accepted: int
@@ -70,10 +70,10 @@ class RejectionProfile:
             )
         ]
 
-    def as_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return the profile as JSON has it."""
         return {
-            "pictures": self.pictures,
+            "images": self.images,
             "windows": self.windows,
             "flat": self.windows - self.entered[0],
             "accepted": self.accepted,
@@ -81,7 +81,7 @@ class RejectionProfile:
             "stages": self.rows(),
         }
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """Return the profile as a table for the terminal."""
         rows = [
             [
@@ -99,7 +99,7 @@ class RejectionProfile:
             [
                 format_table(HEADERS, rows),
                 "",
-                f"{self.windows:,} windows in {self.pictures:,} pictures, {flat:,} of them flat; "
+                f"{self.windows:,} windows in {self.images:,} images, {flat:,} of them flat; "
                 f"{self.accepted:,} accepted{rare}",
                 f"{self.weak_classifiers_a_window:.1f} weak classifiers evaluated a window",
             ]
@@ -108,7 +108,7 @@ class RejectionProfile:
 
 def measure_profile(
     cascade: Cascade,
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     *,
     scale_factor: float = 1.1,
     workers: int | None = None,
@@ -119,7 +119,7 @@ def measure_profile(
     Parameters
     ----------
     cascade : Cascade
-    pictures : sequence of Path
+    images : sequence of Path
         Those that cannot be read are told to `progress` and left out.
     scale_factor : float
         From a scale of the detector to the next. Defaults to 1.1.
@@ -129,28 +129,28 @@ def measure_profile(
     Raises
     ------
     InputError
-        No picture can be read.
+        No image can be read.
     """
     scanner = Scanner(cascade)
 
-    def scan(path: Path) -> np.ndarray | PictureError:
+    def scan(path: Path) -> np.ndarray | ImageError:
         try:
-            picture = read_grey(path)
-        except PictureError as error:
+            image = read_gray(path)
+        except ImageError as error:
             return error
-        return scanner.detect(picture, scale_factor=scale_factor, workers=1).entered
+        return scanner.detect(image, scale_factor=scale_factor, workers=1).entered
 
     total = np.zeros(len(cascade.stages) + 2, np.int64)
     read, why = 0, ""
     for result in parallel_map(
         scan,
-        pictures,
+        images,
         workers=workers,
         prefer="threads",
         progress=progress,
-        description="Scanning pictures",
+        description="Scanning images",
     ):
-        if isinstance(result, PictureError):
+        if isinstance(result, ImageError):
             progress.note(f"left out: {result}")
             why = why or f"; the first: {result}"
             continue
@@ -158,12 +158,12 @@ def measure_profile(
         read += 1
     if not read:
         raise InputError(
-            f"wanted pictures to scan, found none that can be read of {len(pictures)}{why}"
+            f"wanted images to scan, found none that can be read of {len(images)}{why}"
         )
     windows, *entered, accepted = total.tolist()
     if not windows:
         raise InputError(
-            "wanted pictures of at least {}x{} pixels, found only smaller ones".format(
+            "wanted images of at least {}x{} pixels, found only smaller ones".format(
                 *cascade.size_wh
             )
         )
@@ -187,9 +187,9 @@ def plot_profile(profile: RejectionProfile, name: str) -> Figure:
     stages = np.arange(len(shares) + 1)
     accepted = profile.accepted / max(profile.windows, 1)
     values = [*shares, accepted]
-    left.step(stages, values, where="mid", color=COLOURS[0])
-    left.plot(stages, values, "o", color=COLOURS[0], markersize=4)
-    left.plot(stages[-1:], values[-1:], "o", color=COLOURS[1], markersize=7)
+    left.step(stages, values, where="mid", color=COLORS[0])
+    left.plot(stages, values, "o", color=COLORS[0], markersize=4)
+    left.plot(stages[-1:], values[-1:], "o", color=COLORS[1], markersize=7)
     if accepted:
         left.annotate(
             f"accepted: 1 in {1 / accepted:,.0f}",
@@ -198,16 +198,14 @@ def plot_profile(profile: RejectionProfile, name: str) -> Figure:
             textcoords="offset points",
             ha="right",
             va="top",
-            color=COLOURS[1],
+            color=COLORS[1],
         )
     left.set_yscale("log")
     # Room for the note, also where nothing is accepted, which no logarithm shows.
     left.set_ylim(bottom=min(value for value in values if value) / 4)
     work = [share * weak for share, weak in zip(shares, profile.weak_counts, strict=True)]
-    right.bar(stages[:-1], work, color=COLOURS[0])
-    right.set_title(
-        f"{profile.weak_classifiers_a_window:.1f} in all", loc="right", color=COLOURS[1]
-    )
+    right.bar(stages[:-1], work, color=COLORS[0])
+    right.set_title(f"{profile.weak_classifiers_a_window:.1f} in all", loc="right", color=COLORS[1])
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure

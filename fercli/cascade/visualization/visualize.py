@@ -1,4 +1,4 @@
-"""A folder of pictures of a cascade, made from its file."""
+"""A folder of images of a cascade, made from its file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fercli.cascade.visualization.rejection_profile import (
 )
 from fercli.common.errors import OptionError
 from fercli.common.files import make_folder, require_absent
-from fercli.common.images import Picture, read_grey
+from fercli.common.images import ImageArray, read_gray
 from fercli.common.plots import save_plot
 from fercli.common.progress import SILENT, Progress
 
@@ -33,18 +33,18 @@ class Visualization:
     Parameters
     ----------
     files : tuple of Path
-        The pictures: all stages on one sheet, a sheet a stage, the profile.
+        The images: all stages on one sheet, a sheet a stage, the profile.
     profile : RejectionProfile, optional
     """
 
     files: tuple[Path, ...]
     profile: RejectionProfile | None
 
-    def as_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """Return it as JSON has it."""
         return {
             "files": [str(path) for path in self.files],
-            "profile": self.profile.as_dict() if self.profile else None,
+            "profile": self.profile.to_dict() if self.profile else None,
         }
 
 
@@ -53,7 +53,7 @@ def visualize_cascade(
     out: Path,
     *,
     vec: Path | None = None,
-    picture: Path | None = None,
+    image: Path | None = None,
     scan: Sequence[Path] = (),
     scale_factor: float = 1.1,
     overwrite: bool = False,
@@ -70,10 +70,10 @@ def visualize_cascade(
         The folder, made if it is missing.
     vec : Path, optional
         Positives whose mean is drawn under the features.
-    picture : Path, optional
-        A picture of the object instead. With neither, features are drawn on grey.
+    image : Path, optional
+        An image of the object instead. With neither, features are drawn on gray.
     scan : sequence of Path
-        Pictures for the rejection profile; without any there is none.
+        Images for the rejection profile; without any there is none.
     scale_factor : float
         Of the detector that the profile is measured of. Defaults to 1.1.
     overwrite : bool
@@ -83,11 +83,11 @@ def visualize_cascade(
     Raises
     ------
     OptionError
-        Both `vec` and `picture` are given, or the scale factor is not above 1.
-    CascadeFileError, VecError, PictureError, InputError, OutputError
+        Both `vec` and `image` are given, or the scale factor is not above 1.
+    CascadeFileError, VecError, ImageError, InputError, OutputError
     """
-    if vec is not None and picture is not None:
-        raise OptionError("wanted positives or a picture of the object, found both")
+    if vec is not None and image is not None:
+        raise OptionError("wanted positives or an image of the object, found both")
     if not scale_factor > 1:
         raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
     cascade = read_cascade(path)
@@ -95,7 +95,7 @@ def visualize_cascade(
     files = [out / name for name in [*names, *([PROFILE] if scan else [])]]
     for file in files:
         require_absent(file, overwrite=overwrite)
-    artist = Artist(cascade, path.name, _backdrop(cascade, vec, picture))
+    artist = Artist(cascade, path.name, _backdrop(cascade, vec, image))
     make_folder(out)
     profile = None
     if scan:
@@ -109,10 +109,10 @@ def visualize_cascade(
     return Visualization(tuple(files), profile)
 
 
-def _backdrop(cascade: Cascade, vec: Path | None, picture: Path | None) -> Picture | None:
+def _backdrop(cascade: Cascade, vec: Path | None, image: Path | None) -> ImageArray | None:
     if vec is not None:
         return mean_of(read_vec(vec, cascade.size_wh))
-    if picture is not None:
-        small = cv2.resize(read_grey(picture), cascade.size_wh, interpolation=cv2.INTER_AREA)
+    if image is not None:
+        small = cv2.resize(read_gray(image), cascade.size_wh, interpolation=cv2.INTER_AREA)
         return mean_of(small[None])
     return None

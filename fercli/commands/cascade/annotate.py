@@ -1,4 +1,4 @@
-"""``fer cascade annotate``: a page in the browser to draw boxes on pictures."""
+"""``fer cascade annotate``: a page in the browser to draw boxes on images."""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
     "backgrounds",
     type=options.path_type(),
     metavar="FILE",
-    help="List of the pictures without the object.  [default: bg.txt beside PATH]",
+    help="List of the images without the object.  [default: bg.txt beside PATH]",
 )
 @click.option(
     "--window",
@@ -68,21 +68,21 @@ def annotate(
     opens: bool,
     **choices: Any,
 ) -> None:
-    """Draw boxes on the pictures in DIR, in a page in the browser.
+    """Draw boxes on the images in DIR, in a page in the browser.
 
-    With mouse, fingers or keys; ? in the page lists the keys. Pictures that are said to hold no
+    With mouse, fingers or keys; ? in the page lists the keys. Images that are said to hold no
     object go to bg.txt. Everything is saved at once, and the next start goes on where the last one
-    stopped. Ctrl-C ends, and lists the pictures that could not be read.
+    stopped. Ctrl-C ends, and lists the images that could not be read.
 
     PATH is the only place of the boxes: other programs may change it between two runs. It holds
     boxes of one kind in whole pixels; a file that something else has written is copied to
-    PATH.before first. PATH.progress.json remembers which pictures are unfinished.
+    PATH.before first. PATH.progress.json remembers which images are unfinished.
 
     With --review, DIR holds backgrounds, and the page shows what the cascade finds in them. False
     alarms that are confirmed are cut out, with half their size around them, into the folder
     PATH_crops (less the suffix), and PATH lists the crops: add its lines to the bg.txt of the next
-    training. Crops rather than whole pictures, since training looks at some windows of each
-    picture in turn, and a crop holds little but the false alarm, shifted and scaled. A detection
+    training. Crops rather than whole images, since training looks at some windows of each
+    image in turn, and a crop holds little but the false alarm, shifted and scaled. A detection
     that really is the object is marked so and left out; no crop shows a part of it, unless the two
     overlap. PATH with the suffix .json keeps the judgement (COCO; the objects are crowds).
 
@@ -111,7 +111,7 @@ def annotate(
     )
 
     def started(address: str, desk: Any) -> None:
-        click.echo(f"{len(desk.store.pictures)} pictures in {folder}: {_counts(desk)}")
+        click.echo(f"{len(desk.store.images)} images in {folder}: {_counts(desk)}")
         click.echo(f"annotate at {address} (Ctrl-C ends)")
         if opens:
             click.launch(address)
@@ -122,9 +122,9 @@ def annotate(
 def _cascade(name: str | None) -> Path | None:
     if name is None:
         return None
-    from fercli.cascade.model.bundled import shipped_cascade
+    from fercli.cascade.model.bundled import bundled_cascade
 
-    return shipped_cascade() if name == "faces" else Path(name)
+    return bundled_cascade() if name == "faces" else Path(name)
 
 
 def _counts(desk: Any) -> str:
@@ -139,6 +139,6 @@ def _counts(desk: Any) -> str:
 
 
 def _tell_end(desk: Any) -> None:
-    click.echo(f"{desk.settings.out}: {_counts(desk)} of {len(desk.store.pictures)} pictures")
-    for number, reason in sorted(desk.pictures.unreadable.items()):
-        click.echo(f"{desk.store.pictures[number]}: {reason}", err=True)
+    click.echo(f"{desk.settings.out}: {_counts(desk)} of {len(desk.store.images)} images")
+    for number, reason in sorted(desk.images.unreadable.items()):
+        click.echo(f"{desk.store.images[number]}: {reason}", err=True)

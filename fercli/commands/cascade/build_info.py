@@ -1,4 +1,4 @@
-"""``fer cascade build-info``: from folders of pictures to info.dat and bg.txt."""
+"""``fer cascade build-info``: from folders of images to info.dat and bg.txt."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     multiple=True,
     type=options.path_type(),
     metavar="PATH",
-    help="Pictures without the object: a folder, a list or a picture; may be repeated.",
+    help="Images without the object: a folder, a list or an image; may be repeated.",
 )
 @options.out("DIR", "Where to write.")
 @options.annotation_options
@@ -28,7 +28,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     "--detect",
     type=options.path_type(),
     metavar="CASCADE.xml",
-    help="Take as boxes what this cascade finds in the pictures.",
+    help="Take as boxes what this cascade finds in the images.",
 )
 @click.option(
     "--check-negatives",
@@ -47,7 +47,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
 @click.option(
     "--extensions",
     metavar="png,jpg,…",
-    help="Endings of pictures in folders, * for any.  [default: those of all common formats]",
+    help="Endings of images in folders, * for any.  [default: those of all common formats]",
 )
 @click.option(
     "--recursive/--no-recursive",
@@ -73,14 +73,14 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     "--min-size", type=options.Size(), default="1x1", help="Leave out smaller boxes.", metavar="WXH"
 )
 @click.option("--keep-duplicates", is_flag=True, help="Keep what is the same pixel by pixel.")
-@click.option("--take", type=options.Amount(), help="Draw so many pictures of the positives.")
+@click.option("--take", type=options.Amount(), help="Draw so many images of the positives.")
 @click.option(
-    "--take-negatives", type=options.Amount(), help="Draw so many pictures of the negatives."
+    "--take-negatives", type=options.Amount(), help="Draw so many images of the negatives."
 )
 @click.option(
     "--test",
     type=options.Amount(),
-    help="Set so many pictures of both aside: test_info.dat, test_bg.txt.",
+    help="Set so many images of both aside: test_info.dat, test_bg.txt.",
 )
 @options.seed
 @click.option(
@@ -101,7 +101,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     type=click.Choice(["auto", "relative", "absolute"]),
     default="auto",
     show_default=True,
-    help="Names of pictures, see above.",
+    help="Names of images, see above.",
 )
 @click.option(
     "--also",
@@ -136,33 +136,33 @@ def build_info(
     progress: Progress,
     **choices: Any,
 ) -> None:
-    """Write info.dat and bg.txt, the lists that training needs, from folders of pictures.
+    """Write info.dat and bg.txt, the lists that training needs, from folders of images.
 
     POSITIVES hold the object: folders of crops (a box around the whole of each), or files or
     folders of annotations: a table path,x,y,w,h (CSV), OpenCV's info file, Pascal VOC XML, YOLO
     text files, COCO JSON, dlib XML. Fractions of pixels are rounded to the nearest.
 
-    Every picture is opened. What cannot be used (unreadable, empty, too small, a duplicate) is
+    Every image is opened. What cannot be used (unreadable, empty, too small, a duplicate) is
     left out and listed in info_left_out.csv and bg_left_out.csv, with the reason.
 
-    Names that a list cannot hold (with spaces, say) and pictures that OpenCV's programs may not
+    Names that a list cannot hold (with spaces, say) and images that OpenCV's programs may not
     read (GIF, WebP, TIFF) get a safe name in positive_links/ or negative_links/; names.csv there
     says which.
 
     --names auto works from any directory: relative to DIR in info.dat, absolute in bg.txt, which
     is how opencv_createsamples and opencv_traincascade want them. With relative names, DIR and
-    the pictures can be moved together, but opencv_traincascade must be started in DIR. With
+    the images can be moved together, but opencv_traincascade must be started in DIR. With
     absolute ones, opencv_createsamples must be started in DIR.
 
     \b
     Examples:
       fer cascade build-info faces/ --negatives scenes/ --out work/
       fer cascade build-info photos/boxes.xml -n scenes/ -o work/ --size 24x24 --test 20%
-      fer cascade build-info instances.json --pictures photos/ --label dog -o work/
+      fer cascade build-info instances.json --images photos/ --label dog -o work/
       fer cascade build-info photos/ --detect cascade.xml --also dlib -o work/
     """
     from fercli.cascade.list_builder.build import build_description
-    from fercli.cascade.list_builder.collect import GatherOptions
+    from fercli.cascade.list_builder.collect import CollectOptions
     from fercli.cascade.list_builder.image_audit import BoxRules
     from fercli.cascade.list_builder.output_files import FileOptions
     from fercli.common.work_folder import alone_in
@@ -174,9 +174,9 @@ def build_info(
             positives,
             negatives,
             out,
-            GatherOptions(rules=BoxRules(size, padding, min_size), **choices),
+            CollectOptions(rules=BoxRules(size, padding, min_size), **choices),
             FileOptions(names, SEPARATORS[separator], also, plot, overwrite),
             workers=workers,
             progress=progress,
         )
-    click.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.text())
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_text())

@@ -21,7 +21,7 @@ from fercli.common.progress import Progress
     "--size",
     type=options.Size(),
     default="1x1",
-    help="The training window: smaller pictures in a background list are a problem.",
+    help="The training window: smaller images in a background list are a problem.",
 )
 @options.workers
 @options.as_json
@@ -36,7 +36,7 @@ def check_info(
 ) -> int:
     """Find what is wrong with an info file or a background list, record by record.
 
-    Every picture is opened: in an info file names are relative to its folder, in a background
+    Every image is opened: in an info file names are relative to its folder, in a background
     list to the working directory, as for OpenCV's programs. Ends with status 1 if anything is
     wrong.
 
@@ -48,5 +48,5 @@ def check_info(
     from fercli.annotations.validate import check_list
 
     report = check_list(file, kind=kind, window_wh=size, workers=workers, progress=progress)
-    click.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.text())
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_text())
     return int(bool(report.problems))

@@ -35,4 +35,4 @@ def convert(file: Path, out: Path, stages: int | None, compact: bool, overwrite:
     from fercli.cascade.model.convert import convert_cascade
 
     done = convert_cascade(file, out, stages=stages, compact=compact, overwrite=overwrite)
-    click.echo(done.text())
+    click.echo(done.to_text())

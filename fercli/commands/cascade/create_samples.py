@@ -1,4 +1,4 @@
-"""``fer cascade create-samples``: marked boxes, or one picture warped, to a ``.vec`` file."""
+"""``fer cascade create-samples``: marked boxes, or one image warped, to a ``.vec`` file."""
 
 import json
 import shlex
@@ -15,10 +15,10 @@ ANGLE = options.FiniteRange(min=0, max=1.5)
 COMMON = ("engine", "tools", "workers", "overwrite", "progress")
 
 #: Options that mean something in one way of making samples only.
-FOR_BOXES = ("format", "pictures", "labels", "mirror")
+FOR_BOXES = ("format", "images", "labels", "mirror")
 DISTORTION = ("max_x_angle", "max_y_angle", "max_z_angle", "max_intensity_deviation", "invert")
 FOR_IMAGES = (
-    *("bg", "bg_color", "bg_threshold", "seed", "test_pictures", "max_scale"),
+    *("bg", "bg_color", "bg_threshold", "seed", "test_images", "max_scale"),
     *DISTORTION,
 )
 
@@ -36,7 +36,7 @@ FOR_IMAGES = (
     type=options.path_type(),
     multiple=True,
     metavar="FILE",
-    help="Warp a picture of the object many times; may be repeated, the pictures take turns.",
+    help="Warp an image of the object many times; may be repeated, the images take turns.",
 )
 @options.out("FILE.vec", "The file to write.", required=False)
 @click.option(
@@ -56,7 +56,7 @@ FOR_IMAGES = (
     "--format", metavar="NAME", help="Format of --info.  [default: the one that it looks like]"
 )
 @click.option(
-    "--pictures",
+    "--images",
     type=options.path_type(),
     metavar="DIR",
     help="Folder that the names in --info are relative to.  [default: that of the file]",
@@ -69,21 +69,21 @@ FOR_IMAGES = (
     "--bg",
     type=options.path_type(),
     metavar="LIST",
-    help="Background list for --image: windows of these pictures stand behind the object.",
+    help="Background list for --image: windows of these images stand behind the object.",
 )
 @click.option(
     "--bg-color",
     type=click.IntRange(0, 255),
-    metavar="GREY",
-    help="Grey level of the image that is transparent.  [default: none is]",
+    metavar="GRAY",
+    help="Gray level of the image that is transparent.  [default: none is]",
 )
 @click.option(
     "--bg-threshold",
     type=click.IntRange(0, 255),
     default=80,
     show_default=True,
-    metavar="GREY",
-    help="How far from --bg-color grey levels are transparent.",
+    metavar="GRAY",
+    help="How far from --bg-color gray levels are transparent.",
 )
 @click.option(
     "--max-x-angle",
@@ -114,18 +114,18 @@ FOR_IMAGES = (
     type=click.IntRange(0, 255),
     default=40,
     show_default=True,
-    metavar="GREY",
-    help="Its grey levels are shifted by up to this.",
+    metavar="GRAY",
+    help="Its gray levels are shifted by up to this.",
 )
 @click.option(
     "--invert",
     type=click.Choice(["never", "always", "random"]),
     default="never",
     show_default=True,
-    help="Whether its grey levels are inverted.",
+    help="Whether its gray levels are inverted.",
 )
 @click.option(
-    "--test-pictures",
+    "--test-images",
     type=options.path_type(),
     metavar="DIR",
     help="Instead of samples: paste the image into the backgrounds, with an info.dat, for tests.",
@@ -134,7 +134,7 @@ FOR_IMAGES = (
     "--max-scale",
     type=options.FiniteRange(min=1),
     metavar="X",
-    help="The largest object in test pictures, in sizes of the window.  [default: 0.7 × picture]",
+    help="The largest object in test images, in sizes of the window.  [default: 0.7 × image]",
 )
 @options.seed
 @click.option(
@@ -156,12 +156,12 @@ FOR_IMAGES = (
 def create_samples(ctx: click.Context, /, **given: Any) -> None:
     """Make a .vec file of samples, for the training.
 
-    Either every marked box of the pictures becomes a sample (--info), or one picture of the
+    Either every marked box of the images becomes a sample (--info), or one image of the
     object is warped as if seen from other angles, in other light, in front of other backgrounds
     (--image).
 
     Boxes are resized to the size of the samples, whatever their shape, as OpenCV's
-    opencv_createsamples does. A box outside its picture, or a picture that cannot be read, is an
+    opencv_createsamples does. A box outside its image, or an image that cannot be read, is an
     error that names file and record; with --skip-bad it is left out. The result is the same for
     any number of workers.
 
@@ -170,14 +170,14 @@ def create_samples(ctx: click.Context, /, **given: Any) -> None:
       fer cascade create-samples --info work/info.dat --size 20x20 --out work/faces.vec
       fer cascade create-samples --info faces.csv --num 7000 --mirror --out faces.vec
       fer cascade create-samples --image logo.png --bg bg.txt --num 2000 --out logo.vec
-      fer cascade create-samples --image logo.png --bg bg.txt --test-pictures test/
+      fer cascade create-samples --image logo.png --bg bg.txt --test-images test/
     """
     _check_usage(ctx, given)
     created = _create_from_boxes(given) if given["info"] else _create_from_images(given)
     if given["as_json"]:
-        click.echo(json.dumps(created.as_json(), indent=2))
+        click.echo(json.dumps(created.to_dict(), indent=2))
         return
-    click.echo(created.summary())
+    click.echo(created.to_text())
     if given["out"]:
         command = ["fer", "cascade", "samples", "show", str(given["out"])]
         command += ["--size", "x".join(map(str, given["size"]))]
@@ -188,28 +188,26 @@ def _create_from_boxes(given: dict[str, Any]) -> Any:
     from fercli.cascade.samples.from_annotations import CropRules, create_from_annotations
 
     rules = CropRules(given["size"], given["num"], given["mirror"], given["skip_bad"])
-    names = ("format", "pictures", "labels", *COMMON)
+    names = ("format", "images", "labels", *COMMON)
     return create_from_annotations(given["info"], given["out"], rules, **_of(given, names))
 
 
 def _create_from_images(given: dict[str, Any]) -> Any:
-    from fercli.cascade.samples.from_images import create_from_pictures
+    from fercli.cascade.samples.from_images import create_from_images
     from fercli.cascade.samples.scene import WarpRules
-    from fercli.cascade.samples.test_images import create_test_pictures
+    from fercli.cascade.samples.test_images import create_test_images
     from fercli.cascade.samples.warping import Distortion
 
     distortion = Distortion(**_of(given, DISTORTION))
     names = ("bg_color", "bg_threshold", "seed", "skip_bad")
     rules = WarpRules(given["size"], distortion, given["bg"], **_of(given, names))
     common = _of(given, COMMON)
-    if given["test_pictures"]:
-        return create_test_pictures(
-            given["images"], given["test_pictures"], given["num"], rules,
+    if given["test_images"]:
+        return create_test_images(
+            given["images"], given["test_images"], given["num"], rules,
             max_scale=given["max_scale"], **common,
         )  # fmt: skip
-    return create_from_pictures(
-        given["images"], given["out"], given["num"] or 1000, rules, **common
-    )
+    return create_from_images(given["images"], given["out"], given["num"] or 1000, rules, **common)
 
 
 def _of(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -220,8 +218,8 @@ def _check_usage(ctx: click.Context, given: dict[str, Any]) -> None:
     """Stop on options that contradict each other, rather than ignore one of them."""
     if bool(given["info"]) == bool(given["images"]):
         raise click.UsageError("one of --info and --image is needed, and not both")
-    if bool(given["out"]) == bool(given["test_pictures"]):
-        raise click.UsageError("--out FILE.vec is needed (or, with --image, --test-pictures DIR)")
+    if bool(given["out"]) == bool(given["test_images"]):
+        raise click.UsageError("--out FILE.vec is needed (or, with --image, --test-images DIR)")
     unused = FOR_IMAGES if given["info"] else FOR_BOXES
     command_line = click.core.ParameterSource.COMMANDLINE
     for name in unused:
@@ -232,5 +230,5 @@ def _check_usage(ctx: click.Context, given: dict[str, Any]) -> None:
     by_hand = ctx.get_parameter_source("bg_threshold") == command_line
     if by_hand and given["bg_color"] is None:
         raise click.UsageError("--bg-threshold has no meaning without --bg-color")
-    if given["max_scale"] is not None and not given["test_pictures"]:
-        raise click.UsageError("--max-scale has no meaning without --test-pictures")
+    if given["max_scale"] is not None and not given["test_images"]:
+        raise click.UsageError("--max-scale has no meaning without --test-images")

@@ -1,4 +1,4 @@
-"""``fer cascade detect``: the boxes that a cascade finds in pictures."""
+"""``fer cascade detect``: the boxes that a cascade finds in images."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from fercli.common.progress import Progress
 @click.command()
 @click.argument("cascade", type=options.path_type())
 @click.argument("inputs", nargs=-1, required=True, type=options.path_type())
-@options.out("DIR", "Write the pictures with the boxes drawn to this folder.", required=False)
+@options.out("DIR", "Write the images with the boxes drawn to this folder.", required=False)
 @click.option(
     "--csv",
     "csv_file",
@@ -37,10 +37,10 @@ def detect(
     progress: Progress,
     **choices: Any,
 ) -> int:
-    """Find objects in pictures with a CASCADE: OpenCV's or one that fer trained.
+    """Find objects in images with a CASCADE: OpenCV's or one that fer trained.
 
-    INPUTS are pictures and folders of pictures. Each box comes with a score, which is only good
-    for comparing boxes of the same cascade. A picture that cannot be read is named on stderr and
+    INPUTS are images and folders of images. Each box comes with a score, which is only good
+    for comparing boxes of the same cascade. An image that cannot be read is named on stderr and
     left out, and the status is 1.
 
     \b
@@ -52,7 +52,7 @@ def detect(
         COLUMNS,
         as_csv,
         find_objects,
-        pictures_of,
+        images_of,
         require_apart,
     )
     from fercli.cascade.detection.detector import DetectionOptions
@@ -60,14 +60,14 @@ def detect(
     from fercli.common.tables import format_table
     from fercli.common.work_folder import alone_in
 
-    pictures = pictures_of(inputs)
+    images = images_of(inputs)
     if csv_file is not None:
-        require_apart([csv_file], [cascade, *pictures])
+        require_apart([csv_file], [cascade, *images])
         require_absent(csv_file, overwrite=overwrite)
     with alone_in(out, "a search"):
         found = find_objects(
             cascade,
-            pictures,
+            images,
             DetectionOptions(**choices),
             out=out,
             overwrite=overwrite,
@@ -87,5 +87,5 @@ def detect(
     unread = sum(bool(one.error) for one in found)
     if not as_json:
         left_out = f", {unread} unreadable" if unread else ""
-        click.echo(f"{len(rows)} found in {len(found) - unread} pictures{left_out}")
+        click.echo(f"{len(rows)} found in {len(found) - unread} images{left_out}")
     return int(unread > 0)

@@ -37,11 +37,11 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     "--bg",
     type=options.path_type(),
     metavar="FILE",
-    help="List of pictures without an object, in which every detection is a false alarm.",
+    help="List of images without an object, in which every detection is a false alarm.",
 )
 @click.option(
     "--match",
-    type=click.Choice(["iou", "centre"]),
+    type=click.Choice(["iou", "center"]),
     default="iou",
     show_default=True,
     help="When a detection is the object: see above.",
@@ -56,14 +56,14 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     "--max-distance",
     type=options.FiniteRange(0, min_open=True),
     metavar="X",
-    help="Largest distance of the centres, in sides of the object, for --match centre."
+    help="Largest distance of the centers, in sides of the object, for --match center."
     "  [default: 0.3]",
 )
 @click.option(
     "--max-size-ratio",
     type=options.FiniteRange(1),
     metavar="X",
-    help="Largest ratio of the two sides, for --match centre.  [default: 1.5]",
+    help="Largest ratio of the two sides, for --match center.  [default: 1.5]",
 )
 @click.option(
     "--box-scale",
@@ -73,9 +73,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     help="Make detections larger by this before they are matched; auto: as large as the truth.",
 )
 @options.detection_options
-@options.out(
-    "DIR", "Write curves, tables and pictures of the errors to this folder.", required=False
-)
+@options.out("DIR", "Write curves, tables and images of the errors to this folder.", required=False)
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -93,34 +91,34 @@ def evaluate(
     as_json: bool,
     progress: Progress,
     format: str | None,
-    pictures: Path | None,
+    images: Path | None,
     labels: tuple[str, ...],
     **search: Any,
 ) -> None:
-    """Measure how well CASCADES find the objects of annotated pictures, side by side.
+    """Measure how well CASCADES find the objects of annotated images, side by side.
 
     For each cascade: precision, recall and F1 of the detections that a program would get from
     detectMultiScale with these options; average precision (AP, all points) over all that the
-    cascade could detect; false alarms a picture; the median time for a picture (detection alone,
-    one picture at a time on all cores).
+    cascade could detect; false alarms an image; the median time for an image (detection alone,
+    one image at a time on all cores).
 
     --match iou calls a detection a hit if its box and the object's share at least half of what
-    they cover together, as most of the field does. --match centre asks for the same centre and
+    they cover together, as most of the field does. --match center asks for the same center and
     about the same size. Each object is found once, by the detection of the highest score; a
     second one is a false alarm. Boxes that the annotations say to ignore count neither way.
 
     Annotators and detectors draw the box of the same object differently. Where a cascade's boxes
     are much larger or smaller than the truth's, a note says so, and --box-scale makes up for it.
 
-    In DIR: summary.json, recall.png and precision.png (the curves), pictures.csv, detections.csv,
+    In DIR: summary.json, recall.png and precision.png (the curves), images.csv, detections.csv,
     and for each cascade errors-NAME.png (crops of what was missed, and of false alarms) and the
-    folder errors-NAME of whole pictures with boxes.
+    folder errors-NAME of whole images with boxes.
 
     \b
     Examples:
       fer cascade evaluate cascade.xml --truth test/info.dat
-      fer cascade evaluate old.xml new.xml --truth boxes.json --pictures photos/ --out report/
-      fer cascade evaluate cascade.xml --truth faces.xml --match centre --box-scale auto --json
+      fer cascade evaluate old.xml new.xml --truth boxes.json --images photos/ --out report/
+      fer cascade evaluate cascade.xml --truth faces.xml --match center --box-scale auto --json
       fer cascade evaluate cascade.xml --bg scenes/bg.txt
     """
     from fercli.cascade.detection.detector import DetectionOptions
@@ -135,7 +133,7 @@ def evaluate(
             truth,
             bg,
             format=format,
-            pictures=pictures,
+            images=images,
             labels=labels,
             options=DetectionOptions(**search),
             rule=match_rule(
@@ -151,4 +149,4 @@ def evaluate(
     else:
         click.echo(report_text(evaluation))
         if out is not None:
-            click.echo(f"\nCurves, tables and pictures of the errors are in {out}")
+            click.echo(f"\nCurves, tables and images of the errors are in {out}")

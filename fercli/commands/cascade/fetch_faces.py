@@ -37,7 +37,7 @@ def fetch_faces(
 ) -> None:
     """Fetch 16,520 faces to train a cascade with, and photographs without faces.
 
-    The faces are frontal ones of 24x24 pixels, which OpenCV's source carries (BSD licence). pip
+    The faces are frontal ones of 24x24 pixels, which OpenCV's source carries (BSD license). pip
     downloads it once: the source package of opencv-python 3.4, 88 MB. The photographs, some
     seventy, are from there and from scikit-image, which must be installed. They do for a first
     cascade; a good one takes thousands.
@@ -54,4 +54,4 @@ def fetch_faces(
     from fercli.cascade.downloads import fetch_faces as fetch
 
     fetched = fetch(out, negatives=negatives, source=source, overwrite=overwrite, progress=progress)
-    click.echo(fetched.summary())
+    click.echo(fetched.to_text())

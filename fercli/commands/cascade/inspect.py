@@ -27,4 +27,4 @@ def inspect(file: Path, as_json: bool) -> None:
     from fercli.cascade.model.describe import describe_cascade
 
     description = describe_cascade(file)
-    click.echo(json.dumps(description.as_dict(), indent=2) if as_json else description.text())
+    click.echo(json.dumps(description.to_dict(), indent=2) if as_json else description.to_text())

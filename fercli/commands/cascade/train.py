@@ -52,14 +52,14 @@ def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
     "--info",
     type=options.path_type(),
     metavar="FILE",
-    help="The positives, as annotated pictures, in place of --vec.",
+    help="The positives, as annotated images, in place of --vec.",
 )
 @click.option(
     "--bg",
     type=options.path_type(),
     metavar="FILE",
     help="List or folder of backgrounds, whose windows are the negatives. Native also: annotated "
-    "pictures, of which windows that touch a box are not taken.",
+    "images, of which windows that touch a box are not taken.",
 )
 @options.out("DIR", "Results.")
 @click.option("--size", type=options.Size(), help="The window, as in the .vec.  [default: 24x24]")
@@ -184,7 +184,7 @@ def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
     "--memory",
     type=click.IntRange(min=1),
     metavar="MB",
-    help="What samples, features and pictures may take.  [default: half of what is free]",
+    help="What samples, features and images may take.  [default: half of what is free]",
 )
 @click.option(
     "--old-format",
@@ -263,7 +263,7 @@ def train(
         result = train_cascade(
             engine, given, out, resume=resume, overwrite=overwrite, progress=progress
         )
-    click.echo(json.dumps(result.as_json(), indent=2) if as_json else result.summary())
+    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else result.to_text())
 
 
 def _refuse_more(ctx: click.Context) -> None:

@@ -1,4 +1,4 @@
-"""``fer cascade visualize``: pictures of a cascade's features, and how it rejects windows."""
+"""``fer cascade visualize``: images of a cascade's features, and how it rejects windows."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,8 @@ from fercli.common.progress import Progress
 
 @click.command()
 @click.argument("cascade", type=options.path_type())
-@click.argument("pictures", nargs=-1, type=options.path_type())
-@options.out("DIR", "Write the pictures to this folder.")
+@click.argument("images", nargs=-1, type=options.path_type())
+@options.out("DIR", "Write the images to this folder.")
 @click.option(
     "--vec",
     type=options.path_type(),
@@ -20,10 +20,10 @@ from fercli.common.progress import Progress
     help="Positives, whose mean is drawn under the features.",
 )
 @click.option(
-    "--picture",
+    "--image",
     type=options.path_type(),
     metavar="FILE",
-    help="A picture of the object, cropped as the positives are, to be drawn there instead.",
+    help="An image of the object, cropped as the positives are, to be drawn there instead.",
 )
 @options.scale_factor
 @options.workers
@@ -32,29 +32,29 @@ from fercli.common.progress import Progress
 @options.quiet
 def visualize(
     cascade: Path,
-    pictures: tuple[Path, ...],
+    images: tuple[Path, ...],
     out: Path,
     vec: Path | None,
-    picture: Path | None,
+    image: Path | None,
     scale_factor: float,
     workers: int | None,
     overwrite: bool,
     as_json: bool,
     progress: Progress,
 ) -> None:
-    """Draw the features of a CASCADE, and how it rejects the windows of PICTURES.
+    """Draw the features of a CASCADE, and how it rejects the windows of IMAGES.
 
     The folder gets features.png with the first features of all stages, and a sheet for each stage
-    (stage_00.png, …) with all its features in their order and with their votes. With PICTURES
-    (pictures, or folders of them) there is a table of how many windows each stage sees, and
+    (stage_00.png, …) with all its features in their order and with their votes. With IMAGES
+    (images, or folders of them) there is a table of how many windows each stage sees, and
     profile.png, its plot.
 
     \b
     Examples:
       fer cascade visualize cascade.xml --vec faces.vec --out drawn/
-      fer cascade visualize cascade.xml scenes/ --picture face.png --out drawn/
+      fer cascade visualize cascade.xml scenes/ --image face.png --out drawn/
     """
-    from fercli.cascade.detection.batch import pictures_of
+    from fercli.cascade.detection.batch import images_of
     from fercli.cascade.visualization.visualize import visualize_cascade
     from fercli.common.work_folder import alone_in
 
@@ -63,16 +63,16 @@ def visualize(
             cascade,
             out,
             vec=vec,
-            picture=picture,
-            scan=pictures_of(pictures) if pictures else (),
+            image=image,
+            scan=images_of(images) if images else (),
             scale_factor=scale_factor,
             overwrite=overwrite,
             workers=workers,
             progress=progress,
         )
     if as_json:
-        click.echo(json.dumps(drawn.as_dict(), indent=2))
+        click.echo(json.dumps(drawn.to_dict(), indent=2))
         return
     if drawn.profile is not None:
-        click.echo(drawn.profile.text() + "\n")
-    click.echo(f"{len(drawn.files)} pictures in {out}: {drawn.files[0].name} shows all stages")
+        click.echo(drawn.profile.to_text() + "\n")
+    click.echo(f"{len(drawn.files)} images in {out}: {drawn.files[0].name} shows all stages")

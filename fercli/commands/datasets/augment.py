@@ -1,4 +1,4 @@
-"""``fer datasets augment``: changed copies of pictures, so that each class has enough."""
+"""``fer datasets augment``: changed copies of images, so that each class has enough."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ CHANGES = {
     "flip": "Probability of a mirror image.",
     "shift": "Largest shift, as a share of the side.",
     "zoom": "Largest zoom: 0.1 scales by 1/1.1 to 1.1.",
-    "brightness": "Most that is added to grey levels, as a share of white.",
+    "brightness": "Most that is added to gray levels, as a share of white.",
     "contrast": "Largest change of contrast: 0.3 multiplies by 0.7 to 1.3.",
-    "noise": "Largest deviation of noise, in grey levels.",
+    "noise": "Largest deviation of noise, in gray levels.",
     "blur": "Largest deviation of a Gaussian, in hundredths of the side.",
     "erasing": "Probability that a rectangle is replaced by noise.",
 }
@@ -27,17 +27,17 @@ CHANGES = {
 @options.out("DIR", "The root of the new tree.")
 @click.option("--balance", is_flag=True, help="Bring each class to the size of the largest.")
 @click.option(
-    "--target", type=click.IntRange(min=1), metavar="N", help="Bring each class to N pictures."
+    "--target", type=click.IntRange(min=1), metavar="N", help="Bring each class to N images."
 )
 @click.option(
-    "--copies", type=click.IntRange(min=1), metavar="N", help="Make N copies of each picture."
+    "--copies", type=click.IntRange(min=1), metavar="N", help="Make N copies of each image."
 )
 @click.option(
     "--policy",
     default="standard",
     show_default=True,
     metavar="NAME|FILE.toml",
-    help="How pictures are changed: light, standard, strong, or a file of the numbers below.",
+    help="How images are changed: light, standard, strong, or a file of the numbers below.",
 )
 @options.each(
     click.option(f"--{name}", type=float, metavar="X", help=f"{text}  [default: the policy's]")
@@ -72,10 +72,10 @@ def augment(
     progress: Progress,
     **changes: float | None,
 ) -> None:
-    """Make a tree with the pictures of TREE and changed copies of them.
+    """Make a tree with the images of TREE and changed copies of them.
 
     A copy is named after its original: a.png gives a-aug1.png. `fer models train --augment` takes
-    the same policies and changes pictures on the fly, which takes no space.
+    the same policies and changes images on the fly, which takes no space.
 
     \b
     Examples:

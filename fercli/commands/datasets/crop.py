@@ -1,4 +1,4 @@
-"""``fer datasets crop``: the faces of pictures."""
+"""``fer datasets crop``: the faces of images."""
 
 import json
 from pathlib import Path
@@ -37,8 +37,8 @@ from fercli.common.progress import Progress
 )
 @click.option(
     "--channels",
-    type=click.Choice(["grey", "colour"]),
-    default="grey",
+    type=click.Choice(["gray", "color"]),
+    default="gray",
     show_default=True,
     help="What the crops are stored as.",
 )
@@ -47,7 +47,7 @@ from fercli.common.progress import Progress
     type=click.Choice(["largest", "all"]),
     default="largest",
     show_default=True,
-    help="Which faces of a picture are cut.",
+    help="Which faces of an image are cut.",
 )
 @click.option("--align", is_flag=True, help="Turn faces so that their eyes are level.")
 @click.option(
@@ -55,7 +55,7 @@ from fercli.common.progress import Progress
     type=click.Choice(["skip", "keep"]),
     default="skip",
     show_default=True,
-    help="What becomes of pictures without a face; keep: taken whole.",
+    help="What becomes of images without a face; keep: taken whole.",
 )
 @click.option(
     "--least-face",
@@ -94,18 +94,18 @@ def crop(
     as_json: bool,
     progress: Progress,
 ) -> None:
-    """Cut the faces out of the pictures below FOLDER, into a folder of the same shape.
+    """Cut the faces out of the images below FOLDER, into a folder of the same shape.
 
-    crops.csv lists what was found in each picture. The same command again does only what is
+    crops.csv lists what was found in each image. The same command again does only what is
     missing. A tree with a manifest gives a tree with a manifest.
 
     \b
     Examples:
       fer datasets crop photos/ --out faces/
-      fer datasets crop rafd/ --size 96x96 --channels colour --margin 0.1 --align --out rafd96/
+      fer datasets crop rafd/ --size 96x96 --channels color --margin 0.1 --align --out rafd96/
       fer datasets crop groups/ --faces all --cascade my_cascade.xml --out faces/
     """
-    from fercli.cascade.model.bundled import shipped_cascade
+    from fercli.cascade.model.bundled import bundled_cascade
     from fercli.datasets import face_cropping, reports
     from fercli.datasets.face_boxes import FaceOptions
 
@@ -113,7 +113,7 @@ def crop(
         folder,
         out,
         FaceOptions(
-            cascade=cascade or shipped_cascade(),
+            cascade=cascade or bundled_cascade(),
             size_wh=size_wh,
             margin=margin,
             channels=channels,  # type: ignore[arg-type]  # click's choice
@@ -128,6 +128,6 @@ def crop(
         progress=progress,
     )
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=2))
+        click.echo(json.dumps(result.to_dict(), indent=2))
     else:
         click.echo(reports.crop_as_text(result, out))

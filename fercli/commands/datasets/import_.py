@@ -31,13 +31,13 @@ FORMATS = (
     metavar="WORD=LABEL",
     help="What a word of the source means; WORD= leaves it out. May be given again.",
 )
-@options.picture_size
+@options.image_size
 @click.option(
     "--channels",
-    type=click.Choice(["keep", "grey", "colour"]),
+    type=click.Choice(["keep", "gray", "color"]),
     default="keep",
     show_default=True,
-    help="What the pictures are stored as.",
+    help="What the images are stored as.",
 )
 @click.option(
     "--votes",
@@ -70,7 +70,7 @@ FORMATS = (
     metavar="N",
     help="CK+ sequences: the last N frames show the expression.",
 )
-@click.option("--strict", is_flag=True, help="Stop at the first picture that cannot be used.")
+@click.option("--strict", is_flag=True, help="Stop at the first image that cannot be used.")
 @options.overwrite
 @options.spread
 @options.as_json
@@ -98,14 +98,14 @@ def import_(
     The format of a PATH is found out, or named: fer2013 (fer2013.csv, .gz, .zip, or folders),
     ferplus (the same with --votes), affectnet, rafd, ckplus, jaffe, kdef, rafdb, csv (columns path
     and label), folder (a folder a class). The cards in datasets/ say where to get each and how it
-    must lie. A run that was stopped goes on when the same command is given again. Pictures that
+    must lie. A run that was stopped goes on when the same command is given again. Images that
     cannot be used are listed in skipped.csv.
 
     \b
     Examples:
       fer datasets import fer2013.csv --out fer2013/
       fer datasets import fer2013.csv --votes fer2013new.csv --classes 5 --out ferplus5/
-      fer datasets import affectnet=AffectNet/ --size 96x96 --channels grey --out affectnet/
+      fer datasets import affectnet=AffectNet/ --size 96x96 --channels gray --out affectnet/
       fer datasets import ferplus=fer2013.csv.gz affectnet=AffectNet/ --classes 8 --out both/
       fer datasets import my_faces/ --map smirk=contempt --map blurred= --out mine/
       fer datasets import masks/ --classes masked,bare --out masks_tree/

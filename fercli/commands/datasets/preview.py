@@ -18,7 +18,7 @@ from fercli.common.progress import Progress
     default=100,
     show_default=True,
     metavar="N",
-    help="Pictures a class, chosen at random.",
+    help="Images a class, chosen at random.",
 )
 @click.option(
     "--columns",
@@ -26,7 +26,7 @@ from fercli.common.progress import Progress
     default=10,
     show_default=True,
     metavar="N",
-    help="Pictures a row.",
+    help="Images a row.",
 )
 @click.option(
     "--size",
@@ -65,6 +65,6 @@ def preview(
         trees.read_tree(tree), out, chosen, overwrite=overwrite, progress=progress
     )
     for sheet in sheets:
-        pictures = f"{sheet.pictures} pictures" if sheet.pictures else "not written"
+        images = f"{sheet.images} images" if sheet.images else "not written"
         unreadable = f", {sheet.unreadable} unreadable" if sheet.unreadable else ""
-        click.echo(f"{sheet.path}: {pictures}{unreadable}")
+        click.echo(f"{sheet.path}: {images}{unreadable}")

@@ -37,7 +37,7 @@ from fercli.common.progress import Progress
     type=click.Choice(["near", "exact", "apart"]),
     default="near",
     show_default=True,
-    help="Which pictures that look alike stay in one split; apart: none.",
+    help="Which images that look alike stay in one split; apart: none.",
 )
 @options.placing
 @options.seed
@@ -60,9 +60,9 @@ def split(
     as_json: bool,
     progress: Progress,
 ) -> None:
-    """Split the pictures of TREE anew into train, validation and test.
+    """Split the images of TREE anew into train, validation and test.
 
-    Splits that TREE has are pooled first. Every split gets its share of every class. Pictures that
+    Splits that TREE has are pooled first. Every split gets its share of every class. Images that
     look alike, and with --by-subject those of one person, never fall into different splits.
 
     \b

@@ -13,7 +13,7 @@ from fercli.common.progress import Progress
 @click.command()
 @click.argument("tree", type=options.path_type())
 @click.option(
-    "--plot", type=options.path_type(), metavar="FILE.png", help="Draw counts and grey levels."
+    "--plot", type=options.path_type(), metavar="FILE.png", help="Draw counts and gray levels."
 )
 @options.overwrite
 @options.spread
@@ -27,11 +27,11 @@ def stats(
     as_json: bool,
     progress: Progress,
 ) -> None:
-    """Count the pictures of TREE and find what is wrong with them.
+    """Count the images of TREE and find what is wrong with them.
 
-    Counts by split and class, sizes, grey levels; exact and near duplicates, those of them that
+    Counts by split and class, sizes, gray levels; exact and near duplicates, those of them that
     leak from one split into another, and those with several classes; constant and unreadable
-    pictures; persons in several splits. With --json every such file is named.
+    images; persons in several splits. With --json every such file is named.
 
     \b
     Examples:
@@ -49,8 +49,8 @@ def stats(
     if plot is not None:
         statistics.plot(found, plot, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2))
+        click.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        click.echo(statistics.as_text(found))
+        click.echo(statistics.to_text(found))
         if plot is not None:
             click.echo(f"wrote {plot}")

@@ -1,4 +1,4 @@
-"""``fer models``: from a tree of labelled faces to a trained, measured, exported network."""
+"""``fer models``: from a tree of labeled faces to a trained, measured, exported network."""
 
 import click
 

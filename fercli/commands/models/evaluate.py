@@ -27,9 +27,9 @@ from fercli.common.progress import Progress
 @click.option(
     "--check-copies",
     is_flag=True,
-    help="Also without pictures that occur, pixel for pixel, in the split train.",
+    help="Also without images that occur, pixel for pixel, in the split train.",
 )
-@options.out("DIR", "Write a report with pictures here.", required=False)
+@options.out("DIR", "Write a report with images here.", required=False)
 @options.network_settings
 @options.workers
 @options.overwrite
@@ -80,8 +80,8 @@ def evaluate(
         if out is not None:
             report.write_report(out, found[0], faces, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps([report.as_plain(one) for one in found], indent=2))
+        click.echo(json.dumps([report.to_dict(one) for one in found], indent=2))
     else:
-        click.echo(report.comparison(found) if compare else report.as_text(found[0]))
+        click.echo(report.comparison(found) if compare else report.to_text(found[0]))
         if out is not None:
             click.echo(f"wrote {out}")

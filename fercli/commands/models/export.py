@@ -34,7 +34,7 @@ def export(
 ) -> None:
     """Write a network of Keras, .keras or .h5, as one .onnx file, which runs without Keras.
 
-    Its metadata hold the classes, the input size, the normalisation and a summary of the
+    Its metadata hold the classes, the input size, the normalization and a summary of the
     training. Both files are compared, on real faces if --data is given.
 
     \b

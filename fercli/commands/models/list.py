@@ -17,9 +17,9 @@ def list(as_json: bool) -> None:
       fer models list
       fer models list --json
     """
-    from fercli.models.catalog import architectures_table, as_plain, networks_table
+    from fercli.models.catalog import architectures_table, networks_table, to_dict
 
     if as_json:
-        click.echo(json.dumps(as_plain(), indent=2))
+        click.echo(json.dumps(to_dict(), indent=2))
     else:
         click.echo("\n\n".join([networks_table(), architectures_table()]))

@@ -1,4 +1,4 @@
-"""``fer models predict``: pictures of faces to probabilities."""
+"""``fer models predict``: images of faces to probabilities."""
 
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ def predict(
     progress: Progress,
     **said: Any,
 ) -> int:
-    """Give the probabilities of all classes for pictures of faces, as CSV.
+    """Give the probabilities of all classes for images of faces, as CSV.
 
-    FACES are pictures, or folders of them, that show one face each, cropped; `fer datasets crop`
-    finds faces in photographs. Pictures that cannot be read are named and left out, and the
+    FACES are images, or folders of them, that show one face each, cropped; `fer datasets crop`
+    finds faces in photographs. Images that cannot be read are named and left out, and the
     status is then 1.
 
     \b

@@ -23,6 +23,6 @@ def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> Non
       fer models summary run/best.keras
       fer models summary network.onnx
     """
-    from fercli.models.catalog import summarise
+    from fercli.models.catalog import summarize
 
-    click.echo(summarise(name, classes, size))
+    click.echo(summarize(name, classes, size))

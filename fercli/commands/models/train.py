@@ -1,4 +1,4 @@
-"""``fer models train``: a tree of labelled faces to a network."""
+"""``fer models train``: a tree of labeled faces to a network."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -49,8 +49,8 @@ def choice(values: Any) -> click.Choice[str]:
 @option("--architecture", type=choice(ARCHITECTURES), help="See `fer models list`.")
 @option("--size", type=options.Size(), help="Size of the input.  [default: the architecture's]")
 @option("--crop", type=int, metavar="SIDE", help="Learn from square parts, run on the middle one.")
-@option("--epochs", type=int, metavar="N", help="How often all pictures are seen.")
-@option("--batch-size", type=int, metavar="N", help="Pictures a step.")
+@option("--epochs", type=int, metavar="N", help="How often all images are seen.")
+@option("--batch-size", type=int, metavar="N", help="Images a step.")
 @option("--optimizer", type=choice(OPTIMIZERS), help="sgd has Nesterov's momentum.")
 @option("--learning-rate", type=float, metavar="X", help="The highest rate.")
 @option("--momentum", type=float, metavar="X", help="Momentum of sgd.")
@@ -83,7 +83,7 @@ def choice(values: Any) -> click.Choice[str]:
     metavar="SHARE",
     help="Share of a label spread over all classes.",
 )
-@option("--mixup", type=float, metavar="X", help="Parameter of the mixing of pictures; 0: none.")
+@option("--mixup", type=float, metavar="X", help="Parameter of the mixing of images; 0: none.")
 @option("--soft-labels", is_flag=True, help="Learn the distribution of people's votes.")
 @option(
     "--class-weights", type=choice(["none", "balanced"]), help="balanced: rare ones weigh more."
@@ -100,7 +100,7 @@ def choice(values: Any) -> click.Choice[str]:
 @option(
     "--freeze", type=int, metavar="N", help="Do not train the first N layers; negative: all but N."
 )
-@option("--stream", is_flag=True, help="Read pictures again each epoch, to save memory.")
+@option("--stream", is_flag=True, help="Read images again each epoch, to save memory.")
 @option("--tensorboard", is_flag=True, help="Write a log for TensorBoard.")
 @option(
     "--distribute",

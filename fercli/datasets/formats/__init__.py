@@ -57,7 +57,7 @@ def detect_format(path: Path) -> Format:
     """
     require_there(path)
     for form in FORMATS.values():
-        if form is not ferplus.FORMAT and form.recognises(path):
+        if form is not ferplus.FORMAT and form.recognizes(path):
             return form
     if path.is_file():
         # That it may not be read, or not be unpacked, says more than that its form is not known.

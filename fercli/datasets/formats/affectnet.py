@@ -1,4 +1,4 @@
-"""AffectNet: faces from the web, eight expressions, labelled by hand. Two published forms.
+"""AffectNet: faces from the web, eight expressions, labeled by hand. Two published forms.
 
 The full set: ``training.csv`` and ``validation.csv`` beside or above the folder
 ``Manually_Annotated_Images``. The smaller one, often called AffectNet-8: ``train_set`` and
@@ -22,7 +22,7 @@ from fercli.common.files import find_files, is_there
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
 from fercli.datasets.formats.tables import Row, read_rows
 
-#: The expressions, in the order of the set's numbers; then why a picture has none.
+#: The expressions, in the order of the set's numbers; then why an image has none.
 LABELS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
 NO_LABEL = ("none", "uncertain", "no face")
 PUBLISHED = {
@@ -34,7 +34,7 @@ SETS = {"train_set": "train", "val_set": "validation"}
 COLUMNS = (
     "subdirectory_filepath", "face_x", "face_y", "face_width", "face_height", "expression",
 )  # fmt: skip
-PICTURES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images", ".")
+IMAGES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images", ".")
 
 
 def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
@@ -64,27 +64,27 @@ def _tables(path: Path) -> dict[Path, str]:
 
 def _read_table(table: Path, split: str) -> Iterator[Entry | Dropped]:
     rows = read_rows(table, COLUMNS)
-    pictures: Path | None = None
+    images: Path | None = None
     for row in rows:
-        pictures = pictures or _pictures_folder(table, row[1]["subdirectory_filepath"])
-        yield _table_entry(row, table, pictures, split)
+        images = images or _images_folder(table, row[1]["subdirectory_filepath"])
+        yield _table_entry(row, table, images, split)
 
 
-def _pictures_folder(table: Path, first: str) -> Path:
+def _images_folder(table: Path, first: str) -> Path:
     """Return the folder that the table's paths start from: beside the table, or one above."""
-    candidates = [base / name for base in (table.parent, table.parent.parent) for name in PICTURES]
+    candidates = [base / name for base in (table.parent, table.parent.parent) for name in IMAGES]
     return next((folder for folder in candidates if is_there(folder / first)), candidates[0])
 
 
-def _table_entry(row: Row, table: Path, pictures: Path, split: str) -> Entry | Dropped:
+def _table_entry(row: Row, table: Path, images: Path, split: str) -> Entry | Dropped:
     line, cells = row
     origin = cells["subdirectory_filepath"]
     label = _label(cells["expression"], table, line)
     if label not in LABELS:
-        return Dropped(origin, f"labelled {label}")
+        return Dropped(origin, f"labeled {label}")
     return Entry(
         name=os.path.splitext(origin)[0].replace("/", "-"),  # noqa: PTH122  # any text
-        picture=pictures / origin,
+        image=images / origin,
         origin=origin,
         label=label,
         split=split,
@@ -117,15 +117,15 @@ def _label(text: str, path: Path, line: int | None = None) -> str:
 
 
 def _read_annotations(folder: Path, split: str) -> Iterator[Entry | Dropped]:
-    pictures = {file.stem: file for file in find_files(folder / "images")}
-    for stem in sorted(pictures, key=lambda stem: (len(stem), stem)):
+    images = {file.stem: file for file in find_files(folder / "images")}
+    for stem in sorted(images, key=lambda stem: (len(stem), stem)):
         annotation = folder / "annotations" / f"{stem}_exp.npy"
-        origin = f"{folder.name}/images/{pictures[stem].name}"
+        origin = f"{folder.name}/images/{images[stem].name}"
         label = _label(_load(annotation), annotation)
         if label in LABELS:
-            yield Entry(f"{split}-{stem}", pictures[stem], origin, label, split)
+            yield Entry(f"{split}-{stem}", images[stem], origin, label, split)
         else:
-            yield Dropped(origin, f"labelled {label}")
+            yield Dropped(origin, f"labeled {label}")
 
 
 def _load(path: Path) -> str:
@@ -140,7 +140,7 @@ def _load(path: Path) -> str:
         ) from error
 
 
-def _recognises(path: Path) -> bool:
+def _recognizes(path: Path) -> bool:
     if path.is_file():
         return path.name in TABLES
     return bool(_tables(path)) or any((path / name / "annotations").is_dir() for name in SETS)
@@ -150,6 +150,6 @@ FORMAT = Format(
     name="affectnet",
     title="AffectNet: training.csv and validation.csv, or train_set/ and val_set/ with *_exp.npy",
     read=_read,
-    recognises=_recognises,
+    recognizes=_recognizes,
     published=PUBLISHED,
 )

@@ -24,7 +24,7 @@ IMAGES, EMOTIONS = "cohn-kanade-images", "Emotion"
 #: The expressions, in the order of the label files' numbers.
 LABELS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
 
-#: Labelled sequences; the neutral faces are their first frames.
+#: Labeled sequences; the neutral faces are their first frames.
 SEQUENCES = {
     "angry": 45, "contempt": 18, "disgust": 59, "fear": 25, "happy": 69, "sad": 28, "surprise": 83,
 }  # fmt: skip
@@ -88,7 +88,7 @@ def _label(path: Path) -> str:
     raise InputError(f"wanted a label from 0 to {len(LABELS) - 1}, found {text[:40]!r}", path=path)
 
 
-def _recognises(path: Path) -> bool:
+def _recognizes(path: Path) -> bool:
     if (path / IMAGES).is_dir():
         return True
     return path.is_dir() and any(_SUBJECT.match(file.name) for file in path.glob("*/S[0-9]*_*.png"))
@@ -98,6 +98,6 @@ FORMAT = Format(
     name="ckplus",
     title=f"CK+: a folder a class (48×48), or {IMAGES}/ and {EMOTIONS}/",
     read=_read,
-    recognises=_recognises,
+    recognizes=_recognizes,
     published=PUBLISHED,
 )

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.common.files import PICTURE_EXTENSIONS
+from fercli.common.files import IMAGE_EXTENSIONS
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, split_of
 from fercli.datasets.formats.folder import unknown_label
 from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
 
 COLUMNS = {
-    "path": ("path", "file", "filename", "file_name", "image", "image_path", "picture"),
+    "path": ("path", "file", "filename", "file_name", "image", "image_path", "image"),
     "label": ("label", "expression", "emotion", "class"),
 }
 
@@ -30,11 +30,11 @@ def _entry(row: Row, path: Path, options: ReadOptions) -> Entry | Dropped:
     if label is None:
         raise unknown_label(cells["label"], path, line)
     if not label:
-        return Dropped(origin, f"labelled {cells['label']}")
+        return Dropped(origin, f"labeled {cells['label']}")
     file = Path(cells["path"])
     return Entry(
         name=_flat_name(file),
-        picture=path.parent / file,
+        image=path.parent / file,
         origin=cells["path"],
         label=label,
         split=_split(cells.get("split", ""), path, line),
@@ -46,8 +46,8 @@ def _entry(row: Row, path: Path, options: ReadOptions) -> Entry | Dropped:
 
 
 def _flat_name(file: Path) -> str:
-    """Return the path as one name; what follows a dot is kept unless it is a picture's suffix."""
-    known = file.suffix.lower() in PICTURE_EXTENSIONS
+    """Return the path as one name; what follows a dot is kept unless it is an image's suffix."""
+    known = file.suffix.lower() in IMAGE_EXTENSIONS
     parts = (file.with_suffix("") if known else file).parts
     return "-".join(part for part in parts if part not in ("/", "..", "."))
 
@@ -61,7 +61,7 @@ def _split(word: str, path: Path, line: int) -> str:
     return split
 
 
-def _recognises(path: Path) -> bool:
+def _recognizes(path: Path) -> bool:
     line = first_line(path) if path.is_file() else ""
     found = [cell.strip() for cell in next(csv.reader([line]), [])]
     return all(any(word in found for word in words) for words in COLUMNS.values())
@@ -71,6 +71,6 @@ FORMAT = Format(
     name="csv",
     title="a CSV with columns path and label, and if known split and subject",
     read=_read,
-    recognises=_recognises,
+    recognizes=_recognizes,
     count=lambda path: count_rows(path) if path.suffix.lower() == ".csv" else None,
 )

@@ -1,4 +1,4 @@
-"""FER-2013: 35,887 faces of 48×48 grey levels, found by web search, seven expressions.
+"""FER-2013: 35,887 faces of 48×48 gray levels, found by web search, seven expressions.
 
 See: Goodfellow et al., "Challenges in representation learning: A report on three machine learning
 contests", ICONIP 2013; card ``datasets/fer2013.md``.
@@ -28,13 +28,13 @@ PUBLISHED = {
 
 
 def read_table(path: Path) -> Iterator[tuple[Row, Entry]]:
-    """Yield the rows of Kaggle's CSV (``emotion,pixels,Usage``) and the pictures in them."""
+    """Yield the rows of Kaggle's CSV (``emotion,pixels,Usage``) and the images in them."""
     for row, (line, cells) in enumerate(read_rows(path, ("emotion", "pixels", "usage"))):
         yield (
             (line, cells),
             Entry(
                 name=f"fer{row:07d}",
-                picture=cells["pixels"].encode(),
+                image=cells["pixels"].encode(),
                 origin=f"{path.name}:{line}",
                 label=_label(cells["emotion"], path, line),
                 split=usage_split(cells["usage"], path, line),
@@ -69,7 +69,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
     return (entry for _, entry in read_table(path))
 
 
-def _recognises(path: Path) -> bool:
+def _recognizes(path: Path) -> bool:
     if path.is_dir():
         return any((path / "train" / "angry").glob("Training_*"))
     line = first_line(path)
@@ -84,7 +84,7 @@ FORMAT = Format(
     name="fer2013",
     title="FER-2013: Kaggle's fer2013.csv (plain, .gz, .zip), or its folder form",
     read=_read,
-    recognises=_recognises,
+    recognizes=_recognizes,
     published=PUBLISHED,
     count=_count,
 )

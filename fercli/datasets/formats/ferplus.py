@@ -1,4 +1,4 @@
-"""FER+: ten people's votes for each picture of FER-2013, in place of its labels.
+"""FER+: ten people's votes for each image of FER-2013, in place of its labels.
 
 See: Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression
 recognition with crowd-sourced label distribution", ICMI 2016; card ``datasets/ferplus.md``.
@@ -43,10 +43,10 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
 
 
 def _require_same_length(path: Path, votes: Path) -> None:
-    pictures, voted = count_rows(path), count_rows(votes)
-    if pictures != voted:
+    images, voted = count_rows(path), count_rows(votes)
+    if images != voted:
         raise InputError(
-            f"wanted one row of votes for each of the {pictures} pictures of {path}, found {voted}",
+            f"wanted one row of votes for each of the {images} images of {path}, found {voted}",
             hint="the two files as they are published, both whole or both cut alike",
             path=votes,
         )
@@ -56,7 +56,7 @@ def _votes(row: Row, entry: Entry, path: Path) -> tuple[int, ...]:
     line, cells = row
     if usage_split(cells["usage"], path, line) != entry.split:
         raise InputError(
-            f"wanted the usage of the picture in {entry.origin}, found {cells['usage']}",
+            f"wanted the usage of the image in {entry.origin}, found {cells['usage']}",
             hint="the rows of the two files in the same order",
             path=path,
             line=line,
@@ -70,7 +70,7 @@ def _votes(row: Row, entry: Entry, path: Path) -> tuple[int, ...]:
     return counts
 
 
-def _recognises(path: Path) -> bool:
+def _recognizes(path: Path) -> bool:
     line = first_line(path) if path.is_file() else ""
     return "pixels" in line and (path.parent / VOTES_FILE).exists()
 
@@ -79,6 +79,6 @@ FORMAT = Format(
     name="ferplus",
     title=f"FER+: FER-2013's CSV with the votes of {VOTES_FILE} (--votes) as labels",
     read=_read,
-    recognises=_recognises,
+    recognizes=_recognizes,
     count=lambda path: count_rows(path) if path.suffix.lower() == ".csv" else None,
 )

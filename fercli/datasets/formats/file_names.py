@@ -35,7 +35,7 @@ class NameCode:
     subject_of: Callable[[re.Match[str]], str] = lambda match: match["subject"]
 
     def entries(self, path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
-        """Yield the pictures below `path` whose names have this code.
+        """Yield the images below `path` whose names have this code.
 
         Raises
         ------
@@ -54,10 +54,10 @@ class NameCode:
             )
         if not matched:
             raise InputError(
-                f"wanted pictures with names such as {self.example}, found none", path=path
+                f"wanted images with names such as {self.example}, found none", path=path
             )
 
-    def recognises(self, path: Path) -> bool:
+    def recognizes(self, path: Path) -> bool:
         """Whether one of the first files below `path` has such a name."""
         if not path.is_dir():
             return False
@@ -77,7 +77,7 @@ class NameCode:
 def _format(
     name: str, title: str, code: NameCode, counts: Mapping[str, int], published_as: str = "all"
 ) -> Format:
-    return Format(name, title, code.entries, code.recognises, {published_as: counts})
+    return Format(name, title, code.entries, code.recognizes, {published_as: counts})
 
 
 #: Langner, Dotsch, Bijlstra, Wigboldus, Hawk and van Knippenberg, "Presentation and validation of
@@ -101,7 +101,7 @@ RAFD = _format(
 )
 
 #: Lyons, Akamatsu, Kamachi and Gyoba, "Coding facial expressions with Gabor wavelets", FG 1998.
-#: Ten people, 213 pictures.
+#: Ten people, 213 images.
 JAFFE = _format(
     "jaffe",
     "JAFFE: KA.AN1.39.tiff",

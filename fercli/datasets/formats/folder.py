@@ -16,7 +16,7 @@ def read_folder(
     *,
     subject_of: Callable[[str], str] = lambda name: "",
 ) -> Iterator[Entry | Dropped]:
-    """Yield the pictures of a folder a class.
+    """Yield the images of a folder a class.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def read_folder(
         if label is None:
             raise unknown_label(folder, path)
         if not label:
-            yield Dropped(origin, f"labelled {folder}")
+            yield Dropped(origin, f"labeled {folder}")
             continue
         name = _flat_name(parts, folder)
         split = _kaggle_split(name, split)
@@ -59,7 +59,7 @@ def _label_and_split(parts: tuple[str, ...], path: Path) -> tuple[str, str]:
     if len(parts) > 1 and not (len(parts) == 2 and split_of(parts[0])):
         return parts[0], "all"
     raise InputError(
-        f"wanted a folder for each class, found the picture {'/'.join(parts)} outside of one",
+        f"wanted a folder for each class, found the image {'/'.join(parts)} outside of one",
         hint="<class>/*.png or <split>/<class>/*.png",
         path=path,
     )
@@ -76,7 +76,7 @@ def _kaggle_split(name: str, split: str) -> str:
     return "validation" if split == "test" and name.startswith("PublicTest_") else split
 
 
-def _recognises(path: Path) -> bool:
+def _recognizes(path: Path) -> bool:
     return path.is_dir() and any(child.is_dir() for child in path.iterdir())
 
 
@@ -84,5 +84,5 @@ FORMAT = Format(
     name="folder",
     title="a folder a class: <class>/* or <split>/<class>/*",
     read=read_folder,
-    recognises=_recognises,
+    recognizes=_recognizes,
 )

@@ -28,10 +28,10 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
     root = _root(path)
     listed = root / LIST
     aligned = root / "Image" / "aligned"
-    pictures = aligned if aligned.is_dir() else root / "Image" / "original"
+    images = aligned if aligned.is_dir() else root / "Image" / "original"
     for line, text in enumerate(read_text(listed).splitlines(), start=1):
         if text.strip():
-            yield _entry(text, line, listed, pictures)
+            yield _entry(text, line, listed, images)
 
 
 def _root(path: Path) -> Path:
@@ -43,7 +43,7 @@ def _root(path: Path) -> Path:
     return root
 
 
-def _entry(text: str, line: int, listed: Path, pictures: Path) -> Entry:
+def _entry(text: str, line: int, listed: Path, images: Path) -> Entry:
     words = text.split()
     split = words[0].partition("_")[0]
     numbers = [str(number) for number in range(1, len(LABELS) + 1)]
@@ -55,8 +55,8 @@ def _entry(text: str, line: int, listed: Path, pictures: Path) -> Entry:
             line=line,
         )
     stem, suffix = Path(words[0]).stem, Path(words[0]).suffix
-    file = pictures / (f"{stem}_aligned{suffix}" if pictures.name == "aligned" else words[0])
-    origin = file.relative_to(pictures.parent.parent).as_posix()
+    file = images / (f"{stem}_aligned{suffix}" if images.name == "aligned" else words[0])
+    origin = file.relative_to(images.parent.parent).as_posix()
     return Entry(
         stem, file, origin, LABELS[int(words[1]) - 1], split, source_file=listed, line=line
     )
@@ -66,6 +66,6 @@ FORMAT = Format(
     name="rafdb",
     title=f"RAF-DB: the folder basic with {LIST.as_posix()} and Image/aligned",
     read=_read,
-    recognises=lambda path: any((root / LIST).is_file() for root in (path, path / "basic")),
+    recognizes=lambda path: any((root / LIST).is_file() for root in (path, path / "basic")),
     published=PUBLISHED,
 )

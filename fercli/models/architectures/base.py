@@ -32,7 +32,7 @@ class Architecture:
     size_wh : (int, int)
         The size of input that its source describes, in pixels.
     channels : {1, 3}
-        1 for grey levels, 3 for colour.
+        1 for gray levels, 3 for color.
     classes : int
         The number of classes that its source describes.
     parameters : int

@@ -33,7 +33,7 @@ def residual(name: str, widths: tuple[int, ...], shape: InputShape, classes: int
     from keras import Model, layers
 
     inputs = layers.Input(shape)
-    x = _normalised(layers.Conv2D(widths[0], 5, 2, "same", use_bias=False)(inputs), active=True)
+    x = _normalized(layers.Conv2D(widths[0], 5, 2, "same", use_bias=False)(inputs), active=True)
     for stage, (width, depth) in enumerate(zip(widths, DEPTHS, strict=True)):
         for block in range(depth):
             x = _block(x, width, halve=stage > 0 and block == 0)
@@ -43,7 +43,7 @@ def residual(name: str, widths: tuple[int, ...], shape: InputShape, classes: int
     return Model(inputs, outputs(features), name=name)
 
 
-def _normalised(x: Any, *, active: bool) -> Any:
+def _normalized(x: Any, *, active: bool) -> Any:
     from keras import layers
 
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
@@ -57,10 +57,10 @@ def _block(x: Any, width: int, *, halve: bool) -> Any:
     shortcut = layers.AveragePooling2D(2, padding="same")(x) if halve else x
     if x.shape[-1] != width:
         shortcut = layers.Conv2D(width, 1, use_bias=False)(shortcut)
-        shortcut = _normalised(shortcut, active=False)
+        shortcut = _normalized(shortcut, active=False)
     stride = 2 if halve else 1
-    y = _normalised(layers.Conv2D(width, 3, stride, "same", use_bias=False)(x), active=True)
-    y = _normalised(layers.Conv2D(width, 3, 1, "same", use_bias=False)(y), active=False)
+    y = _normalized(layers.Conv2D(width, 3, stride, "same", use_bias=False)(x), active=True)
+    y = _normalized(layers.Conv2D(width, 3, 1, "same", use_bias=False)(y), active=False)
     return layers.ReLU()(layers.Add()([y, shortcut]))
 
 

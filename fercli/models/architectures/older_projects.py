@@ -1,4 +1,4 @@
-"""An older project's network for RaFD: colour pictures of 256×256, 2×2 average pooling.
+"""An older project's network for RaFD: color images of 256×256, 2×2 average pooling.
 
 Three 3×3 "same" convolutions with ReLU, the first of 32 channels, each followed by average
 pooling; flattened; two dense layers. The project told neither the widths of the second and third
@@ -45,7 +45,7 @@ def build_cnn4(shape: InputShape, classes: int) -> Model:
     reported.
 
     Convolutions 32, 64, pooling, dropout; 128, pooling, 128, pooling, dropout; dense 1024, dropout.
-    Published with Adam at 1e-4 and batches of 64 pictures scaled to 0…1.
+    Published with Adam at 1e-4 and batches of 64 images scaled to 0…1.
     Source: github.com/atulapra/Emotion-detection, ``src/emotions.py``.
     """
     from keras import Sequential, layers
@@ -111,7 +111,7 @@ FIVE_CLASS = Architecture(
     channels=1,
     classes=5,
     parameters=1_004_805,
-    source="an older project: 4 convolutions, 3 dense layers, batch normalisation",
+    source="an older project: 4 convolutions, 3 dense layers, batch normalization",
 )
 
 
@@ -120,7 +120,7 @@ def build_vgg_like(shape: InputShape, classes: int) -> Model:
 
     Four times two 3×3 convolutions (64, 128, 256, 512), 2×2 max-pooling and dropout 0.5, then dense
     512, 256 and 128, each with dropout 0.5. The first convolution has no padding; all but it are
-    followed by batch normalisation. Published with Adam at 1e-3 and batches of 64.
+    followed by batch normalization. Published with Adam at 1e-3 and batches of 64.
     Source: github.com/gitshanks/fer2013, ``fertrain.py``, whose dense dropouts are 0.4, 0.4 and
     0.5, and whose first convolution has an L2 penalty of 0.01, which leaves two thirds of its
     filters dead.

@@ -22,7 +22,7 @@ class CsvRows:
     classes : sequence of str
         The network's.
     empty : bool
-        Whether a picture or frame without a face has a row as well.
+        Whether an image or frame without a face has a row as well.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class CsvRows:
         self._empty = empty
 
     def write(self, source: str, frame: int, seconds: float | None, faces: Iterable[Face]) -> None:
-        """Write the faces of a picture (`seconds` is None) or a frame."""
+        """Write the faces of an image (`seconds` is None) or a frame."""
         place = [source, frame, "" if seconds is None else f"{seconds:.3f}"]
         rows = [
             [*place, face.person, *face.box_xywh, face.label, *_numbers(face)] for face in faces
@@ -48,7 +48,7 @@ class CsvRows:
 
 
 class JsonLines:
-    """Faces as JSON Lines: an object a picture or frame, with a list of its faces.
+    """Faces as JSON Lines: an object an image or frame, with a list of its faces.
 
     Parameters and attributes as in `CsvRows`; the bytes of names are escapes of JSON, "\\udce4".
     """
@@ -61,17 +61,17 @@ class JsonLines:
         self._empty = empty
 
     def write(self, source: str, frame: int, seconds: float | None, faces: Iterable[Face]) -> None:
-        """Write the faces of a picture (`seconds` is None) or a frame."""
-        plain = [face.as_plain(self._classes) for face in faces]
+        """Write the faces of an image (`seconds` is None) or a frame."""
+        plain = [face.to_dict(self._classes) for face in faces]
         if plain or self._empty:
-            json.dump(as_plain(source, frame, seconds, plain), self._stream, ensure_ascii=False)
+            json.dump(to_dict(source, frame, seconds, plain), self._stream, ensure_ascii=False)
             self._stream.write("\n")
 
 
-def as_plain(
+def to_dict(
     source: str, frame: int, seconds: float | None, faces: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return what is known of a picture or frame as plain values."""
+    """Return what is known of an image or frame as plain values."""
     rounded = None if seconds is None else round(seconds, 3)
     return {"source": source, "frame": frame, "seconds": rounded, "faces": faces}
 

@@ -1,4 +1,4 @@
-"""Faces drawn on pictures: box, expression, and the probability of each class as bars.
+"""Faces drawn on images: box, expression, and the probability of each class as bars.
 
 Text is drawn by Pillow once for each label and kept: a video says the same again and again.
 """
@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from fercli.common.drawing import line_width
-from fercli.common.images import Picture
-from fercli.common.plots import COLOURS
+from fercli.common.images import ImageArray
+from fercli.common.plots import COLORS
 from fercli.recognition.face_search import shared
 from fercli.recognition.results import Face
 
@@ -25,38 +25,38 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 #: Space around text, as a share of its height.
 PADDING = 0.25
 
-#: The longer side, in pixels, that a picture needs for its annotations.
+#: The longer side, in pixels, that an image needs for its annotations.
 ROOM = 480
 
 #: The smallest letters that can be read, in pixels.
 SMALLEST = 11
 
-#: How dark the ground of bars is: 0 black, 1 the picture itself.
+#: How dark the ground of bars is: 0 black, 1 the image itself.
 GROUND = 0.35
 
 
 def draw_faces(
-    picture: Picture, faces: Sequence[Face], classes: Sequence[str], *, bars: bool = False
-) -> Picture:
-    """Return a copy of a picture with its faces drawn.
+    image: ImageArray, faces: Sequence[Face], classes: Sequence[str], *, bars: bool = False
+) -> ImageArray:
+    """Return a copy of an image with its faces drawn.
 
-    A small picture is enlarged by a whole number, so that there is room for what is written.
+    A small image is enlarged by a whole number, so that there is room for what is written.
 
     Parameters
     ----------
-    picture : ndarray of uint8, shape (height, width, 3), BGR
+    image : ndarray of uint8, shape (height, width, 3), BGR
     faces : sequence of Face
     classes : sequence of str
         The network's.
     bars : bool
         Whether each face has the probability of every class beside it. Defaults to False.
     """
-    factor = min(max(round(ROOM / max(picture.shape)), 1), 4)
+    factor = min(max(round(ROOM / max(image.shape)), 1), 4)
     if factor > 1:
-        drawn = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+        drawn = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
         faces = [_enlarged(face, factor) for face in faces]
     else:
-        drawn = picture.copy()
+        drawn = image.copy()
     taken = [face.box_xywh for face in faces]
     for face in faces if bars else ():
         taken.append(_draw_bars(drawn, face, classes, taken))
@@ -67,82 +67,82 @@ def draw_faces(
     return np.asarray(drawn, np.uint8)
 
 
-def draw_note(picture: Picture, text: str) -> None:
-    """Write a line, such as the frames a second, into the upper left corner of a picture."""
-    _paste(picture, _text(text, font_size(picture), WHITE, BLACK), 0, 0)
+def draw_note(image: ImageArray, text: str) -> None:
+    """Write a line, such as the frames a second, into the upper left corner of an image."""
+    _paste(image, _text(text, font_size(image), WHITE, BLACK), 0, 0)
 
 
-def colour_of(person: int) -> tuple[int, int, int]:
-    """Return a person's colour as red, green, blue; the timeline has the same."""
-    value = COLOURS[(person - 1) % (len(COLOURS) - 1)].lstrip("#")
+def color_of(person: int) -> tuple[int, int, int]:
+    """Return a person's color as red, green, blue; the timeline has the same."""
+    value = COLORS[(person - 1) % (len(COLORS) - 1)].lstrip("#")
     return int(value[:2], 16), int(value[2:4], 16), int(value[4:], 16)
 
 
-def font_size(picture: Picture) -> int:
-    """Return the height of letters on a picture, in pixels."""
-    longer: int = max(picture.shape[:2])
+def font_size(image: ImageArray) -> int:
+    """Return the height of letters on an image, in pixels."""
+    longer: int = max(image.shape[:2])
     return max(SMALLEST, round(longer / 50))
 
 
-def _is_light(colour: tuple[int, int, int]) -> bool:
-    """Whether black stands out from a colour better than white (ITU-R BT.601's brightness)."""
-    red, green, blue = colour
+def _is_light(color: tuple[int, int, int]) -> bool:
+    """Whether black stands out from a color better than white (ITU-R BT.601's brightness)."""
+    red, green, blue = color
     return 0.299 * red + 0.587 * green + 0.114 * blue > 130
 
 
-def _draw_box(picture: Picture, face: Face) -> None:
+def _draw_box(image: ImageArray, face: Face) -> None:
     x, y, width, height = face.box_xywh
-    colour = colour_of(face.person)[::-1]
-    wide = line_width((picture.shape[1], picture.shape[0]))
-    cv2.rectangle(picture, (x, y), (x + width, y + height), colour, wide, cv2.LINE_AA)
+    color = color_of(face.person)[::-1]
+    wide = line_width((image.shape[1], image.shape[0]))
+    cv2.rectangle(image, (x, y), (x + width, y + height), color, wide, cv2.LINE_AA)
 
 
-def _draw_label(picture: Picture, face: Face) -> None:
+def _draw_label(image: ImageArray, face: Face) -> None:
     """Write person and expression above a box, or just inside where there is no room above."""
     text = f"{face.person} {face.label} {face.probability:.0%}"
-    ground = colour_of(face.person)
-    # A small face among others has a small label; black is read better on light colours.
+    ground = color_of(face.person)
+    # A small face among others has a small label; black is read better on light colors.
     x, y, width, _ = face.box_xywh
-    size = min(max(width // 7, SMALLEST), font_size(picture))
+    size = min(max(width // 7, SMALLEST), font_size(image))
     patch = _text(text, size, BLACK if _is_light(ground) else WHITE, ground)
-    left = x - line_width((picture.shape[1], picture.shape[0])) // 2
+    left = x - line_width((image.shape[1], image.shape[0])) // 2
     top = y - patch.shape[0]
-    _paste(picture, patch, left, top if top >= 0 else y)
+    _paste(image, patch, left, top if top >= 0 else y)
 
 
-def _draw_bars(picture: Picture, face: Face, classes: Sequence[str], taken: Sequence[Box]) -> Box:
+def _draw_bars(image: ImageArray, face: Face, classes: Sequence[str], taken: Sequence[Box]) -> Box:
     """Draw a bar a class beside a face, and return the box that they take."""
-    size = min(max(face.box_xywh[2] // 8, SMALLEST), font_size(picture))
+    size = min(max(face.box_xywh[2] // 8, SMALLEST), font_size(image))
     names = [_text(name, size, WHITE, None) for name in classes]
     line = max(patch.shape[0] for patch in names)
     text_width, bar_width = max(patch.shape[1] for patch in names), 4 * size
     width, height = text_width + bar_width + size // 2, line * len(classes)
-    left, top = _beside(picture, face, (width, height), taken)
-    ground = picture[top : top + height, left : left + width]
+    left, top = _beside(image, face, (width, height), taken)
+    ground = image[top : top + height, left : left + width]
     ground[:] = (ground * GROUND).astype(np.uint8)
-    colour = colour_of(face.person)[::-1]
+    color = color_of(face.person)[::-1]
     for at, (patch, share) in enumerate(zip(names, face.probabilities, strict=True)):
         y, x = top + at * line, left + text_width
-        _paste(picture, patch, left, y)
+        _paste(image, patch, left, y)
         end = x + max(round(float(share) * bar_width), 1)
-        cv2.rectangle(picture, (x, y + line // 4), (end, y + line - line // 4), colour, cv2.FILLED)
+        cv2.rectangle(image, (x, y + line // 4), (end, y + line - line // 4), color, cv2.FILLED)
     return left, top, width, height
 
 
 def _beside(
-    picture: Picture, face: Face, size_wh: tuple[int, int], taken: Sequence[Box]
+    image: ImageArray, face: Face, size_wh: tuple[int, int], taken: Sequence[Box]
 ) -> tuple[int, int]:
     """Return where the bars of a face hide least: right or left of it, below or above."""
     x, y, face_width, face_height = face.box_xywh
     width, height = size_wh
-    gap = line_width((picture.shape[1], picture.shape[0])) + 2
+    gap = line_width((image.shape[1], image.shape[0])) + 2
     places = (
         (x + face_width + gap, y),
         (x - width - gap, y),
         (x, y + face_height + gap),
-        (x, y - height - 2 * font_size(picture)),
+        (x, y - height - 2 * font_size(image)),
     )
-    most_x, most_y = max(picture.shape[1] - width, 0), max(picture.shape[0] - height, 0)
+    most_x, most_y = max(image.shape[1] - width, 0), max(image.shape[0] - height, 0)
     inside = [(min(max(a, 0), most_x), min(max(b, 0), most_y)) for a, b in places]
     boxes = np.array(taken, np.int32)
     hidden = [shared(np.array((*place, *size_wh), np.int32), boxes).sum() for place in inside]
@@ -154,12 +154,12 @@ def _enlarged(face: Face, factor: int) -> Face:
     return replace(face, box_xywh=(x, y, width, height))
 
 
-def _paste(picture: Picture, patch: Picture, left: int, top: int) -> None:
-    """Put a patch (BGR and opacity) into a picture, moved so that it is inside."""
+def _paste(image: ImageArray, patch: ImageArray, left: int, top: int) -> None:
+    """Put a patch (BGR and opacity) into an image, moved so that it is inside."""
     height, width = patch.shape[:2]
-    left = max(min(left, picture.shape[1] - width), 0)
-    top = max(min(top, picture.shape[0] - height), 0)
-    place = picture[top : top + height, left : left + width]
+    left = max(min(left, image.shape[1] - width), 0)
+    top = max(min(top, image.shape[0] - height), 0)
+    place = image[top : top + height, left : left + width]
     patch = patch[: place.shape[0], : place.shape[1]]
     opacity = patch[:, :, 3:].astype(np.float32) / 255
     place[:] = np.rint(place * (1 - opacity) + patch[:, :, :3] * opacity).astype(np.uint8)
@@ -167,16 +167,16 @@ def _paste(picture: Picture, patch: Picture, left: int, top: int) -> None:
 
 @lru_cache(maxsize=2048)
 def _text(
-    text: str, size: int, colour: tuple[int, int, int], ground: tuple[int, int, int] | None
-) -> Picture:
+    text: str, size: int, color: tuple[int, int, int], ground: tuple[int, int, int] | None
+) -> ImageArray:
     """Return a line of text on its ground as blue, green, red, opacity."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size)
     pad = round(size * PADDING)
     width = round(font.getlength(text)) + 2 * pad
-    image = Image.new("RGBA", (width, size + 2 * pad), (*(ground or colour), 255 if ground else 0))
+    image = Image.new("RGBA", (width, size + 2 * pad), (*(ground or color), 255 if ground else 0))
     ImageDraw.Draw(image).text(
-        (pad, pad + size / 2), text, fill=(*colour, 255), font=font, anchor="lm"
+        (pad, pad + size / 2), text, fill=(*color, 255), font=font, anchor="lm"
     )
     return np.ascontiguousarray(np.asarray(image)[:, :, [2, 1, 0, 3]])

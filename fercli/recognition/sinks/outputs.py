@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fercli.common.errors import OptionError, OutputError
-from fercli.common.files import PICTURE_EXTENSIONS, free_name, input_among, shortened
+from fercli.common.files import IMAGE_EXTENSIONS, free_name, input_among, shortened
 from fercli.recognition.results import Face, Summary
 from fercli.recognition.sinks.video_writer import SUFFIXES
 from fercli.recognition.sources.inputs import Input
@@ -23,14 +23,14 @@ class Outputs:
     csv, jsonl : Path, optional
         Files of all rows.
     save, timeline : Path, optional
-        Where annotated pictures and videos, and plots, go: a file for one input, a folder for
+        Where annotated images and videos, and plots, go: a file for one input, a folder for
         several (see `fercli.recognition.sinks.outputs`).
     show : bool
-        Whether annotated pictures and frames are shown in a window.
+        Whether annotated images and frames are shown in a window.
     bars : bool
         Whether annotations have the probability of each class.
     empty : bool
-        Whether pictures and frames without a face have a row.
+        Whether images and frames without a face have a row.
     overwrite : bool
         Whether existing files may be replaced.
     """
@@ -53,7 +53,7 @@ class Result:
     ----------
     source : Input
     faces : list of Face
-        Of a picture.
+        Of an image.
     summary : Summary, optional
         Of a video, camera or stream.
     notes : list of str
@@ -69,20 +69,20 @@ class Result:
     error: str = ""
 
 
-# Places: which file each input's annotated copy and plot go to, and which may not be one.
+# OutputPaths: which file each input's annotated copy and plot go to, and which may not be one.
 
 
-#: Formats of annotated pictures; a picture of another format is written as PNG.
+#: Formats of annotated images; an image of another format is written as PNG.
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
-#: Formats that take no colours, which annotations have.
-COLOURLESS = (".pbm", ".pgm")
+#: Formats that take no colors, which annotations have.
+COLORLESS = (".pbm", ".pgm")
 
 #: The longest stem, in bytes: most disks take names of 255, and a number and a suffix follow.
 LONGEST = 220
 
 
-class Places:
+class OutputPaths:
     """Where annotated copies and plots go.
 
     For one input a name with a suffix is a file. Anything else is a folder, which gets
@@ -102,7 +102,7 @@ class Places:
 
     def __init__(self, inputs: Sequence[Input], save: Path | None, timeline: Path | None) -> None:
         self._saved = {} if save is None else _spread(inputs, save, _suffix)
-        videos = [one for one in inputs if one.kind != "picture"]
+        videos = [one for one in inputs if one.kind != "image"]
         self._timelines = {} if timeline is None else _spread(videos, timeline, _plot_suffix)
 
     def saved(self, source: Input) -> Path | None:
@@ -165,20 +165,20 @@ def _spread(inputs: Sequence[Input], place: Path, suffix: object) -> dict[str, P
 def _require_suitable(source: Input, place: Path, *, plot: bool) -> None:
     allowed = (".png", ".svg", ".pdf") if plot else _allowed(source)
     if place.suffix.lower() not in allowed:
-        what = "plot" if plot else "picture" if source.kind == "picture" else "video"
+        what = "plot" if plot else "image" if source.kind == "image" else "video"
         raise OptionError(
             f"wanted a name for a {what}, found {place}", hint=f"a suffix of {', '.join(allowed)}"
         )
 
 
 def _allowed(source: Input) -> tuple[str, ...]:
-    if source.kind != "picture":
+    if source.kind != "image":
         return SUFFIXES
-    return tuple(suffix for suffix in PICTURE_EXTENSIONS if suffix not in COLOURLESS)
+    return tuple(suffix for suffix in IMAGE_EXTENSIONS if suffix not in COLORLESS)
 
 
 def _suffix(source: Input) -> str:
-    if source.kind != "picture":
+    if source.kind != "image":
         return ".mp4"
     suffix = source.path.suffix
     return suffix if suffix.lower() in WRITTEN else ".png"

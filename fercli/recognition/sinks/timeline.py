@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.plots import COLOURS, new_plot, save_plot
+from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.recognition.results import FrameFaces
 
 #: Frames of so many seconds are joined, so that an hour of video fits into a few megabytes.
@@ -20,7 +20,7 @@ POINTS, PEOPLE = 600, 8
 #: A person not seen for so many seconds has a gap.
 GAP = 1.0
 
-#: A colour for each class, the same in each plot; a grey for neutral.
+#: A color for each class, the same in each plot; a gray for neutral.
 NEUTRAL = "#999999"
 
 
@@ -90,11 +90,11 @@ class Timeline:
         assert isinstance(axes, Axes)
         seconds, probabilities = self.curve(person)
         alone = _alone(probabilities)
-        for name, values, colour in zip(
-            self.classes, probabilities.T, _colours(self.classes), strict=True
+        for name, values, color in zip(
+            self.classes, probabilities.T, _colors(self.classes), strict=True
         ):
-            axes.plot(seconds, values, label=name, color=colour, linewidth=1.6)
-            axes.plot(seconds[alone], values[alone], ".", color=colour)
+            axes.plot(seconds, values, label=name, color=color, linewidth=1.6)
+            axes.plot(seconds[alone], values[alone], ".", color=color)
         axes.set_ylim(-0.02, 1.02)
         axes.set_yticks([0, 0.5, 1])
         axes.set_ylabel(f"person {person}")
@@ -118,6 +118,6 @@ def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(~gap[1:-1] & gap[:-2] & gap[2:], bool)
 
 
-def _colours(classes: Sequence[str]) -> list[str]:
-    others = iter(COLOURS * (1 + len(classes) // len(COLOURS)))
+def _colors(classes: Sequence[str]) -> list[str]:
+    others = iter(COLORS * (1 + len(classes) // len(COLORS)))
     return [NEUTRAL if name == "neutral" else next(others) for name in classes]

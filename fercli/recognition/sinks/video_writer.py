@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from fercli.common.errors import OutputError
-from fercli.common.files import output_error, written_whole
-from fercli.common.images import Picture
+from fercli.common.files import atomic_write, output_error
+from fercli.common.images import ImageArray
 from fercli.recognition.sources.frames import SQUARE
 
 #: Suffixes of what can be written.
@@ -83,14 +83,14 @@ class VideoWriter:
 
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
-            whole = written_whole(self.path, overwrite=self._overwrite)
+            whole = atomic_write(self.path, overwrite=self._overwrite)
             self._temporary = stack.enter_context(whole)
             self._container = _create(self._temporary)
             stack.callback(lambda: _close_quietly(self._container))
             self._stream: Any = None
-            self._sound: Sound | None = None
+            self._sound: Audio | None = None
             if self._sound_path is not None:
-                self._sound = Sound(self._sound_path, self._start, self._begin)
+                self._sound = Audio(self._sound_path, self._start, self._begin)
                 stack.callback(self._sound.close)
             self._stack = stack.pop_all()
         return self
@@ -106,33 +106,33 @@ class VideoWriter:
                 return
         self._stack.__exit__(kind, *rest)
 
-    def write(self, picture: Picture, seconds: float) -> None:
+    def write(self, image: ImageArray, seconds: float) -> None:
         """Write a frame.
 
         Parameters
         ----------
-        picture : ndarray of uint8, shape (height, width, 3), BGR
-            An odd last row or column is left out: H.264 keeps colours for two by two pixels. A
-            picture of another size is brought to the first one's.
+        image : ndarray of uint8, shape (height, width, 3), BGR
+            An odd last row or column is left out: H.264 keeps colors for two by two pixels. An
+            image of another size is brought to the first one's.
         seconds : float
             Its time in the source.
         """
         import av
 
         if self._stream is None:
-            self._add_streams(picture)
-        fitting = _fitted(picture, self._stream.width, self._stream.height)
+            self._add_streams(image)
+        fitting = _fitted(image, self._stream.width, self._stream.height)
         frame = av.VideoFrame.from_ndarray(fitting, format="bgr24")
         self._last = max(round((seconds - self._start) * TICKS), self._last + 1)
         frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         self._container.mux(self._stream.encode(frame))
         self._write_sound(seconds)
 
-    def _add_streams(self, picture: Picture) -> None:
-        """Add pictures and sound; pictures alone where the sound does not go into the file."""
+    def _add_streams(self, image: ImageArray) -> None:
+        """Add images and sound; images alone where the sound does not go into the file."""
         import av
 
-        self._stream = self._add_stream(picture)
+        self._stream = self._add_stream(image)
         if self._sound is None:
             return
         try:
@@ -142,7 +142,7 @@ class VideoWriter:
             self._give_up_sound(error)
             _close_quietly(self._container)  # a stream cannot be taken out of it any more
             self._container = _create(self._temporary)
-            self._stream = self._add_stream(picture)
+            self._stream = self._add_stream(image)
 
     def _write_sound(self, seconds: float) -> None:
         import av
@@ -151,7 +151,7 @@ class VideoWriter:
             return
         try:
             self._sound.write_until(seconds)
-        except OSError:  # the disk's, which the pictures meet as well
+        except OSError:  # the disk's, which the images meet as well
             raise
         except (av.error.FFmpegError, ValueError) as error:
             self._give_up_sound(error)
@@ -161,8 +161,8 @@ class VideoWriter:
         reason = getattr(error, "strerror", None) or str(error)
         self.problems.append(f"sound is left out from here on: {reason}")
 
-    def _add_stream(self, picture: Picture) -> Any:
-        height, width = picture.shape[:2]
+    def _add_stream(self, image: ImageArray) -> Any:
+        height, width = image.shape[:2]
         if min(height, width) < 2:
             raise OutputError(
                 f"wanted frames of at least 2 × 2 pixels, found {width} × {height}", path=self.path
@@ -193,14 +193,14 @@ def require_video_suffix(path: Path) -> None:
         )
 
 
-def _fitted(picture: Picture, width: int, height: int) -> Picture:
-    """Return a picture less an odd last row or column; one of another size is scaled."""
-    rows, columns = picture.shape[:2]
+def _fitted(image: ImageArray, width: int, height: int) -> ImageArray:
+    """Return an image less an odd last row or column; one of another size is scaled."""
+    rows, columns = image.shape[:2]
     if rows - height in (0, 1) and columns - width in (0, 1):
-        return np.ascontiguousarray(picture[:height, :width])
+        return np.ascontiguousarray(image[:height, :width])
     smaller = rows * columns > width * height
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
 
 
 def _create(path: Path) -> Any:
@@ -236,12 +236,12 @@ AAC_RATES = (
     7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000,
 )  # fmt: skip
 
-#: How far before the wanted sound its reading begins, in seconds: it may lie before the pictures
+#: How far before the wanted sound its reading begins, in seconds: it may lie before the images
 #: of its time in the file.
 LEAD = 2.0
 
 
-class Sound:
+class Audio:
     """The sound of a video file, written as far as the frames of another are.
 
     Parameters
@@ -250,7 +250,7 @@ class Sound:
     start : float
         What is before it is left out, in seconds since `begin`.
     begin : float
-        The time of the first picture on the file's clock, in seconds.
+        The time of the first image on the file's clock, in seconds.
     """
 
     def __init__(self, path: Path, start: float, begin: float) -> None:
@@ -264,7 +264,7 @@ class Sound:
         self._taken: Any = None
 
     def begin(self, container: Any, suffix: str) -> None:
-        """Add the stream of sound to an output container that has the stream of pictures.
+        """Add the stream of sound to an output container that has the stream of images.
 
         Raises
         ------

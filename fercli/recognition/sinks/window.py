@@ -9,7 +9,7 @@ from contextlib import suppress
 import cv2
 
 from fercli.common.errors import DependencyError
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 from fercli.environment import has_screen
 
 #: Keys that close it: q, Q, Escape.
@@ -19,7 +19,7 @@ _TRIAL = "import cv2; cv2.namedWindow('fer'); cv2.waitKey(1)"
 
 
 class Window:
-    """A window that shows pictures. A context manager.
+    """A window that shows images. A context manager.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ class Window:
         with suppress(cv2.error):  # someone closed it
             cv2.destroyWindow(self._title)
 
-    def show(self, picture: Picture, *, wait: bool = False) -> bool:
-        """Show a picture; return False once someone closed the window or pressed q or Escape.
+    def show(self, image: ImageArray, *, wait: bool = False) -> bool:
+        """Show an image; return False once someone closed the window or pressed q or Escape.
 
         Parameters
         ----------
-        picture : ndarray of uint8, shape (height, width, 3), BGR
+        image : ndarray of uint8, shape (height, width, 3), BGR
         wait : bool
             Whether to wait for a key. Defaults to False.
         """
-        cv2.imshow(self._title, picture)
+        cv2.imshow(self._title, image)
         while True:
             key = cv2.waitKey(50 if wait else 1)
             if key in QUIT or not self._is_open():

@@ -1,4 +1,4 @@
-"""Frames: pictures of a video with their number and time, converted only when asked for."""
+"""Frames: images of a video with their number and time, converted only when asked for."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 
 if TYPE_CHECKING:
     from av import VideoFrame
 
-#: Video keeps black at 16 and white at 235 (ITU-R BT.601); pictures use 0…255.
+#: Video keeps black at 16 and white at 235 (ITU-R BT.601); images use 0…255.
 _FROM_LIMITED = np.clip(np.rint((np.arange(256) - 16.0) * 255 / 219), 0, 255).astype(np.uint8)
 
 #: Pixel formats whose first plane is the brightness, 8 bits a pixel.
@@ -27,7 +27,7 @@ SQUARE = Fraction(1)
 
 
 class Frame:
-    """A picture of a video.
+    """An image of a video.
 
     Parameters
     ----------
@@ -35,53 +35,53 @@ class Frame:
         From 0 on.
     seconds : float
         Time since the video's start.
-    picture : ndarray of uint8, shape (height, width, 3), or VideoFrame
+    image : ndarray of uint8, shape (height, width, 3), or VideoFrame
         BGR, or as PyAV decodes it.
     """
 
-    def __init__(self, number: int, seconds: float, picture: Picture | VideoFrame) -> None:
+    def __init__(self, number: int, seconds: float, image: ImageArray | VideoFrame) -> None:
         self.number = number
         self.seconds = seconds
-        self._native = None if isinstance(picture, np.ndarray) else picture
-        self._colour = picture if isinstance(picture, np.ndarray) else None
-        self._grey: Picture | None = None
+        self._native = None if isinstance(image, np.ndarray) else image
+        self._color = image if isinstance(image, np.ndarray) else None
+        self._gray: ImageArray | None = None
 
     @property
     def pixels(self) -> int:
         """How many it has."""
         if self._native is not None:
             return int(self._native.width * self._native.height)
-        return self.colour.size // 3
+        return self.color.size // 3
 
     @property
-    def grey(self) -> Picture:
-        """Grey levels, shape (height, width)."""
-        if self._grey is None:
+    def gray(self) -> ImageArray:
+        """Gray levels, shape (height, width)."""
+        if self._gray is None:
             if self._native is not None:
-                self._grey = _turned(_grey_levels(self._native), self._native)
+                self._gray = _turned(_gray_levels(self._native), self._native)
             else:
-                self._grey = cv2.cvtColor(self.colour, cv2.COLOR_BGR2GRAY)
-        return self._grey
+                self._gray = cv2.cvtColor(self.color, cv2.COLOR_BGR2GRAY)
+        return self._gray
 
-    def forget_grey(self) -> None:
-        """Free the grey levels; they are made again if asked for."""
-        self._grey = None
+    def forget_gray(self) -> None:
+        """Free the gray levels; they are made again if asked for."""
+        self._gray = None
 
     @property
-    def colour(self) -> Picture:
+    def color(self) -> ImageArray:
         """Blue, green, red, shape (height, width, 3); not to be drawn on."""
-        if self._colour is None:
+        if self._color is None:
             assert self._native is not None
-            self._colour = _turned(self._native.to_ndarray(format="bgr24"), self._native)
-        return self._colour
+            self._color = _turned(self._native.to_ndarray(format="bgr24"), self._native)
+        return self._color
 
 
-def time_of(picture: VideoFrame, stream: Any, number: int, rate: float) -> float:
+def time_of(image: VideoFrame, stream: Any, number: int, rate: float) -> float:
     """Return the time of a decoded frame since its stream's start, in seconds.
 
     Parameters
     ----------
-    picture : VideoFrame
+    image : VideoFrame
     stream : av.VideoStream
         The one that it is of.
     number : int
@@ -89,10 +89,10 @@ def time_of(picture: VideoFrame, stream: Any, number: int, rate: float) -> float
     rate : float
         Frames a second.
     """
-    if picture.pts is None:
+    if image.pts is None:
         return number / rate
-    unit = picture.time_base or stream.time_base  # the last of a broken stream have none
-    return max(float(picture.pts * unit - begin_of(stream)), 0.0)
+    unit = image.time_base or stream.time_base  # the last of a broken stream have none
+    return max(float(image.pts * unit - begin_of(stream)), 0.0)
 
 
 def begin_of(stream: Any) -> Fraction:
@@ -109,7 +109,7 @@ def seek(container: Any, stream: Any, seconds: float) -> None:
         container.seek(max(offset, 0), stream=stream)
 
 
-def _grey_levels(frame: VideoFrame) -> Picture:
+def _gray_levels(frame: VideoFrame) -> ImageArray:
     """Return the brightness of a decoded frame as 0…255, without a conversion where possible."""
     name = frame.format.name
     if name not in _PLANAR and name not in _PLANAR_FULL:
@@ -122,7 +122,7 @@ def _grey_levels(frame: VideoFrame) -> Picture:
     return np.asarray(cv2.LUT(levels, _FROM_LIMITED), np.uint8)
 
 
-def _turned(picture: Picture, frame: VideoFrame) -> Picture:
-    """Return a picture upright: telephones note how they were held."""
+def _turned(image: ImageArray, frame: VideoFrame) -> ImageArray:
+    """Return an image upright: telephones note how they were held."""
     quarters = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, quarters)) if quarters else picture
+    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

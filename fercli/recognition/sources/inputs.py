@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fercli.common.errors import InputError
-from fercli.common.files import PICTURE_EXTENSIONS, find_files, is_there
+from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
 from fercli.recognition.sources.live import shown_address
 
 #: What is taken for a video by its name, lower case.
@@ -18,7 +18,7 @@ VIDEO_EXTENSIONS = (
     ".ogv", ".ts", ".webm", ".wmv",
 )  # fmt: skip
 
-Kind = Literal["picture", "video", "camera", "stream"]
+Kind = Literal["image", "video", "camera", "stream"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Input:
     ----------
     name : str
         A file's path, a camera's number or device, or a stream's address.
-    kind : {"picture", "video", "camera", "stream"}
+    kind : {"image", "video", "camera", "stream"}
     """
 
     name: str
@@ -73,7 +73,7 @@ def find_inputs(names: Iterable[str], lines: Iterable[str] = ()) -> list[Input]:
             if one.strip():
                 found.update((each.name, each) for each in _inputs_of(one))
     if not found:
-        raise InputError("wanted names of pictures or videos, found none")
+        raise InputError("wanted names of images or videos, found none")
     return list(found.values())
 
 
@@ -91,9 +91,9 @@ def _inputs_of(name: str) -> Iterator[Input]:
 
 
 def _inputs_in(folder: Path) -> Iterator[Input]:
-    files = find_files(folder, (*PICTURE_EXTENSIONS, *VIDEO_EXTENSIONS))
+    files = find_files(folder, (*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS))
     if not files:
-        raise InputError("wanted pictures or videos, found none in the folder", path=folder)
+        raise InputError("wanted images or videos, found none in the folder", path=folder)
     yield from (Input(str(path), _kind(path)) for path in files)
 
 
@@ -106,15 +106,15 @@ def _inputs_like(pattern: str) -> Iterator[Input]:
 
 
 def _kind(path: Path) -> Kind:
-    """Return what a file is by its name, or else by its content; a picture if it is missing."""
+    """Return what a file is by its name, or else by its content; an image if it is missing."""
     suffix = path.suffix.lower()
     if suffix in VIDEO_EXTENSIONS:
         return "video"
     if suffix == ".gif" and path.is_file():  # to open a pipe would wait for ever
-        return "video" if _is_animated(path) else "picture"
-    if suffix in PICTURE_EXTENSIONS or not path.is_file():
-        return "picture"
-    return "picture" if _is_picture(path) else "video"
+        return "video" if _is_animated(path) else "image"
+    if suffix in IMAGE_EXTENSIONS or not path.is_file():
+        return "image"
+    return "image" if _is_image(path) else "video"
 
 
 def _is_animated(path: Path) -> bool:
@@ -127,7 +127,7 @@ def _is_animated(path: Path) -> bool:
         return False
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     from PIL import Image
 
     try:

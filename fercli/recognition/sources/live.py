@@ -47,7 +47,7 @@ class Camera:
     Raises
     ------
     VideoError
-        There is none of that name, it is busy, or it gives no pictures.
+        There is none of that name, it is busy, or it gives no images.
     """
 
     live, has_sound, seconds, count = True, False, None, None
@@ -80,13 +80,13 @@ class Camera:
         """
         begin, number = time.monotonic(), 0
         while not self._stop.is_set():
-            taken, picture = self._capture.read()
+            taken, image = self._capture.read()
             if not taken:
                 raise VideoError(
-                    f"camera {self.name} gives no pictures any more (after {number} frames)",
+                    f"camera {self.name} gives no images any more (after {number} frames)",
                     hint="is it still plugged in?",
                 )
-            yield Frame(number, time.monotonic() - begin, picture)
+            yield Frame(number, time.monotonic() - begin, image)
             number += 1
 
 
@@ -157,10 +157,10 @@ class Stream:
         """Yield the frames of a stream that goes on until someone stops it."""
         begin, number = time.monotonic(), 0
         while not self._stop.is_set():
-            for picture in self._pictures():
+            for image in self._images():
                 if self._stop.is_set():
                     return
-                yield Frame(number, time.monotonic() - begin, picture)
+                yield Frame(number, time.monotonic() - begin, image)
                 number += 1
             if not self._stop.is_set():
                 self._reconnect()
@@ -170,12 +170,12 @@ class Stream:
         number, seen, in_vain = 0, -math.inf, 0
         while in_vain <= self._attempts:
             last, before = seen, number
-            for picture in self._pictures():
+            for image in self._images():
                 if self._stop.is_set():
                     return
-                seconds = time_of(picture, self._stream, number, self.rate)
+                seconds = time_of(image, self._stream, number, self.rate)
                 if seconds > seen:
-                    yield Frame(number, seconds, picture)
+                    yield Frame(number, seconds, image)
                     number, last = number + 1, max(last, seconds)
             if self._stop.is_set() or not self._broken:
                 return
@@ -188,8 +188,8 @@ class Stream:
                 seek(self._container, self._stream, seen)
         raise VideoError(f"given up after {self._attempts} attempts: breaks off at {seen:.1f} s")
 
-    def _pictures(self) -> Iterator[Any]:
-        """Yield pictures until the end, or until the stream breaks off."""
+    def _images(self) -> Iterator[Any]:
+        """Yield images until the end, or until the stream breaks off."""
         import av
 
         self._broken = False
@@ -243,7 +243,7 @@ def shown_address(address: str) -> str:
 
 
 def open_stream(address: str) -> Any:
-    """Return PyAV's container of a stream that has pictures.
+    """Return PyAV's container of a stream that has images.
 
     Raises
     ------
@@ -264,7 +264,7 @@ def open_stream(address: str) -> Any:
         ) from error
     if not container.streams.video:
         container.close()
-        raise VideoError(f"{shown}: wanted a stream with pictures, found sound alone")
+        raise VideoError(f"{shown}: wanted a stream with images, found sound alone")
     container.streams.video[0].thread_type = "SLICE"  # by frames would keep some back
     return container
 
@@ -295,4 +295,4 @@ def _camera_trouble(name: str) -> tuple[str, str]:
         return (f"no {device}; cameras here: {others or 'none'}", "plug it in, or another number")
     if not os.access(device, os.R_OK | os.W_OK):
         return "no permission to use it", "membership in the group video"
-    return "that it gives no pictures", "close the program that is using it"
+    return "that it gives no images", "close the program that is using it"

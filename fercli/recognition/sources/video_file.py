@@ -40,7 +40,7 @@ class VideoFile:
     size_wh : (int, int)
         Width and height of its frames in pixels, as they are stored.
     sample_aspect_ratio : Fraction
-        Width of a pixel by its height; of the upright picture once a frame was read.
+        Width of a pixel by its height; of the upright image once a frame was read.
     begin : float
         The time of its first frame on the file's own clock, in seconds.
     has_sound : bool
@@ -105,26 +105,26 @@ class VideoFile:
             There is no frame at all.
         """
         number, seconds = -1, 0.0
-        for number, picture in self._numbered(start):
-            seconds = self._time(picture, number)
+        for number, image in self._numbered(start):
+            seconds = self._time(image, number)
             if seconds >= end:
                 return
             if seconds >= start - 0.5 / self.rate:
-                yield Frame(number, seconds, picture)
+                yield Frame(number, seconds, image)
         self._conclude(number, seconds, start)
 
     def _numbered(self, start: float) -> Iterator[tuple[int, VideoFrame]]:
         """Yield frames with their numbers, counted from the first that a search led to."""
         first = None
-        for count, picture in enumerate(self._decoded_from(start)):
+        for count, image in enumerate(self._decoded_from(start)):
             if first is None:
-                self._turn_pixels(picture)
-                first = round(self._time(picture, 0) * self.rate) if start else 0
-            yield first + count, picture
+                self._turn_pixels(image)
+                first = round(self._time(image, 0) * self.rate) if start else 0
+            yield first + count, image
 
-    def _turn_pixels(self, picture: VideoFrame) -> None:
-        """Turn the shape of pixels with a picture that is shown after a quarter turn."""
-        if round(picture.rotation / 90) % 2:
+    def _turn_pixels(self, image: VideoFrame) -> None:
+        """Turn the shape of pixels with an image that is shown after a quarter turn."""
+        if round(image.rotation / 90) % 2:
             self.sample_aspect_ratio = 1 / self.sample_aspect_ratio
 
     def _decoded_from(self, start: float) -> Iterator[VideoFrame]:
@@ -133,10 +133,10 @@ class VideoFile:
             if start <= back:
                 break
             seek(self._container, self._stream, start - back)
-            pictures = self._decoded()
-            first = next(pictures, None)
+            images = self._decoded()
+            first = next(images, None)
             if first is not None and self._time(first, 0) <= start:
-                return chain((first,), pictures)
+                return chain((first,), images)
         if start:  # nothing before it is found: read from the beginning
             self._container.close()
             self._open()
@@ -166,8 +166,8 @@ class VideoFile:
         except av.error.FFmpegError:
             self._damaged += 1
 
-    def _time(self, picture: VideoFrame, number: int) -> float:
-        return time_of(picture, self._stream, number, self.rate)
+    def _time(self, image: VideoFrame, number: int) -> float:
+        return time_of(image, self._stream, number, self.rate)
 
     def _conclude(self, last: int, seconds: float, start: float) -> None:
         if last < 0 and not start:
@@ -219,7 +219,7 @@ def _reason(error: Exception) -> str:
 
 
 def _video_stream(container: Any, path: Path) -> Any:
-    # A cover picture in a sound file is a stream of one frame.
+    # A cover image in a sound file is a stream of one frame.
     streams = [s for s in container.streams.video if s.codec_context is not None]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.images import Picture
+from fercli.common.images import ImageArray
 from fercli.recognition.face_search import NONE, SAME_FACE, Boxes, shared, without_doubles
 from fercli.recognition.options import VIDEO_FACE, VIDEO_SIDE
-from fercli.recognition.recognizer import Recogniser
+from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sources.frames import Frame
 
 Box = tuple[int, int, int, int]
@@ -26,19 +26,19 @@ Box = tuple[int, int, int, int]
 LOOK_FOR = 0.5
 
 
-class Follower:
+class FaceTracker:
     """Finds the faces of frames that follow each other. For one thread and one video.
 
     Parameters
     ----------
-    recogniser : Recogniser
+    recognizer : Recognizer
     interval : float
         Time from one whole search to the next, in seconds. At 0 each frame is searched whole and
         thoroughly; else whole searches are quick ones.
     """
 
-    def __init__(self, recogniser: Recogniser, interval: float) -> None:
-        self._recogniser = recogniser
+    def __init__(self, recognizer: Recognizer, interval: float) -> None:
+        self._recognizer = recognizer
         self._interval = interval
         self._searched = -math.inf
         self._known: dict[Box, float] = {}
@@ -73,7 +73,7 @@ class Follower:
             before = [box for box, seen in self._known.items()]
             found.append(self._search(frames[-1]))
             self._follow_back(frames[:-1], found, _unlike(found[-1], before))
-        if self._recogniser.options.largest:
+        if self._recognizer.options.largest:
             return [boxes[np.argsort(-boxes[:, 2])][:1] for boxes in found]
         return found
 
@@ -82,7 +82,7 @@ class Follower:
         found: dict[Box, float] = {}
         lost: dict[Box, float] = {}
         for box, seen in self._known.items():
-            near = self._recogniser.find_again(frame.grey, box)
+            near = self._recognizer.find_again(frame.gray, box)
             if len(near):
                 found[_as_box(near[0])] = frame.seconds
             elif frame.seconds - seen <= LOOK_FOR:
@@ -95,8 +95,8 @@ class Follower:
         """Look for faces everywhere, and for known ones that are not found so once more."""
         self._searched = frame.seconds
         quickly = self._interval > 0
-        whole = self._recogniser.find(
-            frame.grey, side=VIDEO_SIDE, least=VIDEO_FACE, quickly=quickly
+        whole = self._recognizer.find(
+            frame.gray, side=VIDEO_SIDE, least=VIDEO_FACE, quickly=quickly
         )
         known = self._known
         self._known = {box: known[box] for box in map(_as_box, _unlike(_as_boxes(known), whole))}
@@ -109,7 +109,7 @@ class Follower:
     def _follow_back(self, frames: Sequence[Frame], found: list[Boxes], new: Boxes) -> None:
         """Look for faces that are new in the last frame in those before, and add them."""
         for at in reversed(range(len(frames))):
-            near = [self._recogniser.find_again(frames[at].grey, _as_box(box)) for box in new]
+            near = [self._recognizer.find_again(frames[at].gray, _as_box(box)) for box in new]
             new = _unlike(np.concatenate([NONE, *near]), found[at])
             if not len(new):
                 return
@@ -134,7 +134,7 @@ def _as_boxes(boxes: dict[Box, float]) -> Boxes:
     return np.array(list(boxes), np.int32).reshape(-1, 4)
 
 
-# Scenes: where a film is cut, and nobody is where they were.
+# SceneCuts: where a film is cut, and nobody is where they were.
 
 
 #: Frames are compared at this width and height.
@@ -144,19 +144,19 @@ SIZE_WH = (32, 18)
 LEAST_LIKE = 0.5
 
 
-class Scenes:
+class SceneCuts:
     """Tells a frame that begins a new scene. For frames in order."""
 
     def __init__(self) -> None:
         self._last: NDArray[np.float32] | None = None
 
-    def is_new(self, grey: Picture) -> bool:
+    def is_new(self, gray: ImageArray) -> bool:
         """Return whether a frame is unlike the one before; the first is not new."""
-        small = cv2.resize(grey, SIZE_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
+        small = cv2.resize(gray, SIZE_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
         small -= small.mean()
         last, self._last = self._last, small
         if last is None:
             return False
         strength = float(np.linalg.norm(last)) * float(np.linalg.norm(small))
-        # Frames of one grey have no structure to compare.
+        # Frames of one gray have no structure to compare.
         return strength > 0 and float((last * small).sum()) < LEAST_LIKE * strength

@@ -1,4 +1,4 @@
-"""Tracks: which faces of successive frames are the same person, and what that person shows.
+"""Identities: which faces of successive frames are the same person, and what that person shows.
 
 A face belongs to the person whose last box is nearest and of like size. Probabilities are
 smoothed by an exponential mean over time, boxes the more the less they move, so that a still
@@ -36,7 +36,7 @@ class _Person:
     seen: float
 
 
-class Tracks:
+class Identities:
     """The people of one video.
 
     Parameters
@@ -125,7 +125,7 @@ def _match(boxes: Boxes, people: list[NDArray[np.float64]]) -> dict[int, int]:
 
 
 def _distance(box: NDArray[np.int32], last: NDArray[np.float64]) -> float:
-    """Return the distance of centres in mean sides; infinite for too different sizes."""
+    """Return the distance of centers in mean sides; infinite for too different sizes."""
     small, large = sorted((float(box[2]), float(last[2])))
     if large > SIZES * small:
         return math.inf

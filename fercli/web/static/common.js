@@ -1,11 +1,11 @@
 // What the pages share: questions to the server, faces drawn, probabilities as bars.
 
-// Okabe and Ito's colours: the same person has the same one in videos that fer writes.
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+// Okabe and Ito's colors: the same person has the same one in videos that fer writes.
+const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 export const byId = (id) => document.getElementById(id);
-export const colourOf = (person) => COLOURS[(person - 1) % COLOURS.length];
-const inkOn = (colour) => (COLOURS.indexOf(colour) < 3 ? "#fff" : "#000"); // the last three are light
+export const colorOf = (person) => COLORS[(person - 1) % COLORS.length];
+const inkOn = (color) => (COLORS.indexOf(color) < 3 ? "#fff" : "#000"); // the last three are light
 const mega = (bytes) => Math.ceil(100 * bytes / 2 ** 20) / 100; // a little too much is never "20 of 20"
 const percent = (share) => `${Math.round(100 * share)} %`;
 
@@ -29,8 +29,8 @@ export async function ask(address, options = {}) {
   return answer;
 }
 
-export const classify = (picture, { signal, query = "" } = {}) =>
-  ask(`/api/v1/classify${query}`, { method: "POST", headers: { "Content-Type": picture.type }, body: picture, signal });
+export const classify = (image, { signal, query = "" } = {}) =>
+  ask(`/api/v1/classify${query}`, { method: "POST", headers: { "Content-Type": image.type }, body: image, signal });
 
 function make(name, className, text) {
   const element = document.createElement(name);
@@ -39,11 +39,11 @@ function make(name, className, text) {
   return element;
 }
 
-// A picture on a canvas, with a box and a label for each face; `scale` is canvas / picture.
-export function drawFaces(canvas, picture, faces, scale) {
+// An image on a canvas, with a box and a label for each face; `scale` is canvas / image.
+export function drawFaces(canvas, image, faces, scale) {
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
-  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
   // Letters of a size that can be read on the screen, whatever the canvas is shrunk to.
   const shown = Math.min(canvas.width, byId("main").clientWidth);
   const size = Math.max(12, shown / 60) * canvas.width / shown;
@@ -51,7 +51,7 @@ export function drawFaces(canvas, picture, faces, scale) {
   context.textBaseline = "middle";
   context.lineWidth = size / 6;
   for (const face of faces) {
-    context.strokeStyle = colourOf(face.person);
+    context.strokeStyle = colorOf(face.person);
     context.strokeRect(...face.box.map((number) => number * scale));
   }
   const taken = [];
@@ -71,10 +71,10 @@ function drawLabel(context, face, scale, size, taken) {
     left < other.left + other.wide && other.left < left + wide && Math.abs(top - other.top) < high);
   const top = tops.find((one) => !hides(one)) ?? tops[0];
   taken.push({ left, top, wide });
-  const colour = colourOf(face.person);
-  context.fillStyle = colour;
+  const color = colorOf(face.person);
+  context.fillStyle = color;
   context.fillRect(left, top, wide, high);
-  context.fillStyle = inkOn(colour);
+  context.fillStyle = inkOn(color);
   context.fillText(text, left + size / 2, top + 0.53 * high);
 }
 
@@ -84,14 +84,14 @@ export function showBars(place, faces) {
     const card = make("article", "face");
     const head = make("h3");
     const sign = make("i");
-    sign.style.background = colourOf(face.person);
+    sign.style.background = colorOf(face.person);
     head.append(sign, `${face.person} · ${face.expression}`);
     const list = make("dl");
     for (const [name, share] of Object.entries(face.probabilities)) {
       const bar = make("div", "bar");
       const filled = make("i");
       filled.style.width = `${100 * share}%`;
-      filled.style.background = colourOf(face.person);
+      filled.style.background = colorOf(face.person);
       bar.append(filled);
       const cell = make("dd");
       cell.append(bar);

@@ -60,7 +60,7 @@ function stop() {
   say("");
 }
 
-// A camera that ends by itself would leave its last picture, which would be shown as live.
+// A camera that ends by itself would leave its last image, which would be shown as live.
 function lose() {
   stop();
   say("The camera has ended: it was unplugged, or may not be used any more.", true);
@@ -74,9 +74,9 @@ async function watch(mine) {
     sent.width = Math.round(video.videoWidth * scale);
     sent.height = Math.round(video.videoHeight * scale);
     sent.getContext("2d").drawImage(video, 0, 0, sent.width, sent.height);
-    const picture = await new Promise((take) => sent.toBlob(take, "image/jpeg", 0.85));
+    const image = await new Promise((take) => sent.toBlob(take, "image/jpeg", 0.85));
     try {
-      const { pictures: [{ faces }] } = await classify(picture, { query: "?quick=1" });
+      const { images: [{ faces }] } = await classify(image, { query: "?quick=1" });
       if (stream !== mine) return;
       if (canvas.width !== sent.width || canvas.height !== sent.height) {
         canvas.width = sent.width; // which clears it: not for each frame

@@ -29,7 +29,7 @@ function send(file) {
     upload.onload = () => (upload.status === 202 ? take(upload.response)
       : fail(new Error(upload.response?.error?.reason ?? `the server says ${upload.status}`)));
     upload.onerror = () => fail(new Error("the server does not answer, or refuses a file of that size"));
-    upload.onabort = () => fail(new Error("cancelled"));
+    upload.onabort = () => fail(new Error("canceled"));
     upload.send(file);
   });
 }
@@ -117,5 +117,5 @@ whenChosen((file) => {
     return id;
   });
 });
-byId("cancel").addEventListener("click", () => { leave(); byId("work").hidden = true; say("Cancelled."); });
+byId("cancel").addEventListener("click", () => { leave(); byId("work").hidden = true; say("Canceled."); });
 if (job) follow(async () => job);

@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.fuzz.reader import Reader
 from scripts.fuzz.targets.boxes import COCO, DLIB, INFO, TABLE
-from scripts.fuzz.targets.made import SIDE, put_picture
+from scripts.fuzz.targets.made import SIDE, put_image
 from scripts.fuzz.targets.web import REFUSED, RefusedRequestError
 
 PROGRESS = (
@@ -32,8 +32,8 @@ OTHER_KINDS = (
 
 
 def _photos(folder: Path) -> None:
-    put_picture(folder / "photos" / "a.png", 1)
-    put_picture(folder / "photos" / "b.png", 2)
+    put_image(folder / "photos" / "a.png", 1)
+    put_image(folder / "photos" / "b.png", 2)
 
 
 def _beside(name: str, content: bytes) -> Callable[[Path], None]:
@@ -68,16 +68,16 @@ def _go_on(out: str) -> Callable[[Path], object]:
 
 
 def _save(folder: Path) -> object:
-    from fercli.labeling.app import AnnotateSettings, create_app, open_desk
+    from fercli.labeling.app import AnnotateSettings, create_app, open_session
 
     (folder / "boxes.json").unlink(missing_ok=True)
-    app = create_app(open_desk(AnnotateSettings(folder / "photos", folder / "boxes.json")))
+    app = create_app(open_session(AnnotateSettings(folder / "photos", folder / "boxes.json")))
     app.testing = True  # what would be answered with 500 is raised
     client: Any = app.test_client()
     body = (folder / "body").read_bytes()
-    known = client.get("/api/v1/pictures/0").get_json()["revision"].encode()
+    known = client.get("/api/v1/images/0").get_json()["revision"].encode()
     body = body.replace(b'"revision": "0"', b'"revision": "%b"' % known)
-    answer = client.put("/api/v1/pictures/0", data=body, content_type="application/json")
+    answer = client.put("/api/v1/images/0", data=body, content_type="application/json")
     if answer.status_code != 200:
         assert 400 <= answer.status_code < 500
         raise RefusedRequestError(answer.status)

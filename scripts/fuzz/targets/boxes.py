@@ -1,4 +1,4 @@
-"""Readers of boxes and of lists of pictures."""
+"""Readers of boxes and of lists of images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fercli.common.errors import FerError
 from scripts.fuzz.reader import Reader
-from scripts.fuzz.targets.made import put_picture
+from scripts.fuzz.targets.made import put_image
 
 INFO = (b"a.png 1 2 3 20 20\nb.png 2 0 0 8 8  10 10 30 30\n", b"a.png 0\nb.png  1\t4 5 6 7\r\n")
 LIST = (b"a.png\nb.png\n# a comment\n\nmissing.png\n", b"a.png\r\nb.png\t \n")
@@ -47,10 +47,10 @@ DLIB = (
 )
 
 
-def two_pictures(folder: Path) -> None:
-    """Lay the pictures that all of these name."""
-    put_picture(folder / "a.png", 1)
-    put_picture(folder / "b.png", 2)
+def two_images(folder: Path) -> None:
+    """Lay the images that all of these name."""
+    put_image(folder / "a.png", 1)
+    put_image(folder / "b.png", 2)
 
 
 def _read_as(form: str, name: str) -> Callable[[Path], object]:
@@ -93,21 +93,21 @@ def _check(kind: str, name: str) -> Callable[[Path], object]:
 
 
 def _yolo_beside(folder: Path) -> None:
-    put_picture(folder / "set" / "a.png", 1)
+    put_image(folder / "set" / "a.png", 1)
     (folder / "set" / "a.txt").write_bytes(YOLO[0])
     (folder / "set" / "classes.txt").write_bytes(YOLO_NAMES[0])
 
 
 READERS = (
-    Reader("info", "info.dat", lambda: INFO, _read_as("info", "info.dat"), two_pictures, 2),
-    Reader("info, checked", "info.dat", lambda: INFO, _check("info", "info.dat"), two_pictures),
-    Reader("bg.txt", "bg.txt", lambda: LIST, _check("bg", "bg.txt"), two_pictures, 2),
-    Reader("CSV of boxes", "boxes.csv", lambda: TABLE, _read_as("csv", "boxes.csv"), two_pictures,
+    Reader("info", "info.dat", lambda: INFO, _read_as("info", "info.dat"), two_images, 2),
+    Reader("info, checked", "info.dat", lambda: INFO, _check("info", "info.dat"), two_images),
+    Reader("bg.txt", "bg.txt", lambda: LIST, _check("bg", "bg.txt"), two_images, 2),
+    Reader("CSV of boxes", "boxes.csv", lambda: TABLE, _read_as("csv", "boxes.csv"), two_images,
            2),
-    Reader("Pascal VOC", "voc/a.xml", lambda: VOC, _read_as("voc", "voc"), two_pictures, 1.5),
+    Reader("Pascal VOC", "voc/a.xml", lambda: VOC, _read_as("voc", "voc"), two_images, 1.5),
     Reader("YOLO", "set/a.txt", lambda: YOLO, _read_as("yolo", "set"), _yolo_beside),
     Reader("YOLO, classes", "set/classes.txt", lambda: YOLO_NAMES, _read_as("yolo", "set"),
            _yolo_beside),
-    Reader("COCO", "boxes.json", lambda: COCO, _read_as("coco", "boxes.json"), two_pictures, 2),
-    Reader("dlib", "boxes.xml", lambda: DLIB, _read_as("dlib", "boxes.xml"), two_pictures, 1.5),
+    Reader("COCO", "boxes.json", lambda: COCO, _read_as("coco", "boxes.json"), two_images, 2),
+    Reader("dlib", "boxes.xml", lambda: DLIB, _read_as("dlib", "boxes.xml"), two_images, 1.5),
 )  # fmt: skip

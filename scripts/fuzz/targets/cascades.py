@@ -161,9 +161,9 @@ def _read_table(folder: Path) -> object:
 
 def _read_recipe(folder: Path) -> object:
     """Read the recipe of a training that is to be gone on with, and compare it with another."""
-    from fercli.run_folder import ResultFolder, changes, refuse_other_training
+    from fercli.run_folder import RunFolder, changes, refuse_other_training
 
-    there = ResultFolder(folder)
+    there = RunFolder(folder)
     wanted = {"engine": "native", "size": "24x24", "stages": 3, "min_hit_rate": 0.99}
     for resume in (False, True):
         with suppress(FerError):

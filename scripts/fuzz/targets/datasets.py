@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scripts.fuzz.reader import Reader
-from scripts.fuzz.targets.made import put_picture, texture
+from scripts.fuzz.targets.made import put_image, texture
 
 LABELS = ("happy", "sad")
 MANIFEST = (
@@ -29,7 +29,7 @@ FILES = (
     b'train/sad/0.png,a,"a, b",,00,0 9\ntrain/sad/1.png,a,x,,,3 4\n',
 )
 CROPS = (
-    b"picture,size,modified,faces,boxes,crop,sha256,problem\n"
+    b"image,size,modified,faces,boxes,crop,sha256,problem\n"
     b"happy/0.png,100,1700000000,1,1 2 3 4,train/happy/0.png,00ff,\n"
     b"sad/0.png,100,1700000000,0,,,,no face\n",
 )
@@ -97,30 +97,30 @@ def _import(source: str, form: str) -> Callable[[Path], object]:
         out = folder / "out"
         shutil.rmtree(out, ignore_errors=True)
         for known in FORMATS.values():
-            known.recognises(folder / source)
+            known.recognizes(folder / source)
         sources = [Source(path=folder / source, form=FORMATS[form], name="it")]
         return import_sources(sources, out, ImportOptions(parse_classes("8")), workers=1)
 
     return read
 
 
-def _lay_pictures(folder: Path) -> None:
+def _lay_images(folder: Path) -> None:
     for number in range(3):
-        put_picture(folder / "p" / f"{number}.png", number)
+        put_image(folder / "p" / f"{number}.png", number)
 
 
 def _lay_raf(folder: Path) -> None:
     for name in ("train_00001", "test_0001", "train_00002"):
-        put_picture(folder / "raf" / "Image" / "aligned" / f"{name}_aligned.jpg")
+        put_image(folder / "raf" / "Image" / "aligned" / f"{name}_aligned.jpg")
 
 
 def _lay_affectnet(folder: Path) -> None:
     for name in "ab":
-        put_picture(folder / "set" / "1" / f"{name}.png")
+        put_image(folder / "set" / "1" / f"{name}.png")
 
 
 def _lay_arrays(folder: Path) -> None:
-    put_picture(folder / "set" / "train_set" / "images" / "0.jpg")
+    put_image(folder / "set" / "train_set" / "images" / "0.jpg")
 
 
 def _lay_fer(folder: Path) -> None:
@@ -130,7 +130,7 @@ def _lay_fer(folder: Path) -> None:
 def _lay_tree(folder: Path) -> None:
     for at, label in enumerate(LABELS):
         for number in range(2):
-            put_picture(folder / "tree" / "train" / label / f"{number}.png", 10 * at + number)
+            put_image(folder / "tree" / "train" / label / f"{number}.png", 10 * at + number)
     (folder / "tree" / "dataset.json").write_bytes(MANIFEST[0])
     (folder / "tree" / "files.csv").write_bytes(FILES[0])
 
@@ -170,8 +170,8 @@ def _lay_crops(folder: Path) -> None:
     """Lay a source, and a folder of crops of it that is finished."""
     from fercli.datasets.face_cropping import crop_folder
 
-    put_picture(folder / "source" / "happy" / "0.png")
-    put_picture(folder / "source" / "sad" / "0.png")
+    put_image(folder / "source" / "happy" / "0.png")
+    put_image(folder / "source" / "sad" / "0.png")
     crop_folder(folder / "source", folder / "crops", _faces(), workers=1)
 
 
@@ -202,7 +202,7 @@ READERS = (
     Reader("fer2013.zip", "fer2013.zip", _zipped, _import("fer2013.zip", "fer2013")),
     Reader("fer2013new.csv", "fer2013new.csv", lambda: VOTES, _import("fer2013.csv", "ferplus"),
            _lay_fer),
-    Reader("CSV of labels", "list.csv", lambda: LIST, _import("list.csv", "csv"), _lay_pictures),
+    Reader("CSV of labels", "list.csv", lambda: LIST, _import("list.csv", "csv"), _lay_images),
     Reader("RAF-DB", "raf/EmoLabel/list_patition_label.txt", lambda: RAF,
            _import("raf", "rafdb"), _lay_raf),
     Reader("AffectNet", "set/training.csv", lambda: AFFECTNET, _import("set", "affectnet"),

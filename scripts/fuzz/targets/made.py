@@ -1,4 +1,4 @@
-"""Small valid content: pictures, cascades and tables that several readers start from."""
+"""Small valid content: images, cascades and tables that several readers start from."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ SIDE = 48
 
 @cache
 def texture(seed: int = 1, width: int = SIDE, height: int = SIDE) -> np.ndarray:
-    """Return smooth random grey levels."""
+    """Return smooth random gray levels."""
     noise = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
 
 
 @cache
-def encoded(suffix: str, seed: int = 1, *, colour: bool = False) -> bytes:
-    """Return a picture of `texture` in the format of a suffix."""
-    picture = texture(seed, 24, 20)
-    if colour:
-        picture = np.dstack((picture, picture[::-1], picture[:, ::-1]))
-    return cv2.imencode(suffix, picture)[1].tobytes()
+def encoded(suffix: str, seed: int = 1, *, color: bool = False) -> bytes:
+    """Return an image of `texture` in the format of a suffix."""
+    image = texture(seed, 24, 20)
+    if color:
+        image = np.dstack((image, image[::-1], image[:, ::-1]))
+    return cv2.imencode(suffix, image)[1].tobytes()
 
 
-def put_picture(path: Path, seed: int = 1) -> Path:
-    """Write a picture as PNG, its folder included."""
+def put_image(path: Path, seed: int = 1) -> Path:
+    """Write an image as PNG, its folder included."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", texture(seed))[1].tobytes())
     return path

@@ -1,4 +1,4 @@
-"""Readers of pictures and videos."""
+"""Readers of images and videos."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ VIDEOS = {"mp4": "libx264", "avi": "mjpeg", "mkv": "mpeg4", "ts": "mpeg2video"}
 
 
 @cache
-def pictures() -> tuple[bytes, ...]:
-    """Return small pictures of all usual formats, grey and in colour."""
+def images() -> tuple[bytes, ...]:
+    """Return small images of all usual formats, gray and in color."""
     by_cv2 = [
-        encoded(suffix, colour=colour)
+        encoded(suffix, color=color)
         for suffix in (".png", ".jpg", ".bmp", ".webp", ".tiff", ".pgm", ".ppm")
-        for colour in ((True,) if suffix in (".webp", ".ppm") else (False, True))
-        if not (suffix == ".pgm" and colour)
+        for color in ((True,) if suffix in (".webp", ".ppm") else (False, True))
+        if not (suffix == ".pgm" and color)
     ]
     return (*by_cv2, *_by_pillow())
 
@@ -63,28 +63,28 @@ def video(form: str) -> bytes:
         track.width, track.height = WIDTH, HEIGHT
         track.pix_fmt = "yuvj420p" if VIDEOS[form] == "mjpeg" else "yuv420p"
         for at in range(FRAMES):
-            picture = np.dstack([np.roll(texture(1, WIDTH, HEIGHT), at, 1)] * 3)
-            container.mux(track.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            image = np.dstack([np.roll(texture(1, WIDTH, HEIGHT), at, 1)] * 3)
+            container.mux(track.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(track.encode(None))
     return stream.getvalue()
 
 
-def _read_picture(folder: Path) -> object:
-    """Read a picture both ways, and tell what it is by its content."""
-    from fercli.common.images import read_colour, read_grey
+def _read_image(folder: Path) -> object:
+    """Read an image both ways, and tell what it is by its content."""
+    from fercli.common.images import read_color, read_gray
     from fercli.recognition.sources.inputs import find_inputs
 
-    path = folder / "picture.gif"
+    path = folder / "image.gif"
     find_inputs([str(path)])
     try:
-        grey = read_grey(path)
+        gray = read_gray(path)
     except FerError:
-        read_colour(path)
+        read_color(path)
         raise
-    assert grey.ndim == 2
-    colour = read_colour(path)
-    assert colour.shape == (*grey.shape, 3)
-    return colour
+    assert gray.ndim == 2
+    color = read_color(path)
+    assert color.shape == (*gray.shape, 3)
+    return color
 
 
 def _read_video(folder: Path) -> object:
@@ -92,7 +92,7 @@ def _read_video(folder: Path) -> object:
 
     with VideoFile(folder / "video") as opened:
         for at, frame in enumerate(opened.frames()):
-            assert frame.grey.shape == frame.colour.shape[:2]
+            assert frame.gray.shape == frame.color.shape[:2]
             if at > 3 * FRAMES:
                 break
         return opened.problems
@@ -116,7 +116,7 @@ def _classify_video(folder: Path) -> object:
 
 
 READERS = (
-    Reader("pictures", "picture.gif", pictures, _read_picture, share=8, memory=1200 * MB),
+    Reader("images", "image.gif", images, _read_image, share=8, memory=1200 * MB),
     *(
         Reader(f"video, .{form}", "video", lambda form=form: [video(form)], _read_video, share=0.5,
                memory=512 * MB)

@@ -31,9 +31,9 @@ def _recipes() -> list[bytes]:
 
 
 def _metadata() -> dict[str, str]:
-    from fercli.models.model_card import NetworkCard, to_metadata
+    from fercli.models.model_card import ModelCard, to_metadata
 
-    return to_metadata(NetworkCard(CLASSES, (SIDE, SIDE), training={"seed": 1}))
+    return to_metadata(ModelCard(CLASSES, (SIDE, SIDE), training={"seed": 1}))
 
 
 @cache
@@ -58,9 +58,9 @@ def _network(metadata: bool = True) -> bytes:
 
 
 def _run(path: Path) -> object:
-    from fercli.models.onnx_model import Classifier
+    from fercli.models.onnx_model import OnnxModel
 
-    network = Classifier(path)
+    network = OnnxModel(path)
     width, height = network.card.size_wh
     if width * height > 1 << 20:
         return network.card
@@ -153,12 +153,12 @@ def _keras_member(member: str) -> tuple[Callable[[], list[bytes]], Callable[[Pat
         return [_keras_members()[member]]
 
     def read(folder: Path) -> object:
-        from fercli.models.keras_file import load_network
+        from fercli.models.keras_file import load_model
 
         members = _keras_members() | {member: (folder / member).read_bytes()}
         path = folder / "network.keras"
         path.write_bytes(_zip(**members))
-        return load_network(path)
+        return load_model(path)
 
     return valid, read
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts.fuzz.reader import MB, Reader
 from scripts.fuzz.targets.made import encoded
-from scripts.fuzz.targets.media import pictures
+from scripts.fuzz.targets.media import images
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -24,11 +24,11 @@ CALLS = (
     b"GET /api/v1/jobs/AAAAAAAAAAAAAAAAAAAAAA/video?download=1\nRange: bytes=0-99\n\n",
     b"DELETE /api/v1/jobs/AAAAAAAAAAAAAAAAAAAAAA\nOrigin: http://127.0.0.1\n\n",
     b"POST /api/v1/jobs?model=ferplus&bars=0\nContent-Type: video/mp4\n\nnot a video",
-    b"POST /api/v1/classify?model=ferplus&quick=1\nContent-Type: image/png\n\nnot a picture",
+    b"POST /api/v1/classify?model=ferplus&quick=1\nContent-Type: image/png\n\nnot an image",
     b"POST /login\nContent-Type: application/x-www-form-urlencoded\n\ntoken=x&next=%2F",
     b"GET /\nHost: 127.0.0.1\nCookie: session=x\nAuthorization: Bearer x\n\n",
     b"GET /static/app.js\n\n",
-    b"GET /pictures\nHost: [::1]:8000\n\n",
+    b"GET /images\nHost: [::1]:8000\n\n",
     b"GET /video?a=%ff&b=%00\nX-Forwarded-Host: x\n\n",
 )
 
@@ -38,7 +38,7 @@ def _app() -> Flask:
     from fercli.web.app import create_app
     from fercli.web.settings import Limits, ServerSettings
 
-    limits = Limits(waiting=1, picture_pixels=4_000_000)
+    limits = Limits(waiting=1, image_pixels=4_000_000)
     app = create_app(ServerSettings(camera="", limits=limits))
     app.register_error_handler(Exception, _raised)
     return app
@@ -98,12 +98,10 @@ def _upload(folder: Path) -> object:
 
 
 def _forms() -> list[bytes]:
-    head = (
-        b'--%b\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n' % BOUNDARY
-    )
+    head = b'--%b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n' % BOUNDARY
     head += b"Content-Type: image/png\r\n\r\n"
     end = b"\r\n--%b--\r\n" % BOUNDARY
-    small, other = encoded(".png"), encoded(".jpg", colour=True)
+    small, other = encoded(".png"), encoded(".jpg", color=True)
     return [head + small + end, head + small + b"\r\n" + head + other + end]
 
 
@@ -126,7 +124,7 @@ def _call(folder: Path) -> object:
 
 REFUSED = (RefusedRequestError,)
 READERS = (
-    Reader("upload", "body", pictures, _upload, share=1, memory=512 * MB, refusals=REFUSED),
+    Reader("upload", "body", images, _upload, share=1, memory=512 * MB, refusals=REFUSED),
     Reader("upload by form", "body", _forms, _upload_form, share=1, memory=512 * MB,
            refusals=REFUSED),
     Reader("call of the API", "request", lambda: CALLS, _call, share=4, refusals=REFUSED),

@@ -12,10 +12,10 @@ from fercli.annotations.validate.problems import CONSEQUENCES
 
 
 @pytest.fixture
-def check(tmp_path, make_picture):
+def check(tmp_path, make_image):
     """Check a list beside a.png (64x48) and b.png: ``check("a.png 0")``."""
     for name in ("a.png", "b.png"):
-        make_picture(name, 64, 48)
+        make_image(name, 64, 48)
 
     def run(text, name="list", **options):
         path = tmp_path / name
@@ -34,31 +34,31 @@ def found(report):
 def test_nothing_wrong(check):
     report = check("a.png 2 0 0 64 48 63 47 1 1\nb.png 1 0 0 1 1\n")
     assert (report.kind, report.records, report.boxes, report.problems) == ("info", 2, 3, ())
-    assert report.text().endswith("info file; records: 2, boxes: 3, problems: none")
+    assert report.to_text().endswith("info file; records: 2, boxes: 3, problems: none")
 
 
 @pytest.mark.parametrize(
     ("line", "kind", "detail"),
     [
-        ("a.png 1 60 0 5 5", "box outside", "60 0 5 5 in a picture of 64x48"),
-        ("a.png 1 0 44 5 5", "box outside", "0 44 5 5 in a picture of 64x48"),
-        ("a.png 1 -1 0 5 5", "box outside", "-1 0 5 5 in a picture of 64x48"),
+        ("a.png 1 60 0 5 5", "box outside", "60 0 5 5 in an image of 64x48"),
+        ("a.png 1 0 44 5 5", "box outside", "0 44 5 5 in an image of 64x48"),
+        ("a.png 1 -1 0 5 5", "box outside", "-1 0 5 5 in an image of 64x48"),
         ("a.png 1 0 0 0 5", "empty box", "0 0 0 5"),
         ("a.png 1 0 0 5 -5", "empty box", "0 0 5 -5"),
         ("none.png 1 0 0 5 5", "missing", "none.png"),
         ("none.png 1 -1 0 5 5", "box outside", "-1 0 5 5"),
-        ("text.png 1 0 0 5 5", "unreadable", "text.png: wanted a picture, found a file that"),
+        ("text.png 1 0 0 5 5", "unreadable", "text.png: wanted an image, found a file that"),
         ("gif.png 1 0 0 5 5", "format", "gif.png"),
         ("a.png 2 0 0 5 5 0 0 5 5", "duplicate", "box 0 0 5 5 twice"),
         ("b.png 1 1 1 2 2", "duplicate", "b.png: also record 1"),
         ("./b.png 1 1 1 2 2", "duplicate", "./b.png: also record 1"),
         ("copy.png 1 1 1 2 2", "duplicate", "copy.png: same pixels as record 1"),
         (f"{'x' * 300} 0", "missing", "…" + "x" * 59),
-        ("folder 0", "unreadable", "folder: wanted a picture, found a folder"),
+        ("folder 0", "unreadable", "folder: wanted an image, found a folder"),
     ],
 )
-def test_pictures_and_boxes(check, tmp_path, line, kind, detail):
-    (tmp_path / "text.png").write_text("no picture")
+def test_images_and_boxes(check, tmp_path, line, kind, detail):
+    (tmp_path / "text.png").write_text("no image")
     (tmp_path / "folder").mkdir()
     shutil.copyfile(tmp_path / "b.png", tmp_path / "copy.png")
     Image.fromarray(np.full((9, 9), 7, np.uint8)).save(tmp_path / "gif.png", "GIF")
@@ -90,7 +90,7 @@ def test_absolute_names_are_said_once(check, tmp_path):
 
 def test_empty_files(check):
     assert found(check("", kind="info")) == [(None, None, "no boxes", "records without a box: 0")]
-    assert found(check("")) == [(None, None, "no names", "no picture is listed")]
+    assert found(check("")) == [(None, None, "no names", "no image is listed")]
     assert check("").kind == "bg"
 
 
@@ -121,9 +121,9 @@ def test_a_blank_line_ends_a_background_list(check, tmp_path, monkeypatch):
 
 
 def test_text_says_what_follows(check):
-    lines = check("a.png 1 60 0 5 5\n").text().splitlines()
+    lines = check("a.png 1 60 0 5 5\n").to_text().splitlines()
     assert lines[0].split() == ["record", "line", "problem", "found"]
-    assert re.fullmatch(r" *1 +1 +box outside +60 0 5 5 in a picture of 64x48", lines[1])
+    assert re.fullmatch(r" *1 +1 +box outside +60 0 5 5 in an image of 64x48", lines[1])
     assert "box outside: opencv_createsamples aborts" in lines
     assert lines[-1].endswith("info file; records: 1, boxes: 1, problems: 1")
 
@@ -167,7 +167,7 @@ def samples_made(folder, tools):
 def test_opencv_createsamples_fails_where_a_problem_is_found(
     check, tmp_path, opencv_tools, line, kind
 ):
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     Image.fromarray(np.eye(20, dtype=np.uint8) * 99).save(tmp_path / "tiff.png", "TIFF")
     report = check(f"{line}\nb.png 1 0 0 9 9\n")
     assert kind in ({problem.kind for problem in report.problems} or {None})

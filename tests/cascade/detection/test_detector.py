@@ -53,10 +53,10 @@ def test_a_score_is_the_norm_of_the_margins_of_its_windows(detector, astronaut):
     assert found.scores.tolist() == pytest.approx([np.linalg.norm(margins)])
 
 
-def test_colour_pictures_are_searched_as_grey(detector, astronaut):
-    colour = cv2.cvtColor(astronaut, cv2.COLOR_GRAY2BGR)
-    grey = detect(detector, cv2.cvtColor(colour, cv2.COLOR_BGR2GRAY))
-    np.testing.assert_array_equal(detect(detector, colour).boxes_xywh, grey.boxes_xywh)
+def test_color_images_are_searched_as_gray(detector, astronaut):
+    color = cv2.cvtColor(astronaut, cv2.COLOR_GRAY2BGR)
+    gray = detect(detector, cv2.cvtColor(color, cv2.COLOR_BGR2GRAY))
+    np.testing.assert_array_equal(detect(detector, color).boxes_xywh, gray.boxes_xywh)
 
 
 @pytest.mark.parametrize("min_neighbors", [1, 3])
@@ -85,7 +85,7 @@ def test_sizes_bound_what_is_found(detector, astronaut, options):
     assert not any(overlap(box, FACE) > 0.5 for box in boxes)
 
 
-def test_equalisation_sees_the_dark(detector, astronaut):
+def test_equalization_sees_the_dark(detector, astronaut):
     dark = (astronaut // 24 + 3).astype(np.uint8)
     found = detect(detector, dark, DetectionOptions(equalize=True)).boxes_xywh
     assert overlap(found[0], FACE) > 0.5
@@ -93,7 +93,7 @@ def test_equalisation_sees_the_dark(detector, astronaut):
 
 
 @pytest.mark.parametrize("shape", [(10, 10), (24, 24), (1, 500), (100, 100)])
-def test_pictures_without_anything(detector, shape):
+def test_images_without_anything(detector, shape):
     assert detect(detector, np.full(shape, 127, np.uint8)).boxes_xywh.shape == (0, 4)
 
 
@@ -123,12 +123,12 @@ def test_margins_are_sums_of_the_last_stage_above_its_threshold(face_cascade, as
     cascade = replace(read_cascade(face_cascade), stages=read_cascade(face_cascade).stages[:3])
     write_cascade(tmp_path / "short.xml", cascade)
     detector = load_detector(tmp_path / "short.xml")
-    # Windows of the cascade's own size: the picture is searched as it is.
-    picture = astronaut[60:200, 150:300]
-    windows = scan(detector, picture, DetectionOptions(max_size_wh=(24, 24)))
+    # Windows of the cascade's own size: the image is searched as it is.
+    image = astronaut[60:200, 150:300]
+    windows = scan(detector, image, DetectionOptions(max_size_wh=(24, 24)))
     assert len(windows.margins) > 20
     for (x, y, width, height), margin in zip(*windows, strict=True):
-        window = picture[y : y + height, x : x + width]
+        window = image[y : y + height, x : x + width]
         sums = [naive_lbp_sum(stage, cascade.features, window) for stage in cascade.stages]
         assert all(
             total >= stage.threshold - 1e-4
@@ -144,14 +144,14 @@ def test_a_haar_cascade_finds_what_it_was_made_for(tmp_path):
     weak = WeakClassifier((Node(0, -1, 0, threshold=0.3),), (-1.0, 1.0))
     cascade = Cascade("HAAR", (8, 8), (Stage(0.0, (weak,)),), (feature,))
     write_cascade(tmp_path / "edge.xml", cascade)
-    picture = np.full((40, 40), 50, np.uint8)
-    picture[:, 20:] = 200
+    image = np.full((40, 40), 50, np.uint8)
+    image[:, 20:] = 200
     options = DetectionOptions(max_size_wh=(8, 8))
-    boxes = scan(load_detector(tmp_path / "edge.xml"), picture, options).boxes_xywh
+    boxes = scan(load_detector(tmp_path / "edge.xml"), image, options).boxes_xywh
     assert len(boxes) > 0
     # Half of the window or nearly so is right of the edge, at 20.
     assert set(boxes[:, 0]) <= {14, 15, 16, 17, 18}
-    mirrored = scan(load_detector(tmp_path / "edge.xml"), picture[:, ::-1].copy(), options)
+    mirrored = scan(load_detector(tmp_path / "edge.xml"), image[:, ::-1].copy(), options)
     assert len(mirrored.margins) == 0
 
 

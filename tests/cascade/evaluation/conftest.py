@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations import AnnotatedPicture
+from fercli.annotations import AnnotatedImage
 from fercli.cascade.detection.detector import detect, load_detector
 
 
@@ -15,16 +15,16 @@ def face(face_cascade, astronaut):
 
 @pytest.fixture
 def make_annotated(tmp_path, astronaut):
-    """Write the astronaut's picture and annotate it: ``make_annotated("a.png", box, …)``."""
+    """Write the astronaut's image and annotate it: ``make_annotated("a.png", box, …)``."""
 
-    def make(name, *boxes, ignored=(), picture=astronaut):
-        cv2.imwrite(str(tmp_path / name), picture)
-        return AnnotatedPicture(tmp_path / name, boxes, tuple(ignored))
+    def make(name, *boxes, ignored=(), image=astronaut):
+        cv2.imwrite(str(tmp_path / name), image)
+        return AnnotatedImage(tmp_path / name, boxes, tuple(ignored))
 
     return make
 
 
 @pytest.fixture
 def blank(make_annotated):
-    """A picture of nothing, in which nothing is."""
-    return make_annotated("blank.png", picture=np.full((60, 80), 127, np.uint8))
+    """An image of nothing, in which nothing is."""
+    return make_annotated("blank.png", image=np.full((60, 80), 127, np.uint8))

@@ -4,34 +4,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fercli.annotations import AnnotatedPicture
+from fercli.annotations import AnnotatedImage
 from fercli.cascade.detection.detector import DetectionOptions
-from fercli.cascade.evaluation import CascadeResult, CentreRule, IouRule, evaluate
+from fercli.cascade.evaluation import CascadeResult, CenterRule, IouRule, evaluate
 from fercli.cascade.evaluation.evaluate import short_names
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
-from fercli.cascade.evaluation.results import Judged, PictureResult, Tally
+from fercli.cascade.evaluation.results import DetectionCounts, ImageResult, MatchedDetections
 from fercli.cascade.model import read_cascade, write_cascade
 from fercli.common.errors import CascadeFileError, InputError, OptionError
 
 ELSEWHERE = (5, 300, 60, 60)
 
 
-def one(face_cascade, pictures, **options):
-    evaluation = evaluate([face_cascade], pictures, **options)
+def one(face_cascade, images, **options):
+    evaluation = evaluate([face_cascade], images, **options)
     return evaluation.cascades[0]
 
 
 def test_what_is_found_is_counted(face_cascade, make_annotated, blank, face):
-    pictures = [make_annotated("a.png", face), blank, make_annotated("b.png", face, ELSEWHERE)]
-    result = one(face_cascade, pictures)
+    images = [make_annotated("a.png", face), blank, make_annotated("b.png", face, ELSEWHERE)]
+    result = one(face_cascade, images)
     assert (result.tally.truths, result.tally.hits, result.tally.false_alarms) == (3, 2, 0)
     assert (result.tally.precision, result.tally.recall) == (1.0, pytest.approx(2 / 3))
     assert result.tally.f1 == pytest.approx(2 * (2 / 3) / (1 + 2 / 3))
     assert result.average_precision == pytest.approx(2 / 3)
-    assert result.false_alarms_per_picture == 0
-    assert [picture.missed for picture in result.pictures] == [[], [], [1]]
-    assert [picture.tally.hits for picture in result.pictures] == [1, 0, 1]
-    assert all(picture.milliseconds > 0 for picture in result.pictures)
+    assert result.false_alarms_per_image == 0
+    assert [image.missed for image in result.images] == [[], [], [1]]
+    assert [image.tally.hits for image in result.images] == [1, 0, 1]
+    assert all(image.milliseconds > 0 for image in result.images)
     # The curve has all detections, the point of operation those of min_neighbors.
     assert result.curve.truths == 3
     assert result.curve.false_alarms[-1] > 0
@@ -42,13 +42,13 @@ def test_a_face_in_the_wrong_place_is_a_miss_and_a_false_alarm(face_cascade, mak
     assert (result.tally.hits, result.tally.false_alarms) == (0, 1)
     assert (result.tally.precision, result.tally.recall, result.tally.f1) == (0.0, 0.0, 0.0)
     assert result.average_precision == 0.0
-    assert result.pictures[0].chosen.verdicts.tolist() == [FALSE_ALARM]
+    assert result.images[0].chosen.verdicts.tolist() == [FALSE_ALARM]
 
 
 def test_ignored_objects_count_neither_way(face_cascade, make_annotated, face):
     result = one(face_cascade, [make_annotated("a.png", ignored=[face])])
     assert (result.tally.truths, result.tally.hits, result.tally.false_alarms) == (0, 0, 0)
-    assert result.pictures[0].chosen.verdicts.tolist() == [IGNORED]
+    assert result.images[0].chosen.verdicts.tolist() == [IGNORED]
 
 
 def test_without_objects_shares_are_undefined(face_cascade, make_annotated, blank):
@@ -61,7 +61,7 @@ def test_without_objects_shares_are_undefined(face_cascade, make_annotated, blan
     ) == (None,) * 4
     result = one(face_cascade, [make_annotated("a.png"), blank])
     assert (result.tally.precision, result.tally.recall) == (0.0, None)
-    assert result.false_alarms_per_picture == 0.5
+    assert result.false_alarms_per_image == 0.5
 
 
 def grown(box, factor):
@@ -73,16 +73,16 @@ def grown(box, factor):
 
 
 def test_boxes_of_another_size_are_made_up_for(face_cascade, make_annotated, face):
-    pictures = [make_annotated(f"{at}.png", grown(face, 1.6)) for at in range(5)]
-    as_it_is = one(face_cascade, pictures)
+    images = [make_annotated(f"{at}.png", grown(face, 1.6)) for at in range(5)]
+    as_it_is = one(face_cascade, images)
     assert as_it_is.tally.hits == 0
     assert as_it_is.box_ratio == pytest.approx(1 / 1.6, rel=0.02)
     for scale in (1.6, "auto"):
-        result = one(face_cascade, pictures, box_scale=scale)
+        result = one(face_cascade, images, box_scale=scale)
         assert (result.tally.hits, result.tally.false_alarms) == (5, 0)
         assert result.box_scale == pytest.approx(1.6, rel=0.02)
-    assert one(face_cascade, pictures, rule=CentreRule(max_size_ratio=2)).tally.hits == 5
-    assert one(face_cascade, pictures, rule=IouRule(0.3)).tally.hits == 5
+    assert one(face_cascade, images, rule=CenterRule(max_size_ratio=2)).tally.hits == 5
+    assert one(face_cascade, images, rule=IouRule(0.3)).tally.hits == 5
 
 
 def test_too_few_objects_say_nothing_about_the_size(face_cascade, make_annotated, face):
@@ -91,9 +91,9 @@ def test_too_few_objects_say_nothing_about_the_size(face_cascade, make_annotated
 
 
 def test_fewer_neighbors_find_more(face_cascade, make_annotated, face):
-    pictures = [make_annotated("a.png", face)]
+    images = [make_annotated("a.png", face)]
     few, many = (
-        one(face_cascade, pictures, options=DetectionOptions(min_neighbors=n)) for n in (0, 3)
+        one(face_cascade, images, options=DetectionOptions(min_neighbors=n)) for n in (0, 3)
     )
     assert few.tally.false_alarms > many.tally.false_alarms
     assert few.average_precision == many.average_precision
@@ -106,41 +106,41 @@ def test_other_choices_of_neighbors_are_what_they_would_have_given(
     # A cascade of few stages finds much, in groups of all sizes.
     cascade = read_cascade(face_cascade)
     write_cascade(tmp_path / "short.xml", replace(cascade, stages=cascade.stages[:6]))
-    pictures = [make_annotated("a.png", face, ELSEWHERE)]
-    tallies = one(tmp_path / "short.xml", pictures).by_neighbors
+    images = [make_annotated("a.png", face, ELSEWHERE)]
+    tallies = one(tmp_path / "short.xml", images).by_neighbors
     assert tallies[3].false_alarms > tallies[10].false_alarms > tallies[40].false_alarms > 0
     for count, tally in tallies.items():
         options = DetectionOptions(min_neighbors=count)
-        assert one(tmp_path / "short.xml", pictures, options=options).tally == tally
+        assert one(tmp_path / "short.xml", images, options=options).tally == tally
 
 
 def test_the_best_choice_of_neighbors_is_that_of_the_best_f1():
-    nothing = Judged(np.empty((0, 4)), np.empty(0), np.empty(0, np.intp))
-    picture = PictureResult(AnnotatedPicture(Path("a.png"), (ELSEWHERE,)), nothing, nothing, 1.0)
+    nothing = MatchedDetections(np.empty((0, 4)), np.empty(0), np.empty(0, np.intp))
+    image = ImageResult(AnnotatedImage(Path("a.png"), (ELSEWHERE,)), nothing, nothing, 1.0)
     result = CascadeResult(
         Path("x.xml"),
         "x",
-        (picture,),
+        (image,),
         1.0,
         None,
-        {9: Tally(3, 2, 4), 5: Tally(3, 2, 4), 3: Tally(4, 9, 4)},
+        {9: DetectionCounts(3, 2, 4), 5: DetectionCounts(3, 2, 4), 3: DetectionCounts(4, 9, 4)},
     )
     assert result.best_neighbors == 5
 
 
-def test_cascades_are_measured_on_the_same_pictures(face_cascade, make_annotated, face, tmp_path):
+def test_cascades_are_measured_on_the_same_images(face_cascade, make_annotated, face, tmp_path):
     copy = tmp_path / "copy.xml"
     copy.write_bytes(face_cascade.read_bytes())
     evaluation = evaluate([face_cascade, copy], [make_annotated("a.png", face)])
     first, second = evaluation.cascades
     assert (first.name, second.name) == ("faces", "copy")
     assert first.average_precision == second.average_precision
-    assert evaluation.pictures == 1
+    assert evaluation.images == 1
 
 
-def test_pictures_that_cannot_be_read_are_left_out(face_cascade, make_annotated, face, tmp_path):
-    broken = AnnotatedPicture(tmp_path / "broken.png", (face,))
-    broken.path.write_bytes(b"no picture")
+def test_images_that_cannot_be_read_are_left_out(face_cascade, make_annotated, face, tmp_path):
+    broken = AnnotatedImage(tmp_path / "broken.png", (face,))
+    broken.path.write_bytes(b"no image")
     evaluation = evaluate([face_cascade], [broken, make_annotated("a.png", face)])
     assert [error.path for error in evaluation.left_out] == [broken.path]
     assert evaluation.cascades[0].tally.truths == 1
@@ -149,7 +149,7 @@ def test_pictures_that_cannot_be_read_are_left_out(face_cascade, make_annotated,
 
 
 def test_wrong_input_is_named(face_cascade, blank, tmp_path):
-    with pytest.raises(InputError, match="at least one cascade and one annotated picture"):
+    with pytest.raises(InputError, match="at least one cascade and one annotated image"):
         evaluate([face_cascade], [])
     with pytest.raises(InputError, match="at least one cascade"):
         evaluate([], [blank])

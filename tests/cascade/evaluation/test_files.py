@@ -35,7 +35,7 @@ def test_annotations_and_backgrounds_go_together(
     truth = write_info(tmp_path, f"a.png 1 {numbers(face)}")
     evaluation = evaluate_files([face_cascade], truth, tmp_path / "bg.txt")
     (result,) = evaluation.cascades
-    assert (evaluation.pictures, result.tally.truths, result.tally.hits) == (2, 1, 1)
+    assert (evaluation.images, result.tally.truths, result.tally.hits) == (2, 1, 1)
 
 
 def test_backgrounds_alone(face_cascade, make_annotated, tmp_path):
@@ -46,18 +46,18 @@ def test_backgrounds_alone(face_cascade, make_annotated, tmp_path):
 
 
 def test_neither_is_an_error(face_cascade):
-    with pytest.raises(OptionError, match="annotated pictures, backgrounds or both, found neither"):
+    with pytest.raises(OptionError, match="annotated images, backgrounds or both, found neither"):
         evaluate_files([face_cascade])
 
 
-def test_labels_and_pictures_are_those_of_annotations(face_cascade, make_annotated, face, tmp_path):
+def test_labels_and_images_are_those_of_annotations(face_cascade, make_annotated, face, tmp_path):
     make_annotated("a.png")
     table = tmp_path / "elsewhere" / "boxes.csv"
     table.parent.mkdir()
     rows = [f"a.png,{','.join(map(str, box))},{label}" for box, label in
             [(face, "face"), (ELSEWHERE, "flag")]]  # fmt: skip
     table.write_text("path,x,y,w,h,label\n" + "\n".join(rows) + "\n")
-    evaluation = evaluate_files([face_cascade], table, labels=["face"], pictures=tmp_path)
+    evaluation = evaluate_files([face_cascade], table, labels=["face"], images=tmp_path)
     assert (evaluation.cascades[0].tally.truths, evaluation.cascades[0].tally.hits) == (1, 1)
 
 
@@ -81,7 +81,7 @@ def test_what_is_left_out_and_another_size_of_boxes_are_told(
     evaluate_files([face_cascade], truth, progress=progress)
     left_out, size = progress.notes
     assert left_out.startswith("left out: ")
-    assert "missing.png: wanted a picture, found nothing of that name" in left_out
+    assert "missing.png: wanted an image, found nothing of that name" in left_out
     assert size.startswith("faces: its boxes have 0.60 times the sides of the truth's")
     progress = Notes()
     evaluate_files([face_cascade], truth, box_scale="auto", progress=progress)
@@ -100,25 +100,25 @@ def test_a_folder_that_is_taken_is_refused_before_the_work(face_cascade, make_an
 @pytest.mark.parametrize(
     "labels", [{}, {"a.txt": "0 0.5 0.5 0.2 0.2\n", "broken.txt": "0 0.5 0.5 0.2 0.2\n"}]
 )
-def test_a_broken_picture_is_left_out_where_boxes_are_fractions(
+def test_a_broken_image_is_left_out_where_boxes_are_fractions(
     face_cascade, make_annotated, tmp_path, labels
 ):
     make_annotated("a.png")
-    (tmp_path / "broken.png").write_text("no picture")
+    (tmp_path / "broken.png").write_text("no image")
     for name, text in labels.items():
         (tmp_path / name).write_text(text)
     evaluation = evaluate_files([face_cascade], tmp_path)
-    assert evaluation.pictures == evaluation.cascades[0].tally.truths == 1
-    assert "broken.png: wanted a picture" in str(evaluation.left_out[0])
+    assert evaluation.images == evaluation.cascades[0].tally.truths == 1
+    assert "broken.png: wanted an image" in str(evaluation.left_out[0])
 
 
-def test_records_of_one_picture_are_one_picture(face_cascade, make_annotated, face, tmp_path):
+def test_records_of_one_image_are_one_image(face_cascade, make_annotated, face, tmp_path):
     make_annotated("a.png")
     line = f"a.png 1 {numbers(face)}"
     truth = write_info(tmp_path, f"a.png 1 {numbers(ELSEWHERE)}", line, line)
     evaluation = evaluate_files([face_cascade], truth)
     tally = evaluation.cascades[0].tally
-    assert (evaluation.pictures, tally.truths, tally.hits, tally.false_alarms) == (1, 2, 1, 0)
+    assert (evaluation.images, tally.truths, tally.hits, tally.false_alarms) == (1, 2, 1, 0)
 
 
 def test_a_box_that_a_table_has_twice_is_one_object(face_cascade, make_annotated, face, tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from fercli.cascade.evaluation.matching import (
     FALSE_ALARM,
     IGNORED,
-    CentreRule,
+    CenterRule,
     IouRule,
     match,
     match_rule,
@@ -37,17 +37,17 @@ boxes = st.lists(
         ([(0, 0, 10, 10), (1, 0, 10, 10)], [(0, 0, 10, 10), (4, 0, 10, 10)], IouRule(), [0, 1]),
         ([], [(0, 0, 10, 10)], IouRule(), []),
         ([(0, 0, 10, 10)], [], IouRule(), [FALSE_ALARM]),
-        # Centres 3 apart, side 10: 0.3; sides 10 and 15: 1.5.
-        ([(3, 0, 10, 10)], [(0, 0, 10, 10)], CentreRule(), [0]),
-        ([(4, 0, 10, 10)], [(0, 0, 10, 10)], CentreRule(), [FALSE_ALARM]),
-        ([(-2.5, -2.5, 15, 15)], [(0, 0, 10, 10)], CentreRule(), [0]),
-        ([(-3, -3, 16, 16)], [(0, 0, 10, 10)], CentreRule(), [FALSE_ALARM]),
-        ([(0, 0, 10, 10)], [(-3, -3, 16, 16)], CentreRule(), [FALSE_ALARM]),
-        ([(-3, -3, 16, 16)], [(0, 0, 10, 10)], CentreRule(max_size_ratio=1.6), [0]),
+        # Centers 3 apart, side 10: 0.3; sides 10 and 15: 1.5.
+        ([(3, 0, 10, 10)], [(0, 0, 10, 10)], CenterRule(), [0]),
+        ([(4, 0, 10, 10)], [(0, 0, 10, 10)], CenterRule(), [FALSE_ALARM]),
+        ([(-2.5, -2.5, 15, 15)], [(0, 0, 10, 10)], CenterRule(), [0]),
+        ([(-3, -3, 16, 16)], [(0, 0, 10, 10)], CenterRule(), [FALSE_ALARM]),
+        ([(0, 0, 10, 10)], [(-3, -3, 16, 16)], CenterRule(), [FALSE_ALARM]),
+        ([(-3, -3, 16, 16)], [(0, 0, 10, 10)], CenterRule(max_size_ratio=1.6), [0]),
         # It forgives what intersection over union does not: half the side, a quarter of the area.
-        ([(5, 5, 10, 10)], [(0, 0, 20, 20)], CentreRule(max_size_ratio=2), [0]),
+        ([(5, 5, 10, 10)], [(0, 0, 20, 20)], CenterRule(max_size_ratio=2), [0]),
         ([(5, 5, 10, 10)], [(0, 0, 20, 20)], IouRule(), [FALSE_ALARM]),
-        ([(2, 0, 10, 10), (1, 0, 10, 10)], [(0, 0, 10, 10)], CentreRule(), [0, FALSE_ALARM]),
+        ([(2, 0, 10, 10), (1, 0, 10, 10)], [(0, 0, 10, 10)], CenterRule(), [0, FALSE_ALARM]),
     ],
 )
 def test_cases_by_hand(detections, truths, rule, verdicts):
@@ -62,7 +62,7 @@ def test_ignored_regions_take_what_no_object_takes():
     assert verdicts.tolist() == [0, IGNORED, IGNORED, FALSE_ALARM, FALSE_ALARM]
 
 
-@pytest.mark.parametrize("rule", [IouRule(0.4), CentreRule()])
+@pytest.mark.parametrize("rule", [IouRule(0.4), CenterRule()])
 def test_what_would_be_a_hit_on_an_ignored_object_is_ignored(rule):
     larger, ignored = [(0, 0, 15, 15)], [(2.5, 2.5, 10, 10)]  # four ninths of it lie inside
     assert match(larger, ignored, rule).tolist() == [0]
@@ -73,7 +73,7 @@ def test_what_would_be_a_hit_on_an_ignored_object_is_ignored(rule):
 @pytest.mark.filterwarnings("error")
 def test_boxes_without_extent_match_nothing():
     point = [(5, 5, 0, 0)]
-    for rule in (IouRule(), CentreRule()):
+    for rule in (IouRule(), CenterRule()):
         assert match(point, [(0, 0, 10, 10)], rule).tolist() == [FALSE_ALARM]
     assert match(point, point, IouRule()).tolist() == [FALSE_ALARM]
 
@@ -108,7 +108,7 @@ def test_place_and_zoom_do_not_matter(detections, truths, shift, zoom):
             ((x + shift) * zoom, (y - shift) * zoom, w * zoom, h * zoom) for x, y, w, h in several
         ]
 
-    for rule in (IouRule(0.3), CentreRule()):
+    for rule in (IouRule(0.3), CenterRule()):
         np.testing.assert_array_equal(
             match(detections, truths, rule), match(moved(detections), moved(truths), rule)
         )
@@ -116,13 +116,13 @@ def test_place_and_zoom_do_not_matter(detections, truths, shift, zoom):
 
 @given(boxes, boxes)
 def test_every_object_is_taken_once(detections, truths):
-    for rule in (IouRule(0.1), CentreRule(1, 3)):
+    for rule in (IouRule(0.1), CenterRule(1, 3)):
         verdicts = match(detections, truths, rule)
         taken = verdicts[verdicts >= 0].tolist()
         assert len(taken) == len(set(taken))
 
 
-def test_scaling_keeps_the_centre():
+def test_scaling_keeps_the_center():
     assert scaled([(10, 20, 10, 20)], 1.5).tolist() == [[7.5, 15, 15, 30]]
     assert scaled([(10, 20, 10, 20)], 1).tolist() == [[10, 20, 10, 20]]
 
@@ -133,8 +133,8 @@ def test_scaling_keeps_the_centre():
         ("iou", {}, IouRule(0.5)),
         ("iou", {"minimum": 0.3, "max_distance": None}, IouRule(0.3)),
         ("iou", {"minimum": 1.0}, IouRule(1.0)),
-        ("centre", {"max_size_ratio": 1.0}, CentreRule(0.3, 1.0)),
-        ("centre", {"max_size_ratio": 2.0}, CentreRule(0.3, 2.0)),
+        ("center", {"max_size_ratio": 1.0}, CenterRule(0.3, 1.0)),
+        ("center", {"max_size_ratio": 2.0}, CenterRule(0.3, 2.0)),
     ],
 )
 def test_rules_by_name(name, limits, rule):
@@ -144,14 +144,14 @@ def test_rules_by_name(name, limits, rule):
 @pytest.mark.parametrize(
     ("name", "limits", "message"),
     [
-        ("overlap", {}, "wanted one of the rules iou, centre, found 'overlap'"),
+        ("overlap", {}, "wanted one of the rules iou, center, found 'overlap'"),
         ("iou", {"max_distance": 0.3}, "wanted limits of the rule iou, found max distance"),
-        ("centre", {"minimum": 0.3}, "wanted limits of the rule centre, found minimum"),
+        ("center", {"minimum": 0.3}, "wanted limits of the rule center, found minimum"),
         ("iou", {"minimum": 0.0}, "wanted an overlap above 0"),
         ("iou", {"minimum": float("nan")}, "wanted an overlap above 0"),
         ("iou", {"minimum": 1.01}, "wanted an overlap above 0 and at most 1, found 1"),
-        ("centre", {"max_distance": 0.0}, "wanted a distance above 0"),
-        ("centre", {"max_size_ratio": 0.9}, "a size ratio of at least 1"),
+        ("center", {"max_distance": 0.0}, "wanted a distance above 0"),
+        ("center", {"max_size_ratio": 0.9}, "a size ratio of at least 1"),
     ],
 )
 def test_wrong_limits_are_named(name, limits, message):

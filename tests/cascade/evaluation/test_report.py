@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations import AnnotatedPicture
+from fercli.annotations import AnnotatedImage
 from fercli.cascade.evaluation import evaluate, prepare_report_folder, report_text, save_report
 from fercli.cascade.evaluation.error_images import FALSE, MISS, annotated
 from fercli.common.drawing import FOUND
@@ -31,11 +31,9 @@ def test_the_table_has_the_figures(evaluation):
     text = report_text(evaluation)
     header, line, _, summary = text.splitlines()
     assert header.split()[:5] == ["cascade", "AP", "precision", "recall", "F1"]
-    # The hit and the false alarm are the same face in two pictures: one score, together 1/2.
+    # The hit and the false alarm are the same face in two images: one score, together 1/2.
     assert line.split()[:8] == ["faces", "0.250", "0.500", "0.500", "0.500", "1", "1", "1"]
-    assert summary.startswith(
-        "3 pictures, 2 objects; a hit: intersection over union of at least 0.5"
-    )
+    assert summary.startswith("3 images, 2 objects; a hit: intersection over union of at least 0.5")
 
 
 def test_a_report_is_complete(evaluation, tmp_path):
@@ -44,7 +42,7 @@ def test_a_report_is_complete(evaluation, tmp_path):
     files = save_report(evaluation, folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in files)
     assert {path.name for path in files} == {
-        "summary.json", "pictures.csv", "detections.csv", "recall.png", "precision.png",
+        "summary.json", "images.csv", "detections.csv", "recall.png", "precision.png",
         "errors-faces.png", "errors-faces",
     }  # fmt: skip
     assert [path.name for path in (folder / "errors-faces").iterdir()] == [
@@ -56,13 +54,13 @@ def test_the_figures_agree_between_files(evaluation, tmp_path):
     save_report(evaluation, tmp_path / "report")
     summary = json.loads((tmp_path / "report" / "summary.json").read_text())
     (figures,) = summary["cascades"]
-    pictures = rows(tmp_path / "report" / "pictures.csv")
+    images = rows(tmp_path / "report" / "images.csv")
     detections = rows(tmp_path / "report" / "detections.csv")
-    assert (summary["pictures"], summary["objects"]) == (3, 2)
+    assert (summary["images"], summary["objects"]) == (3, 2)
     for name in ("hits", "misses", "false_alarms"):
-        assert sum(int(row[name]) for row in pictures) == figures[name] == 1
+        assert sum(int(row[name]) for row in images) == figures[name] == 1
     assert [row["verdict"] for row in detections] == ["hit", "false alarm"]
-    assert [row["picture"].endswith("ü.png") for row in pictures] == [False, True, False]
+    assert [row["image"].endswith("ü.png") for row in images] == [False, True, False]
     assert figures["recall_at_false_alarms"]["10"] == 0.5
     assert figures["by_min_neighbors"]["3"]["f1"] == figures["f1"] == 0.5
     assert figures["best_min_neighbors"] == 3
@@ -78,16 +76,16 @@ def test_plots_have_a_line_for_each_cascade(evaluation, tmp_path):
         assert blue.sum() > 300
 
 
-def test_error_pictures_show_where(evaluation, face):
-    picture = annotated(evaluation.cascades[0].pictures[1])
+def test_error_images_show_where(evaluation, face):
+    image = annotated(evaluation.cascades[0].images[1])
 
-    def colour_at(x, y):
-        return tuple(int(value) for value in picture[y, x][::-1])
+    def color_at(x, y):
+        return tuple(int(value) for value in image[y, x][::-1])
 
     x, y, _, height = face
-    assert colour_at(x, y + height // 2) == FALSE
-    assert colour_at(ELSEWHERE[0], ELSEWHERE[1] + 30) == MISS
-    right = annotated(evaluation.cascades[0].pictures[0])
+    assert color_at(x, y + height // 2) == FALSE
+    assert color_at(ELSEWHERE[0], ELSEWHERE[1] + 30) == MISS
+    right = annotated(evaluation.cascades[0].images[0])
     assert tuple(right[y + height // 2, x][::-1]) == FOUND
     assert right.shape == (512, 512, 3)
 
@@ -95,8 +93,8 @@ def test_error_pictures_show_where(evaluation, face):
 def test_the_sheet_has_a_tile_for_each_error(evaluation, tmp_path):
     save_report(evaluation, tmp_path)
     sheet = cv2.imread(str(tmp_path / "errors-faces.png"))
-    for colour in (MISS, FALSE):
-        assert (sheet == colour[::-1]).all(axis=2).sum() > 200
+    for color in (MISS, FALSE):
+        assert (sheet == color[::-1]).all(axis=2).sum() > 200
 
 
 def test_names_that_become_the_same_are_numbered(face_cascade, make_annotated, tmp_path):
@@ -117,11 +115,11 @@ def test_names_that_are_long_or_not_utf8(face_cascade, make_annotated, tmp_path,
     make_annotated("a.png").path.rename(tmp_path / f"{name}.png")
     cascade = tmp_path / f"{name}.xml"
     cascade.write_bytes(face_cascade.read_bytes())
-    picture = AnnotatedPicture(tmp_path / f"{name}.png", (ELSEWHERE,))
-    files = save_report(evaluate([cascade], [picture]), tmp_path / "report")
+    image = AnnotatedImage(tmp_path / f"{name}.png", (ELSEWHERE,))
+    files = save_report(evaluate([cascade], [image]), tmp_path / "report")
     assert [path.name for path in files[-1].iterdir()] == [f"{drawn}.jpg"]
-    table = (tmp_path / "report" / "pictures.csv").read_bytes()
-    assert os.fsencode(picture.path) in table
+    table = (tmp_path / "report" / "images.csv").read_bytes()
+    assert os.fsencode(image.path) in table
 
 
 def test_without_errors_there_is_no_sheet(face_cascade, make_annotated, face, tmp_path):

@@ -8,7 +8,7 @@ from fercli.cascade.features.haar import corner_table, haar_features
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.windows import as_windows, haar_values
 from fercli.cascade.training.split_search.samples import pack
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 SIZE_WH, LINE = (9, 8), 10
 
@@ -20,7 +20,7 @@ def windows(rng):
 
 @pytest.fixture
 def integral(windows):
-    return IntegralImages(windows, tilted=True, team=Team(1)).of(np.arange(len(windows)))
+    return IntegralImages(windows, tilted=True, team=KernelPool(1)).of(np.arange(len(windows)))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def chosen(rng):
 @pytest.fixture
 def values(windows, chosen):
     features = haar_features(SIZE_WH, "ALL")
-    return np.stack([haar_values(windows, features.feature(n), Team(1)) for n in chosen])
+    return np.stack([haar_values(windows, features.feature(n), KernelPool(1)) for n in chosen])
 
 
 def test_sums_of_corners_are_the_values_of_features(windows, integral, chosen, values):
@@ -170,7 +170,7 @@ def test_screening_is_a_split_between_bins(windows, integral, chosen, values):
     )  # fmt: skip
     codes = [naive_codes(of_feature, kernels.SCREEN_BINS, 2.5) for of_feature in values]
     expected = [naive_best_of_bins(c, samples, naive_gain) / 60 for c in codes]
-    # Mean and deviation in float32 put a value in the neighbouring bin now and then.
+    # Mean and deviation in float32 put a value in the neighboring bin now and then.
     assert np.median(np.abs(quality - expected)) < 1e-6
     assert np.abs(quality - expected).max() < 0.05
 

@@ -8,7 +8,7 @@ from fercli.cascade.features.windows import as_windows, lbp_codes
 from fercli.cascade.model import LbpFeature
 from fercli.cascade.training.split_search.lbp import best_subset
 from fercli.cascade.training.split_search.samples import pack, unpack
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 
 @pytest.mark.parametrize(("side", "count"), [(20, 3_969), (24, 8_464)])
@@ -36,14 +36,14 @@ def windows(rng):
 
 def test_histograms_of_codes(rng, windows):
     features = lbp_features((9, 8))
-    integral = IntegralImages(windows, tilted=False, team=Team(1)).of(np.arange(77))
+    integral = IntegralImages(windows, tilted=False, team=KernelPool(1)).of(np.arange(77))
     weights, targets = rng.random(77), rng.choice([-1.0, 1.0], 77)
     chosen, histograms = np.array([5, 0, 30]), np.empty((2, 256), np.int64)
     kernels.count_codes(
         integral, pack(weights, targets), features.parts, chosen, 1, 3, 9, histograms
     )
     for number, histogram in zip(chosen[1:], histograms, strict=True):
-        codes = lbp_codes(windows, features.feature(number), Team(1))
+        codes = lbp_codes(windows, features.feature(number), KernelPool(1))
         found_weights, found_responses = unpack(histogram)
         unit = weights.sum() / found_weights.sum()
         expected = np.bincount(codes, weights, 256)

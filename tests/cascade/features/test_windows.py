@@ -5,7 +5,7 @@ from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
 from fercli.cascade.features.windows import as_windows, goes_left, haar_values, lbp_codes
 from fercli.cascade.model import HaarFeature, LbpFeature, Node, WeightedRectangle
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_values_of_all_kinds_of_features(rng, samples):
         for number in rng.choice(of_kind, 3):
             feature = features.feature(number)
             expected = [naive_value(sample, feature) for sample in samples]
-            assert haar_values(windows, feature, Team(1)).tolist() == expected
+            assert haar_values(windows, feature, KernelPool(1)).tolist() == expected
 
 
 def test_value_by_hand():
@@ -57,7 +57,7 @@ def test_value_by_hand():
     # Within the border: 3 × 2 pixels, four of them 10: sqrt(6·400 − 40²) = sqrt(800).
     assert windows.norms[0] == np.float32(np.sqrt(800))
     feature = HaarFeature((WeightedRectangle(0, 0, 4, 4, -1.0), WeightedRectangle(2, 0, 2, 4, 2.0)))
-    value = haar_values(windows, feature, Team(1))[0]
+    value = haar_values(windows, feature, KernelPool(1))[0]
     assert value == pytest.approx((-80 + 160) / np.sqrt(800), rel=1e-7)
 
 
@@ -65,7 +65,7 @@ def test_flat_window_has_the_value_0_and_no_contrast():
     flat = np.full((1, 8, 8), 77, np.uint8)
     windows = as_windows(flat)
     feature = haar_features((8, 8), "BASIC").feature(5)
-    assert haar_values(windows, feature, Team(1)).tolist() == [0.0]
+    assert haar_values(windows, feature, KernelPool(1)).tolist() == [0.0]
     assert not windows.have_contrast().any()
 
 
@@ -80,7 +80,7 @@ def test_codes_of_patterns(rng, samples):
     windows, features = as_windows(samples), lbp_features((8, 9))
     for number in rng.choice(len(features), 10):
         f = features.feature(number)
-        for sample, code in zip(samples, lbp_codes(windows, f, Team(1)), strict=True):
+        for sample, code in zip(samples, lbp_codes(windows, f, KernelPool(1)), strict=True):
             blocks = [
                 [
                     int(sample[y : y + f.height, x : x + f.width].sum(dtype=int))
@@ -95,25 +95,27 @@ def test_codes_of_patterns(rng, samples):
 
 def test_code_of_a_flat_window_has_all_bits():
     windows = as_windows(np.full((1, 6, 6), 9, np.uint8))
-    assert lbp_codes(windows, LbpFeature(0, 0, 2, 2), Team(1)).tolist() == [255]
+    assert lbp_codes(windows, LbpFeature(0, 0, 2, 2), KernelPool(1)).tolist() == [255]
 
 
 def test_code_whose_bit_is_set_goes_left(samples):
     windows, feature = as_windows(samples), LbpFeature(1, 1, 2, 2)
-    codes = lbp_codes(windows, feature, Team(1))
+    codes = lbp_codes(windows, feature, KernelPool(1))
     bits = [0] * 256
     bits[codes[2]] = 1
     words = [sum(bit << i for i, bit in enumerate(bits[k : k + 32])) for k in range(0, 256, 32)]
     subset = tuple(word - (1 << 32) if word >= 1 << 31 else word for word in words)
-    left = goes_left(windows, feature, Node(0, -1, 0, subset=subset), Team(1))
+    left = goes_left(windows, feature, Node(0, -1, 0, subset=subset), KernelPool(1))
     assert left.tolist() == (codes == codes[2]).tolist()
 
 
 def test_value_at_the_threshold_goes_right(samples):
     windows, feature = as_windows(samples), haar_features((8, 9), "BASIC").feature(100)
-    values = haar_values(windows, feature, Team(1))
+    values = haar_values(windows, feature, KernelPool(1))
     node = Node(0, -1, 0, threshold=float(values[3]))
-    assert goes_left(windows, feature, node, Team(1)).tolist() == (values < values[3]).tolist()
+    assert (
+        goes_left(windows, feature, node, KernelPool(1)).tolist() == (values < values[3]).tolist()
+    )
 
 
 def test_several_arrays_become_one(rng):
@@ -127,7 +129,7 @@ def test_several_arrays_become_one(rng):
 def test_values_do_not_depend_on_the_number_of_threads(rng):
     windows = as_windows(rng.integers(0, 256, (9000, 8, 8), np.uint8))
     feature = haar_features((8, 8), "BASIC").feature(321)
-    with Team(3) as three:
+    with KernelPool(3) as three:
         assert (
-            haar_values(windows, feature, Team(1)) == haar_values(windows, feature, three)
+            haar_values(windows, feature, KernelPool(1)) == haar_values(windows, feature, three)
         ).all()

@@ -76,7 +76,7 @@ def test_plotted(tmp_path):
     path = tmp_path / "sizes.png"
     statistics = describe_sizes([(30, 30), (2000, 10)])
     plot_sizes(statistics, path)
-    picture = cv2.imread(str(path))
-    assert picture.shape[1] > picture.shape[0] > 400
+    image = cv2.imread(str(path))
+    assert image.shape[1] > image.shape[0] > 400
     with pytest.raises(OutputExistsError):
         plot_sizes(statistics, path)

@@ -14,7 +14,7 @@ from fercli.annotations import read_annotations
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.annotations.validate import check_list
 from fercli.cascade.list_builder.build import build_description
-from fercli.cascade.list_builder.collect import GatherOptions
+from fercli.cascade.list_builder.collect import CollectOptions
 from fercli.cascade.list_builder.image_audit import BoxRules
 from fercli.cascade.list_builder.output_files import FileOptions
 from fercli.cascade.model import (
@@ -37,18 +37,18 @@ from fercli.common.errors import (
 
 
 @pytest.fixture
-def crops(tmp_path, make_picture):
+def crops(tmp_path, make_image):
     """A folder of 20 different crops."""
     for number in range(20):
-        make_picture(f"faces/{number:02}.png", 30 + number, 30)
+        make_image(f"faces/{number:02}.png", 30 + number, 30)
     return tmp_path / "faces"
 
 
 @pytest.fixture
-def scenes(tmp_path, make_picture):
-    """A folder of 10 different pictures."""
+def scenes(tmp_path, make_image):
+    """A folder of 10 different images."""
     for number in range(10):
-        make_picture(f"scenes/{number}.png", 90 + number, 70)
+        make_image(f"scenes/{number}.png", 90 + number, 70)
     return tmp_path / "scenes"
 
 
@@ -59,7 +59,7 @@ def build(tmp_path):
     def run(positives, negatives=(), names="auto", overwrite=False, also=None, **options):
         files = FileOptions(names=names, overwrite=overwrite, also=also)
         out = tmp_path / "out"
-        return build_description(positives, negatives, out, GatherOptions(**options), files)
+        return build_description(positives, negatives, out, CollectOptions(**options), files)
 
     return run
 
@@ -74,7 +74,7 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_whole_pictures_and_negatives(tmp_path, crops, scenes, build):
+def test_whole_images_and_negatives(tmp_path, crops, scenes, build):
     report = build([crops], [scenes])
     assert info(tmp_path) == {f"{n:02}.png": ((0, 0, 30 + n, 30),) for n in range(20)}
     names = read_background_list(tmp_path / "out" / "bg.txt")
@@ -82,8 +82,8 @@ def test_whole_pictures_and_negatives(tmp_path, crops, scenes, build):
     assert all(name.is_absolute() for name in names)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bg.txt", "info.dat"]
     assert {path.name: text for path, text in report.files.items()} == {
-        "info.dat": "20 boxes in 20 pictures",
-        "bg.txt": "10 pictures",
+        "info.dat": "20 boxes in 20 images",
+        "bg.txt": "10 images",
     }
     assert report.sizes.window_wh == (24, 24) or report.sizes.window_wh[1] < 24
 
@@ -94,15 +94,15 @@ def test_what_it_writes_has_no_problem(tmp_path, crops, scenes, build):
         assert check_list(tmp_path / "out" / name).problems == ()
 
 
-def test_a_broken_picture_among_them(tmp_path, crops, scenes, build):
+def test_a_broken_image_among_them(tmp_path, crops, scenes, build):
     (crops / "07.png").write_bytes((crops / "07.png").read_bytes()[:99])
     (scenes / "3.png").write_bytes(b"")
     report = build([crops], [scenes])
     assert "07.png" not in info(tmp_path)
     assert len(info(tmp_path)) == 19
     assert report.positives.reasons == {"unreadable": 1}
-    assert f"unreadable: {crops / '07.png'}: wanted a whole picture" in report.text()
-    assert f"unreadable: {scenes / '3.png'}: wanted a picture, found an empty" in report.text()
+    assert f"unreadable: {crops / '07.png'}: wanted a whole image" in report.to_text()
+    assert f"unreadable: {scenes / '3.png'}: wanted an image, found an empty" in report.to_text()
     (row,) = table(tmp_path / "out" / "info_left_out.csv")
     assert (row["path"], row["reason"]) == (str(crops / "07.png"), "unreadable")
     (row,) = table(tmp_path / "out" / "bg_left_out.csv")
@@ -111,10 +111,10 @@ def test_a_broken_picture_among_them(tmp_path, crops, scenes, build):
 
 def test_nothing_usable(tmp_path, build):
     (tmp_path / "faces").mkdir()
-    with pytest.raises(AnnotationError, match=r"found none in 0 pictures; try: --extensions"):
+    with pytest.raises(AnnotationError, match=r"found none in 0 images; try: --extensions"):
         build([tmp_path / "faces"])
     (tmp_path / "faces" / "a.png").touch()
-    with pytest.raises(AnnotationError, match=r"none in 1 pictures: 1 unreadable; .* a\.png|empty"):
+    with pytest.raises(AnnotationError, match=r"none in 1 images: 1 unreadable; .* a\.png|empty"):
         build([tmp_path / "faces"])
     with pytest.raises(AnnotationError, match="usable negative"):
         build([], [tmp_path / "faces"])
@@ -127,12 +127,12 @@ def test_nothing_usable(tmp_path, build):
 )
 def test_endings_are_no_advice_for_an_empty_file(tmp_path, build, name, content):
     (tmp_path / name).write_text(content)
-    with pytest.raises(AnnotationError, match=r"found none in 0 pictures$"):
+    with pytest.raises(AnnotationError, match=r"found none in 0 images$"):
         build([tmp_path / name])
 
 
 @pytest.mark.parametrize("extensions", [(".jpg",), ("",)])
-def test_endings_are_those_of_pictures_in_folders_alone(tmp_path, crops, scenes, build, extensions):
+def test_endings_are_those_of_images_in_folders_alone(tmp_path, crops, scenes, build, extensions):
     (tmp_path / "list").write_text(f"{scenes / '1.png'}\n")
     build([crops / "00.png"], [scenes / "0.png", tmp_path / "list"], extensions=extensions)
     names = read_background_list(tmp_path / "out" / "bg.txt")
@@ -147,11 +147,11 @@ def test_annotations_of_which_some_are_malformed(tmp_path, crops, build):
     assert report.positives.reasons == {
         "malformed annotation": 1,
         "empty box": 1,
-        "box outside the picture": 1,
+        "box outside the image": 1,
     }
     assert report.positives.without_box == 1
-    assert "boxes clipped to the picture: 1" in report.text()
-    assert "line 2: wanted 4 numbers x,y,w,h, found '1,2,x,10'" in report.text()
+    assert "boxes clipped to the image: 1" in report.to_text()
+    assert "line 2: wanted 4 numbers x,y,w,h, found '1,2,x,10'" in report.to_text()
 
 
 def test_a_malformed_info_file_ends_the_run_because_the_rest_of_it_is_lost(crops, build):
@@ -160,7 +160,7 @@ def test_a_malformed_info_file_ends_the_run_because_the_rest_of_it_is_lost(crops
         build([crops / "info.dat"])
 
 
-def test_several_sources_of_the_same_picture_are_joined(tmp_path, crops, build):
+def test_several_sources_of_the_same_image_are_joined(tmp_path, crops, build):
     (crops / "a.csv").write_text("00.png,1,2,10,10\n")
     (crops / "b.csv").write_text("00.png,1,2,10,10\n00.png,5,5,10,10\n")
     report = build([crops / "a.csv", crops / "b.csv"])
@@ -177,7 +177,7 @@ def test_boxes_are_widened_padded_and_sifted(tmp_path, crops, build):
 def test_labels_that_are_not_chosen_are_told(crops, build):
     (crops / "a.csv").write_text("path,x,y,w,h,label\n00.png,1,1,9,9,cat\n00.png,5,5,9,9,dog\n")
     report = build([crops / "a.csv"])
-    assert "of several labels (--label takes one): 1 cat, 1 dog" in report.text()
+    assert "of several labels (--label takes one): 1 cat, 1 dog" in report.to_text()
 
 
 def test_duplicates(tmp_path, crops, scenes, build):
@@ -193,7 +193,7 @@ def test_duplicates(tmp_path, crops, scenes, build):
     assert not (tmp_path / "out" / "bg_left_out.csv").exists()
 
 
-def test_a_picture_whose_objects_are_to_be_ignored_is_no_negative(tmp_path, crops, build):
+def test_a_image_whose_objects_are_to_be_ignored_is_no_negative(tmp_path, crops, build):
     boxes = "<box left='1' top='1' width='9' height='9'{}/>"
     images = "".join(
         f"<image file='{name}'>{boxes.format(mark)}</image>"
@@ -206,10 +206,10 @@ def test_a_picture_whose_objects_are_to_be_ignored_is_no_negative(tmp_path, crop
     assert report.negatives.reasons == {"also a positive": 2}
 
 
-def test_links_of_an_earlier_run_are_no_pictures_of_either_kind(tmp_path, build, make_picture):
-    make_picture("out/face.png")
+def test_links_of_an_earlier_run_are_no_images_of_either_kind(tmp_path, build, make_image):
+    make_image("out/face.png")
     scene = tmp_path / "scenes" / "scene.gif"
-    Image.open(make_picture("scenes/scene.png", 90, 70)).save(scene)
+    Image.open(make_image("scenes/scene.png", 90, 70)).save(scene)
     scene.with_suffix(".png").unlink()
     for overwrite in (False, True):
         report = build([tmp_path / "out"], [tmp_path / "scenes"], overwrite=overwrite)
@@ -218,15 +218,15 @@ def test_links_of_an_earlier_run_are_no_pictures_of_either_kind(tmp_path, build,
     assert (tmp_path / "out" / "negative_links").is_dir()
 
 
-def test_folders_and_extensions(tmp_path, crops, build, make_picture):
-    make_picture("faces/deep/x.png")
-    make_picture("faces/y.bmp")
+def test_folders_and_extensions(tmp_path, crops, build, make_image):
+    make_image("faces/deep/x.png")
+    make_image("faces/y.bmp")
     assert len(build([crops]).positives.used) == 22
     assert len(build([crops], overwrite=True, recursive=False).positives.used) == 21
     assert len(build([crops], overwrite=True, extensions=(".bmp",)).positives.used) == 1
 
 
-def test_negatives_from_lists_and_single_pictures(tmp_path, scenes, build):
+def test_negatives_from_lists_and_single_images(tmp_path, scenes, build):
     (scenes / "bg.txt").write_text("0.png\n\n1.png\r\nnone.png\n")
     report = build([], [scenes / "bg.txt", scenes / "2.png"])
     assert sorted(path.path.name for path in report.negatives.used) == ["0.png", "1.png", "2.png"]
@@ -266,7 +266,7 @@ def test_lots_that_cannot_be_drawn(crops, build):
         build([crops], test=0.01)
 
 
-def test_pictures_that_are_the_same_never_part_at_the_split(tmp_path, crops, build):
+def test_images_that_are_the_same_never_part_at_the_split(tmp_path, crops, build):
     lines = []
     for number in range(20):
         copy = crops / f"copy{number:02}.png"
@@ -275,16 +275,16 @@ def test_pictures_that_are_the_same_never_part_at_the_split(tmp_path, crops, bui
     (crops / "a.csv").write_text("\n".join(lines))
     report = build([crops / "a.csv"], test=0.5)
     sides = (report.positives.training, report.positives.test)
-    digests = [{picture.digest for picture in side} for side in sides]
+    digests = [{image.digest for image in side} for side in sides]
     assert not digests[0] & digests[1]
     assert len(report.positives.used) == 40
 
 
-def test_names_that_lists_cannot_hold(tmp_path, build, make_picture):
+def test_names_that_lists_cannot_hold(tmp_path, build, make_image):
     names = ["my face.png", "tab\there.png", "line\nbreak.png", os.fsdecode(b"\xff.png"), "ä.png"]
     for number, name in enumerate(names):
         for folder in ("faces", "scenes"):
-            path = make_picture(f"{folder}/{number}.png", 30 + number, 30)
+            path = make_image(f"{folder}/{number}.png", 30 + number, 30)
             path.rename(path.with_name(name))
     Image.fromarray(np.eye(40, dtype=np.uint8) * 200).save(tmp_path / "faces" / "x.gif")
     (tmp_path / "faces" / os.fsdecode(b"bro\nken\xff.png")).touch()
@@ -295,8 +295,8 @@ def test_names_that_lists_cannot_hold(tmp_path, build, make_picture):
     assert len(read_annotations(out / "info.dat")) == 6
     assert len(table(out / "positive_links" / "names.csv")) == 5
     assert len(table(out / "negative_links" / "names.csv")) == 2
-    assert "bro\\nken\\udcff.png: wanted a picture" in report.text()
-    assert json.loads(json.dumps(report.as_dict()))["positives"]["pictures"] == 6
+    assert "bro\\nken\\udcff.png: wanted an image" in report.to_text()
+    assert json.loads(json.dumps(report.to_dict()))["positives"]["images"] == 6
     again = build([tmp_path], overwrite=True)
     assert len(again.positives.used) == 11  # not the links of the time before
 
@@ -328,14 +328,14 @@ def test_nothing_is_overwritten_and_nothing_old_stays(tmp_path, crops, scenes, b
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bg.txt", "info.dat"]
 
 
-def test_what_breaks_off_leaves_nothing_behind(tmp_path, build, make_picture, monkeypatch):
+def test_what_breaks_off_leaves_nothing_behind(tmp_path, build, make_image, monkeypatch):
     def fail(*args, **kwargs):
         raise OutputError("no space left")
 
-    make_picture("faces/a b.png")
+    make_image("faces/a b.png")
     monkeypatch.setattr("fercli.cascade.list_builder.output_files.write_background_list", fail)
     with pytest.raises(OutputError):
-        build([tmp_path / "faces"], [make_picture("c.png", 70, 70)])
+        build([tmp_path / "faces"], [make_image("c.png", 70, 70)])
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -373,7 +373,7 @@ def test_negatives_that_seem_to_hold_the_object(tmp_path, scenes, build, edges):
     (left_out,) = report.negatives.left_out
     assert left_out.path == scenes / "edge.png"
     assert left_out.reason == "seems to hold the object"
-    assert f"seems to hold the object: {scenes / 'edge.png'}: " in report.text()
+    assert f"seems to hold the object: {scenes / 'edge.png'}: " in report.to_text()
     assert len(read_background_list(tmp_path / "out" / "bg.txt")) == 10
 
 
@@ -396,10 +396,10 @@ def write_many(folder, count, rng):
 
 
 @pytest.mark.slow
-def test_twenty_thousand_pictures_and_broken_ones_among_them(tmp_path, rng, build):
+def test_twenty_thousand_images_and_broken_ones_among_them(tmp_path, rng, build):
     folder = tmp_path / "many"
     write_many(folder, 20_000, rng)
-    for number, content in {7: b"", 9_999: b"BM", 19_999: b"no picture"}.items():
+    for number, content in {7: b"", 9_999: b"BM", 19_999: b"no image"}.items():
         (folder / f"{number:05}.bmp").write_bytes(content)
     start = time.perf_counter()
     report = build([folder])
@@ -429,12 +429,12 @@ def test_killed_in_the_middle_leaves_nothing_half_written(tmp_path, rng):
 
 
 @pytest.fixture
-def awkward(tmp_path, make_picture):
-    """Pictures with awkward names, built into a folder: the folder of the lists."""
+def awkward(tmp_path, make_image):
+    """Images with awkward names, built into a folder: the folder of the lists."""
     for number in range(12):
         name = f"faces {number}/{number}.png" if number % 2 else f"faces/{number}.png"
-        make_picture(name, 30 + number, 30)
-        make_picture(f"scenes/my scene {number}.png", 90, 70 + number)
+        make_image(name, 30 + number, 30)
+        make_image(f"scenes/my scene {number}.png", 90, 70 + number)
     Image.fromarray(np.eye(30, dtype=np.uint8) * 99).save(tmp_path / "faces" / "x.gif")
     sources = [tmp_path / "faces", *tmp_path.glob("faces *")]
     build_description(sources, [tmp_path / "scenes"], tmp_path / "out")

@@ -19,12 +19,12 @@ def surveyed(path, plain=True):
 
 def mapping(links):
     with (links / "names.csv").open(newline="", errors="surrogateescape") as file:
-        return {row["name"]: row["picture"] for row in csv.DictReader(file)}
+        return {row["name"]: row["image"] for row in csv.DictReader(file)}
 
 
-def test_only_what_a_list_cannot_hold_gets_another_name(tmp_path, make_picture):
-    plain = make_picture("faces/a.png", 8, 8)
-    spaced = make_picture("my faces/b c.png", 8, 8)
+def test_only_what_a_list_cannot_hold_gets_another_name(tmp_path, make_image):
+    plain = make_image("faces/a.png", 8, 8)
+    spaced = make_image("my faces/b c.png", 8, 8)
     links = tmp_path / "work" / "links"
     planned = plan_names([surveyed(plain), surveyed(spaced)], links, "relative", fits_info)
     assert planned[plain] == plain
@@ -36,21 +36,21 @@ def test_only_what_a_list_cannot_hold_gets_another_name(tmp_path, make_picture):
     assert fine == {spaced: spaced}
 
 
-def test_folders_above_the_list_may_have_any_name(tmp_path, make_picture):
-    picture = make_picture("my work/faces/a.png", 8, 8)
+def test_folders_above_the_list_may_have_any_name(tmp_path, make_image):
+    image = make_image("my work/faces/a.png", 8, 8)
     links = tmp_path / "my work" / "out" / "links"
-    assert plan_names([surveyed(picture)], links, "relative", fits_info) == {picture: picture}
+    assert plan_names([surveyed(image)], links, "relative", fits_info) == {image: image}
 
 
 @pytest.mark.parametrize("name", ["a\nb.png", os.fsdecode(b"\xff\xfe.png"), "日本.png", "…"])
 def test_names_of_all_kinds(tmp_path, name):
-    picture = tmp_path / name
+    image = tmp_path / name
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8), np.uint8))
-    (tmp_path / "a.png").rename(picture)
+    (tmp_path / "a.png").rename(image)
     links = tmp_path / "links"
-    make_links({picture: links / safe_name(picture)}, links)
-    assert (links / safe_name(picture)).read_bytes() == picture.read_bytes()
-    assert mapping(links) == {safe_name(picture): str(picture)}
+    make_links({image: links / safe_name(image)}, links)
+    assert (links / safe_name(image)).read_bytes() == image.read_bytes()
+    assert mapping(links) == {safe_name(image): str(image)}
 
 
 def test_safe_names_are_safe_short_and_different():
@@ -62,29 +62,29 @@ def test_safe_names_are_safe_short_and_different():
 
 
 def test_formats_that_the_programs_may_not_read_are_converted(tmp_path):
-    picture = tmp_path / "a.gif"
-    Image.fromarray(np.full((8, 8), 77, np.uint8)).save(picture)
+    image = tmp_path / "a.gif"
+    Image.fromarray(np.full((8, 8), 77, np.uint8)).save(image)
     links = tmp_path / "links"
-    planned = plan_names([surveyed(picture, plain=False)], links, "relative", fits_info)
+    planned = plan_names([surveyed(image, plain=False)], links, "relative", fits_info)
     make_links(planned, links)
-    assert not planned[picture].is_symlink()
-    assert (cv2.imread(str(planned[picture]), cv2.IMREAD_UNCHANGED) == 77).all()
+    assert not planned[image].is_symlink()
+    assert (cv2.imread(str(planned[image]), cv2.IMREAD_UNCHANGED) == 77).all()
 
 
-def test_where_there_are_no_links_there_are_copies(tmp_path, make_picture, monkeypatch):
+def test_where_there_are_no_links_there_are_copies(tmp_path, make_image, monkeypatch):
     def refuse(self, target):
         raise PermissionError(1, "Operation not permitted")
 
-    picture = make_picture("a b.png")
+    image = make_image("a b.png")
     links = tmp_path / "links"
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    make_links({picture: links / "x.png"}, links)
-    assert (links / "x.png").read_bytes() == picture.read_bytes()
+    make_links({image: links / "x.png"}, links)
+    assert (links / "x.png").read_bytes() == image.read_bytes()
     assert not (links / "x.png").is_symlink()
 
 
-def test_an_old_folder_is_replaced_whole_and_only_if_that_is_wished(tmp_path, make_picture):
-    first, second = make_picture("a b.png"), make_picture("c d.png")
+def test_an_old_folder_is_replaced_whole_and_only_if_that_is_wished(tmp_path, make_image):
+    first, second = make_image("a b.png"), make_image("c d.png")
     links = tmp_path / "links"
     make_links({first: links / "x.png"}, links)
     with pytest.raises(OutputExistsError):
@@ -100,30 +100,28 @@ def test_nothing_half_made_is_left_behind(tmp_path):
     gone = tmp_path / "gone.gif"
     links = tmp_path / "links"
     with pytest.raises(Exception, match=r"gone\.gif"):
-        make_links({gone: links / "gone.grey.png"}, links)
+        make_links({gone: links / "gone.gray.png"}, links)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_that_cannot_be_made(tmp_path, make_picture):
+def test_a_folder_that_cannot_be_made(tmp_path, make_image):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
-        make_links(
-            {make_picture("a b.png"): tmp_path / "file" / "l" / "x"}, tmp_path / "file" / "l"
-        )
+        make_links({make_image("a b.png"): tmp_path / "file" / "l" / "x"}, tmp_path / "file" / "l")
 
 
 @pytest.mark.parametrize("spelling", [Path.absolute, os.path.relpath])
-def test_what_lies_among_the_links_stays_what_it_is(tmp_path, make_picture, monkeypatch, spelling):
+def test_what_lies_among_the_links_stays_what_it_is(tmp_path, make_image, monkeypatch, spelling):
     monkeypatch.chdir(tmp_path)
-    spaced, gif = make_picture("a b.png"), tmp_path / "c.gif"
+    spaced, gif = make_image("a b.png"), tmp_path / "c.gif"
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(gif)
     links = Path("links")
     first = plan_names([surveyed(spaced), surveyed(gif, plain=False)], links, "relative", fits_info)
     make_links(first, links)
     said = {first[spaced].name: str(spaced), first[gif].name: str(gif)}
     listed = [surveyed(Path(spelling(name))) for name in first.values()]
-    for pictures in (listed, [*listed, surveyed(spaced)]):
-        planned = plan_names(pictures, links, "relative", fits_info)
+    for images in (listed, [*listed, surveyed(spaced)]):
+        planned = plan_names(images, links, "relative", fits_info)
         assert make_links(planned, links, overwrite=True) == 2
         assert first[spaced].samefile(spaced)
         assert (cv2.imread(str(first[gif]), cv2.IMREAD_UNCHANGED) == 77).all()

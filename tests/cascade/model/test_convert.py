@@ -3,7 +3,7 @@ import pytest
 import skimage.data
 
 from fercli.cascade.model import read_cascade
-from fercli.cascade.model.bundled import shipped_cascade
+from fercli.cascade.model.bundled import bundled_cascade
 from fercli.cascade.model.convert import convert_cascade
 from fercli.common.errors import CascadeFileError, OptionError, OutputExistsError
 
@@ -11,9 +11,9 @@ from fercli.common.errors import CascadeFileError, OptionError, OutputExistsErro
 @pytest.mark.parametrize("compact", [False, True])
 def test_a_converted_cascade_finds_the_same(face_cascade, tmp_path, compact):
     done = convert_cascade(face_cascade, tmp_path / "new.xml", compact=compact)
-    grey = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
     before, after = (  # cv2's threads give them in any order
-        sorted(cv2.CascadeClassifier(str(path)).detectMultiScale(grey, minNeighbors=0).tolist())
+        sorted(cv2.CascadeClassifier(str(path)).detectMultiScale(gray, minNeighbors=0).tolist())
         for path in (face_cascade, done.path)
     )
     assert len(before) > 10
@@ -22,18 +22,18 @@ def test_a_converted_cascade_finds_the_same(face_cascade, tmp_path, compact):
 
 
 def test_a_cascade_is_cut_to_its_first_stages(tmp_path):
-    whole = read_cascade(shipped_cascade())
-    done = convert_cascade(shipped_cascade(), tmp_path / "cut.xml", stages=3)
+    whole = read_cascade(bundled_cascade())
+    done = convert_cascade(bundled_cascade(), tmp_path / "cut.xml", stages=3)
     cut = read_cascade(tmp_path / "cut.xml")
     assert [s.threshold for s in cut.stages] == [s.threshold for s in whole.stages[:3]]
     assert len(cut.features) < len(whole.features)
-    assert "cut.xml: 3 stages, " in done.text()
+    assert "cut.xml: 3 stages, " in done.to_text()
 
 
 @pytest.mark.parametrize("stages", [0, -1, 99])
 def test_a_number_of_stages_that_there_is_not_is_named(tmp_path, stages):
     with pytest.raises(OptionError, match=f"--stages: wanted 1 to .*, found {stages}"):
-        convert_cascade(shipped_cascade(), tmp_path / "cut.xml", stages=stages)
+        convert_cascade(bundled_cascade(), tmp_path / "cut.xml", stages=stages)
     assert not list(tmp_path.iterdir())
 
 
@@ -42,7 +42,7 @@ def test_nothing_is_overwritten_and_nothing_broken_is_converted(tmp_path):
     there.write_text("mine")
     broken.write_text("<opencv_storage>")
     with pytest.raises(OutputExistsError):
-        convert_cascade(shipped_cascade(), there)
+        convert_cascade(bundled_cascade(), there)
     with pytest.raises(CascadeFileError):
         convert_cascade(broken, there, overwrite=True)
     assert there.read_text() == "mine"

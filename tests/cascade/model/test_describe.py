@@ -47,7 +47,7 @@ def described(tmp_path):
 
 
 def test_everything_is_told(described):
-    assert described.as_dict() == {
+    assert described.to_dict() == {
         "path": str(described.path),
         "file_size": described.path.stat().st_size,
         "format": "new",
@@ -81,7 +81,7 @@ def test_everything_is_told(described):
 
 
 def test_the_text_for_people(described):
-    facts, table = described.text().split("\n\n")
+    facts, table = described.to_text().split("\n\n")
     assert [line.split("  ", 1)[1].strip() for line in facts.splitlines()[1:]] == [
         "new (opencv_traincascade)",
         "HAAR",
@@ -98,10 +98,10 @@ def test_the_text_for_people(described):
 
 
 def test_a_real_cascade(face_cascade):
-    told = describe_cascade(face_cascade).as_dict()
+    told = describe_cascade(face_cascade).to_dict()
     assert (told["feature_type"], told["window"]) == ("LBP", [24, 24])
     assert (told["weak_classifiers"], told["features"], told["depth"]) == (139, 136, 1)
-    assert "139, all stumps" in describe_cascade(face_cascade).text()
+    assert "139, all stumps" in describe_cascade(face_cascade).to_text()
 
 
 def test_what_is_no_cascade_is_named(tmp_path):

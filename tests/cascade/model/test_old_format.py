@@ -114,8 +114,8 @@ def trained(opencv_tools, tmp_path_factory):
     faces = [cv2.resize(np.uint8(255 * face), (14, 14)) for face in samples[:100]]
     write_vec(folder / "faces.vec", np.stack(faces))
     for name in ("coffee", "rocket", "brick", "gravel", "coins"):
-        picture = getattr(skimage.data, name)()
-        cv2.imwrite(str(folder / f"{name}.png"), picture)
+        image = getattr(skimage.data, name)()
+        cv2.imwrite(str(folder / f"{name}.png"), image)
     (folder / "bg.txt").write_text("".join(f"{p}\n" for p in sorted(folder.glob("*.png"))))
     (folder / "data").mkdir()
     command = [

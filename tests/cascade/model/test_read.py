@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fercli.cascade.model import LbpFeature, cascade_text, read_cascade
 from fercli.common.errors import CascadeFileError, FerError
 
-# Flat pictures would be passed over: a Haar cascade looks at no window without contrast.
+# Flat images would be passed over: a Haar cascade looks at no window without contrast.
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
 
 
@@ -56,8 +56,8 @@ def test_the_same_cascade_as_opencv_reads_it(face_cascade, astronaut, tmp_path):
     [
         (b"", "wanted a cascade, found an empty file"),
         (b" \n\t ", "found a file of blanks"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "found a PNG picture"),
-        (b"\xff\xd8\xff\xe0" + bytes(50), "found a JPEG picture"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "found a PNG image"),
+        (b"\xff\xd8\xff\xe0" + bytes(50), "found a JPEG image"),
         (b"PK\x03\x04" + bytes(50), "found a zip archive; try: the cascade.xml inside it"),
         (b"\x1f\x8b\x08" + bytes(50), "found a gzip file; try: gunzip"),
         (b"%YAML:1.0\n---\ncascade:", "found a YAML storage; try: save the cascade as XML"),

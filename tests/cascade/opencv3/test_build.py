@@ -17,7 +17,7 @@ from fercli.cascade.opencv3.build import install_programs
 from fercli.cascade.opencv3.programs import PROGRAMS, find_program
 from fercli.cascade.opencv3.source import LANDMARK, PACKAGE, download_source, unpack_source
 from fercli.common.errors import DependencyError, InputError, OutputError
-from fercli.common.files import only_one
+from fercli.common.files import folder_lock
 
 CMAKE = """
 cmake_minimum_required(VERSION 3.5)
@@ -78,7 +78,7 @@ def test_an_archive_becomes_programs_and_nothing_else(archive, target):
     installation = install_programs(target, source=archive)
     assert sorted(p.name for p in target.iterdir()) == sorted(PROGRAMS)
     assert installation.version == "3.4.99"
-    assert "built from the source of OpenCV 3.4.99" in installation.summary()
+    assert "built from the source of OpenCV 3.4.99" in installation.to_text()
     assert find_program("opencv_traincascade", target) == target / "opencv_traincascade"
 
 
@@ -88,7 +88,7 @@ def test_it_can_be_repeated(archive, target):
     before = (target / "opencv_traincascade").stat().st_mtime_ns
     again = install_programs(target, source=archive)
     assert again.version is None
-    assert "nothing was done" in again.summary()
+    assert "nothing was done" in again.to_text()
     assert (target / "opencv_traincascade").stat().st_mtime_ns == before
     install_programs(target, source=archive, overwrite=True)
     assert (target / "opencv_traincascade").stat().st_mtime_ns > before
@@ -165,7 +165,7 @@ def wait_for(condition, seconds=20.0):
 def test_two_installations_do_not_mix(archive, target):
     target.mkdir(parents=True)
     with (
-        only_one(target, "an installation"),
+        folder_lock(target, "an installation"),
         pytest.raises(OutputError, match="an installation is under way there already"),
     ):
         install_programs(target, source=archive)

@@ -28,9 +28,9 @@ class Counted(Progress):
         self.done += count
 
 
-def test_pictures_are_linked_under_plain_names(make_picture, monkeypatch, tmp_path):
+def test_images_are_linked_under_plain_names(make_image, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    make_picture("mit Leerzeichen.png")
+    make_image("mit Leerzeichen.png")
     with staged() as stage:
         name = stage.link(Path("mit Leerzeichen.png"))
         assert name.isascii()
@@ -42,15 +42,15 @@ def test_pictures_are_linked_under_plain_names(make_picture, monkeypatch, tmp_pa
 
 
 def test_formats_that_a_build_may_lack_are_copied_as_png(tmp_path, rng):
-    picture = rng.integers(0, 256, (20, 30), np.uint8)
+    image = rng.integers(0, 256, (20, 30), np.uint8)
     (tmp_path / "a.webp").write_bytes(
-        cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+        cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
     )
     with staged() as stage:
         name = stage.link(tmp_path / "a.webp")
         copy = cv2.imread(str(stage.folder / name), cv2.IMREAD_UNCHANGED)
         assert (stage.folder / name).read_bytes()[:4] == b"\x89PNG"
-    np.testing.assert_allclose(copy, picture, atol=1)
+    np.testing.assert_allclose(copy, image, atol=1)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_formats_that_a_build_may_lack_are_copied_as_png(tmp_path, rng):
     [
         ("Unable to open image: p0000001\nterminate called", "a/b.tif: .* cannot decode"),
         ("error: (-5) Quadrangle is nonconvex or degenerated.", "seen from behind or edge-on"),
-        ("(-215) !ssize.empty() in function 'resize'", "an empty picture or box"),
-        ("0 <= roi.x && roi.x + roi.width <= m.cols", "a box outside its picture"),
+        ("(-215) !ssize.empty() in function 'resize'", "an empty image or box"),
+        ("0 <= roi.x && roi.x + roi.width <= m.cols", "a box outside its image"),
         ("Num: 4\nout of luck\n", "ended with status 134: its last words were 'out of luck'"),
         ("", "status 134: it said nothing"),
     ],
@@ -96,21 +96,21 @@ def stand_in(tmp_path):
         ("kill -SEGV $$", "ended with status 139"),
     ],
 )
-def test_an_exit_status_of_0_is_not_believed(stand_in, make_picture, tmp_path, script, words):
+def test_an_exit_status_of_0_is_not_believed(stand_in, make_image, tmp_path, script, words):
     program = stand_in(script)
     vec = tmp_path / "a.vec"
     vec.touch()
     with pytest.raises(ProgramError, match=words):
-        program.crop([(make_picture("a.png"), [(0, 0, 9, 9)])], vec)
+        program.crop([(make_image("a.png"), [(0, 0, 9, 9)])], vec)
     with pytest.raises(ProgramError):
-        program.paste(Warping(make_picture("b.png"), [make_picture("c.png")], []), tmp_path, 1)
+        program.paste(Warping(make_image("b.png"), [make_image("c.png")], []), tmp_path, 1)
 
 
 @pytest.mark.opencv3
-def test_it_crops_and_the_bar_follows(opencv_tools, tmp_path, make_picture):
+def test_it_crops_and_the_bar_follows(opencv_tools, tmp_path, make_image):
     progress = Counted()
     program = CreateSamples((8, 6), tools=opencv_tools, progress=progress)
-    boxes = [(make_picture(f"a b/{at}.png"), [(0, 0, 9, 9), (3, 4, 20, 20)]) for at in range(20)]
+    boxes = [(make_image(f"a b/{at}.png"), [(0, 0, 9, 9), (3, 4, 20, 20)]) for at in range(20)]
     before = set(tmp_path.iterdir())
     program.crop(boxes, tmp_path / "a.vec")
     assert read_vec(tmp_path / "a.vec", (8, 6)).shape == (40, 6, 8)
@@ -120,15 +120,15 @@ def test_it_crops_and_the_bar_follows(opencv_tools, tmp_path, make_picture):
 
 
 @pytest.mark.opencv3
-def test_angles_that_it_aborts_at_are_explained(opencv_tools, tmp_path, make_picture):
+def test_angles_that_it_aborts_at_are_explained(opencv_tools, tmp_path, make_image):
     program = CreateSamples((8, 6), tools=opencv_tools)
-    tall = Warping(make_picture("a.png", 10, 200), [], ["-maxxangle", "1.5", "-maxyangle", "1.5"])
-    with pytest.raises(ProgramError, match="angles at which the picture is seen from behind"):
+    tall = Warping(make_image("a.png", 10, 200), [], ["-maxxangle", "1.5", "-maxyangle", "1.5"])
+    with pytest.raises(ProgramError, match="angles at which the image is seen from behind"):
         program.warp(tall, tmp_path / "a.vec", 100)
 
 
 @pytest.mark.opencv3
-def test_a_picture_that_it_cannot_read_is_named(opencv_tools, tmp_path):
+def test_a_image_that_it_cannot_read_is_named(opencv_tools, tmp_path):
     (tmp_path / "no.png").write_bytes(b"\x89PNG but not really")
     program = CreateSamples((8, 6), tools=opencv_tools)
     with pytest.raises(ProgramError, match=r"no\.png: opencv_createsamples cannot decode"):

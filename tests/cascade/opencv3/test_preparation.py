@@ -92,31 +92,31 @@ def test_a_vec_whose_header_lies_is_used_as_far_as_it_goes(settings):
     assert "promises 100" in notes.notes[0]
 
 
-def test_backgrounds_that_cannot_be_used_are_left_out(make_picture, tmp_path):
-    make_picture("large.png", 40, 30)
-    make_picture("small.png", 9, 30)
-    (tmp_path / "text.png").write_text("no picture")
+def test_backgrounds_that_cannot_be_used_are_left_out(make_image, tmp_path):
+    make_image("large.png", 40, 30)
+    make_image("small.png", 9, 30)
+    (tmp_path / "text.png").write_text("no image")
     bg = tmp_path / "bg.txt"
     bg.write_text("# a comment\nlarge.png\r\n\nsmall.png\ntext.png\nmissing.png\nlarge.png\n")
     found = check_backgrounds(bg, (10, 8))
     assert [path.name for path in found.usable] == ["large.png", "large.png"]
     assert [(path.name, why.split(",")[0]) for path, why in found.left_out] == [
         ("small.png", "9x30 pixels"),
-        ("text.png", "wanted a picture"),
-        ("missing.png", "wanted a picture"),
+        ("text.png", "wanted an image"),
+        ("missing.png", "wanted an image"),
     ]
     assert found.windows == 2 * count_windows((40, 30), (10, 8))
 
 
-def test_a_folder_of_backgrounds_will_do(make_picture, tmp_path):
-    make_picture("scenes/b.png", 40, 30)
-    make_picture("scenes/deep/a.png", 40, 30)
+def test_a_folder_of_backgrounds_will_do(make_image, tmp_path):
+    make_image("scenes/b.png", 40, 30)
+    make_image("scenes/deep/a.png", 40, 30)
     found = check_backgrounds(tmp_path / "scenes", (10, 8))
     assert [path.name for path in found.usable] == ["b.png", "a.png"]
 
 
-def test_without_usable_backgrounds_the_reasons_are_told(make_picture, tmp_path):
-    make_picture("small.png", 9, 30)
+def test_without_usable_backgrounds_the_reasons_are_told(make_image, tmp_path):
+    make_image("small.png", 9, 30)
     bg = tmp_path / "bg.txt"
     bg.write_text("small.png\n")
     with pytest.raises(AnnotationError, match=r"none among 1 \(.*small.png: 9x30 pixels"):
@@ -128,9 +128,9 @@ def test_without_usable_backgrounds_the_reasons_are_told(make_picture, tmp_path)
         check_backgrounds(tmp_path / "missing.txt", (10, 8))
 
 
-def test_the_programs_list_is_absolute_and_holds_what_it_can_read(make_picture, tmp_path):
+def test_the_programs_list_is_absolute_and_holds_what_it_can_read(make_image, tmp_path):
     names = ["plain.png", "with a space.png", "ends in blank.png ", "#5.png"]
-    paths = [make_picture(f"{number}.png", 40, 30).rename(tmp_path / name)
+    paths = [make_image(f"{number}.png", 40, 30).rename(tmp_path / name)
              for number, name in enumerate(names)]  # fmt: skip
     cv2.imwrite(str(tmp_path / "odd.webp"), np.full((30, 40), 99, np.uint8))
     bg = tmp_path / "bg.txt"
@@ -146,30 +146,30 @@ def test_the_programs_list_is_absolute_and_holds_what_it_can_read(make_picture, 
         assert np.array_equal(cv2.imread(name, 0), cv2.imread(str(path), 0))
 
 
-def test_those_left_out_are_listed(make_picture, tmp_path):
-    make_picture("large.png", 40, 30)
+def test_those_left_out_are_listed(make_image, tmp_path):
+    make_image("large.png", 40, 30)
     (tmp_path / "bg.txt").write_text("large.png\nmissing.png\n")
     found = check_backgrounds(tmp_path / "bg.txt", (10, 8))
     lay_out_backgrounds(found, tmp_path / "place")
-    assert "missing.png\twanted a picture" in (tmp_path / "place" / "left_out.txt").read_text()
+    assert "missing.png\twanted an image" in (tmp_path / "place" / "left_out.txt").read_text()
 
 
 @pytest.mark.parametrize(
-    ("picture", "window", "windows"),
+    ("image", "window", "windows"),
     [
-        ((20, 20), (20, 20), 1),  # the whole picture
+        ((20, 20), (20, 20), 1),  # the whole image
         ((40, 20), (20, 20), 2),  # x = 0, 10; not 20: int(10 + 30) < 40 does not hold
         ((41, 20), (20, 20), 3),
         ((29, 29), (20, 20), 1 + 1),  # scales 20/29 and 20/29·√2
         ((19, 30), (20, 20), 0),
     ],
 )
-def test_windows_of_a_picture(picture, window, windows):
-    assert count_windows(picture, window) == windows
+def test_windows_of_a_image(image, window, windows):
+    assert count_windows(image, window) == windows
 
 
-def test_what_may_surprise_is_told(settings, make_picture, tmp_path):
-    make_picture("large.png", 40, 30)
+def test_what_may_surprise_is_told(settings, make_image, tmp_path):
+    make_image("large.png", 40, 30)
     (tmp_path / "bg.txt").write_text("large.png\nmissing.png\n")
     backgrounds = check_backgrounds(tmp_path / "bg.txt", (10, 8))
     notes = Notes()

@@ -18,8 +18,8 @@ import skimage.data
 from fercli.cascade.model import read_cascade
 from fercli.cascade.opencv3.stage_files import weak_classifiers
 from fercli.cascade.samples.vec import read_vec, write_vec
-from fercli.common.files import only_one
-from fercli.common.images import read_grey
+from fercli.common.files import folder_lock
+from fercli.common.images import read_gray
 
 pytestmark = pytest.mark.opencv3
 
@@ -41,7 +41,7 @@ def material(tmp_path_factory, lfw):
     faces, _ = lfw(SIZE)
     write_vec(folder / "faces.vec", np.concatenate([faces, faces[:, :, ::-1]]))
     for name in SCENES:
-        scene = read_grey(Path(skimage.data.__file__).parent / f"{name}.png")
+        scene = read_gray(Path(skimage.data.__file__).parent / f"{name}.png")
         cv2.imwrite(str(folder / f"{name}.png"), scene[:256, :256])
     (folder / "bg.txt").write_text("".join(f"{name}.png\n" for name in SCENES))
     return folder
@@ -98,7 +98,7 @@ def test_the_folder_holds_all_that_belongs_to_a_training(trained):
     versions = json.loads((trained / "versions.json").read_text())
     assert versions["opencv_traincascade"].startswith("3.4.")
     assert "current samples" not in (trained / "training.log").read_text()
-    assert read_grey(trained / "rates.png").std() > 5
+    assert read_gray(trained / "rates.png").std() > 5
 
 
 def test_a_detector_loads_the_cascade_and_it_knows_its_faces(trained, material):
@@ -246,7 +246,7 @@ def test_a_damaged_stage_is_trained_again(copied, train):
 
 
 def test_two_trainings_do_not_share_a_folder(train, options, copied):
-    with only_one(copied, "a training"):
+    with folder_lock(copied, "a training"):
         result = train(*options, "--out", copied, "--overwrite")
     assert result.status == 1
     assert "a training is under way there already" in result.err
@@ -287,7 +287,7 @@ def test_an_early_stop_is_explained(train, options, tmp_path):
 def half_odd(material):
     """200 faces, followed by 100 windows of photographs."""
     faces = read_vec(material / "faces.vec", (SIZE, SIZE))
-    scene = read_grey(material / "coins.png")
+    scene = read_gray(material / "coins.png")
     odd = [scene[20 * y : 20 * y + 20, 20 * x : 20 * x + 20] for y in range(10) for x in range(10)]
     path = material / "half_odd.vec"
     write_vec(path, np.concatenate([faces, np.stack(odd)]), overwrite=True)
@@ -316,10 +316,10 @@ def test_positives_that_are_not_alike_end_it_with_what_to_do(train, options, hal
 
 
 def test_samples_that_no_feature_tells_apart_are_named(train, options, tmp_path):
-    write_vec(tmp_path / "grey.vec", np.full((50, SIZE, SIZE), 99, np.uint8))
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64), 99, np.uint8))
-    (tmp_path / "bg.txt").write_text("grey.png\n")
-    result = train(*options, "--vec", tmp_path / "grey.vec", "--bg", tmp_path / "bg.txt",
+    write_vec(tmp_path / "gray.vec", np.full((50, SIZE, SIZE), 99, np.uint8))
+    cv2.imwrite(str(tmp_path / "gray.png"), np.full((64, 64), 99, np.uint8))
+    (tmp_path / "bg.txt").write_text("gray.png\n")
+    result = train(*options, "--vec", tmp_path / "gray.vec", "--bg", tmp_path / "bg.txt",
                    "--out", tmp_path / "out")  # fmt: skip
     assert result.status == 1
     assert "not even a first stage can be trained" in result.err

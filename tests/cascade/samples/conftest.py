@@ -18,8 +18,8 @@ def make_vec(tmp_path, rng):
 
 
 @pytest.fixture
-def smooth_picture(tmp_path):
-    """A picture 96 wide and 120 high without fine detail, so that ways to shrink it agree."""
+def smooth_image(tmp_path):
+    """An image 96 wide and 120 high without fine detail, so that ways to shrink it agree."""
     y, x = np.mgrid[0:120, 0:96]
     path = tmp_path / "object.png"
     cv2.imwrite(str(path), (90 + 100 * x / 96 + 40 * np.sin(y / 10)).astype(np.uint8))
@@ -27,11 +27,11 @@ def smooth_picture(tmp_path):
 
 
 @pytest.fixture
-def make_backgrounds(tmp_path, make_picture):
+def make_backgrounds(tmp_path, make_image):
     """Write a list of textured backgrounds: ``make_backgrounds(count, width, height)``."""
 
     def make(count=12, width=90, height=70):
-        paths = [make_picture(f"scenes/{at}.png", width, height) for at in range(count)]
+        paths = [make_image(f"scenes/{at}.png", width, height) for at in range(count)]
         (tmp_path / "bg.txt").write_text("".join(f"{path}\n" for path in paths))
         return tmp_path / "bg.txt"
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples.scene import cut_window, read_background
-from fercli.common.errors import PictureError
+from fercli.common.errors import ImageError
 
 
 def test_windows_come_from_everywhere_at_all_scales(rng):
@@ -25,18 +25,18 @@ def test_windows_come_from_everywhere_at_all_scales(rng):
 
 
 @pytest.mark.parametrize("size_wh", [(20, 20), (30, 7), (7, 30), (1, 1), (64, 48)])
-def test_windows_have_the_size_whatever_its_shape(make_picture, size_wh, rng):
-    picture = read_background(make_picture("a.png", 64, 48), (1, 1))
+def test_windows_have_the_size_whatever_its_shape(make_image, size_wh, rng):
+    image = read_background(make_image("a.png", 64, 48), (1, 1))
     for _ in range(50):
-        assert cut_window(picture, size_wh, rng).shape == size_wh[::-1]
+        assert cut_window(image, size_wh, rng).shape == size_wh[::-1]
 
 
-def test_a_picture_of_the_windows_size_is_the_window(rng):
-    picture = rng.integers(0, 256, (10, 12), np.uint8)
-    np.testing.assert_array_equal(cut_window(picture, (12, 10), rng), picture)
+def test_a_image_of_the_windows_size_is_the_window(rng):
+    image = rng.integers(0, 256, (10, 12), np.uint8)
+    np.testing.assert_array_equal(cut_window(image, (12, 10), rng), image)
 
 
 @pytest.mark.parametrize("least", [(65, 10), (10, 49)])
-def test_small_backgrounds_are_named(make_picture, least):
-    with pytest.raises(PictureError, match=r"of at least .* found 64x48"):
-        read_background(make_picture("a.png", 64, 48), least)
+def test_small_backgrounds_are_named(make_image, least):
+    with pytest.raises(ImageError, match=r"of at least .* found 64x48"):
+        read_background(make_image("a.png", 64, 48), least)

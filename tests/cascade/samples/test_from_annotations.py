@@ -4,22 +4,22 @@ import pytest
 
 from fercli.cascade.samples.from_annotations import CropRules, create_from_annotations, crop
 from fercli.cascade.samples.vec import describe_vec, read_vec
-from fercli.common.errors import AnnotationError, OptionError, OutputExistsError, PictureError
-from fercli.common.images import read_grey
+from fercli.common.errors import AnnotationError, ImageError, OptionError, OutputExistsError
+from fercli.common.images import read_gray
 
 SIZE = (12, 10)
 
 
 @pytest.fixture
-def marked(tmp_path, make_picture):
-    """An info file of 40 pictures with 0 to 3 boxes each, and what should come of them."""
+def marked(tmp_path, make_image):
+    """An info file of 40 images with 0 to 3 boxes each, and what should come of them."""
     lines, expected = [], []
     for number in range(40):
-        path = make_picture(f"p{number}.png", 30 + number, 40)
+        path = make_image(f"p{number}.png", 30 + number, 40)
         boxes = [(number % 5, at, 8 + 7 * at, 9 + 6 * at) for at in range(number % 4)]
         numbers = " ".join(str(value) for box in boxes for value in box)
         lines.append(f"{path.name} {len(boxes)} {numbers}")
-        expected += [crop(read_grey(path), box, SIZE) for box in boxes]
+        expected += [crop(read_gray(path), box, SIZE) for box in boxes]
     info = tmp_path / "info.dat"
     info.write_text("\n".join(lines))
     return info, np.array(expected)
@@ -41,7 +41,7 @@ def test_every_box_becomes_a_sample_in_order(marked, tmp_path, workers, monkeypa
     assert created.count == len(expected) == 60
     assert created.left_out == []
     assert describe_vec(created.path).problems == []
-    assert "out.vec: 60 samples of 12x10 in " in created.summary()
+    assert "out.vec: 60 samples of 12x10 in " in created.to_text()
 
 
 def test_what_became_of_the_boxes_is_told(marked, tmp_path):
@@ -74,7 +74,7 @@ def test_mirror_images_follow_their_samples(marked, tmp_path, num):
 
 
 def break_some(info):
-    """Spoil records 2 (picture missing), 7 (box outside) and 11 (box empty) of the info file."""
+    """Spoil records 2 (image missing), 7 (box outside) and 11 (box empty) of the info file."""
     lines = info.read_text().splitlines()
     lines[1] = "gone.png 1 0 0 5 5"
     lines[6] = "p6.png 2 0 0 9 9 30 0 10 10"
@@ -86,7 +86,7 @@ def test_the_first_that_is_bad_is_named_and_nothing_is_written(marked, tmp_path)
     info, _ = marked
     break_some(info)
     for workers in (1, 3):
-        with pytest.raises(PictureError, match=r"info\.dat:2: .*gone\.png: wanted a picture"):
+        with pytest.raises(ImageError, match=r"info\.dat:2: .*gone\.png: wanted an image"):
             create(info, tmp_path, workers=workers)
     assert not (tmp_path / "out.vec").exists()
 
@@ -98,7 +98,7 @@ def test_bad_ones_can_be_left_out_and_are_listed(marked, tmp_path):
     assert [error.line for error in created.left_out] == [2, 7, 11]
     # Records 2, 7 and 11 had 1, 2 and 2 boxes; one good box is left of the second.
     assert len(samples) == created.count == 60 - 5 + 1
-    summary = created.summary()
+    summary = created.to_text()
     assert summary.startswith("left out: 3\n")
     assert "info.dat:7: box 2 of " in summary
     assert "--skip-bad" not in summary
@@ -113,33 +113,33 @@ def test_bad_ones_beyond_the_number_wanted_do_not_matter(marked, tmp_path):
     np.testing.assert_array_equal(samples, expected[:10])
 
 
-def test_of_many_left_out_some_are_listed(tmp_path, make_picture):
-    make_picture("a.png")
+def test_of_many_left_out_some_are_listed(tmp_path, make_image):
+    make_image("a.png")
     (tmp_path / "info.dat").write_text("a.png 1 0 0 9 9\n" + "b.png 1 0 0 9 9\n" * 50)
     created, _ = create(tmp_path / "info.dat", tmp_path, skip_bad=True)
-    assert "and 30 more" in created.summary()
-    assert len(created.as_json()["left_out"]) == 50
+    assert "and 30 more" in created.to_text()
+    assert len(created.to_dict()["left_out"]) == 50
 
 
 @pytest.mark.parametrize("content", ["", "a.png 0\n", "\n \n", "a.png 0 b.png 0"])
-def test_without_any_box_there_is_an_error_not_an_endless_loop(tmp_path, make_picture, content):
-    make_picture("a.png")
+def test_without_any_box_there_is_an_error_not_an_endless_loop(tmp_path, make_image, content):
+    make_image("a.png")
     (tmp_path / "info.dat").write_text(content)
     with pytest.raises(AnnotationError, match="wanted marked boxes, found none"):
         create_from_annotations(tmp_path / "info.dat", tmp_path / "out.vec", format="info")
 
 
-def test_a_folder_of_crops_needs_no_annotations(tmp_path, make_picture):
-    paths = [make_picture(f"crops/{name}.png", 20, 15) for name in "bac"]
+def test_a_folder_of_crops_needs_no_annotations(tmp_path, make_image):
+    paths = [make_image(f"crops/{name}.png", 20, 15) for name in "bac"]
     _, samples = create(tmp_path / "crops", tmp_path, size=(20, 15))
-    np.testing.assert_array_equal(samples, np.array([read_grey(path) for path in sorted(paths)]))
+    np.testing.assert_array_equal(samples, np.array([read_gray(path) for path in sorted(paths)]))
 
 
-def test_names_with_spaces_and_signs_in_other_formats(tmp_path, make_picture):
-    path = make_picture("ein schönes Bild.png", 40, 30)
+def test_names_with_spaces_and_signs_in_other_formats(tmp_path, make_image):
+    path = make_image("ein schönes Bild.png", 40, 30)
     (tmp_path / "boxes.csv").write_text("path,x,y,w,h\nein schönes Bild.png,3,4,20,15\n")
     _, samples = create(tmp_path / "boxes.csv", tmp_path, size=(20, 15))
-    np.testing.assert_array_equal(samples[0], read_grey(path)[4:19, 3:23])
+    np.testing.assert_array_equal(samples[0], read_gray(path)[4:19, 3:23])
 
 
 def test_an_existing_file_stays_unless_it_may_go(marked, tmp_path):
@@ -151,13 +151,13 @@ def test_an_existing_file_stays_unless_it_may_go(marked, tmp_path):
     assert describe_vec(tmp_path / "out.vec").count == 60
 
 
-def test_all_kinds_of_pictures_are_read(tmp_path, rng):
-    colour = rng.integers(0, 256, (30, 40, 3), np.uint8)
+def test_all_kinds_of_images_are_read(tmp_path, rng):
+    color = rng.integers(0, 256, (30, 40, 3), np.uint8)
     for name in ("a.bmp", "b.jpg", "c.webp", "d.tif"):
-        cv2.imwrite(str(tmp_path / name), colour)
-    cv2.imwrite(str(tmp_path / "e.pgm"), colour[:, :, 0])
-    cv2.imwrite(str(tmp_path / "f.png"), np.dstack([colour, colour[:, :, 0]]))
-    cv2.imwrite(str(tmp_path / "g.png"), colour[:, :, 0].astype(np.uint16) * 257)
+        cv2.imwrite(str(tmp_path / name), color)
+    cv2.imwrite(str(tmp_path / "e.pgm"), color[:, :, 0])
+    cv2.imwrite(str(tmp_path / "f.png"), np.dstack([color, color[:, :, 0]]))
+    cv2.imwrite(str(tmp_path / "g.png"), color[:, :, 0].astype(np.uint16) * 257)
     names = sorted(path.name for path in tmp_path.iterdir())
     (tmp_path / "info.dat").write_text("".join(f"{name} 1 1 2 30 20\n" for name in names))
     assert len(create(tmp_path / "info.dat", tmp_path)[1]) == 7
@@ -182,13 +182,13 @@ def with_both(info, tmp_path, tools, size):
 
 @pytest.mark.opencv3
 @pytest.mark.parametrize("size", [(24, 24), (20, 20), (13, 31), (64, 5), (1, 1)])
-def test_opencv_agrees_within_a_grey_level(tmp_path, rng, opencv_tools, size):
+def test_opencv_agrees_within_a_gray_level(tmp_path, rng, opencv_tools, size):
     lines = []
     for number in range(30):
         width, height = rng.integers(60, 200, 2)
-        picture = rng.integers(0, 256, (height, width, 3), np.uint8)
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.7) if number % 2 else picture[:, :, 0]
-        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+        image = rng.integers(0, 256, (height, width, 3), np.uint8)
+        image = cv2.GaussianBlur(image, (0, 0), 0.7) if number % 2 else image[:, :, 0]
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
         boxes = []
         for _ in range(20):
             x, y = rng.integers(0, [width - 1, height - 1])
@@ -202,19 +202,19 @@ def test_opencv_agrees_within_a_grey_level(tmp_path, rng, opencv_tools, size):
 
 
 @pytest.mark.opencv3
-def test_opencv_agrees_on_pictures_of_every_kind(tmp_path, rng, opencv_tools):
-    """JPEG decoders may differ by a grey level, averaged down to less."""
-    colour = cv2.GaussianBlur(rng.integers(0, 256, (90, 80, 3), np.uint8), (0, 0), 3)
-    alpha = np.dstack([colour, 255 - colour[:, :, 0]])
-    deep = colour[:, :, 0].astype(np.uint16) * 257
-    pictures = {
-        "a.bmp": colour, "b.jpg": colour, "c d.jpg": colour[:, :, 0], "ü.webp": colour,
-        "e.tif": colour, "f.png": alpha, "g.png": deep,
+def test_opencv_agrees_on_images_of_every_kind(tmp_path, rng, opencv_tools):
+    """JPEG decoders may differ by a gray level, averaged down to less."""
+    color = cv2.GaussianBlur(rng.integers(0, 256, (90, 80, 3), np.uint8), (0, 0), 3)
+    alpha = np.dstack([color, 255 - color[:, :, 0]])
+    deep = color[:, :, 0].astype(np.uint16) * 257
+    images = {
+        "a.bmp": color, "b.jpg": color, "c d.jpg": color[:, :, 0], "ü.webp": color,
+        "e.tif": color, "f.png": alpha, "g.png": deep,
     }  # fmt: skip
-    for name, picture in pictures.items():
-        data = cv2.imencode("." + name.rpartition(".")[2], picture)[1]
+    for name, image in images.items():
+        data = cv2.imencode("." + name.rpartition(".")[2], image)[1]
         (tmp_path / name).write_bytes(data.tobytes())
-    table = "path,x,y,w,h\n" + "".join(f"{name},4,5,70,60\n" for name in pictures)
+    table = "path,x,y,w,h\n" + "".join(f"{name},4,5,70,60\n" for name in images)
     (tmp_path / "boxes.csv").write_text(table)
     differences = with_both(tmp_path / "boxes.csv", tmp_path, opencv_tools, (24, 24))
     assert differences.max() <= 1
@@ -226,7 +226,7 @@ def test_opencv_gets_only_what_it_can_digest(marked, tmp_path, opencv_tools):
     break_some(info)
     out = tmp_path / "opencv.vec"
     options = {"engine": "opencv", "tools": opencv_tools}
-    with pytest.raises(PictureError, match="gone"):
+    with pytest.raises(ImageError, match="gone"):
         create_from_annotations(info, out, CropRules(SIZE), **options)
     assert not out.exists()
     created = create_from_annotations(info, out, CropRules(SIZE, 40, skip_bad=True), **options)

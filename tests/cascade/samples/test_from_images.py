@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.from_images import CHUNK, create_from_pictures
+from fercli.cascade.samples.from_images import CHUNK, create_from_images
 from fercli.cascade.samples.scene import WarpRules
 from fercli.cascade.samples.vec import read_vec
 from fercli.cascade.samples.warping import Distortion
-from fercli.common.errors import AnnotationError, OptionError, OutputExistsError, PictureError
+from fercli.common.errors import AnnotationError, ImageError, OptionError, OutputExistsError
 
 SIZE = (24, 30)
 STILL = Distortion(0, 0, 0, 0)
@@ -16,12 +16,10 @@ STILL = Distortion(0, 0, 0, 0)
 
 @pytest.fixture
 def create(tmp_path):
-    def create(
-        *pictures, num=20, name="out.vec", engine="native", tools=None, workers=None, **rules
-    ):
+    def create(*images, num=20, name="out.vec", engine="native", tools=None, workers=None, **rules):
         rules = WarpRules(**{"size_wh": SIZE, **rules})
-        created = create_from_pictures(
-            pictures, tmp_path / name, num, rules, engine=engine, tools=tools, workers=workers,
+        created = create_from_images(
+            images, tmp_path / name, num, rules, engine=engine, tools=tools, workers=workers,
             overwrite=True,
         )  # fmt: skip
         return created, np.array(read_vec(tmp_path / name, rules.size_wh))
@@ -30,35 +28,35 @@ def create(tmp_path):
 
 
 def test_any_number_of_workers_gives_the_same_and_less_is_a_beginning_of_more(
-    create, smooth_picture, make_backgrounds, monkeypatch
+    create, smooth_image, make_backgrounds, monkeypatch
 ):
     monkeypatch.setattr("fercli.cascade.samples.from_images.CHUNK", 16)
     rules = {"backgrounds": make_backgrounds(), "seed": 7}
-    created, samples = create(smooth_picture, num=300, workers=1, **rules)
+    created, samples = create(smooth_image, num=300, workers=1, **rules)
     assert (created.count, samples.shape) == (300, (300, 30, 24))
-    np.testing.assert_array_equal(create(smooth_picture, num=300, workers=3, **rules)[1], samples)
-    np.testing.assert_array_equal(create(smooth_picture, num=21, **rules)[1], samples[:21])
+    np.testing.assert_array_equal(create(smooth_image, num=300, workers=3, **rules)[1], samples)
+    np.testing.assert_array_equal(create(smooth_image, num=21, **rules)[1], samples[:21])
 
 
-def test_processes_give_what_threads_do(create, smooth_picture, make_backgrounds, monkeypatch):
+def test_processes_give_what_threads_do(create, smooth_image, make_backgrounds, monkeypatch):
     rules = {"backgrounds": make_backgrounds(), "num": 20 * CHUNK + 7, "workers": 2}
-    _, samples = create(smooth_picture, **rules)
+    _, samples = create(smooth_image, **rules)
     monkeypatch.setattr("fercli.cascade.samples.from_images.MANY", 100)
     monkeypatch.setattr("fercli.cascade.samples.from_images.TASK", CHUNK)
-    np.testing.assert_array_equal(create(smooth_picture, **rules)[1], samples)
+    np.testing.assert_array_equal(create(smooth_image, **rules)[1], samples)
 
 
-def test_seeds_give_other_samples_and_no_two_are_alike(create, smooth_picture):
-    samples = [create(smooth_picture, num=CHUNK + 9, seed=seed)[1] for seed in (0, 1)]
+def test_seeds_give_other_samples_and_no_two_are_alike(create, smooth_image):
+    samples = [create(smooth_image, num=CHUNK + 9, seed=seed)[1] for seed in (0, 1)]
     both = np.concatenate(samples).reshape(2 * (CHUNK + 9), -1)
     assert len(np.unique(both, axis=0)) == len(both)
 
 
-def test_pictures_take_turns(create, tmp_path):
-    for grey in (50, 150, 250):
-        cv2.imwrite(str(tmp_path / f"{grey}.png"), np.full((30, 24), grey, np.uint8))
-    pictures = [tmp_path / f"{grey}.png" for grey in (50, 150, 250)]
-    _, samples = create(*pictures, num=CHUNK + 5, distortion=STILL)
+def test_images_take_turns(create, tmp_path):
+    for gray in (50, 150, 250):
+        cv2.imwrite(str(tmp_path / f"{gray}.png"), np.full((30, 24), gray, np.uint8))
+    images = [tmp_path / f"{gray}.png" for gray in (50, 150, 250)]
+    _, samples = create(*images, num=CHUNK + 5, distortion=STILL)
     assert samples[:, 15, 12].tolist() == ([50, 150, 250] * CHUNK)[: CHUNK + 5]
 
 
@@ -75,39 +73,39 @@ def test_what_stands_behind_the_object(create, tmp_path, make_backgrounds):
 
 
 def test_every_background_is_used(create, tmp_path):
-    """Thirty backgrounds of one grey level each: all are seen in two thousand samples."""
+    """Thirty backgrounds of one gray level each: all are seen in two thousand samples."""
     lines = []
-    for grey in range(100, 130):
-        cv2.imwrite(str(tmp_path / f"{grey}.png"), np.full((40, 40), grey, np.uint8))
-        lines.append(f"{grey}.png\n")
+    for gray in range(100, 130):
+        cv2.imwrite(str(tmp_path / f"{gray}.png"), np.full((40, 40), gray, np.uint8))
+        lines.append(f"{gray}.png\n")
     (tmp_path / "bg.txt").write_text("".join(lines))
     cv2.imwrite(str(tmp_path / "bar.png"), np.full((30, 6), 200, np.uint8))
     _, samples = create(
         tmp_path / "bar.png", num=2000, distortion=STILL, backgrounds=tmp_path / "bg.txt"
     )
-    greys, counts = np.unique(samples[:, 0, 0], return_counts=True)
-    assert greys.tolist() == list(range(100, 130))
+    grays, counts = np.unique(samples[:, 0, 0], return_counts=True)
+    assert grays.tolist() == list(range(100, 130))
     assert counts.min() > 20
 
 
 def test_much_transparency_is_told(create, tmp_path, rng):
-    picture = np.zeros((30, 30), np.uint8)
-    picture[10:20, 10:20] = 200
-    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    image = np.zeros((30, 30), np.uint8)
+    image[10:20, 10:20] = 200
+    cv2.imwrite(str(tmp_path / "a.png"), image)
     created, _ = create(tmp_path / "a.png", bg_color=0)
     assert created.notes[0].startswith(f"89% of {tmp_path}/a.png is transparent")
 
 
-def test_what_cannot_be_used_is_named(create, tmp_path, smooth_picture, make_backgrounds):
-    with pytest.raises(PictureError, match=r"none\.png: wanted a picture, found nothing"):
+def test_what_cannot_be_used_is_named(create, tmp_path, smooth_image, make_backgrounds):
+    with pytest.raises(ImageError, match=r"none\.png: wanted an image, found nothing"):
         create(tmp_path / "none.png")
-    with pytest.raises(OptionError, match="wanted a picture of the object, found none"):
+    with pytest.raises(OptionError, match="wanted an image of the object, found none"):
         create()
     (tmp_path / "empty.txt").write_text("# nothing\n")
-    with pytest.raises(AnnotationError, match=r"empty\.txt: wanted names of pictures"):
-        create(smooth_picture, backgrounds=tmp_path / "empty.txt")
+    with pytest.raises(AnnotationError, match=r"empty\.txt: wanted names of images"):
+        create(smooth_image, backgrounds=tmp_path / "empty.txt")
     with pytest.raises(OptionError, match=r"object\.png: wanted an object .* --bg-threshold"):
-        create(smooth_picture, bg_color=128, bg_threshold=128)
+        create(smooth_image, bg_color=128, bg_threshold=128)
     assert not (tmp_path / "out.vec").exists()
 
 
@@ -116,52 +114,52 @@ def spoil(backgrounds, *numbers):
         (backgrounds.parent / "scenes" / f"{number}.png").write_bytes(b"")
 
 
-def test_bad_backgrounds_are_errors_or_left_out(create, tmp_path, smooth_picture, make_backgrounds):
+def test_bad_backgrounds_are_errors_or_left_out(create, tmp_path, smooth_image, make_backgrounds):
     backgrounds = make_backgrounds()
     spoil(backgrounds, 3, 5)
-    with pytest.raises(PictureError, match="an empty file; try: --skip-bad"):
-        create(smooth_picture, backgrounds=backgrounds)
+    with pytest.raises(ImageError, match="an empty file; try: --skip-bad"):
+        create(smooth_image, backgrounds=backgrounds)
     created, samples = create(
-        smooth_picture, num=CHUNK * 3, backgrounds=backgrounds, skip_bad=True, workers=2
+        smooth_image, num=CHUNK * 3, backgrounds=backgrounds, skip_bad=True, workers=2
     )
     assert len(samples) == CHUNK * 3
     assert sorted(Path(error.path).name for error in created.left_out) == ["3.png", "5.png"]
 
 
 def test_backgrounds_that_are_all_bad_end_in_an_error_not_a_loop(
-    create, smooth_picture, make_backgrounds
+    create, smooth_image, make_backgrounds
 ):
     backgrounds = make_backgrounds(3)
     spoil(backgrounds, 0, 1, 2)
-    with pytest.raises(PictureError, match="an empty file"):
-        create(smooth_picture, backgrounds=backgrounds, skip_bad=True)
-    with pytest.raises(PictureError, match="at least 24x30, found 20x40"):
-        create(smooth_picture, backgrounds=make_backgrounds(2, 20, 40), skip_bad=True)
+    with pytest.raises(ImageError, match="an empty file"):
+        create(smooth_image, backgrounds=backgrounds, skip_bad=True)
+    with pytest.raises(ImageError, match="at least 24x30, found 20x40"):
+        create(smooth_image, backgrounds=make_backgrounds(2, 20, 40), skip_bad=True)
 
 
-def test_an_existing_file_stays(smooth_picture, tmp_path):
+def test_an_existing_file_stays(smooth_image, tmp_path):
     (tmp_path / "out.vec").write_text("mine")
     with pytest.raises(OutputExistsError):
-        create_from_pictures([smooth_picture], tmp_path / "out.vec")
+        create_from_images([smooth_image], tmp_path / "out.vec")
 
 
-def test_what_the_program_cannot_do_is_named(create, smooth_picture, make_backgrounds):
+def test_what_the_program_cannot_do_is_named(create, smooth_image, make_backgrounds):
     with pytest.raises(OptionError, match="cannot extend the edges"):
-        create(smooth_picture, engine="opencv")
+        create(smooth_image, engine="opencv")
 
 
-def with_both(create, opencv_tools, *pictures, **rules):
-    _, ours = create(*pictures, **rules)
-    created, theirs = create(*pictures, engine="opencv", tools=opencv_tools, **rules)
+def with_both(create, opencv_tools, *images, **rules):
+    _, ours = create(*images, **rules)
+    created, theirs = create(*images, engine="opencv", tools=opencv_tools, **rules)
     assert ours.shape == theirs.shape
     return ours.astype(float), theirs.astype(float), created
 
 
 @pytest.mark.opencv3
-def test_a_still_picture_is_where_opencv_has_it(create, smooth_picture, opencv_tools):
+def test_a_still_image_is_where_opencv_has_it(create, smooth_image, opencv_tools):
     """Within what averaging changes, and a pixel along the edges of the object."""
     ours, theirs, _ = with_both(
-        create, opencv_tools, smooth_picture, num=2, distortion=STILL, bg_color=0, bg_threshold=0
+        create, opencv_tools, smooth_image, num=2, distortion=STILL, bg_color=0, bg_threshold=0
     )
     inside = np.s_[0, 2:-2, 2:-2]
     assert np.abs(ours[inside] - theirs[inside]).max() <= 6
@@ -181,18 +179,18 @@ def test_a_still_picture_is_where_opencv_has_it(create, smooth_picture, opencv_t
     ],
 )
 def test_samples_are_distributed_as_opencvs(
-    create, tmp_path, smooth_picture, opencv_tools, distortion
+    create, tmp_path, smooth_image, opencv_tools, distortion
 ):
-    """Means and deviations of 1,200 samples, pixel by pixel, at the picture's own resolution.
+    """Means and deviations of 1,200 samples, pixel by pixel, at the image's own resolution.
 
-    Tolerances: chance (a standard error of the mean of about 2 grey levels), OpenCV's rounding
+    Tolerances: chance (a standard error of the mean of about 2 gray levels), OpenCV's rounding
     down (about 1), and the edges of the object, which lie half a pixel apart.
     """
-    # Of a middling grey, so that the edges matter less than what is within.
+    # Of a middling gray, so that the edges matter less than what is within.
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((100, 100), 140, np.uint8))
     (tmp_path / "bg.txt").write_text("wall.png\n")
     ours, theirs, _ = with_both(
-        create, opencv_tools, smooth_picture, num=1200, size_wh=(48, 60), distortion=distortion,
+        create, opencv_tools, smooth_image, num=1200, size_wh=(48, 60), distortion=distortion,
         backgrounds=tmp_path / "bg.txt",
     )  # fmt: skip
     near = (cv2.blur(each.mean(axis=0), (5, 5)) for each in (ours, theirs))
@@ -204,14 +202,14 @@ def test_samples_are_distributed_as_opencvs(
 
 @pytest.mark.opencv3
 def test_opencv_gets_backgrounds_that_it_can_digest(
-    create, tmp_path, smooth_picture, make_backgrounds, opencv_tools
+    create, tmp_path, smooth_image, make_backgrounds, opencv_tools
 ):
     backgrounds = make_backgrounds()
     spoil(backgrounds, 3)
     rules = {"backgrounds": backgrounds, "engine": "opencv", "tools": opencv_tools}
-    with pytest.raises(PictureError, match="an empty file; try: --skip-bad"):
-        create(smooth_picture, **rules)
-    created, samples = create(smooth_picture, num=30, skip_bad=True, **rules)
+    with pytest.raises(ImageError, match="an empty file; try: --skip-bad"):
+        create(smooth_image, **rules)
+    created, samples = create(smooth_image, num=30, skip_bad=True, **rules)
     assert (len(samples), len(created.left_out)) == (30, 1)
-    with pytest.raises(OptionError, match="warps one picture, found 2"):
-        create(smooth_picture, smooth_picture, skip_bad=True, **rules)
+    with pytest.raises(OptionError, match="warps one image, found 2"):
+        create(smooth_image, smooth_image, skip_bad=True, **rules)

@@ -30,7 +30,7 @@ def test_corners_turn_as_computed_by_hand(rotation, corners):
 
 
 @pytest.mark.parametrize("rotation", [(math.pi, 0, 0), (0, math.pi / 2, 0), (0, 2, 0)])
-def test_the_back_of_a_picture_is_no_view_of_it(rotation):
+def test_the_back_of_a_image_is_no_view_of_it(rotation):
     assert turned_corners((20, 20), rotation, 60) is None
 
 

@@ -30,12 +30,12 @@ def test_useless_samples_are_counted_from_one(tmp_path, rng):
     assert found.constant == [2]
     assert found.flat == [5]
     assert found.duplicates == [(4, 1), (7, 1)]
-    assert "2 (sample 4, 7)" in found.summary()
+    assert "2 (sample 4, 7)" in found.to_text()
 
 
 def test_of_many_numbers_a_few_are_listed(tmp_path):
     write_vec(tmp_path / "a.vec", np.zeros((50, 3, 3), np.uint8))
-    summary = examine_vec(tmp_path / "a.vec").summary()
+    summary = examine_vec(tmp_path / "a.vec").to_text()
     assert "constant     50 (sample 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …)" in summary
     assert "duplicates   49 (sample 2," in summary
 
@@ -43,7 +43,7 @@ def test_of_many_numbers_a_few_are_listed(tmp_path):
 def test_json_can_be_written_and_holds_the_problems(make_vec):
     path, _ = make_vec()
     path.write_bytes(path.read_bytes()[:-1])
-    found = json.loads(json.dumps(examine_vec(path, (6, 5)).as_json()))
+    found = json.loads(json.dumps(examine_vec(path, (6, 5)).to_dict()))
     assert found["count"] == found["whole_samples"] == 9
     assert found["header_count"] == 10
     assert len(found["problems"]) == 2

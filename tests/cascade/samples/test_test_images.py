@@ -4,29 +4,29 @@ import pytest
 
 from fercli.annotations import read_annotations
 from fercli.cascade.samples.scene import WarpRules, read_scene
-from fercli.cascade.samples.test_images import create_test_pictures, paste
+from fercli.cascade.samples.test_images import create_test_images, paste
 from fercli.cascade.samples.warping import Distortion
-from fercli.common.errors import OptionError, OutputExistsError, PictureError
-from fercli.common.images import read_grey
+from fercli.common.errors import ImageError, OptionError, OutputExistsError
+from fercli.common.images import read_gray
 
 STILL = Distortion(0, 0, 0, 0)
 
 
 @pytest.fixture
-def scene(smooth_picture, make_backgrounds):
+def scene(smooth_image, make_backgrounds):
     rules = WarpRules((24, 30), STILL, make_backgrounds(20, 200, 160), seed=3)
-    return read_scene([smooth_picture], rules)
+    return read_scene([smooth_image], rules)
 
 
 def test_the_object_is_in_the_box_and_the_rest_untouched(scene):
-    background = read_grey(scene.backgrounds[0])
+    background = read_gray(scene.backgrounds[0])
     for number in range(20):
-        picture, (x, y, width, height) = paste(scene, number, background)
-        differs = np.argwhere(picture != background)
+        image, (x, y, width, height) = paste(scene, number, background)
+        differs = np.argwhere(image != background)
         assert differs.min(axis=0).tolist() == [y, x]
         assert (differs.max(axis=0) + 1).tolist() == [y + height, x + width]
-        expected = cv2.resize(scene.foregrounds[0].grey, (width, height))
-        part = picture[y + 2 : y + height - 2, x + 2 : x + width - 2].astype(int)
+        expected = cv2.resize(scene.foregrounds[0].gray, (width, height))
+        part = image[y + 2 : y + height - 2, x + 2 : x + width - 2].astype(int)
         assert np.abs(part - expected[2:-2, 2:-2]).mean() < 4
 
 
@@ -51,90 +51,90 @@ def test_a_scale_never_exceeds_the_background(scene):
     assert paste(scene, 0, background, max_scale=1)[1][2:] == (24, 30)
 
 
-def create(smooth_picture, backgrounds, folder, num=None, **options):
+def create(smooth_image, backgrounds, folder, num=None, **options):
     engine = {name: options.pop(name) for name in ("engine", "tools") if name in options}
     overwrite = options.pop("overwrite", False)
     max_scale = options.pop("max_scale", None)
     workers = options.pop("workers", None)
     rules = WarpRules((24, 30), options.pop("distortion", STILL), backgrounds, **options)
-    return create_test_pictures(
-        [smooth_picture], folder, num, rules, max_scale=max_scale, workers=workers,
+    return create_test_images(
+        [smooth_image], folder, num, rules, max_scale=max_scale, workers=workers,
         overwrite=overwrite, **engine,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("num", [None, 5, 30])
-def test_the_folder_can_be_read_as_annotations(smooth_picture, make_backgrounds, tmp_path, num):
-    created = create(smooth_picture, make_backgrounds(), tmp_path / "test", num)
+def test_the_folder_can_be_read_as_annotations(smooth_image, make_backgrounds, tmp_path, num):
+    created = create(smooth_image, make_backgrounds(), tmp_path / "test", num)
     assert created.count == (num or 12)
     annotated = read_annotations(tmp_path / "test" / "info.dat")
     assert len(annotated) == created.count
-    for number, picture in enumerate(annotated, 1):
-        (box,) = picture.boxes_xywh
+    for number, image in enumerate(annotated, 1):
+        (box,) = image.boxes_xywh
         name = "_".join(f"{value:04d}" for value in (number, *box))
-        assert picture.path == tmp_path / "test" / f"{name}.jpg"
-        assert read_grey(picture.path).shape == (70, 90)
-    assert f"info.dat: {created.count} test pictures in " in created.summary()
+        assert image.path == tmp_path / "test" / f"{name}.jpg"
+        assert read_gray(image.path).shape == (70, 90)
+    assert f"info.dat: {created.count} test images in " in created.to_text()
 
 
-def test_workers_do_not_change_the_pictures(smooth_picture, make_backgrounds, tmp_path):
+def test_workers_do_not_change_the_images(smooth_image, make_backgrounds, tmp_path):
     backgrounds = make_backgrounds(20)
     contents = []
     for workers in (1, 3):
         folder = tmp_path / str(workers)
-        create(smooth_picture, backgrounds, folder, workers=workers, distortion=Distortion())
+        create(smooth_image, backgrounds, folder, workers=workers, distortion=Distortion())
         contents.append({file.name: file.read_bytes() for file in folder.iterdir()})
     assert contents[0] == contents[1]
 
 
-def test_nothing_is_left_of_what_failed(smooth_picture, make_backgrounds, tmp_path):
+def test_nothing_is_left_of_what_failed(smooth_image, make_backgrounds, tmp_path):
     backgrounds = make_backgrounds()
     (tmp_path / "scenes" / "4.png").write_bytes(b"")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(PictureError, match=r"4\.png: .* try: --skip-bad"):
-        create(smooth_picture, backgrounds, tmp_path / "test")
+    with pytest.raises(ImageError, match=r"4\.png: .* try: --skip-bad"):
+        create(smooth_image, backgrounds, tmp_path / "test")
     assert sorted(tmp_path.iterdir()) == before
-    created = create(smooth_picture, backgrounds, tmp_path / "test", skip_bad=True)
+    created = create(smooth_image, backgrounds, tmp_path / "test", skip_bad=True)
     assert (created.count, len(created.left_out)) == (11, 1)
 
 
-def test_a_folder_in_use_is_left_alone(smooth_picture, make_backgrounds, tmp_path):
+def test_a_folder_in_use_is_left_alone(smooth_image, make_backgrounds, tmp_path):
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "mine.txt").write_text("mine")
     with pytest.raises(OutputExistsError, match="not empty"):
-        create(smooth_picture, make_backgrounds(), tmp_path / "test")
-    create(smooth_picture, make_backgrounds(), tmp_path / "test", overwrite=True)
+        create(smooth_image, make_backgrounds(), tmp_path / "test")
+    create(smooth_image, make_backgrounds(), tmp_path / "test", overwrite=True)
     assert (tmp_path / "test" / "mine.txt").read_text() == "mine"
 
 
-def test_backgrounds_are_needed(smooth_picture, tmp_path):
-    with pytest.raises(OptionError, match="wanted backgrounds for test pictures, found none"):
-        create(smooth_picture, None, tmp_path / "test")
+def test_backgrounds_are_needed(smooth_image, tmp_path):
+    with pytest.raises(OptionError, match="wanted backgrounds for test images, found none"):
+        create(smooth_image, None, tmp_path / "test")
 
 
 @pytest.mark.opencv3
-def test_opencv_makes_test_pictures_too(smooth_picture, make_backgrounds, tmp_path, opencv_tools):
+def test_opencv_makes_test_images_too(smooth_image, make_backgrounds, tmp_path, opencv_tools):
     """Backgrounds of many sizes: its own largest scale, that of the first, would make it abort."""
     lines = make_backgrounds(15, 400, 300).read_text() + make_backgrounds(15, 60, 50).read_text()
     (tmp_path / "all.txt").write_text(lines)
     created = create(
-        smooth_picture, tmp_path / "all.txt", tmp_path / "test", engine="opencv", tools=opencv_tools
+        smooth_image, tmp_path / "all.txt", tmp_path / "test", engine="opencv", tools=opencv_tools
     )
     annotated = read_annotations(tmp_path / "test" / "info.dat")
     assert created.count == len(annotated) == 30
-    for picture in annotated:
-        ((x, y, width, height),) = picture.boxes_xywh
-        found = read_grey(picture.path)
+    for image in annotated:
+        ((x, y, width, height),) = image.boxes_xywh
+        found = read_gray(image.path)
         assert x + width <= found.shape[1]
         assert y + height <= found.shape[0]
 
 
 @pytest.mark.opencv3
 def test_objects_larger_than_a_background_are_named_not_an_abort(
-    smooth_picture, make_backgrounds, tmp_path, opencv_tools
+    smooth_image, make_backgrounds, tmp_path, opencv_tools
 ):
-    with pytest.raises(PictureError, match="at least 96x120, found 90x70"):
+    with pytest.raises(ImageError, match="at least 96x120, found 90x70"):
         create(
-            smooth_picture, make_backgrounds(), tmp_path / "test", max_scale=4.0,
+            smooth_image, make_backgrounds(), tmp_path / "test", max_scale=4.0,
             engine="opencv", tools=opencv_tools,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from fercli.cascade.samples.warping import (
 from fercli.common.errors import OptionError
 
 STILL = Distortion(0, 0, 0, 0)
-GREY = np.full((40, 40), 128, np.uint8)
+GRAY = np.full((40, 40), 128, np.uint8)
 
 
 def a_pose(foreground, shift=0, inverted=False):
@@ -22,33 +22,33 @@ def a_pose(foreground, shift=0, inverted=False):
     return Pose(corners.astype(float), shift, inverted)
 
 
-def opaque(picture):
-    return cut_out(picture, None, 80)
+def opaque(image):
+    return cut_out(image, None, 80)
 
 
-def test_a_still_picture_of_the_samples_size_is_the_sample(rng):
-    picture = rng.integers(0, 256, (20, 24), np.uint8)
+def test_a_still_image_of_the_samples_size_is_the_sample(rng):
+    image = rng.integers(0, 256, (20, 24), np.uint8)
     pose = draw_pose((24, 20), STILL, rng)
-    placed = place(opaque(picture), pose, np.zeros((20, 24), np.uint8))
-    np.testing.assert_array_equal(placed, picture)
+    placed = place(opaque(image), pose, np.zeros((20, 24), np.uint8))
+    np.testing.assert_array_equal(placed, image)
 
 
-def test_a_still_picture_four_times_as_large_is_averaged(rng):
-    picture = rng.integers(0, 256, (80, 96), np.uint8)
-    foreground = opaque(picture)
+def test_a_still_image_four_times_as_large_is_averaged(rng):
+    image = rng.integers(0, 256, (80, 96), np.uint8)
+    foreground = opaque(image)
     placed = place(foreground, a_pose(foreground), np.zeros((20, 24), np.uint8))
-    expected = cv2.resize(picture.astype(float), (24, 20), interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(image.astype(float), (24, 20), interpolation=cv2.INTER_AREA)
     np.testing.assert_allclose(placed, expected, atol=0.51)
 
 
 def test_fitting_to_the_samples_hardly_changes_them(rng):
-    picture = cv2.GaussianBlur(rng.integers(0, 256, (500, 400), np.uint8), (0, 0), 9)
-    foreground = opaque(picture)
+    image = cv2.GaussianBlur(rng.integers(0, 256, (500, 400), np.uint8), (0, 0), 9)
+    foreground = opaque(image)
     small = fitted(foreground, (24, 30))
     assert small.size_wh == (96, 120)
     background = np.zeros((30, 24), np.uint8)
     for seed in range(5):
-        # The quadrilateral scales with the picture; the same random numbers turn it alike.
+        # The quadrilateral scales with the image; the same random numbers turn it alike.
         poses = [
             draw_pose(each.size_wh, Distortion(), np.random.default_rng(seed))
             for each in (foreground, small)
@@ -66,7 +66,7 @@ def test_the_shape_is_kept_and_the_rest_is_background(rng):
     assert (placed[:, 16:] == 7).all()
 
 
-def test_grey_levels_are_shifted_then_inverted():
+def test_gray_levels_are_shifted_then_inverted():
     foreground = opaque(np.full((8, 8), 100, np.uint8))
     background = np.zeros((8, 8), np.uint8)
     assert place(foreground, a_pose(foreground, 30), background)[4, 4] == 130
@@ -76,18 +76,18 @@ def test_grey_levels_are_shifted_then_inverted():
 
 
 def test_transparent_pixels_show_the_background_and_leave_no_fringe():
-    picture = np.full((96, 96), 255, np.uint8)
-    cv2.circle(picture, (48, 48), 30, 60, -1)
-    foreground = cut_out(picture, 255, 10)
+    image = np.full((96, 96), 255, np.uint8)
+    cv2.circle(image, (48, 48), 30, 60, -1)
+    foreground = cut_out(image, 255, 10)
     placed = place(foreground, a_pose(foreground), np.full((24, 24), 60, np.uint8))
-    # Object and background are of one grey level: white at the edge would be left from the
+    # Object and background are of one gray level: white at the edge would be left from the
     # transparent pixels.
     assert np.abs(placed.astype(int) - 60).max() <= 1
 
 
 def test_extended_edges_hide_the_background(rng):
-    picture = rng.integers(100, 200, (30, 30), np.uint8)
-    foreground = Foreground(picture, np.full_like(picture, 255), edges_extend=True)
+    image = rng.integers(100, 200, (30, 30), np.uint8)
+    foreground = Foreground(image, np.full_like(image, 255), edges_extend=True)
     for _ in range(20):
         pose = draw_pose((30, 30), Distortion(1, 1, 1, 0), rng)
         assert place(foreground, pose, np.zeros((24, 24), np.uint8)).min() >= 100
@@ -95,11 +95,11 @@ def test_extended_edges_hide_the_background(rng):
 
 def test_the_background_is_not_changed(rng):
     background = np.zeros((24, 24), np.uint8)
-    place(opaque(GREY), draw_pose((40, 40), Distortion(), rng), background)
+    place(opaque(GRAY), draw_pose((40, 40), Distortion(), rng), background)
     assert not background.any()
 
 
-def test_inscribed_pictures_lie_within_the_sample(rng):
+def test_inscribed_images_lie_within_the_sample(rng):
     foreground = opaque(np.full((60, 60), 255, np.uint8))
     for _ in range(20):
         pose = draw_pose((60, 60), Distortion(1, 1, 1.5, 0), rng)
@@ -112,13 +112,13 @@ def test_inscribed_pictures_lie_within_the_sample(rng):
 
 @pytest.mark.parametrize("color", [0, 90, 255])
 def test_what_is_transparent(color):
-    picture = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    alpha = cut_out(picture, color, 20).alpha
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    alpha = cut_out(image, color, 20).alpha
     expected = np.abs(np.arange(256).reshape(16, 16) - color) > 20
     np.testing.assert_array_equal(alpha == 255, expected)
     np.testing.assert_array_equal(alpha == 0, ~expected)
 
 
-def test_a_picture_of_background_alone_is_named():
-    with pytest.raises(OptionError, match="all of it within 80 grey levels of the background"):
+def test_a_image_of_background_alone_is_named():
+    with pytest.raises(OptionError, match="all of it within 80 gray levels of the background"):
         cut_out(np.full((10, 10), 60, np.uint8), 0, 80)

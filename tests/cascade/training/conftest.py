@@ -16,9 +16,9 @@ def scenes(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("scenes")
     for name in SCENES:
         source = next(Path(skimage.data.__file__).parent.glob(f"{name}.*"))
-        picture = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
-        scale = 240 / max(picture.shape)
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        image = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
+        scale = 240 / max(image.shape)
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(folder / f"{name}.png"), small)
     return folder
 
@@ -33,7 +33,7 @@ def vec(tmp_path, lfw) -> Path:
 
 @pytest.fixture
 def marked(tmp_path, lfw) -> Path:
-    """An info file of five pictures with 20 faces of 30×30 each."""
+    """An info file of five images with 20 faces of 30×30 each."""
     faces = np.stack([cv2.resize(f, (30, 30)) for f in lfw(25)[0]]).reshape(5, 4, 5, 30, 30)
     lines = []
     for number, grid in enumerate(faces):

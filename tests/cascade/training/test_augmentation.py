@@ -9,7 +9,7 @@ STILL = Jitter(variants=1, shift=0, scale=0, angle=0, brightness=0)
 
 
 @pytest.fixture
-def picture(rng):
+def image(rng):
     noise = rng.integers(0, 256, (120, 150), np.uint8)
     return cv2.GaussianBlur(noise, (0, 0), 2)
 
@@ -17,10 +17,10 @@ def picture(rng):
 @pytest.mark.parametrize(
     "box", [(40, 30, 48, 48), (0, 0, 24, 24), (60, 50, 31, 31), (9, 9, 60, 40)]
 )
-def test_without_amounts_a_variant_is_the_crop(picture, rng, box):
-    variant = vary(picture, box, (24, 24), STILL, rng)
+def test_without_amounts_a_variant_is_the_crop(image, rng, box):
+    variant = vary(image, box, (24, 24), STILL, rng)
     # Two steps of resampling against one, and areas of whole pixels against shares of them.
-    difference = np.abs(variant.astype(int) - crop(picture, box, (24, 24)))
+    difference = np.abs(variant.astype(int) - crop(image, box, (24, 24)))
     assert difference.mean() < 3
     assert variant.shape == (24, 24)
 
@@ -30,10 +30,10 @@ def test_without_amounts_a_sample_is_itself(rng):
     assert (vary(sample, (0, 0, 12, 16), (12, 16), STILL, rng) == sample).all()
 
 
-def test_same_numbers_same_variant(picture):
+def test_same_numbers_same_variant(image):
     jitter = Jitter(variants=1)
     first, second, other = (
-        vary(picture, (40, 30, 48, 48), (24, 24), jitter, np.random.default_rng(seed))
+        vary(image, (40, 30, 48, 48), (24, 24), jitter, np.random.default_rng(seed))
         for seed in (1, 1, 2)
     )
     assert (first == second).all()
@@ -50,27 +50,27 @@ class Fixed:
         return self.values[:count]
 
 
-def test_shift_moves_the_window(picture):
+def test_shift_moves_the_window(image):
     jitter = Jitter(variants=1, shift=0.25, scale=0, angle=0, brightness=0)
-    shifted = vary(picture, (40, 30, 24, 24), (24, 24), jitter, Fixed(1, -0.5, 0, 0, 0))
-    assert (shifted == picture[27:51, 46:70]).all()
+    shifted = vary(image, (40, 30, 24, 24), (24, 24), jitter, Fixed(1, -0.5, 0, 0, 0))
+    assert (shifted == image[27:51, 46:70]).all()
 
 
-def test_scale_takes_more_of_the_picture(picture):
+def test_scale_takes_more_of_the_image(image):
     jitter = Jitter(variants=1, shift=0, scale=0.5, angle=0, brightness=0)
-    larger = vary(picture, (40, 30, 48, 48), (24, 24), jitter, Fixed(0, 0, 1, 0, 0))
-    expected = crop(picture, (28, 18, 72, 72), (24, 24))
+    larger = vary(image, (40, 30, 48, 48), (24, 24), jitter, Fixed(0, 0, 1, 0, 0))
+    expected = crop(image, (28, 18, 72, 72), (24, 24))
     assert np.abs(larger.astype(int) - expected).mean() < 6
 
 
-def test_a_quarter_turn(picture):
+def test_a_quarter_turn(image):
     jitter = Jitter(variants=1, shift=0, scale=0, angle=90, brightness=0)
-    turned = vary(picture, (40, 30, 24, 24), (24, 24), jitter, Fixed(0, 0, 0, 1, 0))
-    window = picture[30:54, 40:64]
+    turned = vary(image, (40, 30, 24, 24), (24, 24), jitter, Fixed(0, 0, 0, 1, 0))
+    window = image[30:54, 40:64]
     assert min(np.abs(turned.astype(int) - np.rot90(window, k)).max() for k in (1, 3)) <= 1
 
 
-def test_brightness_bends_grey_levels_and_keeps_black_and_white():
+def test_brightness_bends_gray_levels_and_keeps_black_and_white():
     sample = np.array([[0, 64], [128, 255]], np.uint8)
     jitter = Jitter(variants=1, shift=0, scale=0, angle=0, brightness=1)
     darker = vary(sample, (0, 0, 2, 2), (2, 2), jitter, Fixed(0, 0, 0, 0, 1))

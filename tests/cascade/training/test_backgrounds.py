@@ -5,35 +5,35 @@ from fercli.common.errors import AnnotationError, FerError, InputError
 
 
 @pytest.fixture
-def pictures(make_picture):
-    return [make_picture("a b.png"), make_picture("sub/c.png")]
+def images(make_image):
+    return [make_image("a b.png"), make_image("sub/c.png")]
 
 
-def test_folder(pictures, tmp_path):
-    assert read_backgrounds(tmp_path).paths == tuple(pictures)
+def test_folder(images, tmp_path):
+    assert read_backgrounds(tmp_path).paths == tuple(images)
 
 
-def test_list(pictures, tmp_path):
+def test_list(images, tmp_path):
     (tmp_path / "bg.txt").write_text("a b.png\nsub/c.png\nmissing.png\n")
     found = read_backgrounds(tmp_path / "bg.txt")
-    assert found.paths == (*pictures, tmp_path / "missing.png")
+    assert found.paths == (*images, tmp_path / "missing.png")
     assert found.objects == {}
 
 
-def test_one_picture(pictures):
-    assert read_backgrounds(pictures[0]).paths == (pictures[0],)
+def test_one_image(images):
+    assert read_backgrounds(images[0]).paths == (images[0],)
 
 
-def test_info_file_gives_the_objects_to_spare(make_picture, tmp_path):
-    first, second = make_picture("a.png"), make_picture("b.png")
+def test_info_file_gives_the_objects_to_spare(make_image, tmp_path):
+    first, second = make_image("a.png"), make_image("b.png")
     (tmp_path / "info.dat").write_text("a.png 2 1 2 10 11 20 21 12 13\nb.png 0\n")
     found = read_backgrounds(tmp_path / "info.dat")
     assert found.paths == (first, second)
     assert found.objects == {first: ((1, 2, 10, 11), (20, 21, 12, 13))}
 
 
-def test_folder_with_labels_gives_the_objects_to_spare(make_picture, tmp_path):
-    first, second = make_picture("images/a.png", 100, 50), make_picture("images/b.png")
+def test_folder_with_labels_gives_the_objects_to_spare(make_image, tmp_path):
+    first, second = make_image("images/a.png", 100, 50), make_image("images/b.png")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.4\n")
     found = read_backgrounds(tmp_path)
@@ -41,14 +41,14 @@ def test_folder_with_labels_gives_the_objects_to_spare(make_picture, tmp_path):
     assert found.objects == {first: ((40, 15, 20, 20),)}
 
 
-def test_folder_with_other_texts_is_one_of_pictures(pictures, tmp_path):
+def test_folder_with_other_texts_is_one_of_images(images, tmp_path):
     (tmp_path / "a b.txt").write_text("a caption\n")
     found = read_backgrounds(tmp_path)
-    assert (found.paths, found.objects) == (tuple(pictures), {})
+    assert (found.paths, found.objects) == (tuple(images), {})
 
 
-def test_table_in_which_a_name_stands_alone(make_picture, tmp_path):
-    first, second = make_picture("a.png"), make_picture("b.png")
+def test_table_in_which_a_name_stands_alone(make_image, tmp_path):
+    first, second = make_image("a.png"), make_image("b.png")
     (tmp_path / "boxes.csv").write_text("a.png\nb.png,1,2,10,11\n")
     found = read_backgrounds(tmp_path / "boxes.csv")
     assert found.paths == (first, second)
@@ -63,19 +63,19 @@ def test_table_in_which_a_name_stands_alone(make_picture, tmp_path):
         ("coco.json", '{"images": []}', "found no list 'annotations'"),
     ],
 )
-def test_malformed_annotations_say_what_is_wrong(make_picture, tmp_path, name, content, words):
-    make_picture("a.png")
+def test_malformed_annotations_say_what_is_wrong(make_image, tmp_path, name, content, words):
+    make_image("a.png")
     (tmp_path / name).write_text(content)
     with pytest.raises(AnnotationError, match=words):
         read_backgrounds(tmp_path / name)
 
 
-def test_info_file_with_lines_longer_than_any_name(make_picture, tmp_path):
-    picture = make_picture("a.png")
+def test_info_file_with_lines_longer_than_any_name(make_image, tmp_path):
+    image = make_image("a.png")
     boxes = tuple((x, 2, 10, 11) for x in range(1000, 1500))
     numbers = " ".join(f"{x} 2 10 11" for x, *_ in boxes)
     (tmp_path / "info.dat").write_text(f"a.png {len(boxes)} {numbers}\n")
-    assert read_backgrounds(tmp_path / "info.dat").objects == {picture: boxes}
+    assert read_backgrounds(tmp_path / "info.dat").objects == {image: boxes}
 
 
 @pytest.mark.parametrize(
@@ -101,5 +101,5 @@ def test_missing_list(tmp_path):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(InputError, match="wanted background pictures, found none"):
+    with pytest.raises(InputError, match="wanted background images, found none"):
         read_backgrounds(tmp_path)

@@ -193,9 +193,9 @@ def test_finish_without_a_training(tmp_path):
     assert not (tmp_path / "none").exists()
 
 
-def test_backgrounds_that_run_dry_end_the_training_well(small, tmp_path, make_picture):
+def test_backgrounds_that_run_dry_end_the_training_well(small, tmp_path, make_image):
     for number in range(3):
-        make_picture(f"few/{number}.png", 30, 30)
+        make_image(f"few/{number}.png", 30, 30)
     dry = {**small, "bg": tmp_path / "few", "stages": 20, "negatives": 300, "max_weak_count": 30}
     result = train(dry, tmp_path / "out")
     assert 1 <= len(result.stages) < 20
@@ -204,18 +204,18 @@ def test_backgrounds_that_run_dry_end_the_training_well(small, tmp_path, make_pi
 
 
 def test_negatives_that_are_held_out_do_not_count_for_those_to_train_on(
-    small, tmp_path, make_picture
+    small, tmp_path, make_image
 ):
     # Nineteen windows in all, of which ten or nine are left: a stage needs eleven.
-    make_picture("few/one.png", 14, 14)
+    make_image("few/one.png", 14, 14)
     few = {**small, "bg": tmp_path / "few", "negatives": 20, "validation": 0.5, "stages": 1}
     with pytest.raises(TrainingError, match="the backgrounds have run dry"):
         train(few, tmp_path / "out")
     assert train({**few, "validation": 0.0}, tmp_path / "out").stages[0].negatives > 11
 
 
-def test_fewer_negatives_than_wanted_are_told(small, tmp_path, make_picture):
-    make_picture("few/one.png", 26, 26)
+def test_fewer_negatives_than_wanted_are_told(small, tmp_path, make_image):
+    make_image("few/one.png", 26, 26)
     notes = Notes()
     train({**small, "bg": tmp_path / "few", "stages": 1, "negatives": 5000, "validation": 0.0},
           tmp_path / "out", progress=notes)  # fmt: skip
@@ -252,7 +252,7 @@ def test_windows_that_touch_objects_are_never_taken(small, tmp_path, lfw):
     assert faces.mean() > 0.9
 
 
-def test_positives_from_marked_pictures_with_jitter(marked, scenes, small, tmp_path):
+def test_positives_from_marked_images_with_jitter(marked, scenes, small, tmp_path):
     del small["vec"]
     given = {**small, "info": marked, "variants": 2, "mirror": True, "stages": 1}
     result = train(given, tmp_path / "out")
@@ -278,7 +278,7 @@ def test_what_cannot_be_is_named_before_anything_is_written(small, tmp_path, cha
     assert not (tmp_path / "out").exists()
 
 
-def test_backgrounds_of_one_grey_level(small, tmp_path):
+def test_backgrounds_of_one_gray_level(small, tmp_path):
     (tmp_path / "flat").mkdir()
     cv2.imwrite(str(tmp_path / "flat" / "a.png"), np.full((80, 80), 77, np.uint8))
     with pytest.raises(TrainingError, match="no stage could be trained: the backgrounds have run"):
@@ -286,15 +286,15 @@ def test_backgrounds_of_one_grey_level(small, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_backgrounds_smaller_than_the_window(small, tmp_path, make_picture):
-    make_picture("tiny/a.png", 10, 10)
+def test_backgrounds_smaller_than_the_window(small, tmp_path, make_image):
+    make_image("tiny/a.png", 10, 10)
     with pytest.raises(InputError, match="at least 12x12"):
         train({**small, "bg": tmp_path / "tiny"}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_training_without_a_stage_is_not_in_the_way_of_another(small, tmp_path, make_picture):
-    make_picture("tiny/a.png", 10, 10)
+def test_a_training_without_a_stage_is_not_in_the_way_of_another(small, tmp_path, make_image):
+    make_image("tiny/a.png", 10, 10)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").touch()
     with pytest.raises(InputError):
@@ -305,8 +305,8 @@ def test_a_training_without_a_stage_is_not_in_the_way_of_another(small, tmp_path
 
 def test_backgrounds_that_cannot_be_read_are_left_out_and_told(small, tmp_path, scenes):
     (tmp_path / "mixed").mkdir()
-    for picture in scenes.iterdir():
-        os.link(picture, tmp_path / "mixed" / picture.name)
+    for image in scenes.iterdir():
+        os.link(image, tmp_path / "mixed" / image.name)
     (tmp_path / "mixed" / "broken.png").write_bytes(b"\x89PNG")
     notes = Notes()
     train({**small, "bg": tmp_path / "mixed", "stages": 1}, tmp_path / "out", progress=notes)
@@ -350,7 +350,7 @@ def test_stopped_and_resumed_after_given_stages_it_ends_the_same(small, tmp_path
     options = {**small, "continue_from": first, "stages": 4}
     whole = train(options, tmp_path / "whole")
     told = "2 of 2 stages in .*: all stages are trained \\(after 2 given by --continue-from\\)"
-    assert re.search(told, whole.summary())
+    assert re.search(told, whole.to_text())
     notes = Interrupting()
     with pytest.raises(KeyboardInterrupt):
         train(options, tmp_path / "out", progress=notes)
@@ -375,7 +375,7 @@ def test_given_stages_are_finished_with_the_others(small, tmp_path):
         cut = finish(tmp_path / "out", stages=count)
         assert [stage.index for stage in cut.stages] == indices
         assert read_cascade(cut.cascade).stages == stages[:count]
-        assert cut.summary()
+        assert cut.to_text()
     assert finish(tmp_path / "out").cascade.read_bytes() == whole
 
 
@@ -482,8 +482,8 @@ def test_a_full_disk_leaves_the_stages_before_it(long, tmp_path):
 
 
 def test_two_trainings_in_one_folder(small, tmp_path):
-    from fercli.common.files import only_one
+    from fercli.common.files import folder_lock
 
     (tmp_path / "out").mkdir()
-    with only_one(tmp_path / "out", "a training"), pytest.raises(OutputError, match="under way"):
+    with folder_lock(tmp_path / "out", "a training"), pytest.raises(OutputError, match="under way"):
         train(small, tmp_path / "out")

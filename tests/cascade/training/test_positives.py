@@ -32,13 +32,13 @@ def test_held_out_positives_are_not_trained_on(vec, lfw):
     assert as_set(positives.validation) | as_set(positives.training) <= as_set(lfw(12)[0])
 
 
-def test_neighbours_are_held_out_together(vec_of, rng):
+def test_neighbors_are_held_out_together(vec_of, rng):
     samples = rng.integers(0, 256, (1000, 12, 12), np.uint8)
     samples[:, 0, 0], samples[:, 0, 1] = np.divmod(np.arange(1000), 250)
     validation = load(vec=vec_of(samples)).validation
     numbers = 250 * validation[:, 0, 0].astype(int) + validation[:, 0, 1]
     assert len(numbers) == 100
-    # Two hundred runs of five, of which some happen to be neighbours.
+    # Two hundred runs of five, of which some happen to be neighbors.
     assert set(numbers.tolist()) == {5 * (n // 5) + k for n in numbers.tolist() for k in range(5)}
     assert (np.diff(numbers) > 5).any()
 
@@ -87,17 +87,17 @@ def test_no_variant_of_a_held_out_positive(vec):
     assert not as_set(positives.validation) & as_set(positives.training)
 
 
-def test_marked_pictures_give_what_a_vec_of_them_gives(marked, vec_of):
-    from_pictures = load(info=marked, validation=0.0)
-    assert from_pictures.training.shape == (100, 12, 12)
-    again = load(vec=vec_of(from_pictures.training), validation=0.0)
-    assert (again.training == from_pictures.training).all()
+def test_marked_images_give_what_a_vec_of_them_gives(marked, vec_of):
+    from_images = load(info=marked, validation=0.0)
+    assert from_images.training.shape == (100, 12, 12)
+    again = load(vec=vec_of(from_images.training), validation=0.0)
+    assert (again.training == from_images.training).all()
 
 
-def test_variants_of_marked_pictures_show_their_surroundings(marked):
+def test_variants_of_marked_images_show_their_surroundings(marked):
     given = {"jitter_shift": 0.0, "jitter_angle": 0.0, "jitter_brightness": 0.0}
     varied = load(info=marked, validation=0.0, variants=1, jitter_scale=1.0, **given).training
-    # Of a box seen twice as large, the border is the grey of the sheet.
+    # Of a box seen twice as large, the border is the gray of the sheet.
     assert (np.abs(varied[100:, 0, 0].astype(int) - 90) < 5).any()
 
 
@@ -128,7 +128,7 @@ def test_repeated_positives_are_told(vec_of, lfw):
     ("change", "words"),
     [
         (lambda faces: faces[:10], "at least 11 positives in all, found 10"),
-        (lambda faces: np.full_like(faces, 99), "vary by more than 10 grey levels, found 0"),
+        (lambda faces: np.full_like(faces, 99), "vary by more than 10 gray levels, found 0"),
         (lambda faces: np.repeat(faces[:1], 100, axis=0), "differ from each other, found 1"),
         (lambda faces: faces[:12], "left for the training, found 6"),
     ],

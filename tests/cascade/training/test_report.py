@@ -14,7 +14,7 @@ from fercli.cascade.training.report import (
     write_stages,
 )
 from fercli.common.errors import InputError
-from fercli.common.images import read_colour
+from fercli.common.images import read_color
 
 FIRST = StageRecord(0, 3, 0.996, 0.4, 1.0, 90, 90, 45, 2.5)
 SECOND = StageRecord(1, 5, 0.995, 0.5, 0.25, 90, 92, 45, 3.0)
@@ -55,12 +55,12 @@ def test_a_rate_that_is_not_known_leaves_the_product_unknown(result):
         result.cascade, "opencv", "LBP", (20, 24), (FIRST, UNKNOWN), 3, 1.0, "stopped"
     )
     assert partly.hit_rate is None
-    assert "own positives" not in partly.summary()
-    assert partly.summary().splitlines()[2].split() == ["2", "7", *"-------"]
+    assert "own positives" not in partly.to_text()
+    assert partly.to_text().splitlines()[2].split() == ["2", "7", *"-------"]
 
 
 def test_the_summary_says_what_matters(result):
-    text = result.summary()
+    text = result.to_text()
     assert "2 of 3 stages in 1 min 10 s: stopped\ndo so\n" in text
     assert "LBP, window 20x24, 8 weak classifiers" in text
     assert "of its own positives 99.1% pass all stages" in text
@@ -95,7 +95,7 @@ def test_another_table_is_refused(tmp_path, text):
 
 def test_rates_are_drawn(tmp_path):
     draw_rates(tmp_path / "rates.png", [FIRST, SECOND, UNKNOWN])
-    assert read_colour(tmp_path / "rates.png").shape[2] == 3
+    assert read_color(tmp_path / "rates.png").shape[2] == 3
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ KINDS = {
 }
 
 
-def coloured(image, colour):
-    """Return how many pixels are nearer to a colour than to grey."""
+def colored(image, color):
+    """Return how many pixels are nearer to a color than to gray."""
     pixels = np.asarray(image).astype(int)
-    tint = np.array(colour) - np.mean(colour)
+    tint = np.array(color) - np.mean(color)
     return int((((pixels - pixels.mean(axis=2, keepdims=True)) @ tint) > 2000).sum())
 
 
@@ -36,8 +36,8 @@ def test_every_feature_is_drawn(kind, random_cascade):
     nodes = sum(len(weak.nodes) for weak in cascade.stages[0].weak_classifiers)
     zoom = max(round(LARGE / max(cascade.size_wh)), 1)
     assert sheet.width * sheet.height > nodes * np.prod(cascade.size_wh) * zoom**2
-    assert coloured(sheet, PLUS) > 0
-    assert coloured(sheet, MINUS) > 0
+    assert colored(sheet, PLUS) > 0
+    assert colored(sheet, MINUS) > 0
 
 
 def test_the_backdrop_shows_and_votes_differ(random_cascade, rng):

@@ -20,41 +20,41 @@ def test_shares_by_hand():
         {"stage": 2, "weak_classifiers": 20, "windows": 100, "share": 0.1, "passed": 0.1},
     ]
     assert PROFILE.weak_classifiers_a_window == (800 * 2 + 400 * 5 + 100 * 20) / 1000
-    assert PROFILE.as_dict()["flat"] == 200
+    assert PROFILE.to_dict()["flat"] == 200
 
 
 def test_text():
-    assert PROFILE.text().splitlines() == [
+    assert PROFILE.to_text().splitlines() == [
         "stage  weak classifiers  windows  share  passed",
         "    0                 2      800    80%     50%",
         "    1                 5      400    40%     25%",
         "    2                20      100    10%     10%",
         "",
-        "1,000 windows in 2 pictures, 200 of them flat; 10 accepted (1 in 100)",
+        "1,000 windows in 2 images, 200 of them flat; 10 accepted (1 in 100)",
         "5.6 weak classifiers evaluated a window",
     ]
 
 
-def test_counts_what_the_detector_looks_at(random_cascade, make_picture):
+def test_counts_what_the_detector_looks_at(random_cascade, make_image):
     cascade = random_cascade()
-    paths = [make_picture("a.png", 90, 60), make_picture("b.png", 70, 80)]
+    paths = [make_image("a.png", 90, 60), make_image("b.png", 70, 80)]
     profile = measure_profile(cascade, paths)
-    pictures = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
-    entered = sum(Scanner(cascade).detect(picture).entered for picture in pictures)
+    images = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
+    entered = sum(Scanner(cascade).detect(image).entered for image in images)
     assert (profile.windows, *profile.entered, profile.accepted) == tuple(entered.tolist())
-    assert profile.pictures == 2
+    assert profile.images == 2
     assert profile.windows > profile.accepted > 0
 
 
-def test_pictures_that_cannot_be_read_are_left_out(random_cascade, make_picture, tmp_path):
-    path = make_picture("a.png", 90, 60)
+def test_images_that_cannot_be_read_are_left_out(random_cascade, make_image, tmp_path):
+    path = make_image("a.png", 90, 60)
     alone = measure_profile(random_cascade(stage_threshold=-100.0), [path])
     both = measure_profile(random_cascade(stage_threshold=-100.0), [tmp_path / "missing.png", path])
     assert both == alone
     with pytest.raises(InputError, match=r"none that can be read of 1; the first: .*missing\.png"):
         measure_profile(random_cascade(), [tmp_path / "missing.png"])
     with pytest.raises(InputError, match="at least 24x24 pixels, found only smaller"):
-        measure_profile(random_cascade(), [make_picture("small.png", 23, 90)])
+        measure_profile(random_cascade(), [make_image("small.png", 23, 90)])
 
 
 @pytest.mark.parametrize("accepted", [0, 10])

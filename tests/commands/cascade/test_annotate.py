@@ -13,9 +13,9 @@ import pytest
 
 
 @pytest.fixture
-def photos(make_picture, tmp_path):
+def photos(make_image, tmp_path):
     for name in ("a.png", "b.png"):
-        make_picture(f"photos/{name}")
+        make_image(f"photos/{name}")
     return tmp_path / "photos"
 
 
@@ -46,19 +46,19 @@ def ask(address, method="GET", body=None):
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_it_tells_what_there_is_at_its_start_and_end(photos, tmp_path, end):
-    (photos / "broken.png").write_bytes(b"no picture")
+    (photos / "broken.png").write_bytes(b"no image")
     out = tmp_path / "work" / "info.dat"
     with annotating(photos, "--out", out) as process:
         assert process.first.endswith("photos: 0 done, 0 boxes, 0 negative\n")
-        place = f"{process.address}api/v1/pictures/0"
+        place = f"{process.address}api/v1/images/0"
         ask(place, "PUT", {**ask(place), "boxes": [[1, 2, 3, 4]], "done": False})
         with pytest.raises(urllib.error.HTTPError):
-            ask(f"{process.address}api/v1/pictures/2")
+            ask(f"{process.address}api/v1/images/2")
         process.send_signal(end)
         told, troubles = process.communicate(timeout=30)
         assert process.returncode == 0
-    assert told == f"{out}: 0 done, 1 boxes, 0 negative, 1 unfinished of 3 pictures\n"
-    assert troubles.startswith(f"{photos / 'broken.png'}: wanted a picture")
+    assert told == f"{out}: 0 done, 1 boxes, 0 negative, 1 unfinished of 3 images\n"
+    assert troubles.startswith(f"{photos / 'broken.png'}: wanted an image")
     assert len(troubles.splitlines()) == 1
     with annotating(photos, "--out", out) as process:
         assert "0 done, 1 boxes, 0 negative, 1 unfinished" in process.first

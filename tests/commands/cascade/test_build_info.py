@@ -5,12 +5,12 @@ from PIL import Image
 
 
 @pytest.fixture
-def folders(tmp_path, make_picture, monkeypatch):
+def folders(tmp_path, make_image, monkeypatch):
     """Folders faces/ and scenes/ in the working directory."""
     for number in range(10):
-        make_picture(f"faces/{number}.png", 40 + number, 40)
-        make_picture(f"scenes/{number}.png", 90 + number, 70)
-    (tmp_path / "scenes" / "broken.png").write_text("no picture")
+        make_image(f"faces/{number}.png", 40 + number, 40)
+        make_image(f"scenes/{number}.png", 90 + number, 70)
+    (tmp_path / "scenes" / "broken.png").write_text("no image")
     monkeypatch.chdir(tmp_path)
 
 
@@ -18,13 +18,13 @@ def test_the_usual_way(folders, fer, tmp_path):
     result = fer("cascade", "build-info", "faces", "--negatives", "scenes", "--out", "work")
     assert result.status == 0
     assert result.out.startswith(
-        "positives: 10 pictures, 10 boxes\n"
-        "  from faces (whole pictures): 10\n"
+        "positives: 10 images, 10 boxes\n"
+        "  from faces (whole images): 10\n"
         "\n"
-        "negatives: 10 pictures\n"
+        "negatives: 10 images\n"
         "  from scenes (folder): 11\n"
         "  left out, unreadable: 1\n"
-        "  unreadable: scenes/broken.png: wanted a picture, found a file that neither OpenCV nor "
+        "  unreadable: scenes/broken.png: wanted an image, found a file that neither OpenCV nor "
         "Pillow can decode\n"
         "\n"
         "shorter sides of the boxes, pixels\n"
@@ -32,7 +32,7 @@ def test_the_usual_way(folders, fer, tmp_path):
     )
     assert "window: -w 25 -h 23 (--size 25x23); the median box is 44x40, 0" in result.out
     assert "20 stages can use 9 positives of 10 at a hit rate of 0.995" in result.out
-    assert "work/info.dat: 10 boxes in 10 pictures\nwork/bg.txt: 10 pictures\n" in result.out
+    assert "work/info.dat: 10 boxes in 10 images\nwork/bg.txt: 10 images\n" in result.out
     assert (tmp_path / "work" / "info.dat").read_text().count(" 1 0 0 4") == 10
     assert fer("cascade", "check-info", "work/info.dat").status == 0
 
@@ -42,7 +42,7 @@ def test_all_options(folders, fer, tmp_path):
         "path,x,y,w,h,label\n" + "".join(f"{n}.png,5,{n},20,10,face\n" for n in range(10))
     )
     words = (
-        "faces/boxes.csv -n scenes -o work --format csv --pictures faces --label face"
+        "faces/boxes.csv -n scenes -o work --format csv --images faces --label face"
         " --extensions png --no-recursive --size 24 --padding 0.1 --min-size 10x10"
         " --keep-duplicates --take 80% --take-negatives 8 --test 25% --seed 3 --in-order"
         " --separator tab --names relative --also coco --plot work/sizes.png -j 2 --json -q"
@@ -50,7 +50,7 @@ def test_all_options(folders, fer, tmp_path):
     result = fer("cascade", "build-info", *words.split())
     assert (result.status, result.err) == (0, "")
     report = json.loads(result.out)
-    assert report["positives"]["training_pictures"] == 6
+    assert report["positives"]["training_images"] == 6
     assert report["positives"]["test_boxes"] == 2
     assert report["negatives"]["left_out_counts"] == {"unreadable": 1}
     assert report["sizes"]["window_wh"] == [24, 24]
@@ -72,8 +72,8 @@ def test_all_options(folders, fer, tmp_path):
     [
         ("faces", 2, "Missing option '-o' / '--out'"),
         ("-o work", 1, "wanted positives or negatives, found neither"),
-        ("nope -o work", 1, "nope: wanted annotations or a folder of pictures, found nothing"),
-        ("faces -n nope -o work", 1, "nope: wanted a list of pictures, found nothing"),
+        ("nope -o work", 1, "nope: wanted annotations or a folder of images, found nothing"),
+        ("faces -n nope -o work", 1, "nope: wanted a list of images, found nothing"),
         ("faces -o faces/0.png", 1, "wanted a folder to write to, found a file"),
         ("faces -o work --take 0", 2, "wanted more than none and at most 100%"),
         ("faces -o work --take 101%", 2, "wanted more than none and at most 100%"),
@@ -83,8 +83,8 @@ def test_all_options(folders, fer, tmp_path):
         ("faces -o work --plot sizes.xyz", 1, "wanted the suffix of a plot, found '.xyz'"),
         ("-n scenes -o work --plot sizes.png", 1, "wanted positives for --plot and --also"),
         ("faces -o work --detect faces/0.png", 1, "faces/0.png"),
-        ("faces -o work --min-size 99", 1, "none in 10 pictures: 10 too small"),
-        ("faces -o work --extensions jpg", 1, "found none in 0 pictures; try: --extensions"),
+        ("faces -o work --min-size 99", 1, "none in 10 images: 10 too small"),
+        ("faces -o work --extensions jpg", 1, "found none in 0 images; try: --extensions"),
     ],
 )
 def test_what_goes_wrong_is_said_and_nothing_is_written(folders, fer, words, status, message):
@@ -107,9 +107,9 @@ def test_nothing_is_overwritten(folders, fer):
 def test_its_own_lists_are_divided_in_place(folders, fer, tmp_path):
     (tmp_path / "faces" / "0.png").rename(tmp_path / "faces" / "my face.png")
     (tmp_path / "scenes" / "0.png").rename(tmp_path / "scenes" / "two\nlines.png")
-    for picture, suffix in (("faces/1.png", ".tif"), ("scenes/1.png", ".webp")):
-        Image.open(tmp_path / picture).save((tmp_path / picture).with_suffix(suffix), lossless=True)
-        (tmp_path / picture).unlink()
+    for image, suffix in (("faces/1.png", ".tif"), ("scenes/1.png", ".webp")):
+        Image.open(tmp_path / image).save((tmp_path / image).with_suffix(suffix), lossless=True)
+        (tmp_path / image).unlink()
     assert fer("cascade", "build-info", "faces", "-n", "scenes", "-o", "work").status == 0
     links = sorted(tmp_path.glob("work/*_links/*"))
     tables = [path.read_bytes() for path in links if path.suffix == ".csv"]

@@ -4,9 +4,9 @@ import pytest
 
 
 @pytest.fixture
-def folder(tmp_path, make_picture, monkeypatch):
+def folder(tmp_path, make_image, monkeypatch):
     """The working directory, with a.png of 64x48."""
-    make_picture("a.png", 64, 48)
+    make_image("a.png", 64, 48)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,4 +48,4 @@ def test_a_background_list_and_the_window(folder, fer):
 def test_a_file_that_is_not_there(fer, tmp_path):
     result = fer("cascade", "check-info", tmp_path / "nope")
     assert result.status == 1
-    assert "nope: wanted a list of pictures, found nothing of that name" in result.err
+    assert "nope: wanted a list of images, found nothing of that name" in result.err

@@ -13,15 +13,15 @@ from fercli.cascade.samples.vec import describe_vec, read_vec
 
 
 @pytest.fixture
-def info(tmp_path, make_picture):
-    names = [make_picture(f"p{at}.png", 40, 30).name for at in range(20)]
+def info(tmp_path, make_image):
+    names = [make_image(f"p{at}.png", 40, 30).name for at in range(20)]
     (tmp_path / "info.dat").write_text("".join(f"{name} 1 5 5 24 24\n" for name in names))
     return tmp_path / "info.dat"
 
 
 @pytest.fixture
-def backgrounds(tmp_path, make_picture):
-    names = [make_picture(f"scenes/{at}.png", 90, 80).name for at in range(5)]
+def backgrounds(tmp_path, make_image):
+    names = [make_image(f"scenes/{at}.png", 90, 80).name for at in range(5)]
     (tmp_path / "scenes" / "bg.txt").write_text("".join(f"{name}\n" for name in names))
     return tmp_path / "scenes" / "bg.txt"
 
@@ -46,8 +46,8 @@ def test_json_for_programs(fer, info, tmp_path):
     assert created["notes"] == ["100 samples were wanted, the annotations give 19"]
 
 
-def test_one_picture_to_samples(fer, make_picture, backgrounds, tmp_path):
-    image = make_picture("logo.png")
+def test_one_image_to_samples(fer, make_image, backgrounds, tmp_path):
+    image = make_image("logo.png")
     options = ("--bg", backgrounds, "--num", 30, "--invert", "random", "--seed", 4)
     for name in ("a.vec", "b.vec"):
         arguments = ("--image", image, *options, "--out", tmp_path / name)
@@ -56,10 +56,10 @@ def test_one_picture_to_samples(fer, make_picture, backgrounds, tmp_path):
     assert describe_vec(tmp_path / "a.vec").count == 30
 
 
-def test_one_picture_to_test_pictures(fer, make_picture, backgrounds, tmp_path):
-    arguments = ("--image", make_picture("logo.png"), "--bg", backgrounds, "--size", 12)
-    result = fer("cascade", "create-samples", *arguments, "--test-pictures", tmp_path / "test")
-    assert result.out.startswith(f"{tmp_path}/test/info.dat: 5 test pictures in ")
+def test_one_image_to_test_images(fer, make_image, backgrounds, tmp_path):
+    arguments = ("--image", make_image("logo.png"), "--bg", backgrounds, "--size", 12)
+    result = fer("cascade", "create-samples", *arguments, "--test-images", tmp_path / "test")
+    assert result.out.startswith(f"{tmp_path}/test/info.dat: 5 test images in ")
     assert len(list((tmp_path / "test").iterdir())) == 6
 
 
@@ -78,10 +78,10 @@ def test_the_real_program_gives_the_same(fer, info, tmp_path, opencv_tools):
         ((), "one of --info and --image is needed"),
         (("--info", "a", "--image", "b", "--out", "c"), "and not both"),
         (("--info", "a"), "--out FILE.vec is needed"),
-        (("--image", "a", "--out", "b", "--test-pictures", "c"), "is needed"),
+        (("--image", "a", "--out", "b", "--test-images", "c"), "is needed"),
         (("--info", "a", "--out", "b", "--bg", "c"), "--bg has no meaning with --info"),
         (("--info", "a", "--out", "b", "--seed", "0"), "--seed has no meaning with --info"),
-        (("--info", "a", "--test-pictures", "c"), "--test-pictures has no meaning with --info"),
+        (("--info", "a", "--test-images", "c"), "--test-images has no meaning with --info"),
         (("--image", "a", "--out", "b", "--mirror"), "--mirror has no meaning with --image"),
         (("--image", "a", "--out", "b", "--max-scale", "2"), "--max-scale has no meaning"),
         (("--image", "a", "--out", "b", "--bg-threshold", "9"), "without --bg-color"),
@@ -97,16 +97,16 @@ def test_options_that_contradict_each_other(fer, arguments, words):
 
 def broken_info(name):
     return {
-        "missing": (None, "wanted annotations or a folder of pictures, found nothing of that name"),
+        "missing": (None, "wanted annotations or a folder of images, found nothing of that name"),
         "empty": ("", "found none of them"),
-        "outside": ("p1.png 1 30 0 24 24", "info.dat:1: .*p1.png: wanted a box within the picture"),
+        "outside": ("p1.png 1 30 0 24 24", "info.dat:1: .*p1.png: wanted a box within the image"),
         "negative": ("p1.png 1 -1 0 24 24", "info.dat:1: .* found -1 0 24 24"),
         "no width": ("p1.png 1 0 0 0 24", "info.dat:1: .*some width and height, found 0 0 0 24"),
-        "no picture": ("no.png 1 0 0 9 9", "info.dat:1: .*no.png: wanted a picture, found nothing"),
-        "a folder": (". 1 0 0 9 9", "info.dat:1: .*wanted a picture, found a folder"),
+        "no image": ("no.png 1 0 0 9 9", "info.dat:1: .*no.png: wanted an image, found nothing"),
+        "a folder": (". 1 0 0 9 9", "info.dat:1: .*wanted an image, found a folder"),
         "a space": ("p 1.png 1 0 0 9 9", "info.dat:1: .*whole numbers"),
         "too few": ("p1.png 1 0 0 9", "info.dat:1: .*found the end of the file"),
-        "too many": ("p1.png 1 0 0 9 9 9 9", "info.dat:2: wanted the name of a picture, found '9'"),
+        "too many": ("p1.png 1 0 0 9 9 9 9", "info.dat:2: wanted the name of an image, found '9'"),
         "decimals": ("p1.png 1 0.5 0 9 9", "info.dat:1: .*whole numbers all, found '0.5'"),
         "no boxes": ("p1.png 0", "wanted marked boxes, found none"),
     }[name]
@@ -115,7 +115,7 @@ def broken_info(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "missing", "empty", "outside", "negative", "no width", "no picture", "a folder",
+        "missing", "empty", "outside", "negative", "no width", "no image", "a folder",
         "a space", "too few", "too many", "decimals", "no boxes",
     ],
 )  # fmt: skip
@@ -157,8 +157,8 @@ def test_white_space_is_white_space(fer, info, tmp_path, content):
 def test_an_interruption_leaves_nothing(tmp_path, backgrounds, engine, num, request):
     if engine == "opencv":
         request.getfixturevalue("opencv_tools")
-    picture = np.random.default_rng(0).integers(0, 256, (900, 900), np.uint8)
-    cv2.imwrite(str(tmp_path / "large.png"), picture)
+    image = np.random.default_rng(0).integers(0, 256, (900, 900), np.uint8)
+    cv2.imwrite(str(tmp_path / "large.png"), image)
     before = sorted(tmp_path.iterdir())
     command = [
         sys.executable, "-m", "fercli", "cascade", "create-samples", "--image", "large.png",

@@ -39,20 +39,20 @@ def test_finds_the_face_and_draws_it(fer, face_cascade, photo, tmp_path):
 def test_the_table_is_read_by_the_other_commands(fer, face_cascade, photo, tmp_path):
     table = tmp_path / "boxes.csv"
     result = fer("cascade", "detect", face_cascade, photo, PACKAGE / "grass.png", "--csv", table)
-    pictures = {p.path.name: p.boxes_xywh for p in read_annotations(table)}
-    assert pictures["grass.png"] == ()
-    found = len(pictures["astronaut.png"])
+    images = {p.path.name: p.boxes_xywh for p in read_annotations(table)}
+    assert images["grass.png"] == ()
+    found = len(images["astronaut.png"])
     assert found >= 1
-    assert result.out.endswith(f"{found} found in 2 pictures\n")
+    assert result.out.endswith(f"{found} found in 2 images\n")
 
 
-def test_a_broken_picture_is_named_and_the_rest_searched(fer, face_cascade, photo, tmp_path):
+def test_a_broken_image_is_named_and_the_rest_searched(fer, face_cascade, photo, tmp_path):
     broken = tmp_path / "broken.png"
-    broken.write_text("no picture")
+    broken.write_text("no image")
     result = fer("cascade", "detect", face_cascade, tmp_path, photo)
     assert result.status == 1
-    assert f"{broken}: wanted a picture" in result.err
-    assert "in 1 pictures, 1 unreadable" in result.out
+    assert f"{broken}: wanted an image" in result.err
+    assert "in 1 images, 1 unreadable" in result.out
 
 
 def test_the_same_at_any_number_of_workers_and_equal_names_are_told_apart(
@@ -73,8 +73,8 @@ def test_the_same_at_any_number_of_workers_and_equal_names_are_told_apart(
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (["missing.png"], "missing.png: wanted a picture, found nothing of that name"),
-        (["empty"], "wanted pictures, found none in"),
+        (["missing.png"], "missing.png: wanted an image, found nothing of that name"),
+        (["empty"], "wanted images, found none in"),
     ],
 )
 def test_inputs_that_are_not_there(fer, face_cascade, tmp_path, inputs, message):
@@ -131,8 +131,8 @@ def test_names_that_are_not_utf8_or_as_long_as_can_be(fer, face_cascade, photo, 
     table = tmp_path / "boxes.csv"
     arguments = ("--csv", table, "--out", tmp_path / "out", "--min-size", 60)
     assert fer("cascade", "detect", face_cascade, tmp_path, *arguments).status == 0
-    pictures = {p.path.name: p.boxes_xywh for p in read_annotations(table)}
-    assert set(pictures) == set(names)
-    assert len(pictures[names[0]]) == 1
+    images = {p.path.name: p.boxes_xywh for p in read_annotations(table)}
+    assert set(images) == set(names)
+    assert len(images[names[0]]) == 1
     drawn = {path.name for path in (tmp_path / "out").iterdir()}
     assert drawn == {names[0], "ü" * 110 + ".png"}

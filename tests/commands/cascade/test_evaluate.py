@@ -13,8 +13,8 @@ def cascade(face_cascade):
 
 @pytest.fixture
 def truth(tmp_path):
-    picture = skimage.data.astronaut()
-    cv2.imwrite(str(tmp_path / "astronaut.png"), picture[:, :, ::-1])
+    image = skimage.data.astronaut()
+    cv2.imwrite(str(tmp_path / "astronaut.png"), image[:, :, ::-1])
     path = tmp_path / "info.dat"
     path.write_text("astronaut.png 1 175 70 100 100\n")
     return path
@@ -26,7 +26,7 @@ def test_a_table(fer, cascade, truth):
     header, line, _, summary = result.out.splitlines()
     assert header.startswith("cascade")
     assert line.split()[:4] == ["faces", "1.000", "1.000", "1.000"]
-    assert summary.startswith("1 picture, 1 object; ")
+    assert summary.startswith("1 image, 1 object; ")
 
 
 def test_several_cascades_as_json_with_a_report(fer, cascade, truth, tmp_path):
@@ -36,7 +36,7 @@ def test_several_cascades_as_json_with_a_report(fer, cascade, truth, tmp_path):
     out = tmp_path / "report"
     result = fer(
         *("cascade", "evaluate", cascade, other, "--truth", truth, "--json", "--out", out),
-        *("--match", "centre", "--max-distance", "0.2", "--box-scale", "0.9"),
+        *("--match", "center", "--max-distance", "0.2", "--box-scale", "0.9"),
         *("--scale-factor", "1.2", "--min-neighbors", "2", "--min-size", "40", "--equalize"),
     )
     assert result.status == 0
@@ -44,7 +44,7 @@ def test_several_cascades_as_json_with_a_report(fer, cascade, truth, tmp_path):
     assert [figures["name"].split("/")[-1] for figures in told["cascades"]] == ["faces"] * 2
     assert [figures["hits"] for figures in told["cascades"]] == [1, 1]
     assert [figures["box_scale"] for figures in told["cascades"]] == [0.9, 0.9]
-    assert told["match"] == {"rule": "CentreRule", "max_distance": 0.2, "max_size_ratio": 1.5}
+    assert told["match"] == {"rule": "CenterRule", "max_distance": 0.2, "max_size_ratio": 1.5}
     assert told["detection"] == {
         "scale_factor": 1.2,
         "min_neighbors": 2,
@@ -58,14 +58,14 @@ def test_several_cascades_as_json_with_a_report(fer, cascade, truth, tmp_path):
     assert again.err.endswith("wanted an empty folder; try: --overwrite, or another folder\n")
     again = fer("cascade", "evaluate", cascade, "--truth", truth, "--out", out, "--overwrite")
     assert again.status == 0
-    assert again.out.endswith(f"Curves, tables and pictures of the errors are in {out}\n")
+    assert again.out.endswith(f"Curves, tables and images of the errors are in {out}\n")
 
 
 def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
     truth.write_text(truth.read_text() + "missing.png 1 1 1 9 9\n")
     loud = fer("cascade", "evaluate", cascade, "--truth", truth)
     assert "left out: " in loud.err
-    assert "1 picture (1 left out), 1 object" in loud.out
+    assert "1 image (1 left out), 1 object" in loud.out
     quiet = fer("cascade", "evaluate", cascade, "--truth", truth, "--quiet")
     assert (quiet.status, quiet.err) == (0, "")
     assert quiet.out.splitlines()[-1] == loud.out.splitlines()[-1]
@@ -80,9 +80,9 @@ def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
         (["--truth", "info.dat", "--max-distance", "1"], 1, "limits of the rule iou, found max"),
         (["--truth", "missing.dat"], 1, "missing.dat: wanted annotations"),
         (["--truth", "empty.dat"], 1, "empty.dat: wanted annotat"),
-        (["--truth", "empty.csv"], 1, "empty.csv: wanted annotated pictures, found none"),
-        (["--bg", "empty.dat"], 1, "empty.dat: wanted a list of pictures, found none"),
-        (["--bg", "missing.txt"], 1, "missing.txt: wanted a list of pictures, found nothing"),
+        (["--truth", "empty.csv"], 1, "empty.csv: wanted annotated images, found none"),
+        (["--bg", "empty.dat"], 1, "empty.dat: wanted a list of images, found none"),
+        (["--bg", "missing.txt"], 1, "missing.txt: wanted a list of images, found nothing"),
         (["--truth", "info.dat", "--out", "info.dat"], 1, "info.dat: "),
     ],
 )

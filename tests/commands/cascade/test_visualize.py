@@ -8,10 +8,10 @@ from fercli.cascade.samples.vec import write_vec
 
 
 @pytest.fixture
-def scenes(make_picture):
+def scenes(make_image):
     for name in ("scenes/a.png", "scenes/b ü.png"):
-        make_picture(name, 120, 90)
-    return make_picture("one.png", 120, 90).parent / "scenes"
+        make_image(name, 120, 90)
+    return make_image("one.png", 120, 90).parent / "scenes"
 
 
 def test_draws_all_stages(fer, face_cascade, scenes, tmp_path, rng):
@@ -24,7 +24,7 @@ def test_draws_all_stages(fer, face_cascade, scenes, tmp_path, rng):
     lines = result.out.splitlines()
     assert lines[0].split() == ["stage", "weak", "classifiers", "windows", "share", "passed"]
     assert len(lines) == 1 + 20 + 1 + 2 + 1 + 1
-    assert lines[-1] == f"22 pictures in {out}: features.png shows all stages"
+    assert lines[-1] == f"22 images in {out}: features.png shows all stages"
     names = {"features.png", "profile.png", *(f"stage_{at:02}.png" for at in range(20))}
     assert {path.name for path in out.iterdir()} == names
     assert all(cv2.imread(str(path)) is not None for path in out.iterdir())
@@ -36,14 +36,14 @@ def test_json(fer, face_cascade, scenes, tmp_path):
     drawn = json.loads(result.out)
     assert drawn["files"][0] == str(out / "features.png")
     assert len(drawn["profile"]["stages"]) == 20
-    assert drawn["profile"]["pictures"] == 2
+    assert drawn["profile"]["images"] == 2
     assert result.err == ""
 
 
-def test_without_pictures_there_is_no_profile(fer, face_cascade, make_picture, tmp_path):
-    face = make_picture("face.png", 50, 40)
+def test_without_images_there_is_no_profile(fer, face_cascade, make_image, tmp_path):
+    face = make_image("face.png", 50, 40)
     out = tmp_path / "drawn"
-    result = fer("cascade", "visualize", face_cascade, "--picture", face, "--out", out, "--json")
+    result = fer("cascade", "visualize", face_cascade, "--image", face, "--out", out, "--json")
     assert json.loads(result.out)["profile"] is None
     assert not (out / "profile.png").exists()
 
@@ -64,8 +64,8 @@ def test_replaces_nothing_unless_told_to(fer, face_cascade, tmp_path):
     ("options", "message"),
     [
         (["--vec", "missing.vec"], "missing.vec"),
-        (["--picture", "missing.png"], "missing.png: wanted a picture"),
-        (["--vec", "a.vec", "--picture", "a.png"], "found both"),
+        (["--image", "missing.png"], "missing.png: wanted an image"),
+        (["--vec", "a.vec", "--image", "a.png"], "found both"),
         (["missing folder"], "missing folder"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from fercli.cli import main
 from fercli.common.errors import OptionError
 from fercli.models.embedding import embed_tree
-from fercli.models.loading import DEFAULT, shipped_networks
+from fercli.models.loading import DEFAULT, bundled_models
 
 SIDES = {"down": np.s_[24:, :], "left": np.s_[:, :24], "right": np.s_[:, 24:]}
 
@@ -28,9 +28,9 @@ def tree(tmp_path_factory):
             folder = root / split / name
             folder.mkdir(parents=True)
             for number in range(count):
-                picture = rng.integers(0, 90, (48, 48), np.uint8)
-                picture[side] += 120
-                cv2.imwrite(str(folder / f"{number}.png"), picture)
+                image = rng.integers(0, 90, (48, 48), np.uint8)
+                image[side] += 120
+                cv2.imwrite(str(folder / f"{number}.png"), image)
     return root
 
 
@@ -68,7 +68,7 @@ def test_list(fer):
     assert "mini-xception" in result.out
     assert "58,423" in result.out
     plain = json.loads(fer("models", "list", "--json").out)
-    assert {one["name"] for one in plain["networks"]} == set(shipped_networks())
+    assert {one["name"] for one in plain["networks"]} == set(bundled_models())
 
 
 def test_summary_of_a_network(fer, network):
@@ -122,7 +122,7 @@ def test_check_copies_finds_copies(fer, network, tree, tmp_path):
 def test_check_copies_says_that_all_are_copies(fer, network, tree):
     said = ("--data", tree, "--split", "train", "--check-copies")
     result = fer("models", "evaluate", network, *said)
-    assert "all 60 pictures are copies of training pictures" in result.out
+    assert "all 60 images are copies of training images" in result.out
 
 
 def test_evaluate_other_classes(fer, network, tmp_path):
@@ -145,7 +145,7 @@ def test_predict(fer, network, tree, tmp_path):
         assert sum(shares) == pytest.approx(1, abs=1e-4)
         assert float(row[row["class"]]) == max(shares)
     broken = tmp_path / "ü broken.png"
-    broken.write_bytes(b"no picture")
+    broken.write_bytes(b"no image")
     good = next(tree.glob("train/left/*.png"))
     result = fer("models", "predict", network, good, broken, "--out", tmp_path / "a.csv")
     assert result.status == 1
@@ -156,7 +156,7 @@ def test_predict(fer, network, tree, tmp_path):
 def test_predict_on_nothing(fer, network, tmp_path):
     result = fer("models", "predict", network, tmp_path)
     assert result.status == 1
-    assert "wanted pictures of faces, found none" in result.err
+    assert "wanted images of faces, found none" in result.err
 
 
 def test_embed(fer, network, tree, tmp_path):
@@ -183,8 +183,8 @@ def test_names_that_are_not_utf8(fer, tmp_path, monkeypatch):
     for level, name in enumerate(("left", "right")):
         folder = tmp_path / "tree" / "validation" / name
         folder.mkdir(parents=True)
-        picture = cv2.imencode(".png", np.full((48, 48), 200 * level, np.uint8))[1]
-        (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(picture)
+        image = cv2.imencode(".png", np.full((48, 48), 200 * level, np.uint8))[1]
+        (folder / os.fsdecode(b"caf\xe9.png")).write_bytes(image)
     out = tmp_path / "out"
     result = fer("models", "predict", "ferplus", tmp_path / "tree", "--out", tmp_path / "a.csv")
     assert result.status == 0, result.err
@@ -220,8 +220,8 @@ def test_export_to_another_suffix(fer, trained, tmp_path):
 
 def test_shipped_networks(fer):
     """Each is small, knows itself, and is the better for a smile."""
-    assert next(iter(shipped_networks())) == DEFAULT
-    for name, path in shipped_networks().items():
+    assert next(iter(bundled_models())) == DEFAULT
+    for name, path in bundled_models().items():
         assert path.stat().st_size < 6e6
         assert "validation accuracy" in fer("models", "summary", name).out
 
@@ -229,10 +229,10 @@ def test_shipped_networks(fer):
 @pytest.mark.data
 def test_shipped_network_on_real_faces(data):
     from fercli.models.labeled_faces import read_faces
-    from fercli.models.onnx_model import Classifier
+    from fercli.models.onnx_model import OnnxModel
 
     paths = sorted((data / "ck48" / "happy").glob("*.png"))
-    classifier = Classifier(shipped_networks()[DEFAULT])
+    classifier = OnnxModel(bundled_models()[DEFAULT])
     answers = classifier.classify(read_faces(paths, (48, 48)))
     happy = answers.argmax(axis=1) == classifier.classes.index("happy")
     assert happy.mean() > 0.9

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from fercli.common.errors import InputError, OptionError, OutputError
-from fercli.recognition.classify import as_plain, as_text, complaints
+from fercli.recognition.classify import complaints, to_dict, to_text
 from fercli.recognition.options import RecognitionOptions, VideoOptions
 from fercli.recognition.results import Face, FrameFaces, Summary
 from fercli.recognition.sinks.csv_jsonl import CsvRows, JsonLines
 from fercli.recognition.sinks.draw import draw_faces
-from fercli.recognition.sinks.outputs import Places, Result, require_separate
+from fercli.recognition.sinks.outputs import OutputPaths, Result, require_separate
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input, find_inputs
@@ -29,8 +29,8 @@ def face(box=(10, 20, 30, 30), probabilities=(0.1, 0.7, 0.2), person=1, label="h
 
 
 def frame_faces(at, *faces, rate=10):
-    picture = np.zeros((4, 4, 3), np.uint8)
-    return FrameFaces(Frame(at, at / rate, picture), faces)
+    image = np.zeros((4, 4, 3), np.uint8)
+    return FrameFaces(Frame(at, at / rate, image), faces)
 
 
 def test_csv_rows():
@@ -79,10 +79,10 @@ def test_summary():
         label = "happy" if at < 7 else "neutral"
         summary.add(frame_faces(at, face(label=label), face(person=2, seen=at == 0)))
     summary.add(frame_faces(10))
-    plain = summary.as_plain()
+    plain = summary.to_dict()
     assert plain["people"][0]["expressions"] == {"happy": 0.7, "neutral": 0.3}
     assert (plain["frames"], plain["frames_with_faces"], plain["faces"]) == (11, 10, 11)
-    text = summary.as_text(CLASSES)
+    text = summary.to_text(CLASSES)
     assert "70%" in text
     assert "and 1 seen for less than 0.5 s" in text
     assert text.endswith("11 frames, 11 looked at: 10 with faces, 1 without")
@@ -107,7 +107,7 @@ def test_who_is_looked_for_now_and_then_is_seen_on_the_timeline(tmp_path):
         timeline.add(frame_faces(at, face(), rate=0.5))
     timeline.save(tmp_path / "plot.png", "a title")
     plot = cv2.imread(str(tmp_path / "plot.png"))[:, :1100].astype(int)  # less the legend
-    happy = np.abs(plot - (0x00, 0x5E, 0xD5)).max(axis=2) < 40  # vermilion, the second colour
+    happy = np.abs(plot - (0x00, 0x5E, 0xD5)).max(axis=2) < 40  # vermilion, the second color
     assert len(np.unique(np.flatnonzero(happy.any(axis=0)) // 100)) == 2
 
 
@@ -123,26 +123,26 @@ def test_a_long_timeline_stays_small():
 )
 @pytest.mark.parametrize("bars", [False, True])
 def test_labels_and_bars_stay_inside(box, bars):
-    picture = np.full((480, 640, 3), 128, np.uint8)
-    drawn = draw_faces(picture, [face(box=box)], CLASSES, bars=bars)
-    assert drawn.shape == picture.shape
-    assert (picture == 128).all()
-    assert (drawn != picture).any()
+    image = np.full((480, 640, 3), 128, np.uint8)
+    drawn = draw_faces(image, [face(box=box)], CLASSES, bars=bars)
+    assert drawn.shape == image.shape
+    assert (image == 128).all()
+    assert (drawn != image).any()
     # White letters: a whole label is somewhere.
     assert (drawn > 200).all(axis=2).sum() > 50
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (120, 160), (9, 2000)])
-def test_pictures_of_any_size_are_drawn_on(shape):
+def test_images_of_any_size_are_drawn_on(shape):
     drawn = draw_faces(np.zeros((*shape, 3), np.uint8), [face()], CLASSES, bars=True)
     factor = drawn.shape[0] // shape[0]
     assert drawn.shape == (factor * shape[0], factor * shape[1], 3)
     assert factor == {(120, 160): 3, (9, 2000): 1}.get(shape, 4)
 
 
-def test_what_names_stand_for(tmp_path, make_picture, video):
-    make_picture("photos/b.png")
-    make_picture("photos/a [1].jpg")
+def test_what_names_stand_for(tmp_path, make_image, video):
+    make_image("photos/b.png")
+    make_image("photos/a [1].jpg")
     (tmp_path / "photos/clip.MP4").write_bytes(video.read_bytes())
     (tmp_path / "photos/readme.txt").write_text("hello")
     (tmp_path / "portrait").write_bytes((tmp_path / "photos/b.png").read_bytes())
@@ -152,18 +152,18 @@ def test_what_names_stand_for(tmp_path, make_picture, video):
         found = find_inputs([str(name) for name in names], lines)
         return [(one.path.name if not one.live else one.name, one.kind) for one in found]
 
-    folder = [("a [1].jpg", "picture"), ("b.png", "picture"), ("clip.MP4", "video")]
+    folder = [("a [1].jpg", "image"), ("b.png", "image"), ("clip.MP4", "video")]
     assert kinds(tmp_path / "photos") == folder
     assert kinds(tmp_path / "photos" / "*.png") == folder[1:2]
     assert kinds(tmp_path / "photos" / "a [1].jpg") == folder[:1]  # a name before a pattern
     assert kinds(tmp_path / "portrait", tmp_path / "film") == [
-        ("portrait", "picture"), ("film", "video")
+        ("portrait", "image"), ("film", "video")
     ]  # fmt: skip
     assert kinds("0", "rtsp://host/a", "/dev/video1") == [
         ("0", "camera"), ("rtsp://host/a", "stream"), ("/dev/video1", "camera")
     ]  # fmt: skip
     assert kinds("-", lines=[f"{tmp_path}/photos/b.png\n", "\n"]) == folder[1:2]
-    assert kinds(tmp_path / "missing.jpg") == [("missing.jpg", "picture")]
+    assert kinds(tmp_path / "missing.jpg") == [("missing.jpg", "image")]
     twice = tmp_path / "photos"
     assert kinds(twice, twice) == folder
 
@@ -179,14 +179,14 @@ def test_names_that_stand_for_nothing(tmp_path):
             find_inputs(names)
 
 
-def test_animated_pictures_are_videos(tmp_path, portrait):
+def test_animated_images_are_videos(tmp_path, portrait):
     from PIL import Image
 
     still = Image.fromarray(portrait[:, :, ::-1])
     still.save(tmp_path / "still.gif")
     still.save(tmp_path / "moving.gif", save_all=True, append_images=[still.rotate(5)], duration=99)
     kinds = [one.kind for one in find_inputs([str(tmp_path)])]
-    assert kinds == ["video", "picture"]
+    assert kinds == ["video", "image"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_options_out_of_range_are_named(kind, options, message):
 
 def test_a_pipe_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "a.gif")
-    assert [one.kind for one in find_inputs([str(tmp_path)])] == ["picture"]
+    assert [one.kind for one in find_inputs([str(tmp_path)])] == ["image"]
 
 
 @pytest.mark.parametrize(
@@ -222,9 +222,9 @@ def test_a_pipe_is_not_opened(tmp_path):
 def test_outputs_are_files_of_their_own(tmp_path, monkeypatch, outputs, message):
     monkeypatch.chdir(tmp_path)
     Path("in").mkdir()
-    Path("in/a.jpg").write_text("a picture")
+    Path("in/a.jpg").write_text("an image")
     Path("link").symlink_to("in")
-    inputs = [Input("in/a.jpg", "picture"), Input("missing.jpg", "picture"), Input("0", "camera")]
+    inputs = [Input("in/a.jpg", "image"), Input("missing.jpg", "image"), Input("0", "camera")]
     if message is None:
         require_separate(inputs, map(Path, outputs))
     else:
@@ -233,29 +233,29 @@ def test_outputs_are_files_of_their_own(tmp_path, monkeypatch, outputs, message)
 
 
 def test_places(tmp_path):
-    photo, other = Input("a/x.jpg", "picture"), Input("b/x.jpg", "picture")
+    photo, other = Input("a/x.jpg", "image"), Input("b/x.jpg", "image")
     film, stream = Input("x.avi", "video"), Input("http://host:80/cam", "stream")
-    several = Places([photo, other, film, stream], tmp_path, tmp_path / "plots")
+    several = OutputPaths([photo, other, film, stream], tmp_path, tmp_path / "plots")
     assert several.saved(photo) == tmp_path / "x.jpg"
     assert several.saved(other) == tmp_path / "x-2.jpg"
     assert several.saved(film) == tmp_path / "x.mp4"
     assert several.saved(stream) == tmp_path / "host-80-cam.mp4"
     assert several.timeline(film) == tmp_path / "plots" / "x-timeline.png"
     assert several.timeline(photo) is None
-    assert Places([photo], tmp_path / "one.png", None).saved(photo) == tmp_path / "one.png"
+    assert OutputPaths([photo], tmp_path / "one.png", None).saved(photo) == tmp_path / "one.png"
     with pytest.raises(OptionError, match="wanted a folder for 2 inputs"):
-        Places([photo, other], tmp_path / "one.png", None)
+        OutputPaths([photo, other], tmp_path / "one.png", None)
     with pytest.raises(OptionError, match="a name for a video"):
-        Places([film], tmp_path / "one.png", None)
+        OutputPaths([film], tmp_path / "one.png", None)
     with pytest.raises(OptionError, match=r"suffix of \.bmp, \.gif, \.jpeg, \.jpg, \.png, \.pnm"):
-        Places([photo], tmp_path / "one.pbm", None)
+        OutputPaths([photo], tmp_path / "one.pbm", None)
 
 
 def test_places_of_streams_hold_no_password_and_fit_a_disk(tmp_path):
     secret = Input("rtsp://admin:secret@cam:554/s/1?token=secret", "stream")
     other = Input("rtsp://admin:secret@cam:554/s/1?token=other", "stream")
     odd, long = Input("rtsp://ad:m#n@cam", "stream"), Input(f"http://cam/{'ü' * 200}", "stream")
-    places = Places([secret, other, odd, long], tmp_path, tmp_path)
+    places = OutputPaths([secret, other, odd, long], tmp_path, tmp_path)
     assert places.saved(secret) == tmp_path / "cam-554-s-1.mp4"
     assert places.saved(other) == tmp_path / "cam-554-s-1-2.mp4"
     assert places.saved(odd) == tmp_path / "stream.mp4"
@@ -267,17 +267,17 @@ def test_results_of_streams_hold_no_password():
     source = Input("rtsp://admin:secret@cam:554/s/1?token=secret", "stream")
     result = Result(source, summary=Summary(), notes=["broken off"])
     result.summary.add(frame_faces(0, face()))
-    text = "\n".join([as_text([result], CLASSES), *complaints([result])])
+    text = "\n".join([to_text([result], CLASSES), *complaints([result])])
     assert "rtsp://cam:554/s/1\n" in text
     assert "fer: rtsp://cam:554/s/1: broken off" in text
-    (plain,) = as_plain([result], CLASSES)
+    (plain,) = to_dict([result], CLASSES)
     assert plain["source"] == "rtsp://cam:554/s/1"
     assert "secret" not in text + json.dumps(plain)
 
 
 def test_a_long_name_leaves_room_for_what_is_added(tmp_path):
     films = [Input(f"{'a' * 248}{at}.mp4", "video") for at in range(2)]
-    for path in Places(films, tmp_path, tmp_path).all():
+    for path in OutputPaths(films, tmp_path, tmp_path).all():
         path.touch()
     assert len(list(tmp_path.iterdir())) == 4
 
@@ -286,8 +286,8 @@ def test_many_inputs_of_one_name(tmp_path, monkeypatch):
     tried = []
     with_name = Path.with_name
     monkeypatch.setattr(Path, "with_name", lambda *args: tried.append(1) or with_name(*args))
-    inputs = [Input(f"{at}/x.jpg", "picture") for at in range(50)]
-    places = Places(inputs, tmp_path, None)
+    inputs = [Input(f"{at}/x.jpg", "image") for at in range(50)]
+    places = OutputPaths(inputs, tmp_path, None)
     names = [places.saved(one).name for one in inputs]
     assert names == ["x.jpg", *(f"x-{at}.jpg" for at in range(2, 51))]
     assert len(tried) < 100

@@ -16,15 +16,15 @@ from fercli.recognition.face_search import (
     shared,
     without_doubles,
 )
-from fercli.recognition.prefetch import Newest, run_ahead
-from fercli.recognition.tracking.face_tracker import Scenes
-from fercli.recognition.tracking.identities import DRAWN, REMEMBERED, Tracks
+from fercli.recognition.prefetch import LatestOnly, prefetch
+from fercli.recognition.tracking.face_tracker import SceneCuts
+from fercli.recognition.tracking.identities import DRAWN, REMEMBERED, Identities
 
 HAPPY, SAD = np.float32([1, 0]), np.float32([0, 1])
 
 
 def tracks(smooth=0.0):
-    return Tracks(lambda answer: ("happy", "sad")[int(answer.argmax())], smooth)
+    return Identities(lambda answer: ("happy", "sad")[int(answer.argmax())], smooth)
 
 
 def boxes(*values):
@@ -140,22 +140,22 @@ def test_windows_that_are_not_square_are_looked_for_in_their_own_shape(
     size = (width, 2 * height) if tall else (2 * width, height)
     write_cascade(tmp_path / "half.xml", replace(cascade, size_wh=size))
     detector = load_detector(tmp_path / "half.xml")
-    grey = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
-    grey = cv2.copyMakeBorder(grey, 0, 180, 0, 240, cv2.BORDER_REPLICATE)
+    gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
+    gray = cv2.copyMakeBorder(gray, 0, 180, 0, 240, cv2.BORDER_REPLICATE)
     x, y, side = 68, 60, 90
     box = (x, y, side, 2 * side) if tall else (x, y, 2 * side, side)
-    found = search_near(detector, grey, box, scale_factor=1.1, min_neighbors=3)
+    found = search_near(detector, gray, box, scale_factor=1.1, min_neighbors=3)
     assert len(found)
     assert shared(np.int32(box), found)[0] > 0.7
-    assert len(search_near(detector, 0 * grey + 90, box, scale_factor=1.1, min_neighbors=0)) == 0
+    assert len(search_near(detector, 0 * gray + 90, box, scale_factor=1.1, min_neighbors=0)) == 0
 
 
 def test_cuts(rng):
-    scenes = Scenes()
+    scenes = SceneCuts()
     one, other = (rng.integers(0, 255, (9, 16), np.uint8).repeat(20, 0).repeat(20, 1) for _ in "12")
     flat = np.full_like(one, 9)
-    pictures = [one, one, np.roll(one, 4, 1), other, other // 2, flat, flat, one]
-    answers = [scenes.is_new(picture) for picture in pictures]
+    images = [one, one, np.roll(one, 4, 1), other, other // 2, flat, flat, one]
+    answers = [scenes.is_new(image) for image in images]
     assert answers == [False, False, False, True, False, False, False, False]
 
 
@@ -167,7 +167,7 @@ def test_run_ahead_is_bounded():
             taken.append(at)
             yield at
 
-    items = run_ahead(source(), 3)
+    items = prefetch(source(), 3)
     assert next(items) == 0
     items.close()
     assert len(taken) <= 6
@@ -182,7 +182,7 @@ def test_the_newest_of_a_source_that_is_faster():
             yield at
 
     seen = []
-    for item in Newest(source()):
+    for item in LatestOnly(source()):
         seen.append(item)
         time.sleep(0.02)
     assert seen == sorted(seen)

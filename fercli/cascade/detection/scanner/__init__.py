@@ -1,4 +1,4 @@
-"""The scanner: a cascade over windows and pictures, decided as cv2's detector decides."""
+"""The scanner: a cascade over windows and images, decided as cv2's detector decides."""
 
 from fercli.cascade.detection.scanner.grid import Layer, detector_layers
 from fercli.cascade.detection.scanner.scanner import Detections, Scan, Scanner

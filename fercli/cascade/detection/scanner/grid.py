@@ -1,4 +1,4 @@
-"""The detector's grid: which windows of a picture cv2's ``detectMultiScale`` looks at.
+"""The detector's grid: which windows of an image cv2's ``detectMultiScale`` looks at.
 
 See: OpenCV 4.14, ``modules/objdetect/src/cascadedetect.cpp``
 (``CascadeClassifierImpl::detectMultiScaleNoGrouping``, ``FeatureEvaluator::updateScaleData``).
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One size of a picture, and the windows in it.
+    """One size of an image, and the windows in it.
 
     Parameters
     ----------
     scale : float
-        How much smaller than the picture (a float32).
+        How much smaller than the image (a float32).
     size_wh : tuple of 2 int
-        The size that the picture is resized to.
+        The size that the image is resized to.
     window_wh : tuple of 2 int
     step : int
         2 pixels from a window to the next where the scale is below 2, else 1.
@@ -44,16 +44,16 @@ class Layer:
     columns: int
     rows: int
 
-    def resize(self, picture: Picture) -> Picture:
-        """Return the picture in the layer's size, as the detector resizes it."""
-        height, width = picture.shape
+    def resize(self, image: ImageArray) -> ImageArray:
+        """Return the image in the layer's size, as the detector resizes it."""
+        height, width = image.shape
         if (width, height) == self.size_wh:
-            return picture
-        resized: Picture = cv2.resize(picture, self.size_wh, interpolation=cv2.INTER_LINEAR_EXACT)
+            return image
+        resized: ImageArray = cv2.resize(image, self.size_wh, interpolation=cv2.INTER_LINEAR_EXACT)
         return resized
 
     def boxes(self, positions_xy: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the windows at some positions in the layer as boxes in the picture.
+        """Return the windows at some positions in the layer as boxes in the image.
 
         Parameters
         ----------
@@ -69,10 +69,10 @@ class Layer:
         return np.hstack([corners, sizes]).astype(np.int32)
 
 
-def layer_at(scale: float, picture_wh: Size, window_wh: Size) -> Layer:
+def layer_at(scale: float, image_wh: Size, window_wh: Size) -> Layer:
     """Return the layer of a scale, with all the windows that fit on the detector's grid."""
     # The size is divided in float32; halves are rounded to even.
-    width, height = (int(np.rint(np.float32(side) / np.float32(scale))) for side in picture_wh)
+    width, height = (int(np.rint(np.float32(side) / np.float32(scale))) for side in image_wh)
     step = 1 if scale >= 2 else 2
     columns, rows = (
         max((side - window) // step + 1, 0)
@@ -82,18 +82,18 @@ def layer_at(scale: float, picture_wh: Size, window_wh: Size) -> Layer:
 
 
 def detector_layers(
-    picture_wh: Size,
+    image_wh: Size,
     window_wh: Size,
     *,
     scale_factor: float = 1.1,
     min_size: Size | None = None,
     max_size: Size | None = None,
 ) -> list[Layer]:
-    """Return the layers that ``detectMultiScale`` makes of a picture.
+    """Return the layers that ``detectMultiScale`` makes of an image.
 
     Parameters
     ----------
-    picture_wh, window_wh : tuple of 2 int
+    image_wh, window_wh : tuple of 2 int
         Width and height in pixels.
     scale_factor : float
         From a layer to the next. Above 1, defaults to 1.1.
@@ -104,21 +104,21 @@ def detector_layers(
     Returns
     -------
     list of Layer
-        None if the picture is smaller than the window.
+        None if the image is smaller than the window.
 
     Raises
     ------
     OptionError
         `scale_factor` is not above 1.
     """
-    scales = list(detector_scales(picture_wh, window_wh, scale_factor))
+    scales = list(detector_scales(image_wh, window_wh, scale_factor))
     if min_size is not None or max_size is not None:
-        scales = _between(scales, window_wh, min_size or (0, 0), max_size or picture_wh)
-    layers = [layer_at(scale, picture_wh, window_wh) for scale in scales]
+        scales = _between(scales, window_wh, min_size or (0, 0), max_size or image_wh)
+    layers = [layer_at(scale, image_wh, window_wh) for scale in scales]
     return [_in_stripes(layer, layers[0]) for layer in layers]
 
 
-def detector_scales(picture_wh: Size, window_wh: Size, scale_factor: float) -> Iterator[float]:
+def detector_scales(image_wh: Size, window_wh: Size, scale_factor: float) -> Iterator[float]:
     """Yield 1 and its multiples by powers of the factor (float32), while the window fits.
 
     Raises `OptionError` if the factor is not above 1.
@@ -126,7 +126,7 @@ def detector_scales(picture_wh: Size, window_wh: Size, scale_factor: float) -> I
     if not scale_factor > 1:
         raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
     factor = 1.0
-    while all(np.rint(w * factor) <= p for w, p in zip(window_wh, picture_wh, strict=True)):
+    while all(np.rint(w * factor) <= p for w, p in zip(window_wh, image_wh, strict=True)):
         yield float(np.float32(factor))
         factor *= scale_factor
 

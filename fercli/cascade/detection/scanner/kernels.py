@@ -1,12 +1,12 @@
-"""Kernels of the scanner: a cascade over the windows of one picture, decided as cv2 decides.
+"""Kernels of the scanner: a cascade over the windows of one image, decided as cv2 decides.
 
-**Layout.** A picture of W × H pixels has an integral image of (W + 1) × (H + 1). With a step of
-two pixels, neighbouring windows read every second column of it, which no processor does well: so
+**Layout.** An image of W × H pixels has an integral image of (W + 1) × (H + 1). With a step of
+two pixels, neighboring windows read every second column of it, which no processor does well: so
 columns are stored in `step` planes, even ones first. Column X of row Y is element
-``Y·stride + (X mod step)·plane + X div step``, and the windows of a row read neighbouring elements
+``Y·stride + (X mod step)·plane + X div step``, and the windows of a row read neighboring elements
 at whatever step. The tilted integral image follows at the offset `tilted_at`.
 
-**Order of work.** Windows are evaluated in groups of `LANES` neighbours in a row, one vector
+**Order of work.** Windows are evaluated in groups of `LANES` neighbors in a row, one vector
 instruction for all: a group costs hardly more than one window alone. Survivors lie close to each
 other, so that most of a group's lanes still serve when few windows are left. The groups of a strip
 of rows go through the cascade stage by stage; those without a survivor are dropped.
@@ -55,7 +55,7 @@ class Tables(NamedTuple):
         The window.
     lbp : bool
         Local binary patterns, not Haar features.
-    normalised : bool
+    normalized : bool
         Values are divided by the window's norm, and flat windows are refused: always so with
         Haar features.
     corners : ndarray of int32, shape (nodes, 12 or 16, 2)
@@ -79,7 +79,7 @@ class Tables(NamedTuple):
     width: int
     height: int
     lbp: bool
-    normalised: bool
+    normalized: bool
     corners: Int32s
     tilted: Bools
     weights: Float32s
@@ -93,7 +93,7 @@ class Tables(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Where the windows of one picture are, and how its integral images are laid out.
+    """Where the windows of one image are, and how its integral images are laid out.
 
     Parameters
     ----------
@@ -377,7 +377,7 @@ class _Vectors:
         at = self.builder.add(self.builder.mul(row, _I64(columns)), _I64(column))
         return self.builder.load(self.builder.gep(pointer, [at]))
 
-    def neighbours(self, pointer: Any, at: Any, kind: ir.Type) -> Any:
+    def neighbors(self, pointer: Any, at: Any, kind: ir.Type) -> Any:
         """Load `LANES` elements that follow each other."""
         place = self.builder.gep(pointer, [at])
         vector = self.builder.bitcast(place, self.of(kind).as_pointer())
@@ -438,12 +438,12 @@ def _haar_mask(
         places, weights, thresholds, roots, children, leaves = (
             v.pointer(kinds[i], args[i]) for i in range(2, 8)
         )
-        norms = v.neighbours(v.pointer(kinds[10], args[10]), args[11], _F32)
+        norms = v.neighbors(v.pointer(kinds[10], args[10]), args[11], _F32)
         value = cgutils.alloca_once(b, v.of(_F32))
 
         def part(node: Any, k: int) -> Any:
             corners = (b.zext(v.item(places, node, 4 * k + i, 12), _I64) for i in range(4))
-            total = v.rectangle(*(v.neighbours(base, corner, _I32) for corner in corners))
+            total = v.rectangle(*(v.neighbors(base, corner, _I32) for corner in corners))
             weight = v.spread(v.item(weights, node, k, 3))
             return b.fmul(weight, b.sitofp(total, v.of(_F32)))
 
@@ -479,7 +479,7 @@ def _lbp_mask(
 
         def code_of(node: Any) -> Any:
             at = [b.zext(v.item(places, node, i, 16), _I64) for i in range(16)]
-            corner = [v.neighbours(base, place, _I32) for place in at]
+            corner = [v.neighbors(base, place, _I32) for place in at]
 
             def block(first: int) -> Any:
                 return v.rectangle(*(corner[first + way] for way in (0, 1, 4, 5)))
@@ -613,12 +613,12 @@ def _form_groups(
     for row in range(rows):
         at = (grid.y + (top + row) * grid.step) * grid.stride
         start = row * across * LANES
-        if tables.normalised:
+        if tables.normalized:
             _compute_norms(sums, squares, at, a, b, down, inner, norms[start:], across * LANES)
         for group in range(across):
             mask = 0
             for lane in range(min(LANES, grid.columns - group * LANES)):
-                flat = tables.normalised and _is_flat(norms[start + group * LANES + lane], inner)
+                flat = tables.normalized and _is_flat(norms[start + group * LANES + lane], inner)
                 mask |= (not flat) << lane
             elements[count] = at + group * LANES
             norms_at[count] = start + group * LANES
@@ -661,7 +661,7 @@ def scan(
     pixels: UInt8s, grid: Grid, tables: Tables, places: UInt32s,
     sums: Int32s, squares: Int32s, lines: Int32s, entered: Int64s, found: Int32s,
 ) -> int:  # fmt: skip
-    """Send the windows of a picture through the cascade.
+    """Send the windows of an image through the cascade.
 
     Parameters
     ----------
@@ -695,7 +695,7 @@ def scan(
     for top in range(0, grid.rows, depth):
         rows = min(depth, grid.rows - top)
         needed = grid.y + (top + rows - 1) * grid.step + tables.height
-        integrate(pixels, integrated, needed, grid, tables.normalised, sums, squares, lines)
+        integrate(pixels, integrated, needed, grid, tables.normalized, sums, squares, lines)
         integrated = needed
         count = _form_groups(
             sums, squares, grid, tables, top, rows, norms, elements, norms_at, masks
@@ -733,7 +733,7 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
     """Count the stages that windows pass.
 
     `LANES` windows are evaluated together: their integral images are interleaved, so that the
-    elements of a group are neighbours, as they are when a picture is scanned.
+    elements of a group are neighbors, as they are when an image is scanned.
 
     Parameters
     ----------
@@ -764,18 +764,18 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
         lanes = min(LANES, windows.shape[0] - start)
         for lane in range(lanes):
             integrate(
-                windows[start + lane], 0, height, grid, tables.normalised,
+                windows[start + lane], 0, height, grid, tables.normalized,
                 one_sums, one_squares, lines,
             )  # fmt: skip
             sums[lane::LANES] = one_sums
             squares[lane::LANES] = one_squares
-        if tables.normalised:
+        if tables.normalized:
             a, b = (stride + 1) * LANES, (stride + width - 1) * LANES
             down = (height - 2) * stride * LANES
             _compute_norms(sums, squares, 0, a, b, down, inner, norms, LANES)
         masks[0] = 0
         for lane in range(lanes):
-            flat = tables.normalised and _is_flat(norms[lane], inner)
+            flat = tables.normalized and _is_flat(norms[lane], inner)
             passed[start + lane] = -1 if flat else stages
             masks[0] |= np.uint8((not flat) << lane)
         for stage in range(stages):

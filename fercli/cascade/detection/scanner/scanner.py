@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.scanner.grid import Layer, Picture, detector_layers
+from fercli.cascade.detection.scanner.grid import ImageArray, Layer, detector_layers
 from fercli.cascade.detection.scanner.kernels import LANES, Grid, pass_windows, scan
 from fercli.cascade.detection.scanner.tables import compile_cascade
 from fercli.cascade.model import Cascade
 from fercli.common.parallel import parallel_map
 
-#: Windows of a picture that are scanned at a time, about: it bounds the memory.
+#: Windows of an image that are scanned at a time, about: it bounds the memory.
 BAND = 1 << 17
 #: Windows of an array that a thread takes at a time.
 BATCH = 256
@@ -26,7 +26,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Scan:
-    """What became of the windows of a picture, or of a part of one.
+    """What became of the windows of an image, or of a part of one.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Detections:
-    """What the detector finds in a picture before it groups, and how far its windows came.
+    """What the detector finds in an image before it groups, and how far its windows came.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Scanner:
         Returns
         -------
         ndarray of int32, shape (n,)
-            -1 for windows that the detector refuses as flat before the first stage: grey levels
+            -1 for windows that the detector refuses as flat before the first stage: gray levels
             with a standard deviation of 10 or less (Haar only).
         """
         width, height = self.cascade.size_wh
@@ -113,10 +113,10 @@ class Scanner:
         return passed == len(self.cascade.stages)  # type: ignore[no-any-return]
 
     def scan_layer(
-        self, pixels: Picture, step: int, *, start_xy: tuple[int, int] = (0, 0),
+        self, pixels: ImageArray, step: int, *, start_xy: tuple[int, int] = (0, 0),
         columns: int, rows: int, skips: bool = False,
     ) -> Scan:  # fmt: skip
-        """Evaluate windows of a picture at its own size.
+        """Evaluate windows of an image at its own size.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Scanner:
 
     def detect(
         self,
-        picture: Picture,
+        image: ImageArray,
         *,
         scale_factor: float = 1.1,
         min_size: tuple[int, int] | None = None,
@@ -156,13 +156,13 @@ class Scanner:
 
         Parameters
         ----------
-        picture : ndarray of uint8, shape (height, width)
+        image : ndarray of uint8, shape (height, width)
         scale_factor, min_size, max_size
             As `detector_layers` describes.
         workers : int, optional
             How many threads. Defaults to all cores.
         """
-        height, width = picture.shape
+        height, width = image.shape
         layers = detector_layers(
             (width, height), self.cascade.size_wh,
             scale_factor=scale_factor, min_size=min_size, max_size=max_size,
@@ -170,7 +170,7 @@ class Scanner:
 
         def look(layer: Layer) -> Scan:
             return self.scan_layer(
-                layer.resize(picture), layer.step,
+                layer.resize(image), layer.step,
                 columns=layer.columns, rows=layer.rows, skips=True,
             )  # fmt: skip
 
@@ -180,7 +180,7 @@ class Scanner:
         return Detections(_clipped(boxes, (width, height)), entered)
 
     def _scan_band(
-        self, pixels: Picture, step: int, x: int, columns: int, rows: int, skips: bool,
+        self, pixels: ImageArray, step: int, x: int, columns: int, rows: int, skips: bool,
         entered: NDArray[np.int64],
     ) -> NDArray[np.int32]:  # fmt: skip
         """Evaluate windows from the top of `pixels` on; return their columns and rows."""
@@ -215,8 +215,8 @@ class Scanner:
         return places
 
 
-def _clipped(boxes: list[NDArray[np.int32]], picture_wh: tuple[int, int]) -> NDArray[np.int32]:
-    """Return all boxes, cut where rounding has moved them across the picture's border."""
+def _clipped(boxes: list[NDArray[np.int32]], image_wh: tuple[int, int]) -> NDArray[np.int32]:
+    """Return all boxes, cut where rounding has moved them across the image's border."""
     together = np.concatenate([np.empty((0, 4), np.int32), *boxes])
-    together[:, 2:] = np.minimum(together[:, 2:], np.array(picture_wh) - together[:, :2])
+    together[:, 2:] = np.minimum(together[:, 2:], np.array(image_wh) - together[:, :2])
     return together

@@ -51,7 +51,7 @@ def compile_cascade(cascade: Cascade) -> Tables:
     return Tables(
         *cascade.size_wh,
         lbp=lbp,
-        normalised=not lbp,
+        normalized=not lbp,
         corners=np.array([feature_corners(feature) for feature in rows.features], np.int32).reshape(
             count, 16 if lbp else 4 * RECTANGLES, 2
         ),

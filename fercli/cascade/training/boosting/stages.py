@@ -13,7 +13,7 @@ from fercli.cascade.detection.scanner.tables import EPSILON
 from fercli.cascade.model import Stage, WeakClassifier
 from fercli.cascade.training.boosting.methods import METHODS, MethodName, untrimmed
 from fercli.cascade.training.boosting.trees import Search, grow_tree
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def train_stage(
     options: StageOptions,
     *,
     seed: tuple[int, ...],
-    team: Team,
+    team: KernelPool,
     watch: Watcher = lambda count, hit_rate, false_alarm_rate: None,
 ) -> TrainedStage | None:
     """Train a stage on the windows of a search, of which the first are positives.
@@ -86,7 +86,7 @@ def train_stage(
     options : StageOptions
     seed : tuple of int
         Start of the stage's random numbers.
-    team : Team
+    team : KernelPool
     watch : callable, optional
         Called after each weak classifier.
 

@@ -14,7 +14,7 @@ from fercli.cascade.features.windows import Windows, goes_left
 from fercli.cascade.model import HaarFeature, LbpFeature, Node, WeakClassifier
 from fercli.cascade.training.boosting.methods import Boosting
 from fercli.cascade.training.split_search import Split, WeightedSamples
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 #: A node of so few samples is not split.
 FEWEST_SAMPLES = 10
@@ -48,7 +48,7 @@ def grow_tree(
     positives: int,
     max_depth: int,
     random: Callable[[int], np.random.Generator],
-    team: Team,
+    team: KernelPool,
 ) -> tuple[WeakClassifier, NDArray[np.float64]] | None:
     """Train a weak classifier.
 
@@ -64,7 +64,7 @@ def grow_tree(
         1 for a stump.
     random : callable
         Gives the random numbers of the n-th search in this tree.
-    team : Team
+    team : KernelPool
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Mining: the negatives of a stage, out of background pictures."""
+"""Mining: the negatives of a stage, out of background images."""
 
 from fercli.cascade.training.negative_mining.miner import MiningResult, NegativeMiner
 

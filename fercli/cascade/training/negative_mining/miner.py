@@ -1,12 +1,12 @@
-"""Mining: windows of background pictures that the cascade so far takes for objects.
+"""Mining: windows of background images that the cascade so far takes for objects.
 
 The negatives of a stage are false alarms of the stages before it, among the windows that the
-detector itself looks at. They are taken from all pictures, at random scales and places, few from
-one spot. The unit is a part of a picture (see `parts`). In each round, every picture is
+detector itself looks at. They are taken from all images, at random scales and places, few from
+one spot. The unit is a part of an image (see `parts`). In each round, every image is
 asked for some parts that it has not shown yet; rounds grow, and with them what a part may give,
-until enough windows are found or every window of every picture has been seen.
+until enough windows are found or every window of every image has been seen.
 
-What is found depends on the pictures, the cascade, the seed and the stage alone: not on the number
+What is found depends on the images, the cascade, the seed and the stage alone: not on the number
 of threads, nor on what was mined before. A training that is resumed gets the same.
 """
 
@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from fercli.cascade.detection.scanner.grid import Size
 from fercli.cascade.detection.scanner.scanner import Scanner
 from fercli.cascade.model import Cascade
-from fercli.cascade.training.negative_mining.rounds import Hunt
+from fercli.cascade.training.negative_mining.rounds import MiningRounds
 from fercli.cascade.training.negative_mining.tiles import Boxes
-from fercli.cascade.training.negative_mining.worker import Backgrounds, Looker
-from fercli.common.errors import InputError, OptionError, PictureError
+from fercli.cascade.training.negative_mining.worker import Backgrounds, MiningWorker
+from fercli.common.errors import ImageError, InputError, OptionError
 from fercli.common.progress import SILENT, Progress
 
-#: Pictures that cannot be used are named one by one up to so many.
+#: Images that cannot be used are named one by one up to so many.
 NAMED = 10
 
 
@@ -41,23 +41,23 @@ class MiningResult:
     ----------
     windows : ndarray of uint8, shape (n, height, width)
         All different.
-    pictures : ndarray of int32, shape (n,)
+    images : ndarray of int32, shape (n,)
         Which of the backgrounds each is from.
     boxes_xywh : ndarray of int32, shape (n, 4)
-        Where it is in that picture.
+        Where it is in that image.
     windows_seen : int
         How many windows were looked at.
     windows_accepted : int
         How many of them the cascade accepts: perhaps more than were taken.
     exhausted : bool
-        Whether every window of every picture has been seen, and still too few are found.
+        Whether every window of every image has been seen, and still too few are found.
     rare : bool
         Whether mining was given up because so few windows are accepted.
     seconds : float
     """
 
     windows: NDArray[np.uint8]
-    pictures: NDArray[np.int32]
+    images: NDArray[np.int32]
     boxes_xywh: NDArray[np.int32]
     windows_seen: int
     windows_accepted: int
@@ -72,7 +72,7 @@ class MiningResult:
 
 
 class NegativeMiner:
-    """Background pictures to mine, stage by stage.
+    """Background images to mine, stage by stage.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ class NegativeMiner:
     workers : int, optional
         How many threads. Defaults to all cores.
     memory_bytes : int
-        The most that pictures kept in memory may take; others are read again in each round.
+        The most that images kept in memory may take; others are read again in each round.
         Defaults to 1 GiB.
     scale_factor : float
         Between the scales of the detector's grid. Defaults to 1.1.
     objects : mapping of Path to boxes, optional
-        Known objects (x, y, width, height) in some of the pictures; windows that share a pixel
+        Known objects (x, y, width, height) in some of the images; windows that share a pixel
         with one are never taken, nor counted.
     refuse_flat : bool
         Whether flat windows are left out where there is no cascade yet: true for Haar features,
@@ -119,7 +119,7 @@ class NegativeMiner:
         if not scale_factor > 1:
             raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
         if not backgrounds:
-            raise InputError("wanted background pictures, found none")
+            raise InputError("wanted background images, found none")
         self.backgrounds = Backgrounds(backgrounds, memory_bytes)
         self.size_wh = size_wh
         self.seed = seed
@@ -127,8 +127,8 @@ class NegativeMiner:
         self.scale_factor = scale_factor
         self.objects = dict(objects or {})
         self.refuse_flat = refuse_flat
-        #: Why pictures are left out, by number: as far as they have been asked for.
-        self.left_out: dict[int, PictureError] = {}
+        #: Why images are left out, by number: as far as they have been asked for.
+        self.left_out: dict[int, ImageError] = {}
 
     def mine(
         self,
@@ -150,33 +150,33 @@ class NegativeMiner:
         stage_index : int
             The stage that they are for: each has random numbers of its own.
         lowest_ratio : float
-            Give up when the acceptance ratio over all pictures is surely (by three standard
+            Give up when the acceptance ratio over all images is surely (by three standard
             deviations) below this. Defaults to 0: never.
         progress : Progress
 
         Raises
         ------
         InputError
-            No picture can be read and is as large as the window.
+            No image can be read and is as large as the window.
         """
         if cascade is None:
             cascade = Cascade("HAAR" if self.refuse_flat else "LBP", self.size_wh, (), ())
-        looker = Looker(
+        looker = MiningWorker(
             Scanner(cascade),
             self.backgrounds,
             self.objects,
             self.scale_factor,
             (self.seed, stage_index),
         )
-        hunt = Hunt(looker, len(self.backgrounds), wanted, lowest_ratio, self.workers)
+        hunt = MiningRounds(looker, len(self.backgrounds), wanted, lowest_ratio, self.workers)
         began = time.monotonic()
         with progress.bar(f"Negatives for stage {stage_index}", total=wanted, unit="window") as bar:
             hunt.run(bar)
         self._tell_left_out(hunt.left_out, progress)
-        windows, pictures, boxes = hunt.basket.contents()
+        windows, images, boxes = hunt.basket.contents()
         return MiningResult(
             windows,
-            pictures,
+            images,
             boxes,
             windows_seen=hunt.seen,
             windows_accepted=hunt.accepted,
@@ -185,18 +185,18 @@ class NegativeMiner:
             seconds=time.monotonic() - began,
         )
 
-    def _tell_left_out(self, found: Mapping[int, PictureError], progress: Progress) -> None:
-        """Name the pictures that are newly found to be of no use; raise if all are."""
+    def _tell_left_out(self, found: Mapping[int, ImageError], progress: Progress) -> None:
+        """Name the images that are newly found to be of no use; raise if all are."""
         new = [found[number] for number in sorted(found) if number not in self.left_out]
         self.left_out.update(found)
         if len(self.left_out) == len(self.backgrounds):
             why = f"; the first: {new[0]}" if new else ""
             raise InputError(
-                f"wanted background pictures of at least {self.size_wh[0]}x{self.size_wh[1]} "
+                f"wanted background images of at least {self.size_wh[0]}x{self.size_wh[1]} "
                 f"pixels, found none that can be used among {len(self.backgrounds)}{why}",
-                hint="larger pictures, or names that are right from this folder",
+                hint="larger images, or names that are right from this folder",
             )
         for error in new[:NAMED]:
             progress.note(f"left out: {error}")
         if len(new) > NAMED:
-            progress.note(f"left out: {len(new) - NAMED} more background pictures")
+            progress.note(f"left out: {len(new) - NAMED} more background images")

@@ -1,4 +1,4 @@
-"""The hunt for the negatives of one stage: rounds over all pictures, until enough are found."""
+"""The hunt for the negatives of one stage: rounds over all images, until enough are found."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from fercli.cascade.detection.scanner.grid import Size
 from fercli.cascade.training.negative_mining.worker import (
     ORDER,
     Answer,
-    Catch,
     Job,
-    Looker,
+    MiningWorker,
+    TileResult,
     jobs_of_round,
 )
-from fercli.common.errors import PictureError
+from fercli.common.errors import ImageError
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import Bar
 
-#: In the first round, at least so many parts are looked at: variety where pictures are few.
+#: In the first round, at least so many parts are looked at: variety where images are few.
 VARIETY = 1000
-#: Parts of a picture that a thread looks at in one go.
+#: Parts of an image that a thread looks at in one go.
 JOB = 8
 #: Windows that a part brings back for later rounds, beyond those that it may give at once.
 RESERVE = 32
 
 
-class Basket:
+class NegativeBuffer:
     """Different windows, up to a number.
 
     Parameters
@@ -47,7 +47,7 @@ class Basket:
         self._count = 0
         # Memory that is never written to is never taken.
         self._windows = np.empty((wanted, height, width), np.uint8)
-        self._pictures = np.empty(wanted, np.int32)
+        self._images = np.empty(wanted, np.int32)
         self._boxes = np.empty((wanted, 4), np.int32)
         self._known: set[bytes] = set()
 
@@ -61,7 +61,7 @@ class Basket:
         """Whether there are as many as wanted."""
         return self.missing <= 0
 
-    def add(self, catch: Catch, most: int) -> int:
+    def add(self, catch: TileResult, most: int) -> int:
         """Take the next windows of a catch, until it has given `most`; return how many are new."""
         before = self._count
         while catch.used < len(catch.windows) and catch.given < most and not self.full:
@@ -70,7 +70,7 @@ class Basket:
             if digest not in self._known:
                 self._known.add(digest)
                 self._windows[self._count] = window
-                self._pictures[self._count] = catch.picture
+                self._images[self._count] = catch.image
                 self._boxes[self._count] = catch.layer.boxes(catch.positions_xy[catch.used, None])
                 self._count += 1
                 catch.given += 1
@@ -78,18 +78,18 @@ class Basket:
         return self._count - before
 
     def contents(self) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
-        """Return windows (n, height, width), pictures (n,) and boxes (n, 4)."""
+        """Return windows (n, height, width), images (n,) and boxes (n, 4)."""
         count = self._count
-        return self._windows[:count], self._pictures[:count], self._boxes[:count]
+        return self._windows[:count], self._images[:count], self._boxes[:count]
 
 
-class Hunt:
+class MiningRounds:
     """One search for negatives.
 
     Parameters
     ----------
-    looker : Looker
-    pictures, wanted : int
+    looker : MiningWorker
+    images, wanted : int
         How many there are, and how many windows are wanted.
     lowest_ratio : float
         Give up when surely fewer windows than this share are accepted.
@@ -97,19 +97,24 @@ class Hunt:
     """
 
     def __init__(
-        self, looker: Looker, pictures: int, wanted: int, lowest_ratio: float, workers: int | None
+        self,
+        looker: MiningWorker,
+        images: int,
+        wanted: int,
+        lowest_ratio: float,
+        workers: int | None,
     ) -> None:
         self.looker = looker
-        self.pictures = pictures
+        self.images = images
         self.lowest_ratio = lowest_ratio
         self.workers = workers
-        self.basket = Basket(wanted, looker.size_wh)
+        self.basket = NegativeBuffer(wanted, looker.size_wh)
         self.seen = 0
         self.accepted = 0
         self._rounds = 0
-        self.left_out: dict[int, PictureError] = {}
+        self.left_out: dict[int, ImageError] = {}
         # What parts brought back beyond what they may give as yet, and how many windows that is.
-        self._rests: list[Catch] = []
+        self._rests: list[TileResult] = []
         self._kept = 0
         # Parts that have more than is kept of them.
         self._cut: list[tuple[int, int]] = []
@@ -119,7 +124,7 @@ class Hunt:
     def rare(self) -> bool:
         """Whether the acceptance ratio is below the lowest wanted, by three standard deviations.
 
-        Windows of one picture are alike: only those of all pictures tell.
+        Windows of one image are alike: only those of all images tell.
         """
         if self._rounds == 0:
             return False
@@ -133,13 +138,13 @@ class Hunt:
 
     def run(self, bar: Bar) -> None:
         """Look until enough windows are found, or until there is no more to see."""
-        pictures = np.arange(self.pictures)
-        first, count = 0, math.ceil(VARIETY / self.pictures)
-        quota = math.ceil(self.basket.wanted / (self.pictures * count))
-        while len(pictures) and not self.done:
-            order = self.looker.random(ORDER, first).permutation(pictures)
+        images = np.arange(self.images)
+        first, count = 0, math.ceil(VARIETY / self.images)
+        quota = math.ceil(self.basket.wanted / (self.images * count))
+        while len(images) and not self.done:
+            order = self.looker.random(ORDER, first).permutation(images)
             jobs = jobs_of_round(order, first, first + count, quota + RESERVE, JOB)
-            pictures = self._look(jobs, quota, bar)
+            images = self._look(jobs, quota, bar)
             self._rounds += 1
             # The next round is as large as all before it, and a part may give twice as much.
             first, count, quota = first + count, first + count, 2 * quota
@@ -148,10 +153,10 @@ class Hunt:
         self._fetch_cut(bar)
 
     def _look(self, jobs: Iterable[Job], quota: int, bar: Bar) -> NDArray[np.int64]:
-        """Have jobs done; return the pictures that have more to show."""
+        """Have jobs done; return the images that have more to show."""
         more: dict[int, bool] = {}
         for answer in self._answers(jobs):
-            more[answer.job.picture] = answer.has_more
+            more[answer.job.image] = answer.has_more
             self._receive(answer, quota, bar)
             if self.done:
                 break
@@ -162,7 +167,7 @@ class Hunt:
 
     def _receive(self, answer: Answer, quota: int, bar: Bar) -> None:
         if answer.error is not None:
-            self.left_out[answer.job.picture] = answer.error
+            self.left_out[answer.job.image] = answer.error
         for catch in answer.catches:
             self.seen += catch.seen
             self.accepted += catch.accepted
@@ -172,12 +177,12 @@ class Hunt:
         ratio = self.accepted / max(self.seen, 1)
         bar.figures(f"acceptance {ratio:.3g}, {rate / 1e6:.1f} M windows/s")
 
-    def _keep(self, catch: Catch) -> None:
+    def _keep(self, catch: TileResult) -> None:
         """Keep what a part has left, as far as all of it could be wanted."""
         rest = len(catch.windows) - catch.used
         fits = self._kept + rest <= 2 * self.basket.wanted
         if catch.accepted > len(catch.windows) or not fits:
-            self._cut.append((catch.picture, catch.part))
+            self._cut.append((catch.image, catch.part))
         if rest and fits:
             catch.drop_used()
             self._rests.append(catch)
@@ -206,12 +211,12 @@ class Hunt:
         """Take up to `most` new windows of each part that had more; return those that gave them."""
         more = []
         limit = self.basket.wanted
-        jobs = (Job(picture, part, part + 1, limit) for picture, part in self._cut)
+        jobs = (Job(image, part, part + 1, limit) for image, part in self._cut)
         for answer in self._answers(jobs):
             for catch in answer.catches:
                 bar.advance(self.basket.add(catch, most))
                 if catch.given == most:
-                    more.append((catch.picture, catch.part))
+                    more.append((catch.image, catch.part))
             if self.basket.full:
                 break
         return more

@@ -1,6 +1,6 @@
-"""Parts of a picture: the portions in which the miner looks at it.
+"""Parts of an image: the portions in which the miner looks at it.
 
-Together, the parts of a picture hold every window of the detector's grid (`Sweep.GRID`), then the
+Together, the parts of an image hold every window of the detector's grid (`Sweep.GRID`), then the
 windows between them (`Sweep.BETWEEN`: the grid steps two pixels where the scale is below 2), then
 all those of the scales half-way between the detector's (`Sweep.HALF_SCALES`).
 """
@@ -26,7 +26,7 @@ PIXELS_A_WINDOW = 32
 
 
 class Sweep(IntEnum):
-    """The sweeps over a picture, in their order."""
+    """The sweeps over an image, in their order."""
 
     GRID = 0
     BETWEEN = 1
@@ -57,14 +57,14 @@ class Part:
 
 @lru_cache(maxsize=4096)
 def parts_of(
-    sweep: Sweep, picture_wh: Size, window_wh: Size, scale_factor: float
+    sweep: Sweep, image_wh: Size, window_wh: Size, scale_factor: float
 ) -> tuple[Part, ...]:
-    """Return the parts of a picture in one sweep; none if it is smaller than the window."""
-    scales = detector_scales(picture_wh, window_wh, scale_factor)
+    """Return the parts of an image in one sweep; none if it is smaller than the window."""
+    scales = detector_scales(image_wh, window_wh, scale_factor)
     if sweep is Sweep.HALF_SCALES:
         half = math.sqrt(scale_factor)
         scales = (float(np.float32(scale * half)) for scale in scales)
-    layers = [layer_at(scale, picture_wh, window_wh) for scale in scales]
+    layers = [layer_at(scale, image_wh, window_wh) for scale in scales]
     return tuple(
         part for layer in layers for part in _of_layer(layer, sweep) if part.columns * part.rows
     )
@@ -94,8 +94,8 @@ def _in_bands(layer: Layer, step: int, start_xy: tuple[int, int]) -> list[Part]:
     ]
 
 
-def windows_on(part: Part, picture_wh: Size, boxes_xywh: Boxes) -> NDArray[np.bool_]:
-    """Return which windows of a part share a pixel with one of some boxes of its picture.
+def windows_on(part: Part, image_wh: Size, boxes_xywh: Boxes) -> NDArray[np.bool_]:
+    """Return which windows of a part share a pixel with one of some boxes of its image.
 
     Returns
     -------
@@ -103,17 +103,17 @@ def windows_on(part: Part, picture_wh: Size, boxes_xywh: Boxes) -> NDArray[np.bo
     """
     shared = np.zeros((part.rows, part.columns), np.bool_)
     for x, y, width, height in boxes_xywh:
-        across = _touching(part, 0, part.columns, picture_wh, x, x + width)
-        down = _touching(part, 1, part.rows, picture_wh, y, y + height)
+        across = _touching(part, 0, part.columns, image_wh, x, x + width)
+        down = _touching(part, 1, part.rows, image_wh, y, y + height)
         shared |= down[:, None] & across[None, :]
     return shared
 
 
 def _touching(
-    part: Part, axis: int, count: int, picture_wh: Size, first: float, last: float
+    part: Part, axis: int, count: int, image_wh: Size, first: float, last: float
 ) -> NDArray[np.bool_]:
-    """Return which windows along an axis reach into the picture's pixels `first` to `last`."""
-    scale = picture_wh[axis] / part.layer.size_wh[axis]
+    """Return which windows along an axis reach into the image's pixels `first` to `last`."""
+    scale = image_wh[axis] / part.layer.size_wh[axis]
     starts = part.start_xy[axis] + part.step * np.arange(count)
     touching: NDArray[np.bool_] = (starts * scale < last) & (
         (starts + part.layer.window_wh[axis]) * scale > first

@@ -1,4 +1,4 @@
-"""Jobs of the miner: threads look at parts of pictures and bring back what the cascade accepts."""
+"""Jobs of the miner: threads look at parts of images and bring back what the cascade accepts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.scanner.grid import Layer, Picture, Size
+from fercli.cascade.detection.scanner.grid import ImageArray, Layer, Size
 from fercli.cascade.detection.scanner.scanner import Scanner
 from fercli.cascade.training.negative_mining.tiles import (
     Boxes,
@@ -20,8 +20,8 @@ from fercli.cascade.training.negative_mining.tiles import (
     parts_of,
     windows_on,
 )
-from fercli.common.errors import PictureError
-from fercli.common.images import read_grey
+from fercli.common.errors import ImageError
+from fercli.common.images import read_gray
 
 #: What random numbers are drawn for; each purpose has its own.
 PARTS, CHOICE, ORDER = 0, 1, 2
@@ -31,29 +31,29 @@ SPREAD = 4096
 
 @dataclass(frozen=True)
 class Job:
-    """What a thread is asked for: parts `first` to `last` of a picture, in its random order.
+    """What a thread is asked for: parts `first` to `last` of an image, in its random order.
 
     Parameters
     ----------
-    picture, first, last : int
+    image, first, last : int
     limit : int
         How many windows each part may bring back.
     """
 
-    picture: int
+    image: int
     first: int
     last: int
     limit: int
 
 
 @dataclass
-class Catch:
+class TileResult:
     """What one part brought back.
 
     Parameters
     ----------
-    picture, part : int
-        The picture, and the part's number in its random order.
+    image, part : int
+        The image, and the part's number in its random order.
     layer : Layer
     windows : ndarray of uint8, shape (n, height, width)
         A random choice of the accepted windows, first those of different spots.
@@ -65,7 +65,7 @@ class Catch:
         How many of the windows the hunt has been through, and how many of them were new to it.
     """
 
-    picture: int
+    image: int
     part: int
     layer: Layer
     windows: NDArray[np.uint8]
@@ -84,15 +84,15 @@ class Catch:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a job brought back, and whether its picture has more parts."""
+    """What a job brought back, and whether its image has more parts."""
 
     job: Job
-    catches: list[Catch]
+    catches: list[TileResult]
     has_more: bool
-    error: PictureError | None = None
+    error: ImageError | None = None
 
 
-class Looker:
+class MiningWorker:
     """Does jobs. Threads may share it.
 
     Parameters
@@ -130,23 +130,23 @@ class Looker:
         return np.random.default_rng([*self._seed, *purpose])
 
     def look(self, job: Job) -> Answer:
-        """Do one job; a picture that cannot be used is part of the answer."""
+        """Do one job; an image that cannot be used is part of the answer."""
         try:
-            picture = self._backgrounds.read(job.picture)
-        except PictureError as error:
+            image = self._backgrounds.read(job.image)
+        except ImageError as error:
             return Answer(job, [], False, error)
-        parts = self._parts(job.picture, picture, job.last + 1)
+        parts = self._parts(job.image, image, job.last + 1)
         if not parts:
-            return Answer(job, [], False, self._too_small(job.picture, picture))
+            return Answer(job, [], False, self._too_small(job.image, image))
         catches = [
-            self._look_at(picture, part, job, number)
+            self._look_at(image, part, job, number)
             for number, part in enumerate(parts[job.first : job.last], job.first)
         ]
         return Answer(job, catches, len(parts) > job.last)
 
-    def _parts(self, number: int, picture: Picture, wanted: int) -> list[Part]:
-        """Return the first parts of a picture in its random order, sweep by sweep."""
-        size = (picture.shape[1], picture.shape[0])
+    def _parts(self, number: int, image: ImageArray, wanted: int) -> list[Part]:
+        """Return the first parts of an image in its random order, sweep by sweep."""
+        size = (image.shape[1], image.shape[0])
         parts: list[Part] = []
         for sweep in Sweep:
             if len(parts) >= wanted:
@@ -156,34 +156,34 @@ class Looker:
             parts.extend(new[at] for at in order)
         return parts[:wanted]
 
-    def _too_small(self, number: int, picture: Picture) -> PictureError:
-        wanted, found = self._scanner.cascade.size_wh, picture.shape[::-1]
-        return PictureError(
+    def _too_small(self, number: int, image: ImageArray) -> ImageError:
+        wanted, found = self._scanner.cascade.size_wh, image.shape[::-1]
+        return ImageError(
             f"wanted at least {wanted[0]}x{wanted[1]} pixels, found {found[0]}x{found[1]}",
             path=self._backgrounds.paths[number],
         )
 
-    def _look_at(self, picture: Picture, part: Part, job: Job, number: int) -> Catch:
-        pixels = part.layer.resize(picture)
+    def _look_at(self, image: ImageArray, part: Part, job: Job, number: int) -> TileResult:
+        pixels = part.layer.resize(image)
         scan = self._scanner.scan_layer(
             pixels, part.step, start_xy=part.start_xy, columns=part.columns, rows=part.rows
         )
         positions, seen = scan.positions_xy, int(scan.entered[0])
-        boxes = self._objects.get(self._backgrounds.paths[job.picture], ())
+        boxes = self._objects.get(self._backgrounds.paths[job.image], ())
         if boxes:
-            on = windows_on(part, (picture.shape[1], picture.shape[0]), boxes)
+            on = windows_on(part, (image.shape[1], image.shape[0]), boxes)
             columns, rows = ((positions - np.array(part.start_xy)) // part.step).T
             positions, seen = positions[~on[rows, columns]], seen - int(on.sum())
         chosen = self._choose(positions, job, number)
         width, height = part.layer.window_wh
         windows = sliding_window_view(pixels, (height, width))[chosen[:, 1], chosen[:, 0]]
-        return Catch(job.picture, number, part.layer, windows, chosen, seen, len(positions))
+        return TileResult(job.image, number, part.layer, windows, chosen, seen, len(positions))
 
     def _choose(self, positions: NDArray[np.int32], job: Job, number: int) -> NDArray[np.int32]:
         """Return up to a limit of windows in random order, but one of each spot first."""
         if len(positions) == 0:
             return positions
-        random = self.random(CHOICE, job.picture, number)
+        random = self.random(CHOICE, job.image, number)
         shuffled = positions[random.permutation(len(positions))]
         width, height = self._scanner.cascade.size_wh
         # A spot is half a window wide and high: about as far as false alarms hang together.
@@ -196,54 +196,54 @@ class Looker:
 
 
 def jobs_of_round(
-    pictures: NDArray[np.int64], first: int, last: int, limit: int, size: int
+    images: NDArray[np.int64], first: int, last: int, limit: int, size: int
 ) -> Iterator[Job]:
-    """Yield jobs of up to `size` parts: one of each picture in turn, then their next ones."""
+    """Yield jobs of up to `size` parts: one of each image in turn, then their next ones."""
     for start in range(first, last, size):
-        for picture in pictures:
-            yield Job(int(picture), start, min(start + size, last), limit)
+        for image in images:
+            yield Job(int(image), start, min(start + size, last), limit)
 
 
-# Background pictures: read when asked for, and kept in memory as far as a bound allows.
+# Background images: read when asked for, and kept in memory as far as a bound allows.
 
 
 class Backgrounds:
-    """Grey pictures by their number. Threads may share it.
+    """Gray images by their number. Threads may share it.
 
-    Pictures are kept as they come, until the bound is reached: a training asks for all of them
+    Images are kept as they come, until the bound is reached: a training asks for all of them
     again and again, so that replacing one by another would gain nothing.
 
     Parameters
     ----------
     paths : sequence of Path
     memory_bytes : int
-        The most that the pictures kept may take.
+        The most that the images kept may take.
     """
 
     def __init__(self, paths: Sequence[Path], memory_bytes: int) -> None:
         self.paths = list(paths)
         self._room = memory_bytes
-        self._kept: dict[int, Picture] = {}
+        self._kept: dict[int, ImageArray] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Return how many pictures there are."""
+        """Return how many images there are."""
         return len(self.paths)
 
-    def read(self, number: int) -> Picture:
-        """Return a picture, from memory if it is there.
+    def read(self, number: int) -> ImageArray:
+        """Return an image, from memory if it is there.
 
         Raises
         ------
-        PictureError
-            As `read_grey`.
+        ImageError
+            As `read_gray`.
         """
         kept = self._kept.get(number)
         if kept is not None:
             return kept
-        picture = read_grey(self.paths[number])
+        image = read_gray(self.paths[number])
         with self._lock:
-            if picture.nbytes <= self._room and number not in self._kept:
-                self._kept[number] = picture
-                self._room -= picture.nbytes
-        return picture
+            if image.nbytes <= self._room and number not in self._kept:
+                self._kept[number] = image
+                self._room -= image.nbytes
+        return image

@@ -13,7 +13,7 @@ covariances of the integral images (Pham and Cham, ICCV 2007), which take as lon
 what the best split would have gained is lost: ``benchmarks/search_quality.py`` measures it.
 
 Windows above about 28×28 have more features than `MOST_SCREENED`: the first round then looks at
-a part of them, another part each time, and the second at the neighbours of the best as well.
+a part of them, another part each time, and the second at the neighbors of the best as well.
 
 See: K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter
 optimization", AISTATS 2016 (successive halving).
@@ -36,7 +36,7 @@ from fercli.cascade.training.split_search.samples import (
     draw_by_weight,
     pack,
 )
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 #: Samples and survivors of the rounds of the fast search.
 SCREENED_SAMPLES, SCREENED_FEATURES = 512, 8192
@@ -44,7 +44,7 @@ SECOND_SAMPLES, SECOND_FEATURES = 2048, 512
 LAST_FEATURES = 8
 #: Features that the first round looks at, at most.
 MOST_SCREENED = 400_000
-#: Features whose neighbours the second round looks at, where the first could not see all.
+#: Features whose neighbors the second round looks at, where the first could not see all.
 VISITED = 256
 
 _CRITERIA = {
@@ -63,7 +63,7 @@ class HaarSearch:
     ----------
     features : HaarFeatures
     windows : Windows
-    team : Team
+    team : KernelPool
     method : {"fast", "exhaustive"}
     most_samples : int
         How many integral images may be in memory at once (`bytes_per_sample` each); more samples
@@ -74,7 +74,7 @@ class HaarSearch:
         self,
         features: HaarFeatures,
         windows: Windows,
-        team: Team,
+        team: KernelPool,
         *,
         method: SearchName = "fast",
         most_samples: int = 32_768,
@@ -116,7 +116,7 @@ class HaarSearch:
             quality = self._screen(samples, chosen, SCREENED_SAMPLES, rng)
             chosen = chosen[best_places(quality, SCREENED_FEATURES)]
         if len(self.features) > MOST_SCREENED:
-            chosen = np.union1d(chosen, self.features.neighbours(chosen[:VISITED]))
+            chosen = np.union1d(chosen, self.features.neighbors(chosen[:VISITED]))
         if len(samples) > SECOND_SAMPLES and len(chosen) > SECOND_FEATURES:
             chosen = np.union1d(chosen, self._recent)
             quality = self._screen(samples, chosen, SECOND_SAMPLES, rng)

@@ -25,7 +25,7 @@ from fercli.cascade.training.split_search.samples import (
     pack,
     unpack,
 )
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 #: Features times samples that one search may look at: about a second's work of one core.
 MOST_LOOKS = 1 << 30
@@ -46,7 +46,7 @@ class LbpSearch:
         self,
         features: LbpFeatures,
         windows: Windows,
-        team: Team,
+        team: KernelPool,
         *,
         method: SearchName = "fast",
         most_samples: int = 32_768,

@@ -10,7 +10,7 @@ from fercli.common.progress import Progress
 
 @click.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
-@options.out("DIR", "Folder for the pictures, which are named by their number.")
+@options.out("DIR", "Folder for the images, which are named by their number.")
 @options.sample_size
 @click.option(
     "--num", type=click.IntRange(min=1), metavar="N", help="The most samples.  [default: all]"
@@ -45,4 +45,4 @@ def export(
         overwrite=overwrite,
         progress=progress,
     )
-    click.echo(f"{written.path}: {written.count} pictures")
+    click.echo(f"{written.path}: {written.count} images")

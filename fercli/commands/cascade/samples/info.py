@@ -15,9 +15,9 @@ from fercli.common.progress import Progress
 @options.as_json
 @options.quiet
 def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progress) -> None:
-    """Describe a .vec file: count, header, possible sizes, grey levels, duplicates.
+    """Describe a .vec file: count, header, possible sizes, gray levels, duplicates.
 
-    Constant samples, and those so flat (deviation of 10 grey levels at most) that OpenCV's
+    Constant samples, and those so flat (deviation of 10 gray levels at most) that OpenCV's
     detectors skip such windows, teach a training nothing that is of use.
 
     \b
@@ -28,5 +28,5 @@ def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progr
     from fercli.cascade.samples.statistics import examine_vec
 
     statistics = examine_vec(vec, size, progress=progress)
-    text = json.dumps(statistics.as_json(), indent=2) if as_json else statistics.summary()
+    text = json.dumps(statistics.to_dict(), indent=2) if as_json else statistics.to_text()
     click.echo(text)

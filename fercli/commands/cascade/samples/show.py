@@ -12,7 +12,7 @@ from fercli.commands import options
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out(
     "FILE.png",
-    "The picture to write.  [default: FILE.png beside FILE.vec, for page N FILE-N.png]",
+    "The image to write.  [default: FILE.png beside FILE.vec, for page N FILE-N.png]",
     required=False,
 )
 @options.sample_size

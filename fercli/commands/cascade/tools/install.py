@@ -45,4 +45,4 @@ def install(
     installation = install_programs(
         tools, source=source, overwrite=overwrite, workers=workers, progress=progress
     )
-    click.echo(installation.summary())
+    click.echo(installation.to_text())

@@ -26,7 +26,7 @@ def status(tools: Path | None, as_json: bool) -> int:
 
     found = examine_programs(tools)
     if as_json:
-        click.echo(json.dumps([program.as_json() for program in found], indent=2))
+        click.echo(json.dumps([program.to_dict() for program in found], indent=2))
     else:
         for program in found:
             click.echo(program)

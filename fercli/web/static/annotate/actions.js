@@ -56,7 +56,7 @@ function zoom(factor) {
 // A new box in the middle of what is seen.
 function newBox() {
   const { view, aspect, model } = desk;
-  const middle = view.toPicture({ x: view.area.width / 2, y: view.area.height / 2 });
+  const middle = view.toImage({ x: view.area.width / 2, y: view.area.height / 2 });
   const side = Math.min(view.area.width, view.area.height) / 4 / view.scale;
   const [wide, high] = [side * Math.sqrt(aspect ?? 1), side / Math.sqrt(aspect ?? 1)];
   const from = { x: Math.round(middle.x - wide / 2), y: Math.round(middle.y - high / 2) };
@@ -78,7 +78,7 @@ export const acts = {
   negative() {
     const { model } = desk;
     if (!model || review) return;
-    if (model.of("box").length) return say("This picture has boxes: delete them first.", true);
+    if (model.of("box").length) return say("This image has boxes: delete them first.", true);
     change(null, () => {
       model.dropPending();
       Object.assign(model, { negative: true, done: true });

@@ -12,13 +12,13 @@ export function openHelp() {
   if (!anyOpen()) byId("help").showModal();
 }
 
-// Show what there is of all pictures; resolves with what to do: "unfinished" or "".
-export function tellEnd(pictures, words) {
-  const counts = count(pictures);
+// Show what there is of all images; resolves with what to do: "unfinished" or "".
+export function tellEnd(images, words) {
+  const counts = count(images);
   byId("end-counts").textContent =
-    `${counts.finished} of ${plural(counts.total, "picture", "pictures")} finished: `
+    `${counts.finished} of ${plural(counts.total, "image", "images")} finished: `
     + `${words.state("done", counts.boxes)}, ${counts.negative} with ${words.state("negative", 0)}; ${counts.left} left.`;
-  const unreadable = pictures.filter(({ state }) => state === "unreadable");
+  const unreadable = images.filter(({ state }) => state === "unreadable");
   byId("end-unreadable").hidden = !unreadable.length;
   byId("end-names").replaceChildren(...unreadable.map(({ name }) => {
     const item = document.createElement("li");
@@ -29,7 +29,7 @@ export function tellEnd(pictures, words) {
   return answerOf(byId("end"));
 }
 
-// Show both versions of a picture; resolves with "mine", "theirs" or "both".
+// Show both versions of an image; resolves with "mine", "theirs" or "both".
 export async function askWhich(model, theirs, image, mode) {
   const mine = model.items.filter(({ kind }) => kind !== "pending");
   show("mine", mine, model.negative, image, model.size, mode);

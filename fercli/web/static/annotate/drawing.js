@@ -1,8 +1,8 @@
-// The picture and its boxes on a canvas.
+// The image and its boxes on a canvas.
 
 import { handlesOf } from "./geometry.js";
 
-// Okabe and Ito's colours, told apart by nearly all eyes; each on a dark rim, to be seen on any ground.
+// Okabe and Ito's colors, told apart by nearly all eyes; each on a dark rim, to be seen on any ground.
 const KINDS = {
   annotate: { box: ["#56b4e9", []], pending: ["#f0e442", [7, 5]], ignored: ["#b8bcc0", [2, 4]] },
   review: { box: ["#ff8a3c", []], pending: ["#f0e442", [7, 5]], ignored: ["#2fd3a1", []] },
@@ -29,7 +29,7 @@ export function paint(context, { view, image, items, selected, mode, free, cross
   if (cross) drawCross(context, view, cross);
 }
 
-function outline(context, view, [x, y, width, height], [colour, dash], strong) {
+function outline(context, view, [x, y, width, height], [color, dash], strong) {
   const { x: left, y: top } = view.toScreen({ x, y });
   const sides = [left, top, width * view.scale, height * view.scale];
   context.setLineDash([]);
@@ -38,30 +38,30 @@ function outline(context, view, [x, y, width, height], [colour, dash], strong) {
   context.strokeRect(...sides);
   context.setLineDash(dash);
   context.lineWidth = strong ? 3 : 2;
-  context.strokeStyle = colour;
+  context.strokeStyle = color;
   context.strokeRect(...sides);
   context.setLineDash([]);
   if (strong) {
-    context.fillStyle = `${colour}26`;
+    context.fillStyle = `${color}26`;
     context.fillRect(...sides);
   }
 }
 
-function drawHandle(context, { x, y }, colour) {
+function drawHandle(context, { x, y }, color) {
   context.fillStyle = "#fff";
   context.strokeStyle = "rgb(0 0 0 / .7)";
   context.lineWidth = 1;
   context.fillRect(x - HANDLE, y - HANDLE, 2 * HANDLE, 2 * HANDLE);
   context.strokeRect(x - HANDLE, y - HANDLE, 2 * HANDLE, 2 * HANDLE);
-  context.fillStyle = colour;
+  context.fillStyle = color;
   context.fillRect(x - HANDLE + 2.5, y - HANDLE + 2.5, 2 * HANDLE - 5, 2 * HANDLE - 5);
 }
 
 // Lines through the pointer: where the edges of a new box will lie.
 function drawCross(context, view, { x, y }) {
   context.lineWidth = 1;
-  for (const [colour, dash] of [["rgb(0 0 0 / .45)", []], ["rgb(255 255 255 / .8)", [4, 4]]]) {
-    context.strokeStyle = colour;
+  for (const [color, dash] of [["rgb(0 0 0 / .45)", []], ["rgb(255 255 255 / .8)", [4, 4]]]) {
+    context.strokeStyle = color;
     context.setLineDash(dash);
     context.beginPath();
     context.moveTo(x + 0.5, 0);
@@ -73,7 +73,7 @@ function drawCross(context, view, { x, y }) {
   context.setLineDash([]);
 }
 
-// A small picture with boxes, to be compared with another.
+// A small image with boxes, to be compared with another.
 export function paintSmall(canvas, image, size, items, mode) {
   const longest = 260;
   const scale = longest / Math.max(size.width, size.height);

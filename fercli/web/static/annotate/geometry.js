@@ -1,4 +1,4 @@
-// Boxes [x, y, width, height] in whole pixels of the picture; points {x, y} in fractions of them.
+// Boxes [x, y, width, height] in whole pixels of the image; points {x, y} in fractions of them.
 
 const within = (value, least, most) => Math.min(Math.max(value, least), most);
 
@@ -12,7 +12,7 @@ export function boxBetween(fixed, point, size, aspect = null) {
     width = Math.min(Math.max(width, height * aspect), room.width, room.height * aspect);
     [width, height] = shaped(width, aspect);
   }
-  return inPicture([left ? fixed.x - width : fixed.x, up ? fixed.y - height : fixed.y, width, height], size);
+  return inImage([left ? fixed.x - width : fixed.x, up ? fixed.y - height : fixed.y, width, height], size);
 }
 
 // Whole numbers of a shape: the longer side follows from the shorter one, the nearer to it.
@@ -21,21 +21,21 @@ function shaped(width, aspect) {
   return aspect < 1 ? [shorter, Math.round(shorter / aspect)] : [Math.round(shorter * aspect), shorter];
 }
 
-// A box in whole pixels, of at least one, moved into the picture.
-export function inPicture([x, y, width, height], size) {
+// A box in whole pixels, of at least one, moved into the image.
+export function inImage([x, y, width, height], size) {
   const wide = within(Math.round(width), 1, size.width);
   const high = within(Math.round(height), 1, size.height);
   return [within(Math.round(x), 0, size.width - wide), within(Math.round(y), 0, size.height - high), wide, high];
 }
 
 export const moved = ([x, y, width, height], right, down, size) =>
-  inPicture([x + right, y + down, width, height], size);
+  inImage([x + right, y + down, width, height], size);
 
 // Handles by the compass; those of the edges only where the shape is free.
 export function handlesOf([x, y, width, height], free) {
-  const [middle, centre] = [x + width / 2, y + height / 2];
+  const [middle, center] = [x + width / 2, y + height / 2];
   const corners = { nw: [x, y], ne: [x + width, y], sw: [x, y + height], se: [x + width, y + height] };
-  const edges = { n: [middle, y], s: [middle, y + height], w: [x, centre], e: [x + width, centre] };
+  const edges = { n: [middle, y], s: [middle, y + height], w: [x, center], e: [x + width, center] };
   return Object.entries(free ? { ...corners, ...edges } : corners).map(([name, [left, top]]) => ({ name, x: left, y: top }));
 }
 

@@ -18,14 +18,14 @@ export const wordsOf = (review) => ({
   },
 });
 
-export function count(pictures) {
+export function count(images) {
   const counts = { unseen: 0, begun: 0, done: 0, negative: 0, unreadable: 0, boxes: 0 };
-  for (const { state, boxes } of pictures) {
+  for (const { state, boxes } of images) {
     counts[state] += 1;
     counts.boxes += boxes;
   }
   counts.finished = counts.done + counts.negative;
-  counts.total = pictures.length;
+  counts.total = images.length;
   counts.left = counts.unseen + counts.begun;
   return counts;
 }

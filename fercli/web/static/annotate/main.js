@@ -38,7 +38,7 @@ function listen() {
   window.addEventListener("pagehide", () => desk.model?.dirty && sendLast(desk.model));
   window.addEventListener("hashchange", () => {
     const at = Number(location.hash.slice(1)) - 1;
-    if (desk.pictures[at] && at !== desk.wanted) go(at);
+    if (desk.images[at] && at !== desk.wanted) go(at);
   });
   document.addEventListener("visibilitychange", () => document.hidden || lookAgain());
   new ResizeObserver(resize).observe(stage);

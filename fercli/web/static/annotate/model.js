@@ -1,4 +1,4 @@
-// What is said of one picture, with all that was done to it, to be undone.
+// What is said of one image, with all that was done to it, to be undone.
 //
 // An item is {box, kind}: "box", "pending" (suggested, and nobody has said anything of it yet) or
 // "ignored" (not counted; in a review, really the object).
@@ -20,7 +20,7 @@ export class Model {
     this.take(known);
   }
 
-  // Show what the server has; the picture's past ends here.
+  // Show what the server has; the image's past ends here.
   take(known) {
     const pending = (this.items ?? []).filter(({ kind }) => kind === "pending");
     this.items = [

@@ -1,11 +1,11 @@
-// The way from one picture to the next.
+// The way from one image to the next.
 
 import { desk, review, say, stage, suggests, tell, tellCounts, words } from "./state.js";
 import { tellEnd } from "./dialogs.js";
 import { Model } from "./model.js";
 import { Pointer } from "./pointer.js";
 import { allIsKept, watchers } from "./saving.js";
-import { getPicture, getSuggestions, imageAddress, listPictures } from "./server.js";
+import { getImage, getSuggestions, imageAddress, listImages } from "./server.js";
 import { Strip } from "./thumbnails.js";
 import { byId } from "./labels.js";
 
@@ -14,12 +14,12 @@ watchers.push((number) => strip.update(number));
 
 export const pointer = new Pointer(stage, desk);
 
-const models = new Map(); // what was done to pictures can be undone when they are shown again
+const models = new Map(); // what was done to images can be undone when they are shown again
 let visit = 0;
 
 const isOpen = ({ state }) => ["unseen", "begun"].includes(state);
 
-// Show a picture. Unreadable ones on the way (`step` 1 or -1) are passed over.
+// Show an image. Unreadable ones on the way (`step` 1 or -1) are passed over.
 export async function go(number, step = 0) {
   if (pointer.busy || !(await allIsKept())) return;
   const mine = ++visit;
@@ -30,7 +30,7 @@ export async function go(number, step = 0) {
     const from = desk.model?.number ?? number;
     show(known, image);
     const between = step > 0 ? [from + 1, number] : [number + 1, from];
-    tellPassed(step ? desk.pictures.slice(...between) : []);
+    tellPassed(step ? desk.images.slice(...between) : []);
   } catch (error) {
     if (mine !== visit) return;
     if (error.status === 422) markUnreadable(number, error);
@@ -42,7 +42,7 @@ export async function go(number, step = 0) {
 export function next() {
   finish();
   const at = passOver(desk.wanted, 1);
-  return at < desk.pictures.length ? go(at, 1) : tellTheEnd();
+  return at < desk.images.length ? go(at, 1) : tellTheEnd();
 }
 
 export function previous() {
@@ -50,17 +50,17 @@ export function previous() {
   if (at >= 0) go(at, -1);
 }
 
-// Go to the next picture that is not finished, from the first on after the last.
+// Go to the next image that is not finished, from the first on after the last.
 export async function nextOpen() {
   finish();
   if (!(await allIsKept())) return;
-  const { pictures, wanted } = desk;
-  const order = [...pictures.keys()].map((at) => (wanted + 1 + at) % pictures.length);
-  const at = order.find((one) => isOpen(pictures[one]) && one !== wanted);
+  const { images, wanted } = desk;
+  const order = [...images.keys()].map((at) => (wanted + 1 + at) % images.length);
+  const at = order.find((one) => isOpen(images[one]) && one !== wanted);
   return at === undefined ? tellTheEnd() : go(at, 1);
 }
 
-// What "next" says of a picture: these are all its boxes.
+// What "next" says of an image: these are all its boxes.
 function finish() {
   const { model, wanted } = desk;
   if (model?.number !== wanted) return;
@@ -74,7 +74,7 @@ function finish() {
 
 async function tellTheEnd() {
   if (!(await allIsKept())) return;
-  if ((await tellEnd(desk.pictures, words)) === "unfinished") nextOpen();
+  if ((await tellEnd(desk.images, words)) === "unfinished") nextOpen();
 }
 
 function tellPassed(passed) {
@@ -83,10 +83,10 @@ function tellPassed(passed) {
   say(first ? `Passed over ${first.name}: ${first.reason ?? "cannot be read"}${more}` : "", Boolean(first));
 }
 
-// Go on from a picture that cannot be read; where there is no other, the one before stays.
+// Go on from an image that cannot be read; where there is no other, the one before stays.
 async function passBy(number, step, error) {
   const at = passOver(number, step);
-  if (desk.pictures[at]) return go(at, step);
+  if (desk.images[at]) return go(at, step);
   if (!desk.model) return showNothing(number, error);
   desk.wanted = desk.model.number;
   if (step > 0) tellTheEnd();
@@ -94,27 +94,27 @@ async function passBy(number, step, error) {
 
 function passOver(number, step) {
   let at = number + step;
-  while (desk.pictures[at]?.state === "unreadable") at += step;
+  while (desk.images[at]?.state === "unreadable") at += step;
   return at;
 }
 
 function markUnreadable(number, error) {
-  Object.assign(desk.pictures[number], { state: "unreadable", reason: error.message });
+  Object.assign(desk.images[number], { state: "unreadable", reason: error.message });
   strip.update(number);
   tellCounts();
 }
 
-// A small picture was not to be had: because the picture cannot be read?
+// A small image was not to be had: because the image cannot be read?
 async function look(number) {
   try {
-    await getPicture(number);
+    await getImage(number);
   } catch (error) {
     if (error.status === 422) markUnreadable(number, error);
   }
 }
 
 async function load(number) {
-  const known = await getPicture(number);
+  const known = await getImage(number);
   const image = new Image();
   image.src = imageAddress(number);
   await image.decode();
@@ -126,7 +126,7 @@ function show(known, image) {
   const before = models.get(number);
   const model = before?.revision === known.revision ? before : new Model(known);
   models.set(number, model);
-  Object.assign(desk.pictures[number], { state, boxes: boxes.length });
+  Object.assign(desk.images[number], { state, boxes: boxes.length });
   Object.assign(desk, { image, model });
   desk.view.size = model.size;
   desk.view.fit();
@@ -138,7 +138,7 @@ function show(known, image) {
 function showNothing(number, error) {
   Object.assign(desk, { image: null, model: null });
   arrive(number);
-  say(`${desk.pictures[number].name}: ${error.message}`, true);
+  say(`${desk.images[number].name}: ${error.message}`, true);
 }
 
 function arrive(number) {
@@ -150,9 +150,9 @@ function arrive(number) {
   desk.redraw();
 }
 
-// Let the server and the browser have the next picture ready.
+// Let the server and the browser have the next image ready.
 async function prepare(number) {
-  if (!desk.pictures[number]) return;
+  if (!desk.images[number]) return;
   try {
     await load(number);
     if (suggests) await getSuggestions(number);
@@ -185,7 +185,7 @@ export async function lookAgain() {
     tellCounts();
     const { model } = desk;
     if (!model || model.dirty || model.saving) return;
-    const known = await getPicture(model.number);
+    const known = await getImage(model.number);
     if (desk.model !== model || model.dirty || known.revision === model.revision) return;
     model.take(known);
     tell();
@@ -197,15 +197,15 @@ export async function lookAgain() {
 }
 
 async function list() {
-  const reasons = new Map(desk.pictures.map(({ name, reason }) => [name, reason]));
-  desk.pictures = (await listPictures()).map((one) => ({ ...one, reason: reasons.get(one.name) }));
-  strip.show(desk.pictures);
+  const reasons = new Map(desk.images.map(({ name, reason }) => [name, reason]));
+  desk.images = (await listImages()).map((one) => ({ ...one, reason: reasons.get(one.name) }));
+  strip.show(desk.images);
 }
 
-// Show the picture that the address names, or the first that is not finished.
+// Show the image that the address names, or the first that is not finished.
 export async function begin() {
   await list();
   const named = Number(location.hash.slice(1)) - 1;
-  const open = Math.max(0, desk.pictures.findIndex(isOpen));
-  await go(desk.pictures[named] ? named : open, 1);
+  const open = Math.max(0, desk.images.findIndex(isOpen));
+  await go(desk.images[named] ? named : open, 1);
 }

@@ -47,7 +47,7 @@ export class Pointer {
   begin(at, event) {
     const { desk } = this;
     const { model, view } = desk;
-    const point = view.toPicture(at);
+    const point = view.toImage(at);
     const before = model.snapshot();
     const handle = model.current && !event.shiftKey ? this.handleAt(at, event.pointerType) : null;
     if (handle) return { kind: "resize", handle, at, before, box: model.current.box };
@@ -105,7 +105,7 @@ export class Pointer {
     if (spaceHeld || this.drag?.kind === "pan") return "grab";
     const handle = model.current && this.handleAt(at, event.pointerType);
     if (handle) return `${handle}-resize`;
-    return this.itemAt(view.toPicture(at)) >= 0 && !event.shiftKey ? "move" : "crosshair";
+    return this.itemAt(view.toImage(at)) >= 0 && !event.shiftKey ? "move" : "crosshair";
   }
 
   pull(at) {
@@ -118,7 +118,7 @@ export class Pointer {
     }
     if (!drag.moved && Math.hypot(at.x - drag.at.x, at.y - drag.at.y) < CLICK) return;
     if (!drag.moved) this.start(drag);
-    const point = view.toPicture(at);
+    const point = view.toImage(at);
     const { current, size } = model;
     if (!current) return; // undone meanwhile
     if (drag.kind === "move") current.box = moved(drag.box, Math.round(point.x - drag.point.x), Math.round(point.y - drag.point.y), size);

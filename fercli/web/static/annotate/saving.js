@@ -1,4 +1,4 @@
-// After each change all is saved in a moment; two versions of a picture are shown to whom they belong.
+// After each change all is saved in a moment; two versions of an image are shown to whom they belong.
 
 import { desk, mode, say, tell, tellCounts } from "./state.js";
 import { askWhich, itemsOf, joined } from "./dialogs.js";
@@ -7,7 +7,7 @@ import { byId } from "./labels.js";
 
 export const saver = new Saver({ onSaved, onTrouble, onConflict });
 
-// Called once a picture's state has changed.
+// Called once an image's state has changed.
 export const watchers = [];
 
 export function changed() {
@@ -18,7 +18,7 @@ export function changed() {
   saver.soon(model);
 }
 
-// Whether all that was said of the present picture is kept.
+// Whether all that was said of the present image is kept.
 export async function allIsKept() {
   if (!desk.model) return true;
   try {
@@ -30,7 +30,7 @@ export async function allIsKept() {
 }
 
 function note(number, state, boxes) {
-  Object.assign(desk.pictures[number], { state, boxes });
+  Object.assign(desk.images[number], { state, boxes });
   for (const watch of watchers) watch(number);
   tellCounts();
   tell();

@@ -1,6 +1,6 @@
-// Questions to the server, and the saving of pictures: one at a time, until all is kept.
+// Questions to the server, and the saving of images: one at a time, until all is kept.
 
-const address = (number, what = "") => `/api/v1/pictures/${number}${what}`;
+const address = (number, what = "") => `/api/v1/images/${number}${what}`;
 
 async function ask(path, options = {}) {
   const response = await fetch(path, options).catch(() => {
@@ -18,9 +18,9 @@ const sending = (body) => ({
   method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
 });
 
-export const listPictures = async () =>
-  (await ask("/api/v1/pictures")).pictures.map(([name, state, boxes]) => ({ name, state, boxes }));
-export const getPicture = (number) => ask(address(number));
+export const listImages = async () =>
+  (await ask("/api/v1/images")).images.map(([name, state, boxes]) => ({ name, state, boxes }));
+export const getImage = (number) => ask(address(number));
 export const getSuggestions = async (number) => (await ask(address(number, "/suggestions"))).boxes;
 export const imageAddress = (number) => address(number, "/image");
 export const thumbnailAddress = (number) => address(number, "/thumbnail");
@@ -41,7 +41,7 @@ export class Saver {
     this.timer = setTimeout(() => this.now(model).catch(() => {}), 250);
   }
 
-  // Save, and tell whether all is kept; one saving of a picture at a time.
+  // Save, and tell whether all is kept; one saving of an image at a time.
   async now(model) {
     clearTimeout(this.timer);
     while (model.saving) await model.saving.catch(() => {});

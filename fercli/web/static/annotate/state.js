@@ -1,4 +1,4 @@
-// What is on the desk: the pictures, the one on the stage, and what is told of them.
+// What is on the desk: the images, the one on the stage, and what is told of them.
 
 import { paint } from "./drawing.js";
 import { View } from "./view.js";
@@ -14,9 +14,9 @@ export const context = byId("canvas").getContext("2d");
 const shape = Number(dataset.width) / Number(dataset.height);
 
 export const desk = {
-  pictures: [], // {name, state, boxes} of each
-  wanted: 0, // the number of the picture that is shown, or on its way
-  model: null, // what is said of the picture that is shown
+  images: [], // {name, state, boxes} of each
+  wanted: 0, // the number of the image that is shown, or on its way
+  model: null, // what is said of the image that is shown
   image: null,
   view: new View(),
   spaceHeld: false,
@@ -43,11 +43,11 @@ export function say(text, trouble = false) {
 
 // Tell in words what is shown, and which buttons make sense.
 export function tell() {
-  const { model, wanted, pictures } = desk;
-  byId("name").textContent = pictures[wanted].name;
-  byId("place").textContent = `${wanted + 1} / ${pictures.length}`;
+  const { model, wanted, images } = desk;
+  byId("name").textContent = images[wanted].name;
+  byId("place").textContent = `${wanted + 1} / ${images.length}`;
   byId("selected").textContent = model?.current ? describe(model) : "";
-  tellState(stateOf(model, pictures[wanted]), model?.of("box").length ?? 0);
+  tellState(stateOf(model, images[wanted]), model?.of("box").length ?? 0);
   tellButtons(model);
 }
 
@@ -57,8 +57,8 @@ function describe({ current, selected, items }) {
 }
 
 // What is shown may be ahead of what is saved, by a moment.
-function stateOf(model, picture) {
-  if (!model) return picture.state;
+function stateOf(model, image) {
+  if (!model) return image.state;
   if (!model.of("box").length) return model.negative ? "negative" : "unseen";
   return model.done ? "done" : "begun";
 }
@@ -84,7 +84,7 @@ function tellButtons(model) {
 }
 
 export function tellCounts() {
-  const counts = count(desk.pictures);
+  const counts = count(desk.images);
   const bar = byId("progress");
   bar.max = Math.max(1, counts.total - counts.unreadable);
   bar.value = counts.finished;

@@ -1,9 +1,9 @@
-// The strip of small pictures: only those in sight are there, so that thousands cost nothing.
+// The strip of small images: only those in sight are there, so that thousands cost nothing.
 
 import { thumbnailAddress } from "./server.js";
 
 const MARKS = { unseen: "", begun: "…", done: "✓", negative: "∅", unreadable: "!" };
-const BESIDE = 4; // pictures beyond each edge
+const BESIDE = 4; // images beyond each edge
 
 export class Strip {
   constructor(place, choose, wordFor, missing) {
@@ -12,7 +12,7 @@ export class Strip {
     this.choose = choose;
     this.wordFor = wordFor;
     this.missing = missing;
-    this.pictures = [];
+    this.images = [];
     this.shown = new Map();
     this.current = -1;
     place.addEventListener("scroll", () => this.soon());
@@ -24,9 +24,9 @@ export class Strip {
 
   get step() { return parseFloat(getComputedStyle(this.place).getPropertyValue("--step")) || 96; }
 
-  show(pictures) {
-    this.pictures = pictures;
-    this.track.style.width = `${pictures.length * this.step}px`;
+  show(images) {
+    this.images = images;
+    this.track.style.width = `${images.length * this.step}px`;
     for (const button of this.shown.values()) button.remove();
     this.shown.clear();
     this.fill();
@@ -39,7 +39,7 @@ export class Strip {
   fill() {
     const { step, place } = this;
     const first = Math.max(0, Math.floor(place.scrollLeft / step) - BESIDE);
-    const last = Math.min(this.pictures.length, Math.ceil((place.scrollLeft + place.clientWidth) / step) + BESIDE);
+    const last = Math.min(this.images.length, Math.ceil((place.scrollLeft + place.clientWidth) / step) + BESIDE);
     for (const [at, button] of this.shown) {
       if (at < first || at >= last) {
         button.remove();
@@ -73,7 +73,7 @@ export class Strip {
   update(at) {
     const button = this.shown.get(at);
     if (!button) return;
-    const { name, state, boxes } = this.pictures[at];
+    const { name, state, boxes } = this.images[at];
     button.className = state;
     button.title = `${at + 1}: ${name}, ${this.wordFor(state, boxes)}`;
     button.setAttribute("aria-label", button.title);

@@ -1,6 +1,6 @@
-// How the picture lies on the screen: scale and offset.
+// How the image lies on the screen: scale and offset.
 
-const MOST = 40; // screen pixels a picture's pixel
+const MOST = 40; // screen pixels an image's pixel
 
 export class View {
   scale = 1;
@@ -23,13 +23,13 @@ export class View {
 
   get fitted() { return this.scale <= this.least * 1.001; }
 
-  toPicture = ({ x, y }) => ({ x: (x - this.x) / this.scale, y: (y - this.y) / this.scale });
+  toImage = ({ x, y }) => ({ x: (x - this.x) / this.scale, y: (y - this.y) / this.scale });
 
   toScreen = ({ x, y }) => ({ x: x * this.scale + this.x, y: y * this.scale + this.y });
 
   // Zoom so that what lies under a point of the screen stays there.
   zoom(factor, at = { x: this.area.width / 2, y: this.area.height / 2 }) {
-    const under = this.toPicture(at);
+    const under = this.toImage(at);
     this.scale = Math.min(Math.max(this.scale * factor, this.least), Math.max(MOST, this.least));
     this.x = at.x - under.x * this.scale;
     this.y = at.y - under.y * this.scale;
@@ -42,7 +42,7 @@ export class View {
     this.keep();
   }
 
-  // Some of the picture stays in sight; one that fits lies in the middle.
+  // Some of the image stays in sight; one that fits lies in the middle.
   keep() {
     const along = (at, length, area) => {
       if (length <= area) return (area - length) / 2;

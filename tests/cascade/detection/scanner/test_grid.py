@@ -23,7 +23,7 @@ def accepts_all(size_wh):
     return Cascade("LBP", size_wh, (Stage(0.0, (stump,)),), (LbpFeature(0, 0, 1, 1),))
 
 
-def windows_of(layers, picture_wh):
+def windows_of(layers, image_wh):
     boxes = []
     for layer in layers:
         x, y = np.meshgrid(
@@ -33,7 +33,7 @@ def windows_of(layers, picture_wh):
         boxes.append(layer.boxes(positions))
     boxes = np.concatenate(boxes) if boxes else np.empty((0, 4), int)
     # Rounding may move the far side across the border, and cv2 cuts there.
-    far = np.minimum(boxes[:, :2] + boxes[:, 2:], picture_wh)
+    far = np.minimum(boxes[:, :2] + boxes[:, 2:], image_wh)
     return np.hstack([boxes[:, :2], far - boxes[:, :2]])
 
 
@@ -42,24 +42,24 @@ sizes = st.tuples(st.integers(3, 40), st.integers(3, 40))
 
 @settings(deadline=None, max_examples=60)
 @given(
-    picture_wh=st.tuples(st.integers(3, 150), st.integers(3, 150)),
+    image_wh=st.tuples(st.integers(3, 150), st.integers(3, 150)),
     window_wh=sizes,
     scale_factor=st.floats(1.05, 3),
     limits=st.one_of(st.none(), st.tuples(sizes, sizes)),
 )
-def test_windows_are_those_of_cv2(tmp_path_factory, picture_wh, window_wh, scale_factor, limits):
+def test_windows_are_those_of_cv2(tmp_path_factory, image_wh, window_wh, scale_factor, limits):
     path = tmp_path_factory.getbasetemp() / "accepts_all.xml"
     write_cascade(path, accepts_all(window_wh), overwrite=True)
     options = {"minSize": limits[0], "maxSize": limits[1]} if limits else {}
-    picture = np.zeros(picture_wh[::-1], np.uint8)
+    image = np.zeros(image_wh[::-1], np.uint8)
     boxes = cv2.CascadeClassifier(str(path)).detectMultiScale(
-        picture, scaleFactor=scale_factor, minNeighbors=0, **options
+        image, scaleFactor=scale_factor, minNeighbors=0, **options
     )
     low, high = limits or (None, None)
     layers = detector_layers(
-        picture_wh, window_wh, scale_factor=scale_factor, min_size=low, max_size=high
+        image_wh, window_wh, scale_factor=scale_factor, min_size=low, max_size=high
     )
-    ours = windows_of(layers, picture_wh)
+    ours = windows_of(layers, image_wh)
     assert sorted(map(tuple, ours)) == sorted(map(tuple, np.reshape(boxes, (-1, 4))))
 
 
@@ -80,7 +80,7 @@ def test_steps_are_two_pixels_below_scale_two():
     ]
 
 
-def test_no_layer_for_pictures_smaller_than_the_window():
+def test_no_layer_for_images_smaller_than_the_window():
     assert detector_layers((23, 100), (24, 24)) == []
 
 

@@ -99,7 +99,7 @@ def test_lbp_vectors_are_their_plain_python(options, random_cascade, rng):
 
 
 def test_codes_by_hand():
-    """One bit for each neighbour, clockwise from the top left, high to low."""
+    """One bit for each neighbor, clockwise from the top left, high to low."""
     for bit, (row, column) in enumerate(
         [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)]
     ):

@@ -41,13 +41,13 @@ def load(tmp_path):
     return load
 
 
-def found_by_cv2(detector, picture, **options):
+def found_by_cv2(detector, image, **options):
     options = {"scaleFactor": 1.1, "minNeighbors": 0, **options}
-    return in_order(np.reshape(detector.detectMultiScale(picture, **options), (-1, 4)))
+    return in_order(np.reshape(detector.detectMultiScale(image, **options), (-1, 4)))
 
 
-def found(scanner, picture, **options):
-    return in_order(scanner.detect(picture, **options).boxes_xywh)
+def found(scanner, image, **options):
+    return in_order(scanner.detect(image, **options).boxes_xywh)
 
 
 def in_order(boxes):
@@ -64,12 +64,12 @@ def texture(rng, width, height):
     return np.clip(128 + contrast * noise, 0, 255).astype(np.uint8)
 
 
-def windows_of(picture, size_wh, rng, count):
+def windows_of(image, size_wh, rng, count):
     width, height = size_wh
-    tops = rng.integers(0, picture.shape[0] - height + 1, count)
-    lefts = rng.integers(0, picture.shape[1] - width + 1, count)
+    tops = rng.integers(0, image.shape[0] - height + 1, count)
+    lefts = rng.integers(0, image.shape[1] - width + 1, count)
     return np.array(
-        [picture[y : y + height, x : x + width] for x, y in zip(lefts, tops, strict=True)]
+        [image[y : y + height, x : x + width] for x, y in zip(lefts, tops, strict=True)]
     )
 
 
@@ -77,8 +77,8 @@ def windows_of(picture, size_wh, rng, count):
 def test_finds_what_cv2_finds(cascade, load, rng, astronaut):
     detections = Scanner(cascade).detect(astronaut)
     assert 0 < len(detections.boxes_xywh) < detections.entered[0] / 2
-    for picture in (astronaut, texture(rng, 301, 214)):
-        assert_array_equal(found(Scanner(cascade), picture), found_by_cv2(load(cascade), picture))
+    for image in (astronaut, texture(rng, 301, 214)):
+        assert_array_equal(found(Scanner(cascade), image), found_by_cv2(load(cascade), image))
 
 
 @pytest.mark.compiled
@@ -86,8 +86,8 @@ def test_finds_what_cv2_finds(cascade, load, rng, astronaut):
 def test_finds_what_cv2_finds_after_few_stages(cascade, stages, load, rng):
     """Where many windows pass, many decisions are compared."""
     short = Scanner(dataclasses.replace(cascade, stages=cascade.stages[:stages]))
-    picture = texture(rng, 240, 180)
-    assert_array_equal(found(short, picture), found_by_cv2(load(cascade, stages), picture))
+    image = texture(rng, 240, 180)
+    assert_array_equal(found(short, image), found_by_cv2(load(cascade, stages), image))
 
 
 @pytest.mark.compiled
@@ -110,10 +110,10 @@ def test_finds_what_cv2_finds_with_a_real_cascade(face_cascade, astronaut):
 )
 def test_finds_what_cv2_finds_with_options(ours, theirs, random_cascade, load, rng):
     cascade = random_cascade()
-    picture = texture(rng, 213, 160)
-    boxes = found(Scanner(cascade), picture, **ours)
+    image = texture(rng, 213, 160)
+    boxes = found(Scanner(cascade), image, **ours)
     assert len(boxes)
-    assert_array_equal(boxes, found_by_cv2(load(cascade), picture, **theirs))
+    assert_array_equal(boxes, found_by_cv2(load(cascade), image, **theirs))
 
 
 def test_counts_stages_as_shorter_cascades_decide(cascade, load, rng):
@@ -128,7 +128,7 @@ def test_counts_stages_as_shorter_cascades_decide(cascade, load, rng):
 
 
 def test_refuses_flat_windows_as_cv2_does(random_cascade, load):
-    """Standard deviations around 10, of checks of two grey levels without the border."""
+    """Standard deviations around 10, of checks of two gray levels without the border."""
     accepts_all = random_cascade(stage_threshold=-100.0)
     detector = load(accepts_all)
     window = np.indices((24, 24)).sum(axis=0) % 2
@@ -146,16 +146,16 @@ def test_refuses_flat_windows_as_cv2_does(random_cascade, load):
 
 
 @pytest.mark.compiled
-def test_picture_and_windows_agree(cascade, rng):
-    """A window is judged alike alone and in its picture, at any step and start."""
+def test_image_and_windows_agree(cascade, rng):
+    """A window is judged alike alone and in its image, at any step and start."""
     ready = Scanner(cascade)
     width, height = cascade.size_wh
-    picture = texture(rng, 121, 97)
+    image = texture(rng, 121, 97)
     for step, (x, y) in [(1, (0, 0)), (2, (0, 0)), (2, (1, 0)), (2, (0, 1)), (2, (1, 1))]:
         columns, rows = (121 - width - x) // step + 1, (97 - height - y) // step + 1
-        scan = ready.scan_layer(picture, step, start_xy=(x, y), columns=columns, rows=rows)
+        scan = ready.scan_layer(image, step, start_xy=(x, y), columns=columns, rows=rows)
         places = [(x + step * i, y + step * j) for j in range(rows) for i in range(columns)]
-        crops = np.array([picture[b : b + height, a : a + width] for a, b in places])
+        crops = np.array([image[b : b + height, a : a + width] for a, b in places])
         passed = ready.stages_passed(crops)
         wanted = [place for place, stages in zip(places, passed, strict=True) if stages == 4]
         assert sorted(map(tuple, scan.positions_xy)) == sorted(wanted)
@@ -166,10 +166,10 @@ def test_picture_and_windows_agree(cascade, rng):
 @pytest.mark.compiled
 def test_bands_make_no_difference(random_cascade, rng, monkeypatch):
     ready = Scanner(random_cascade(tilted=True))
-    picture = texture(rng, 161, 143)
-    whole = ready.detect(picture)
+    image = texture(rng, 161, 143)
+    whole = ready.detect(image)
     monkeypatch.setattr(scanner, "BAND", 300)
-    banded = ready.detect(picture, workers=1)
+    banded = ready.detect(image, workers=1)
     assert len(whole.boxes_xywh)
     assert (banded.boxes_xywh == whole.boxes_xywh).all()
     assert (banded.entered == whole.entered).all()
@@ -178,45 +178,45 @@ def test_bands_make_no_difference(random_cascade, rng, monkeypatch):
 @pytest.mark.compiled
 def test_threads_make_no_difference(random_cascade, rng):
     ready = Scanner(random_cascade())
-    picture = texture(rng, 320, 240)
-    one, four = ready.detect(picture, workers=1), ready.detect(picture, workers=4)
+    image = texture(rng, 320, 240)
+    one, four = ready.detect(image, workers=1), ready.detect(image, workers=4)
     assert len(one.boxes_xywh)
     assert (one.boxes_xywh == four.boxes_xywh).all()
-    windows = windows_of(picture, (24, 24), rng, 40 * scanner.BATCH + 3)
+    windows = windows_of(image, (24, 24), rng, 40 * scanner.BATCH + 3)
     passed = ready.stages_passed(windows, workers=1)
     assert (passed == ready.stages_passed(windows, workers=4)).all()
 
 
 @pytest.mark.compiled
-def test_bright_pictures_do_not_overflow(random_cascade, load, rng):
+def test_bright_images_do_not_overflow(random_cascade, load, rng):
     """The squares of 600 × 600 bright pixels are far beyond int32."""
     cascade = random_cascade()
-    picture = np.maximum(texture(rng, 600, 600), 140)
+    image = np.maximum(texture(rng, 600, 600), 140)
     options = {"min_size": (24, 24), "max_size": (26, 26)}
-    boxes = found(Scanner(cascade), picture, **options)
+    boxes = found(Scanner(cascade), image, **options)
     assert len(boxes)
     assert_array_equal(
-        boxes, found_by_cv2(load(cascade), picture, minSize=(24, 24), maxSize=(26, 26))
+        boxes, found_by_cv2(load(cascade), image, minSize=(24, 24), maxSize=(26, 26))
     )
 
 
-def test_finds_what_cv2_finds_in_small_pictures(cascade, load, rng):
+def test_finds_what_cv2_finds_in_small_images(cascade, load, rng):
     width, height = cascade.size_wh
     first = dataclasses.replace(cascade, stages=cascade.stages[:2])
-    picture = texture(rng, width + 11, height + 9)
-    assert_array_equal(found(Scanner(first), picture), found_by_cv2(load(first), picture))
+    image = texture(rng, width + 11, height + 9)
+    assert_array_equal(found(Scanner(first), image), found_by_cv2(load(first), image))
 
 
 @pytest.mark.parametrize("size_wh", [(24, 24), (25, 24), (24, 26), (27, 27)])
-def test_smallest_pictures(size_wh, random_cascade, load, rng):
+def test_smallest_images(size_wh, random_cascade, load, rng):
     accepts_all = random_cascade(stage_threshold=-100.0)
-    picture = texture(rng, *size_wh)
-    boxes = found(Scanner(accepts_all), picture)
+    image = texture(rng, *size_wh)
+    boxes = found(Scanner(accepts_all), image)
     assert len(boxes)
-    assert_array_equal(boxes, found_by_cv2(load(accepts_all), picture))
+    assert_array_equal(boxes, found_by_cv2(load(accepts_all), image))
 
 
-def test_pictures_smaller_than_the_window(random_cascade):
+def test_images_smaller_than_the_window(random_cascade):
     ready = Scanner(random_cascade())
     detections = ready.detect(np.zeros((100, 23), np.uint8))
     assert detections.boxes_xywh.shape == (0, 4)
@@ -265,8 +265,8 @@ def test_the_threshold_of_a_stage_is_missed_by_a_little(random_cascade, load):
 @pytest.mark.data
 def test_finds_what_cv2_finds_in_photographs(cascade, load, data):
     for path in sorted((data / "negatives").iterdir())[::500]:
-        picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         for stages in (1, 4):
             short = Scanner(dataclasses.replace(cascade, stages=cascade.stages[:stages]))
-            wanted = found_by_cv2(load(cascade, stages), picture)
-            assert_array_equal(found(short, picture), wanted)
+            wanted = found_by_cv2(load(cascade, stages), image)
+            assert_array_equal(found(short, image), wanted)

@@ -13,7 +13,7 @@ from fercli.cascade.model import Cascade
 from fercli.cascade.samples.vec import write_vec
 from fercli.cascade.training.boosting import METHODS, StageOptions, grow_tree, train_stage
 from fercli.cascade.training.split_search import HaarSearch, LbpSearch, Split
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 pytestmark = pytest.mark.compiled
 
@@ -22,13 +22,13 @@ def search_in(samples, kind, method="fast", workers=1):
     windows = as_windows(*samples)
     size = windows.size_wh
     if kind == "LBP":
-        return LbpSearch(lbp_features(size), windows, Team(workers), method=method)
-    return HaarSearch(haar_features(size, kind), windows, Team(workers), method=method)
+        return LbpSearch(lbp_features(size), windows, KernelPool(workers), method=method)
+    return HaarSearch(haar_features(size, kind), windows, KernelPool(workers), method=method)
 
 
 def train(search, **options):
     options = {"false_alarm_rate": 0.0, "max_weak_count": 6} | options
-    return train_stage(search, 100, StageOptions(**options), seed=(0,), team=Team(1))
+    return train_stage(search, 100, StageOptions(**options), seed=(0,), team=KernelPool(1))
 
 
 def cascade_of(search, stage, kind):
@@ -47,7 +47,7 @@ def test_the_detector_decides_as_the_training_did(lfw, method, kind, depth):
     assert positives > 80
     search = search_in(samples, kind)
     options = StageOptions(method, max_depth=depth, max_weak_count=3, false_alarm_rate=0.0)
-    trained = train_stage(search, positives, options, seed=(0,), team=Team(1))
+    trained = train_stage(search, positives, options, seed=(0,), team=KernelPool(1))
     scanner = Scanner(cascade_of(search, trained.stage, kind))
     accepted = scanner.accepts(np.concatenate(samples), workers=1)
     assert trained.hit_rate == accepted[:positives].mean()
@@ -65,7 +65,8 @@ def test_a_stage_ends_where_few_enough_negatives_pass(lfw):
     seen = []
     search = search_in(lfw(12), "BASIC")
     trained = train_stage(
-        search, 100, StageOptions(false_alarm_rate=0.2, hit_rate=0.97), seed=(0,), team=Team(1),
+        search, 100, StageOptions(false_alarm_rate=0.2, hit_rate=0.97), seed=(0,),
+        team=KernelPool(1),
         watch=lambda *figures: seen.append(figures),
     )  # fmt: skip
     assert seen[-1] == (len(seen), trained.hit_rate, trained.false_alarm_rate)
@@ -86,7 +87,9 @@ def test_same_stage_at_any_number_of_threads(lfw, trim):
 def test_the_seed_matters_only_for_the_fast_search(lfw):
     options = StageOptions(max_weak_count=2, false_alarm_rate=0.0)
     stages = [
-        train_stage(search_in(lfw(8), "BASIC", "exhaustive"), 100, options, seed=(n,), team=Team(1))
+        train_stage(
+            search_in(lfw(8), "BASIC", "exhaustive"), 100, options, seed=(n,), team=KernelPool(1)
+        )
         for n in (1, 2)
     ]
     assert stages[0] == stages[1]
@@ -95,7 +98,7 @@ def test_the_seed_matters_only_for_the_fast_search(lfw):
 def test_too_few_samples_give_no_stage(lfw):
     faces, others = lfw(8)
     search = search_in((faces[:5], others[:5]), "BASIC")
-    assert train_stage(search, 5, StageOptions(), seed=(0,), team=Team(1)) is None
+    assert train_stage(search, 5, StageOptions(), seed=(0,), team=KernelPool(1)) is None
 
 
 class Scripted:
@@ -110,7 +113,7 @@ class Scripted:
         number = next(self._numbers, None)
         if number is None:
             return None
-        values = haar_values(self.windows, self.features.feature(number), Team(1))
+        values = haar_values(self.windows, self.features.feature(number), KernelPool(1))
         return Split(number, threshold=float(np.median(values[samples.columns])))
 
 
@@ -120,7 +123,7 @@ def test_nodes_and_leaves_are_numbered_level_by_level(lfw):
     search = Scripted(windows, halving)
     weak, votes = grow_tree(
         search, METHODS["GAB"](np.repeat([1.0, -1.0], 100)), np.arange(200), 100, 2,
-        np.random.default_rng, Team(1),
+        np.random.default_rng, KernelPool(1),
     )  # fmt: skip
     assert [(node.left, node.right, node.feature) for node in weak.nodes] == [
         (1, 2, 700),
@@ -150,7 +153,7 @@ def test_exhaustive_search_trains_the_stage_that_opencv_trains(
     faces, others = lfw(14)
     write_vec(tmp_path / "faces.vec", faces)
     for number, window in enumerate(others):
-        # Of a picture of the window's size, the program takes the one window.
+        # Of an image of the window's size, the program takes the one window.
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), window)
     (tmp_path / "bg.txt").write_text("".join(f"{number:03}.png\n" for number in range(100)))
     (tmp_path / "out").mkdir()

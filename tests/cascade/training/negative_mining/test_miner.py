@@ -15,8 +15,8 @@ SIZE = (24, 24)
 
 
 @pytest.fixture
-def pictures(make_picture):
-    return [make_picture(f"scene {at}.png", 90 + 7 * at, 70 + 3 * at) for at in range(12)]
+def images(make_image):
+    return [make_image(f"scene {at}.png", 90 + 7 * at, 70 + 3 * at) for at in range(12)]
 
 
 def lbp_cascade(seed, stages=1):
@@ -32,9 +32,9 @@ def lbp_cascade(seed, stages=1):
     return Cascade("LBP", SIZE, stages, features)
 
 
-def all_windows(picture):
+def all_windows(image):
     """Every window of the three sweeps, found the slow and obvious way."""
-    height, width = picture.shape
+    height, width = image.shape
     for phase in (0.0, 0.5):
         power = 0
         # A scale half-way is there if the detector's scale below it is.
@@ -42,7 +42,7 @@ def all_windows(picture):
             scale = float(np.float32(np.float32(1.1**power) * math.sqrt(1.1) ** (2 * phase)))
             power += 1
             size = [int(np.rint(np.float32(side) / np.float32(scale))) for side in (width, height)]
-            layer = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR_EXACT)
+            layer = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR_EXACT)
             for y in range(size[1] - 23):
                 for x in range(size[0] - 23):
                     yield layer[y : y + 24, x : x + 24]
@@ -79,9 +79,9 @@ class Watched(Progress):
 
 
 @pytest.mark.compiled
-def test_finds_different_windows_that_the_cascade_accepts(pictures):
+def test_finds_different_windows_that_the_cascade_accepts(images):
     cascade = lbp_cascade(1, stages=2)
-    result = NegativeMiner(pictures, SIZE).mine(cascade, 200, stage_index=2)
+    result = NegativeMiner(images, SIZE).mine(cascade, 200, stage_index=2)
     assert result.windows.shape == (200, 24, 24)
     assert Scanner(cascade).accepts(result.windows).all()
     assert len(as_set(result.windows)) == 200
@@ -91,11 +91,11 @@ def test_finds_different_windows_that_the_cascade_accepts(pictures):
 
 
 @pytest.mark.compiled
-def test_windows_are_where_they_are_said_to_be(pictures):
-    result = NegativeMiner(pictures, SIZE).mine(lbp_cascade(1), 100, stage_index=1)
-    read = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in pictures]
+def test_windows_are_where_they_are_said_to_be(images):
+    result = NegativeMiner(images, SIZE).mine(lbp_cascade(1), 100, stage_index=1)
+    read = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in images]
     for window, number, (x, y, w, h) in zip(
-        result.windows, result.pictures, result.boxes_xywh, strict=True
+        result.windows, result.images, result.boxes_xywh, strict=True
     ):
         crop = cv2.resize(read[number][y : y + h, x : x + w], SIZE)
         # The layer is resized as a whole, and the box is rounded: alike, not equal.
@@ -105,11 +105,11 @@ def test_windows_are_where_they_are_said_to_be(pictures):
 
 
 @pytest.mark.compiled
-def test_without_a_cascade_takes_windows_of_all_pictures_and_scales(pictures):
-    result = NegativeMiner(pictures, SIZE).mine(None, 1000, stage_index=0)
+def test_without_a_cascade_takes_windows_of_all_images_and_scales(images):
+    result = NegativeMiner(images, SIZE).mine(None, 1000, stage_index=0)
     assert result.windows.shape == (1000, 24, 24)
     assert (result.windows[:, 1:-1, 1:-1].std(axis=(1, 2)) > 10).all()
-    counts = np.bincount(result.pictures, minlength=len(pictures))
+    counts = np.bincount(result.images, minlength=len(images))
     assert counts.min() > 40
     sides = result.boxes_xywh[:, 2]
     assert sides.min() == 24
@@ -131,11 +131,11 @@ def test_flat_windows_are_negatives_of_lbp(tmp_path):
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("wanted", [40, 400])
-def test_the_same_at_any_number_of_threads_and_with_any_memory(pictures, wanted):
+def test_the_same_at_any_number_of_threads_and_with_any_memory(images, wanted):
     cascade = lbp_cascade(1)
 
     def mine(**options):
-        return NegativeMiner(pictures, SIZE, **options).mine(cascade, wanted, stage_index=3)
+        return NegativeMiner(images, SIZE, **options).mine(cascade, wanted, stage_index=3)
 
     first = mine(workers=1)
     assert len(first.windows) == wanted
@@ -148,25 +148,25 @@ def test_the_same_at_any_number_of_threads_and_with_any_memory(pictures, wanted)
 
 
 @pytest.mark.compiled
-def test_depends_on_seed_and_stage_but_not_on_earlier_stages(pictures):
+def test_depends_on_seed_and_stage_but_not_on_earlier_stages(images):
     def mine(miner, stage_index):
         return miner.mine(lbp_cascade(1), 50, stage_index=stage_index).windows
 
-    fresh = mine(NegativeMiner(pictures, SIZE), 2)
-    used = NegativeMiner(pictures, SIZE)
+    fresh = mine(NegativeMiner(images, SIZE), 2)
+    used = NegativeMiner(images, SIZE)
     mine(used, 0)
     assert (mine(used, 2) == fresh).all()
     assert (mine(used, 1) != fresh).any()
-    assert (mine(NegativeMiner(pictures, SIZE, seed=1), 2) != fresh).any()
+    assert (mine(NegativeMiner(images, SIZE, seed=1), 2) != fresh).any()
 
 
 @pytest.mark.parametrize("stages", [1, 2])
-def test_when_backgrounds_run_dry_every_window_has_been_seen(make_picture, stages):
-    paths = [make_picture("a.png", 61, 53), make_picture("b.png", 40, 70)]
+def test_when_backgrounds_run_dry_every_window_has_been_seen(make_image, stages):
+    paths = [make_image("a.png", 61, 53), make_image("b.png", 40, 70)]
     cascade = lbp_cascade(5, stages)
     result = NegativeMiner(paths, SIZE).mine(cascade, 10**6, stage_index=1)
-    pictures = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
-    windows = np.array([window for picture in pictures for window in all_windows(picture)])
+    images = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
+    windows = np.array([window for image in images for window in all_windows(image)])
     accepted = Scanner(cascade).accepts(windows)
     assert result.exhausted
     assert as_set(result.windows) == as_set(windows[accepted])
@@ -175,10 +175,10 @@ def test_when_backgrounds_run_dry_every_window_has_been_seen(make_picture, stage
     assert result.acceptance_ratio == accepted.mean()
 
 
-def test_what_a_part_kept_back_is_fetched_in_the_end(make_picture, monkeypatch):
+def test_what_a_part_kept_back_is_fetched_in_the_end(make_image, monkeypatch):
     """One part alone has what is wanted, and more of it than it may bring back at once."""
     monkeypatch.setattr(rounds, "RESERVE", 0)
-    path = make_picture("a.png", 60, 60)
+    path = make_image("a.png", 60, 60)
     cascade = lbp_cascade(5)
     everything = NegativeMiner([path], SIZE).mine(cascade, 10**6, stage_index=1)
     count = len(everything.windows)
@@ -189,8 +189,8 @@ def test_what_a_part_kept_back_is_fetched_in_the_end(make_picture, monkeypatch):
 
 
 @pytest.mark.compiled
-def test_what_is_missing_in_the_end_is_taken_evenly(make_picture):
-    result = NegativeMiner([make_picture("a.png", 160, 120)], SIZE).mine(
+def test_what_is_missing_in_the_end_is_taken_evenly(make_image):
+    result = NegativeMiner([make_image("a.png", 160, 120)], SIZE).mine(
         lbp_cascade(1), 3000, stage_index=1
     )
     assert len(result.windows) == 3000
@@ -199,46 +199,46 @@ def test_what_is_missing_in_the_end_is_taken_evenly(make_picture):
 
 
 @pytest.mark.compiled
-def test_few_come_from_one_picture_while_others_have_some(make_picture):
-    paths = [make_picture(f"{at}.png", 64, 48) for at in range(1200)]
+def test_few_come_from_one_image_while_others_have_some(make_image):
+    paths = [make_image(f"{at}.png", 64, 48) for at in range(1200)]
     result = NegativeMiner(paths, SIZE).mine(lbp_cascade(1), 600, stage_index=1)
-    assert np.bincount(result.pictures).max() == 1
+    assert np.bincount(result.images).max() == 1
 
 
 @pytest.mark.compiled
-def test_nothing_accepted_ends(pictures):
+def test_nothing_accepted_ends(images):
     nothing = dataclasses.replace(
         lbp_cascade(1), stages=(dataclasses.replace(lbp_cascade(1).stages[0], threshold=5.0),)
     )
-    result = NegativeMiner(pictures, SIZE).mine(nothing, 10, stage_index=1)
+    result = NegativeMiner(images, SIZE).mine(nothing, 10, stage_index=1)
     assert result.exhausted
     assert result.windows.shape == (0, 24, 24)
     assert result.acceptance_ratio == 0
 
 
 @pytest.mark.compiled
-def test_gives_up_below_the_lowest_ratio(pictures, monkeypatch):
+def test_gives_up_below_the_lowest_ratio(images, monkeypatch):
     monkeypatch.setattr(rounds, "VARIETY", 12)  # a first round that is not all there is
     cascade = lbp_cascade(1, stages=4)
-    result = NegativeMiner(pictures, SIZE).mine(cascade, 10**6, stage_index=4, lowest_ratio=0.05)
+    result = NegativeMiner(images, SIZE).mine(cascade, 10**6, stage_index=4, lowest_ratio=0.05)
     assert result.rare
     assert not result.exhausted
-    everything = NegativeMiner(pictures, SIZE).mine(cascade, 10**6, stage_index=4)
+    everything = NegativeMiner(images, SIZE).mine(cascade, 10**6, stage_index=4)
     assert everything.exhausted
     assert result.windows_seen < everything.windows_seen
-    again = NegativeMiner(pictures, SIZE).mine(cascade, 20, stage_index=4, lowest_ratio=1e-9)
+    again = NegativeMiner(images, SIZE).mine(cascade, 20, stage_index=4, lowest_ratio=1e-9)
     assert not again.rare
 
 
 @pytest.mark.compiled
-def test_does_not_give_up_before_all_pictures_were_looked_at(make_picture, tmp_path):
-    # Every code but that of a flat patch passes: one picture of forty-one has what is sought.
+def test_does_not_give_up_before_all_images_were_looked_at(make_image, tmp_path):
+    # Every code but that of a flat patch passes: one image of forty-one has what is sought.
     subset = (-1,) * 7 + (2**31 - 1,)
     weak = WeakClassifier((Node(0, -1, 0, subset=subset),), (1.0, -1.0))
     cascade = Cascade("LBP", SIZE, (Stage(0.5, (weak,)),), (LbpFeature(0, 0, 8, 8),))
     flat = tmp_path / "flat.png"
     cv2.imwrite(str(flat), np.full((120, 160), 90, np.uint8))
-    backgrounds = [flat] * 40 + [make_picture("scene.png", 160, 120)]
+    backgrounds = [flat] * 40 + [make_image("scene.png", 160, 120)]
     for seed in range(3):
         miner = NegativeMiner(backgrounds, SIZE, refuse_flat=False, seed=seed)
         result = miner.mine(cascade, 50, stage_index=1, lowest_ratio=0.001)
@@ -247,13 +247,13 @@ def test_does_not_give_up_before_all_pictures_were_looked_at(make_picture, tmp_p
 
 
 @pytest.mark.compiled
-def test_keeps_away_from_known_objects(pictures):
-    boxes = dict.fromkeys(pictures[::2], ((30, 20, 25, 30), (0, 60, 10, 5)))
-    miner = NegativeMiner(pictures, SIZE, objects=boxes)
+def test_keeps_away_from_known_objects(images):
+    boxes = dict.fromkeys(images[::2], ((30, 20, 25, 30), (0, 60, 10, 5)))
+    miner = NegativeMiner(images, SIZE, objects=boxes)
     result = miner.mine(None, 10**4, stage_index=0)
     near = 0
-    for number, (x, y, w, h) in zip(result.pictures, result.boxes_xywh, strict=True):
-        for a, b, c, d in boxes.get(pictures[number], ()):
+    for number, (x, y, w, h) in zip(result.images, result.boxes_xywh, strict=True):
+        for a, b, c, d in boxes.get(images[number], ()):
             across, down = min(x + w, a + c) - max(x, a), min(y + h, b + d) - max(y, b)
             # Boxes of windows are rounded to whole pixels.
             assert across <= 1 or down <= 1
@@ -263,15 +263,15 @@ def test_keeps_away_from_known_objects(pictures):
 
 
 @pytest.mark.compiled
-def test_objects_that_fill_their_picture_leave_nothing(pictures):
-    boxes = dict.fromkeys(pictures, ((0, 0, 1000, 1000),))
-    result = NegativeMiner(pictures, SIZE, objects=boxes).mine(None, 10, stage_index=0)
+def test_objects_that_fill_their_image_leave_nothing(images):
+    boxes = dict.fromkeys(images, ((0, 0, 1000, 1000),))
+    result = NegativeMiner(images, SIZE, objects=boxes).mine(None, 10, stage_index=0)
     assert result.exhausted
     assert (len(result.windows), result.windows_seen) == (0, 0)
 
 
-def test_copies_of_a_picture_give_no_copies_of_windows(make_picture):
-    path = make_picture("a.png", 50, 50)
+def test_copies_of_a_image_give_no_copies_of_windows(make_image):
+    path = make_image("a.png", 50, 50)
     result = NegativeMiner([path] * 5, SIZE).mine(lbp_cascade(5), 10**6, stage_index=1)
     alone = NegativeMiner([path], SIZE).mine(lbp_cascade(5), 10**6, stage_index=1)
     assert as_set(result.windows) == as_set(alone.windows)
@@ -279,11 +279,11 @@ def test_copies_of_a_picture_give_no_copies_of_windows(make_picture):
 
 
 @pytest.mark.compiled
-def test_pictures_that_cannot_be_used_are_named_once(pictures, tmp_path, make_picture):
+def test_images_that_cannot_be_used_are_named_once(images, tmp_path, make_image):
     missing, text = tmp_path / "missing.png", tmp_path / "text.png"
-    text.write_text("no picture")
-    small = make_picture("small.png", 60, 20)
-    miner = NegativeMiner([missing, *pictures, text, small], SIZE)
+    text.write_text("no image")
+    small = make_image("small.png", 60, 20)
+    miner = NegativeMiner([missing, *images, text, small], SIZE)
     watched = Watched()
     cascade = lbp_cascade(1, stages=3)
     assert len(miner.mine(cascade, 10**6, stage_index=1, progress=watched).windows)
@@ -295,16 +295,16 @@ def test_pictures_that_cannot_be_used_are_named_once(pictures, tmp_path, make_pi
     assert len(watched.notes) == 3
 
 
-def test_many_unusable_pictures_are_counted(pictures, tmp_path):
+def test_many_unusable_images_are_counted(images, tmp_path):
     watched = Watched()
     missing = [tmp_path / f"missing {at}.png" for at in range(50)]
-    NegativeMiner([*missing, pictures[0]], SIZE).mine(None, 500, stage_index=0, progress=watched)
+    NegativeMiner([*missing, images[0]], SIZE).mine(None, 500, stage_index=0, progress=watched)
     assert len(watched.notes) == 11
-    assert watched.notes[-1] == "left out: 40 more background pictures"
+    assert watched.notes[-1] == "left out: 40 more background images"
 
 
-def test_no_usable_picture_is_an_error(tmp_path, make_picture):
-    paths = [tmp_path / "missing.png", make_picture("small.png", 23, 100)]
+def test_no_usable_image_is_an_error(tmp_path, make_image):
+    paths = [tmp_path / "missing.png", make_image("small.png", 23, 100)]
     with pytest.raises(InputError) as caught:
         NegativeMiner(paths, SIZE).mine(None, 10, stage_index=0)
     assert "24x24" in str(caught.value)
@@ -316,30 +316,28 @@ def test_no_usable_picture_is_an_error(tmp_path, make_picture):
         NegativeMiner(paths, SIZE, scale_factor=1)
 
 
-def test_tells_the_ratio_and_the_rate(pictures):
+def test_tells_the_ratio_and_the_rate(images):
     watched = Watched()
-    result = NegativeMiner(pictures, SIZE).mine(
-        lbp_cascade(1), 300, stage_index=7, progress=watched
-    )
+    result = NegativeMiner(images, SIZE).mine(lbp_cascade(1), 300, stage_index=7, progress=watched)
     assert "7" in watched.description
     assert (watched.total, watched.advanced) == (300, len(result.windows))
     assert watched.shown[-1].startswith(f"acceptance {result.acceptance_ratio:.3g}, ")
     assert "windows/s" in watched.shown[-1]
 
 
-def test_a_hundred_thousand_backgrounds(make_picture):
-    paths = [make_picture("a.png", 100, 80), make_picture("b.png", 80, 100)] * 50_000
+def test_a_hundred_thousand_backgrounds(make_image):
+    paths = [make_image("a.png", 100, 80), make_image("b.png", 80, 100)] * 50_000
     result = NegativeMiner(paths, SIZE, memory_bytes=10**6).mine(None, 500, stage_index=0)
     assert len(result.windows) == 500
-    assert len(set(result.pictures.tolist())) == 500
+    assert len(set(result.images.tolist())) == 500
 
 
-def test_an_interruption_ends_at_once(pictures):
+def test_an_interruption_ends_at_once(images):
     class Interrupted(Watched):
         def advance(self, count=1):
             raise KeyboardInterrupt
 
-    miner = NegativeMiner(pictures, SIZE, workers=2)
+    miner = NegativeMiner(images, SIZE, workers=2)
     with pytest.raises(KeyboardInterrupt):
         miner.mine(None, 500, stage_index=0, progress=Interrupted())
     assert len(miner.mine(None, 50, stage_index=0).windows) == 50

@@ -57,7 +57,7 @@ def test_large_layers_are_cut_into_bands():
     assert all(part.columns * part.rows < 120_000 for part in swept)
 
 
-def test_no_parts_of_pictures_smaller_than_the_window():
+def test_no_parts_of_images_smaller_than_the_window():
     for sweep in Sweep:
         assert parts_of(sweep, (23, 400), (24, 24), 1.1) == ()
 

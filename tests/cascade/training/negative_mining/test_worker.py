@@ -1,13 +1,13 @@
 import numpy as np
 
 from fercli.cascade.detection.scanner.grid import layer_at
-from fercli.cascade.training.negative_mining.worker import Catch
+from fercli.cascade.training.negative_mining.worker import TileResult
 
 
 def test_what_is_kept_of_a_catch_holds_no_more_memory_than_it_needs(rng):
     windows = rng.integers(0, 256, (10, 12, 12), np.uint8)
     positions = rng.integers(0, 50, (10, 2)).astype(np.int32)
-    catch = Catch(0, 0, layer_at(1.0, (64, 64), (12, 12)), windows, positions, 99, 20, used=7)
+    catch = TileResult(0, 0, layer_at(1.0, (64, 64), (12, 12)), windows, positions, 99, 20, used=7)
     catch.drop_used()
     assert catch.used == 0
     assert catch.windows.base is None

@@ -16,7 +16,7 @@ from fercli.cascade.training.split_search.samples import (
     pack,
     unpack,
 )
-from fercli.common.parallel import Team
+from fercli.common.parallel import KernelPool
 
 CRITERIA = ["least squares", "gini", "misclassification"]
 
@@ -36,7 +36,7 @@ def weighted(rng, criterion="least squares", columns=None):
 def gain(windows, search, split, samples):
     feature = search.features.feature(split.feature)
     node = Node(0, -1, 0, split.threshold, split.subset)
-    left = goes_left(windows, feature, node, Team(1))[samples.columns]
+    left = goes_left(windows, feature, node, KernelPool(1))[samples.columns]
     return sum(
         (samples.weights[side] * samples.targets[side]).sum() ** 2 / samples.weights[side].sum()
         for side in (left, ~left)
@@ -47,7 +47,7 @@ def exhaustive_gain(windows, features, samples):
     """The best gain of any feature at any threshold, with NumPy alone."""
     best = 0.0
     for number in range(len(features)):
-        values = haar_values(windows, features.feature(number), Team(1))[samples.columns]
+        values = haar_values(windows, features.feature(number), KernelPool(1))[samples.columns]
         order = np.argsort(values)
         weights, responses = samples.weights[order], (samples.weights * samples.targets)[order]
         left, left_response = np.cumsum(weights)[:-1], np.cumsum(responses)[:-1]
@@ -62,7 +62,7 @@ def exhaustive_gain(windows, features, samples):
 def test_exhaustive_search_finds_the_best_of_all(rng, windows):
     features = haar_features((8, 8), "BASIC")
     samples = weighted(rng, columns=np.arange(0, 200, 2))
-    search = HaarSearch(features, windows, Team(1), method="exhaustive")
+    search = HaarSearch(features, windows, KernelPool(1), method="exhaustive")
     split = search.best_split(samples, rng)
     best = exhaustive_gain(windows, features, samples)
     assert gain(windows, search, split, samples) == pytest.approx(best, rel=1e-6)
@@ -73,7 +73,7 @@ def test_of_equal_features_the_first_is_taken(rng):
     samples = np.full((40, 8, 8), 100, np.uint8)
     samples[:20, :, 4:] = 200
     samples += rng.integers(0, 3, samples.shape, np.uint8)
-    search = HaarSearch(haar_features((8, 8), "BASIC"), as_windows(samples), Team(1),
+    search = HaarSearch(haar_features((8, 8), "BASIC"), as_windows(samples), KernelPool(1),
                         method="exhaustive")  # fmt: skip
     targets = np.where(np.arange(40) < 20, 1.0, -1.0)
     split = search.best_split(
@@ -81,7 +81,7 @@ def test_of_equal_features_the_first_is_taken(rng):
     )
     perfect = []
     for number in range(split.feature + 1):
-        values = haar_values(search.windows, search.features.feature(number), Team(1))
+        values = haar_values(search.windows, search.features.feature(number), KernelPool(1))
         first, second = values[:20], values[20:]
         perfect.append(first.min() > second.max() or second.min() > first.max())
     assert perfect.index(True) == split.feature
@@ -97,12 +97,12 @@ def test_fast_search_comes_close(rng, monkeypatch, windows, kind, criterion):
     monkeypatch.setattr(haar_search, "SECOND_FEATURES", 100)
     if kind == "LBP":
         fast, slow = (
-            LbpSearch(lbp_features((8, 8)), windows, Team(1), method=method)
+            LbpSearch(lbp_features((8, 8)), windows, KernelPool(1), method=method)
             for method in ("fast", "exhaustive")
         )
     else:
         fast, slow = (
-            HaarSearch(haar_features((8, 8), kind), windows, Team(1), method=method)
+            HaarSearch(haar_features((8, 8), kind), windows, KernelPool(1), method=method)
             for method in ("fast", "exhaustive")
         )
     shares = []
@@ -121,7 +121,7 @@ def test_fast_search_comes_close(rng, monkeypatch, windows, kind, criterion):
 def test_result_does_not_depend_on_the_number_of_threads(windows, kind):
     found = []
     for workers in (1, 3):
-        with Team(workers) as team:
+        with KernelPool(workers) as team:
             if kind == "LBP":
                 search = LbpSearch(lbp_features((8, 8)), windows, team)
             else:
@@ -135,11 +135,11 @@ def test_result_does_not_depend_on_the_number_of_threads(windows, kind):
 @pytest.mark.parametrize("kind", ["BASIC", "LBP"])
 def test_more_samples_than_memory_has_room_for(rng, windows, kind):
     if kind == "LBP":
-        tight = LbpSearch(lbp_features((8, 8)), windows, Team(1), most_samples=80)
-        roomy = LbpSearch(lbp_features((8, 8)), windows, Team(1))
+        tight = LbpSearch(lbp_features((8, 8)), windows, KernelPool(1), most_samples=80)
+        roomy = LbpSearch(lbp_features((8, 8)), windows, KernelPool(1))
     else:
-        tight = HaarSearch(haar_features((8, 8), kind), windows, Team(1), most_samples=80)
-        roomy = HaarSearch(haar_features((8, 8), kind), windows, Team(1))
+        tight = HaarSearch(haar_features((8, 8), kind), windows, KernelPool(1), most_samples=80)
+        roomy = HaarSearch(haar_features((8, 8), kind), windows, KernelPool(1))
     samples = weighted(rng)
     least = gain(windows, tight, tight.best_split(samples, rng), samples)
     assert least > 0.6 * gain(windows, roomy, roomy.best_split(samples, rng), samples)
@@ -152,7 +152,7 @@ def test_exhaustive_search_among_patterns_counts_a_piece_of_them_at_a_time(rng, 
     samples = WeightedSamples(
         np.arange(40), 20, rng.random(40), np.repeat([1.0, -1.0], 20), "least squares"
     )
-    search = LbpSearch(features, windows, Team(1), method="exhaustive")
+    search = LbpSearch(features, windows, KernelPool(1), method="exhaustive")
     with monkeypatch.context() as patched:
         patched.setattr(lbp_search, "PIECE", len(features))
         at_once = search.best_split(samples, rng)
@@ -165,10 +165,10 @@ def test_exhaustive_search_among_patterns_counts_a_piece_of_them_at_a_time(rng, 
 
 
 @pytest.mark.compiled
-def test_part_of_the_features_and_neighbours_of_the_best(rng, monkeypatch, windows):
+def test_part_of_the_features_and_neighbors_of_the_best(rng, monkeypatch, windows):
     monkeypatch.setattr(haar_search, "MOST_SCREENED", 200)
     features = haar_features((8, 8), "BASIC")
-    search = HaarSearch(features, windows, Team(1))
+    search = HaarSearch(features, windows, KernelPool(1))
     first = search._first_candidates(rng)
     assert 150 <= len(first) <= 200
     assert (np.diff(first) > 0).all()
@@ -178,7 +178,7 @@ def test_part_of_the_features_and_neighbours_of_the_best(rng, monkeypatch, windo
     assert gain(windows, search, search.best_split(samples, rng), samples) > 0.8 * best
 
 
-def test_neighbours_are_those_within_two_pixels():
+def test_neighbors_are_those_within_two_pixels():
     features = haar_features((8, 8), "BASIC")
     chosen = np.array([1000])
     part = features.parts[1000].astype(int)
@@ -189,7 +189,7 @@ def test_neighbours_are_those_within_two_pixels():
         and np.count_nonzero(other != part) == 1
         and np.abs(other - part).max() <= 2
     }
-    assert set(features.neighbours(chosen).tolist()) == expected
+    assert set(features.neighbors(chosen).tolist()) == expected
 
 
 @pytest.mark.parametrize("method", ["fast", "exhaustive"])
@@ -199,8 +199,8 @@ def test_samples_that_no_feature_tells_apart(rng, method):
         np.arange(40), 20, np.full(40, 0.1), np.repeat([1.0, -1.0], 20), "least squares"
     )
     for search in (
-        HaarSearch(haar_features((6, 6), "BASIC"), windows, Team(1), method=method),
-        LbpSearch(lbp_features((6, 6)), windows, Team(1), method=method),
+        HaarSearch(haar_features((6, 6), "BASIC"), windows, KernelPool(1), method=method),
+        LbpSearch(lbp_features((6, 6)), windows, KernelPool(1), method=method),
     ):
         assert search.best_split(samples, rng) is None
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples.vec import describe_vec, read_vec, write_vec
-from fercli.common.images import read_grey
+from fercli.common.images import read_gray
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def test_show(fer, vec, tmp_path):
     result = fer("cascade", "samples", "show", vec)
     assert (result.status, result.err) == (0, "")
     assert result.out == f"{tmp_path}/faces.png: samples 1 to 50 of 50\n"
-    assert read_grey(tmp_path / "faces.png").shape[0] > 100
+    assert read_gray(tmp_path / "faces.png").shape[0] > 100
     result = fer("cascade", "samples", "show", vec, "--per-page", 20, "--page", 2, "--columns", 5)
     assert result.out == f"{tmp_path}/faces-2.png: samples 21 to 40 of 50\n"
     result = fer("cascade", "samples", "show", vec, "--page", 9, "--out", tmp_path / "x.png")
@@ -75,9 +75,9 @@ def test_shares_that_are_none(fer, vec, shares):
 
 def test_export(fer, vec, tmp_path):
     result = fer("cascade", "samples", "export", vec, "--out", tmp_path / "out", "--num", 12)
-    assert result.out == f"{tmp_path}/out: 12 pictures\n"
+    assert result.out == f"{tmp_path}/out: 12 images\n"
     samples = read_vec(vec, (20, 20))
-    np.testing.assert_array_equal(read_grey(tmp_path / "out" / "12.png"), samples[11])
+    np.testing.assert_array_equal(read_gray(tmp_path / "out" / "12.png"), samples[11])
 
 
 @pytest.mark.parametrize("command", ["show", "info", "merge", "split", "export"])

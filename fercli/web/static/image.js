@@ -11,20 +11,20 @@ function link(id, blob) {
 }
 
 async function show(file, answer) {
-  const [found] = answer.pictures;
-  const picture = await createImageBitmap(file);
+  const [found] = answer.images;
+  const image = await createImageBitmap(file);
   const canvas = byId("canvas");
   const longer = Math.max(found.width, found.height);
   const scale = Math.min(Math.max(longer, SMALLEST), LARGEST) / longer;
   canvas.width = Math.max(1, Math.round(found.width * scale));
   canvas.height = Math.max(1, Math.round(found.height * scale));
-  drawFaces(canvas, picture, found.faces, scale);
+  drawFaces(canvas, image, found.faces, scale);
   showBars(byId("faces"), found.faces);
   link("json", new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }));
   canvas.toBlob((blob) => link("png", blob));
   byId("result").hidden = false;
   const count = found.faces.length;
-  say(count ? `${count} ${count > 1 ? "faces" : "face"} in ${file.name || "the picture"}` : "No face was found.");
+  say(count ? `${count} ${count > 1 ? "faces" : "face"} in ${file.name || "the image"}` : "No face was found.");
 }
 
 whenChosen(async (file) => {

@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation from real runs: ``docs_pictures.py docs/pictures``.
+"""Make the images of the documentation from real runs: ``docs_images.py docs/images``.
 
 Trains small cascades on the stop signs of `object_data.py`, one setting changed at a time, and
 measures them on its test photographs; minutes on two cores. Two plots are arithmetic alone.
@@ -63,17 +63,17 @@ def fer(work: Path, *words: str) -> None:
     subprocess.run([sys.executable, "-m", "fercli", *words], cwd=work, check=True)
 
 
-def compare(work: Path, names: tuple[str, ...], picture: Path) -> None:
+def compare(work: Path, names: tuple[str, ...], image: Path) -> None:
     """Measure cascades side by side and keep their curves."""
     files = [f"{name}.xml" for name in names]
-    report = f"report-{picture.stem}"
+    report = f"report-{image.stem}"
     fer(work, "cascade", "evaluate", *files, "--truth", "signs/test/boxes.csv", "--out",
         report, "--quiet")  # fmt: skip
-    shutil.copy(work / report / "recall.png", picture)
+    shutil.copy(work / report / "recall.png", image)
 
 
 def copy_run(work: Path, out: Path) -> None:
-    """Keep the pictures of the usual training."""
+    """Keep the images of the usual training."""
     fer(work, "cascade", "samples", "show", "signs.vec", "--size", "24x24", "--per-page", "60",
         "--columns", "20", "--out", "samples.png", "--quiet")  # fmt: skip
     fer(

@@ -1,9 +1,9 @@
-"""Time steps of training with Keras's batch normalisation and with TensorFlow's fused operation.
+"""Time steps of training with Keras's batch normalization and with TensorFlow's fused operation.
 
 Both train the same network on the same batch, in turns, so that what else the machine does slows
 both. The second is what `fer models train` does on TensorFlow's processor backend.
 
-    python benchmarks/fused_normalisation.py [--seconds 4] [--repeats 3] [--networks NAMES]
+    python benchmarks/fused_normalization.py [--seconds 4] [--repeats 3] [--networks NAMES]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fercli.models.backend import (
     load_keras,
     precision_policy,
     quiet_warnings,
-    with_fused_normalisations,
+    with_fused_normalizations,
 )
 
 BATCH = 64
@@ -49,10 +49,10 @@ def main() -> None:
 
 
 def compare(name: str, seconds: float, repeats: int) -> list[object]:
-    """Return a row: the median pictures a second of both, and their ratio."""
+    """Return a row: the median images a second of both, and their ratio."""
     architecture = ARCHITECTURES[name]
     plain = architecture.build(architecture.input_shape, architecture.classes)
-    models = [compiled(with_fused_normalisations(plain)), compiled(plain)]
+    models = [compiled(with_fused_normalizations(plain)), compiled(plain)]
     rates: list[list[float]] = [[], []]
     for _ in range(repeats):
         for model, kept in zip(models, rates, strict=True):
@@ -69,15 +69,15 @@ def compiled(model: Any) -> Any:
 
 
 def rate(model: Any, seconds: float) -> float:
-    """Return the pictures a second of at least one step."""
+    """Return the images a second of at least one step."""
     rng = np.random.default_rng(1)
-    pictures = rng.random((BATCH, *model.input_shape[1:]), np.float32)
+    images = rng.random((BATCH, *model.input_shape[1:]), np.float32)
     targets = np.eye(model.output_shape[1], dtype=np.float32)[
         rng.integers(0, model.output_shape[1], BATCH)
     ]
     steps, started = 0, time.perf_counter()
     while not steps or time.perf_counter() - started < seconds:
-        model.train_on_batch(pictures, targets)
+        model.train_on_batch(images, targets)
         steps += 1
     return steps * BATCH / (time.perf_counter() - started)
 
