@@ -9,8 +9,10 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,20 @@ from fercli.common.errors import InputError, OutputError, OutputExistsError
 
 #: How the names of files and folders begin that are being written.
 UNFINISHED = ".fer-"
-#: What is taken for an image by its name, lower case.
+#: Suffixes of images, lower case: every command that looks into a folder reads all of these.
 IMAGE_EXTENSIONS = (
-    ".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
+    ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".hif", ".j2k", ".jfif", ".jp2",
+    ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff",
     ".webp",
 )  # fmt: skip
+#: Suffixes of videos, lower case.
+VIDEO_EXTENSIONS = (
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".ogv", ".ts", ".webm", ".wmv",
+)  # fmt: skip
+
+#: At most so many names are listed in a note.
+LISTED = 5
 
 _UMASK_LOCK = threading.Lock()
 
@@ -266,10 +277,48 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
         raise input_error(error, path) from error
 
 
-def find_files(
+@dataclass(frozen=True)
+class FolderFiles:
+    """The files below a folder: those of some suffixes, and all others.
+
+    Parameters
+    ----------
+    folder : Path
+    found, skipped : list of Path
+        Each sorted by path. Hidden files are in neither.
+    """
+
+    folder: Path
+    found: list[Path]
+    skipped: list[Path]
+
+    def note(self, what: str = "images") -> str | None:
+        """Return a line that counts and lists the files that were skipped; None if there are none.
+
+        Parameters
+        ----------
+        what : str
+            What the files that were found are, in the plural. Defaults to "images".
+        """
+        if not self.skipped:
+            return None
+        kinds = Counter(path.suffix.lower() or "no suffix" for path in self.skipped)
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(LISTED))
+        names = [
+            shown_name(path.relative_to(self.folder).as_posix()) for path in self.skipped[:LISTED]
+        ]
+        more = ", …" if len(self.skipped) > LISTED else ""
+        total = len(self.found) + len(self.skipped)
+        return (
+            f"{shown_name(str(self.folder))}: skipped {len(self.skipped)} of {total} files that "
+            f"are not {what} by their suffix ({counts}): {', '.join(names)}{more}"
+        )
+
+
+def list_folder(
     folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS, *, recursive: bool = True
-) -> list[Path]:
-    """Return the files below `folder` with one of `extensions`, sorted by their path.
+) -> FolderFiles:
+    """Return the files below `folder`, those with one of `extensions` apart from the others.
 
     Hidden files and folders are left out; links to folders are followed once.
 
@@ -284,6 +333,7 @@ def find_files(
         raise input_error(error, folder, wanted="a folder") from error
     wanted = tuple(extension.lower() for extension in extensions)
     found: list[Path] = []
+    skipped: list[Path] = []
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -292,12 +342,17 @@ def find_files(
             continue
         seen.add(real)
         folders[:] = [] if not recursive else sorted(d for d in folders if not d.startswith("."))
-        found.extend(
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and name.lower().endswith(wanted)
-        )
-    return sorted(found)
+        for name in names:
+            if not name.startswith("."):
+                (found if name.lower().endswith(wanted) else skipped).append(Path(parent, name))
+    return FolderFiles(folder, sorted(found), sorted(skipped))
+
+
+def find_files(
+    folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS, *, recursive: bool = True
+) -> list[Path]:
+    """Return the files below `folder` with one of `extensions`, sorted; as `list_folder`."""
+    return list_folder(folder, extensions, recursive=recursive).found
 
 
 def is_there(path: Path) -> bool:

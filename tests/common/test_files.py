@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fercli.common.errors import OutputError, OutputExistsError
-from fercli.common.files import atomic_folder, atomic_write, make_folder
+from fercli.common.files import atomic_folder, atomic_write, list_folder, make_folder
 
 
 def names(folder):
@@ -71,3 +71,17 @@ def test_threads_that_write_at_once_leave_the_umask_alone(tmp_path, monkeypatch)
         set_umask(before)
     assert found == 0o027
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+
+
+def test_a_folder_lists_what_is_skipped_beside_what_is_found(tmp_path):
+    for name in ("a.jpg", "b.HEIC", "sub/c.avif", "sub/d.txt", "e.psd", "f", "g.txt", ".hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files = list_folder(tmp_path)
+    assert files.found == [tmp_path / name for name in ("a.jpg", "b.HEIC", "sub/c.avif")]
+    assert files.skipped == [tmp_path / name for name in ("e.psd", "f", "g.txt", "sub/d.txt")]
+    assert files.note() == (
+        f"{tmp_path}: skipped 4 of 7 files that are not images by their suffix "
+        "(2 .txt, 1 .psd, 1 no suffix): e.psd, f, g.txt, sub/d.txt"
+    )
+    assert list_folder(tmp_path / "sub", (".avif", ".txt")).note() is None

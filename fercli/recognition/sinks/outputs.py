@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fercli.common.errors import OptionError, OutputError
-from fercli.common.files import IMAGE_EXTENSIONS, free_name, input_among, shortened
+from fercli.common.files import free_name, input_among, shortened
 from fercli.recognition.results import Face, Summary
 from fercli.recognition.sinks.video_writer import SUFFIXES
 from fercli.recognition.sources.inputs import Input
@@ -75,8 +75,8 @@ class Result:
 #: Formats of annotated images; an image of another format is written as PNG.
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
-#: Formats that take no colors, which annotations have.
-COLORLESS = (".pbm", ".pgm")
+#: Suffixes that an annotated image may be asked for by name.
+WRITABLE = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 
 #: The longest stem, in bytes: most disks take names of 255, and a number and a suffix follow.
 LONGEST = 220
@@ -172,9 +172,7 @@ def _require_suitable(source: Input, place: Path, *, plot: bool) -> None:
 
 
 def _allowed(source: Input) -> tuple[str, ...]:
-    if source.kind != "image":
-        return SUFFIXES
-    return tuple(suffix for suffix in IMAGE_EXTENSIONS if suffix not in COLORLESS)
+    return WRITABLE if source.kind == "image" else SUFFIXES
 
 
 def _suffix(source: Input) -> str:

@@ -9,14 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from fercli.common.errors import InputError
-from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
+from fercli.common.files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, find_files, is_there
 from fercli.recognition.sources.live import shown_address
-
-#: What is taken for a video by its name, lower case.
-VIDEO_EXTENSIONS = (
-    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".ogv", ".ts", ".webm", ".wmv",
-)  # fmt: skip
 
 Kind = Literal["image", "video", "camera", "stream"]
 
