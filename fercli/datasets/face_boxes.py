@@ -315,15 +315,19 @@ def _largest(windows: Windows, options: DetectionOptions) -> Box | None:
 def _ranges(
     window_wh: tuple[int, int], image: ImageArray, options: DetectionOptions
 ) -> Iterator[tuple[int, int]]:
-    """Yield ranges of the widths of windows, both ends included, from the widest down to all."""
+    """Yield ranges of the widths of windows, both ends included, from the widest down to all.
+
+    None of them is empty, and together they hold each width from the smallest to the largest once.
+    """
     height, width = image.shape[:2]
     smallest = (options.min_size_wh or window_wh)[0]
     most = (options.max_size_wh or (width, height))[0]
     least = min(most, width, height * window_wh[0] / window_wh[1]) / STEP
-    while least > smallest:
+    while int(least) > smallest:
         yield int(least), most
         most, least = int(least) - 1, least / STEP
-    yield smallest, most
+    if smallest <= most:
+        yield smallest, most
 
 
 def _scan_between(

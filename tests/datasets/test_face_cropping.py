@@ -15,6 +15,7 @@ from fercli.common.files import folder_lock
 from fercli.datasets.crop_log import crop_names
 from fercli.datasets.face_boxes import (
     FaceOptions,
+    _ranges,
     cut_turned,
     find_eyes,
     find_faces,
@@ -267,6 +268,25 @@ def test_the_largest_face_is_that_of_a_search_over_all_sizes(
         assert find_largest(detector, scene, options) == wanted
         found += wanted is not None
     assert found >= 3
+
+
+@pytest.mark.parametrize("smallest", [8, 24, 60])
+def test_the_ranges_of_widths_hold_each_width_once(smallest):
+    """Of all sides to 2,000: at one in twenty-five the last range was empty, and cv2 refused it."""
+    options = DetectionOptions(min_size_wh=(smallest, smallest))
+    for side in range(smallest, 2001):
+        for shape in ((side, side), (side, 2000), (2000, side)):
+            image = np.broadcast_to(np.uint8(0), shape)
+            ranges = list(_ranges((24, 24), image, options))
+            widths = [w for least, most in reversed(ranges) for w in range(least, most + 1)]
+            assert widths == list(range(smallest, shape[1] + 1))
+
+
+# The last range of these was (24, 23): 640 × 427 is 427 / 1.5^7 = 24.99, below 1.5 times 24.
+@pytest.mark.parametrize("size_wh", [(640, 427), (427, 640), (55, 55), (1250, 1250), (24, 24)])
+def test_an_image_of_any_size_without_a_face(cascade, rng, size_wh):
+    image = rng.integers(0, 60, size_wh[::-1], np.uint8)
+    assert find_faces(image, FaceOptions(cascade)) == []
 
 
 def test_eyes_are_found_where_they_are(astronaut, cascade):
