@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cv2
 
-from fercli.cascade.detection.detector import load_detector
+from fercli.cascade.detection.detector import Detector
 from fercli.common.files import find_files
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.tables import format_table
@@ -35,7 +35,7 @@ def main() -> None:
         f"{platform.machine()}, OpenCV {cv2.__version__}, {len(images)} images of "
         f"{pixels / 1e6:.2f} megapixels on average"
     )
-    classifiers = [load_detector(path).classifier for path in given.cascades]
+    classifiers = [Detector(path).classifier for path in given.cascades]
     times = [
         [milliseconds(classifier, images) for classifier in classifiers]
         for _ in range(given.repeats)

@@ -142,11 +142,11 @@ def script(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
     import cv2
     import numpy as np
 
-    from fercli.cascade.detection.detector import load_detector
+    from fercli.cascade.detection.detector import Detector
     from fercli.cascade.model.bundled import bundled_cascade
     from fercli.models.loading import open_model
 
-    detector = load_detector(Path(cascade) if cascade else bundled_cascade()).classifier
+    detector = Detector(Path(cascade) if cascade else bundled_cascade()).classifier
     network = open_model("ferplus")
 
     def work() -> list[Any]:

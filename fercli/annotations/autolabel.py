@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 from fercli.annotations.base import Box
@@ -10,8 +9,6 @@ from fercli.cascade.detection.detector import (
     DEFAULTS,
     DetectionOptions,
     Detector,
-    detect,
-    load_detector,
 )
 from fercli.common.images import ImageArray
 
@@ -33,19 +30,10 @@ class CascadeBoxes:
     """
 
     def __init__(self, path: Path, options: DetectionOptions = DEFAULTS) -> None:
-        self._path = path
+        self._detector = Detector(path)
         self._options = options
-        # cv2 keeps its buffers in the classifier: each thread needs its own.
-        self._own = threading.local()
-        self._detector()
 
     def __call__(self, image: ImageArray) -> tuple[Box, ...]:
         """Return the boxes in an image, from top to bottom and left to right."""
-        found = detect(self._detector(), image, self._options).boxes_xywh.tolist()
+        found = self._detector.detect(image, self._options).boxes_xywh.tolist()
         return tuple(sorted((tuple(box) for box in found), key=lambda box: (box[1], box[0])))
-
-    def _detector(self) -> Detector:
-        if not hasattr(self._own, "detector"):
-            self._own.detector = load_detector(self._path)
-        detector: Detector = self._own.detector
-        return detector

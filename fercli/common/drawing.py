@@ -1,4 +1,4 @@
-"""Boxes drawn on images, with labels that stay readable and inside."""
+"""Draw boxes on images, with labels that stay readable and inside the image."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 from fercli.common.images import ImageArray
 
 #: Red, green, blue: Okabe and Ito's green, which stands out from skin.
-FOUND = (0, 158, 115)
+BOX_COLOR = (0, 158, 115)
 WHITE = (255, 255, 255)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def line_width(size_wh: tuple[int, int]) -> int:
-    """Return how wide lines are to be drawn on an image of this size, in pixels."""
+    """Return the width of lines on an image of this size, in pixels."""
     return max(2, round(max(size_wh) / 400))
 
 
@@ -51,7 +51,7 @@ def draw_box(
         draw.text((x + 2, y), label, fill=WHITE, font=font, anchor="lb")
 
 
-def with_boxes(
+def draw_boxes(
     image: ImageArray, boxes_xywh: NDArray[np.int32], labels: Sequence[str]
 ) -> ImageArray:
     """Return a copy of an image with boxes drawn.
@@ -66,5 +66,5 @@ def with_boxes(
     draw = ImageDraw.Draw(canvas)
     width, font = line_width(canvas.size), label_font(canvas.size)
     for box, label in zip(boxes_xywh.tolist(), labels, strict=True):
-        draw_box(draw, box, FOUND, width, label, font)
+        draw_box(draw, box, BOX_COLOR, width, label, font)
     return np.ascontiguousarray(np.asarray(canvas)[:, :, ::-1])

@@ -22,7 +22,7 @@ MOST_PIXELS = 1 << 28
 def read_gray(path: Path) -> ImageArray:
     """Return an image file as gray levels.
 
-    The gray levels are those of ``cv2.imread(path, IMREAD_GRAYSCALE)``, EXIF orientation applied.
+    EXIF orientation is applied, and colors are converted by `to_gray`.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def read_gray(path: Path) -> ImageArray:
         The file is missing, a folder, unreadable, empty, truncated, not an image or larger
         than `MOST_PIXELS`.
     """
-    return _read(path, cv2.IMREAD_GRAYSCALE)
+    return to_gray(_read(path, cv2.IMREAD_ANYCOLOR))
 
 
 def read_color(path: Path) -> ImageArray:
@@ -50,6 +50,39 @@ def read_color(path: Path) -> ImageArray:
 def decode_color(data: bytes) -> ImageArray:
     """Return an image whose file was read already; result and errors as `read_color`."""
     return _decode(data, cv2.IMREAD_COLOR, None)
+
+
+def to_gray(image: ImageArray) -> ImageArray:
+    """Return an image in gray levels: the one conversion of all commands.
+
+    Weights are those of ITU-R BT.601, by ``cv2.cvtColor``, whether the image comes from a file
+    or is an array: a cascade sees the same gray levels in training, evaluation and use.
+    A decoder that is asked for gray (``IMREAD_GRAYSCALE``, as in ``opencv_createsamples`` and
+    ``opencv_traincascade``) gives others, by 1 for PNG and by a few for JPEG, whose luma it
+    takes as it is: nobody could have them of a frame or an array.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (height, width) or (height, width, 3)
+        Gray, which is returned as it is, or in cv2's order of colors (BGR).
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width)
+    """
+    if image.ndim == 2:
+        return image
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def resize(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
+    """Return an image at another size: averaged where it becomes smaller, else interpolated."""
+    height, width = image.shape[:2]
+    if (width, height) == size_wh:
+        return image
+    smaller = size_wh[0] * size_wh[1] < width * height
+    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def write_image(path: Path, image: ImageArray, *, overwrite: bool = False) -> None:
@@ -109,7 +142,7 @@ def _decode(data: bytes, flags: int, path: Path | None) -> ImageArray:
     except cv2.error as error:
         raise ImageError(f"cannot be decoded: {error.err}", path=path) from error
     if image is None:
-        image = _read_with_pillow(data, path, flags)
+        image = _read_with_pillow(data, path)
     return image  # type: ignore[no-any-return]
 
 
@@ -136,19 +169,18 @@ def _refuse_huge(width: int, height: int, path: Path | None) -> None:
         )
 
 
-def _read_with_pillow(data: bytes, path: Path | None, flags: int) -> ImageArray:
+def _read_with_pillow(data: bytes, path: Path | None) -> ImageArray:
     """Decode what cv2 cannot, such as GIF in older versions."""
     from PIL import Image, ImageOps
 
     try:
         with Image.open(io.BytesIO(data)) as image:
             _refuse_huge(*image.size, path)
-            mode = "L" if flags == cv2.IMREAD_GRAYSCALE else "RGB"
-            pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
+            pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except ImageError:
         raise
     except Exception as error:  # Pillow's plug-ins raise what they like
         raise ImageError(
             "wanted an image, found a file that neither OpenCV nor Pillow can decode", path=path
         ) from error
-    return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, ::-1])
+    return np.ascontiguousarray(pixels[:, :, ::-1])

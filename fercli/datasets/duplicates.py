@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import ImageError
-from fercli.common.images import ImageArray, read_color
+from fercli.common.images import ImageArray, read_color, to_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import gray_if_it_is
@@ -92,7 +92,7 @@ def fingerprint(path: Path) -> Fingerprint:
 def fingerprint_of(image: ImageArray) -> Fingerprint:
     """Return the fingerprint of an image, gray (height, width) or BGR (height, width, 3)."""
     image = gray_if_it_is(image)
-    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    gray = to_gray(image)
     mean, deviation = (float(value.item()) for value in cv2.meanStdDev(gray))
     structured = deviation >= LEAST_DEVIATION
     digest = hashlib.sha256(str(image.shape).encode() + image.tobytes()).digest()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import Literal
@@ -14,17 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.detector import (
-    DetectionOptions,
-    Detector,
-    Windows,
-    detect,
-    group,
-    load_detector,
-    scan,
-)
+from fercli.cascade.detection.detector import AcceptedWindows, DetectionOptions, Detector
 from fercli.common.errors import OptionError
-from fercli.common.images import ImageArray
+from fercli.common.images import ImageArray, resize, to_gray
 
 #: Where the point between the eyes is in a face's box, as shares of its sides.
 BETWEEN_EYES = (0.5, 0.38)
@@ -85,14 +77,14 @@ def find_faces(image: ImageArray, options: FaceOptions) -> list[Box]:
     if options.faces == "largest":
         largest = find_largest(detector, image, settings)
         return [] if largest is None else [largest]
-    return sorted(map(tuple, detect(detector, image, settings).boxes_xywh.tolist()))
+    return sorted(map(tuple, detector.detect(image, settings).boxes_xywh.tolist()))
 
 
 def cut_face(image: ImageArray, box_xywh: Box, options: FaceOptions) -> ImageArray:
     """Return a face, scaled to ``options.size_wh``; beyond the image its edge is repeated."""
     x, y, width, height = box_xywh
     center, angle = (x + width / 2, y + height / 2), 0.0
-    eyes = find_eyes(_gray(image), box_xywh) if options.align else None
+    eyes = find_eyes(to_gray(image), box_xywh) if options.align else None
     if eyes is not None:
         angle = tilt(*eyes)
         center = _center_from_eyes(eyes, (width, height), angle)
@@ -143,23 +135,13 @@ def _center_from_eyes(
     return middle[0] - down * float(np.sin(turn)), middle[1] + down * float(np.cos(turn))
 
 
-def _gray(image: ImageArray) -> ImageArray:
-    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    return np.asarray(gray, np.uint8)
-
-
-_local = threading.local()
-
-
+@lru_cache(maxsize=1)
 def _detector(cascade: Path) -> Detector:
-    """Return the detector of this thread: loaded once, and never used by two at a time."""
-    if getattr(_local, "cascade", None) != cascade:
-        if parent_process() is not None:
-            # There is a worker for each core: cv2's own threads would be in each other's way.
-            cv2.setNumThreads(1)
-        _local.detector, _local.cascade = load_detector(cascade), cascade
-    detector: Detector = _local.detector
-    return detector
+    """Return a cascade's detector, loaded once in each process."""
+    if parent_process() is not None:
+        # There is a worker for each core: cv2's own threads would be in each other's way.
+        cv2.setNumThreads(1)
+    return Detector(cascade)
 
 
 # Where the eyes of a face are, so that heads can be set upright.
@@ -231,9 +213,7 @@ def _eye_center(
         return None
     scale = WIDTH / region.shape[1]
     shape = (WIDTH, max(round(region.shape[0] * scale), 6))
-    small = cv2.resize(
-        region, shape, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
+    small = resize(region, shape)
     smooth = cv2.GaussianBlur(small, (5, 5), 0).astype(np.float32)
     likeness = eye_map(smooth)
     if not likeness.any():
@@ -282,7 +262,7 @@ def find_largest(detector: Detector, image: ImageArray, options: DetectionOption
     """Return the box (x, y, width, height) of the largest detection, or None if there is none.
 
     Of equally large ones it is the one furthest left, then up, as of all boxes of
-    `fercli.cascade.detection.detector.detect`.
+    `fercli.cascade.detection.detector.Detector.detect`.
 
     Parameters
     ----------
@@ -291,15 +271,17 @@ def find_largest(detector: Detector, image: ImageArray, options: DetectionOption
     options : DetectionOptions
         How it is searched.
     """
-    found = Windows(np.empty((0, 4), np.int32), np.empty(0))
+    image_wh = image.shape[1], image.shape[0]
+    found = AcceptedWindows(np.empty((0, 4), np.int32), np.empty(0), image_wh)
     largest = None
     for least, most in _ranges(detector.cascade.size_wh, image, options):
         more = _scan_between(detector, image, options, least, most)
         if not len(more.margins) and largest is None:
             continue
-        found = Windows(
+        found = AcceptedWindows(
             np.concatenate([found.boxes_xywh, more.boxes_xywh]),
             np.concatenate([found.margins, more.margins]),
+            image_wh,
         )
         largest = _largest(found, options)
         if largest is not None and largest[2] > _width_to_exceed(found.boxes_xywh, least):
@@ -307,8 +289,8 @@ def find_largest(detector: Detector, image: ImageArray, options: DetectionOption
     return largest
 
 
-def _largest(windows: Windows, options: DetectionOptions) -> Box | None:
-    boxes = sorted(map(tuple, group(windows, options.min_neighbors).boxes_xywh.tolist()))
+def _largest(windows: AcceptedWindows, options: DetectionOptions) -> Box | None:
+    boxes = sorted(map(tuple, windows.group(options.min_neighbors).boxes_xywh.tolist()))
     return max(boxes, key=lambda box: box[2] * box[3], default=None)
 
 
@@ -332,14 +314,14 @@ def _ranges(
 
 def _scan_between(
     detector: Detector, image: ImageArray, options: DetectionOptions, least: int, most: int
-) -> Windows:
+) -> AcceptedWindows:
     smallest, largest = options.min_size_wh or (0, 0), options.max_size_wh or image.shape[1::-1]
     between = replace(options, min_size_wh=(least, smallest[1]), max_size_wh=(most, largest[1]))
-    windows = scan(detector, image, between)
+    windows = detector.scan(image, between)
     # If cv2 has no size within the bounds, it takes the nearest one without.
     widths = windows.boxes_xywh[:, 2]
     within = (least <= widths) & (widths <= most)
-    return Windows(windows.boxes_xywh[within], windows.margins[within])
+    return AcceptedWindows(windows.boxes_xywh[within], windows.margins[within], windows.image_wh)
 
 
 def _width_to_exceed(windows_xywh: NDArray[np.int32], least: int) -> float:

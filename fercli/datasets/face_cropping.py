@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fercli.cascade.detection.detector import load_detector
+from fercli.cascade.detection.detector import Detector
 from fercli.common.errors import ImageError, InputError
 from fercli.common.files import find_files, free_name
 from fercli.common.images import ImageArray, read_color, read_gray
@@ -129,7 +129,7 @@ def crop_folder(
     """
     require_apart(source, out)
     require_finished(source)
-    load_detector(options.cascade)
+    Detector(options.cascade)
     images = _find_images(source)
     manifest = read_manifest(source)
     if manifest is not None:

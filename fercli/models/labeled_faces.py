@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import ImageError, InputError, OptionError, TrainingError
-from fercli.common.images import ImageArray, read_color, read_gray
+from fercli.common.images import ImageArray, read_color, read_gray, resize
 from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -173,16 +172,6 @@ def read_face(path: Path, size_wh: tuple[int, int], channels: int = 1) -> ImageA
     """Return one image, shape (height, width, channels), red first, at the size wanted."""
     image = read_gray(path) if channels == 1 else read_color(path)[:, :, ::-1]
     return resize(image, size_wh).reshape(size_wh[1], size_wh[0], channels)
-
-
-def resize(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
-    """Return an image at another size: averaged when smaller, interpolated when larger."""
-    height, width = image.shape[:2]
-    if (width, height) == size_wh:
-        return image
-    smaller = size_wh[0] * size_wh[1] < width * height
-    method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
 
 
 def _records(tree: Tree, split: str) -> list[FileRecord]:

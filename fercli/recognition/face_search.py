@@ -6,12 +6,11 @@ numba, for which one photograph should not wait.
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import Detector
-from fercli.common.images import ImageArray
+from fercli.common.images import ImageArray, resize
 
 Boxes = NDArray[np.int32]
 
@@ -162,8 +161,7 @@ def _resized(gray: ImageArray, scale: float) -> ImageArray:
     if scale == 1:
         return gray
     height, width = (max(round(side * scale), 1) for side in gray.shape)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(gray, (width, height), interpolation=how), np.uint8)
+    return resize(gray, (width, height))
 
 
 def _detect(

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.detector import Detector, load_detector
+from fercli.cascade.detection.detector import Detector
 from fercli.cascade.model.bundled import bundled_cascade
-from fercli.common.images import ImageArray
+from fercli.common.images import ImageArray, to_gray
 from fercli.models.loading import DEFAULT, open_model
 from fercli.models.model_card import ModelCard
 from fercli.models.onnx_model import Settings
@@ -55,7 +55,7 @@ class Recognizer:
     Raises
     ------
     CascadeFileError, InputError, OptionError, DependencyError
-        As `load_detector` and `open_model`.
+        As `Detector` and `open_model`.
     """
 
     def __init__(
@@ -69,9 +69,7 @@ class Recognizer:
         self.options = options
         self._network = open_model(network, settings)
         self._alone = threading.Lock()
-        # cv2 keeps its buffers in the classifier: each thread needs its own.
-        self._own = threading.local()
-        self._own.detector = load_detector(self.cascade)
+        self._detector = Detector(self.cascade)
 
     @property
     def card(self) -> ModelCard:
@@ -199,13 +197,6 @@ class Recognizer:
         """Return what a face with these probabilities is said to show."""
         return name_expression(probabilities, self.classes, self.options.threshold)
 
-    @property
-    def _detector(self) -> Detector:
-        if not hasattr(self._own, "detector"):
-            self._own.detector = load_detector(self.cascade)
-        detector: Detector = self._own.detector
-        return detector
-
     def _as_network_wants(self, image: ImageArray) -> ImageArray:
         if self.card.channels == 1:
             return to_gray(image)
@@ -219,10 +210,3 @@ class Recognizer:
                 zip(boxes.tolist(), answers, strict=True), 1
             )
         ]
-
-
-def to_gray(image: ImageArray) -> ImageArray:
-    """Return an image, BGR or gray already, in gray."""
-    if image.ndim == 2:
-        return image
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from fercli.common.drawing import with_boxes
+from fercli.common.drawing import draw_boxes
 
 
 def label_width(box_xywh):
     """Return how many columns the label of a box on an image of 160x120 changes."""
     paper = np.full((120, 160, 3), 255, np.uint8)
-    plain, labeled = (with_boxes(paper, np.array([box_xywh]), [s]) for s in ("", "1.23e+03"))
+    plain, labeled = (draw_boxes(paper, np.array([box_xywh]), [s]) for s in ("", "1.23e+03"))
     return (plain != labeled).any(axis=(0, 2)).sum()
 
 

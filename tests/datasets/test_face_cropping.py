@@ -9,7 +9,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from fercli.cascade.detection.detector import DetectionOptions, detect, load_detector
+from fercli.cascade.detection.detector import DetectionOptions, Detector
 from fercli.common.errors import InputError, OptionError, OutputError, OutputExistsError
 from fercli.common.files import folder_lock
 from fercli.datasets.crop_log import crop_names
@@ -246,7 +246,7 @@ def test_without_images_or_with_a_silly_margin(cascade, tmp_path):
 
 
 def naive_largest(detector, image, options):
-    boxes = sorted(map(tuple, detect(detector, image, options).boxes_xywh.tolist()))
+    boxes = sorted(map(tuple, detector.detect(image, options).boxes_xywh.tolist()))
     return max(boxes, key=lambda box: box[2] * box[3], default=None)
 
 
@@ -255,7 +255,7 @@ def naive_largest(detector, image, options):
 def test_the_largest_face_is_that_of_a_search_over_all_sizes(
     astronaut, cascade, rng, scale_factor, min_neighbors
 ):
-    detector = load_detector(cascade)
+    detector = Detector(cascade)
     options = DetectionOptions(scale_factor, min_neighbors, min_size_wh=(24, 24))
     face, found = astronaut[:300, 80:380], 0
     for _ in range(6):

@@ -1,10 +1,9 @@
-"""Finding: a cascade run over files of images, with the boxes as rows and drawn."""
+"""Run a cascade over image files; write the boxes as CSV and draw them."""
 
 from __future__ import annotations
 
 import csv
 import io
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,10 @@ from fercli.cascade.detection.detector import (
     DetectionOptions,
     Detections,
     Detector,
-    detect,
-    load_detector,
 )
-from fercli.common.drawing import with_boxes
 from fercli.common.errors import ImageError, InputError, OutputError
 from fercli.common.files import find_files, free_name, input_among, make_folder, shortened
-from fercli.common.images import ImageArray, read_color, write_image
+from fercli.common.images import read_color, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -32,17 +28,16 @@ LONGEST_STEM = 220
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found in one image.
+class ImageDetections:
+    """The detections of one image file.
 
     Parameters
     ----------
     path : Path
-        The image.
     detections : Detections or None
         None if the image cannot be read.
     error : str
-        Why it cannot be read.
+        Why it cannot be read; empty if it can.
     """
 
     path: Path
@@ -58,17 +53,17 @@ class Found:
 
 
 def images_of(inputs: Sequence[Path]) -> list[Path]:
-    """Return the images that are named, and those in and below folders that are named.
+    """Return the images among `inputs`, and those in and below the folders among them.
 
     Raises
     ------
     InputError
-        A name is missing, or there is no image at all.
+        A file is missing, or there is no image at all.
     """
     found = [path for name in inputs for path in (find_files(name) if name.is_dir() else [name])]
     if not found:
         folders = ", ".join(map(str, inputs))
-        raise InputError(f"wanted images, found none in {folders}")
+        raise InputError(f"There are no images in {folders}")
     return found
 
 
@@ -81,7 +76,7 @@ def find_objects(
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> list[Found]:
+) -> list[ImageDetections]:
     """Run a cascade over images.
 
     Parameters
@@ -89,7 +84,7 @@ def find_objects(
     cascade : Path
         The cascade's file.
     images : sequence of Path
-        One that cannot be read is said so in its `Found`, and does not end the run.
+        The error of one that cannot be read is in its `ImageDetections`; the run goes on.
     options : DetectionOptions
         How images are searched. Defaults to ``detectMultiScale``'s way.
     out : Path, optional
@@ -103,49 +98,42 @@ def find_objects(
     Raises
     ------
     CascadeFileError
-        The file is no cascade that a detector may load.
+        The file is not a cascade that a detector may load.
     OutputError
         A drawn image exists already, would replace an input, or cannot be written.
     """
-    load_detector(cascade)
-    places: list[Path] = []
+    detector = Detector(cascade)
+    output_paths: list[Path] = []
     if out is not None:
-        places = [out / f"{stem}.png" for stem in numbered(path.stem for path in images)]
-        require_apart(places, [cascade, *images])
+        output_paths = [out / f"{stem}.png" for stem in numbered(path.stem for path in images)]
+        require_apart(output_paths, [cascade, *images])
         make_folder(out)
-    # cv2 keeps its buffers in the classifier: each thread needs its own.
-    own = threading.local()
 
-    def search(at: int) -> Found:
-        if not hasattr(own, "detector"):
-            own.detector = load_detector(cascade)
+    def detect(at: int) -> ImageDetections:
         try:
             image = read_color(images[at])
         except ImageError as error:
-            return Found(images[at], None, str(error))
-        return _search(own.detector, image, at)
-
-    def _search(detector: Detector, image: ImageArray, at: int) -> Found:
-        found = detect(detector, image, options)
-        if places:
+            return ImageDetections(images[at], None, str(error))
+        found = detector.detect(image, options)
+        if output_paths:
             labels = [f"{score:.3g}" for score in found.scores]
-            drawn = with_boxes(image, found.boxes_xywh, labels)
-            write_image(places[at], drawn, overwrite=overwrite)
-        return Found(images[at], found)
+            drawn = draw_boxes(image, found.boxes_xywh, labels)
+            write_image(output_paths[at], drawn, overwrite=overwrite)
+        return ImageDetections(images[at], found)
 
     return list(
         parallel_map(
-            search,
+            detect,
             range(len(images)),
             workers=workers,
             prefer="threads",
             progress=progress,
-            description="searching",
+            description="detecting",
         )
     )
 
 
-def as_csv(found: Sequence[Found]) -> str:
+def to_csv(found: Sequence[ImageDetections]) -> str:
     """Return all boxes as a CSV table with a header, which `fer cascade build-info` reads.
 
     Paths are absolute, so that the table can be moved. An image in which nothing was found has a
@@ -156,25 +144,22 @@ def as_csv(found: Sequence[Found]) -> str:
     table.writerow(COLUMNS)
     for one in found:
         if one.detections is not None:
-            place = str(one.path.absolute())
-            boxes = [(place, *row[1:]) for row in one.rows()]
-            table.writerows(boxes or [(place, "", "", "", "", "")])
+            path = str(one.path.absolute())
+            boxes = [(path, *row[1:]) for row in one.rows()]
+            table.writerows(boxes or [(path, "", "", "", "", "")])
     return text.getvalue()
 
 
 def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise if a file to be written is one of those to be read, whatever it is called.
+    """Raise `OutputError` if an output is one of the inputs, by whatever name or link.
 
-    Raises
-    ------
-    OutputError
-        It is: not even overwriting is allowed then.
+    Even `overwrite` does not allow it.
     """
     replaced = input_among(outputs, inputs)
     if replaced is not None:
         raise OutputError(
-            "wanted a file to write to, found an input that it would replace",
-            hint="another folder or name",
+            "The output would replace an input file",
+            hint="use another folder or name",
             path=replaced,
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.model import Cascade, cascade_text, read_cascade
 from fercli.common.errors import CascadeFileError, DependencyError, OptionError
-from fercli.common.images import ImageArray
+from fercli.common.images import ImageArray, to_gray
 
 #: What cv2 subtracts from the thresholds of stages when it loads them.
 EPSILON = 1e-5
@@ -20,17 +22,6 @@ EPSILON = 1e-5
 SMALLEST_SCALE_FACTOR = 1.01
 #: The largest number that cv2 takes for a size or a count.
 LARGEST = (1 << 31) - 1
-
-
-@dataclass(frozen=True)
-class Detector:
-    """A cascade that is ready to run.
-
-    Not to be used by two threads at once: cv2 keeps its buffers in the classifier.
-    """
-
-    classifier: cv2.CascadeClassifier
-    cascade: Cascade
 
 
 @dataclass(frozen=True)
@@ -104,48 +95,163 @@ class Detections(NamedTuple):
     neighbors: NDArray[np.int32]
 
 
-class Windows(NamedTuple):
+class AcceptedWindows(NamedTuple):
     """The windows of an image that pass all stages, in no order.
 
     Attributes
     ----------
     boxes_xywh : ndarray of int32, shape (n, 4)
+        Rounding may move the last column and row of windows across the right and bottom edge.
     margins : ndarray of float64, shape (n,)
         How far the sum of the last stage is above its threshold.
+    image_wh : (int, int)
     """
 
     boxes_xywh: NDArray[np.int32]
     margins: NDArray[np.float64]
+    image_wh: tuple[int, int]
+
+    def group(self, min_neighbors: int) -> Detections:
+        """Join similar windows to detections, clipped to the image as cv2 clips them."""
+        # numba takes a moment to import, which those who only load a detector do not wait for.
+        from fercli.cascade.detection.grouping import group_windows
+
+        boxes, scores, counts = group_windows(
+            self.boxes_xywh, self.margins**2, min_neighbors=min_neighbors
+        )
+        boxes[:, 2:] = np.minimum(boxes[:, 2:], np.array(self.image_wh, np.int32) - boxes[:, :2])
+        return Detections(boxes, np.sqrt(scores), counts)
 
 
 DEFAULTS = DetectionOptions()
 
 
-def load_detector(path: Path) -> Detector:
-    """Return the detector of a cascade file, checked before cv2 sees it.
+class Detector:
+    """Finds the objects of a cascade in images. Threads may share a detector.
 
-    cv2 is given the cascade that was read, not the name of the file: it does not open names with
-    a question mark, and prints to stderr what is wrong.
+    Parameters
+    ----------
+    cascade : path-like
+        The cascade's file. cv2 is given the cascade that was read and checked, not the name of
+        the file: it does not open names with a question mark, and prints errors to stderr.
 
     Raises
     ------
     CascadeFileError
-        The file is no cascade that a detector may load.
+        The file is not a cascade that a detector may load.
     DependencyError
         This cv2 has no cascades.
     """
-    if not hasattr(cv2, "CascadeClassifier"):
-        raise DependencyError(
-            f"wanted a cv2 with CascadeClassifier, found OpenCV {cv2.__version__} without it",
-            hint="pip uninstall opencv-python; pip install --force-reinstall opencv-contrib-python",
+
+    def __init__(self, cascade: str | PathLike[str]) -> None:
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise DependencyError(
+                f"OpenCV {cv2.__version__} has no CascadeClassifier",
+                hint="pip uninstall opencv-python; "
+                "pip install --force-reinstall opencv-contrib-python",
+            )
+        self.path = Path(cascade)
+        self.cascade = read_cascade(self.path)
+        self._text = cascade_text(_with_two_stages(self.cascade))
+        self._own = threading.local()
+        self._own.classifier = self._load()
+
+    @property
+    def classifier(self) -> cv2.CascadeClassifier:
+        """The classifier of this thread: cv2 keeps its buffers in it."""
+        if not hasattr(self._own, "classifier"):
+            self._own.classifier = self._load()
+        return self._own.classifier  # type: ignore[no-any-return]
+
+    def detect(self, image: ImageArray, options: DetectionOptions = DEFAULTS) -> Detections:
+        """Return the objects in an image: the boxes of ``detectMultiScale``, with scores.
+
+        The score is the root of the sum of squares, over the windows that were joined, of how far
+        the sum of the last stage is above its threshold. It is 0 or more, and only good for
+        ranking the detections of one cascade. Of what can be had from cv2 it is the one that
+        ranks well both for whole cascades and for short ones, which let much pass. Average
+        precision on the 65 images of MIT+CMU, by the number of windows, the largest of these
+        margins, their sum and their squares:
+
+        ================================  =======  =======  =====  =======
+        cascade                           windows  largest    sum  squares
+        ================================  =======  =======  =====  =======
+        haarcascade_frontalface_default     0.910    0.907  0.925    0.927
+        its first 12 stages                 0.684    0.842  0.796    0.840
+        haarcascade_frontalface_alt2        0.926    0.924  0.931    0.929
+        its first 8 stages                  0.196    0.687  0.378    0.537
+        lbpcascade_frontalface              0.872    0.841  0.883    0.878
+        its first 10 stages                 0.435    0.669  0.589    0.654
+        ================================  =======  =======  =====  =======
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (height, width) or (height, width, 3)
+            Gray, or in cv2's order of colors (BGR).
+        options : DetectionOptions, optional
+            Defaults to those of ``detectMultiScale``.
+        """
+        return self.scan(image, options).group(options.min_neighbors)
+
+    def scan(self, image: ImageArray, options: DetectionOptions = DEFAULTS) -> AcceptedWindows:
+        """Return all windows of an image that pass all stages; parameters as `detect`."""
+        gray = to_gray(image)
+        if options.equalize:
+            gray = cv2.equalizeHist(gray)
+        # With outputRejectLevels, the third array is the sum of the last stage; without a
+        # grouping (minNeighbors=0) it is that of each window, not the largest of a group.
+        boxes, _, sums = self.classifier.detectMultiScale3(
+            gray,
+            scaleFactor=options.scale_factor,
+            minNeighbors=0,
+            minSize=options.min_size_wh or (0, 0),
+            maxSize=options.max_size_wh or (0, 0),
+            outputRejectLevels=True,
         )
-    cascade = read_cascade(path)
-    classifier = cv2.CascadeClassifier()
-    text = cascade_text(_with_two_stages(cascade))
-    storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-    if not classifier.read(storage.getFirstTopLevelNode()):
-        raise CascadeFileError(f"OpenCV {cv2.__version__} cannot load this cascade", path=path)
-    return Detector(classifier, cascade)
+        image_wh = gray.shape[1], gray.shape[0]
+        threshold = self.cascade.stages[-1].threshold - EPSILON
+        return AcceptedWindows(
+            self._unclipped(np.asarray(boxes, np.int32).reshape(-1, 4), image_wh, options),
+            np.asarray(sums, np.float64).reshape(-1) - threshold,
+            image_wh,
+        )
+
+    def _load(self) -> cv2.CascadeClassifier:
+        classifier = cv2.CascadeClassifier()
+        storage = cv2.FileStorage(self._text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        if not classifier.read(storage.getFirstTopLevelNode()):
+            raise CascadeFileError(
+                f"OpenCV {cv2.__version__} cannot load this cascade", path=self.path
+            )
+        return classifier
+
+    def _unclipped(
+        self, boxes_xywh: NDArray[np.int32], image_wh: tuple[int, int], options: DetectionOptions
+    ) -> NDArray[np.int32]:
+        """Return windows as large as they were before cv2 clipped them.
+
+        cv2 clips at last, after the grouping; asked for single windows it clips those, and their
+        groups would have other means.
+        """
+        clipped = np.flatnonzero((boxes_xywh[:, :2] + boxes_xywh[:, 2:] == image_wh).any(axis=1))
+        if not len(clipped):
+            return boxes_xywh
+        from fercli.cascade.detection.scanner.grid import detector_layers
+
+        layers = detector_layers(
+            image_wh, self.cascade.size_wh,
+            scale_factor=options.scale_factor,
+            min_size=options.min_size_wh, max_size=options.max_size_wh,
+        )  # fmt: skip
+        found = boxes_xywh.copy()
+        for layer in layers:
+            windows = layer.nearest(boxes_xywh[clipped, :2])
+            ends = np.minimum(windows[:, :2] + windows[:, 2:], image_wh)
+            same = (windows[:, :2] == boxes_xywh[clipped, :2]).all(axis=1)
+            same &= (ends - windows[:, :2] == boxes_xywh[clipped, 2:]).all(axis=1)
+            found[clipped[same]] = windows[same]
+            clipped = clipped[~same]
+        return found
 
 
 def _with_two_stages(cascade: Cascade) -> Cascade:
@@ -157,69 +263,3 @@ def _with_two_stages(cascade: Cascade) -> Cascade:
     if len(cascade.stages) > 1:
         return cascade
     return replace(cascade, stages=cascade.stages * 2)
-
-
-def detect(
-    detector: Detector, image: ImageArray, options: DetectionOptions = DEFAULTS
-) -> Detections:
-    """Return what a detector finds in an image: the boxes of ``detectMultiScale``, with scores.
-
-    The score is the root of the sum of squares, over the windows that were joined, of how far the
-    sum of the last stage is above its threshold. It is 0 or more, and only good for ranking the
-    detections of one cascade. Of what can be had from cv2 it is the one that ranks well both for
-    whole cascades and for short ones, which let much pass. Average precision on the 65 images
-    of MIT+CMU, by the number of windows, the largest of these margins, their sum and their
-    squares:
-
-    ================================  =======  =======  =====  =======
-    cascade                           windows  largest    sum  squares
-    ================================  =======  =======  =====  =======
-    haarcascade_frontalface_default     0.910    0.907  0.925    0.927
-    its first 12 stages                 0.684    0.842  0.796    0.840
-    haarcascade_frontalface_alt2        0.926    0.924  0.931    0.929
-    its first 8 stages                  0.196    0.687  0.378    0.537
-    lbpcascade_frontalface              0.872    0.841  0.883    0.878
-    its first 10 stages                 0.435    0.669  0.589    0.654
-    ================================  =======  =======  =====  =======
-
-    Parameters
-    ----------
-    detector : Detector
-    image : ndarray of uint8, shape (height, width) or (height, width, 3)
-        Gray, or in cv2's order of colors (BGR).
-    options : DetectionOptions, optional
-        Defaults to those of ``detectMultiScale``.
-    """
-    windows = scan(detector, image, options)
-    return group(windows, options.min_neighbors)
-
-
-def scan(detector: Detector, image: ImageArray, options: DetectionOptions = DEFAULTS) -> Windows:
-    """Return all windows of an image that pass all stages."""
-    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    if options.equalize:
-        gray = cv2.equalizeHist(gray)
-    # With outputRejectLevels, the third array is the sum of the last stage; without a grouping
-    # (minNeighbors=0) it is that of each window, not the largest of a group.
-    boxes, _, sums = detector.classifier.detectMultiScale3(
-        gray,
-        scaleFactor=options.scale_factor,
-        minNeighbors=0,
-        minSize=options.min_size_wh or (0, 0),
-        maxSize=options.max_size_wh or (0, 0),
-        outputRejectLevels=True,
-    )
-    threshold = detector.cascade.stages[-1].threshold - EPSILON
-    return Windows(
-        np.asarray(boxes, np.int32).reshape(-1, 4),
-        np.asarray(sums, np.float64).reshape(-1) - threshold,
-    )
-
-
-def group(windows: Windows, min_neighbors: int) -> Detections:
-    """Return the detections that windows make when they are joined."""
-    # numba takes a moment to import, which those who only load a detector do not wait for.
-    from fercli.cascade.detection.grouping import group_windows
-
-    found = group_windows(windows.boxes_xywh, windows.margins**2, min_neighbors=min_neighbors)
-    return Detections(found.boxes_xywh, np.sqrt(found.scores), found.counts)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from fercli.cascade.detection.batch import short_stem
 from fercli.cascade.evaluation.matching import FALSE_ALARM
 from fercli.cascade.evaluation.results import CascadeResult, ImageResult
-from fercli.common.drawing import FOUND, WHITE, Font, draw_box, label_font, line_width
+from fercli.common.drawing import BOX_COLOR, WHITE, Font, draw_box, label_font, line_width
 from fercli.common.files import make_folder, shown_name
 from fercli.common.images import read_color, write_image
 from fercli.common.progress import SILENT, Progress
@@ -93,7 +93,7 @@ def annotated(of_image: ImageResult) -> NDArray[np.uint8]:
     found = of_image.chosen
     for box, verdict in zip(found.boxes_xywh.tolist(), found.verdicts.tolist(), strict=True):
         if verdict >= 0:
-            draw_box(draw, box, FOUND, width)
+            draw_box(draw, box, BOX_COLOR, width)
     for at in of_image.missed:
         draw_box(draw, of_image.image.boxes_xywh[at], MISS, width, "missed", font)
     for at in np.flatnonzero(found.verdicts == FALSE_ALARM).tolist():

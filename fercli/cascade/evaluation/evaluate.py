@@ -18,9 +18,6 @@ from fercli.cascade.detection.detector import (
     DetectionOptions,
     Detections,
     Detector,
-    group,
-    load_detector,
-    scan,
 )
 from fercli.cascade.evaluation.matching import (
     CenterRule,
@@ -108,7 +105,7 @@ def evaluate(
     if not cascades or not images:
         raise InputError("wanted at least one cascade and one annotated image, found none")
     rule = rule or IouRule()
-    detectors = [load_detector(path) for path in cascades]
+    detectors = [Detector(path) for path in cascades]
     searched, found, left_out = _search_all(detectors, images, options, progress)
     results = tuple(
         _judge(path, name, searched, of_cascade, rule, box_scale)
@@ -144,7 +141,7 @@ def _telling_parts(path: Path) -> tuple[str, ...]:
 def _warm_up(detector: Detector) -> None:
     """Run once on nothing, so that no image's time holds what is done only once."""
     width, height = detector.cascade.size_wh
-    group(scan(detector, np.zeros((height + 8, width + 8), np.uint8)), CURVE_NEIGHBORS)
+    detector.scan(np.zeros((height + 8, width + 8), np.uint8)).group(CURVE_NEIGHBORS)
 
 
 def _search_all(
@@ -175,10 +172,10 @@ def _search_all(
 
 def _search(detector: Detector, gray: ImageArray, options: DetectionOptions) -> _Found:
     start = time.perf_counter()
-    windows = scan(detector, gray, options)
-    chosen = group(windows, options.min_neighbors)
+    windows = detector.scan(gray, options)
+    chosen = windows.group(options.min_neighbors)
     milliseconds = 1000 * (time.perf_counter() - start)
-    ranked, tried = group(windows, CURVE_NEIGHBORS), group(windows, TRIED_NEIGHBORS[0])
+    ranked, tried = windows.group(CURVE_NEIGHBORS), windows.group(TRIED_NEIGHBORS[0])
     return _Found(chosen, ranked, tried, milliseconds)
 
 

@@ -50,10 +50,10 @@ def detect(
     """
     from fercli.cascade.detection.batch import (
         COLUMNS,
-        as_csv,
         find_objects,
         images_of,
         require_apart,
+        to_csv,
     )
     from fercli.cascade.detection.detector import DetectionOptions
     from fercli.common.files import require_absent, write_text
@@ -75,7 +75,7 @@ def detect(
             progress=progress,
         )
     if csv_file is not None:
-        write_text(csv_file, as_csv(found), overwrite=overwrite)
+        write_text(csv_file, to_csv(found), overwrite=overwrite)
     rows = [row for one in found for row in one.rows()]
     if as_json:
         click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))

@@ -8,12 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from fercli.common.errors import OutputError
 from fercli.common.files import atomic_write, output_error
-from fercli.common.images import ImageArray
+from fercli.common.images import ImageArray, resize
 from fercli.recognition.sources.frames import SQUARE
 
 #: Suffixes of what can be written.
@@ -198,9 +197,7 @@ def _fitted(image: ImageArray, width: int, height: int) -> ImageArray:
     rows, columns = image.shape[:2]
     if rows - height in (0, 1) and columns - width in (0, 1):
         return np.ascontiguousarray(image[:height, :width])
-    smaller = rows * columns > width * height
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+    return resize(image, (width, height))
 
 
 def _create(path: Path) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from fercli.common.images import ImageArray
+from fercli.common.images import ImageArray, to_gray
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -60,7 +60,7 @@ class Frame:
             if self._native is not None:
                 self._gray = _turned(_gray_levels(self._native), self._native)
             else:
-                self._gray = cv2.cvtColor(self.color, cv2.COLOR_BGR2GRAY)
+                self._gray = to_gray(self.color)
         return self._gray
 
     def forget_gray(self) -> None:

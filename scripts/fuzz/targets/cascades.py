@@ -96,14 +96,14 @@ def _read_vec(folder: Path) -> object:
 
 def _read_cascade(folder: Path) -> object:
     """Read a cascade; let cv2 and fer's own scanner look through it, which must not crash."""
-    from fercli.cascade.detection.detector import detect, load_detector
+    from fercli.cascade.detection.detector import Detector
     from fercli.cascade.model.describe import describe_cascade
 
     path = folder / "cascade.xml"
     description = describe_cascade(path)
-    detector = load_detector(path)
+    detector = Detector(path)
     if max(detector.cascade.size_wh) < 100:
-        detect(detector, texture(4, 60, 50))
+        detector.detect(texture(4, 60, 50))
     return description
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.detection.detector import DetectionOptions, detect, load_detector, scan
+from fercli.cascade.detection.detector import DetectionOptions, Detector
 from fercli.cascade.model import (
     Cascade,
     HaarFeature,
@@ -30,15 +30,15 @@ def overlap(a, b):
 
 @pytest.fixture(scope="module")
 def detector(face_cascade):
-    return load_detector(face_cascade)
+    return Detector(face_cascade)
 
 
 def test_the_face_is_found_and_ranks_first(detector, astronaut):
-    found = detect(detector, astronaut)
+    found = detector.detect(astronaut)
     assert found.boxes_xywh.dtype == np.int32
     assert overlap(found.boxes_xywh[0], FACE) > 0.5
     assert (np.diff(found.scores) <= 0).all()
-    everything = detect(detector, astronaut, DetectionOptions(min_neighbors=0))
+    everything = detector.detect(astronaut, DetectionOptions(min_neighbors=0))
     assert len(everything.scores) > 1
     assert everything.boxes_xywh[0].tolist() == found.boxes_xywh[0].tolist()
     assert everything.scores[0] > 1.5 * everything.scores[1]
@@ -47,16 +47,16 @@ def test_the_face_is_found_and_ranks_first(detector, astronaut):
 def test_a_score_is_the_norm_of_the_margins_of_its_windows(detector, astronaut):
     options = DetectionOptions(min_neighbors=0, min_size_wh=(90, 90), max_size_wh=(120, 120))
     face = astronaut[50:200, 150:300]
-    margins = scan(detector, face, options).margins
-    found = detect(detector, face, options)
+    margins = detector.scan(face, options).margins
+    found = detector.detect(face, options)
     assert len(margins) > 5
     assert found.scores.tolist() == pytest.approx([np.linalg.norm(margins)])
 
 
 def test_color_images_are_searched_as_gray(detector, astronaut):
     color = cv2.cvtColor(astronaut, cv2.COLOR_GRAY2BGR)
-    gray = detect(detector, cv2.cvtColor(color, cv2.COLOR_BGR2GRAY))
-    np.testing.assert_array_equal(detect(detector, color).boxes_xywh, gray.boxes_xywh)
+    gray = detector.detect(cv2.cvtColor(color, cv2.COLOR_BGR2GRAY))
+    np.testing.assert_array_equal(detector.detect(color).boxes_xywh, gray.boxes_xywh)
 
 
 @pytest.mark.parametrize("min_neighbors", [1, 3])
@@ -67,7 +67,7 @@ def test_boxes_are_those_of_detect_multi_scale(
     theirs = cv2.CascadeClassifier(str(face_cascade)).detectMultiScale(
         astronaut, scale_factor, min_neighbors
     )
-    ours = detect(detector, astronaut, DetectionOptions(scale_factor, min_neighbors)).boxes_xywh
+    ours = detector.detect(astronaut, DetectionOptions(scale_factor, min_neighbors)).boxes_xywh
     assert len(ours) == len(theirs) > 0
     # A mean of windows may fall on a half, which cv2 rounds either way.
     difference = np.array(sorted(ours.tolist())) - np.array(sorted(theirs.tolist()))
@@ -79,7 +79,7 @@ def test_boxes_are_those_of_detect_multi_scale(
     [DetectionOptions(min_size_wh=(200, 200)), DetectionOptions(max_size_wh=(50, 50))],
 )
 def test_sizes_bound_what_is_found(detector, astronaut, options):
-    boxes = scan(detector, astronaut, options).boxes_xywh
+    boxes = detector.scan(astronaut, options).boxes_xywh
     smallest, largest = options.min_size_wh or (0, 0), options.max_size_wh or (999, 999)
     assert ((boxes[:, 2:] >= smallest) & (boxes[:, 2:] <= largest)).all()
     assert not any(overlap(box, FACE) > 0.5 for box in boxes)
@@ -87,14 +87,14 @@ def test_sizes_bound_what_is_found(detector, astronaut, options):
 
 def test_equalization_sees_the_dark(detector, astronaut):
     dark = (astronaut // 24 + 3).astype(np.uint8)
-    found = detect(detector, dark, DetectionOptions(equalize=True)).boxes_xywh
+    found = detector.detect(dark, DetectionOptions(equalize=True)).boxes_xywh
     assert overlap(found[0], FACE) > 0.5
-    assert found.tolist() == detect(detector, cv2.equalizeHist(dark)).boxes_xywh.tolist()
+    assert found.tolist() == detector.detect(cv2.equalizeHist(dark)).boxes_xywh.tolist()
 
 
 @pytest.mark.parametrize("shape", [(10, 10), (24, 24), (1, 500), (100, 100)])
 def test_images_without_anything(detector, shape):
-    assert detect(detector, np.full(shape, 127, np.uint8)).boxes_xywh.shape == (0, 4)
+    assert detector.detect(np.full(shape, 127, np.uint8)).boxes_xywh.shape == (0, 4)
 
 
 def naive_lbp_sum(stage, features, window):
@@ -122,10 +122,10 @@ def naive_lbp_sum(stage, features, window):
 def test_margins_are_sums_of_the_last_stage_above_its_threshold(face_cascade, astronaut, tmp_path):
     cascade = replace(read_cascade(face_cascade), stages=read_cascade(face_cascade).stages[:3])
     write_cascade(tmp_path / "short.xml", cascade)
-    detector = load_detector(tmp_path / "short.xml")
+    detector = Detector(tmp_path / "short.xml")
     # Windows of the cascade's own size: the image is searched as it is.
     image = astronaut[60:200, 150:300]
-    windows = scan(detector, image, DetectionOptions(max_size_wh=(24, 24)))
+    windows = detector.scan(image, DetectionOptions(max_size_wh=(24, 24)))
     assert len(windows.margins) > 20
     for (x, y, width, height), margin in zip(*windows, strict=True):
         window = image[y : y + height, x : x + width]
@@ -147,11 +147,11 @@ def test_a_haar_cascade_finds_what_it_was_made_for(tmp_path):
     image = np.full((40, 40), 50, np.uint8)
     image[:, 20:] = 200
     options = DetectionOptions(max_size_wh=(8, 8))
-    boxes = scan(load_detector(tmp_path / "edge.xml"), image, options).boxes_xywh
+    boxes = Detector(tmp_path / "edge.xml").scan(image, options).boxes_xywh
     assert len(boxes) > 0
     # Half of the window or nearly so is right of the edge, at 20.
     assert set(boxes[:, 0]) <= {14, 15, 16, 17, 18}
-    mirrored = scan(load_detector(tmp_path / "edge.xml"), image[:, ::-1].copy(), options)
+    mirrored = Detector(tmp_path / "edge.xml").scan(image[:, ::-1].copy(), options)
     assert len(mirrored.margins) == 0
 
 
@@ -159,23 +159,23 @@ def test_a_haar_cascade_finds_what_it_was_made_for(tmp_path):
 def test_names_that_opencv_does_not_open(face_cascade, astronaut, tmp_path, name):
     path = tmp_path / name
     path.write_bytes(face_cascade.read_bytes())
-    assert len(detect(load_detector(path), astronaut).boxes_xywh) > 0
+    assert len(Detector(path).detect(astronaut).boxes_xywh) > 0
 
 
 def test_what_is_wrong_is_found_before_opencv_sees_it(face_cascade, tmp_path, capfd):
     path = tmp_path / "bad.xml"
     path.write_text(face_cascade.read_text().replace("0 -1 46 -67130709", "0 -1 999 -67130709"))
     with pytest.raises(CascadeFileError, match="wanted the index of one of the 136 features"):
-        load_detector(path)
+        Detector(path)
     with pytest.raises(CascadeFileError, match="nothing of that name"):
-        load_detector(tmp_path / "missing.xml")
+        Detector(tmp_path / "missing.xml")
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_cv2_without_cascades_is_named(face_cascade, monkeypatch):
     monkeypatch.delattr(cv2, "CascadeClassifier")
     with pytest.raises(DependencyError, match=r"pip install .*opencv-contrib-python"):
-        load_detector(face_cascade)
+        Detector(face_cascade)
 
 
 @pytest.mark.parametrize("wrong", [{"scale_factor": 1.0}, {"scale_factor": float("nan")}])
@@ -203,4 +203,4 @@ def test_numbers_beyond_those_of_cv2(detector, astronaut, field):
     with pytest.raises(OptionError, match=f"of at most {number - 1}, found {number}"):
         DetectionOptions(**{field: value})
     value = (number - 1, 1) if field.endswith("wh") else number - 1
-    detect(detector, astronaut[:100, :100], DetectionOptions(**{field: value}))
+    detector.detect(astronaut[:100, :100], DetectionOptions(**{field: value}))

@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 
 from fercli.annotations import AnnotatedImage
-from fercli.cascade.detection.detector import detect, load_detector
+from fercli.cascade.detection.detector import Detector
 
 
 @pytest.fixture(scope="session")
 def face(face_cascade, astronaut):
     """The box that the cascade gives the astronaut's face."""
-    (box,) = detect(load_detector(face_cascade), astronaut).boxes_xywh[:1].tolist()
+    (box,) = Detector(face_cascade).detect(astronaut).boxes_xywh[:1].tolist()
     return tuple(box)
 
 

@@ -9,7 +9,7 @@ import pytest
 from fercli.annotations import AnnotatedImage
 from fercli.cascade.evaluation import evaluate, prepare_report_folder, report_text, save_report
 from fercli.cascade.evaluation.error_images import FALSE, MISS, annotated
-from fercli.common.drawing import FOUND
+from fercli.common.drawing import BOX_COLOR
 from fercli.common.errors import OutputExistsError
 
 ELSEWHERE = (5, 300, 60, 60)
@@ -86,7 +86,7 @@ def test_error_images_show_where(evaluation, face):
     assert color_at(x, y + height // 2) == FALSE
     assert color_at(ELSEWHERE[0], ELSEWHERE[1] + 30) == MISS
     right = annotated(evaluation.cascades[0].images[0])
-    assert tuple(right[y + height // 2, x][::-1]) == FOUND
+    assert tuple(right[y + height // 2, x][::-1]) == BOX_COLOR
     assert right.shape == (512, 512, 3)
 
 

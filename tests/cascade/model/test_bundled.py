@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import skimage.data
 
-from fercli.cascade.detection.detector import detect, load_detector
+from fercli.cascade.detection.detector import Detector
 from fercli.cascade.model import bundled
 from fercli.common.errors import DependencyError
 from fercli.common.images import read_color
@@ -17,9 +17,9 @@ def test_a_copy_without_it_says_what_to_give(monkeypatch, tmp_path):
 
 def test_it_finds_the_one_face_of_a_photograph():
     photograph = read_color(Path(skimage.data.__file__).parent / "astronaut.png")
-    ((x, y, width, height),) = detect(
-        load_detector(bundled.bundled_cascade()), photograph
-    ).boxes_xywh.tolist()
+    ((x, y, width, height),) = (
+        Detector(bundled.bundled_cascade()).detect(photograph).boxes_xywh.tolist()
+    )
     assert x < 202 < 246 < x + width  # her eyes
     assert y < 106 < y + height
 

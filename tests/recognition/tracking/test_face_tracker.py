@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.detection.detector import load_detector
+from fercli.cascade.detection.detector import Detector
 from fercli.cascade.model import read_cascade, write_cascade
 from fercli.recognition import face_search
 from fercli.recognition.face_search import (
@@ -139,7 +139,7 @@ def test_windows_that_are_not_square_are_looked_for_in_their_own_shape(
     # The face is in the upper or left half; what is in the other does not matter.
     size = (width, 2 * height) if tall else (2 * width, height)
     write_cascade(tmp_path / "half.xml", replace(cascade, size_wh=size))
-    detector = load_detector(tmp_path / "half.xml")
+    detector = Detector(tmp_path / "half.xml")
     gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
     gray = cv2.copyMakeBorder(gray, 0, 180, 0, 240, cv2.BORDER_REPLICATE)
     x, y, side = 68, 60, 90

@@ -68,6 +68,11 @@ class Layer:
         sizes = np.broadcast_to(_scaled(self.window_wh, self.scale), corners.shape)
         return np.hstack([corners, sizes]).astype(np.int32)
 
+    def nearest(self, corners_xy: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return, as boxes in the image, the windows whose corners are nearest to some there."""
+        steps = np.rint(corners_xy / (np.float64(self.scale) * self.step)).astype(np.int32)
+        return self.boxes(steps * self.step)
+
 
 def layer_at(scale: float, image_wh: Size, window_wh: Size) -> Layer:
     """Return the layer of a scale, with all the windows that fit on the detector's grid."""

@@ -42,8 +42,8 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Detections:
-    """What the detector finds in an image before it groups, and how far its windows came.
+class ScannedImage:
+    """The windows of an image that are accepted, not grouped, and how far all windows came.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class Scanner:
         min_size: tuple[int, int] | None = None,
         max_size: tuple[int, int] | None = None,
         workers: int | None = None,
-    ) -> Detections:
+    ) -> ScannedImage:
         """Return what ``detectMultiScale`` of cv2 finds with ``minNeighbors=0``, in its own order.
 
         Parameters
@@ -177,7 +177,7 @@ class Scanner:
         scans = list(parallel_map(look, layers, workers=workers, prefer="threads"))
         boxes = [layer.boxes(scan.positions_xy) for layer, scan in zip(layers, scans, strict=True)]
         entered = sum((scan.entered for scan in scans), np.zeros(len(self.cascade.stages) + 2, int))
-        return Detections(_clipped(boxes, (width, height)), entered)
+        return ScannedImage(_clipped(boxes, (width, height)), entered)
 
     def _scan_band(
         self, pixels: ImageArray, step: int, x: int, columns: int, rows: int, skips: bool,
