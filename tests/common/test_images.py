@@ -6,7 +6,7 @@ import pytest
 
 from fercli.common.errors import ImageError, OutputError, OutputExistsError
 from fercli.common.files import make_folder
-from fercli.common.images import read_color, read_gray, write_image
+from fercli.common.images import read_color, read_gray, resize, to_gray, write_image
 
 
 @pytest.fixture
@@ -17,8 +17,48 @@ def image(rng):
 def test_what_is_written_is_read(tmp_path, image):
     write_image(tmp_path / "ä b.png", image)
     assert np.array_equal(read_color(tmp_path / "ä b.png"), image)
-    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    assert abs(read_gray(tmp_path / "ä b.png").astype(int) - gray).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_gray_levels_of_a_file_are_those_of_its_colors(tmp_path, image, suffix):
+    """Decoders that are asked for gray have other gray levels: of JPEG by several."""
+    write_image(tmp_path / f"a{suffix}", image)
+    color = read_color(tmp_path / f"a{suffix}")
+    assert np.array_equal(read_gray(tmp_path / f"a{suffix}"), to_gray(color))
+    assert np.array_equal(to_gray(to_gray(color)), to_gray(color))
+
+
+def test_gray_levels_are_those_of_bt_601():
+    blue, green, red = (np.full((1, 1, 3), level, np.uint8) for level in (0, 0, 0))
+    blue[..., 0], green[..., 1], red[..., 2] = 255, 255, 255
+    # 0.114, 0.587 and 0.299 of 255.
+    assert [int(to_gray(one)[0, 0]) for one in (blue, green, red)] == [29, 150, 76]
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("gray.png", np.arange(256, dtype=np.uint8).reshape(16, 16)),
+        ("alpha.png", np.dstack([np.full((4, 4, 3), 90, np.uint8), np.zeros((4, 4), np.uint8)])),
+        ("deep.png", np.full((4, 4), 90 * 256, np.uint16)),
+    ],
+)
+def test_gray_files_are_read_as_they_are(tmp_path, name, pixels):
+    cv2.imwrite(str(tmp_path / name), pixels)
+    wanted = pixels if name == "gray.png" else np.full((4, 4), 90, np.uint8)
+    assert np.array_equal(read_gray(tmp_path / name), wanted)
+
+
+@pytest.mark.parametrize("size_wh", [(25, 20), (100, 80), (50, 40)])
+def test_an_even_image_keeps_its_level_at_every_size(size_wh):
+    resized = resize(np.full((40, 50), 77, np.uint8), size_wh)
+    assert resized.shape == size_wh[::-1]
+    assert (resized == 77).all()
+
+
+def test_smaller_images_are_averaged():
+    checks = np.indices((8, 8)).sum(axis=0) % 2 * 200
+    assert (resize(checks.astype(np.uint8), (4, 4)) == 100).all()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])

@@ -14,6 +14,7 @@ from fercli.cascade.detection.detector import (
     Detections,
     Detector,
 )
+from fercli.common.drawing import draw_boxes
 from fercli.common.errors import ImageError, InputError, OutputError
 from fercli.common.files import find_files, free_name, input_among, make_folder, shortened
 from fercli.common.images import read_color, write_image

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.detection.detector import DetectionOptions, Detector
+from fercli.cascade.detection.scanner import detector_layers
 from fercli.cascade.model import (
     Cascade,
     HaarFeature,
@@ -74,6 +75,31 @@ def test_boxes_are_those_of_detect_multi_scale(
     assert np.abs(difference).max() <= 1
 
 
+def test_boxes_at_the_edges_are_those_of_cv2(face_cascade, astronaut, tmp_path):
+    """cv2 joins windows first and clips their mean; the mean of clipped windows is narrower."""
+    whole = read_cascade(face_cascade)
+    write_cascade(tmp_path / "short.xml", replace(whole, stages=whole.stages[:3]))
+    detector = Detector(tmp_path / "short.xml")
+    clipped = 0
+    for cut in range(20):
+        image = astronaut[40 : 190 + cut, 120 : 293 - cut]
+        image_wh = np.array(image.shape[::-1])
+        theirs = detector.classifier.detectMultiScale(image, 1.1, 1)
+        ours = detector.detect(image, DetectionOptions(min_neighbors=1)).boxes_xywh
+        assert sorted(ours.tolist()) == sorted(np.asarray(theirs).tolist())
+        windows = detector.scan(image).boxes_xywh
+        clipped += int((windows[:, :2] + windows[:, 2:] > image_wh).any(axis=1).sum())
+    assert clipped > 20
+
+
+def test_single_windows_are_as_large_as_their_layer(detector, astronaut):
+    image = astronaut[60:201, 150:303]
+    boxes = detector.scan(image).boxes_xywh
+    sizes = {tuple(layer.boxes(np.zeros((1, 2), np.int32))[0, 2:].tolist()) for layer in
+             detector_layers((153, 141), detector.cascade.size_wh)}  # fmt: skip
+    assert {tuple(size) for size in boxes[:, 2:].tolist()} <= sizes
+
+
 @pytest.mark.parametrize(
     "options",
     [DetectionOptions(min_size_wh=(200, 200)), DetectionOptions(max_size_wh=(50, 50))],
@@ -127,7 +153,7 @@ def test_margins_are_sums_of_the_last_stage_above_its_threshold(face_cascade, as
     image = astronaut[60:200, 150:300]
     windows = detector.scan(image, DetectionOptions(max_size_wh=(24, 24)))
     assert len(windows.margins) > 20
-    for (x, y, width, height), margin in zip(*windows, strict=True):
+    for (x, y, width, height), margin in zip(windows.boxes_xywh, windows.margins, strict=True):
         window = image[y : y + height, x : x + width]
         sums = [naive_lbp_sum(stage, cascade.features, window) for stage in cascade.stages]
         assert all(

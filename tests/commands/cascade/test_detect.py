@@ -74,7 +74,7 @@ def test_the_same_at_any_number_of_workers_and_equal_names_are_told_apart(
     ("inputs", "message"),
     [
         (["missing.png"], "missing.png: wanted an image, found nothing of that name"),
-        (["empty"], "wanted images, found none in"),
+        (["empty"], "There are no images in"),
     ],
 )
 def test_inputs_that_are_not_there(fer, face_cascade, tmp_path, inputs, message):
@@ -118,7 +118,7 @@ def test_an_input_is_never_replaced(
         Path(name).write_bytes(photo.read_bytes())
     result = fer("cascade", "detect", face_cascade, *inputs, *outputs, *overwrite)
     assert result.status == 1
-    assert f"{named}: wanted a file to write to, found an input that it would replace" in result.err
+    assert f"{named}: wanted a file to write to, would replace an input" in result.err
     assert "--overwrite" not in result.err
     assert sorted(p.name for p in Path("own").iterdir()) == sorted(Path(n).name for n in inputs)
     assert all(Path(name).read_bytes() == photo.read_bytes() for name in inputs)
