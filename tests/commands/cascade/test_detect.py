@@ -118,7 +118,7 @@ def test_an_input_is_never_replaced(
         Path(name).write_bytes(photo.read_bytes())
     result = fer("cascade", "detect", face_cascade, *inputs, *outputs, *overwrite)
     assert result.status == 1
-    assert f"{named}: wanted a file to write to, would replace an input" in result.err
+    assert f"{named}: The output would replace an input" in result.err
     assert "--overwrite" not in result.err
     assert sorted(p.name for p in Path("own").iterdir()) == sorted(Path(n).name for n in inputs)
     assert all(Path(name).read_bytes() == photo.read_bytes() for name in inputs)
