@@ -32,7 +32,7 @@ FOR_IMAGES = (
 )
 @click.option(
     "--image",
-    "images",
+    "object_images",
     type=options.path_type(),
     multiple=True,
     metavar="FILE",
@@ -204,10 +204,12 @@ def _create_from_images(given: dict[str, Any]) -> Any:
     common = _of(given, COMMON)
     if given["test_images"]:
         return create_test_images(
-            given["images"], given["test_images"], given["num"], rules,
+            given["object_images"], given["test_images"], given["num"], rules,
             max_scale=given["max_scale"], **common,
         )  # fmt: skip
-    return create_from_images(given["images"], given["out"], given["num"] or 1000, rules, **common)
+    return create_from_images(
+        given["object_images"], given["out"], given["num"] or 1000, rules, **common
+    )
 
 
 def _of(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
@@ -216,7 +218,7 @@ def _of(given: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 def _check_usage(ctx: click.Context, given: dict[str, Any]) -> None:
     """Stop on options that contradict each other, rather than ignore one of them."""
-    if bool(given["info"]) == bool(given["images"]):
+    if bool(given["info"]) == bool(given["object_images"]):
         raise click.UsageError("one of --info and --image is needed, and not both")
     if bool(given["out"]) == bool(given["test_images"]):
         raise click.UsageError("--out FILE.vec is needed (or, with --image, --test-images DIR)")

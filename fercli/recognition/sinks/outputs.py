@@ -166,8 +166,10 @@ def _require_suitable(source: Input, place: Path, *, plot: bool) -> None:
     allowed = (".png", ".svg", ".pdf") if plot else _allowed(source)
     if place.suffix.lower() not in allowed:
         what = "plot" if plot else "image" if source.kind == "image" else "video"
+        article = "an" if what == "image" else "a"
         raise OptionError(
-            f"wanted a name for a {what}, found {place}", hint=f"a suffix of {', '.join(allowed)}"
+            f"wanted a name for {article} {what}, found {place}",
+            hint=f"a suffix of {', '.join(allowed)}",
         )
 
 
