@@ -7,7 +7,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast coverage fuzz interruptions versions lint format docs tools browser bench cascade datasets models clean
+.PHONY: help setup demo dist test test-fast coverage fuzz interruptions versions lint format docs tools browser bench cascade datasets models clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,8 +27,14 @@ $(VENV)/.setup-docs: $(VENV)/.setup
 setup: $(VENV)/.setup  ## make a virtual environment and install fer into it
 	@echo "fer is installed: $(BIN)/fer --help"
 
-demo: $(VENV)/.setup  ## train a face cascade on real faces, measure it, draw it on a photograph
-	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh demo
+demo: $(VENV)/.setup  ## run fer demo: train a face cascade on real faces, measure it, draw it
+	rm -rf demo
+	$(BIN)/fer demo --out demo
+
+dist: $(VENV)/.setup-dev  ## build the wheel, dist/fercli-*.whl
+	rm -rf dist
+	$(BIN)/python -m build --wheel --outdir dist .
+	@ls dist/*.whl
 
 test: $(VENV)/.setup-dev tools browser  ## run all tests, those with OpenCV's own programs included
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=20
@@ -77,7 +83,7 @@ bench: $(VENV)/.setup-dev tools  ## run the timed comparisons, on an idle machin
 cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder, else fetched ones
 	$(if $(and $(VEC),$(NEGATIVES)),,$(BIN)/fer cascade fetch-faces --out runs/cascade/faces.vec \
 	    $(if $(NEGATIVES),,--negatives runs/cascade/scenes))
-	$(BIN)/fer cascade train --recipe cascade/frontalface.toml \
+	$(BIN)/fer cascade train --recipe frontalface \
 	    --vec "$(or $(VEC),runs/cascade/faces.vec)" --bg "$(or $(NEGATIVES),runs/cascade/scenes)" \
 	    --out runs/cascade/frontalface $(OPTIONS)
 	$(BIN)/fer cascade convert runs/cascade/frontalface/cascade.xml --compact --overwrite \

@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     package="fercli.commands",
-    names=["classify", "serve", "cascade", "datasets", "models", "doctor"],
+    names=["classify", "serve", "cascade", "datasets", "models", "demo", "doctor"],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="fer")

@@ -17,6 +17,9 @@ from fercli import __version__
 from fercli.common.errors import DependencyError
 from fercli.common.memory import available_memory
 
+#: What pip calls fer. The distribution ``fer`` is another project, which may be installed as well.
+DISTRIBUTION = "fercli"
+
 #: All of these install the same module, ``cv2``, and overwrite each other.
 OPENCV_PACKAGES = (
     "opencv-contrib-python",
@@ -67,9 +70,16 @@ def examine() -> list[Finding]:
 
 def _libraries() -> Iterator[Finding]:
     """Yield what this installation of fer requires, by its own metadata."""
-    required = [re.split(r"[^\w.-]", text)[0] for text in metadata.requires("fer") or []
-                if "extra ==" not in text]  # fmt: skip
-    for name in required:
+    try:
+        required = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        detail = "the code is used without being installed; its requirements are not checked"
+        yield Finding("requirements", "absent", detail, "pip install -e . in the source folder")
+        return
+    for text in required:
+        if "extra ==" in text:
+            continue
+        name = re.split(r"[^\w.-]", text)[0]
         try:
             yield Finding(name, "ok", metadata.version(name))
         except metadata.PackageNotFoundError:

@@ -3,6 +3,7 @@
 - The cards and results in cascade/, datasets/ and models/, and BENCHMARKS.md, become pages.
 - ``{{ session README.md }}`` becomes the console session of that file, which a test runs.
 - ``{{ results five-class }}`` becomes that network's row of the table in models/README.md.
+- ``{{ recipes models }}`` becomes the files of ``fercli/recipes/models``.
 - ``{{ card ferplus }}`` becomes the rows of that shipped network's metadata.
 
 See: https://www.mkdocs.org/user-guide/configuration/#hooks
@@ -43,7 +44,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Add the pages whose home is not docs/."""
     for folder in MATERIAL:
         for path in sorted((ROOT / folder).glob("*.*")):
-            if path.suffix in {".md", ".toml"}:
+            if path.suffix == ".md":
                 name = f"{folder}/{path.name}"
                 files.append(File.generated(config, name, abs_src_path=str(path)))
     benchmarks = ROOT / "BENCHMARKS.md"
@@ -54,7 +55,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in what a page takes from elsewhere, and its links to files outside docs/."""
-    filled = re.sub(r"\{\{ (session|results|card) (.+?) \}\}", _fill, markdown)
+    filled = re.sub(r"\{\{ (session|results|card|recipes) (.+?) \}\}", _fill, markdown)
     if "/" in page.file.src_uri:
         return filled.replace("](../BENCHMARKS.md", "](../benchmarks.md")
     filled = filled.replace("](../BENCHMARKS.md", "](benchmarks.md")
@@ -64,7 +65,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def _fill(match: re.Match[str]) -> str:
     if match[1] == "results":
         return results(match[2].split())
-    return session(match[2]) if match[1] == "session" else card(match[2])
+    return {"session": session, "card": card, "recipes": recipes}[match[1]](match[2])
 
 
 def session(name: str) -> str:
@@ -73,6 +74,16 @@ def session(name: str) -> str:
     if found is None:
         raise PluginError(f"wanted a console session in {name}, found none")
     return found[0]
+
+
+def recipes(kind: str) -> str:
+    """Return the recipes of a kind that come with fer, each under its name."""
+    from fercli.common.recipes import bundled_recipes
+
+    return "\n\n".join(
+        f"### {name}\n\n```toml\n{path.read_text(encoding='utf-8')}```"
+        for name, path in bundled_recipes(kind).items()
+    )
 
 
 def results(networks: list[str]) -> str:

@@ -1,6 +1,6 @@
 """Make the images of the documentation from real runs: ``docs_images.py docs/images``.
 
-Trains small cascades on the stop signs of `object_data.py`, one setting changed at a time, and
+Trains small cascades on the stop signs of `fer demo signs`, one setting changed at a time, and
 measures them on its test photographs; minutes on two cores. Two plots are arithmetic alone.
 """
 
@@ -45,7 +45,7 @@ def main(out: Path) -> None:
     save(draw_consumed(), out / "consumed.svg")
     with tempfile.TemporaryDirectory(prefix="fer-docs-") as name:
         work = Path(name)
-        subprocess.run([sys.executable, HERE / "object_data.py", work / "signs"], check=True)
+        fer(work, "demo", "signs", "signs")
         fer(work, "cascade", "build-info", "signs/photos/boxes.csv", "--negatives", "signs/scenes",
             "--size", "24x24", "--out", "lists")  # fmt: skip
         fer(work, "cascade", "create-samples", "--info", "lists/info.dat", "--out", "signs.vec")

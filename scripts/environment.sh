@@ -22,7 +22,7 @@ if [ ! -x "$venv/bin/python" ]; then
     "$python" -m venv "$venv"
 fi
 
-echo "installing fer[$extras] into $venv"
+echo "installing fercli[$extras] into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$here/..[$extras]"
 
 # cv2 needs a few of the system's libraries, which a bare Debian lacks.

@@ -46,12 +46,12 @@ for name in $names; do
     fi
     echo "== $name"
     set --
-    if [ -f "models/$name-start.toml" ]; then
-        fer models train --recipe "models/$name-start.toml" \
+    if [ -f "fercli/recipes/models/$name-start.toml" ]; then
+        fer models train --recipe "$name-start" \
             --data "$out/data/$(tree_of "$name-start")" --out "$run-start"
         set -- --init "$run-start/best.keras"
     fi
-    fer models train --recipe "models/$name.toml" --data "$data" --out "$run" "$@"
+    fer models train --recipe "$name" --data "$data" --out "$run" "$@"
     fer models export "$run/best.keras" --out "$run/network.onnx" --data "$data" --overwrite
     fer models evaluate "$run/network.onnx" --data "$data" --check-copies --out "$run/report" \
         --overwrite

@@ -150,7 +150,7 @@ def fetch_faces(
     OutputError
         Something else is there, or it cannot be written.
     """
-    others = {} if negatives is None else _skimage_files()
+    others = {} if negatives is None else _skimage_photographs()
     names = {*OPENCV_NAMES, *others}
     missing = []
     if negatives is not None and not names <= _names(negatives):
@@ -170,29 +170,33 @@ def fetch_faces(
     return Fetched(faces, negatives, len(names), tuple(missing))
 
 
-def _skimage_files() -> dict[str, Path]:
-    """Return the photographs of scikit-image, by their names in a folder with others.
+def _skimage_photographs() -> dict[str, Path]:
+    """Return the photographs of scikit-image, by their names in a folder with others."""
+    return {f"skimage-{name}": skimage_file(name) for name in SKIMAGE_PHOTOGRAPHS}
+
+
+def skimage_file(name: str) -> Path:
+    """Return a file of the data that scikit-image's package carries.
 
     Raises
     ------
     DependencyError
-        It is not installed, or does not hold one of them.
+        scikit-image is not installed, or its version does not have the file.
     """
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
         raise DependencyError(
-            "wanted the photographs of scikit-image, which is not installed",
-            hint="pip install scikit-image",
+            "The images come from the package scikit-image, which is not installed",
+            hint='pip install "fercli[demo]"',
         )
-    data = Path(package.origin).parent / "data"
-    for name in SKIMAGE_PHOTOGRAPHS:
-        if not (data / name).is_file():
-            raise DependencyError(
-                "wanted a photograph of scikit-image, found none of that name",
-                hint="pip install scikit-image==0.26.0",
-                path=data / name,
-            )
-    return {f"skimage-{name}": data / name for name in SKIMAGE_PHOTOGRAPHS}
+    file = Path(package.origin).parent / "data" / name
+    if not file.is_file():
+        raise DependencyError(
+            "The installed version of scikit-image does not have this file",
+            hint="pip install scikit-image==0.26.0",
+            path=file,
+        )
+    return file
 
 
 def _names(folder: Path) -> set[str]:

@@ -16,7 +16,7 @@ import click
 from fercli.common.errors import RecipeError
 from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress, TerminalProgress
-from fercli.common.recipes import HIGHEST_SEED
+from fercli.common.recipes import HIGHEST_SEED, Kind, bundled_recipes
 
 #: Pixels: no side of an image that OpenCV scales and cuts may be longer.
 LARGEST_SIDE = 32_767
@@ -70,10 +70,14 @@ def _to_progress(ctx: click.Context, param: click.Parameter, quiet: bool) -> Pro
     return SILENT if quiet else TerminalProgress()
 
 
-def _read_recipe(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and not ctx.resilient_parsing:
-        from fercli.common.recipes import read_given
+def _read_recipe(
+    kind: Kind, ctx: click.Context, param: click.Parameter, name: str | None
+) -> Path | None:
+    path = None
+    if name is not None and not ctx.resilient_parsing:
+        from fercli.common.recipes import find_recipe, read_given
 
+        path = find_recipe(name, kind)
         options = {
             _long_names(option)[0]: option
             for option in ctx.command.params
@@ -166,14 +170,20 @@ seed = click.option(
     metavar="N",
     help="Start of the random numbers: the same seed gives the same result.",
 )
-recipe = click.option(
-    "--recipe",
-    type=path_type(),
-    is_eager=True,
-    callback=_read_recipe,
-    metavar="FILE.toml",
-    help="Read options from a TOML file; options given here win over it.",
-)
+
+
+def recipe(kind: Kind) -> Callable[..., Any]:
+    """Return the option ``--recipe`` of a command that takes recipes of this kind."""
+    names = ", ".join(bundled_recipes(kind))
+    return click.option(
+        "--recipe",
+        type=str,
+        is_eager=True,
+        callback=functools.partial(_read_recipe, kind),
+        metavar="NAME|FILE.toml",
+        help=f"Read options from a recipe of fer ({names}) or from a TOML file; options given "
+        "here win over it.",
+    )
 
 
 scale_factor = click.option(

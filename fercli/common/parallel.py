@@ -224,7 +224,7 @@ def _client(scheduler: str) -> Iterator[Any]:
         from distributed import Client
     except ImportError as error:
         raise DependencyError(
-            "--parallel dask needs the library distributed", hint="pip install 'fer[cluster]'"
+            "--parallel dask needs the library distributed", hint="pip install 'fercli[cluster]'"
         ) from error
     try:
         client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)

@@ -3,6 +3,10 @@
 A recipe's keys are the long names of the command's options, without the leading dashes:
 ``num-stages = 20`` is ``--num-stages 20``. Options on the command line win over the recipe.
 Paths are relative to the working directory, as they are on the command line.
+
+Recipes that come with fer lie in ``fercli/recipes/KIND/NAME.toml`` and are known by their names:
+the kinds are ``cascade`` and ``models``, for the training commands of these groups, and
+``augmentation``, policies of `fercli.datasets.augment`. A recipe's first comment is its title.
 """
 
 from __future__ import annotations
@@ -20,6 +24,11 @@ from fercli.common.files import read_text, write_text
 #: Letters of a recipe; the longest that fer writes have a tenth of it.
 LONGEST = 1 << 14
 
+#: The folder of the recipes that come with fer: a folder for each kind, a file for each recipe.
+BUNDLED = Path(__file__).parents[1] / "recipes"
+
+Kind = Literal["cascade", "models", "augmentation"]
+
 #: What to call the types that a value may have.
 _WORDS = {
     bool: "true or false",
@@ -28,6 +37,44 @@ _WORDS = {
     Path: "a path",
     tuple: "WIDTHxHEIGHT such as 24x24",
 }
+
+
+def bundled_recipes(kind: Kind) -> dict[str, Path]:
+    """Return the recipes of a kind that come with fer, by name, in the order of the alphabet."""
+    return {path.stem: path for path in sorted((BUNDLED / kind).glob("*.toml"))}
+
+
+def find_recipe(name: str | Path, kind: Kind) -> Path:
+    """Return the file of a recipe: one that comes with fer, by its name, or any by its path.
+
+    Parameters
+    ----------
+    name : str or Path
+        The name wins: a file or folder of the same name is ``./NAME``.
+    kind : {"cascade", "models", "augmentation"}
+        What the recipe is for.
+
+    Raises
+    ------
+    RecipeError
+        There is neither a recipe nor a file of this name.
+    """
+    recipes, path = bundled_recipes(kind), Path(name)
+    if str(name) in recipes:
+        return recipes[str(name)]
+    if path.suffix != ".toml" and not path.is_file():
+        names = ", ".join(recipes)
+        raise RecipeError(
+            f"There is no recipe {str(name)!r}",
+            hint=f"use one of {names}, or the path of a TOML file",
+        )
+    return path
+
+
+def recipe_title(path: Path) -> str:
+    """Return what a recipe says about itself: its first line, without the sign of a comment."""
+    first = read_text(path, errors="replace").partition("\n")[0]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 
 def read_recipe(path: Path, names: Collection[str] | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fercli.common.errors import ImageError, OptionError
 from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.common.recipes import read_recipe
+from fercli.common.recipes import find_recipe, read_recipe
 from fercli.datasets.entries import gray_if_it_is
 from fercli.datasets.journal import Journal, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, to_line
@@ -414,13 +414,6 @@ class _Draw:
 
 _NUMBERS = tuple(field.name for field in fields(_Draw) if field.name != "rng")
 
-#: Policies by name.
-POLICIES = {
-    "light": Policy(rotation=5, shift=0.04, zoom=0.05, brightness=0.05, contrast=0.1, noise=2),
-    "standard": Policy(),
-    "strong": Policy(20, 0.5, 0.12, 0.2, 0.2, 0.4, 8, 2, 0.5),
-}
-
 
 def find_policy(text: str, changes: Mapping[str, float | None] | None = None) -> Policy:
     """Return the policy of a name or a TOML file, with some of its numbers changed.
@@ -428,28 +421,22 @@ def find_policy(text: str, changes: Mapping[str, float | None] | None = None) ->
     Parameters
     ----------
     text : str
-        One of `POLICIES`, or the name of a TOML file whose keys are those of `Policy`; what it
-        does not name is 0.
+        A policy that comes with fer, by name (``fercli/recipes/augmentation``), or the path of a
+        TOML file whose keys are those of `Policy`; what it does not name is 0.
     changes : mapping, optional
         Numbers that win over the policy's; None: unchanged.
 
     Raises
     ------
     RecipeError
-        The file has an unknown key or is not TOML.
+        There is neither a policy nor a file of this name; the file has an unknown key or is not
+        TOML.
     OptionError
-        A number is out of range, or there is neither a policy nor a file of this name.
+        A number is out of range.
     """
     wins = {name: value for name, value in (changes or {}).items() if value is not None}
-    if text in POLICIES:
-        return replace(POLICIES[text], **wins)
-    if not text.endswith(".toml"):
-        raise OptionError(
-            f"wanted a policy of augmentation, found {text!r}",
-            hint=f"{', '.join(POLICIES)}, or a file.toml",
-        )
     names = {field.name for field in fields(Policy)}
-    values = dict.fromkeys(names, 0.0) | read_recipe(Path(text), names)
+    values = dict.fromkeys(names, 0.0) | read_recipe(find_recipe(text, "augmentation"), names)
     return Policy(**values | wins)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: The package that provides each backend, and how to get it.
 _INSTALL = {
-    "tensorflow": 'pip install "fer[train]"',
+    "tensorflow": 'pip install "fercli[train]"',
     "jax": "pip install keras jax",
     "torch": "pip install keras torch",
 }

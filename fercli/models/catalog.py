@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fercli.common.recipes import Kind, bundled_recipes, recipe_title
 from fercli.common.tables import format_table
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras
@@ -132,8 +133,20 @@ def networks_table() -> str:
     return format_table(("network", "file", "size", "classes"), rows)
 
 
+def recipes_table() -> str:
+    """Return the recipes and the policies of augmentation as two tables."""
+    models, policies = (list(_titles(kind).items()) for kind in ("models", "augmentation"))
+    return "\n\n".join(
+        [format_table(("recipe", "trains"), models), format_table(("policy", "changes"), policies)]
+    )
+
+
+def _titles(kind: Kind) -> dict[str, str]:
+    return {name: recipe_title(path) for name, path in bundled_recipes(kind).items()}
+
+
 def to_dict() -> dict[str, Any]:
-    """Return networks and architectures as plain values, for JSON."""
+    """Return networks, architectures, recipes and policies as plain values, for JSON."""
     networks = []
     for name, path in bundled_models().items():
         card = OnnxModel(path).card
@@ -151,4 +164,9 @@ def to_dict() -> dict[str, Any]:
         about = asdict(one)
         del about["define"]
         architectures.append(about)
-    return {"networks": networks, "architectures": architectures}
+    return {
+        "networks": networks,
+        "architectures": architectures,
+        "recipes": _titles("models"),
+        "policies": _titles("augmentation"),
+    }

@@ -238,5 +238,5 @@ def _sklearn(module: str) -> Any:
         return importlib.import_module(f"sklearn.{module}")
     except ImportError as error:
         raise DependencyError(
-            f"clusters and maps need scikit-learn: {error}", hint='pip install "fer[train]"'
+            f"clusters and maps need scikit-learn: {error}", hint='pip install "fercli[train]"'
         ) from error

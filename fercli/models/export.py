@@ -180,7 +180,7 @@ def _write(source: KerasModel, path: Path) -> None:
     except ImportError as error:
         raise DependencyError(
             f"exporting to ONNX needs more: {error}",
-            hint='pip install "fer[train]", and KERAS_BACKEND=tensorflow for the export',
+            hint='pip install "fercli[train]", and KERAS_BACKEND=tensorflow for the export',
         ) from error
     _name_outputs(path)
 

@@ -131,7 +131,7 @@ def _load(path: Path) -> Any:
         import onnx
     except ImportError as error:
         raise DependencyError(
-            f"reading weights needs onnx: {error}", hint='pip install "fer[train]"'
+            f"reading weights needs onnx: {error}", hint='pip install "fercli[train]"'
         ) from error
     try:
         return onnx.load(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,7 @@ from scripts.interruptions.processes import fer, run
 
 def make_inputs(folder: Path) -> None:
     """Lay images, samples, tables, a tree and a video."""
-    run([sys.executable, str(Path(__file__).parents[1] / "demo_data.py"), str(folder)])
+    run(fer("demo", "faces", str(folder), "--overwrite"))
     shutil.copyfile(folder / "faces" / "000.png", folder / "face.png")
     scenes = sorted((folder / "scenes").glob("*.png"))
     (folder / "bg.txt").write_text("".join(f"{path}\n" for path in scenes if path.stem.isalpha()))

@@ -226,7 +226,7 @@ def test_a_missing_scikit_image_is_named(fetch, files, make_archive, monkeypatch
     monkeypatch.setattr(downloads.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DependencyError, match="scikit-image, which is not installed") as caught:
         fetch(make_archive(files), "scenes")
-    assert caught.value.hint == "pip install scikit-image"
+    assert caught.value.hint == 'pip install "fercli[demo]"'
 
 
 def test_the_real_faces(fetch, files, make_archive, data, monkeypatch, tmp_path):

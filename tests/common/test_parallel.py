@@ -96,7 +96,7 @@ def start(*args):
 @pytest.fixture
 def cluster(tmp_path):
     """A scheduler and two worker processes: (address, the workers)."""
-    pytest.importorskip("distributed", reason="pip install 'fer[cluster]'")
+    pytest.importorskip("distributed", reason="pip install 'fercli[cluster]'")
     file = tmp_path / "scheduler.json"
     local = ["--local-directory", str(tmp_path / "dask")]
     scheduler = start(

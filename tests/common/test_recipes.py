@@ -6,7 +6,15 @@ from typing import Literal
 import pytest
 
 from fercli.common.errors import InputError, RecipeError
-from fercli.common.recipes import read_given, read_recipe, typed_options, write_recipe
+from fercli.common.recipes import (
+    bundled_recipes,
+    find_recipe,
+    read_given,
+    read_recipe,
+    recipe_title,
+    typed_options,
+    write_recipe,
+)
 
 
 def test_a_recipe_comes_back_as_it_was(tmp_path):
@@ -92,3 +100,24 @@ def test_names_of_files_that_are_not_utf8_come_back(tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(InputError, match="nothing of that name"):
         read_recipe(tmp_path / "a.toml")
+
+
+def test_bundled_recipes_are_known_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = find_recipe("mini-xception", "models")
+    assert path == bundled_recipes("models")["mini-xception"]
+    assert recipe_title(path).startswith("mini-Xception. Published: 64×64")
+    assert read_recipe(path)["size"] == "64x64"
+    Path("mini-xception").mkdir()  # a folder of results may have the name
+    assert find_recipe("mini-xception", "models") == path
+    assert find_recipe("./a/b.toml", "models") == Path("a/b.toml")
+    Path("plain").write_text("epochs = 1\n")
+    assert find_recipe(Path("plain"), "models") == Path("plain")
+    with pytest.raises(RecipeError, match="There is no recipe 'frontalface'; try: use one of aver"):
+        find_recipe("frontalface", "models")
+
+
+def test_a_recipe_without_a_comment_has_no_title(tmp_path):
+    (tmp_path / "a.toml").write_text("epochs = 1\n")
+    assert recipe_title(tmp_path / "a.toml") == ""
+    assert all(recipe_title(path) for path in bundled_recipes("augmentation").values())

@@ -6,9 +6,9 @@ import pytest
 import skimage.data
 
 from fercli.common.errors import OptionError, OutputExistsError, RecipeError
+from fercli.common.recipes import bundled_recipes
 from fercli.datasets.augment import (
     LIMITS,
-    POLICIES,
     AugmentOptions,
     Policy,
     augment_tree,
@@ -35,7 +35,7 @@ def face():
 @pytest.mark.parametrize("shape", [(64, 64), (64, 64, 1), (64, 64, 3), (40, 64, 3)])
 def test_size_and_type_stay(face, shape):
     image = np.resize(face, shape)
-    for policy in POLICIES.values():
+    for policy in map(find_policy, bundled_recipes("augmentation")):
         changed = policy.apply(image, np.random.default_rng(0))
         assert (changed.shape, changed.dtype) == (shape, np.uint8)
     batch = Policy().apply_batch(np.stack([image] * 3), np.random.default_rng(0))
@@ -46,7 +46,7 @@ def test_size_and_type_stay(face, shape):
 def test_no_policy_changes_nothing_and_not_its_input(face):
     before = face.copy()
     assert (NOTHING.apply(face, np.random.default_rng(0)) == face).all()
-    POLICIES["strong"].apply(face, np.random.default_rng(0))
+    find_policy("strong").apply(face, np.random.default_rng(0))
     assert (face == before).all()
 
 
@@ -132,7 +132,7 @@ def test_policies_by_name_and_file(tmp_path):
     (tmp_path / "p.toml").write_text('rotation = "wide"\n')
     with pytest.raises(OptionError, match="wanted rotation"):
         find_policy(f"{tmp_path}/p.toml")
-    with pytest.raises(OptionError, match="light, standard, strong"):
+    with pytest.raises(RecipeError, match="light, mirror, standard, strong"):
         find_policy("wild")
 
 

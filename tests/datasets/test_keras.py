@@ -7,8 +7,8 @@ from fercli.datasets.tree import read_tree
 
 @pytest.mark.slow
 def test_keras_reads_a_tree(fer, fer_csv, tmp_path):
-    keras = pytest.importorskip("keras", reason="pip install 'fer[train]'")
-    pytest.importorskip("tensorflow", reason="pip install 'fer[train]'")
+    keras = pytest.importorskip("keras", reason="pip install 'fercli[train]'")
+    pytest.importorskip("tensorflow", reason="pip install 'fercli[train]'")
     rows = [(number % 7, "Training") for number in range(14)] + [
         (3, "PublicTest"),
         (6, "PublicTest"),

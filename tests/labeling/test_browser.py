@@ -21,7 +21,7 @@ from fercli.cascade.model.bundled import bundled_cascade
 from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_session
 from fercli.web.server import address_of, listening
 
-pytest.importorskip("selenium", reason="pip install 'fer[test]'")
+pytest.importorskip("selenium", reason="pip install 'fercli[test]'")
 
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service

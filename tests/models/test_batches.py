@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fercli.datasets.augment import POLICIES
+from fercli.datasets.augment import find_policy
 from fercli.models.batches import (
     BatchMaker,
     BatchOptions,
@@ -37,7 +37,7 @@ def test_an_epoch_shows_every_image_once(faces):
 
 
 def test_batches_depend_on_seed_epoch_and_number_alone(faces):
-    options = BatchOptions(8, 3, POLICIES["strong"].apply_batch, crop=40, mixup=0.2)
+    options = BatchOptions(8, 3, find_policy("strong").apply_batch, crop=40, mixup=0.2)
     one, other = BatchMaker(faces, options), BatchMaker(faces, options)
     other.make(0, 0)
     for mine, its in zip(one.make(2, 1), other.make(2, 1), strict=True):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("selenium", reason="pip install 'fer[test]'")
+pytest.importorskip("selenium", reason="pip install 'fercli[test]'")
 
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service

@@ -205,7 +205,7 @@ def native(name: str, *, help: str, **attributes: Any) -> Callable[[Any], Any]:
     help="Engine opencv: cache of their order, of which two are kept.  [default: all, if memory "
     "allows]",
 )
-@options.recipe
+@options.recipe("cascade")
 @click.option(
     "--resume",
     is_flag=True,

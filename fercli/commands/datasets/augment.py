@@ -8,6 +8,7 @@ import click
 from fercli.commands import options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
+from fercli.common.recipes import bundled_recipes
 
 CHANGES = {
     "rotation": "Largest angle, in degrees.",
@@ -37,7 +38,8 @@ CHANGES = {
     default="standard",
     show_default=True,
     metavar="NAME|FILE.toml",
-    help="How images are changed: light, standard, strong, or a file of the numbers below.",
+    help=f"How images are changed: {', '.join(bundled_recipes('augmentation'))}, or a TOML file of "
+    "the numbers below.",
 )
 @options.each(
     click.option(f"--{name}", type=float, metavar="X", help=f"{text}  [default: the policy's]")

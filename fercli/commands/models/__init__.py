@@ -17,7 +17,7 @@ def models() -> None:
 
     \b
     The way from a tree to a network that runs anywhere:
-      fer models train --recipe models/fernet-ferplus.toml --data ferplus/ --out run/
+      fer models train --recipe fernet-ferplus --data ferplus/ --out run/
       fer models evaluate run/best.keras --data ferplus/ --out report/
       fer models export run/best.keras --out network.onnx --data ferplus/
       fer models predict network.onnx faces/

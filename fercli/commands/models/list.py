@@ -10,16 +10,24 @@ from fercli.commands import options
 @click.command("list")
 @options.as_json
 def list(as_json: bool) -> None:
-    """List the shipped networks and the architectures that can be trained.
+    """List the shipped models, the architectures that can be trained, and recipes for them.
+
+    A recipe is given to `fer models train --recipe`; a policy of augmentation to its `--augment`
+    and to `fer datasets augment --policy`.
 
     \b
     Examples:
       fer models list
       fer models list --json
     """
-    from fercli.models.catalog import architectures_table, networks_table, to_dict
+    from fercli.models.catalog import (
+        architectures_table,
+        networks_table,
+        recipes_table,
+        to_dict,
+    )
 
     if as_json:
         click.echo(json.dumps(to_dict(), indent=2))
     else:
-        click.echo("\n\n".join([networks_table(), architectures_table()]))
+        click.echo("\n\n".join([networks_table(), architectures_table(), recipes_table()]))

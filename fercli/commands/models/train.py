@@ -9,6 +9,7 @@ import click
 
 from fercli.commands import options
 from fercli.common.progress import Progress
+from fercli.common.recipes import bundled_recipes
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.training_options import (
     MONITORS,
@@ -37,7 +38,7 @@ def choice(values: Any) -> click.Choice[str]:
 
 
 @click.command()
-@options.recipe
+@options.recipe("models")
 @click.option(
     "--data",
     type=options.path_type(),
@@ -76,7 +77,12 @@ def choice(values: Any) -> click.Choice[str]:
     help="Momentum of the average of weights that is kept; 0: none.",
 )
 @option("--precision", type=choice(PRECISIONS), help="mixed_bfloat16 is faster where it is known.")
-@option("--augment", metavar="POLICY", help="none, light, standard, strong or a TOML file.")
+@option(
+    "--augment",
+    metavar="POLICY",
+    help="How images are changed: none, a policy of fer "
+    f"({', '.join(bundled_recipes('augmentation'))}), or a TOML file.",
+)
 @option(
     "--label-smoothing",
     type=float,
@@ -133,7 +139,7 @@ def train(
 
     \b
     Examples:
-      fer models train --recipe models/fernet-ferplus.toml --data ferplus/ --out run/
+      fer models train --recipe fernet-ferplus --data ferplus/ --out run/
       fer models train --data fer2013/ --architecture mini-xception --epochs 100 --out run/
       fer models train --data mine/ --architecture fernet --crop 40 --init ferplus --out mine_run/
       fer models train --data mine/ --init run/best.keras --freeze -1 --epochs 10 --out head/
