@@ -109,6 +109,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return _report(f"{error.filename or 'the system'}: {error.strerror or error}")
     except MemoryError:
         return _report("not enough memory; try: fewer or smaller images, or fewer --workers")
+    finally:
+        _tell_image_notes()
 
 
 def _replace_closed_streams() -> None:
@@ -120,6 +122,13 @@ def _replace_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115
+
+
+def _tell_image_notes() -> None:
+    """Say what was assumed about images, if any were read."""
+    images = sys.modules.get("fercli.common.images")
+    for line in images.IMAGE_NOTES.take() if images else ():
+        click.echo(f"fer: {line}", err=True)
 
 
 def _report(text: str) -> int:

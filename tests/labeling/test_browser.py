@@ -464,7 +464,7 @@ def test_unreadable_images_are_passed_over_and_listed(desk, photos):
     with desk() as page:
         page.press("n")
         page.shows("c.png")
-        assert "Passed over b.png: wanted an image, found an empty file" in page.text("#status")
+        assert "Passed over b.png: Expected an image, got an empty file" in page.text("#status")
         page.press("n")
         page.until(lambda: page.find("#end").is_displayed())
         names = [one.text for one in page.browser.find_elements(By.CSS_SELECTOR, "#end-names li")]

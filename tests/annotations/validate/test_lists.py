@@ -47,7 +47,7 @@ def test_nothing_wrong(check):
         ("a.png 1 0 0 5 -5", "empty box", "0 0 5 -5"),
         ("none.png 1 0 0 5 5", "missing", "none.png"),
         ("none.png 1 -1 0 5 5", "box outside", "-1 0 5 5"),
-        ("text.png 1 0 0 5 5", "unreadable", "text.png: wanted an image, found a file that"),
+        ("text.png 1 0 0 5 5", "unreadable", "text.png: The file is not an image: neither"),
         ("gif.png 1 0 0 5 5", "format", "gif.png"),
         ("a.png 2 0 0 5 5 0 0 5 5", "duplicate", "box 0 0 5 5 twice"),
         ("b.png 1 1 1 2 2", "duplicate", "b.png: also record 1"),

@@ -101,8 +101,8 @@ def test_a_broken_image_among_them(tmp_path, crops, scenes, build):
     assert "07.png" not in info(tmp_path)
     assert len(info(tmp_path)) == 19
     assert report.positives.reasons == {"unreadable": 1}
-    assert f"unreadable: {crops / '07.png'}: wanted a whole image" in report.to_text()
-    assert f"unreadable: {scenes / '3.png'}: wanted an image, found an empty" in report.to_text()
+    assert f"unreadable: {crops / '07.png'}: The image is truncated" in report.to_text()
+    assert f"unreadable: {scenes / '3.png'}: Expected an image, got an empty" in report.to_text()
     (row,) = table(tmp_path / "out" / "info_left_out.csv")
     assert (row["path"], row["reason"]) == (str(crops / "07.png"), "unreadable")
     (row,) = table(tmp_path / "out" / "bg_left_out.csv")
@@ -295,7 +295,7 @@ def test_names_that_lists_cannot_hold(tmp_path, build, make_image):
     assert len(read_annotations(out / "info.dat")) == 6
     assert len(table(out / "positive_links" / "names.csv")) == 5
     assert len(table(out / "negative_links" / "names.csv")) == 2
-    assert "bro\\nken\\udcff.png: wanted an image" in report.to_text()
+    assert "bro\\nken\\udcff.png: Expected an image, got an" in report.to_text()
     assert json.loads(json.dumps(report.to_dict()))["positives"]["images"] == 6
     again = build([tmp_path], overwrite=True)
     assert len(again.positives.used) == 11  # not the links of the time before
