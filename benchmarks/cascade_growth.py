@@ -33,7 +33,7 @@ from fercli.cascade.model.bundled import bundled_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.training.memory import LEAST_FOR_BACKGROUNDS, share_memory
 from fercli.cascade.training.native import train
-from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.common.progress import Bar, Progress, SilentBar
 from fercli.common.tables import format_table
 
@@ -113,7 +113,7 @@ def run_case(data: Path, side: int, samples: int) -> dict[str, Any]:
 
 def least_memory(options: dict[str, Any], positives: int, features: int) -> int:
     """Return the least `--memory` that a training starts with, in MB."""
-    plenty = TrainingOptions.from_options({**options, "memory": 10**6})
+    plenty = CascadeTrainingOptions.from_options({**options, "memory": 10**6})
     share = share_memory(
         plenty, positives=positives, negatives=plenty.negatives or 0, others=0, features=features
     )

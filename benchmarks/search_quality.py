@@ -27,9 +27,10 @@ from fercli.cascade.features.windows import as_windows
 from fercli.cascade.model import read_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.training.backgrounds import read_backgrounds
-from fercli.cascade.training.boosting import StageOptions, train_stage
+from fercli.cascade.training.boosting import train_stage
 from fercli.cascade.training.native import train
 from fercli.cascade.training.negative_mining import NegativeMiner
+from fercli.cascade.training.options import StageOptions
 from fercli.cascade.training.split_search import HaarSearch, WeightedSamples
 from fercli.cascade.training.split_search.samples import best_places
 from fercli.common.parallel import KernelPool

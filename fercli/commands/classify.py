@@ -1,15 +1,14 @@
-"""``fer classify``: faces and their expressions in images, videos, cameras and streams."""
+"""``fer classify``: classify facial expressions in images, videos, cameras and streams."""
 
 import json
 import sys
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from fercli.commands import options
 from fercli.common.progress import Progress
-
-T = TypeVar("T")
+from fercli.recognition.options import RecognitionOptions, VideoOptions
 
 INTERRUPTED = 130
 
@@ -28,7 +27,7 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # generic from click 
         except ValueError:
             parts = []
         if not 1 <= len(parts) <= 3 or not all(0 <= part < 1e9 for part in parts):
-            self.fail(f"wanted a time such as 75.5 or 1:15.5, found {value!r}", param, ctx)
+            self.fail(f"expected a time such as 75.5 or 1:15.5, got {value!r}", param, ctx)
         return sum(part * float(60**power) for power, part in enumerate(reversed(parts)))
 
 
@@ -40,7 +39,7 @@ _OUTPUTS = [
         help="Write annotated images, and videos as H.264 in MP4 with their sound.",
     ),
     click.option(
-        "--csv", type=options.path_type(), metavar="FILE", help="Write a row for each face."
+        "--csv", type=options.path_type(), metavar="FILE", help="Write a table of the results."
     ),
     click.option(
         "--jsonl",
@@ -52,76 +51,32 @@ _OUTPUTS = [
         "--timeline",
         type=options.path_type(),
         metavar="FILE|DIR",
-        help="Write a plot of each person's expressions over the time of a video.",
+        help="Plot each person's expressions over the time of a video.",
     ),
     click.option("--show", is_flag=True, help="Show images and frames in a window; q ends."),
     click.option("--bars", is_flag=True, help="Draw the probability of each class beside a face."),
-    click.option("--empty", is_flag=True, help="Rows for images and frames without a face, too."),
+    click.option(
+        "--empty", is_flag=True, help="Write rows for images and frames without a face, too."
+    ),
 ]
 
-_SEARCH = [
-    click.option(
-        "--cascade",
-        type=options.path_type(),
-        metavar="FILE.xml",
-        help="Finds the faces: OpenCV's or yours.  [default: fer's own]",
-    ),
-    click.option(
-        "--model",
-        default="ferplus",
-        show_default=True,
-        metavar="NAME|FILE",
-        help="The network: one that comes with fer, an .onnx, .keras or .h5 file.",
-    ),
-    click.option(
-        "--min-face",
-        type=click.IntRange(min=1),
-        metavar="PX",
-        help="Side of the smallest face.  [default: 1/20 of an image's, 1/12 of a video's height]",
-    ),
-    click.option(
-        "--resolution",
-        type=click.IntRange(min=32),
-        metavar="PX",
-        help="Longer side at which faces are looked for.  [default: 1280; 640 in video]",
-    ),
-    click.option("--largest", is_flag=True, help="Only the largest face."),
-    options.threshold,
-    options.margin,
-    click.option(
-        "--min-neighbors",
-        type=click.IntRange(min=0),
-        default=3,
-        show_default=True,
-        metavar="N",
-        help="A face must be seen by at least this many windows: more are stricter.",
-    ),
-    options.scale_factor,
-]
 
-_VIDEO = [
-    click.option("--every", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
-                 help="Look at every n-th frame."),
-    click.option("--start", type=Seconds(), default="0", help="Begin at this time of a video."),
-    click.option("--end", type=Seconds(), help="End at this time.  [default: the video's end]"),
-    click.option("--smooth", type=options.FiniteRange(min=0), default=0.3, show_default=True,
-                 metavar="SECONDS", help="Smooth each person's probabilities over time; 0: off."),
-    click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True,
-                 metavar="N", help="Frames whose faces go through the network at once."),
-    click.option("--search-interval", type=options.FiniteRange(min=0), default=0.3,
-                 show_default=True, metavar="SECONDS",
-                 help="Between searches of whole frames; known faces are followed. 0: all frames."),
-    click.option("--reconnect", type=click.IntRange(min=0), default=10, show_default=True,
-                 metavar="N", help="Attempts to reach a stream that broke off."),
-]  # fmt: skip
-
-
-@click.command()
+@options.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @options.each(_OUTPUTS)
-@options.each(_SEARCH)
-@options.each(_VIDEO)
-@options.network_settings
+@options.face_cascade
+@options.model
+@options.from_fields(RecognitionOptions)
+@options.from_fields(VideoOptions, types={"start": Seconds(), "end": Seconds()})
+@click.option(
+    "--reconnect",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Try this often to reach a stream that broke off.",
+)
+@options.model_settings
 @options.workers
 @options.overwrite
 @options.as_json
@@ -134,13 +89,13 @@ def classify(
     progress: Progress,
     **choices: Any,
 ) -> int:
-    """Tell the expressions of the faces in images, videos, a camera or a stream.
+    """Classify facial expressions in images, videos, cameras and streams.
 
     INPUT is an image, a video, a folder of them, a pattern such as 'photos/*.jpg', the number of
-    a camera, the address of a stream (rtsp://, http://), or - for a list of names on standard
-    input. People in a video are followed and keep a number. Ctrl-C ends in good order: what was
-    seen is written, a video closed properly. An input that cannot be read is named on stderr, and
-    the status is then 1.
+    a camera, the address of a stream (rtsp://, http://), or - to read names from standard input.
+    People in a video are tracked and keep a number. Ctrl-C stops: results so far are written and
+    videos are closed properly. An input that cannot be read is reported on stderr, and the exit
+    status is then 1.
 
     \b
     Examples:
@@ -159,7 +114,6 @@ def classify(
         to_dict,
         to_text,
     )
-    from fercli.recognition.options import RecognitionOptions, VideoOptions
     from fercli.recognition.recognizer import Recognizer
     from fercli.recognition.sources.inputs import find_inputs
 
@@ -167,13 +121,16 @@ def classify(
     settings = options.to_settings(choices)
     found = find_inputs(inputs, sys.stdin)
     recognizer = Recognizer(
-        choices.pop("cascade"), choices.pop("model"), _fields(RecognitionOptions, choices), settings
+        choices.pop("cascade"),
+        choices.pop("model"),
+        options.build(RecognitionOptions, choices),
+        settings,
     )
     with stopped_by_signals() as stop:
         run = Classifying(
             recognizer,
-            _fields(VideoOptions, choices),
-            _fields(Outputs, choices),
+            options.build(VideoOptions, choices),
+            options.build(Outputs, choices),
             workers=workers,
             attempts=choices["reconnect"],
             stop=stop,
@@ -187,12 +144,6 @@ def classify(
     else:
         click.echo(to_text(results, recognizer.classes))
     if stop.is_set() and not all(one.live for one in found):
-        click.echo("fer: interrupted; this is what was seen until then", err=True)
+        click.echo("fer: interrupted; these are the results so far", err=True)
         return INTERRUPTED
     return int(bool(failed(results)))
-
-
-def _fields(kind: type[T], choices: dict[str, Any]) -> T:
-    """Return a dataclass of options from the choices of that name; None is its default."""
-    names: list[str] = list(kind.__dataclass_fields__)  # type: ignore[attr-defined]
-    return kind(**{name: choices[name] for name in names if choices.get(name) is not None})

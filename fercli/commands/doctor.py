@@ -9,7 +9,7 @@ from fercli.commands import options
 SIGNS = {"ok": "ok     ", "absent": "-      ", "problem": "PROBLEM"}
 
 
-@click.command()
+@options.command()
 @options.as_json
 def doctor(as_json: bool) -> int:
     """Say what is installed, what is missing and how to get it.

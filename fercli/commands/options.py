@@ -7,16 +7,35 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin
 
 import click
 
-from fercli.common.errors import RecipeError
+from fercli.cascade.detection.options import SCALE_FACTOR, DetectionOptions
+from fercli.cascade.opencv3.settings import TOOLS
+from fercli.common.errors import FerError, RecipeError
+from fercli.common.options import (
+    SEED,
+    WORKERS,
+    Option,
+    OptionField,
+    in_words,
+    key_of,
+    option_fields,
+    quoted_value,
+)
 from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress, TerminalProgress
-from fercli.common.recipes import HIGHEST_SEED, Kind, bundled_recipes
+from fercli.common.recipes import Kind, bundled_recipes
+
+T = TypeVar("T")
+
+#: Limits above this are those of a processor, which nobody meets: help does not show them.
+MOST_SHOWN = 1_000_000
 
 #: Pixels: no side of an image that OpenCV scales and cuts may be longer.
 LARGEST_SIDE = 32_767
@@ -105,15 +124,199 @@ def _as_typed(option: click.Option, key: str, value: Any, path: Path) -> Any:
 
 
 def _as_typed_once(option: click.Option, key: str, value: Any, path: Path) -> str | bool:
-    from fercli.common.recipes import shown_value
-
     if isinstance(value, str) or (isinstance(value, bool) and option.is_flag):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         # As a text, which click's types check; some fail in odd ways on numbers.
         return str(value)
-    wanted = "true or false" if option.is_flag else "a text or a number"
-    raise RecipeError(f"wanted {wanted} for {key}, found {shown_value(value)}", path=path)
+    expected = "true or false" if option.is_flag else "a text or a number"
+    raise RecipeError(f"{key}: expected {expected}, got {quoted_value(value)}", path=path)
+
+
+class Command(click.Command):
+    """A command that shows errors of the library in its own words: `size_wh` is ``--size``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except FerError as error:
+            raise error.reworded(self._in_its_words) from error
+
+    def _in_its_words(self, text: str) -> str:
+        """Return a text with fields in backticks replaced by the options that they stand for."""
+        names = {}
+        for param in self.params:
+            shown = (
+                _long_option(param)
+                if isinstance(param, click.Option)
+                else param.human_readable_name
+            )
+            names.update({str(param.name): shown, key_of(str(param.name)): shown})
+        return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
+
+
+def _long_option(option: click.Parameter) -> str:
+    return next((name for name in option.opts if name.startswith("--")), option.opts[0])
+
+
+command = functools.partial(click.command, cls=Command)
+
+
+class FieldValue(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
+    """A number or text of a field, within its bounds.
+
+    Parameters
+    ----------
+    field : OptionField
+    checked : bool
+        Whether bounds are checked here; where not, the library does.
+    """
+
+    def __init__(self, field: OptionField, checked: bool) -> None:
+        self.field = field
+        self.checked = checked
+        self.kind = field.kind if field.kind in (int, float) else str
+        self.name = {int: "integer", float: "float", str: "text"}[self.kind]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value."""
+        try:
+            typed = self.kind(value)
+        except (ValueError, OverflowError):
+            self.fail(f"expected {in_words(self.kind)}, got {value!r}", param, ctx)
+        fault = self.field.fault(typed) if self.checked else None
+        if fault is not None:
+            hint = self.field.option.hint
+            self.fail(f"{fault}; try: {hint}" if hint else fault, param, ctx)
+        return typed
+
+
+class FieldOption(click.Option):
+    """The option of a field of an options dataclass; None where it is not given.
+
+    Parameters
+    ----------
+    field : OptionField
+    checked : bool
+        See `FieldValue`.
+    """
+
+    def __init__(self, field: OptionField, checked: bool = True) -> None:
+        self.field = field
+        names = [*field.names, field.name]
+        attributes: dict[str, Any] = {"metavar": field.option.metavar}
+        if field.choices:
+            attributes["metavar"] = f"[{'|'.join(field.choices)}]"
+        if field.kind is bool:
+            attributes["is_flag"] = True
+            if field.default is True:
+                names[0] = f"{names[0]}/--no-{names[0][2:]}"
+        else:
+            attributes["type"] = _click_type(field, checked)
+        super().__init__(names, default=None, help=_field_help(field), **attributes)
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Return what stands in brackets after the help."""
+        extra = super().get_help_extra(ctx)
+        shown = self.field.shown_default
+        if shown is not None:
+            extra["default"] = shown
+        elif self.field.default is True:
+            extra["default"] = self.field.names[0][2:]
+        bounds = self.field.option.range_text
+        endless = (self.field.option.maximum or 0) > MOST_SHOWN
+        if bounds and not endless and bounds not in ("0 or more", "1 or more"):
+            extra["range"] = bounds
+        return extra
+
+
+def _click_type(field: OptionField, checked: bool) -> Any:
+    if field.choices:
+        return click.Choice(field.choices, case_sensitive=False)
+    if get_origin(field.kind) is tuple:
+        return Size()
+    return path_type() if field.kind is Path else FieldValue(field, checked)
+
+
+def _field_help(field: OptionField) -> str:
+    text = field.option.help
+    if field.option.engine is None:
+        return text
+    return f"Engine {field.option.engine}: {text[0].lower()}{text[1:]}"
+
+
+def from_fields(
+    kind: type,
+    *,
+    only: Collection[str] | None = None,
+    but: Collection[str] = (),
+    checked: bool = True,
+    types: Mapping[str, Any] | None = None,
+) -> Callable[..., Any]:
+    """Return a decorator that adds the options of the fields of an options dataclass.
+
+    The command takes each by the name of its field, None where it was not given; `build` makes
+    the dataclass of them.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass.
+    only : collection of str, optional
+        The fields that the command has. Defaults to all that have a description.
+    but : collection of str
+        Fields that it does not have.
+    checked : bool
+        Whether bounds are checked when the command line is read. Defaults to True.
+    types : mapping, optional
+        Types of fields that the command line reads in a way of its own.
+    """
+    chosen = [
+        field
+        for name, field in option_fields(kind).items()
+        if (only is None or name in only) and name not in but
+    ]
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for field in reversed(chosen):
+            made = FieldOption(field, checked)
+            if types and field.name in types:
+                made.type = types[field.name]
+            command = _add_option(command, made)
+        return command
+
+    return add
+
+
+def from_field(kind: type, name: str) -> Callable[..., Any]:
+    """Return the option of one field."""
+    return from_fields(kind, only=(name,))
+
+
+def from_option(name: str, default: Any, kind: Any, about: Option) -> Callable[..., Any]:
+    """Return an option that belongs to no dataclass of the library, from its description."""
+    field = OptionField(name, kind, default, about)
+    made = FieldOption(field)
+    made.default = default
+    return lambda command: _add_option(command, made)
+
+
+def _add_option(command: Callable[..., Any], option: click.Option) -> Callable[..., Any]:
+    # As click.option does; a command class of its own for each option is not needed.
+    command.__click_params__ = [*getattr(command, "__click_params__", []), option]  # type: ignore[attr-defined]
+    return command
+
+
+def build(kind: type[T], choices: Mapping[str, Any]) -> T:
+    """Return an options dataclass of what a command was given; what is None has its default.
+
+    Choices that are no field are not looked at.
+    """
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    return kind(
+        **{name: value for name, value in choices.items() if name in names and value is not None}
+    )
 
 
 def out(metavar: str, help: str, *, required: bool = True) -> Callable[..., Any]:
@@ -123,13 +326,7 @@ def out(metavar: str, help: str, *, required: bool = True) -> Callable[..., Any]
     )
 
 
-workers = click.option(
-    "-j",
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="How many run at once.  [default: all cores]",
-)
+workers = from_option("workers", None, int, WORKERS)
 
 
 def each(decorators: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
@@ -150,26 +347,19 @@ image_size = click.option(
     type=Size(),
     help="Cut about the center and scale to this size.  [default: as they are]",
 )
-overwrite = click.option("--overwrite", is_flag=True, help="Replace what exists already.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace existing results.")
 quiet = click.option(
     "-q",
     "--quiet",
     "progress",
     is_flag=True,
     callback=_to_progress,
-    help="No progress bars and notes on stderr.",
+    help="Show no progress bars and notes.",
 )
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON, for programs."
 )
-seed = click.option(
-    "--seed",
-    type=click.IntRange(0, HIGHEST_SEED),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Start of the random numbers: the same seed gives the same result.",
-)
+seed = from_option("seed", 0, int, SEED)
 
 
 def recipe(kind: Kind) -> Callable[..., Any]:
@@ -186,30 +376,7 @@ def recipe(kind: Kind) -> Callable[..., Any]:
     )
 
 
-scale_factor = click.option(
-    "--scale-factor",
-    type=FiniteRange(1.01),
-    default=1.1,
-    show_default=True,
-    metavar="X",
-    help="Ratio of one window size to the next.",
-)
-threshold = click.option(
-    "--threshold",
-    type=FiniteRange(0, 1),
-    default=0.0,
-    show_default=True,
-    metavar="P",
-    help='Call a face "unclear" whose best class has a lower probability.',
-)
-margin = click.option(
-    "--margin",
-    type=FiniteRange(-0.4, 4),
-    default=0.0,
-    show_default=True,
-    metavar="SHARE",
-    help="Added to a face's box at each side for the network; 0 suits fer's own cascade.",
-)
+scale_factor = from_option("scale_factor", 1.1, float, SCALE_FACTOR)
 
 
 # Options that several commands of ``fer cascade`` share.
@@ -270,42 +437,10 @@ _label = click.option(
 #: What annotations take.
 annotation_options = each((_format, _images, _label))
 
-_min_neighbors = click.option(
-    "--min-neighbors",
-    type=click.IntRange(min=0),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="A detection must be seen by more windows than this.",
-)
+#: How images are searched.
+detection_options = from_fields(DetectionOptions)
 
-_min_size = click.option(
-    "--min-size",
-    "min_size_wh",
-    type=Size(),
-    help="Smallest object looked for.  [default: the cascade's window]",
-)
-
-_max_size = click.option(
-    "--max-size",
-    "max_size_wh",
-    type=Size(),
-    help="Largest object looked for.  [default: the image]",
-)
-
-_equalize = click.option(
-    "--equalize", is_flag=True, help="Equalize the histogram of images before the search."
-)
-
-#: How images are searched: the fields of `fercli.cascade.detection.detector.DetectionOptions`.
-detection_options = each((scale_factor, _min_neighbors, _min_size, _max_size, _equalize))
-
-tools = click.option(
-    "--tools",
-    type=path_type(),
-    metavar="DIR",
-    help="Folder with OpenCV's programs.  [default: FER_OPENCV_TOOLS, PATH, fer's cache]",
-)
+tools = from_option("tools", None, Path, TOOLS)
 
 sample_size = click.option(
     "--size",
@@ -364,48 +499,69 @@ data = click.option(
     type=path_type(),
     required=True,
     metavar="DIR",
-    help="A tree of `fer datasets`.",
+    help="Read the faces of this tree, as `fer datasets` makes them.",
 )
 split = click.option(
     "--split",
     default="validation",
     show_default=True,
     metavar="NAME",
-    help="The split of the tree.",
+    help="Use this split of the tree.",
 )
-network = click.argument("network", metavar="NETWORK")
+network = click.argument("network", metavar="MODEL")
 
 
-#: What a network of others does not say; the command takes **said.
-network_settings = each(
+# Options of the commands that detect and classify faces.
+
+
+face_cascade = click.option(
+    "--cascade",
+    type=path_type(),
+    metavar="FILE.xml",
+    help="Detect faces with this cascade, OpenCV's or yours.  [default: fer's own]",
+)
+model = click.option(
+    "--model",
+    default="ferplus",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Classify faces with this model: one that comes with fer, or an .onnx, .keras or .h5 "
+    "file.",
+)
+
+#: What the file of a model that fer did not train does not say; the command takes **said.
+model_settings = each(
     [
         click.option(
-            "--classes", metavar="A,B,…", help="Foreign network: its classes, in its order."
+            "--classes",
+            metavar="A,B,…",
+            help="Foreign model: name its classes, in its order.",
         ),
-        click.option("--size", type=Size(), help="Foreign network: its input size."),
+        click.option("--size", type=Size(), help="Foreign model: give its input size."),
         click.option(
             "--mean",
             type=float,
             metavar="X",
-            help="Foreign network: it sees (pixel - mean) / std.  [default: 127.5]",
+            help="Foreign model: feed it (pixel - mean) / std.  [default: 127.5]",
         ),
         click.option(
             "--std",
             type=float,
             metavar="X",
-            help="Foreign network: see --mean.  [default: 127.5]",
+            help="Foreign model: see --mean.  [default: 127.5]",
         ),
         click.option(
             "--color-order",
+            "--colour-order",
             type=click.Choice(["rgb", "bgr"]),
-            help="Foreign network: of its channels.",
+            help="Foreign model: give the order of its color channels.",
         ),
     ]
 )
 
 
 def to_settings(said: dict[str, Any]) -> Any:
-    """Return the library's settings for what `network_settings` took."""
+    """Return the library's settings for what `model_settings` took."""
     from fercli.models.model_settings import Settings
 
     classes = said["classes"]

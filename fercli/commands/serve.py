@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 from fercli.commands import options
+from fercli.common.progress import SILENT, Progress
+from fercli.recognition.options import RecognitionOptions
 
 MEGA = 1 << 20
 
@@ -14,7 +16,7 @@ _PLACE = [
         metavar="ADDRESS",
         default="127.0.0.1",
         show_default=True,
-        help="Address to listen on; 0.0.0.0 lets other machines in and needs a token.",
+        help="Listen on this address; 0.0.0.0 lets other machines in and needs a token.",
     ),
     click.option(
         "--port",
@@ -22,41 +24,23 @@ _PLACE = [
         type=click.IntRange(0, 65535),
         default=8000,
         show_default=True,
-        help="0: one that is free.",
+        help="Listen on this port; 0: one that is free.",
     ),
     click.option(
         "--token",
         envvar="FER_TOKEN",
         default="",
         metavar="TOKEN",
-        help="What clients must know. Better in FER_TOKEN: other users see command lines.",
+        help="Require this token of clients. Better set FER_TOKEN: other users see command lines.",
     ),
     click.option(
         "--camera",
         default="0",
         show_default=True,
         metavar="N|DEVICE|ADDRESS",
-        help="The camera or stream that is shown.",
+        help="Show this camera or stream.",
     ),
-    click.option("--no-camera", is_flag=True, help="Show no camera of this machine."),
-]
-
-_SEARCH = [
-    click.option(
-        "--cascade",
-        type=options.path_type(),
-        metavar="FILE.xml",
-        help="Finds the faces.  [default: fer's own]",
-    ),
-    click.option(
-        "--model",
-        default="ferplus",
-        show_default=True,
-        metavar="NAME|FILE.onnx",
-        help="The network that answers unless a request names another.",
-    ),
-    options.threshold,
-    options.margin,
+    click.option("--no-camera", is_flag=True, help="Do not show a camera of this machine."),
 ]
 
 _LIMITS = [
@@ -66,7 +50,7 @@ _LIMITS = [
         default=20,
         show_default=True,
         metavar="MB",
-        help="Largest upload of images.",
+        help="Refuse larger uploads of images.",
     ),
     click.option(
         "--max-pixels",
@@ -74,7 +58,7 @@ _LIMITS = [
         default=64,
         show_default=True,
         metavar="MILLIONS",
-        help="Largest image.",
+        help="Refuse larger images.",
     ),
     click.option(
         "--max-video",
@@ -82,7 +66,7 @@ _LIMITS = [
         default=200,
         show_default=True,
         metavar="MB",
-        help="Largest upload of a video.",
+        help="Refuse larger uploads of videos.",
     ),
     click.option(
         "--job-time",
@@ -90,7 +74,7 @@ _LIMITS = [
         default=600,
         show_default=True,
         metavar="SECONDS",
-        help="Longest work on one video.",
+        help="Stop working on a video after this time.",
     ),
     click.option(
         "--queue",
@@ -98,7 +82,7 @@ _LIMITS = [
         default=4,
         show_default=True,
         metavar="N",
-        help="Videos that may wait for their turn.",
+        help="Let this many videos wait for their turn.",
     ),
     click.option(
         "--keep",
@@ -106,21 +90,25 @@ _LIMITS = [
         default=30,
         show_default=True,
         metavar="MINUTES",
-        help="How long a video's results are kept after they were last asked for.",
+        help="Delete the results of a video this long after the last request for them.",
     ),
 ]
 
 
-@click.command()
+@options.command()
 @options.each(_PLACE)
-@options.each(_SEARCH)
+@options.face_cascade
+@options.model
+@options.from_fields(RecognitionOptions, only=["threshold", "margin"])
 @options.each(_LIMITS)
-@options.network_settings
-def serve(host: str, port: int, **choices: Any) -> None:
-    """Serve a web page and a JSON API that tell expressions.
+@options.model_settings
+@options.quiet
+def serve(host: str, port: int, progress: Progress, **choices: Any) -> None:
+    """Serve a web page and a JSON API that classify expressions.
 
-    The page shows this machine's camera and the browser's own, and takes images and videos.
-    Uploads are kept in a private temporary folder (TMPDIR says where) and removed. Ctrl-C ends.
+    The page shows the camera of this machine and that of the browser, and takes images and
+    videos. Uploads are kept in a private temporary folder (below TMPDIR) and removed. Ctrl-C
+    stops the server.
 
     \b
     Examples:
@@ -131,15 +119,14 @@ def serve(host: str, port: int, **choices: Any) -> None:
     """
     from fercli.web.server import serve as run
 
-    run(_settings(choices), host, port, _tell)
+    def started(address: str) -> None:
+        if progress is not SILENT:
+            click.echo(f"fer serves {address} (Ctrl-C ends)")
 
-
-def _tell(address: str) -> None:
-    click.echo(f"fer serves {address} (Ctrl-C ends)")
+    run(_settings(choices), host, port, started)
 
 
 def _settings(choices: dict[str, Any]) -> Any:
-    from fercli.recognition.options import RecognitionOptions
     from fercli.web.settings import Limits, ServerSettings
 
     limits = Limits(
@@ -154,7 +141,7 @@ def _settings(choices: dict[str, Any]) -> Any:
         cascade=choices["cascade"],
         network=choices["model"],
         said=options.to_settings(choices),
-        recognition=RecognitionOptions(threshold=choices["threshold"], margin=choices["margin"]),
+        recognition=options.build(RecognitionOptions, choices),
         camera="" if choices["no_camera"] else choices["camera"],
         token=choices["token"],
         limits=limits,

@@ -1,14 +1,17 @@
 """The errors that fer names.
 
-Every error that a user can cause or meet is a `FerError`: it says what was wanted, what was found
-and where, and what to try. The command line prints it on one line and ends with status 1.
-Anything else that escapes is a bug.
+Every error that a user can cause or meet is a `FerError`: it says what was expected, what was
+found and where, and what to do. The command line prints it on one line and ends with status 1.
+Anything else that escapes is a bug. A message names an option by the field or parameter of the
+library, in backticks (`size_wh`); the command line shows it as the option (--size).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
+from typing import Self
 
 
 class FerError(Exception):
@@ -17,9 +20,9 @@ class FerError(Exception):
     Parameters
     ----------
     message : str
-        What was wanted and what was found, without a full stop.
+        What was expected and what was found, without a full stop.
     hint : str, optional
-        What to try, as a clause that can follow "try:".
+        What to do, as an imperative clause that can follow "try:".
     path : path-like, optional
         The file that the error is about.
     line : int, optional
@@ -39,6 +42,11 @@ class FerError(Exception):
         self.hint = hint
         self.path = None if path is None else Path(path)
         self.line = line
+
+    def reworded(self, reword: Callable[[str], str]) -> Self:
+        """Return the same error with its message and hint passed through a function."""
+        hint = None if self.hint is None else reword(self.hint)
+        return type(self)(reword(self.message), hint=hint, path=self.path, line=self.line)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive the way back from a worker process, keywords included."""

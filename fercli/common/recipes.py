@@ -11,15 +11,15 @@ the kinds are ``cascade`` and ``models``, for the training commands of these gro
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Collection, Mapping
+from dataclasses import fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from fercli.common.errors import RecipeError
 from fercli.common.files import read_text, write_text
+from fercli.common.options import fits, in_words, key_of, quoted_value
 
 #: Letters of a recipe; the longest that fer writes have a tenth of it.
 LONGEST = 1 << 14
@@ -28,15 +28,6 @@ LONGEST = 1 << 14
 BUNDLED = Path(__file__).parents[1] / "recipes"
 
 Kind = Literal["cascade", "models", "augmentation"]
-
-#: What to call the types that a value may have.
-_WORDS = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    Path: "a path",
-    tuple: "WIDTHxHEIGHT such as 24x24",
-}
 
 
 def bundled_recipes(kind: Kind) -> dict[str, Path]:
@@ -119,14 +110,13 @@ def read_given(path: Path, names: Mapping[str, str] | None = None) -> dict[str, 
         name = key.replace("-", "_")
         if names is not None and name not in names:
             raise RecipeError(
-                f"wanted options of this command, found {key}",
+                f"{key} is not an option of this command",
                 hint=_suggestion(name, names),
                 path=path,
             )
         name = name if names is None else names[name]
         if name in given:
-            found = f"{given[name][0]} and {key}"
-            raise RecipeError(f"wanted one key for an option, found {found}", path=path)
+            raise RecipeError(f"{given[name][0]} and {key} are the same option", path=path)
         given[name] = key, value
     return given
 
@@ -136,23 +126,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
         # Names of files in it may be of any bytes, as `write_recipe` writes them.
         return tomllib.loads(_bounded(read_text(path, errors="surrogateescape"), path))
     except ValueError as error:  # what is no TOML, and numbers of thousands of digits
-        raise RecipeError(f"not a TOML file: {error}", path=path) from error
+        raise RecipeError(f"Not a TOML file: {error}", path=path) from error
     except RecursionError as error:
-        raise RecipeError("not a recipe: nested too deeply", path=path) from error
+        raise RecipeError("Not a recipe: it is nested too deeply", path=path) from error
 
 
 def _bounded(text: str, path: Path) -> str:
     """Return a text as it is unless it is too long: a key of many parts takes minutes to read."""
     if len(text) > LONGEST:
         raise RecipeError(
-            f"wanted a recipe of at most {LONGEST} letters, found {len(text)}", path=path
+            f"Expected a recipe of at most {LONGEST} characters, got {len(text)}", path=path
         )
     return text
 
 
-def typed_options(
-    options: Mapping[str, Any], kind: type, path: Path, other_fields: Mapping[str, str]
-) -> dict[str, Any]:
+def typed_options(options: Mapping[str, Any], kind: type, path: Path) -> dict[str, Any]:
     """Return the options of a recipe, which have the types of a dataclass's fields.
 
     Parameters
@@ -161,53 +149,23 @@ def typed_options(
         Values by option, as `read_recipe` gives them; those without a field are not looked at.
     kind : type
         The dataclass. A field may be a bool, a number, a path, a pair that stands in a recipe as
-        WIDTHxHEIGHT, one of several words (`Literal`), or None.
+        WIDTHxHEIGHT, one of several words (`Literal`), or None. The option of a field
+        ``size_wh`` is ``size``.
     path : Path
         The recipe, for the message.
-    other_fields : mapping
-        The fields of options whose field has another name.
 
     Raises
     ------
     RecipeError
         A value is of another type.
     """
-    types = get_type_hints(kind)
+    hints = get_type_hints(kind)
+    types = {key_of(field.name): hints[field.name] for field in fields(kind)}
     for name, value in options.items():
-        wanted = types.get(other_fields.get(name, name))
-        if wanted is not None and not _fits(value, wanted):
-            key, found = name.replace("_", "-"), shown_value(value)
-            raise RecipeError(f"wanted {_in_words(wanted)} for {key}, found {found}", path=path)
+        if name in types and not fits(value, types[name]):
+            key, found = name.replace("_", "-"), quoted_value(value)
+            raise RecipeError(f"{key}: expected {in_words(types[name])}, got {found}", path=path)
     return dict(options)
-
-
-def _fits(value: Any, wanted: Any) -> bool:
-    """Return whether a value of a recipe is of a type; true is no number."""
-    origin = get_origin(wanted) or wanted
-    if origin in (Union, UnionType):
-        return any(_fits(value, one) for one in get_args(wanted))
-    if origin is Literal:
-        return value in get_args(wanted)
-    if origin is tuple:
-        return isinstance(value, str) and bool(re.fullmatch(r"\d{1,9}x\d{1,9}", value))
-    if isinstance(value, bool):
-        return origin is bool
-    return isinstance(value, {float: int | float, Path: str}.get(origin, origin))
-
-
-def _in_words(wanted: Any) -> str:
-    if get_origin(wanted) in (Union, UnionType):
-        return _in_words(next(one for one in get_args(wanted) if one is not NoneType))
-    if get_origin(wanted) is Literal:
-        return " or ".join(get_args(wanted))
-    return _WORDS[get_origin(wanted) or wanted]
-
-
-def shown_value(value: Any) -> str:
-    """Return a value of a recipe for a message, about as it stands there."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return (repr(value) if isinstance(value, str) else str(value))[:40]
 
 
 def write_recipe(path: Path, options: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -229,10 +187,3 @@ def _suggestion(unknown: str, names: Mapping[str, str]) -> str:
     return (close[0] if close else "one of " + ", ".join(sorted(set(names.values())))).replace(
         "_", "-"
     )
-
-
-# Seeds of random numbers.
-
-
-#: Keras and scikit-learn take 32 bits.
-HIGHEST_SEED = 2**32 - 1

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.detector import AcceptedWindows, DetectionOptions, Detector
+from fercli.cascade.detection.detector import AcceptedWindows, Detector
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.errors import OptionError
 from fercli.common.images import ImageArray, resize, to_gray
 

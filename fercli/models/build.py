@@ -17,7 +17,7 @@ from fercli.models.labeled_faces import Faces
 from fercli.models.loading import find_model
 from fercli.models.model_card import MIDDLE, ModelCard
 from fercli.models.onnx_weights import measure_normalizations
-from fercli.models.training_options import RateOptions, TrainingOptions, learning_rate
+from fercli.models.training_options import ModelTrainingOptions, RateOptions, learning_rate
 
 if TYPE_CHECKING:
     from keras import Model
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PARTS = 5
 
 
-def training_card(training: Faces, options: TrainingOptions) -> ModelCard:
+def training_card(training: Faces, options: ModelTrainingOptions) -> ModelCard:
     """Return what is known of a network before it is trained."""
     scale = (MIDDLE,) * training.channels
     return ModelCard(
@@ -43,7 +43,7 @@ def training_card(training: Faces, options: TrainingOptions) -> ModelCard:
 
 
 @contextmanager
-def spread(options: TrainingOptions) -> Iterator[None]:
+def spread(options: ModelTrainingOptions) -> Iterator[None]:
     """Let models that are built in the body learn on all devices, each from a part of a batch.
 
     Does nothing unless `options.distribute`.
@@ -76,7 +76,7 @@ def distributed_by(distribution: Any) -> Iterator[None]:
         keras.distribution.set_distribution(before)
 
 
-def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Model:
+def compiled_model(training: Faces, steps: int, options: ModelTrainingOptions) -> Model:
     """Return the network, ready for ``fit``.
 
     Parameters
@@ -85,7 +85,7 @@ def compiled_model(training: Faces, steps: int, options: TrainingOptions) -> Mod
         The images; their classes are the network's.
     steps : int
         Batches an epoch, which the learning rate goes by.
-    options : TrainingOptions
+    options : ModelTrainingOptions
         All else.
 
     Raises
@@ -144,7 +144,7 @@ def start(
         measure_normalizations(model, images())
 
 
-def _optimizer(options: TrainingOptions, steps: int) -> Any:
+def _optimizer(options: ModelTrainingOptions, steps: int) -> Any:
     keras = load_keras()
     warmup = round(min(options.warmup_epochs, options.epochs) * steps)
     total = options.epochs * steps

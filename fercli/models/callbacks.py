@@ -25,7 +25,7 @@ from fercli.models.keras_file import rebuild
 from fercli.models.labeled_faces import Faces
 from fercli.models.metrics import accuracy, log_loss
 from fercli.models.model_card import ModelCard
-from fercli.models.training_options import TrainingOptions
+from fercli.models.training_options import ModelTrainingOptions
 
 if TYPE_CHECKING:
     from keras import Model
@@ -153,7 +153,7 @@ def make_callback(watch: Watch, batches: Any) -> Any:
 
 
 def validate(
-    model: Model, card: ModelCard, faces: Faces, options: TrainingOptions
+    model: Model, card: ModelCard, faces: Faces, options: ModelTrainingOptions
 ) -> dict[str, float]:
     """Return the loss and accuracy of a network as ``val_loss`` and ``val_accuracy``.
 
@@ -165,7 +165,7 @@ def validate(
         What is known of it.
     faces : Faces
         The images.
-    options : TrainingOptions
+    options : ModelTrainingOptions
         Of the training.
     """
     batches = plain_batches(faces, 4 * options.batch_size, options.crop)

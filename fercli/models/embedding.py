@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import DependencyError, OptionError
 from fercli.common.files import atomic_write, make_folder, require_absent, write_text
+from fercli.common.options import HIGHEST_SEED
 from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
-from fercli.common.recipes import HIGHEST_SEED
 from fercli.common.tables import format_table
 from fercli.datasets.tree import read_tree
 from fercli.models.labeled_faces import Faces, read_split

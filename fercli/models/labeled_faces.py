@@ -20,7 +20,7 @@ from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import split_of
 from fercli.datasets.manifest import FILES, FileRecord
 from fercli.datasets.tree import Tree
-from fercli.models.training_options import TrainingOptions
+from fercli.models.training_options import ModelTrainingOptions
 
 Labels = NDArray[np.int64]
 Targets = NDArray[np.float32]
@@ -258,14 +258,14 @@ def check_classes(tree: Tree) -> None:
 
 
 def read_splits(
-    tree: Tree, options: TrainingOptions, workers: int | None, progress: Progress
+    tree: Tree, options: ModelTrainingOptions, workers: int | None, progress: Progress
 ) -> tuple[Faces, Faces]:
     """Return the images that are learned from, and those that epochs are compared on.
 
     Parameters
     ----------
     tree : Tree
-    options : TrainingOptions
+    options : ModelTrainingOptions
         Which split is which, and how images are read.
     workers : int, optional
         Threads that read.

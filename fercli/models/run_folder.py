@@ -16,7 +16,7 @@ from fercli.common.recipes import read_recipe, write_recipe
 from fercli.common.work_folder import remove_unfinished
 from fercli.models.backend import load_keras
 from fercli.models.checkpoint import images_of
-from fercli.models.training_options import TrainingOptions, differences, to_recipe
+from fercli.models.training_options import ModelTrainingOptions, differences, to_recipe
 
 CHECKPOINT = "checkpoint.npz"
 BEST = "best.keras"
@@ -26,7 +26,9 @@ HISTORY = "history.csv"
 CURVES = "curves.png"
 
 
-def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite: bool) -> bool:
+def prepare_folder(
+    out: Path, options: ModelTrainingOptions, data: Path, *, overwrite: bool
+) -> bool:
     """Return whether there is a training to go on with; if not, write the recipe of a new one.
 
     That of one to go on with is `continue_folder`'s to write, when its images are known.
@@ -52,7 +54,7 @@ def prepare_folder(out: Path, options: TrainingOptions, data: Path, *, overwrite
 
 
 def continue_folder(
-    out: Path, options: TrainingOptions, data: Path, images: Mapping[str, Any]
+    out: Path, options: ModelTrainingOptions, data: Path, images: Mapping[str, Any]
 ) -> None:
     """Write the recipe of a training that goes on, which the tree may have been moved for.
 
@@ -60,7 +62,7 @@ def continue_folder(
     ----------
     out : Path
         The folder, with a checkpoint.
-    options : TrainingOptions
+    options : ModelTrainingOptions
     data : Path
         The tree.
     images : mapping
@@ -89,7 +91,7 @@ def write_result(out: Path, about: Mapping[str, Any]) -> None:
     write_text(out / RESULT, text + "\n", overwrite=True)
 
 
-def _recipe(options: TrainingOptions, data: Path) -> dict[str, Any]:
+def _recipe(options: ModelTrainingOptions, data: Path) -> dict[str, Any]:
     return {**to_recipe(options), "data": str(data)}
 
 

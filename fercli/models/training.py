@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ from fercli.models.run_folder import (
     prepare_folder,
     write_result,
 )
-from fercli.models.training_options import TrainingOptions, check_options, to_recipe
+from fercli.models.training_options import ModelTrainingOptions, check_options, to_recipe
 
 if TYPE_CHECKING:
     from keras import Model
@@ -78,6 +78,10 @@ class TrainingResult:
     seconds: float
     stopped_because: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain values."""
+        return {**asdict(self), "network": str(self.network)}
+
 
 @dataclass(frozen=True)
 class _Task:
@@ -87,7 +91,7 @@ class _Task:
     validation: Faces
     images: Mapping[str, Any]
     out: Path
-    options: TrainingOptions
+    options: ModelTrainingOptions
     progress: Progress
 
     @property
@@ -102,7 +106,7 @@ class _Task:
 def train(
     data: Path,
     out: Path,
-    options: TrainingOptions,
+    options: ModelTrainingOptions,
     *,
     overwrite: bool = False,
     workers: int | None = None,
@@ -121,7 +125,7 @@ def train(
     out : Path
         The folder of results. If it holds a checkpoint of the same options, the training goes
         on from there.
-    options : TrainingOptions
+    options : ModelTrainingOptions
         How.
     overwrite : bool
         Start anew even if there is a checkpoint. Defaults to False.
@@ -170,7 +174,7 @@ def describe_result(result: TrainingResult) -> str:
     )
 
 
-def _batch_options(options: TrainingOptions) -> BatchOptions:
+def _batch_options(options: ModelTrainingOptions) -> BatchOptions:
     return BatchOptions(
         options.batch_size,
         options.seed,

@@ -1,12 +1,13 @@
-"""How faces are looked for, named and followed."""
+"""How faces are detected, classified and tracked."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from fercli.cascade.detection.detector import LARGEST
+from fercli.cascade.detection.options import LARGEST, MIN_NEIGHBORS, SCALE_FACTOR
 from fercli.common.errors import OptionError
+from fercli.common.options import Option, check, option
 
 #: Longer side, in pixels, at which images and video are searched unless told otherwise.
 IMAGE_SIDE, VIDEO_SIDE = 1280, 640
@@ -15,32 +16,23 @@ IMAGE_SIDE, VIDEO_SIDE = 1280, 640
 IMAGE_FACE, VIDEO_FACE = 1 / 20, 1 / 12
 
 
+MARGIN = Option(
+    help="Widen the box of a face by this share at each side; 0 suits fer's own cascade.",
+    metavar="SHARE",
+    minimum=-0.4,
+    maximum=4,
+)
+
+
 @dataclass(frozen=True)
 class RecognitionOptions:
-    """How the faces of one image are looked for and named.
+    """How the faces of one image are detected and classified.
 
-    Parameters
-    ----------
-    min_face : int, optional
-        Side of the smallest face looked for, in pixels. Defaults to a twentieth of an image's
-        shorter side, and a twelfth of a video's.
-    resolution : int, optional
-        Longer side, in pixels, that larger images are brought to for the search; faces are cut
-        from the image itself. Defaults to 1280, and 640 for video.
-    largest : bool
-        Only the largest face of an image. Defaults to False.
-    threshold : float
-        Probability that an expression must reach to be named; below it a face is "unclear".
-        Defaults to 0.
-    margin : float
-        How much of a face's box is added at each of its sides before it goes to the network, as a
-        share. Defaults to 0: the box of the cascade that fer ships is the image that the network
-        was trained on. On 493 images of FER-2013 in which it finds a face, its side is 0.97 of
-        the image's (median), its center the image's; and of the 60 happy, sad, surprised and
-        neutral Yale faces the network tells 44 at 0, 46 at -0.05, 40 at -0.15, 43 at 0.1 and 41
-        at 0.2.
-    scale_factor, min_neighbors
-        As in `fercli.cascade.detection.detector.DetectionOptions`.
+    Larger images are scaled to `resolution` for the detection; faces are cut from the image
+    itself. A margin of 0 is the default since the box of the cascade that fer ships is the image
+    that the model was trained on: on 493 images of FER-2013 in which it finds a face, its side is
+    0.97 of the image's (median), its center the image's; and of the 60 happy, sad, surprised and
+    neutral Yale faces the model tells 44 at 0, 46 at -0.05, 40 at -0.15, 43 at 0.1 and 41 at 0.2.
 
     Raises
     ------
@@ -48,45 +40,46 @@ class RecognitionOptions:
         An option is out of range.
     """
 
-    min_face: int | None = None
-    resolution: int | None = None
-    largest: bool = False
-    threshold: float = 0.0
-    margin: float = 0.0
-    scale_factor: float = 1.1
-    min_neighbors: int = 3
+    min_face: int | None = option(
+        None,
+        help="Ignore faces with a shorter side than this.",
+        metavar="PIXELS",
+        minimum=1,
+        maximum=LARGEST,
+        default_text="1/20 of the shorter side of an image, 1/12 of a video's",
+    )
+    resolution: int | None = option(
+        None,
+        help="Scale larger images to this longer side to detect faces.",
+        metavar="PIXELS",
+        minimum=32,
+        maximum=LARGEST,
+        default_text=f"{IMAGE_SIDE}; {VIDEO_SIDE} in video",
+    )
+    largest: bool = option(False, help="Keep only the largest face of an image.")
+    threshold: float = option(
+        0.0,
+        help='Call a face "unclear" whose best class has a lower probability than this.',
+        metavar="P",
+        minimum=0,
+        maximum=1,
+    )
+    margin: float = option(0.0, MARGIN)
+    scale_factor: float = option(1.1, SCALE_FACTOR)
+    min_neighbors: int = option(3, MIN_NEIGHBORS)
 
     def __post_init__(self) -> None:
-        face, side, neighbors = self.min_face, self.resolution, self.min_neighbors
-        factor = self.scale_factor
-        _require(face is None or 1 <= face <= LARGEST, f"a min face from 1 to {LARGEST}", face)
-        _require(side is None or 32 <= side <= LARGEST, f"a resolution from 32 to {LARGEST}", side)
-        _require(0 <= self.threshold <= 1, "a threshold from 0 to 1", self.threshold)
-        _require(-0.4 <= self.margin <= 4, "a margin from -0.4 to 4", self.margin)
-        _require(1.01 <= factor < math.inf, "a scale factor of at least 1.01", factor)
-        _require(0 <= neighbors <= LARGEST, f"min neighbors from 0 to {LARGEST}", neighbors)
+        check(self)
 
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """How a video is read and its people are followed.
+    """How a video is read and its people are tracked.
 
-    Parameters
-    ----------
-    every : int
-        Every n-th frame is looked at. Defaults to 1.
-    start, end : float
-        The part that is looked at, in seconds. Default to all of it.
-    smooth : float
-        Time over which probabilities and boxes are smoothed, in seconds (the time constant of an
-        exponential mean); 0 turns it off. Defaults to 0.3.
-    batch : int
-        Frames whose faces go through the network in one call. Defaults to 16; a camera or stream,
-        whose frames come one at a time, is not made to wait.
-    search_interval : float
-        Time from one search of a whole frame to the next, in seconds; on the frames between, the
-        surroundings of known faces are searched. 0 searches each frame whole and thoroughly.
-        Defaults to 0.3.
+    `start` and `end` are in seconds; `smooth` is the time constant of an exponential mean of
+    probabilities and boxes. A camera or stream, whose frames come one at a time, does not wait
+    for a `batch`. Between two searches of whole frames (`search_interval`) the surroundings of
+    known faces are searched; at 0 each frame is searched whole and thoroughly.
 
     Raises
     ------
@@ -94,24 +87,33 @@ class VideoOptions:
         An option is out of range.
     """
 
-    every: int = 1
-    start: float = 0.0
-    end: float = math.inf
-    smooth: float = 0.3
-    batch: int = 16
-    search_interval: float = 0.3
+    every: int = option(1, help="Look at every n-th frame.", metavar="N", minimum=1)
+    start: float = option(0.0, help="Begin at this time of a video.", metavar="TIME", minimum=0)
+    end: float = option(
+        math.inf,
+        help="End at this time of a video.",
+        metavar="TIME",
+        minimum=0,
+        default_text="the video's end",
+    )
+    smooth: float = option(
+        0.3,
+        help="Smooth each person's probabilities over this time; 0: do not.",
+        metavar="SECONDS",
+        minimum=0,
+    )
+    batch: int = option(
+        16, help="Classify the faces of this many frames at once.", metavar="N", minimum=1
+    )
+    search_interval: float = option(
+        0.3,
+        help="Search whole frames this often and track known faces in between; 0: search all "
+        "frames.",
+        metavar="SECONDS",
+        minimum=0,
+    )
 
     def __post_init__(self) -> None:
-        interval = self.search_interval
-        _require(self.every >= 1, "a step of at least 1 frame", self.every)
-        _require(0 <= self.start < math.inf, "a start of at least 0 seconds", self.start)
-        _require(self.end > self.start, f"an end after the start ({self.start:g} s)", self.end)
-        _require(0 <= self.smooth < math.inf, "a smoothing of at least 0 seconds", self.smooth)
-        _require(self.batch >= 1, "a batch of at least 1 frame", self.batch)
-        _require(0 <= interval < math.inf, "a search interval of at least 0 seconds", interval)
-
-
-def _require(holds: bool, wanted: str, found: float | None) -> None:
-    """Raise unless a condition holds; conditions are written so that NaN is refused too."""
-    if not holds:
-        raise OptionError(f"wanted {wanted}, found {found}")
+        check(self)
+        if not self.end > self.start:
+            raise OptionError(f"`end` {self.end:g} s must come after `start` {self.start:g} s")

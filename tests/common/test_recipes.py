@@ -25,13 +25,13 @@ def test_a_recipe_comes_back_as_it_was(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a = ", "not a TOML file"),
-        (f"a = {'9' * 5000}", "not a TOML file"),
-        ("a = " + 10_000 * "[", "not a recipe: nested too deeply"),
-        ("a." * 20_000 + "a = 1", "wanted a recipe of at most 16384 letters, found 40005"),
-        ("dept = 1", "found dept; try: depth"),
-        ("max-dept = 1", "found max-dept; try: max-depth"),
-        ("max-depth = 1\nmax_depth = 2", "wanted one key for an option, found max-depth and max_d"),
+        ("a = ", "Not a TOML file"),
+        (f"a = {'9' * 5000}", "Not a TOML file"),
+        ("a = " + 10_000 * "[", "Not a recipe: it is nested too deeply"),
+        ("a." * 20_000 + "a = 1", "Expected a recipe of at most 16384 characters, got 40005"),
+        ("dept = 1", "dept is not an option of this command; try: depth"),
+        ("max-dept = 1", "max-dept is not an option of this command; try: max-depth"),
+        ("max-depth = 1\nmax_depth = 2", "max-depth and max_depth are the same option"),
     ],
 )
 def test_what_is_no_recipe_is_named(tmp_path, text, message):
@@ -45,7 +45,7 @@ def test_an_option_may_have_several_names(tmp_path):
     names = {"stages": "stages", "num_stages": "stages"}
     assert read_given(tmp_path / "a.toml", names) == {"stages": ("num-stages", 3)}
     (tmp_path / "a.toml").write_text("num-stages = 3\nstages = 3\n")
-    with pytest.raises(RecipeError, match="found num-stages and stages"):
+    with pytest.raises(RecipeError, match="num-stages and stages are the same option"):
         read_given(tmp_path / "a.toml", names)
     (tmp_path / "a.toml").write_text("other = 3\n")
     with pytest.raises(RecipeError, match=r"try: one of stages$"):
@@ -66,29 +66,29 @@ class Fields:
 
 def test_values_of_their_types_are_taken():
     options = {"bg": "a", "size": "12x16", "depth": 2, "rate": 1, "mirror": True, "kind": "LBP"}
-    assert typed_options(options, Fields, Path("a.toml"), {"size": "size_wh"}) == options
-    assert typed_options({"rate": 0.25}, Fields, Path("a.toml"), {}) == {"rate": 0.25}
+    assert typed_options(options, Fields, Path("a.toml")) == options
+    assert typed_options({"rate": 0.25}, Fields, Path("a.toml")) == {"rate": 0.25}
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("bg", 5, "a.toml: wanted a path for bg, found 5"),
-        ("size", "16", "a.toml: wanted WIDTHxHEIGHT such as 24x24 for size, found '16'"),
-        ("size", "axb", "for size, found 'axb'"),
-        ("size", 9 * "9" + "9x9", "for size, found '9999999999x9'"),
-        ("depth", 1.5, "wanted a whole number for depth, found 1.5"),
-        ("depth", True, "wanted a whole number for depth, found true"),
-        ("rate", "0", "wanted a number for rate, found '0'"),
-        ("rate", False, "wanted a number for rate, found false"),
-        ("mirror", "no", "wanted true or false for mirror, found 'no'"),
-        ("kind", "HOG", "wanted HAAR or LBP for kind, found 'HOG'"),
-        ("kind", [1], "wanted HAAR or LBP for kind, found \\[1\\]"),
+        ("bg", 5, "a.toml: bg: expected a path, got 5"),
+        ("size", "16", "a.toml: size: expected WIDTHxHEIGHT such as 24x24, got '16'"),
+        ("size", "axb", "size: expected .*, got 'axb'"),
+        ("size", 9 * "9" + "9x9", "size: expected .*, got '9999999999x9'"),
+        ("depth", 1.5, "depth: expected a whole number, got 1.5"),
+        ("depth", True, "depth: expected a whole number, got true"),
+        ("rate", "0", "rate: expected a number, got '0'"),
+        ("rate", False, "rate: expected a number, got false"),
+        ("mirror", "no", "mirror: expected true or false, got 'no'"),
+        ("kind", "HOG", "kind: expected HAAR or LBP, got 'HOG'"),
+        ("kind", [1], "kind: expected HAAR or LBP, got \\[1\\]"),
     ],
 )
 def test_a_value_of_another_type_is_named(name, value, message):
     with pytest.raises(RecipeError, match=message):
-        typed_options({name: value}, Fields, Path("a.toml"), {"size": "size_wh"})
+        typed_options({name: value}, Fields, Path("a.toml"))
 
 
 def test_names_of_files_that_are_not_utf8_come_back(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from fercli.datasets.tree import read_tree
 from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
-from fercli.models.training_options import TrainingOptions
+from fercli.models.training_options import ModelTrainingOptions
 
 CLASSES = ("down", "left", "right")
 
@@ -37,7 +37,7 @@ def make_tree(root: Path, counts=(("train", 24), ("validation", 12)), classes=CL
     return root
 
 
-QUICK = TrainingOptions(
+QUICK = ModelTrainingOptions(
     architecture="mini-xception",
     epochs=2,
     batch_size=12,

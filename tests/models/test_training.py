@@ -33,7 +33,7 @@ from fercli.models.checkpoint import images_of, read_checkpoint
 from fercli.models.keras_file import load_model, read_card
 from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
-from fercli.models.training_options import TrainingOptions, check_options
+from fercli.models.training_options import ModelTrainingOptions, check_options
 
 from .conftest import CLASSES, QUICK, make_tree
 
@@ -442,35 +442,35 @@ def test_corrupt_images_are_counted_and_the_first_named(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "--epochs, found 0"),
-        ({"learning_rate": float("nan")}, "--learning-rate, found nan"),
-        ({"learning_rate": math.inf}, "--learning-rate, found inf"),
-        ({"warmup_epochs": math.inf}, "--warmup-epochs, found inf"),
-        ({"weight_decay": math.inf}, "--weight-decay, found inf"),
-        ({"clip_norm": math.inf}, "--clip-norm, found inf"),
-        ({"mixup": math.inf}, "--mixup, found inf"),
-        ({"seed": 2**32}, "0…4294967295 for --seed, found 4294967296"),
-        ({"seed": -1}, "--seed, found -1"),
-        ({"average": 1.0}, "--average"),
-        ({"clip_norm": -1.0}, "--clip-norm, found -1"),
-        ({"dropout": 1.0}, "0 ≤ number < 1 for --dropout, found 1.0"),
-        ({"dropout": math.nan}, "--dropout, found nan"),
-        ({"schedule": "up"}, "one of constant"),
-        ({"crop": 50}, "16…48"),
+        ({"epochs": 0}, "`epochs`: expected more than 0, got 0"),
+        ({"learning_rate": float("nan")}, "`learning_rate`: .*got nan"),
+        ({"learning_rate": math.inf}, "`learning_rate`: .*got inf"),
+        ({"warmup_epochs": math.inf}, "`warmup_epochs`: .*got inf"),
+        ({"weight_decay": math.inf}, "`weight_decay`: .*got inf"),
+        ({"clip_norm": math.inf}, "`clip_norm`: .*got inf"),
+        ({"mixup": math.inf}, "`mixup`: .*got inf"),
+        ({"seed": 2**32}, "`seed`: expected 0 to 4294967295, got 4294967296"),
+        ({"seed": -1}, "`seed`: .*got -1"),
+        ({"average": 1.0}, "`average`: expected at least 0 and less than 1, got 1"),
+        ({"clip_norm": -1.0}, "`clip_norm`: .*got -1"),
+        ({"dropout": 1.0}, "`dropout`: expected at least 0 and less than 1, got 1"),
+        ({"dropout": math.nan}, "`dropout`: .*got nan"),
+        ({"schedule": "up"}, "`schedule`: expected constant, cosine, "),
+        ({"crop": 50}, "`crop`: expected 16 to 48 pixels, got 50"),
         ({"architecture": "lenet"}, "found 'lenet'"),
     ],
 )
 def test_options_that_cannot_be(changes, message):
     with pytest.raises(OptionError, match=message):
-        check_options(replace(TrainingOptions(), **changes))
+        check_options(replace(ModelTrainingOptions(), **changes))
 
 
 def training_command(data, out, options):
     """Return a command that trains in a process of its own and writes the best accuracy."""
     code = (
         "import sys; from pathlib import Path; from fercli.models.training import train;"
-        "from fercli.models.training_options import TrainingOptions;"
-        f"options = TrainingOptions(**{vars(options)!r});"
+        "from fercli.models.training_options import ModelTrainingOptions;"
+        f"options = ModelTrainingOptions(**{vars(options)!r});"
         "print(train(Path(sys.argv[1]), Path(sys.argv[2]), options).best['val_accuracy'])"
     )
     return [sys.executable, "-c", code, data, out]

@@ -8,12 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fercli.cascade.detection.detector import (
-    DEFAULTS,
-    DetectionOptions,
-    Detections,
-    Detector,
-)
+from fercli.cascade.detection.detector import DEFAULTS, Detections, Detector
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.drawing import draw_boxes
 from fercli.common.errors import ImageError, InputError, OutputError
 from fercli.common.files import find_files, free_name, input_among, make_folder, shortened

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -12,71 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.model import Cascade, cascade_text, read_cascade
-from fercli.common.errors import CascadeFileError, DependencyError, OptionError
+from fercli.common.errors import CascadeFileError, DependencyError
 from fercli.common.images import ImageArray, to_gray
 
 #: What cv2 subtracts from the thresholds of stages when it loads them.
 EPSILON = 1e-5
-#: A smaller factor between two scales would look at thousands of sizes.
-SMALLEST_SCALE_FACTOR = 1.01
-#: The largest number that cv2 takes for a size or a count.
-LARGEST = (1 << 31) - 1
-
-
-@dataclass(frozen=True)
-class DetectionOptions:
-    """How images are searched; the defaults are those of ``detectMultiScale``.
-
-    Parameters
-    ----------
-    scale_factor : float
-        Ratio of one window size to the next smaller. Defaults to 1.1.
-    min_neighbors : int
-        A detection must have been seen by more windows than this. Defaults to 3.
-    min_size_wh, max_size_wh : tuple of 2 int, optional
-        Smallest and largest object, in pixels. Default to the cascade's window and the image.
-    equalize : bool
-        Whether the image's histogram is equalized first. Defaults to False: it makes the
-        cascades of OpenCV slightly worse (on the MIT+CMU faces).
-
-    Raises
-    ------
-    OptionError
-        An option is out of range.
-    """
-
-    scale_factor: float = 1.1
-    min_neighbors: int = 3
-    min_size_wh: tuple[int, int] | None = None
-    max_size_wh: tuple[int, int] | None = None
-    equalize: bool = False
-
-    def __post_init__(self) -> None:
-        if not SMALLEST_SCALE_FACTOR <= self.scale_factor < float("inf"):
-            raise OptionError(
-                f"wanted a scale factor of at least {SMALLEST_SCALE_FACTOR}, "
-                f"found {self.scale_factor}"
-            )
-        if self.min_neighbors < 0:
-            raise OptionError(f"wanted min neighbors of at least 0, found {self.min_neighbors}")
-        _refuse_huge("min neighbors", self.min_neighbors)
-        _refuse_huge("a min size", *self.min_size_wh or ())
-        _refuse_huge("a max size", *self.max_size_wh or ())
-        if self.min_size_wh and self.max_size_wh:
-            # cv2 would look for objects of about the min size, whatever the max size.
-            pairs = zip(self.min_size_wh, self.max_size_wh, strict=True)
-            if any(least > most for least, most in pairs):
-                smallest, largest = (f"{w}x{h}" for w, h in (self.min_size_wh, self.max_size_wh))
-                raise OptionError(
-                    f"wanted a min size of at most the max size, found {smallest} and {largest}",
-                    hint="a smaller --min-size, or a larger --max-size",
-                )
-
-
-def _refuse_huge(what: str, *numbers: int) -> None:
-    if max(numbers, default=0) > LARGEST:
-        raise OptionError(f"wanted {what} of at most {LARGEST}, found {max(numbers)}")
 
 
 class Detections(NamedTuple):

@@ -15,10 +15,10 @@ from fercli.annotations.formats import read_records
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.cascade.detection.detector import (
     DEFAULTS,
-    DetectionOptions,
     Detections,
     Detector,
 )
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.evaluation.matching import (
     CenterRule,
     IouRule,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.annotations import AnnotatedImage
-from fercli.cascade.detection.detector import DetectionOptions
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.evaluation.curves import Curve, average_precision, curve_of
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
 from fercli.common.errors import ImageError

@@ -15,15 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.cascade import HAAR_MODES, HaarMode
 from fercli.cascade.model import HaarFeature, WeightedRectangle
-
-HaarMode = Literal["BASIC", "CORE", "ALL"]
-HAAR_MODES: tuple[HaarMode, ...] = get_args(HaarMode)
 
 #: The most corners that a feature has in an integral image.
 MOST_CORNERS = 9

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from fercli.cascade import HIT_RATE, STAGES
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, draw_histogram
 from fercli.cascade.list_builder.image_audit import LeftOut, Surveyed
-from fercli.cascade.samples.statistics import HIT_RATE, STAGES, usable_positives
+from fercli.cascade.samples.statistics import usable_positives
 
 #: So many of what was left out are shown; all are in the table beside the list.
 SHOWN = 10

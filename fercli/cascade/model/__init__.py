@@ -6,7 +6,6 @@ See: OpenCV 3.4.18, ``apps/traincascade/cascadeclassifier.cpp`` (writer) and
 
 from fercli.cascade.model.parts import (
     Cascade,
-    FeatureType,
     HaarFeature,
     LbpFeature,
     Node,
@@ -20,7 +19,6 @@ from fercli.cascade.model.write import cascade_text, write_cascade
 
 __all__ = [
     "Cascade",
-    "FeatureType",
     "HaarFeature",
     "LbpFeature",
     "Node",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-FeatureType = Literal["HAAR", "LBP"]
+from fercli.cascade import FeatureType
 
 
 @dataclass(frozen=True)

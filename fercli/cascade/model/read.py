@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from fercli.cascade import FeatureType
 from fercli.cascade.model.parts import (
     Cascade,
-    FeatureType,
     HaarFeature,
     LbpFeature,
     Node,

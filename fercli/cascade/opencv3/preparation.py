@@ -76,6 +76,7 @@ def check_positives(settings: ProgramSettings, progress: Progress = SILENT) -> V
     InputError
         It is missing or cannot be read.
     """
+    assert settings.vec is not None  # `check` has seen to it
     vec = describe_vec(settings.vec)
     width, height = settings.size_wh
     if vec.vec_size != width * height:

@@ -4,96 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
-from fercli.cascade.samples.statistics import HIT_RATE, STAGES
+from fercli.cascade.training.options import EngineOptions
 from fercli.common.errors import OptionError
 from fercli.common.memory import available_memory
+from fercli.common.options import Option, option
 
-BoostType = Literal["GAB", "DAB", "RAB", "LB"]
-Mode = Literal["BASIC", "CORE", "ALL"]
-
-#: Options whose field has another name.
-OTHER_FIELDS = {"size": "size_wh"}
-
-#: The least that numbers may be.
-_LEAST = {
-    "stages": 1, "positives": 1, "negatives": 1, "max_depth": 1, "max_weak_count": 1,
-    "value_buffer": 0, "index_buffer": 0, "workers": 1,
-}  # fmt: skip
-
-#: The smallest window: below it the normalization by the window's inside has no pixel left.
-SMALLEST_SIDE = 3
+TOOLS = Option(
+    help="Take OpenCV's programs from this folder.",
+    metavar="DIR",
+    default_text="FER_OPENCV_TOOLS, PATH, fer's cache",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProgramSettings:
+class ProgramSettings(EngineOptions):
     """The settings of a training by the program; defaults are its own unless said otherwise.
 
-    Parameters
-    ----------
-    vec : Path
-        The positives.
-    bg : Path
-        The list of backgrounds, whose windows are the negatives.
-    size_wh : (int, int)
-        The window: the size of the positives.
-    stages : int
-        Stages to train.
-    positives : int, optional
-        Positives of each stage. Defaults to as many as the positives allow.
-    negatives : int, optional
-        Negatives of each stage. Defaults to half of `positives`.
-    min_hit_rate : float
-        Share of its positives that a stage lets pass at least, between 0 and 1.
-    max_false_alarm_rate : float
-        Share of its negatives that a stage lets pass at most, between 0 and 1.
-    feature_type : {"HAAR", "LBP"}
-    mode : {"BASIC", "CORE", "ALL"}, optional
-        Which Haar features: the usual upright ones, all upright ones, tilted ones as well.
-        Defaults to BASIC.
-    boost_type : {"GAB", "DAB", "RAB", "LB"}
-        Gentle, discrete or real AdaBoost, or LogitBoost.
-    weight_trim_rate : float
-        Share of the weight that a weak classifier is trained on; 1 turns trimming off.
-    max_depth : int
-        Depth of a weak classifier's tree; 1 is a stump.
-    max_weak_count : int
-        Weak classifiers of a stage at most, whatever rates they reach.
-    acceptance_ratio_break : float, optional
-        Stop when the cascade so far lets at most this share of the backgrounds' windows pass.
-    old_format : bool
-        Whether the cascade is written in the format of OpenCV 1 (Haar features only).
-    value_buffer, index_buffer : int, optional
-        Its two caches in MB. Default to what holds all features, as far as memory allows.
-    workers : int, optional
-        Threads. Defaults to all cores; only a part of the work is spread over them.
-    tools : Path, optional
-        The folder of the program; see `find_program`.
+    The two buffers are its caches; they default to what holds all features, as far as memory
+    allows. See `fercli.cascade.opencv3.programs.find_program` for `tools`.
     """
 
-    vec: Path
-    bg: Path
-    size_wh: tuple[int, int] = (24, 24)
-    stages: int = STAGES
-    positives: int | None = None
-    negatives: int | None = None
-    min_hit_rate: float = HIT_RATE
-    max_false_alarm_rate: float = 0.5
-    feature_type: Literal["HAAR", "LBP"] = "HAAR"
-    mode: Mode | None = None
-    boost_type: BoostType = "GAB"
-    weight_trim_rate: float = 0.95
-    max_depth: int = 1
-    max_weak_count: int = 100
-    acceptance_ratio_break: float | None = None
-    old_format: bool = False
-    value_buffer: int | None = None
-    index_buffer: int | None = None
-    workers: int | None = None
-    tools: Path | None = None
+    engine = "opencv"
+
+    old_format: bool = option(
+        False, help="Write the cascade in the format of OpenCV 1 (HAAR only).", engine="opencv"
+    )
+    value_buffer: int | None = option(
+        None,
+        help="Cache the values of features in this much memory.",
+        metavar="MB",
+        minimum=0,
+        default_text="all values, if memory allows",
+        engine="opencv",
+    )
+    index_buffer: int | None = option(
+        None,
+        help="Cache the order of features' values in this much memory, of which the program takes "
+        "twice as much.",
+        metavar="MB",
+        minimum=0,
+        default_text="all of it, if memory allows",
+        engine="opencv",
+    )
+    tools: Path | None = option(None, TOOLS)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -105,70 +62,21 @@ class ProgramSettings:
             `vec` or `bg` is missing, an option is not one of this engine's, or a value is out
             of range.
         """
-        given = {OTHER_FIELDS.get(k, k): value for k, value in options.items() if value is not None}
-        for name in ("vec", "bg"):
-            if name not in given:
-                raise OptionError(f"wanted --{name}, found none")
-        for name in {"vec", "bg", "tools"} & set(given):
-            given[name] = Path(given[name]).absolute()
-        if isinstance(given.get("size_wh"), str):  # from the recipe of a folder
-            given["size_wh"] = tuple(map(int, given["size_wh"].split("x")))
-        unknown = set(given) - {field.name for field in fields(cls)}
-        if unknown:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(unknown))
-            raise OptionError(f"{names} cannot be used with this --engine")
-        settings = cls(**given)
-        settings.check()
+        settings = super().from_options(options)
         if settings.feature_type == "HAAR" and settings.mode is None:
             settings = replace(settings, mode="BASIC")
         return settings
 
-    def to_options(self) -> dict[str, Any]:
-        """Return the settings by the names of the options, as a recipe holds them."""
-        width, height = self.size_wh
-        names = {field: option for option, field in OTHER_FIELDS.items()}
-        values = {names.get(f.name, f.name): getattr(self, f.name) for f in fields(self)}
-        return {**values, "size": f"{width}x{height}"}
-
     def check(self) -> None:
         """Raise `OptionError` for values out of range and for ones that contradict each other."""
-        _check_between("--min-hit-rate", self.min_hit_rate, 0, 1)
-        _check_between("--max-false-alarm-rate", self.max_false_alarm_rate, 0, 1)
-        if not 0 < self.weight_trim_rate <= 1:
-            raise _out_of_range("--weight-trim-rate", "more than 0 and at most 1 (1: no trimming)",
-                                self.weight_trim_rate)  # fmt: skip
-        if self.acceptance_ratio_break is not None:
-            _check_between("--acceptance-ratio-break", self.acceptance_ratio_break, 0, 1)
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise _out_of_range(f"--{name.replace('_', '-')}", f"{least} or more", value)
-        if self.mode is not None and self.feature_type != "HAAR":
-            raise OptionError(
-                f"--mode {self.mode}: a choice of Haar features, found {self.feature_type}",
-                hint="no --mode, or --feature-type HAAR",
-            )
-        if self.mode not in (None, *get_args(Mode)):
-            wanted = f"one of the program's ({', '.join(get_args(Mode))})"
-            raise _out_of_range("--mode", wanted, self.mode)
+        if self.vec is None:
+            raise OptionError("`vec` is missing")
+        super().check()
         if self.old_format and self.feature_type != "HAAR":
             raise OptionError(
-                f"--old-format: wanted --feature-type HAAR, found {self.feature_type}",
-                hint="the present format, which every OpenCV since 2.0 reads",
+                f"`old_format` needs `feature_type` HAAR, got {self.feature_type}",
+                hint="leave out `old_format`: every OpenCV since 2.0 reads the present format",
             )
-        width, height = self.size_wh
-        if min(width, height) < SMALLEST_SIDE:
-            wanted = f"a window of at least {SMALLEST_SIDE}x{SMALLEST_SIDE}"
-            raise _out_of_range("--size", wanted, f"{width}x{height}")
-
-
-def _check_between(name: str, value: float, low: float, high: float) -> None:
-    if not low < value < high:
-        raise _out_of_range(name, f"more than {low} and less than {high}", value)
-
-
-def _out_of_range(name: str, wanted: str, value: object) -> OptionError:
-    return OptionError(f"{name}: wanted {wanted}, found {value}")
 
 
 # The two caches of ``opencv_traincascade``: of the features' values and of their sorted order.

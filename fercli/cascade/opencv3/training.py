@@ -24,7 +24,6 @@ from fercli.cascade.opencv3.preparation import (
 )
 from fercli.cascade.opencv3.programs import fault, find_program, opencv_version
 from fercli.cascade.opencv3.settings import (
-    OTHER_FIELDS,
     Buffers,
     ProgramSettings,
     count_features,
@@ -182,7 +181,7 @@ def _stand_in(options: Mapping[str, Any], folder: Path, stages: int) -> ProgramS
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
     folder = RunFolder(out)
-    there = typed_options(folder.read_recipe() or {}, ProgramSettings, folder.recipe, OTHER_FIELDS)
+    there = typed_options(folder.read_recipe() or {}, ProgramSettings, folder.recipe)
     there = there or read_parameters(folder.engine) or read_parameters(out) or {}
     return {name: value for name, value in there.items() if name != "engine"}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fercli.cascade import HIT_RATE, STAGES
 from fercli.cascade.samples.vec import Samples, VecInfo, describe_vec, read_vec
 from fercli.common.progress import SILENT, Progress
 
@@ -186,11 +187,6 @@ def _listed(numbers: list[int]) -> str:
 
 
 # How many positives a training may use of those that a ``.vec`` holds.
-
-
-#: The defaults of ``opencv_traincascade``.
-STAGES = 20
-HIT_RATE = 0.995
 
 
 def usable_positives(

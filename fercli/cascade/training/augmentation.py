@@ -7,67 +7,17 @@ without an image, the border is continued.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import OptionError
+from fercli.cascade.training.options import Jitter
 
 ImageArray = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 #: Variants are drawn at so many times the window's size, if the image has it, and reduced.
 OVERSAMPLING = 2
-
-
-@dataclass(frozen=True)
-class Jitter:
-    """How variants differ from their original; all amounts are drawn evenly up to ±.
-
-    Parameters
-    ----------
-    variants : int
-        How many of each positive, besides itself.
-    mirror : bool
-        Whether mirror images are added, of the original and of every variant.
-    shift : float
-        Share of the window's width and height.
-    scale : float
-        Share of the size: 0.1 for sizes from 1/1.1 to 1.1.
-    angle : float
-        Degrees.
-    brightness : float
-        Share of the exponent of the gray levels (gamma): 0.2 for 1/1.2 to 1.2. A factor or an
-        offset would make no difference to features that are normalized.
-    """
-
-    variants: int = 0
-    mirror: bool = False
-    shift: float = 0.04
-    scale: float = 0.06
-    angle: float = 4.0
-    brightness: float = 0.2
-
-    @property
-    def copies(self) -> int:
-        """How many samples are made of a positive, itself included."""
-        return (1 + self.variants) * (2 if self.mirror else 1)
-
-    def check(self) -> None:
-        """Raise `OptionError` for amounts that make no sense, or that nothing would come of."""
-        if not 0 <= self.variants <= 1000:
-            raise OptionError(f"--variants: wanted 0 to 1000, found {self.variants}")
-        for name, most in (("shift", 0.5), ("scale", 1.0), ("angle", 180.0), ("brightness", 3.0)):
-            value = getattr(self, name)
-            if not 0 <= value <= most:
-                raise OptionError(f"--jitter-{name}: wanted 0 to {most:g}, found {value:g}")
-            if not self.variants and value != getattr(Jitter, name):
-                raise OptionError(
-                    f"--jitter-{name} {value:g}: how variants differ, found --variants 0",
-                    hint="--variants 1, or more",
-                )
 
 
 def vary(

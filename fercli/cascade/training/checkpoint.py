@@ -26,7 +26,7 @@ from fercli.cascade.model import (
     write_cascade,
 )
 from fercli.cascade.training.backgrounds import BackgroundFiles
-from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.report import StageRecord
 from fercli.common.errors import FerError, TrainingError
 from fercli.common.files import input_error, parse_json, read_text, write_text
@@ -160,7 +160,7 @@ def with_stage(
 ENGINE = 3
 
 
-def origin(options: TrainingOptions, backgrounds: BackgroundFiles) -> dict[str, str | int]:
+def origin(options: CascadeTrainingOptions, backgrounds: BackgroundFiles) -> dict[str, str | int]:
     """Return what two trainings must have in common, besides options, to train the same stages.
 
     Returns
@@ -178,7 +178,7 @@ def origin(options: TrainingOptions, backgrounds: BackgroundFiles) -> dict[str, 
     return found
 
 
-def _digest_positives(options: TrainingOptions) -> str:
+def _digest_positives(options: CascadeTrainingOptions) -> str:
     if options.vec is not None:
         return _digest_file(options.vec)
     assert options.info is not None

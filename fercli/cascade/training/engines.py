@@ -61,7 +61,7 @@ def find_engine(name: str) -> Engine:
         There is none of that name.
     """
     if name not in ENGINES:
-        raise OptionError(f"wanted an engine out of {', '.join(ENGINES)}, found {name!r}")
+        raise OptionError(f"`engine`: expected {' or '.join(ENGINES)}, got {name!r}")
     return cast(Engine, import_module(ENGINES[name]))
 
 
@@ -103,7 +103,7 @@ def finish_cascade(
         As the engine's `finish`.
     """
     if stages is not None and stages < 1:
-        raise OptionError(f"--stages: wanted 1 or more, found {stages}")
+        raise OptionError(f"`stages`: expected 1 or more, got {stages}")
     chosen = find_engine(engine or engine_there(out))
     return chosen.finish(out, stages=stages, tools=tools, progress=progress)
 
@@ -143,7 +143,7 @@ def train_cascade(
         As the engine's `train`.
     """
     if resume and overwrite:
-        raise OptionError("wanted --resume or --overwrite, found both")
+        raise OptionError("`resume` and `overwrite` cannot be used together")
     chosen = find_engine(engine or (engine_there(out) if resume else DEFAULT))
     if resume:
         options = {**_that_still_hold(chosen.options_there(out), options), **options}

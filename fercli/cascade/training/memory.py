@@ -8,7 +8,7 @@ from functools import lru_cache
 from fercli.cascade.features.haar import HaarFeatures, any_tilted, haar_features
 from fercli.cascade.features.integral_images import integral_rows
 from fercli.cascade.features.lbp import LbpFeatures, lbp_features
-from fercli.cascade.training.options import FEWEST, TrainingOptions
+from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions
 from fercli.cascade.training.split_search import haar as haar_search
 from fercli.common.errors import OptionError
 from fercli.common.memory import available_memory
@@ -46,7 +46,7 @@ class Memory:
     backgrounds: int
 
 
-def memory_of(options: TrainingOptions, positives: int, held_out: int) -> Memory:
+def memory_of(options: CascadeTrainingOptions, positives: int, held_out: int) -> Memory:
     """Return who gets how much in a training on so many positives, with so many held out.
 
     Raises
@@ -64,20 +64,20 @@ def memory_of(options: TrainingOptions, positives: int, held_out: int) -> Memory
     )
 
 
-def negatives_wanted(options: TrainingOptions, positives: int) -> int:
+def negatives_wanted(options: CascadeTrainingOptions, positives: int) -> int:
     """Return how many negatives each stage is trained on, of so many positives in all."""
     if options.negatives is not None:
         return options.negatives
     return min(max(min(positives, options.positives or positives), FEWEST), MOST_NEGATIVES)
 
 
-def negatives_to_hold_out(options: TrainingOptions, negatives: int) -> int:
+def negatives_to_hold_out(options: CascadeTrainingOptions, negatives: int) -> int:
     """Return how many negatives each stage is measured with, besides those to train on."""
     return round(negatives * options.validation / (1 - options.validation))
 
 
 @lru_cache(maxsize=1)  # large windows have millions, and the memory is asked for twice
-def features_of(options: TrainingOptions) -> HaarFeatures | LbpFeatures:
+def features_of(options: CascadeTrainingOptions) -> HaarFeatures | LbpFeatures:
     """Return the features that a training chooses from."""
     if options.feature_type == "LBP":
         return lbp_features(options.size_wh)
@@ -85,13 +85,13 @@ def features_of(options: TrainingOptions) -> HaarFeatures | LbpFeatures:
 
 
 def share_memory(
-    options: TrainingOptions, *, positives: int, negatives: int, others: int, features: int
+    options: CascadeTrainingOptions, *, positives: int, negatives: int, others: int, features: int
 ) -> Memory:
     """Return who gets how much.
 
     Parameters
     ----------
-    options : TrainingOptions
+    options : CascadeTrainingOptions
     positives, negatives, others : int
         Samples: all positives, the negatives of a stage, and what is held out.
     features : int
@@ -123,22 +123,22 @@ def share_memory(
     return Memory(samples, listed, integrals, rest)
 
 
-def most_integrals(options: TrainingOptions) -> int:
+def most_integrals(options: CascadeTrainingOptions) -> int:
     """Return how many integral images the search may have at once; more samples are drawn from."""
     return max(INTEGRAL_BYTES // (4 * _rows(options)), FEWEST_INTEGRALS)
 
 
-def _integrals(options: TrainingOptions, samples: int) -> int:
+def _integrals(options: CascadeTrainingOptions, samples: int) -> int:
     most = samples if options.search == "exhaustive" else min(samples, most_integrals(options))
     return 4 * _rows(options) * most
 
 
-def _rows(options: TrainingOptions) -> int:
+def _rows(options: CascadeTrainingOptions) -> int:
     tilted = options.feature_type == "HAAR" and any_tilted(options.haar_mode)
     return integral_rows(options.size_wh, tilted=tilted)
 
 
-def _hint(options: TrainingOptions) -> str:
+def _hint(options: CascadeTrainingOptions) -> str:
     if options.search == "exhaustive":
         return "--search fast, or fewer --positives and --negatives"
     return "more --memory, or fewer --positives and --negatives"

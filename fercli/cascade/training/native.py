@@ -21,7 +21,7 @@ from fercli.cascade.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
-from fercli.cascade.training.options import OTHER_FIELDS, TrainingOptions
+from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.report import TrainingResult
 from fercli.cascade.training.trainer import StopReason, Training
@@ -49,7 +49,7 @@ def train(
     Parameters
     ----------
     options : mapping
-        The options of `TrainingOptions`, by the command's names.
+        The options of `CascadeTrainingOptions`, by the command's names.
     out : Path
         The folder of results; see `RunFolder`.
     resume : bool
@@ -74,7 +74,7 @@ def train(
     KeyboardInterrupt
         Interrupted (SIGTERM and SIGHUP included); whole stages stay.
     """
-    wanted = TrainingOptions.from_options(options)
+    wanted = CascadeTrainingOptions.from_options(options)
     _require_lasting(wanted.continue_from, out)
     backgrounds = read_backgrounds(wanted.bg)
     start = _start(wanted)
@@ -135,7 +135,7 @@ def finish(
         checkpoint = read_checkpoint(folder.engine)
         if not there or checkpoint is None or not checkpoint.records:
             raise TrainingError("wanted a training with at least one whole stage", path=out)
-        options = TrainingOptions.from_options(there)
+        options = CascadeTrainingOptions.from_options(there)
         reached = checkpoint if stages is None else _cut(checkpoint, stages)
         reached = replace(reached, seconds=sum(record.seconds or 0 for record in reached.records))
         return _conclude(
@@ -152,11 +152,11 @@ def _cut(checkpoint: Checkpoint, count: int) -> Checkpoint:
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
     folder = RunFolder(out)
-    there = typed_options(folder.read_recipe() or {}, TrainingOptions, folder.recipe, OTHER_FIELDS)
+    there = typed_options(folder.read_recipe() or {}, CascadeTrainingOptions, folder.recipe)
     return {name: value for name, value in there.items() if name != "engine"}
 
 
-def _refuse_other(folder: RunFolder, options: TrainingOptions, *, resume: bool) -> bool:
+def _refuse_other(folder: RunFolder, options: CascadeTrainingOptions, *, resume: bool) -> bool:
     """Return whether to go on with what is there; raise if it is not of these options."""
     given = {"engine": ENGINE, **options.to_options()}
     going_on = refuse_other_training(folder, given, resume=resume)
@@ -178,7 +178,7 @@ def _require_lasting(continue_from: Path | None, out: Path) -> None:
         )
 
 
-def _start(options: TrainingOptions) -> Cascade:
+def _start(options: CascadeTrainingOptions) -> Cascade:
     """Return the cascade to begin with: without a stage, or one that was given."""
     stage = options.stage
     parameters: dict[str, object] = {
@@ -198,7 +198,7 @@ def _start(options: TrainingOptions) -> Cascade:
     return replace(given, parameters=parameters)
 
 
-def _require_alike(given: Cascade, options: TrainingOptions) -> None:
+def _require_alike(given: Cascade, options: CascadeTrainingOptions) -> None:
     wanted, found = (
         f"{kind} with a window of {size_wh[0]}x{size_wh[1]}"
         for kind, size_wh in (
@@ -220,7 +220,7 @@ def _require_alike(given: Cascade, options: TrainingOptions) -> None:
 
 
 def _where_to_start(
-    folder: RunFolder, options: TrainingOptions, start: Cascade, *, going_on: bool
+    folder: RunFolder, options: CascadeTrainingOptions, start: Cascade, *, going_on: bool
 ) -> Checkpoint:
     checkpoint = read_checkpoint(folder.engine) if going_on else None
     if checkpoint is None:
@@ -251,7 +251,7 @@ def _same_origin(
     return replace(checkpoint, origin=now)
 
 
-def _lay_out(folder: RunFolder, options: TrainingOptions, *, going_on: bool) -> None:
+def _lay_out(folder: RunFolder, options: CascadeTrainingOptions, *, going_on: bool) -> None:
     """Write down what is about to be done, in a folder without another training."""
     if going_on:
         folder.reopen()
@@ -263,7 +263,10 @@ def _lay_out(folder: RunFolder, options: TrainingOptions, *, going_on: bool) -> 
 
 
 def _conclude(
-    folder: RunFolder, options: TrainingOptions, reached: Checkpoint, ending: StopReason | None
+    folder: RunFolder,
+    options: CascadeTrainingOptions,
+    reached: Checkpoint,
+    ending: StopReason | None,
 ) -> TrainingResult:
     """Write down what came of the training, and put the cascade in its place."""
     ending = ending or StopReason("all stages are trained")

@@ -1,139 +1,315 @@
-"""What a training is asked to do, checked before it starts."""
+"""What a training of a cascade is asked to do, checked before it starts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from fercli.cascade.features.haar import HAAR_MODES, HaarMode
-from fercli.cascade.model import FeatureType
-from fercli.cascade.samples.statistics import HIT_RATE, STAGES
-from fercli.cascade.training.augmentation import Jitter
-from fercli.cascade.training.boosting import METHODS, MethodName, StageOptions
-from fercli.cascade.training.split_search import SEARCHES, SearchName
+from fercli.cascade import HIT_RATE, STAGES, FeatureType, HaarMode, MethodName, SearchName
 from fercli.common.errors import OptionError
+from fercli.common.options import SEED, WORKERS, check, from_options, key_of, option, option_fields
+from fercli.common.options import to_options as as_options
 
 SMALLEST_SIDE, LARGEST_SIDE = 12, 64
-#: Deeper trees than this are memory, not learning.
-LARGEST_DEPTH = 10
 #: A stage of fewer samples of a kind is not trained: a node of a tree needs more than ten.
 FEWEST = 11
-
-#: The least that numbers may be.
-_LEAST = {
-    "stages": 1, "positives": FEWEST, "negatives": FEWEST, "seed": 0, "workers": 1, "memory": 1,
-}  # fmt: skip
-
-#: Options that have another name in the command than here.
-OTHER_FIELDS = {"size": "size_wh"}
-_PATHS = ("vec", "info", "bg", "continue_from")
+#: Deeper trees than this are memory, not learning.
+LARGEST_DEPTH = 10
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """All that a training of a cascade is asked for.
+class StageOptions:
+    """How a stage is trained.
 
     Parameters
     ----------
-    bg : Path
-        The backgrounds: a list of images, a folder of them, or annotated images, of which
-        windows that touch a box are left alone.
-    vec, info : Path, optional
-        The positives, one of the two: a ``.vec`` file, or annotated images in any format that
-        `fercli.annotations` knows.
-    size_wh : tuple of 2 int
-        The window. Sides from 12 to 64.
-    stages : int
-        The most stages.
-    positives, negatives : int, optional
-        The most samples of each kind that a stage is trained on. Default to all positives, and to
-        as many negatives as positives, but no more than 10,000.
-    min_hit_rate, max_false_alarm_rate, weight_trim_rate, max_depth, max_weak_count, boost_type
-        How each stage is trained: `StageOptions`.
-    feature_type : {"HAAR", "LBP"}
-    mode : {"BASIC", "CORE", "ALL"}, optional
-        Which Haar features. Defaults to BASIC.
-    acceptance_ratio_break : float, optional
-        End when the share of background windows that the cascade accepts is no larger.
-    search : {"fast", "exhaustive"}
-    validation : float
-        The share of the positives, and of the negatives of each stage, that is kept out of the
-        training and only measured.
-    variants, mirror, jitter_shift, jitter_scale, jitter_angle, jitter_brightness
-        Variants of the positives to train on as well: `Jitter`.
-    continue_from : Path, optional
-        A cascade whose stages are to be the first.
-    seed : int
-        Start of the random numbers.
-    workers : int, optional
-        How many threads. Defaults to all cores.
-    memory : int, optional
-        The most that samples, features and images may take, in MB. Defaults to half of what is
-        free.
+    method : {"GAB", "RAB", "DAB", "LB"}
+    hit_rate : float
+        The share of the positives that a stage must let pass.
+    false_alarm_rate : float
+        The share of the negatives that it may let pass.
+    weight_trim_rate : float
+        The share of the weight that each weak classifier is trained on; 1 for all.
+    max_depth : int
+        Of the weak classifiers: 1 for stumps.
+    max_weak_count : int
+        Where a stage ends in any case.
     """
 
-    bg: Path
-    vec: Path | None = None
-    info: Path | None = None
-    size_wh: tuple[int, int] = (24, 24)
-    stages: int = STAGES
-    positives: int | None = None
-    negatives: int | None = None
-    min_hit_rate: float = HIT_RATE
-    max_false_alarm_rate: float = 0.5
-    feature_type: FeatureType = "HAAR"
-    mode: HaarMode | None = None
-    boost_type: MethodName = "GAB"
+    method: MethodName = "GAB"
+    hit_rate: float = HIT_RATE
+    false_alarm_rate: float = 0.5
     weight_trim_rate: float = 0.95
     max_depth: int = 1
     max_weak_count: int = 100
-    acceptance_ratio_break: float | None = None
-    search: SearchName = "fast"
-    validation: float = 0.1
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """How variants differ from their original; all amounts are drawn evenly up to ±.
+
+    Parameters
+    ----------
+    variants : int
+        How many of each positive, besides itself.
+    mirror : bool
+        Whether mirror images are added, of the original and of every variant.
+    shift : float
+        Share of the window's width and height.
+    scale : float
+        Share of the size: 0.1 for sizes from 1/1.1 to 1.1.
+    angle : float
+        Degrees.
+    brightness : float
+        Share of the exponent of the gray levels (gamma): 0.2 for 1/1.2 to 1.2. A factor or an
+        offset would make no difference to features that are normalized.
+    """
+
     variants: int = 0
     mirror: bool = False
-    jitter_shift: float = Jitter.shift
-    jitter_scale: float = Jitter.scale
-    jitter_angle: float = Jitter.angle
-    jitter_brightness: float = Jitter.brightness
-    continue_from: Path | None = None
-    seed: int = 0
-    workers: int | None = None
-    memory: int | None = None
+    shift: float = 0.04
+    scale: float = 0.06
+    angle: float = 4.0
+    brightness: float = 0.2
+
+    @property
+    def copies(self) -> int:
+        """How many samples are made of a positive, itself included."""
+        return (1 + self.variants) * (2 if self.mirror else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What every engine that trains cascades is told; `engine` is its name."""
+
+    engine: ClassVar[str]
+
+    vec: Path | None = option(
+        None, help="Take the positives from this .vec file.", metavar="FILE.vec"
+    )
+    bg: Path = option(
+        None,
+        help="Take the negatives from these backgrounds: a list or a folder of images. The engine "
+        "native also takes annotated images and leaves windows that touch a box alone.",
+        metavar="PATH",
+    )
+    size_wh: tuple[int, int] = option(
+        (24, 24), help="Train on a window of this size, that of the samples in the .vec.", minimum=3
+    )
+    stages: int = option(
+        STAGES,
+        help="Train this many stages at most.",
+        names=("--stages", "--num-stages"),
+        metavar="N",
+        minimum=1,
+    )
+    positives: int | None = option(
+        None,
+        help="Train each stage on at most this many positives.",
+        names=("--positives", "--num-pos"),
+        metavar="N",
+        minimum=1,
+        default_text="native: all; opencv: as many as the .vec allows",
+    )
+    negatives: int | None = option(
+        None,
+        help="Train each stage on at most this many negatives.",
+        names=("--negatives", "--num-neg"),
+        metavar="N",
+        minimum=1,
+        default_text="native: as many as positives, at most 10000; opencv: half the positives",
+    )
+    min_hit_rate: float = option(
+        HIT_RATE,
+        help="Let at least this share of its positives pass each stage.",
+        metavar="X",
+        above=0,
+        below=1,
+        hint="use 0.995 or 0.999; at 1, a single odd positive would make a stage pass everything",
+    )
+    max_false_alarm_rate: float = option(
+        0.5,
+        help="Let at most this share of its negatives pass each stage.",
+        metavar="X",
+        above=0,
+        below=1,
+    )
+    feature_type: FeatureType = option("HAAR", help="Use features of this type.")
+    mode: HaarMode | None = option(
+        None,
+        help="Use these Haar features: BASIC the usual upright ones, CORE all upright ones, ALL "
+        "tilted ones as well.",
+        default_text="BASIC",
+    )
+    boost_type: MethodName = option(
+        "GAB",
+        help="Boost by gentle (GAB), discrete (DAB) or real AdaBoost (RAB), or LogitBoost (LB).",
+    )
+    weight_trim_rate: float = option(
+        0.95,
+        help="Train each weak classifier on this share of the weight; 1: all of it.",
+        metavar="X",
+        above=0,
+        maximum=1,
+    )
+    max_depth: int = option(
+        1, help="Grow the tree of a weak classifier to this depth.", metavar="N", minimum=1
+    )
+    max_weak_count: int = option(
+        100, help="End a stage at this many weak classifiers.", metavar="N", minimum=1
+    )
+    acceptance_ratio_break: float | None = option(
+        None,
+        help="Stop when at most this share of background windows passes the cascade.",
+        metavar="X",
+        above=0,
+        below=1,
+        default_text="never",
+    )
+    workers: int | None = option(None, WORKERS)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
-        """Return options from those of the command; those that are None keep their default.
+        """Return options of values by the command's names; those that are None keep the default.
+
+        Paths become absolute, so that the recipe of a folder holds wherever it is read.
 
         Raises
         ------
         OptionError
             `bg` is missing, an option is not one of this engine's, or as `check`.
         """
-        given = {OTHER_FIELDS.get(k, k): value for k, value in options.items() if value is not None}
-        if "bg" not in given:
-            raise OptionError("wanted --bg, found none")
-        unknown = set(given) - {field.name for field in fields(cls)}
+        given = {name: value for name, value in options.items() if value is not None}
+        known = {key_of(name) for name in option_fields(cls)} | set(option_fields(cls))
+        unknown = sorted(set(given) - known)
         if unknown:
-            names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(unknown))
-            raise OptionError(f"{names} cannot be used with --engine native")
-        for name in set(_PATHS) & set(given):
-            given[name] = Path(given[name]).absolute()
-        if isinstance(given.get("size_wh"), str):  # from the recipe of a folder
-            given["size_wh"] = tuple(map(int, given["size_wh"].split("x")))
-        wanted = cls(**given)
-        wanted.check()
-        return wanted
+            names = ", ".join(f"`{name}`" for name in unknown)
+            raise OptionError(f"{names} cannot be used with `engine` {cls.engine}")
+        made = from_options(cls, given)
+        if made.bg is None:
+            raise OptionError("`bg` is missing")
+        paths: dict[str, Any] = {
+            name: Path(value).absolute()
+            for name in option_fields(cls)
+            if isinstance(value := getattr(made, name), Path)
+        }
+        made = replace(made, **paths)
+        made.check()
+        return made
 
     def to_options(self) -> dict[str, Any]:
         """Return the options by the names of the command, as a recipe holds them."""
-        names = {field: option for option, field in OTHER_FIELDS.items()}
-        values = {names.get(f.name, f.name): getattr(self, f.name) for f in fields(self)}
-        width, height = self.size_wh
+        return as_options(self)
+
+    def check(self) -> None:
+        """Raise `OptionError` for values out of range and for ones that contradict each other."""
+        check(self)
+        if self.min_hit_rate <= self.max_false_alarm_rate:
+            raise OptionError(
+                f"`min_hit_rate` {self.min_hit_rate:g} must exceed `max_false_alarm_rate` "
+                f"{self.max_false_alarm_rate:g}",
+                hint="use 0.995 and 0.5",
+            )
+        if self.mode is not None and self.feature_type != "HAAR":
+            raise OptionError(
+                f"`mode` {self.mode} chooses Haar features, but `feature_type` is "
+                f"{self.feature_type}",
+                hint="leave out `mode`, or use `feature_type` HAAR",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CascadeTrainingOptions(EngineOptions):
+    """All that a training by fer's own engine is asked for.
+
+    The fields say what they are; the positives are either `vec` or `info`.
+    """
+
+    engine = "native"
+
+    info: Path | None = option(
+        None,
+        help="Take the positives from annotated images, in place of --vec.",
+        metavar="PATH",
+        engine="native",
+    )
+    search: SearchName = option(
+        "fast",
+        help="Choose features this way; exhaustive is as slow and as thorough as "
+        "opencv_traincascade.",
+        engine="native",
+    )
+    validation: float = option(
+        0.1,
+        help="Keep this share of the samples out of the training, to measure each stage with.",
+        metavar="SHARE",
+        minimum=0,
+        maximum=0.9,
+        engine="native",
+    )
+    variants: int = option(
+        0,
+        help="Train on this many variants of each positive as well; see the --jitter options.",
+        metavar="N",
+        minimum=0,
+        maximum=1000,
+        engine="native",
+    )
+    mirror: bool = option(False, help="Train on mirror images as well.", engine="native")
+    jitter_shift: float = option(
+        Jitter.shift,
+        help="Shift variants by up to this share of the window.",
+        metavar="X",
+        minimum=0,
+        maximum=0.5,
+        engine="native",
+    )
+    jitter_scale: float = option(
+        Jitter.scale,
+        help="Scale variants up or down by up to this share.",
+        metavar="X",
+        minimum=0,
+        maximum=1,
+        engine="native",
+    )
+    jitter_angle: float = option(
+        Jitter.angle,
+        help="Turn variants by up to this angle.",
+        metavar="DEGREES",
+        minimum=0,
+        maximum=180,
+        engine="native",
+    )
+    jitter_brightness: float = option(
+        Jitter.brightness,
+        help="Change the gamma of variants by up to this share.",
+        metavar="X",
+        minimum=0,
+        maximum=3,
+        engine="native",
+    )
+    continue_from: Path | None = option(
+        None,
+        help="Begin with the stages of this cascade, of any origin.",
+        metavar="FILE.xml",
+        engine="native",
+    )
+    seed: int = option(0, SEED, engine="native")
+    memory: int | None = option(
+        None,
+        help="Use at most this much memory for samples, features and images.",
+        metavar="MB",
+        minimum=1,
+        default_text="half of what is free",
+        engine="native",
+    )
+
+    def to_options(self) -> dict[str, Any]:
+        """Return the options by the names of the command, as a recipe holds them."""
         mode = self.haar_mode if self.feature_type == "HAAR" else None
-        return {**values, "size": f"{width}x{height}", "mode": mode}
+        return {**super().to_options(), "mode": mode}
 
     @property
     def haar_mode(self) -> HaarMode:
@@ -182,62 +358,29 @@ class TrainingOptions:
         """Raise `OptionError` for values out of range and for ones that contradict each other."""
         if (self.vec is None) == (self.info is None):
             found = "neither" if self.vec is None else "both"
-            raise OptionError(f"wanted positives by --vec or by --info, found {found}")
-        self._check_kind()
-        self._check_stage()
+            raise OptionError(f"Expected positives by `vec` or by `info`, got {found}")
+        super().check()
         for side in self.size_wh:
             if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
                 width, height = self.size_wh
-                wanted = f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side"
-                raise _wrong("size", wanted, f"{width}x{height}")
-        for name, least in _LEAST.items():
+                raise OptionError(
+                    f"`size_wh`: expected {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, got "
+                    f"{width}x{height}"
+                )
+        for name in ("positives", "negatives"):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise _wrong(name, f"{least} or more", value)
-        if not 0 <= self.validation <= 0.9:
-            raise _wrong("validation", "a share from 0 to 0.9", self.validation)
-        ratio = self.acceptance_ratio_break
-        if ratio is not None and not 0 < ratio < 1:
-            raise _wrong("acceptance_ratio_break", "more than 0 and less than 1", ratio)
-        self.jitter.check()
+            if value is not None and value < FEWEST:
+                raise OptionError(f"`{name}`: expected {FEWEST} or more, got {value}")
+        if self.max_depth > LARGEST_DEPTH:
+            raise OptionError(f"`max_depth`: expected 1 to {LARGEST_DEPTH}, got {self.max_depth}")
+        self._check_jitter()
 
-    def _check_kind(self) -> None:
-        for name, known in (
-            ("feature_type", ("HAAR", "LBP")),
-            ("mode", (None, *HAAR_MODES)),
-            ("boost_type", tuple(METHODS)),
-            ("search", SEARCHES),
-        ):
+    def _check_jitter(self) -> None:
+        """Raise for amounts that nothing would come of."""
+        for name, one in option_fields(type(self)).items():
             value = getattr(self, name)
-            if value not in known:
-                raise _wrong(name, " or ".join(filter(None, known)), value)
-        if self.mode is not None and self.feature_type != "HAAR":
-            raise OptionError(
-                f"--mode {self.mode}: a choice of Haar features, found {self.feature_type}",
-                hint="no --mode, or --feature-type HAAR",
-            )
-
-    def _check_stage(self) -> None:
-        between = "more than 0 and less than 1"
-        if not 0 < self.min_hit_rate < 1:
-            hint = "0.999; at 1, a single odd positive would make a stage let everything pass"
-            raise _wrong("min_hit_rate", between, self.min_hit_rate, hint)
-        if not 0 < self.max_false_alarm_rate < 1:
-            raise _wrong("max_false_alarm_rate", between, self.max_false_alarm_rate)
-        if self.min_hit_rate <= self.max_false_alarm_rate:
-            raise OptionError(
-                f"wanted a hit rate above the false alarm rate, found --min-hit-rate "
-                f"{self.min_hit_rate:g} and --max-false-alarm-rate {self.max_false_alarm_rate:g}",
-                hint="0.995 and 0.5",
-            )
-        if not 0 < self.weight_trim_rate <= 1:
-            wanted = "more than 0 and at most 1 (1: no trimming)"
-            raise _wrong("weight_trim_rate", wanted, self.weight_trim_rate)
-        if not 1 <= self.max_depth <= LARGEST_DEPTH:
-            raise _wrong("max_depth", f"1 to {LARGEST_DEPTH}", self.max_depth)
-        if self.max_weak_count < 1:
-            raise _wrong("max_weak_count", "1 or more", self.max_weak_count)
-
-
-def _wrong(name: str, wanted: str, found: object, hint: str | None = None) -> OptionError:
-    return OptionError(f"--{name.replace('_', '-')}: wanted {wanted}, found {found}", hint=hint)
+            if name.startswith("jitter_") and not self.variants and value != one.default:
+                raise OptionError(
+                    f"`{name}` {value:g} has no effect without `variants`",
+                    hint="use `variants` 1 or more",
+                )

@@ -14,9 +14,9 @@ from fercli.annotations.formats import read_records
 from fercli.cascade.features.windows import as_windows
 from fercli.cascade.samples.from_annotations import crop_record
 from fercli.cascade.samples.vec import read_vec
-from fercli.cascade.training.augmentation import ImageArray, Jitter, vary
+from fercli.cascade.training.augmentation import ImageArray, vary
 from fercli.cascade.training.memory import memory_of
-from fercli.cascade.training.options import FEWEST, TrainingOptions
+from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions, Jitter
 from fercli.common.errors import InputError
 from fercli.common.images import read_gray
 from fercli.common.parallel import parallel_map
@@ -51,12 +51,12 @@ class Positives:
     notes: tuple[str, ...]
 
 
-def load_positives(options: TrainingOptions, *, progress: Progress = SILENT) -> Positives:
+def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILENT) -> Positives:
     """Read the positives of a training.
 
     Parameters
     ----------
-    options : TrainingOptions
+    options : CascadeTrainingOptions
     progress : Progress
 
     Raises
@@ -137,7 +137,9 @@ class _Marked:
         return vary(self._last[1], box, self._size_wh, jitter, rng)
 
 
-def _usable(source: _Vec | _Marked, options: TrainingOptions) -> tuple[NDArray[np.intp], list[str]]:
+def _usable(
+    source: _Vec | _Marked, options: CascadeTrainingOptions
+) -> tuple[NDArray[np.intp], list[str]]:
     """Return the numbers of the positives that can be used, and notes on the others."""
     count = len(source.samples)
     _require_enough(count, source.path, "in all")
@@ -177,7 +179,7 @@ def _require_enough(count: int, path: Path, words: str) -> None:
         )
 
 
-def _held_out(count: int, options: TrainingOptions) -> NDArray[np.intp]:
+def _held_out(count: int, options: CascadeTrainingOptions) -> NDArray[np.intp]:
     """Return which positives are only measured with: runs of neighbors, drawn at random.
 
     Files of samples often hold several views of an object one after the other; of those, none
@@ -192,7 +194,7 @@ def _held_out(count: int, options: TrainingOptions) -> NDArray[np.intp]:
 def _with_variants(
     source: _Vec | _Marked,
     originals: NDArray[np.intp],
-    options: TrainingOptions,
+    options: CascadeTrainingOptions,
     progress: Progress,
 ) -> Samples:
     """Return the originals, their mirror images, and as many rounds of variants as wanted."""
@@ -208,7 +210,7 @@ def _with_variants(
 def _variants(
     source: _Vec | _Marked,
     originals: NDArray[np.intp],
-    options: TrainingOptions,
+    options: CascadeTrainingOptions,
     progress: Progress,
 ) -> Samples:
     """Return the variants, round by round: the first of each positive, then the second."""

@@ -30,7 +30,7 @@ from fercli.cascade.training.memory import (
     negatives_wanted,
 )
 from fercli.cascade.training.negative_mining import MiningResult, NegativeMiner
-from fercli.cascade.training.options import FEWEST, TrainingOptions
+from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions
 from fercli.cascade.training.positives import Positives
 from fercli.cascade.training.report import StageRecord
 from fercli.cascade.training.split_search import HaarSearch, LbpSearch
@@ -64,7 +64,7 @@ class Training:
 
     Parameters
     ----------
-    options : TrainingOptions
+    options : CascadeTrainingOptions
     positives : Positives
     backgrounds : BackgroundFiles
     team : KernelPool
@@ -78,7 +78,7 @@ class Training:
 
     def __init__(
         self,
-        options: TrainingOptions,
+        options: CascadeTrainingOptions,
         positives: Positives,
         backgrounds: BackgroundFiles,
         team: KernelPool,

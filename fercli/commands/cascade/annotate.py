@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.commands import options
 
 #: Formats of boxes that can be written.
 FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
 
 
-@click.command()
+@options.command()
 @click.argument("folder", metavar="DIR", type=options.path_type())
 @options.out(
     "PATH",
@@ -93,7 +94,6 @@ def annotate(
       fer cascade annotate photos/ --out photos/ --format yolo
       fer cascade annotate scenes/ --review trained/cascade.xml --out work/extra.txt
     """
-    from fercli.cascade.detection.detector import DetectionOptions
     from fercli.labeling.app import AnnotateSettings
     from fercli.labeling.app import annotate as run
 
@@ -107,7 +107,7 @@ def annotate(
         _cascade(review or suggest),
         bool(review),
         window_wh,
-        DetectionOptions(**choices),
+        options.build(DetectionOptions, choices),
     )
 
     def started(address: str, desk: Any) -> None:

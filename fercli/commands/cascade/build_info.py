@@ -12,7 +12,7 @@ from fercli.common.progress import Progress
 SEPARATORS = {"space": " ", "tab": "\t"}
 
 
-@click.command()
+@options.command()
 @click.argument("positives", nargs=-1, type=options.path_type())
 @click.option(
     "-n",

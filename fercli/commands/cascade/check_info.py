@@ -10,7 +10,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("file", type=options.path_type())
 @click.option(
     "--kind",

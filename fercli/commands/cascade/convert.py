@@ -7,7 +7,7 @@ import click
 from fercli.commands import options
 
 
-@click.command()
+@options.command()
 @click.argument("file", type=options.path_type())
 @options.out("FILE", "The new file.")
 @click.option(

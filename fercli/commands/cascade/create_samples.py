@@ -23,7 +23,7 @@ FOR_IMAGES = (
 )
 
 
-@click.command()
+@options.command()
 @click.option(
     "--info",
     type=options.path_type(),

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("cascade", type=options.path_type())
 @click.argument("inputs", nargs=-1, required=True, type=options.path_type())
 @options.out("DIR", "Write the images with the boxes drawn to this folder.", required=False)
@@ -55,7 +56,6 @@ def detect(
         require_apart,
         to_csv,
     )
-    from fercli.cascade.detection.detector import DetectionOptions
     from fercli.common.files import require_absent, write_text
     from fercli.common.tables import format_table
     from fercli.common.work_folder import alone_in
@@ -68,7 +68,7 @@ def detect(
         found = find_objects(
             cascade,
             images,
-            DetectionOptions(**choices),
+            options.build(DetectionOptions, choices),
             out=out,
             overwrite=overwrite,
             workers=workers,

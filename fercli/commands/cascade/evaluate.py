@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.commands import options
 from fercli.common.progress import Progress
 
@@ -24,7 +25,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
         return options.FiniteRange(0, min_open=True).convert(value, param, ctx)
 
 
-@click.command()
+@options.command()
 @click.argument("cascades", nargs=-1, required=True, type=options.path_type())
 @click.option(
     "--truth",
@@ -121,7 +122,6 @@ def evaluate(
       fer cascade evaluate cascade.xml --truth faces.xml --match center --box-scale auto --json
       fer cascade evaluate cascade.xml --bg scenes/bg.txt
     """
-    from fercli.cascade.detection.detector import DetectionOptions
     from fercli.cascade.evaluation import evaluate_files, match_rule, report_text, summary
     from fercli.common.work_folder import alone_in
 
@@ -135,7 +135,7 @@ def evaluate(
             format=format,
             images=images,
             labels=labels,
-            options=DetectionOptions(**search),
+            options=options.build(DetectionOptions, search),
             rule=match_rule(
                 match, minimum=iou, max_distance=max_distance, max_size_ratio=max_size_ratio
             ),

@@ -8,7 +8,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.option(
     "-o",
     "--out",

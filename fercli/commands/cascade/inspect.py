@@ -8,7 +8,7 @@ import click
 from fercli.commands import options
 
 
-@click.command()
+@options.command()
 @click.argument("file", type=options.path_type())
 @options.as_json
 def inspect(file: Path, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("cascade", type=options.path_type())
 @click.argument("images", nargs=-1, type=options.path_type())
 @options.out("DIR", "Write the images to this folder.")

@@ -23,7 +23,7 @@ CHANGES = {
 }
 
 
-@click.command()
+@options.command()
 @click.argument("tree", type=options.path_type())
 @options.out("DIR", "The root of the new tree.")
 @click.option("--balance", is_flag=True, help="Bring each class to the size of the largest.")

@@ -10,7 +10,7 @@ from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("folder", type=options.path_type())
 @options.out("DIR", "The folder of the crops.")
 @click.option(

@@ -15,7 +15,7 @@ FORMATS = (
 )  # fmt: skip
 
 
-@click.command("import")
+@options.command("import")
 @click.argument("sources", nargs=-1, required=True, metavar="[FORMAT=]PATH...")
 @options.out("DIR", "The root of the new tree.")
 @click.option(

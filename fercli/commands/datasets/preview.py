@@ -8,7 +8,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("tree", type=options.path_type())
 @options.out("DIR", "The folder of the sheets.")
 @click.option("--split", metavar="NAME", help="Only this split.  [default: all]")

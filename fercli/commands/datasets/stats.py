@@ -10,7 +10,7 @@ from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("tree", type=options.path_type())
 @click.option(
     "--plot", type=options.path_type(), metavar="FILE.png", help="Draw counts and gray levels."

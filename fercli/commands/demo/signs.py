@@ -8,7 +8,7 @@ import click
 from fercli.commands import options
 
 
-@click.command()
+@options.command()
 @click.argument("folder", type=options.path_type())
 @options.overwrite
 @options.as_json

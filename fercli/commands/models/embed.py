@@ -9,7 +9,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @options.network
 @options.data
 @options.split
@@ -27,7 +27,7 @@ from fercli.common.progress import Progress
     show_default=True,
     help="How the map is made.",
 )
-@options.network_settings
+@options.model_settings
 @options.seed
 @options.workers
 @options.overwrite

@@ -10,7 +10,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @options.network
 @options.data
 @options.split
@@ -30,7 +30,7 @@ from fercli.common.progress import Progress
     help="Also without images that occur, pixel for pixel, in the split train.",
 )
 @options.out("DIR", "Write a report with images here.", required=False)
-@options.network_settings
+@options.model_settings
 @options.workers
 @options.overwrite
 @options.as_json

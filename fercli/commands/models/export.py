@@ -9,14 +9,14 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("network", type=options.path_type())
 @options.out("FILE.onnx", "The .onnx file.")
 @click.option(
     "--data", type=options.path_type(), metavar="DIR", help="A tree: compare on its faces."
 )
 @options.split
-@options.network_settings
+@options.model_settings
 @click.option("--float16", is_flag=True, help="Weights in 16 bits in place of 32: half the size.")
 @click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on the split train.")
 @options.overwrite

@@ -7,7 +7,7 @@ import click
 from fercli.commands import options
 
 
-@click.command("list")
+@options.command("list")
 @options.as_json
 def list(as_json: bool) -> None:
     """List the shipped models, the architectures that can be trained, and recipes for them.

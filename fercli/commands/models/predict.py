@@ -9,11 +9,11 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @options.network
 @click.argument("faces", nargs=-1, required=True, type=options.path_type())
 @options.out("FILE.csv", "A CSV file.  [default: standard output]", required=False)
-@options.network_settings
+@options.model_settings
 @options.workers
 @options.overwrite
 @options.quiet

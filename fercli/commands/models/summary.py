@@ -5,7 +5,7 @@ import click
 from fercli.commands import options
 
 
-@click.command()
+@options.command()
 @click.argument("name", metavar="ARCHITECTURE|NETWORK")
 @click.option(
     "--classes", type=click.IntRange(min=2), metavar="N", help="Of an architecture: its classes."

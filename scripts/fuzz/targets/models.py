@@ -22,11 +22,11 @@ def _recipes() -> list[bytes]:
     import tempfile
 
     from fercli.common.recipes import write_recipe
-    from fercli.models.training_options import TrainingOptions, to_recipe
+    from fercli.models.training_options import ModelTrainingOptions, to_recipe
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "recipe.toml")
-        write_recipe(path, {**to_recipe(TrainingOptions()), "data": "tree"})
+        write_recipe(path, {**to_recipe(ModelTrainingOptions()), "data": "tree"})
         return [path.read_bytes()]
 
 
@@ -209,10 +209,10 @@ def _read_checkpoint(folder: Path) -> object:
 def _read_recipe(folder: Path) -> object:
     """Go on with the training of a folder whose recipe is this."""
     from fercli.models.run_folder import prepare_folder
-    from fercli.models.training_options import TrainingOptions
+    from fercli.models.training_options import ModelTrainingOptions
 
     (folder / "checkpoint.npz").touch()
-    return prepare_folder(folder, TrainingOptions(), Path("tree"), overwrite=False)
+    return prepare_folder(folder, ModelTrainingOptions(), Path("tree"), overwrite=False)
 
 
 READERS = (

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.detection.detector import DetectionOptions, Detector
+from fercli.cascade.detection.detector import Detector
+from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.detection.scanner import detector_layers
 from fercli.cascade.model import (
     Cascade,
@@ -206,18 +207,18 @@ def test_a_cv2_without_cascades_is_named(face_cascade, monkeypatch):
 
 @pytest.mark.parametrize("wrong", [{"scale_factor": 1.0}, {"scale_factor": float("nan")}])
 def test_options_out_of_range(wrong):
-    with pytest.raises(OptionError, match=r"wanted a scale factor of at least 1\.01"):
+    with pytest.raises(OptionError, match=r"`scale_factor`: expected 1\.01 or more"):
         DetectionOptions(**wrong)
 
 
 def test_neighbors_out_of_range():
-    with pytest.raises(OptionError, match="wanted min neighbors of at least 0, found -1"):
+    with pytest.raises(OptionError, match="`min_neighbors`: expected 0 to 2147483647, got -1"):
         DetectionOptions(min_neighbors=-1)
 
 
 @pytest.mark.parametrize("least", [(60, 40), (40, 60), (60, 60)])
 def test_sizes_that_leave_nothing_between_them(least):
-    with pytest.raises(OptionError, match=r"at most the max size, found \d+x\d+ and 50x50"):
+    with pytest.raises(OptionError, match=r"`min_size_wh` \d+x\d+ exceeds `max_size_wh` 50x50"):
         DetectionOptions(min_size_wh=least, max_size_wh=(50, 50))
     DetectionOptions(min_size_wh=(50, 50), max_size_wh=(50, 50))
 
@@ -226,7 +227,7 @@ def test_sizes_that_leave_nothing_between_them(least):
 def test_numbers_beyond_those_of_cv2(detector, astronaut, field):
     number = 1 << 31
     value = (number, 1) if field.endswith("wh") else number
-    with pytest.raises(OptionError, match=f"of at most {number - 1}, found {number}"):
+    with pytest.raises(OptionError, match=f"expected 0 to {number - 1}.*, got {number}"):
         DetectionOptions(**{field: value})
     value = (number - 1, 1) if field.endswith("wh") else number - 1
     detector.detect(astronaut[:100, :100], DetectionOptions(**{field: value}))

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples.from_annotations import crop
-from fercli.cascade.training.augmentation import Jitter, vary
+from fercli.cascade.training.augmentation import vary
+from fercli.cascade.training.options import Jitter
 
 STILL = Jitter(variants=1, shift=0, scale=0, angle=0, brightness=0)
 

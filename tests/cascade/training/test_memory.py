@@ -1,12 +1,12 @@
 import pytest
 
 from fercli.cascade.training.memory import most_integrals, share_memory
-from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.common.errors import OptionError
 
 
 def options(**given):
-    return TrainingOptions.from_options({"vec": "a.vec", "bg": "bg.txt"} | given)
+    return CascadeTrainingOptions.from_options({"vec": "a.vec", "bg": "bg.txt"} | given)
 
 
 def share(asked, **counts):

@@ -3,13 +3,15 @@ import pytest
 
 from fercli.cascade.samples.vec import write_vec
 from fercli.cascade.training import positives as positives_of_a_training
-from fercli.cascade.training.options import TrainingOptions
+from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.positives import load_positives
 from fercli.common.errors import InputError, OptionError, VecError
 
 
 def load(**given):
-    return load_positives(TrainingOptions.from_options({"bg": "bg.txt", "size": (12, 12)} | given))
+    return load_positives(
+        CascadeTrainingOptions.from_options({"bg": "bg.txt", "size": (12, 12)} | given)
+    )
 
 
 @pytest.fixture

@@ -6,15 +6,13 @@ of boosting", Annals of Statistics 28 (2000), algorithms 1 to 4.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.cascade import MethodName
 from fercli.cascade.training.split_search import Criterion
-
-#: Discrete, real, logit and gentle AdaBoost.
-MethodName = Literal["DAB", "RAB", "LB", "GAB"]
 
 Doubles = NDArray[np.float64]
 

@@ -11,36 +11,10 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.scanner.tables import EPSILON
 from fercli.cascade.model import Stage, WeakClassifier
-from fercli.cascade.training.boosting.methods import METHODS, MethodName, untrimmed
+from fercli.cascade.training.boosting.methods import METHODS, untrimmed
 from fercli.cascade.training.boosting.trees import Search, grow_tree
+from fercli.cascade.training.options import StageOptions
 from fercli.common.parallel import KernelPool
-
-
-@dataclass(frozen=True)
-class StageOptions:
-    """How a stage is trained.
-
-    Parameters
-    ----------
-    method : {"GAB", "RAB", "DAB", "LB"}
-    hit_rate : float
-        The share of the positives that a stage must let pass.
-    false_alarm_rate : float
-        The share of the negatives that it may let pass.
-    weight_trim_rate : float
-        The share of the weight that each weak classifier is trained on; 1 for all.
-    max_depth : int
-        Of the weak classifiers: 1 for stumps.
-    max_weak_count : int
-        Where a stage ends in any case.
-    """
-
-    method: MethodName = "GAB"
-    hit_rate: float = 0.995
-    false_alarm_rate: float = 0.5
-    weight_trim_rate: float = 0.95
-    max_depth: int = 1
-    max_weak_count: int = 100
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,15 @@ Two ways: ``exhaustive`` looks at every split of every feature over sorted value
 from fercli.cascade.training.split_search.haar import HaarSearch
 from fercli.cascade.training.split_search.lbp import LbpSearch
 from fercli.cascade.training.split_search.samples import (
-    SEARCHES,
     Criterion,
-    SearchName,
     Split,
     WeightedSamples,
 )
 
 __all__ = [
-    "SEARCHES",
     "Criterion",
     "HaarSearch",
     "LbpSearch",
-    "SearchName",
     "Split",
     "WeightedSamples",
 ]

@@ -24,12 +24,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.cascade import SearchName
 from fercli.cascade.features import haar_kernels as kernels
 from fercli.cascade.features.haar import HaarFeatures, corner_table
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.windows import Windows, haar_values
 from fercli.cascade.training.split_search.samples import (
-    SearchName,
     Split,
     WeightedSamples,
     best_places,

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.cascade import SearchName
 from fercli.cascade.features import lbp as kernels
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import CODES, LbpFeatures
 from fercli.cascade.features.windows import Windows, lbp_codes
 from fercli.cascade.training.split_search.samples import (
-    SearchName,
     Split,
     WeightedSamples,
     best_places,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 #: How splits are compared: by squared error about the means (gentle AdaBoost, LogitBoost), by
 #: Gini's impurity (real AdaBoost) or by the weight classified wrongly (discrete AdaBoost).
 Criterion = Literal["least squares", "gini", "misclassification"]
-
-SearchName = Literal["fast", "exhaustive"]
-SEARCHES: tuple[SearchName, ...] = get_args(SearchName)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out("DIR", "Folder for the images, which are named by their number.")
 @options.sample_size

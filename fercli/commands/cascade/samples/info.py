@@ -9,7 +9,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.sample_size
 @options.as_json

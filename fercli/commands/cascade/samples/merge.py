@@ -8,7 +8,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
 @options.out("FILE.vec", "The file to write.")
 @options.sample_size

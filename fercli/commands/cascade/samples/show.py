@@ -8,7 +8,7 @@ import click
 from fercli.commands import options
 
 
-@click.command()
+@options.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out(
     "FILE.png",

@@ -26,7 +26,7 @@ def _to_shares(
     return shares
 
 
-@click.command()
+@options.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @click.option(
     "--share",

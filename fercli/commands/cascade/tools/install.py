@@ -8,7 +8,7 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@click.command()
+@options.command()
 @options.tools
 @click.option(
     "--source",

@@ -8,7 +8,7 @@ import click
 from fercli.commands import options
 
 
-@click.command()
+@options.command()
 @options.tools
 @options.as_json
 def status(tools: Path | None, as_json: bool) -> int:

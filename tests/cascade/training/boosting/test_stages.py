@@ -11,7 +11,8 @@ from fercli.cascade.features.lbp import lbp_features
 from fercli.cascade.features.windows import as_windows, haar_values
 from fercli.cascade.model import Cascade
 from fercli.cascade.samples.vec import write_vec
-from fercli.cascade.training.boosting import METHODS, StageOptions, grow_tree, train_stage
+from fercli.cascade.training.boosting import METHODS, grow_tree, train_stage
+from fercli.cascade.training.options import StageOptions
 from fercli.cascade.training.split_search import HaarSearch, LbpSearch, Split
 from fercli.common.parallel import KernelPool
 
