@@ -149,7 +149,7 @@ def round_box(x: float, y: float, width: float, height: float) -> Box:
     """
     if not all(abs(value) <= LARGEST for value in (x, y, width, height)):
         found = f"{x} {y} {width} {height}"[:80]
-        raise AnnotationError(f"wanted a box in pixels, found {found}")
+        raise AnnotationError(f"Expected a box in pixels, got {found}")
     left, top = _nearest(x), _nearest(y)
     return left, top, _extent(left, x, width), _extent(top, y, height)
 

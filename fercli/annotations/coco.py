@@ -87,13 +87,15 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content: Any = parse_json(read_text(path))
     except json.JSONDecodeError as error:
-        raise AnnotationError(f"not JSON: {error.msg}", path=path, line=error.lineno) from error
+        raise AnnotationError(
+            f"The file is not JSON: {error.msg}", path=path, line=error.lineno
+        ) from error
     except ValueError as error:  # nested too deeply, or a whole number of thousands of digits
-        raise AnnotationError(f"not COCO: {error}", path=path) from error
+        raise AnnotationError(f"The file is not COCO's JSON: {error}", path=path) from error
     lists: dict[str, Any] = content if isinstance(content, dict) else {}
     for key in ("images", "annotations"):
         if not isinstance(lists.get(key), list):
-            raise AnnotationError(f"wanted COCO's JSON, found no list {key!r} in it", path=path)
+            raise AnnotationError(f"The file is not COCO's JSON: it has no list {key!r}", path=path)
     return lists
 
 
@@ -112,7 +114,7 @@ def _names(content: Mapping[str, Any], path: Path, on_error: OnError) -> dict[in
         try:
             number = _integer(image, "id")
             if number in names:
-                raise AnnotationError(f"wanted an id for each image, found {number} twice")
+                raise AnnotationError(f"Expected another id for each image, got {number} twice")
             names[number] = _name(image)
         except AnnotationError as error:
             on_error(AnnotationError(f"images[{at}]: {error.message}", path=path))
@@ -122,7 +124,7 @@ def _names(content: Mapping[str, Any], path: Path, on_error: OnError) -> dict[in
 def _name(image: Mapping[str, Any]) -> str:
     name = image.get("file_name")
     if not isinstance(name, str) or not name or "\0" in name:
-        raise AnnotationError(f"wanted the file_name of an image, found {name!r}")
+        raise AnnotationError(f"Expected the file_name of an image, got {name!r}")
     return name
 
 
@@ -136,7 +138,7 @@ def _boxes(
         try:
             image = _integer(annotation, "image_id")
             if image not in boxes:
-                raise AnnotationError(f"wanted the id of an image, found image_id {image}")
+                raise AnnotationError(f"There is no image with the id {image}")
             boxes[image].append(_box(annotation, labels))
         except AnnotationError as error:
             on_error(AnnotationError(f"annotations[{at}]: {error.message}", path=path))
@@ -154,14 +156,14 @@ def _box(annotation: Mapping[str, Any], labels: Mapping[int, str]) -> LabeledBox
 def _bbox(value: Any) -> Sequence[float]:
     numbers = value if isinstance(value, list) else []
     if len(numbers) != 4 or not all(type(number) in (int, float) for number in numbers):
-        raise AnnotationError(f"wanted bbox [x, y, width, height], found {str(value)[:60]}")
+        raise AnnotationError(f"Expected bbox [x, y, width, height], got {str(value)[:60]}")
     return numbers
 
 
 def _integer(entry: Any, key: str) -> int:
     value = entry.get(key) if isinstance(entry, dict) else None
     if not isinstance(value, int):
-        raise AnnotationError(f"wanted a whole number {key}, found {str(value)[:60]}")
+        raise AnnotationError(f"Expected an integer {key}, got {str(value)[:60]}")
     return value
 
 

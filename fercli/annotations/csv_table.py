@@ -112,7 +112,9 @@ def _rows(path: Path, text: str, on_error: OnError) -> list[tuple[int, list[str]
             if any(field.strip() for field in row):
                 rows.append((reader.line_num, row))
     except csv.Error as error:
-        on_error(AnnotationError(f"not a table: {error}", path=path, line=reader.line_num))
+        on_error(
+            AnnotationError(f"The file is not a table: {error}", path=path, line=reader.line_num)
+        )
     return rows
 
 
@@ -128,7 +130,7 @@ def _all_there(columns: dict[str, int], path: Path) -> dict[str, int]:
     missing = [name for name in COLUMNS[:5] if name not in columns]
     if missing:
         raise AnnotationError(
-            f"wanted the columns {','.join(COLUMNS[:5])}, found no {', '.join(missing)}",
+            f"Expected the columns {','.join(COLUMNS[:5])}, but {', '.join(missing)} is missing",
             path=path,
             line=1,
         )
@@ -139,12 +141,12 @@ def _name_and_box(row: Sequence[str], columns: Mapping[str, int]) -> tuple[str, 
     fields = {name: row[at].strip() for name, at in columns.items() if at < len(row)}
     name = row[columns["path"]] if columns["path"] < len(row) else ""
     if not name or "\0" in name:
-        raise AnnotationError(f"wanted the path of an image, found {name!r}")
+        raise AnnotationError(f"Expected the path of an image, got {name!r}")
     numbers = [fields.get(column, "") for column in COLUMNS[1:5]]
     if not any(numbers):
         return name, None
     try:
         x, y, width, height = map(float, numbers)
     except ValueError:
-        raise AnnotationError(f"wanted 4 numbers x,y,w,h, found {','.join(numbers)!r}") from None
+        raise AnnotationError(f"Expected x,y,w,h as numbers, got {','.join(numbers)!r}") from None
     return name, LabeledBox(x, y, width, height, fields.get("label", ""))

@@ -56,7 +56,7 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     """
     document = read_xml(path)
     if document.root.tag != "dataset":
-        raise document.error(document.root, f"wanted <dataset>, found <{document.root.tag}>")
+        raise document.error(document.root, f"Expected <dataset>, got <{document.root.tag}>")
     records = []
     for image in document.root.iter("image"):
         try:
@@ -82,7 +82,9 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
     for name, image in zip(names, images, strict=True):
         if not fits_xml(name):
             raise AnnotationError(
-                f"cannot hold the name {name!r}", hint="CSV or COCO, or another name", path=path
+                f"The file cannot hold the name {name!r}",
+                hint="write CSV or COCO, or rename the image",
+                path=path,
             )
         element = SubElement(elements, "image", {"file": name})
         for box in image.boxes_xywh:
@@ -97,7 +99,7 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
 def _record(document: Document, image: Element, images: Path | None) -> Record:
     name = image.get("file")
     if not name:
-        raise document.error(image, "wanted <image file='…'>, found no file")
+        raise document.error(image, "Expected <image file='…'>, but it names no file")
     path = locate(name, document.path.parent, images)
     return Record(path, tuple(_boxes(document, image)), document.path, document.lines[image])
 

@@ -105,8 +105,8 @@ def detect_format(path: Path) -> Format:
                 _refuse_labels(path)
             return format
     raise AnnotationError(
-        f"wanted annotations ({_titles()}), found none of them",
-        hint="--format, which then tells what is wrong with it",
+        f"Expected annotations ({_titles()}), but it looks like none of them",
+        hint="use --format, which then tells what is wrong with it",
         path=path,
     )
 
@@ -134,7 +134,7 @@ def read_records(
         As `read_annotations`.
     """
     if format is not None and format not in FORMATS:
-        raise OptionError(f"wanted a format of annotations ({', '.join(FORMATS)}), found {format}")
+        raise OptionError(f"`format` must be one of {', '.join(FORMATS)}, not {format}")
     _require_there(path)
     reader = detect_format(path) if format is None else FORMATS[format]
     records = reader.read(path, images, on_error)
@@ -195,9 +195,9 @@ def _refuse_labels(folder: Path) -> None:
     label = label_of_a_image(folder)
     if label is not None:
         raise AnnotationError(
-            "wanted a label (Pascal VOC XML, YOLO text files), found the name of an image on "
-            "something else",
-            hint="--format voc or yolo, which then tells what is wrong with it; or images",
+            "The file has the name of an image, but is no label (Pascal VOC XML, YOLO text) "
+            "that can be read",
+            hint="use --format voc or yolo, which tells what is wrong with it, or --format images",
             path=label,
         )
 
@@ -207,7 +207,7 @@ def _labeled(records: Sequence[Record], labels: Collection[str], path: Path) -> 
     if not there.intersection(labels):
         found = ", ".join(repr(label) for label in sorted(there)[:20]) or "none"
         wanted = ", ".join(repr(label) for label in labels)
-        raise AnnotationError(f"wanted boxes labeled {wanted}, found the labels {found}", path=path)
+        raise AnnotationError(f"No box is labeled {wanted}; the labels are {found}", path=path)
     return [record.with_labels(labels) for record in records]
 
 

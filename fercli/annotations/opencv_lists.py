@@ -56,7 +56,7 @@ def read_background_list(path: Path) -> list[Path]:
     """
     content = read_list(path, wanted="a list of images")
     if b"\0" in content:
-        raise AnnotationError("wanted a list of images, found a binary file", path=path)
+        raise AnnotationError("Expected a list of images, got a binary file", path=path)
     lines = (line.rstrip(b" \t\r") for line in content.split(b"\n"))
     names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
     return [_beside_or_here(path.parent, name) for name in names]
@@ -116,7 +116,7 @@ def write_info(
     """
     boxed = [image for image in images if image.boxes_xywh]
     if not boxed:
-        raise AnnotationError("wanted at least one box to write to it, found none", path=path)
+        raise AnnotationError("An info file needs at least one box, but there is none", path=path)
     named = _named([image.path for image in boxed], path, names, fits_info)
     lines = (
         separator.join([name, str(len(image.boxes_xywh)), *_numbers(image)])
@@ -212,8 +212,8 @@ def _named(
     for name in named:
         if not fits(name):
             raise AnnotationError(
-                f"cannot hold the name {name!r}",
-                hint="`fer cascade build-info`, which gives such files other names",
+                f"The file cannot hold the name {name!r}",
+                hint="use `fer cascade build-info`, which gives such files other names",
                 path=path,
             )
     return named
@@ -237,7 +237,7 @@ def _write_lines(path: Path, lines: Iterable[str], *, overwrite: bool) -> None:
 # See: ``cvCreateTrainingSamplesFromInfo`` in OpenCV 3.4, apps/createsamples/utility.cpp.
 
 
-HINT = "`fer cascade check-info` lists all that is wrong with it"
+HINT = "run `fer cascade check-info`, which lists all that is wrong with it"
 
 
 def looks_like(path: Path) -> bool:
@@ -286,14 +286,14 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
 
 def _name(word: bytes) -> str:
     if b"\0" in word or _as_int(word) is not None:
-        raise AnnotationError(f"wanted the name of an image, found {_shown(word)}")
+        raise AnnotationError(f"Expected the name of an image, got {_shown(word)}")
     return os.fsdecode(word)
 
 
 def _boxes(words: Iterator[bytes], name: str) -> tuple[LabeledBox, ...]:
     count = _number(words, f"the number of boxes of {name}")
     if count < 0:
-        raise AnnotationError(f"wanted the number of boxes of {name}, found {count}")
+        raise AnnotationError(f"Expected the number of boxes of {name}, got {count}")
     what = f"4 numbers for each of the {count} boxes of {name}"
     return tuple(_box(words, what) for _ in range(count))
 
@@ -306,10 +306,10 @@ def _box(words: Iterator[bytes], what: str) -> LabeledBox:
 def _number(words: Iterator[bytes], what: str) -> int:
     word = next(words, None)
     if word is None:
-        raise AnnotationError(f"wanted {what}, found the end of the file")
+        raise AnnotationError(f"Expected {what}, got the end of the file")
     number = _as_int(word)
     if number is None:
-        raise AnnotationError(f"wanted {what}, whole numbers all, found {_shown(word)}")
+        raise AnnotationError(f"Expected {what} as integers, got {_shown(word)}")
     return number
 
 

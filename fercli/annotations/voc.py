@@ -112,7 +112,7 @@ def _add_object(root: Element, box: Box, label: str, difficult: str) -> None:
 def _record(document: Document, images: Path | None) -> Record:
     root = document.root
     if root.tag != "annotation":
-        raise document.error(root, f"wanted <annotation>, found <{root.tag}>")
+        raise document.error(root, f"Expected <annotation>, got <{root.tag}>")
     path = _image(document, images)
     return Record(path, tuple(_boxes(document)), document.path)
 
@@ -134,7 +134,7 @@ def _boxes(document: Document) -> Iterator[LabeledBox]:
     for thing in document.root.iterfind("object"):
         box = thing.find("bndbox")
         if box is None:
-            raise document.error(thing, "wanted <bndbox> in <object>, found none")
+            raise document.error(thing, "Expected <bndbox> in <object>, but there is none")
         label = document.text(thing, "name", "")
         yield _box(document, box, label, document.text(thing, "difficult", "0") == "1")
 
@@ -144,7 +144,7 @@ def _box(document: Document, box: Element, label: str, difficult: bool) -> Label
     left, top, right, bottom = edges
     if right < left or bottom < top:
         raise AnnotationError(
-            f"wanted xmin ≤ xmax and ymin ≤ ymax, found {' '.join(f'{e:g}' for e in edges)}",
+            f"Expected xmin ≤ xmax and ymin ≤ ymax, got {' '.join(f'{e:g}' for e in edges)}",
             path=document.path,
             line=document.lines.get(box),
         )

@@ -71,7 +71,7 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     imaged = {key for key, _ in found}
     for key, label in labels.items():
         if key not in imaged and _is_label(label):
-            on_error(AnnotationError("wanted an image of the same name, found none", path=label))
+            on_error(AnnotationError("There is no image of the same name", path=label))
     records = []
     for key, image in found:
         try:
@@ -176,11 +176,11 @@ def _box(line: str, names: list[str]) -> LabeledBox:
     try:
         category, (x, y, width, height) = int(words[0]), map(float, words[1:5])
     except (ValueError, IndexError):
-        raise AnnotationError(f"wanted class and 4 numbers, found {line[:60]!r}") from None
+        raise AnnotationError(f"Expected a class and 4 numbers, got {line[:60]!r}") from None
     if len(words) > 6:
-        raise AnnotationError(f"wanted class and 4 numbers, found {len(words) - 1}: polygons?")
+        raise AnnotationError(f"Expected a class and 4 numbers, got {len(words) - 1}: polygons?")
     if not all(0 <= value <= LARGEST_FRACTION for value in (x, y, width, height)):
-        raise AnnotationError(f"wanted fractions from 0 to 1, found {line[:60]!r}")
+        raise AnnotationError(f"Expected fractions from 0 to 1, got {line[:60]!r}")
     name = names[category] if 0 <= category < len(names) else str(category)
     return LabeledBox(x - width / 2, y - height / 2, width, height, name)
 

@@ -46,7 +46,7 @@ class Document:
         if child is not None and child.text is not None:
             return child.text.strip()
         if default is None:
-            raise self.error(element, f"wanted <{name}> in <{element.tag}>, found none")
+            raise self.error(element, f"Expected <{name}> in <{element.tag}>, but there is none")
         return default
 
     def number(self, element: Element, what: str, text: str | None) -> float:
@@ -55,7 +55,7 @@ class Document:
             return float(text if text is not None else "")
         except ValueError as error:
             found = "none" if text is None else repr(text[:40])
-            raise self.error(element, f"wanted a number for {what}, found {found}") from error
+            raise self.error(element, f"Expected a number for {what}, got {found}") from error
 
     def error(self, element: Element, message: str) -> AnnotationError:
         """Return an error that names this file and the line of `element`."""
@@ -79,7 +79,10 @@ def read_xml(path: Path) -> Document:
     except OSError as error:
         raise input_error(error, path) from error
     if len(content) > LARGEST_FILE:
-        raise AnnotationError(f"wanted at most {LARGEST_FILE >> 20} MiB of XML", path=path)
+        raise AnnotationError(
+            f"The file is larger than {LARGEST_FILE >> 20} MiB, the most that is read of XML",
+            path=path,
+        )
     return _Parser(path).parse(content)
 
 
@@ -122,15 +125,17 @@ class _Parser:
             self.expat.Parse(content, True)
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
-            raise AnnotationError(f"not XML: {reason}", path=self.path, line=error.lineno) from None
+            raise AnnotationError(
+                f"The file is not XML: {reason}", path=self.path, line=error.lineno
+            ) from None
         except (ValueError, LookupError) as error:
-            raise AnnotationError(f"not XML: {error}", path=self.path) from error
+            raise AnnotationError(f"The file is not XML: {error}", path=self.path) from error
         return Document(self.path, self.builder.close(), self.lines)
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise self.error(f"wanted at most {DEEPEST} elements within each other, found more")
+            raise self.error(f"Elements are nested more than {DEEPEST} deep")
         self.lines[self.builder.start(tag, attributes)] = self.expat.CurrentLineNumber
 
     def end(self, tag: str) -> None:
@@ -138,7 +143,7 @@ class _Parser:
         self.builder.end(tag)
 
     def refuse_entity(self, *declaration: object) -> None:
-        raise self.error("wanted XML without entities of its own, found a declaration of one")
+        raise self.error("The file declares an entity, which is not accepted")
 
     def error(self, message: str) -> AnnotationError:
         return AnnotationError(message, path=self.path, line=self.expat.CurrentLineNumber)

@@ -10,14 +10,14 @@ from flask import Blueprint, Response, jsonify, redirect, render_template, reque
 from fercli.annotations.base import Box
 from fercli.common.errors import ImageError
 from fercli.common.files import parse_json
-from fercli.labeling import ConflictError, Work
+from fercli.labeling import ConflictError, ImageAnnotation
 from fercli.labeling.app import session_of
 from fercli.web.http_errors import HttpError, without_path
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
-    from fercli.labeling.images import Opened
+    from fercli.labeling.images import ShownImage
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 pages = Blueprint("pages", __name__)
@@ -49,12 +49,12 @@ def icon() -> ResponseReturnValue:
 @api.get("/images")
 def list_images() -> ResponseReturnValue:
     """Tell the name, state and number of boxes of each image, none of which is opened."""
-    desk = session_of()
-    unreadable = desk.images.unreadable
+    session = session_of()
+    unreadable = session.images.unreadable
     listed = [
         [name, "unreadable" if at in unreadable else state, boxes]
         for at, (name, (state, boxes)) in enumerate(
-            zip(desk.store.names, desk.store.states(), strict=True)
+            zip(session.store.names, session.store.states(), strict=True)
         )
     ]
     return jsonify({"images": listed})
@@ -91,14 +91,14 @@ def suggestions(number: int) -> ResponseReturnValue:
 def save(number: int) -> ResponseReturnValue:
     """Keep what is said of an image; 409 with the present version if it was made from another."""
     opened = _opened(number)
-    desk, body = session_of(), _body()
-    if body.get("name") != desk.store.names[number]:
+    session, body = session_of(), _body()
+    if body.get("name") != session.store.names[number]:
         raise HttpError(410, "the folder has other images now", hint="load the page again")
-    work, revision = _work(body, opened.size_wh), body.get("revision")
+    annotation, revision = _annotation_of(body, opened.size_wh), body.get("revision")
     if not isinstance(revision, str):
-        raise HttpError(422, "wanted the revision that the boxes were made from")
+        raise HttpError(422, "The body must have the revision that the boxes were made from")
     try:
-        desk.store.save(number, work, revision, opened.size_wh)
+        session.store.save(number, annotation, revision, opened.size_wh)
     except ConflictError as error:
         reason = {"status": 409, "reason": error.message}
         return jsonify({"error": reason, "current": _plain(number, opened)}), 409
@@ -107,12 +107,12 @@ def save(number: int) -> ResponseReturnValue:
 
 def _require(number: int) -> None:
     if number >= len(session_of().store.images):
-        raise HttpError(404, f"wanted an image, found none of the number {number}")
+        raise HttpError(404, f"There is no image {number}")
 
 
-def _opened(number: int) -> Opened:
+def _opened(number: int) -> ShownImage:
     _require(number)
-    opened: Opened = _read(session_of().images.open, number)
+    opened: ShownImage = _read(session_of().images.open, number)
     return opened
 
 
@@ -123,21 +123,21 @@ def _read(make: Any, number: int) -> Any:
         raise HttpError(422, without_path(error)) from error
 
 
-def _plain(number: int, opened: Opened) -> dict[str, Any]:
+def _plain(number: int, opened: ShownImage) -> dict[str, Any]:
     store = session_of().store
-    work = store.work(number, opened.size_wh)
+    annotation = store.annotation(number, opened.size_wh)
     name = store.names[number]
     return {
         "number": number,
         "name": name,
         "width": opened.size_wh[0],
         "height": opened.size_wh[1],
-        "boxes": work.boxes_xywh,
-        "ignored": work.ignored_xywh,
-        "negative": work.negative,
-        "done": work.done,
-        "state": work.state,
-        "revision": work.revision(name),
+        "boxes": annotation.boxes_xywh,
+        "ignored": annotation.ignored_xywh,
+        "negative": annotation.negative,
+        "done": annotation.done,
+        "state": annotation.state,
+        "revision": annotation.revision(name),
     }
 
 
@@ -157,32 +157,30 @@ def _body() -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise HttpError(400, "wanted a JSON object")
+        raise HttpError(400, "The body must be a JSON object")
     return body
 
 
-def _work(body: dict[str, Any], size_wh: tuple[int, int]) -> Work:
+def _annotation_of(body: dict[str, Any], size_wh: tuple[int, int]) -> ImageAnnotation:
     boxes = _boxes(body.get("boxes"), size_wh)
     ignored = _boxes(body.get("ignored", []), size_wh)
     negative = body.get("negative") is True
     if boxes and negative:
-        raise HttpError(422, f"wanted no box in an image without the object, found {len(boxes)}")
-    return Work(boxes, ignored, negative, body.get("done") is True)
+        raise HttpError(422, f"An image without the object must have no boxes, got {len(boxes)}")
+    return ImageAnnotation(boxes, ignored, negative, body.get("done") is True)
 
 
 def _boxes(value: Any, size_wh: tuple[int, int]) -> tuple[Box, ...]:
     if not isinstance(value, list) or len(value) > MOST_BOXES:
-        raise HttpError(422, f"wanted a list of at most {MOST_BOXES} boxes")
+        raise HttpError(422, f"Boxes must be a list of at most {MOST_BOXES}")
     return tuple(_box(each, size_wh) for each in value)
 
 
 def _box(value: Any, size_wh: tuple[int, int]) -> Box:
     whole = isinstance(value, list) and len(value) == 4 and all(type(n) is int for n in value)
     if not whole or min(value[2:]) < 1 or max(map(abs, value)) > 1 << 28:
-        raise HttpError(
-            422, f"wanted whole numbers x, y, width, height, found {reprlib.repr(value)}"
-        )
+        raise HttpError(422, f"Expected integers x, y, width, height, got {reprlib.repr(value)}")
     x, y, width, height = value
     if x >= size_wh[0] or y >= size_wh[1] or x + width <= 0 or y + height <= 0:
-        raise HttpError(422, f"wanted a box in the image, found {value}")
+        raise HttpError(422, f"The box {value} is outside the image")
     return x, y, width, height

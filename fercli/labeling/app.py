@@ -15,8 +15,8 @@ from fercli.cascade.detection.detector import DEFAULTS
 from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.files import folder_lock, make_folder
 from fercli.common.signals import signals_as_interrupts
-from fercli.labeling import BoxOutput, ReviewOutput, Store, open_store
-from fercli.labeling.images import Images
+from fercli.labeling import AnnotationStore, BoxOutput, ReviewOutput, open_store
+from fercli.labeling.images import ImageCache
 from fercli.web import http_errors
 from fercli.web.auth import Guard
 from fercli.web.server import address_of, listening, quiet_server
@@ -72,13 +72,13 @@ class LabelingSession:
     Parameters
     ----------
     settings : AnnotateSettings
-    store : Store
-    images : Images
+    store : AnnotationStore
+    images : ImageCache
     """
 
     settings: AnnotateSettings
-    store: Store
-    images: Images
+    store: AnnotationStore
+    images: ImageCache
 
 
 def open_session(settings: AnnotateSettings) -> LabelingSession:
@@ -99,18 +99,18 @@ def open_session(settings: AnnotateSettings) -> LabelingSession:
     finder = (
         None if settings.cascade is None else CascadeBoxes(settings.cascade, settings.detection)
     )
-    return LabelingSession(settings, store, Images(store.images, finder))
+    return LabelingSession(settings, store, ImageCache(store.images, finder))
 
 
-def create_app(desk: LabelingSession) -> Flask:
-    """Return the application that shows a desk."""
+def create_app(session: LabelingSession) -> Flask:
+    """Return the application that shows a session."""
     from fercli.labeling.api import api, pages
 
     # Its pages lie among those of the web page, whose style they share.
     app = Flask("fercli.web")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
-    app.extensions["fer"] = desk
+    app.extensions["fer"] = session
     Guard("").install(app)
     http_errors.install(app)
     app.register_blueprint(api)
@@ -120,9 +120,9 @@ def create_app(desk: LabelingSession) -> Flask:
 
 def session_of(app: Flask | None = None) -> LabelingSession:
     """Return what an application shows; the one of the request by default."""
-    desk = (app or current_app).extensions["fer"]
-    assert isinstance(desk, LabelingSession)
-    return desk
+    session = (app or current_app).extensions["fer"]
+    assert isinstance(session, LabelingSession)
+    return session
 
 
 def annotate(
@@ -156,12 +156,12 @@ def annotate(
         stack.enter_context(signals_as_interrupts())
         folder = make_folder(settings.out.absolute().parent)
         stack.enter_context(folder_lock(folder, "an annotation"))
-        desk = open_session(settings)
+        session = open_session(settings)
         listener = stack.enter_context(listening(HOST, port))
-        server = make_server(create_app(desk), listener)
-        started(address_of(HOST, listener), desk)
+        server = make_server(create_app(session), listener)
+        started(address_of(HOST, listener), session)
         server.run()  # which returns when it is interrupted
-    return desk
+    return session
 
 
 def make_server(app: Flask, listener: socket.socket) -> Any:

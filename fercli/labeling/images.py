@@ -1,4 +1,4 @@
-"""Images as the page of annotation shows them: opened when asked for, the last ones kept.
+"""The images that the annotation page shows: opened on request, the last ones cached.
 
 They are sent as fer reads them, upright and without the file's own notes, so that a pixel on the
 page is the pixel that training and evaluation see.
@@ -32,7 +32,7 @@ OPENED, THUMBNAILS, FOUND = 12, 4000, 500
 
 
 @dataclass(frozen=True)
-class Opened:
+class ShownImage:
     """An image that could be read.
 
     Parameters
@@ -47,7 +47,7 @@ class Opened:
     jpeg: bytes
 
 
-class Latest(Generic[T]):
+class ResultCache(Generic[T]):
     """The results that were asked for last.
 
     Parameters
@@ -75,7 +75,7 @@ class Latest(Generic[T]):
         return made
 
 
-class Images:
+class ImageCache:
     """The images of a folder, and what a cascade finds in them.
 
     Parameters
@@ -94,12 +94,12 @@ class Images:
         self._paths = paths
         self._finder = finder
         self.unreadable: dict[int, str] = {}
-        self._opened: Latest[Opened] = Latest(OPENED)
-        self._thumbnails: Latest[bytes] = Latest(THUMBNAILS)
-        self._found: Latest[tuple[Box, ...]] = Latest(FOUND)
+        self._opened: ResultCache[ShownImage] = ResultCache(OPENED)
+        self._thumbnails: ResultCache[bytes] = ResultCache(THUMBNAILS)
+        self._found: ResultCache[tuple[Box, ...]] = ResultCache(FOUND)
         self._turns = threading.Semaphore(available_workers())
 
-    def open(self, number: int) -> Opened:
+    def open(self, number: int) -> ShownImage:
         """Return an image as it is shown.
 
         Raises
@@ -117,11 +117,11 @@ class Images:
         """Return the boxes that the cascade finds; errors as `open`."""
         return self._found.get(number, self._find)
 
-    def _open(self, number: int) -> Opened:
+    def _open(self, number: int) -> ShownImage:
         with self._turns:
             image = self._read(number)
             size_wh = image.shape[1], image.shape[0]
-            return Opened(size_wh, _jpeg(_at_most(image, (LONGEST, LONGEST)), 92))
+            return ShownImage(size_wh, _jpeg(_at_most(image, (LONGEST, LONGEST)), 92))
 
     def _shrink(self, number: int) -> bytes:
         with self._turns:

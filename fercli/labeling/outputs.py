@@ -59,7 +59,7 @@ class BoxOutput:
         return self.format.write is not None
 
     def require_names(self, images: Sequence[Path]) -> None:
-        """Raise if the format cannot hold the names of all images, before any work is lost.
+        """Raise if the format cannot hold the names of all images, before anything is lost.
 
         Raises
         ------
@@ -68,7 +68,10 @@ class BoxOutput:
         """
         for image in images:
             if not fits_background_list(str(image.absolute())):
-                raise OptionError(f"cannot list the image {str(image)!r}", hint="another name")
+                raise OptionError(
+                    f"A list cannot hold the name of the image {str(image)!r}",
+                    hint="use another name",
+                )
         if self.format.name == "info":
             _require_info_names(self.path, images)
         if self.format.name in XML_FORMATS:
@@ -94,8 +97,8 @@ class BoxOutput:
         if len(labels) > 1:
             found = ", ".join(map(repr, labels[:10]))
             raise AnnotationError(
-                f"wanted boxes of one kind, found the labels {found}",
-                hint="`fer cascade build-info --label NAME`, then annotate its info file",
+                f"The boxes have several labels ({found}); only one can be kept",
+                hint="run `fer cascade build-info --label NAME`, then annotate its info file",
                 path=self.path,
             )
         self.label = (labels or [self._only_class()])[0] or LABEL
@@ -185,12 +188,12 @@ def _format_of(out: Path, name: str | None) -> Format:
     if name is None:
         name = _name_by_path(out)
     if name not in writable:
-        raise OptionError(f"wanted a format to write ({', '.join(writable)}), found {name}")
+        raise OptionError(
+            f"`format` must be one that can be written ({', '.join(writable)}), not {name}"
+        )
     if (FORMATS[name].write is not None) == out.is_dir() and out.exists():
         found = "a folder" if out.is_dir() else "a file"
-        raise OptionError(
-            f"wanted another kind of place for the format {name}, found {found}: {out}"
-        )
+        raise OptionError(f"The format {name} cannot be written to {found}: {out}")
     return FORMATS[name]
 
 
@@ -199,8 +202,8 @@ def _name_by_path(out: Path) -> str:
         return _name_of_folder(out)
     if not out.suffix and not out.exists():
         raise OptionError(
-            f"wanted a file such as info.dat, found {str(out)!r}, which has no suffix",
-            hint="--format voc or --format yolo for a folder, --format info for a file",
+            f"The format of {str(out)!r} is unknown: the name has no suffix",
+            hint="use --format voc or --format yolo for a folder, --format info for a file",
         )
     return SUFFIXES.get(out.suffix.lower(), "info")
 
@@ -209,8 +212,8 @@ def _name_of_folder(out: Path) -> str:
     found = detect_format(out).name
     if FORMATS[found].write_each is None:
         raise OptionError(
-            f"wanted a folder of annotations, found none in {out}",
-            hint="--format voc or --format yolo; or a file such as info.dat",
+            f"The folder {out} holds no annotations",
+            hint="use --format voc or --format yolo, or name a file such as info.dat",
         )
     return found
 
@@ -220,16 +223,18 @@ def _require_info_names(out: Path, images: Sequence[Path]) -> None:
     bad = [name for name in names if not fits_info(name)]
     if bad:
         raise OptionError(
-            f"an info file cannot hold {len(bad)} of {len(names)} names, {bad[0]!r} the first: "
+            f"An info file cannot hold {len(bad)} of {len(names)} names, {bad[0]!r} the first: "
             "they end at white space",
-            hint="--out boxes.csv, which `fer cascade build-info` makes an info file of",
+            hint="use --out boxes.csv, of which `fer cascade build-info` makes an info file",
         )
 
 
 def _require_xml_names(images: Sequence[Path]) -> None:
     for image in images:
         if not fits_xml(str(image.absolute())):
-            raise OptionError(f"XML cannot hold the name {str(image)!r}", hint="--out boxes.json")
+            raise OptionError(
+                f"XML cannot hold the name {str(image)!r}", hint="use --out boxes.json"
+            )
 
 
 def _require_own_files(out: Path, folder: Path, images: Sequence[Path]) -> None:
@@ -239,7 +244,7 @@ def _require_own_files(out: Path, folder: Path, images: Sequence[Path]) -> None:
         if other is not image:
             raise OptionError(
                 f"{other.name} and {image.name} would share one file in {out}",
-                hint="--out boxes.json",
+                hint="use --out boxes.json",
             )
 
 

@@ -53,11 +53,11 @@ class ReviewOutput(BoxOutput):
     def __init__(self, out: Path, folder: Path) -> None:
         super().__init__(out.with_suffix(".json"), folder, "coco")
         if out == self.path:
-            raise OptionError(f"wanted a list such as extra.txt, found {str(out)!r}")
+            raise OptionError(f"Expected the name of a list such as extra.txt, got {str(out)!r}")
         self.list = out
         self.crops = out.with_name(f"{out.stem}_crops")
         if out.exists() and not self.path.exists():
-            raise OutputExistsError("already exists", hint="another name", path=out)
+            raise OutputExistsError("already exists", hint="use another name", path=out)
 
     def write(self, images: Sequence[AnnotatedImage], changed: AnnotatedImage) -> None:
         """Write the judgement, then the crops of the image that has changed, then their list.

@@ -1,4 +1,4 @@
-"""Work: what a person has said of one image."""
+"""ImageAnnotation: what a person has said of one image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ State = Literal["unseen", "begun", "done", "negative"]
 
 
 @dataclass(frozen=True)
-class Work:
+class ImageAnnotation:
     """What a person has said of one image.
 
     Parameters
@@ -113,8 +113,8 @@ def progress_of(out: Path) -> ProgressFile:
         sizes = {str(name): (int(w), int(h)) for name, (w, h) in content["sizes"].items()}
     except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError) as error:
         raise InputError(
-            "wanted the progress of an annotation, found something else",
-            hint="remove it: it holds only which images are unfinished",
+            "The file is not the progress of an annotation",
+            hint="remove it; it only tells which images are unfinished",
             path=path,
         ) from error
     return ProgressFile(path, begun, sizes, known=True)

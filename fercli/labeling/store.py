@@ -17,7 +17,7 @@ from fercli.annotations.opencv_lists import read_background_list, write_backgrou
 from fercli.common.errors import FerError, InputError
 from fercli.common.files import find_files, output_error
 from fercli.labeling.outputs import BoxOutput, keep_original
-from fercli.labeling.session import ProgressFile, Work, progress_of
+from fercli.labeling.session import ImageAnnotation, ProgressFile, progress_of
 
 Size = tuple[int, int]
 
@@ -26,7 +26,7 @@ class ConflictError(FerError):
     """Raised when an image's boxes have changed since the version that was worked on."""
 
 
-class Store:
+class AnnotationStore:
     """The images of a folder and what has been said of them.
 
     Parameters
@@ -57,7 +57,7 @@ class Store:
         self.images = tuple(images)
         self.names = tuple(path.relative_to(output.folder).as_posix() for path in images)
         self._numbers = {key_of(path): at for at, path in enumerate(self.images)}
-        self._works = [Work()] * len(self.images)
+        self._annotations = [ImageAnnotation()] * len(self.images)
         self._fractions: dict[int, Record] = {}
         self._others: list[AnnotatedImage] = []
         self._other_backgrounds: list[Path] = []
@@ -78,7 +78,7 @@ class Store:
         counts.update(Counter(state for state, _ in states))
         return {**counts, "boxes": sum(boxes for _, boxes in states)}
 
-    def work(self, number: int, size_wh: Size) -> Work:
+    def annotation(self, number: int, size_wh: Size) -> ImageAnnotation:
         """Return what has been said of an image.
 
         Parameters
@@ -93,17 +93,21 @@ class Store:
             if record is not None:
                 found = record.in_pixels(size_wh)
                 done = self._is_done(number)
-                self._works[number] = Work(found.boxes_xywh, found.ignored_xywh, done=done)
-            return self._works[number]
+                self._annotations[number] = ImageAnnotation(
+                    found.boxes_xywh, found.ignored_xywh, done=done
+                )
+            return self._annotations[number]
 
-    def save(self, number: int, work: Work, revision: str, size_wh: Size) -> Work:
+    def save(
+        self, number: int, annotation: ImageAnnotation, revision: str, size_wh: Size
+    ) -> ImageAnnotation:
         """Keep what was said of an image, in memory and in the files.
 
         Parameters
         ----------
         number : int
             The image's place in `images`.
-        work : Work
+        annotation : ImageAnnotation
         revision : str
             Of the version that it was made from.
         size_wh : (int, int)
@@ -118,18 +122,18 @@ class Store:
             the files agree with it.
         """
         with self._lock:
-            before = self.work(number, size_wh)
+            before = self.annotation(number, size_wh)
             name = self.names[number]
-            if revision != before.revision(name) != work.revision(name):
+            if revision != before.revision(name) != annotation.revision(name):
                 raise ConflictError(f"{name} was changed elsewhere meanwhile")
-            self._works[number] = work
+            self._annotations[number] = annotation
             try:
                 self._write(number, before, size_wh)
             except BaseException:
-                self._works[number] = before
+                self._annotations[number] = before
                 self._note_begun(number)
                 raise
-            return work
+            return annotation
 
     def mend(self) -> None:
         """Make files agree where a process was killed between two: boxes win.
@@ -148,8 +152,8 @@ class Store:
         record = self._fractions.get(number)
         if record is not None:
             return "done" if self._is_done(number) else "begun", len(record.boxes)
-        work = self._works[number]
-        return work.state, len(work.boxes_xywh)
+        annotation = self._annotations[number]
+        return annotation.state, len(annotation.boxes_xywh)
 
     def _read(self) -> None:
         for record in self.output.read():
@@ -160,7 +164,7 @@ class Store:
                 if number is None:
                     self._other_backgrounds.append(path)
                 elif self._state(number)[0] == "unseen":
-                    self._works[number] = Work(negative=True)
+                    self._annotations[number] = ImageAnnotation(negative=True)
                 elif self._state(number)[0] != "negative":
                     self._contradicted = True
 
@@ -172,12 +176,12 @@ class Store:
         elif record.normalized and record.boxes:
             self._fractions[number] = record
         else:
-            self._works[number] = self._joined(number, record.in_pixels())
+            self._annotations[number] = self._joined(number, record.in_pixels())
 
-    def _joined(self, number: int, found: AnnotatedImage) -> Work:
+    def _joined(self, number: int, found: AnnotatedImage) -> ImageAnnotation:
         """Return what several records of one image say together."""
-        before = self._works[number]
-        return Work(
+        before = self._annotations[number]
+        return ImageAnnotation(
             before.boxes_xywh + found.boxes_xywh,
             before.ignored_xywh + found.ignored_xywh,
             negative=self.backgrounds is None and not (before.boxes_xywh or found.boxes_xywh),
@@ -195,7 +199,7 @@ class Store:
             keep_original(self.backgrounds)
             self._progress.write()
 
-    def _write(self, number: int, before: Work, size_wh: Size) -> None:
+    def _write(self, number: int, before: ImageAnnotation, size_wh: Size) -> None:
         """Write what has changed, errors of the system named."""
         try:
             self._keep_originals()
@@ -209,17 +213,17 @@ class Store:
         self._note_begun(number)
         self._progress.write()
 
-    def _write_boxes(self, number: int, before: Work) -> None:
+    def _write_boxes(self, number: int, before: ImageAnnotation) -> None:
         """Write boxes before the list of negatives, since they win over it."""
-        work = self._works[number]
-        if work.content != before.content:
+        annotation = self._annotations[number]
+        if annotation.content != before.content:
             self.output.write(self._annotated(), self._plain(number))
-        if (work.state == "negative") != (before.state == "negative"):
+        if (annotation.state == "negative") != (before.state == "negative"):
             self._write_backgrounds()
 
     def _note_begun(self, number: int) -> None:
         begun, name = self._progress.begun, self.names[number]
-        (begun.add if self._works[number].state == "begun" else begun.discard)(name)
+        (begun.add if self._annotations[number].state == "begun" else begun.discard)(name)
 
     def _annotated(self) -> list[AnnotatedImage]:
         """Return all that something was said of."""
@@ -227,11 +231,18 @@ class Store:
         return [*self._others, *(self._plain(number) for number in told)]
 
     def _told(self, number: int) -> bool:
-        return self._works[number].state != "unseen" or bool(self._works[number].ignored_xywh)
+        return self._annotations[number].state != "unseen" or bool(
+            self._annotations[number].ignored_xywh
+        )
 
     def _plain(self, number: int) -> AnnotatedImage:
-        work, size = self._works[number], self._progress.sizes_wh.get(self.names[number])
-        return AnnotatedImage(self.images[number], work.boxes_xywh, work.ignored_xywh, size)
+        annotation, size = (
+            self._annotations[number],
+            self._progress.sizes_wh.get(self.names[number]),
+        )
+        return AnnotatedImage(
+            self.images[number], annotation.boxes_xywh, annotation.ignored_xywh, size
+        )
 
     def _write_backgrounds(self) -> None:
         if self.backgrounds is None:
@@ -245,7 +256,7 @@ class Store:
             self.backgrounds.unlink(missing_ok=True)
 
 
-def open_store(output: BoxOutput, backgrounds: Path | None = None) -> Store:
+def open_store(output: BoxOutput, backgrounds: Path | None = None) -> AnnotationStore:
     """Return the store of a folder of images, none of which is opened yet.
 
     Parameters
@@ -264,9 +275,9 @@ def open_store(output: BoxOutput, backgrounds: Path | None = None) -> Store:
     """
     images = [path for path in find_files(output.folder) if not output.has_made(path)]
     if not images:
-        raise InputError("wanted images, found none", path=output.folder)
+        raise InputError("There are no images", path=output.folder)
     output.require_names(images)
-    store = Store(output, backgrounds, images, progress_of(output.path))
+    store = AnnotationStore(output, backgrounds, images, progress_of(output.path))
     store.mend()
     return store
 

@@ -59,7 +59,7 @@ def test_boxes_that_touch_still_do(x, first, second):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, LARGEST * 2, 10**400])
 def test_what_is_no_coordinate_is_named_with_its_place(value):
     record = Record(HERE, (LabeledBox(0, 0, value, 1),), Path("b.csv"), 7)
-    with pytest.raises(AnnotationError, match=r"^b\.csv:7: wanted a box in pixels, found 0 0 "):
+    with pytest.raises(AnnotationError, match=r"^b\.csv:7: Expected a box in pixels, got 0 0 "):
         record.in_pixels((10, 10))
 
 

@@ -37,18 +37,18 @@ def test_by_hand(tmp_path):
     ("content", "message"),
     [
         ("", "not JSON"),
-        ("[" * 100_000, "nested too deeply|not JSON"),
-        ("[]", "found no list 'images'"),
-        ("null", "found no list 'images'"),
-        ({"images": []}, "found no list 'annotations'"),
-        ({"images": [7], "annotations": []}, r"images\[0\]: wanted a whole number id"),
-        ({"images": [{"id": 1}], "annotations": []}, r"images\[0\]: wanted the file_name"),
-        ({"images": [CONTENT["images"][0]] * 2, "annotations": []}, "found 7 twice"),
-        ({**CONTENT, "annotations": [None]}, r"annotations\[0\]: wanted a whole number image_id"),
-        ({**CONTENT, "annotations": [{"image_id": 1}]}, "found image_id 1"),
-        ({**CONTENT, "annotations": [{"image_id": 7}]}, "wanted bbox .* found None"),
-        ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3]}]}, "found .1, 2, 3."),
-        ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3, True]}]}, "wanted bbox"),
+        ("[" * 100_000, "nested too deeply|is not JSON"),
+        ("[]", "it has no list 'images'"),
+        ("null", "it has no list 'images'"),
+        ({"images": []}, "it has no list 'annotations'"),
+        ({"images": [7], "annotations": []}, r"images\[0\]: Expected an integer id"),
+        ({"images": [{"id": 1}], "annotations": []}, r"images\[0\]: Expected the file_name"),
+        ({"images": [CONTENT["images"][0]] * 2, "annotations": []}, "got 7 twice"),
+        ({**CONTENT, "annotations": [None]}, r"annotations\[0\]: Expected an integer image_id"),
+        ({**CONTENT, "annotations": [{"image_id": 1}]}, "no image with the id 1"),
+        ({**CONTENT, "annotations": [{"image_id": 7}]}, "Expected bbox .* got None"),
+        ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3]}]}, "got .1, 2, 3."),
+        ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3, True]}]}, "Expected bbox"),
         ({**CONTENT, "annotations": [{"image_id": 7, "bbox": [1, 2, 3, 1e999]}]}, "in pixels"),
     ],
 )
@@ -64,7 +64,7 @@ def test_one_who_may_go_on_loses_the_malformed_entries_alone(tmp_path, complaint
 
 
 def test_numbers_of_thousands_of_digits(tmp_path):
-    with pytest.raises(AnnotationError, match="not COCO"):
+    with pytest.raises(AnnotationError, match="not COCO's"):
         read_annotations(write(tmp_path, '{"images": [' + "9" * 5000 + "]}"))
 
 

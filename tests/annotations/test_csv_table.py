@@ -43,20 +43,20 @@ def test_a_image_without_an_object_may_come_first(tmp_path, mark):
 def test_labels(tmp_path):
     path = table(tmp_path, "path,x,y,w,h,class\na.png,1,2,3,4,cat\na.png,5,6,7,8,dog\n")
     assert read_annotations(path, labels=["dog"])[0].boxes_xywh == ((5, 6, 7, 8),)
-    with pytest.raises(AnnotationError, match="labeled 'cow', found the labels 'cat', 'dog'"):
+    with pytest.raises(AnnotationError, match="labeled 'cow'; the labels are 'cat', 'dog'"):
         read_annotations(path, labels=["cow"])
 
 
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("path,x,y,w\na.png,1,2,3\n", 1, "wanted the columns path,x,y,w,h, found no h"),
-        ("x,y,w,h\n1,2,3,4\n", 1, "found no path"),
-        ("a.png,1,2,3,4\nb.png,1,2,three,4\n", 2, "found '1,2,three,4'"),
-        ("a.png,1,2,3\n", 1, "wanted 4 numbers x,y,w,h, found '1,2,3,'"),
-        (",1,2,3,4\n", 1, "wanted the path of an image, found ''"),
+        ("path,x,y,w\na.png,1,2,3\n", 1, "Expected the columns path,x,y,w,h, but h is missing"),
+        ("x,y,w,h\n1,2,3,4\n", 1, "but path is missing"),
+        ("a.png,1,2,3,4\nb.png,1,2,three,4\n", 2, "got '1,2,three,4'"),
+        ("a.png,1,2,3\n", 1, "Expected x,y,w,h as numbers, got '1,2,3,'"),
+        (",1,2,3,4\n", 1, "Expected the path of an image, got ''"),
         ('path,x,y,w,h\n"a.png', 2, None),
-        ("a.png,nan,2,3,4\n", 1, "wanted a box in pixels"),
+        ("a.png,nan,2,3,4\n", 1, "Expected a box in pixels"),
     ],
 )
 def test_malformed_lines_are_named(tmp_path, text, line, message):
@@ -77,7 +77,7 @@ def test_one_who_may_go_on_loses_the_malformed_lines_alone(tmp_path, complaints)
 def test_not_text(tmp_path):
     with pytest.raises(InputError, match="wanted a UTF-8 text file, found byte 0xff"):
         read_annotations(table(tmp_path, b"a.png,\xff\n"))
-    with pytest.raises(AnnotationError, match="not a table: field larger than"):
+    with pytest.raises(AnnotationError, match="The file is not a table: field larger than"):
         read_annotations(table(tmp_path, "a" * 200_000))
 
 

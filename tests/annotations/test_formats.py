@@ -42,7 +42,7 @@ def test_folders_are_told_apart(tmp_path, make_image):
 @pytest.mark.parametrize("content", [b"", b"hello world\n", b"\0\0", b"<html></html>", b"1 2 3"])
 def test_what_is_no_annotation(tmp_path, content):
     (tmp_path / "a.dat").write_bytes(content)
-    with pytest.raises(AnnotationError, match=r"CSV table.*found none of them"):
+    with pytest.raises(AnnotationError, match=r"CSV table.*looks like none of them"):
         read_annotations(tmp_path / "a.dat")
 
 
@@ -53,7 +53,7 @@ def test_missing(tmp_path, format):
 
 
 def test_unknown_format(tmp_path):
-    with pytest.raises(OptionError, match="found xyz"):
+    with pytest.raises(OptionError, match="not xyz"):
         read_annotations(tmp_path, format="xyz")
 
 
@@ -86,7 +86,9 @@ def test_names_of_any_bytes_survive(tmp_path, name, image):
 @pytest.mark.parametrize("image", [LATIN_1, "a\x01.png"])
 def test_xml_refuses_the_names_that_it_cannot_hold(tmp_path, image):
     written = [AnnotatedImage(tmp_path / image, ((1, 2, 3, 4),))]
-    with pytest.raises(AnnotationError, match=r"boxes\.xml: cannot hold the name .*try: CSV"):
+    with pytest.raises(
+        AnnotationError, match=r"boxes\.xml: The file cannot hold the name .*try: write CSV"
+    ):
         FORMATS["dlib"].write(tmp_path / "boxes.xml", written)
     assert not (tmp_path / "boxes.xml").exists()
 

@@ -55,16 +55,16 @@ def test_white_space_is_that_of_c_alone(tmp_path):
 @pytest.mark.parametrize(
     ("content", "record", "message"),
     [
-        (b"a.png", 1, "wanted the number of boxes of a.png, found the end of the file"),
-        (b"a.png 0 b.png x", 2, "the number of boxes of b.png, whole numbers all, found 'x'"),
-        (b"a.png 1 1 2 3", 1, "each of the 1 boxes of a.png, found the end of the file"),
-        (b"a.png 1 1 2 3 4.5", 1, "found '4.5'"),
-        (b"a.png 1 1 2 3 4 5 6 7 8\nb.png 0", 2, "wanted the name of an image, found '5'"),
-        (b"a.png -1", 1, "wanted the number of boxes of a.png, found -1"),
-        (b"my face.png 1 0 0 1 1", 1, "found 'face.png'"),
-        (b"a.png 99999999999999999999 1", 1, "found '99999999999999999999'"),
-        (b"a.png 1 1 2 3 1_0", 1, "found '1_0'"),
-        (b"\0\0\0\1 1 2", 1, r"wanted the name of an image, found '\\x00"),
+        (b"a.png", 1, "Expected the number of boxes of a.png, got the end of the file"),
+        (b"a.png 0 b.png x", 2, "the number of boxes of b.png as integers, got 'x'"),
+        (b"a.png 1 1 2 3", 1, "each of the 1 boxes of a.png, got the end of the file"),
+        (b"a.png 1 1 2 3 4.5", 1, "got '4.5'"),
+        (b"a.png 1 1 2 3 4 5 6 7 8\nb.png 0", 2, "Expected the name of an image, got '5'"),
+        (b"a.png -1", 1, "Expected the number of boxes of a.png, got -1"),
+        (b"my face.png 1 0 0 1 1", 1, "got 'face.png'"),
+        (b"a.png 99999999999999999999 1", 1, "got '99999999999999999999'"),
+        (b"a.png 1 1 2 3 1_0", 1, "got '1_0'"),
+        (b"\0\0\0\1 1 2", 1, r"Expected the name of an image, got '\\x00"),
     ],
 )
 def test_malformed_records_are_named(tmp_path, content, record, message):

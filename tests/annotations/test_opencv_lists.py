@@ -56,7 +56,7 @@ def test_empty_background_list(tmp_path, content):
 
 def test_what_is_no_background_list(tmp_path):
     (tmp_path / "bg.txt").write_bytes(b"\x89PNG\0\0")
-    with pytest.raises(AnnotationError, match="found a binary file"):
+    with pytest.raises(AnnotationError, match="got a binary file"):
         read_background_list(tmp_path / "bg.txt")
     with pytest.raises(InputError, match="wanted a list of images, found a folder"):
         read_background_list(tmp_path)
@@ -78,14 +78,14 @@ def test_info_file_by_hand(tmp_path):
 
 
 def test_info_file_without_a_box_is_not_written(tmp_path):
-    with pytest.raises(AnnotationError, match="wanted at least one box"):
+    with pytest.raises(AnnotationError, match="needs at least one box"):
         write_info(tmp_path / "info.dat", [AnnotatedImage(tmp_path / "a.png", ())])
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["a b.png", "a\tb.png", "a\nb.png", os.fsdecode(b"\xff"), "77"])
 def test_names_that_an_info_file_cannot_hold(tmp_path, name):
-    with pytest.raises(AnnotationError, match=r"cannot hold the name .*build-info"):
+    with pytest.raises(AnnotationError, match=r"The file cannot hold the name .*build-info"):
         write_info(tmp_path / "info.dat", [AnnotatedImage(tmp_path / name, (BOX,))])
     assert not list(tmp_path.iterdir())
 
@@ -97,7 +97,7 @@ def test_background_list_names(tmp_path, monkeypatch):
     assert path.read_text() == f"{tmp_path}/a b.png\n{tmp_path}/c.png\n"
     write_background_list(path, [Path("a b.png")], names="relative", overwrite=True)
     assert path.read_text() == "../a b.png\n"
-    with pytest.raises(AnnotationError, match="cannot hold the name"):
+    with pytest.raises(AnnotationError, match="The file cannot hold the name"):
         write_background_list(path, [Path("a\n.png")], overwrite=True)
 
 

@@ -67,12 +67,12 @@ def test_one_number_more_is_the_confidence_and_empty_labels_are_fine(tree):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0 0.5 0.5 1\n", "wanted class and 4 numbers, found '0 0.5 0.5 1'"),
-        ("face 0.5 0.5 1 1\n", "wanted class and 4 numbers"),
-        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n", "found 8: polygons"),
-        ("0 32 24 16 16\n", "wanted fractions from 0 to 1"),
-        ("0 nan 0.5 1 1\n", "wanted fractions from 0 to 1"),
-        ("0 -0.5 0.5 1 1\n", "wanted fractions from 0 to 1"),
+        ("0 0.5 0.5 1\n", "Expected a class and 4 numbers, got '0 0.5 0.5 1'"),
+        ("face 0.5 0.5 1 1\n", "Expected a class and 4 numbers"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n", "got 8: polygons"),
+        ("0 32 24 16 16\n", "Expected fractions from 0 to 1"),
+        ("0 nan 0.5 1 1\n", "Expected fractions from 0 to 1"),
+        ("0 -0.5 0.5 1 1\n", "Expected fractions from 0 to 1"),
     ],
 )
 def test_malformed_lines_are_named_and_do_not_end_the_reading(tree, text, message, complaints):
@@ -86,7 +86,7 @@ def test_malformed_lines_are_named_and_do_not_end_the_reading(tree, text, messag
 
 def test_labels_without_a_image(tree):
     folder = tree({"a.png": None, "a.txt": LINE, "b.txt": LINE})
-    with pytest.raises(AnnotationError, match=r"b\.txt: wanted an image of the same name"):
+    with pytest.raises(AnnotationError, match=r"b\.txt: There is no image of the same name"):
         read_annotations(folder, format="yolo")
 
 
@@ -127,7 +127,10 @@ def test_a_malformed_first_label_does_not_hide_the_others(tree, complaints):
 )
 def test_labels_of_which_none_is_made_out_are_no_whole_images(tree, image, label, text):
     folder = tree({image: None, label: text})
-    with pytest.raises(AnnotationError, match=rf"{label}: wanted a label .*try: --format voc or"):
+    with pytest.raises(
+        AnnotationError,
+        match=rf"{label}: The file has the name of an image.*try: use --format voc or",
+    ):
         read_annotations(folder)
     assert found(folder, format="images") == [("a.png", ((0, 0, 64, 48),))]
 

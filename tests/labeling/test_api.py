@@ -28,8 +28,8 @@ def make_annotator(photos, tmp_path):
     """Return a client of the page: ``make_annotator(review=True, cascade=…)``."""
 
     def make(out="info.dat", **settings):
-        desk = open_session(AnnotateSettings(photos, tmp_path / out, **settings))
-        return create_app(desk).test_client()
+        session = open_session(AnnotateSettings(photos, tmp_path / out, **settings))
+        return create_app(session).test_client()
 
     return make
 
@@ -95,16 +95,16 @@ def test_a_page_of_an_earlier_start_writes_to_no_other_image(annotator):
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ({"boxes": [[1, 2, 3]]}, "wanted whole numbers x, y, width, height, found [1, 2, 3]"),
-        ({"boxes": [[1, 2, 3, 4.5]]}, "wanted whole numbers"),
-        ({"boxes": [[1, 2, 0, 4]]}, "wanted whole numbers"),
-        ({"boxes": [[1, 2, True, 4]]}, "wanted whole numbers"),
-        ({"boxes": [[80, 2, 3, 4]]}, "wanted a box in the image"),
-        ({"boxes": [[10**30, 2, 3, 4]]}, "wanted whole numbers"),
-        ({"boxes": "x"}, "wanted a list"),
-        ({"boxes": [[0, 0, 1, 1]] * 10_001}, "at most 10000 boxes"),
-        ({"boxes": [[1, 2, 3, 4]], "negative": True}, "wanted no box in an image without"),
-        ({"ignored": [[1]]}, "wanted whole numbers"),
+        ({"boxes": [[1, 2, 3]]}, "Expected integers x, y, width, height, got [1, 2, 3]"),
+        ({"boxes": [[1, 2, 3, 4.5]]}, "Expected integers"),
+        ({"boxes": [[1, 2, 0, 4]]}, "Expected integers"),
+        ({"boxes": [[1, 2, True, 4]]}, "Expected integers"),
+        ({"boxes": [[80, 2, 3, 4]]}, "is outside the image"),
+        ({"boxes": [[10**30, 2, 3, 4]]}, "Expected integers"),
+        ({"boxes": "x"}, "must be a list"),
+        ({"boxes": [[0, 0, 1, 1]] * 10_001}, "at most 10000"),
+        ({"boxes": [[1, 2, 3, 4]], "negative": True}, "must have no boxes"),
+        ({"ignored": [[1]]}, "Expected integers"),
     ],
 )
 def test_what_is_no_box_is_refused(annotator, tmp_path, said, text):
@@ -113,9 +113,11 @@ def test_what_is_no_box_is_refused(annotator, tmp_path, said, text):
 
 
 def test_odd_requests_are_answered(annotator):
-    refused(annotator.put("/api/v1/images/0", data="no JSON"), 400, "wanted a JSON object")
-    refused(annotator.put("/api/v1/images/0", json=[1]), 400, "wanted a JSON object")
-    refused(annotator.get("/api/v1/images/3"), 404, "found none of the number 3")
+    refused(
+        annotator.put("/api/v1/images/0", data="no JSON"), 400, "The body must be a JSON object"
+    )
+    refused(annotator.put("/api/v1/images/0", json=[1]), 400, "The body must be a JSON object")
+    refused(annotator.get("/api/v1/images/3"), 404, "There is no image 3")
     assert annotator.get("/api/v1/images/-1").status_code == 404
     huge = {"data": b" " * (2 << 20), "content_type": "application/json"}
     assert annotator.put("/api/v1/images/0", **huge).status_code == 413

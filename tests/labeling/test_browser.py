@@ -104,8 +104,8 @@ def served_here(folder, out, **settings) -> Iterator[str]:
 
 
 @pytest.fixture
-def desk(browser, photos, tmp_path):
-    """Open the page of a new server: ``with desk(window_wh=(24, 24)) as page: …``."""
+def session(browser, photos, tmp_path):
+    """Open the page of a new server: ``with session(window_wh=(24, 24)) as page: …``."""
 
     @contextmanager
     def open_page(out="info.dat", **settings):
@@ -239,8 +239,8 @@ class Page:
         return {one.path.name: list(one.boxes_xywh) for one in found if one.boxes_xywh}
 
 
-def test_mouse(desk, tmp_path):
-    with desk() as page:
+def test_mouse(session, tmp_path):
+    with session() as page:
         page.drag((100, 100), (200, 200))
         page.saved({"a.png": [(100, 100, 100, 100)]})
         assert page.text("#state").startswith("unfinished")
@@ -272,8 +272,8 @@ def test_mouse(desk, tmp_path):
         assert page.text("#counts") == "2 of 4"
 
 
-def test_keys(desk, tmp_path):
-    with desk(window_wh=(2, 1)) as page:
+def test_keys(session, tmp_path):
+    with session(window_wh=(2, 1)) as page:
         page.press("b")
         page.until(lambda: page.boxes())
         ((x, y, width, height),) = page.boxes()["a.png"]
@@ -310,8 +310,8 @@ def test_keys(desk, tmp_path):
         assert not page.find("#help").is_displayed()
 
 
-def test_fingers(desk):
-    with desk() as page:
+def test_fingers(session):
+    with session() as page:
         page.touch([(100, 100)], [(130, 140)], [(200, 180)], [])
         page.saved({"a.png": [(100, 100, 100, 80)]})
         page.touch([(150, 140)], [(160, 150)], [(170, 170)], [])
@@ -326,8 +326,8 @@ def test_fingers(desk):
         assert 5 < second[2] < 15  # of 20 pixels, zoomed to about half
 
 
-def test_the_wheel_zooms_where_it_points(desk):
-    with desk() as page:
+def test_the_wheel_zooms_where_it_points(session):
+    with session() as page:
         chain = ActionChains(page.browser)
         stage = page.find("#stage")
         at = [a - b for a, b in zip(page.place(100, 100), page.place(200, 150), strict=True)]
@@ -368,8 +368,8 @@ def test_it_goes_on_where_it_was_killed(browser, photos, tmp_path):
         page.check()
 
 
-def test_two_windows_on_one_image(desk):
-    with desk() as page:
+def test_two_windows_on_one_image(session):
+    with session() as page:
         browser = page.browser
         first = browser.current_window_handle
         browser.switch_to.new_window("tab")
@@ -396,8 +396,8 @@ def test_two_windows_on_one_image(desk):
         ("both", [(100, 100, 100, 100), (20, 20, 40, 40)]),
     ],
 )
-def test_a_conflict_is_shown_and_decided(desk, answer, wanted):
-    with desk() as page:
+def test_a_conflict_is_shown_and_decided(session, answer, wanted):
+    with session() as page:
         say_meanwhile(page.address, [[20, 20, 40, 40]])
         page.drag((100, 100), (200, 200))
         page.until(lambda: page.find("#conflict").is_displayed())
@@ -421,9 +421,9 @@ def say_meanwhile(address, boxes):
     urllib.request.urlopen(request).close()
 
 
-def test_suggestions(desk, portrait, photos):
+def test_suggestions(session, portrait, photos):
     cv2.imwrite(str(photos / "a.png"), portrait)
-    with desk(cascade=bundled_cascade()) as page:
+    with session(cascade=bundled_cascade()) as page:
         page.size = (240, 180)
         page.until(lambda: page.find("[data-act=accept]").is_enabled())
         assert page.boxes() == {}
@@ -441,10 +441,10 @@ def test_suggestions(desk, portrait, photos):
         page.saved({"a.png": [(x + 20, y + 10, width, height)]})
 
 
-def test_a_review(desk, portrait, photos, tmp_path):
+def test_a_review(session, portrait, photos, tmp_path):
     cv2.imwrite(str(photos / "a.png"), portrait)
     cv2.imwrite(str(photos / "b.png"), portrait)
-    with desk(out="extra.txt", cascade=bundled_cascade(), review=True) as page:
+    with session(out="extra.txt", cascade=bundled_cascade(), review=True) as page:
         page.out = tmp_path / "extra.json"
         page.size = (240, 180)
         page.until(lambda: page.find("[data-act=accept]").is_enabled())
@@ -459,9 +459,9 @@ def test_a_review(desk, portrait, photos, tmp_path):
         page.size = (WIDTH, HEIGHT)
 
 
-def test_unreadable_images_are_passed_over_and_listed(desk, photos):
+def test_unreadable_images_are_passed_over_and_listed(session, photos):
     (photos / "b.png").write_bytes(b"")
-    with desk() as page:
+    with session() as page:
         page.press("n")
         page.shows("c.png")
         assert "Passed over b.png: Expected an image, got an empty file" in page.text("#status")
@@ -493,8 +493,8 @@ def test_boxes_outlive_a_server_that_goes_away(browser, photos, tmp_path):
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_the_page_fits_the_screen(desk, width):
-    with desk(cascade=bundled_cascade()) as page:
+def test_the_page_fits_the_screen(session, width):
+    with session(cascade=bundled_cascade()) as page:
         mobile = {"width": width, "height": 640, "deviceScaleFactor": 1, "mobile": width < 500}
         page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", mobile)
         sizes = (

@@ -26,7 +26,7 @@ from fercli.common.errors import (
     OutputExistsError,
 )
 from fercli.common.images import read_gray
-from fercli.labeling import BoxOutput, ConflictError, ReviewOutput, Work, open_store
+from fercli.labeling import BoxOutput, ConflictError, ImageAnnotation, ReviewOutput, open_store
 from fercli.labeling.review import crop_box
 
 #: Where boxes go, and the name of the format where the name does not say it.
@@ -52,8 +52,8 @@ def store_of(photos, out="info.dat", format=None):
 
 def save(store, number, *boxes, **said):
     name = store.names[number]
-    revision = store.work(number, SIZE).revision(name)
-    return store.save(number, Work(tuple(boxes), **said), revision, SIZE)
+    revision = store.annotation(number, SIZE).revision(name)
+    return store.save(number, ImageAnnotation(tuple(boxes), **said), revision, SIZE)
 
 
 @pytest.mark.parametrize(("out", "format"), OUTPUTS)
@@ -63,7 +63,7 @@ def test_each_format_keeps_all(photos, out, format):
     save(store, 1, negative=True)
     save(store, 2, (1, 2, 3, 4), done=False)
     again = store_of(photos, out, format)
-    works = [again.work(number, SIZE) for number in range(4)]
+    works = [again.annotation(number, SIZE) for number in range(4)]
     assert [each.boxes_xywh for each in works] == [
         ((3, 5, 20, 21), (0, 0, 64, 48)), (), ((1, 2, 3, 4),), (),
     ]  # fmt: skip
@@ -113,8 +113,8 @@ def test_fractions_of_large_images_are_exact(make_image, tmp_path):
     boxes = ((3999, 36, 1, 1), (0, 0, 4001, 37), (1234, 5, 777, 3))
     name = "wide.png"
     store = open_store(output)
-    store.save(0, Work(boxes), Work().revision(name), (4001, 37))
-    assert open_store(output).work(0, (4001, 37)).boxes_xywh == boxes
+    store.save(0, ImageAnnotation(boxes), ImageAnnotation().revision(name), (4001, 37))
+    assert open_store(output).annotation(0, (4001, 37)).boxes_xywh == boxes
 
 
 def test_negatives_are_absolute_and_others_stay(photos, make_image):
@@ -143,28 +143,28 @@ def test_records_of_other_images_stay(photos, make_image):
 def test_ignored_boxes_stay(photos):
     store = store_of(photos, "boxes.json")
     save(store, 0, (3, 5, 20, 21), ignored_xywh=((1, 1, 4, 4),))
-    assert store_of(photos, "boxes.json").work(0, SIZE).ignored_xywh == ((1, 1, 4, 4),)
+    assert store_of(photos, "boxes.json").annotation(0, SIZE).ignored_xywh == ((1, 1, 4, 4),)
 
 
 def test_an_older_version_is_refused(photos):
     store = store_of(photos)
-    old = store.work(0, SIZE).revision("a.png")
+    old = store.annotation(0, SIZE).revision("a.png")
     save(store, 0, (3, 5, 20, 21))
     with pytest.raises(ConflictError, match=r"a\.png was changed elsewhere"):
-        store.save(0, Work(((1, 1, 2, 2),)), old, SIZE)
+        store.save(0, ImageAnnotation(((1, 1, 2, 2),)), old, SIZE)
     # The same twice is no conflict.
-    store.save(0, Work(((3, 5, 20, 21),)), old, SIZE)
-    assert store_of(photos).work(0, SIZE).boxes_xywh == ((3, 5, 20, 21),)
+    store.save(0, ImageAnnotation(((3, 5, 20, 21),)), old, SIZE)
+    assert store_of(photos).annotation(0, SIZE).boxes_xywh == ((3, 5, 20, 21),)
 
 
 def test_a_version_holds_over_a_new_start_and_a_change_by_hand(photos):
     store = store_of(photos)
     save(store, 0, (3, 5, 20, 21))
-    revision = store.work(0, SIZE).revision("a.png")
-    assert store_of(photos).work(0, SIZE).revision("a.png") == revision
+    revision = store.annotation(0, SIZE).revision("a.png")
+    assert store_of(photos).annotation(0, SIZE).revision("a.png") == revision
     (photos.parent / "info.dat").write_text("photos/a.png 1 3 5 20 22\n")
-    assert store_of(photos).work(0, SIZE).revision("a.png") != revision
-    assert Work().revision("a.png") != Work().revision("b.png")
+    assert store_of(photos).annotation(0, SIZE).revision("a.png") != revision
+    assert ImageAnnotation().revision("a.png") != ImageAnnotation().revision("b.png")
 
 
 def test_boxes_win_over_the_list_of_negatives(photos):
@@ -189,15 +189,21 @@ def test_a_image_that_is_gone_loses_no_other(photos):
 @pytest.mark.parametrize(
     ("names", "out", "format", "error", "message"),
     [
-        ([], "info.dat", None, InputError, "wanted images, found none"),
+        ([], "info.dat", None, InputError, "There are no images"),
         (["a b.png"], "info.dat", None, OptionError, "cannot hold 1 of 1 names, 'photos/a b.png'"),
         (["a.png", "a.jpg"], "yolo", "yolo", OptionError, "would share one file"),
-        (["a\x01.png"], "voc", "voc", OptionError, "XML cannot hold the name '.*try: --out"),
-        (["a\x01.png"], "boxes.xml", None, OptionError, "XML cannot hold the name '.*try: --out"),
-        (["a.png"], "photos", None, OptionError, "wanted a folder of annotations"),
-        (["a.png"], "boxes", None, OptionError, "which has no suffix"),
-        (["a.png"], "photos", "info", OptionError, "wanted another kind of place"),
-        (["a.png"], "info.dat", "images", OptionError, "wanted a format to write"),
+        (["a\x01.png"], "voc", "voc", OptionError, "XML cannot hold the name '.*try: use --out"),
+        (
+            ["a\x01.png"],
+            "boxes.xml",
+            None,
+            OptionError,
+            "XML cannot hold the name '.*try: use --out",
+        ),
+        (["a.png"], "photos", None, OptionError, "holds no annotations"),
+        (["a.png"], "boxes", None, OptionError, "has no suffix"),
+        (["a.png"], "photos", "info", OptionError, "cannot be written to a"),
+        (["a.png"], "info.dat", "images", OptionError, "must be one that can be written"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_at_the_start(
@@ -213,8 +219,8 @@ def test_what_cannot_be_kept_is_refused_at_the_start(
 @pytest.mark.parametrize(
     ("out", "text", "message"),
     [
-        ("info.dat", "photos/a.png 2 1 2 3 4\n", "wanted 4 numbers"),
-        ("boxes.csv", "path,x,y,w,h,label\na,1,2,3,4,cat\na,1,2,3,4,dog\n", "labels 'cat', 'dog'"),
+        ("info.dat", "photos/a.png 2 1 2 3 4\n", "Expected 4 numbers"),
+        ("boxes.csv", "path,x,y,w,h,label\na,1,2,3,4,cat\na,1,2,3,4,dog\n", "labels .'cat', 'dog'"),
         ("boxes.json", "{", "not JSON"),
     ],
 )
@@ -234,7 +240,7 @@ def test_what_is_malformed_is_named_and_stays(photos, out, text, message):
 )  # fmt: skip
 def test_a_garbled_progress_is_named(photos, text):
     (photos.parent / "info.dat.progress.json").write_text(text)
-    with pytest.raises(InputError, match="wanted the progress of an annotation"):
+    with pytest.raises(InputError, match="not the progress of an annotation"):
         store_of(photos)
 
 
@@ -245,7 +251,7 @@ def test_what_cannot_be_written_changes_nothing(photos):
     (photos.parent / "info.dat").mkdir()
     with pytest.raises(OutputError):
         save(store, 1, (1, 1, 2, 2))
-    assert store.work(1, SIZE) == Work()
+    assert store.annotation(1, SIZE) == ImageAnnotation()
     with pytest.raises(OutputError):
         save(store, 0)  # which would remove the file
     (photos.parent / "info.dat").rmdir()
@@ -256,14 +262,14 @@ def test_what_cannot_be_written_changes_nothing(photos):
 KILLED = """
 import sys
 from pathlib import Path
-from fercli.labeling import BoxOutput, Work, open_store
+from fercli.labeling import BoxOutput, ImageAnnotation, open_store
 photos, out, format = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] or None
 store = open_store(BoxOutput(out, photos, format), out.parent / "bg.txt")
 for turn in range(100_000):
-    work = store.work(turn % 4, (64, 48))
+    work = store.annotation(turn % 4, (64, 48))
     boxes = tuple((n, n, 5, 5) for n in range(turn % 17 + 1)) if turn % 5 else ()
     revision = work.revision(store.names[turn % 4])
-    store.save(turn % 4, Work(boxes, negative=not boxes), revision, (64, 48))
+    store.save(turn % 4, ImageAnnotation(boxes, negative=not boxes), revision, (64, 48))
     print(turn, flush=True)
 """
 
@@ -287,7 +293,7 @@ def test_a_kill_while_saving_loses_nothing(photos, out, format, rng):
             # What was answered is there; the save that was under way may be.
             turns = [turn for turn in range(last - 3, last + 2) if turn % 4 == number]
             wanted = [turn % 17 + 1 if turn >= 0 and turn % 5 else 0 for turn in turns]
-            assert len(store.work(number, SIZE).boxes_xywh) in wanted
+            assert len(store.annotation(number, SIZE).boxes_xywh) in wanted
 
 
 def review_of(photos):
@@ -303,7 +309,7 @@ def test_a_review_cuts_false_alarms_out(photos):
     assert np.array_equal(read_gray(crop), whole[4:28, 15:35])
     again = review_of(photos)
     assert [state for state, _ in again.states()] == ["done", "negative", "unseen", "unseen"]
-    assert again.work(0, SIZE).ignored_xywh == ((50, 30, 10, 10),)
+    assert again.annotation(0, SIZE).ignored_xywh == ((50, 30, 10, 10),)
 
 
 def test_a_review_that_changes_its_mind(photos):

@@ -12,7 +12,7 @@ from typing import Literal
 from fercli.annotations.opencv_lists import programs_read
 from fercli.annotations.validate.problems import CheckReport, Problem
 from fercli.annotations.validate.records import (
-    Entry,
+    ListRecord,
     background_entries,
     info_entries,
     is_info,
@@ -30,7 +30,7 @@ Kind = Literal["info", "bg"]
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedImage:
     """What became of opening an image: its size and digest, or what is wrong with it."""
 
     size_wh: tuple[int, int] | None
@@ -72,7 +72,7 @@ def check_list(
     read = read_lines(path)
     kind = kind or ("info" if is_info(read.lines) else "bg")
     found = list(info_entries(read.lines) if kind == "info" else background_entries(read.lines))
-    entries = [each for each in found if isinstance(each, Entry)]
+    entries = [each for each in found if isinstance(each, ListRecord)]
     opened = list(
         parallel_map(
             partial(_open, folder=path.parent, kind=kind),
@@ -93,23 +93,23 @@ def check_list(
     return CheckReport(path, kind, len(entries), boxes, tuple(problems))
 
 
-def _open(name: str, folder: Path, kind: Kind) -> Opened:
+def _open(name: str, folder: Path, kind: Kind) -> OpenedImage:
     """Open an image where the program would that reads this kind of list."""
     path = folder / name if kind == "info" else Path(name)
     try:
         image = read_gray(path)
         if not programs_read(path):
-            return Opened(_size(image.shape), digest_of(image), "format", _shown(name))
-        return Opened(_size(image.shape), digest_of(image))
+            return OpenedImage(_size(image.shape), digest_of(image), "format", _shown(name))
+        return OpenedImage(_size(image.shape), digest_of(image))
     except ImageError as error:
         if is_there(path):
-            return Opened(None, b"", "unreadable", f"{_shown(name)}: {error.message}")
+            return OpenedImage(None, b"", "unreadable", f"{_shown(name)}: {error.message}")
         if kind == "bg" and is_there(folder / name):
-            return Opened(None, b"", "not here", _shown(name))
-        return Opened(None, b"", "missing", _shown(name))
+            return OpenedImage(None, b"", "not here", _shown(name))
+        return OpenedImage(None, b"", "missing", _shown(name))
 
 
-def _of_the_whole(entries: Sequence[Entry], kind: Kind) -> Iterator[Problem]:
+def _of_the_whole(entries: Sequence[ListRecord], kind: Kind) -> Iterator[Problem]:
     if kind == "bg":
         if not entries:
             yield Problem("no names", "no image is listed")
@@ -122,7 +122,9 @@ def _of_the_whole(entries: Sequence[Entry], kind: Kind) -> Iterator[Problem]:
         yield Problem("absolute name", detail, None, absolute[0].line)
 
 
-def _of_image(entry: Entry, image: Opened, window_wh: tuple[int, int]) -> Iterator[Problem]:
+def _of_image(
+    entry: ListRecord, image: OpenedImage, window_wh: tuple[int, int]
+) -> Iterator[Problem]:
     if image.kind:
         yield entry.problem(image.kind, image.detail)
     size_wh = image.size_wh
@@ -137,7 +139,7 @@ def _of_image(entry: Entry, image: Opened, window_wh: tuple[int, int]) -> Iterat
             yield entry.problem("box outside", " ".join(map(str, box)) + of)
 
 
-def _duplicates(entries: Sequence[Entry], opened: Sequence[Opened]) -> Iterator[Problem]:
+def _duplicates(entries: Sequence[ListRecord], opened: Sequence[OpenedImage]) -> Iterator[Problem]:
     names: dict[str, int] = {}
     digests: dict[bytes, int] = {}
     for entry, image in zip(entries, opened, strict=True):

@@ -28,7 +28,7 @@ DECIMAL = re.compile(rb"[+-]?(\d+[.,]\d*|[.,]\d+|\d+(\.\d*)?[eE][+-]?\d+|nan|inf
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListRecord:
     """A record that could be made out, at least its name."""
 
     record: int
@@ -42,14 +42,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Lines:
+class ListLines:
     """The lines of a file: without the ends of lines, and what is to be said of the whole."""
 
     lines: tuple[bytes, ...]
     problems: tuple[Problem, ...]
 
 
-def read_lines(path: Path) -> Lines:
+def read_lines(path: Path) -> ListLines:
     """Return the lines of a list.
 
     Raises
@@ -64,7 +64,7 @@ def read_lines(path: Path) -> Lines:
     except OSError as error:
         raise input_error(error, path, wanted="a list of images") from error
     if b"\0" in content:
-        raise AnnotationError("wanted a list of images, found a binary file", path=path)
+        raise AnnotationError("Expected a list of images, got a binary file", path=path)
     problems = []
     if content.startswith(BYTE_ORDER_MARK):
         content = content.removeprefix(BYTE_ORDER_MARK)
@@ -75,7 +75,7 @@ def read_lines(path: Path) -> Lines:
     ends = [number for number, line in enumerate(lines, 1) if line.endswith(b"\r")]
     if ends:
         problems.append(Problem("CRLF", f"at the end of lines: {len(ends)}", None, ends[0]))
-    return Lines(tuple(line.removesuffix(b"\r") for line in lines), tuple(problems))
+    return ListLines(tuple(line.removesuffix(b"\r") for line in lines), tuple(problems))
 
 
 def is_info(lines: Sequence[bytes]) -> bool:
@@ -85,7 +85,7 @@ def is_info(lines: Sequence[bytes]) -> bool:
     return 2 * info > len(first)
 
 
-def info_entries(lines: Sequence[bytes]) -> Iterator[Entry | Problem]:
+def info_entries(lines: Sequence[bytes]) -> Iterator[ListRecord | Problem]:
     """Yield the records of an info file and what is wrong with how they are written."""
     at = record = 0
     while at < len(lines):
@@ -102,7 +102,7 @@ def info_entries(lines: Sequence[bytes]) -> Iterator[Entry | Problem]:
         at += 1
 
 
-def background_entries(lines: Sequence[bytes]) -> Iterator[Entry | Problem]:
+def background_entries(lines: Sequence[bytes]) -> Iterator[ListRecord | Problem]:
     """Yield the names of a background list and what is wrong with how they are written."""
     record = 0
     after = sum(bool(line.strip()) for line in lines)
@@ -116,7 +116,7 @@ def background_entries(lines: Sequence[bytes]) -> Iterator[Entry | Problem]:
             yield Problem("blank line", detail, None, number)
             continue
         record += 1
-        entry = Entry(record, number, os.fsdecode(name))
+        entry = ListRecord(record, number, os.fsdecode(name))
         yield entry
         if line.strip() != line:
             yield entry.problem("blanks around name", repr(os.fsdecode(line))[:80])
@@ -163,14 +163,16 @@ def _is_exact(words: Sequence[bytes]) -> bool:
 
 def _made_out(
     words: Sequence[bytes], line: bytes, record: int, number: int
-) -> Iterator[Entry | Problem]:
+) -> Iterator[ListRecord | Problem]:
     """Yield the entry of a record, and what is wrong with it."""
     if INTEGER.fullmatch(words[0]):
         yield Problem("no name", shown(line), record, number)
         return
     spaces = 0 if _is_exact(words) else _spaces_in_name(words)
     name = b" ".join(words[: spaces + 1])
-    entry = Entry(record, number, os.fsdecode(_as_written(name, line)), _boxes(words[spaces + 2 :]))
+    entry = ListRecord(
+        record, number, os.fsdecode(_as_written(name, line)), _boxes(words[spaces + 2 :])
+    )
     yield entry
     if spaces:
         yield entry.problem("white space in name", shown(name))

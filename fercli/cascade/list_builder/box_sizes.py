@@ -103,7 +103,7 @@ def describe_sizes(
         There is no box.
     """
     if not sizes_wh:
-        raise AnnotationError("wanted at least one box, found none")
+        raise AnnotationError("There is no box")
     sizes = np.asarray(sizes_wh, np.int64)
     aspects = sizes[:, 0] / sizes[:, 1]
     window = window_wh or fitting_window(sizes_wh)

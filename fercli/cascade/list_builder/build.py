@@ -1,6 +1,6 @@
 """From folders of images to the description files of a training: info file and background list.
 
-Positives and negatives are surveyed, thinned out, split by lot and written under names that
+Positives and negatives are audited, sampled, split and written under names that
 OpenCV's programs can read from any directory.
 """
 
@@ -16,14 +16,14 @@ from fercli.cascade.list_builder.collect import (
     collect_negatives,
     collect_positives,
 )
-from fercli.cascade.list_builder.image_audit import Surveyed
+from fercli.cascade.list_builder.image_audit import AuditedImage
 from fercli.cascade.list_builder.output_files import (
     FileOptions,
     require_room,
     write_negatives,
     write_positives,
 )
-from fercli.cascade.list_builder.report import BuildReport, Part
+from fercli.cascade.list_builder.report import BuildReport, CollectedImages
 from fercli.common.errors import OptionError
 from fercli.common.progress import SILENT, Progress
 
@@ -73,12 +73,12 @@ def build_description(
     """
     options, files = options or CollectOptions(), files or FileOptions()
     if not positives and not negatives:
-        raise OptionError("wanted positives or negatives, found neither")
+        raise OptionError("Neither positives nor negatives were given")
     if not positives and (files.plot or files.also):
-        raise OptionError("wanted positives for --plot and --also, found only negatives")
+        raise OptionError("`plot` and `also` need positives")
     require_room(out, files, positives=bool(positives), negatives=bool(negatives))
     found, empty = None, None
-    objects: list[Surveyed] = []
+    objects: list[AuditedImage] = []
     if positives:
         found, objects = collect_positives(
             positives, out, options, workers=workers, progress=progress
@@ -92,7 +92,7 @@ def build_description(
     return BuildReport(found, empty, sizes, written)
 
 
-def _sizes(part: Part, options: CollectOptions) -> SizeStatistics:
+def _sizes(part: CollectedImages, options: CollectOptions) -> SizeStatistics:
     sizes_wh = [sample.box_xywh[2:] for image in part.used for sample in image.samples]
     return describe_sizes(sizes_wh, options.rules.window_wh)
 
@@ -114,8 +114,8 @@ def _all_or_nothing(writing: Iterable[tuple[Path, str]], files: FileOptions) -> 
 
 
 def _write(
-    positives: Part | None,
-    negatives: Part | None,
+    positives: CollectedImages | None,
+    negatives: CollectedImages | None,
     sizes: SizeStatistics | None,
     out: Path,
     files: FileOptions,

@@ -1,4 +1,4 @@
-"""Gathering: what there is of positives and negatives, less what cannot be used, drawn by lot."""
+"""Collect usable images and sample them deterministically."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from fercli.annotations.formats import FORMATS, detect_format, read_records
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.annotations.whole_images import read as read_images
 from fercli.cascade.list_builder.image_audit import (
+    AuditedImage,
     BoxRules,
     FindBoxes,
     LeftOut,
-    Surveyed,
     audit_negatives,
     audit_positives,
     without_duplicates,
     without_equals,
 )
 from fercli.cascade.list_builder.output_files import NEGATIVE_LINKS, POSITIVE_LINKS
-from fercli.cascade.list_builder.report import Part, Source
+from fercli.cascade.list_builder.report import CollectedImages, ImageSource
 from fercli.cascade.list_builder.sampling import Amount, draw, in_drawn_order, number_of
 from fercli.common.errors import AnnotationError, FerError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files
@@ -60,7 +60,7 @@ class CollectOptions:
     test : int or float, optional
         How many images, or which share, of both kinds are set aside. Defaults to none.
     seed : int
-        Of the lots. Defaults to 0.
+        Of the sampling. Defaults to 0.
     in_order : bool
         Whether images keep the order in which they are found. Defaults to False: the order is
         drawn, because a training takes positives and negatives from the start of its lists.
@@ -90,7 +90,7 @@ def collect_positives(
     *,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> tuple[Part, list[Surveyed]]:
+) -> tuple[CollectedImages, list[AuditedImage]]:
     """Return what is used of the positives, and all images that hold the object."""
     left_out: list[LeftOut] = []
     sources, records = [], []
@@ -98,7 +98,7 @@ def collect_positives(
         source, found = _records(path, out, options, left_out)
         sources.append(source)
         records += found
-    surveyed = _usable(
+    audited = _usable(
         audit_positives(
             records,
             options.rules,
@@ -108,13 +108,13 @@ def collect_positives(
         ),
         left_out,
     )
-    images = surveyed if options.keep_duplicates else list(without_duplicates(surveyed))
+    images = audited if options.keep_duplicates else list(without_duplicates(audited))
     left_out += [each for image in images for each in image.left_out]
     boxed = _merged([image for image in images if image.samples])
     if not boxed:
         raise _nothing("positive", paths, len(records), left_out)
     without_box = sum(not (image.samples or image.left_out) for image in images)
-    part = Part(tuple(sources), tuple(boxed), (), tuple(left_out), without_box)
+    part = CollectedImages(tuple(sources), tuple(boxed), (), tuple(left_out), without_box)
     objects = [image for image in images if image.samples or image.left_out]
     return _drawn(part, options, "positives", options.take), objects
 
@@ -122,12 +122,12 @@ def collect_positives(
 def collect_negatives(
     paths: Sequence[Path],
     out: Path,
-    objects: Sequence[Surveyed],
+    objects: Sequence[AuditedImage],
     options: CollectOptions,
     *,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> Part:
+) -> CollectedImages:
     """Return what is used of the negatives, images that are among `objects` left out."""
     left_out: list[LeftOut] = []
     sources, names = [], []
@@ -135,7 +135,7 @@ def collect_negatives(
         source, found = _listed(path, out, options)
         sources.append(source)
         names += found
-    surveyed = _usable(
+    audited = _usable(
         audit_negatives(
             names,
             find_boxes=_finder(options.check_negatives, options.min_neighbors),
@@ -146,10 +146,10 @@ def collect_negatives(
         left_out,
     )
     if not options.keep_duplicates:
-        surveyed = _usable(without_equals(surveyed, objects), left_out)
-    if not surveyed:
+        audited = _usable(without_equals(audited, objects), left_out)
+    if not audited:
         raise _nothing("negative", paths, len(names), left_out)
-    part = Part(tuple(sources), tuple(surveyed), (), tuple(left_out))
+    part = CollectedImages(tuple(sources), tuple(audited), (), tuple(left_out))
     return _drawn(part, options, "negatives", options.take_negatives)
 
 
@@ -164,7 +164,7 @@ def _finder(cascade: Path | None, min_neighbors: int) -> FindBoxes | None:
 
 def _records(
     path: Path, out: Path, options: CollectOptions, left_out: list[LeftOut]
-) -> tuple[Source, list[Record]]:
+) -> tuple[ImageSource, list[Record]]:
     """Return what a source of positives says; what is malformed in it goes to `left_out`."""
     name = "images" if options.detect else options.format or detect_format(path).name
     if name == "images":
@@ -181,19 +181,19 @@ def _records(
             on_error=raise_it if name == "info" else _noting(left_out, path),
         )
     title = f"boxes found by {options.detect}" if options.detect else FORMATS[name].title
-    return Source(path, title, len(records), _count_labels(records)), records
+    return ImageSource(path, title, len(records), _count_labels(records)), records
 
 
-def _listed(path: Path, out: Path, options: CollectOptions) -> tuple[Source, list[Path]]:
+def _listed(path: Path, out: Path, options: CollectOptions) -> tuple[ImageSource, list[Path]]:
     """Return the images of a source of negatives."""
     if path.is_dir():
         found = find_files(path, options.extensions, recursive=options.recursive)
         names = [name for name in found if not _is_link(name, out)]
-        return Source(path, "folder", len(names)), names
+        return ImageSource(path, "folder", len(names)), names
     if path.suffix.lower() in {*IMAGE_EXTENSIONS, *options.extensions} - {""}:
-        return Source(path, "image", 1), [path]
+        return ImageSource(path, "image", 1), [path]
     names = read_background_list(path)
-    return Source(path, "background list", len(names)), names
+    return ImageSource(path, "background list", len(names)), names
 
 
 def _is_link(path: Path, out: Path) -> bool:
@@ -216,20 +216,20 @@ def _count_labels(records: Sequence[Record]) -> dict[str, int]:
     return dict(Counter(box.label for record in records for box in record.boxes).most_common())
 
 
-def _usable(found: Iterable[Surveyed | LeftOut], left_out: list[LeftOut]) -> list[Surveyed]:
+def _usable(found: Iterable[AuditedImage | LeftOut], left_out: list[LeftOut]) -> list[AuditedImage]:
     """Return the images that can be used; the others go to `left_out`."""
-    usable: list[Surveyed] = []
+    usable: list[AuditedImage] = []
     for each in found:
-        if isinstance(each, Surveyed):
+        if isinstance(each, AuditedImage):
             usable.append(each)
         else:
             left_out.append(each)
     return usable
 
 
-def _merged(images: Sequence[Surveyed]) -> list[Surveyed]:
+def _merged(images: Sequence[AuditedImage]) -> list[AuditedImage]:
     """Return each image once, with the boxes that all sources have for it."""
-    merged: dict[Path, Surveyed] = {}
+    merged: dict[Path, AuditedImage] = {}
     for image in images:
         before = merged.get(image.path)
         samples = image.samples if before is None else before.samples + image.samples
@@ -240,10 +240,10 @@ def _merged(images: Sequence[Surveyed]) -> list[Surveyed]:
 def _nothing(
     kind: str, paths: Sequence[Path], images: int, left_out: Sequence[LeftOut]
 ) -> AnnotationError:
-    wanted = f"wanted at least one usable {kind}, found none in {images} images"
+    wanted = f"There is no usable {kind} in {images} images"
     if not left_out:
         by_name = not images and any(path.is_dir() for path in paths)
-        hint = "--extensions, if they have unusual names" if by_name else None
+        hint = "use --extensions, if their names end unusually" if by_name else None
         return AnnotationError(wanted, hint=hint)
     counts = Counter(each.reason for each in left_out)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
@@ -251,18 +251,22 @@ def _nothing(
     return AnnotationError(f"{wanted}: {reasons}; the first: {first.path}: {first.detail}")
 
 
-def _drawn(part: Part, options: CollectOptions, what: str, take: Amount | None) -> Part:
-    """Return a part of which images are taken, set aside for testing and put in order by lot."""
+def _drawn(
+    part: CollectedImages, options: CollectOptions, what: str, take: Amount | None
+) -> CollectedImages:
+    """Return the images that are taken, less those for testing, in an order that the seed gives."""
     images = list(part.training)
     if take is not None:
         number = number_of(take, len(images), what)
         images, _ = draw(images, number, _digest, options.seed, "take")
-    test: list[Surveyed] = []
+    test: list[AuditedImage] = []
     if options.test is not None:
         number = number_of(options.test, len(images), f"{what} for testing")
         test, images = draw(images, number, _digest, options.seed, "test", together=True)
         if not images:
-            raise OptionError(f"wanted {what} for training and testing, found only {len(test)}")
+            raise OptionError(
+                f"No {what} are left for training: all {len(test)} are set aside for testing"
+            )
     not_taken = len(part.training) - len(images) - len(test)
     if not options.in_order:
         images = in_drawn_order(images, _digest, options.seed, "order")
@@ -270,5 +274,5 @@ def _drawn(part: Part, options: CollectOptions, what: str, take: Amount | None) 
     return replace(part, training=tuple(images), test=tuple(test), not_taken=not_taken)
 
 
-def _digest(image: Surveyed) -> bytes:
+def _digest(image: AuditedImage) -> bytes:
     return image.digest

@@ -1,6 +1,6 @@
-"""The survey: every image opened once, on all cores, and what is in it noted.
+"""Audit images: each is opened once, on all cores, and what is in it is recorded.
 
-One that cannot be used is noted with the reason and never ends the survey.
+One that cannot be used is recorded with the reason and never ends the audit.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Surveyed:
+class AuditedImage:
     """An image that could be opened.
 
     Parameters
@@ -123,7 +123,7 @@ def audit_positives(
     find_boxes: FindBoxes | None = None,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> Iterator[Surveyed | LeftOut]:
+) -> Iterator[AuditedImage | LeftOut]:
     """Yield what is found for each record, in order.
 
     Parameters
@@ -155,7 +155,7 @@ def audit_negatives(
     window_wh: tuple[int, int] = (1, 1),
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> Iterator[Surveyed | LeftOut]:
+) -> Iterator[AuditedImage | LeftOut]:
     """Yield what is found for each negative, in order.
 
     Parameters
@@ -180,7 +180,7 @@ def audit_negatives(
     )
 
 
-def without_duplicates(images: Iterable[Surveyed]) -> Iterator[Surveyed]:
+def without_duplicates(images: Iterable[AuditedImage]) -> Iterator[AuditedImage]:
     """Yield the images less the samples whose very pixels came before."""
     first: dict[bytes, Path] = {}
     for image in images:
@@ -197,8 +197,8 @@ def without_duplicates(images: Iterable[Surveyed]) -> Iterator[Surveyed]:
 
 
 def without_equals(
-    images: Iterable[Surveyed], others: Iterable[Surveyed]
-) -> Iterator[Surveyed | LeftOut]:
+    images: Iterable[AuditedImage], others: Iterable[AuditedImage]
+) -> Iterator[AuditedImage | LeftOut]:
     """Yield the images less those that are, pixel by pixel, among `others` or came before."""
     first = {other.digest: ("also a positive", other.path) for other in others}
     for image in images:
@@ -217,10 +217,12 @@ def digest_of(image: ImageArray) -> bytes:
     return content.digest()
 
 
-def _positive(record: Record, rules: BoxRules, find_boxes: FindBoxes | None) -> Surveyed | LeftOut:
+def _positive(
+    record: Record, rules: BoxRules, find_boxes: FindBoxes | None
+) -> AuditedImage | LeftOut:
     try:
-        surveyed, image = _opened(record.path)
-        boxes = find_boxes(image) if find_boxes else _boxes_of(record, surveyed.size_wh)
+        audited, image = _opened(record.path)
+        boxes = find_boxes(image) if find_boxes else _boxes_of(record, audited.size_wh)
     except FerError as error:
         return _unusable(record.path, error)
     found = [
@@ -228,7 +230,7 @@ def _positive(record: Record, rules: BoxRules, find_boxes: FindBoxes | None) -> 
         for box in boxes
     ]
     return replace(
-        surveyed,
+        audited,
         samples=tuple(each for each in found if isinstance(each, Sample)),
         left_out=tuple(each for each in found if isinstance(each, LeftOut)),
     )
@@ -236,24 +238,24 @@ def _positive(record: Record, rules: BoxRules, find_boxes: FindBoxes | None) -> 
 
 def _negative(
     path: Path, find_boxes: FindBoxes | None, window_wh: tuple[int, int]
-) -> Surveyed | LeftOut:
+) -> AuditedImage | LeftOut:
     try:
-        surveyed, image = _opened(path)
+        audited, image = _opened(path)
         boxes = find_boxes(image) if find_boxes else ()
     except FerError as error:
         return _unusable(path, error)
-    if not _holds(surveyed.size_wh, window_wh):
-        return LeftOut(path, "smaller than the window", _size_text(surveyed.size_wh))
+    if not _holds(audited.size_wh, window_wh):
+        return LeftOut(path, "smaller than the window", _size_text(audited.size_wh))
     if boxes:
         where = " ".join(map(str, boxes[0]))
         return LeftOut(path, "seems to hold the object", f"{len(boxes)} found, one at {where}")
-    return surveyed
+    return audited
 
 
-def _opened(path: Path) -> tuple[Surveyed, ImageArray]:
+def _opened(path: Path) -> tuple[AuditedImage, ImageArray]:
     image = read_gray(path)
     size_wh = image.shape[1], image.shape[0]
-    return Surveyed(path, size_wh, digest_of(image), plain=programs_read(path)), image
+    return AuditedImage(path, size_wh, digest_of(image), plain=programs_read(path)), image
 
 
 def _boxes_of(record: Record, size_wh: tuple[int, int]) -> Iterator[Box | LeftOut]:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from fercli.annotations.opencv_lists import Names, name_from
-from fercli.cascade.list_builder.image_audit import Surveyed
+from fercli.cascade.list_builder.image_audit import AuditedImage
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder
 from fercli.common.images import read_gray, write_image
 
@@ -28,13 +28,13 @@ CONVERTED = ".gray.png"
 
 
 def plan_names(
-    images: Iterable[Surveyed], links: Path, names: Names, fits: Callable[[str], bool]
+    images: Iterable[AuditedImage], links: Path, names: Names, fits: Callable[[str], bool]
 ) -> dict[Path, Path]:
     """Return the path under which a list can name each image.
 
     Parameters
     ----------
-    images : iterable of Surveyed
+    images : iterable of AuditedImage
         The images.
     links : Path
         The folder of links that there would be, beside the list.

@@ -18,9 +18,9 @@ from fercli.annotations.opencv_lists import (
     write_background_list,
     write_info,
 )
-from fercli.cascade.list_builder.image_audit import LeftOut, Surveyed
+from fercli.cascade.list_builder.image_audit import AuditedImage, LeftOut
 from fercli.cascade.list_builder.links import MAPPING, make_links, plan_names
-from fercli.cascade.list_builder.report import Part, count_boxes
+from fercli.cascade.list_builder.report import CollectedImages, count_boxes
 from fercli.common.errors import OutputError
 from fercli.common.files import require_absent, write_text
 from fercli.common.plots import require_suffix
@@ -85,7 +85,7 @@ def require_room(out: Path, options: FileOptions, *, positives: bool, negatives:
         A file of a description is there and may not be replaced.
     """
     if out.exists() and not out.is_dir():
-        raise OutputError("wanted a folder to write to, found a file", path=out)
+        raise OutputError("Expected a folder to write to, got a file", path=out)
     if options.plot:
         require_suffix(options.plot)
     names = (POSITIVE_FILES if positives else ()) + (NEGATIVE_FILES if negatives else ())
@@ -95,7 +95,9 @@ def require_room(out: Path, options: FileOptions, *, positives: bool, negatives:
         require_absent(path, overwrite=options.overwrite)
 
 
-def write_positives(part: Part, out: Path, options: FileOptions) -> Iterator[tuple[Path, str]]:
+def write_positives(
+    part: CollectedImages, out: Path, options: FileOptions
+) -> Iterator[tuple[Path, str]]:
     """Write the files of the positives; yield each one's path and what is in it."""
     links = out / POSITIVE_LINKS
     names = plan_names(part.used, links, options.info_names, fits_info)
@@ -111,7 +113,9 @@ def write_positives(part: Part, out: Path, options: FileOptions) -> Iterator[tup
         yield path, _boxes_text(part.used)
 
 
-def write_negatives(part: Part, out: Path, options: FileOptions) -> Iterator[tuple[Path, str]]:
+def write_negatives(
+    part: CollectedImages, out: Path, options: FileOptions
+) -> Iterator[tuple[Path, str]]:
     """Write the files of the negatives; yield each one's path and what is in it."""
     links = out / NEGATIVE_LINKS
     names = plan_names(part.used, links, options.background_names, fits_background_list)
@@ -140,7 +144,7 @@ def _make_links(
 
 
 def _written_info(
-    path: Path, images: Sequence[Surveyed], names: dict[Path, Path], options: FileOptions
+    path: Path, images: Sequence[AuditedImage], names: dict[Path, Path], options: FileOptions
 ) -> Iterator[tuple[Path, str]]:
     if not images:
         _remove_old(path, options)
@@ -177,10 +181,10 @@ def _remove_old(path: Path, options: FileOptions) -> None:
         path.unlink(missing_ok=True)
 
 
-def _annotated(image: Surveyed, name: Path) -> AnnotatedImage:
+def _annotated(image: AuditedImage, name: Path) -> AnnotatedImage:
     boxes = tuple(sample.box_xywh for sample in image.samples)
     return AnnotatedImage(name, boxes, size_wh=image.size_wh)
 
 
-def _boxes_text(images: Sequence[Surveyed]) -> str:
+def _boxes_text(images: Sequence[AuditedImage]) -> str:
     return f"{count_boxes(images)} boxes in {len(images)} images"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fercli.cascade import HIT_RATE, STAGES
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, draw_histogram
-from fercli.cascade.list_builder.image_audit import LeftOut, Surveyed
+from fercli.cascade.list_builder.image_audit import AuditedImage, LeftOut
 from fercli.cascade.samples.statistics import usable_positives
 
 #: So many of what was left out are shown; all are in the table beside the list.
@@ -23,7 +23,7 @@ HIGHER_HIT_RATE = 0.999
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """A file or folder that was read: as what, how many images it names, boxes by label."""
 
     path: Path
@@ -33,14 +33,14 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Part:
+class CollectedImages:
     """One half of a description, positives or negatives.
 
     Parameters
     ----------
-    sources : tuple of Source
+    sources : tuple of ImageSource
         Where the images come from.
-    training, test : tuple of Surveyed
+    training, test : tuple of AuditedImage
         The images that are used, in the order of the lists.
     left_out : tuple of LeftOut
         What cannot be used.
@@ -50,15 +50,15 @@ class Part:
         How many usable images were not drawn.
     """
 
-    sources: tuple[Source, ...]
-    training: tuple[Surveyed, ...]
-    test: tuple[Surveyed, ...]
+    sources: tuple[ImageSource, ...]
+    training: tuple[AuditedImage, ...]
+    test: tuple[AuditedImage, ...]
     left_out: tuple[LeftOut, ...]
     without_box: int = 0
     not_taken: int = 0
 
     @property
-    def used(self) -> tuple[Surveyed, ...]:
+    def used(self) -> tuple[AuditedImage, ...]:
         """The images that are used, for training and test."""
         return self.training + self.test
 
@@ -74,7 +74,7 @@ class BuildReport:
 
     Parameters
     ----------
-    positives, negatives : Part, optional
+    positives, negatives : CollectedImages, optional
         None where none were given.
     sizes : SizeStatistics, optional
         Of the positives' boxes.
@@ -82,8 +82,8 @@ class BuildReport:
         What was written, and what is in it.
     """
 
-    positives: Part | None
-    negatives: Part | None
+    positives: CollectedImages | None
+    negatives: CollectedImages | None
     sizes: SizeStatistics | None
     files: Mapping[Path, str]
 
@@ -110,7 +110,7 @@ class BuildReport:
         return "\n".join(lines)
 
 
-def count_boxes(images: Sequence[Surveyed]) -> int:
+def count_boxes(images: Sequence[AuditedImage]) -> int:
     """Return the number of usable boxes in images."""
     return sum(len(image.samples) for image in images)
 
@@ -121,7 +121,7 @@ def shown(path: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _part_dict(part: Part) -> dict[str, object]:
+def _part_dict(part: CollectedImages) -> dict[str, object]:
     samples = [sample for image in part.used for sample in image.samples]
     return {
         "sources": [{**asdict(source), "path": str(source.path)} for source in part.sources],
@@ -140,7 +140,7 @@ def _part_dict(part: Part) -> dict[str, object]:
     }
 
 
-def _part_lines(name: str, part: Part) -> Iterator[str]:
+def _part_lines(name: str, part: CollectedImages) -> Iterator[str]:
     boxes = f", {count_boxes(part.used)} boxes" if name == "positives" else ""
     test = f", {len(part.test)} of them for testing" if part.test else ""
     yield f"{name}: {len(part.used)} images{test}{boxes}"
@@ -175,7 +175,7 @@ def _named_lines(left_out: Sequence[LeftOut]) -> Iterator[str]:
         yield f"  … and {len(left_out) - SHOWN} more, in the table of what was left out"
 
 
-def _size_lines(sizes: SizeStatistics, positives: Part) -> Iterator[str]:
+def _size_lines(sizes: SizeStatistics, positives: CollectedImages) -> Iterator[str]:
     yield "shorter sides of the boxes, pixels"
     yield from draw_histogram(sizes.shorter_sides)
     yield "width / height of the boxes"

@@ -1,6 +1,6 @@
-"""Drawing by lot: which images are taken, which are for testing, in which order they stand.
+"""Deterministic sampling: which images are taken, which are for testing, and in which order.
 
-An image's lot is a keyed hash of its content, so that it depends on the seed alone: not on the
+Images are ordered by a keyed hash of their content, which depends on the seed alone: not on the
 machine, the folder, or what other images there are. When images are added to a collection
 most of the others stay on the side of a split where they were.
 """
@@ -22,7 +22,7 @@ Amount = int | float
 def in_drawn_order(
     items: Sequence[T], digest: Callable[[T], bytes], seed: int, purpose: str
 ) -> list[T]:
-    """Return items in the order of their lots; equal digests stay together, in their order.
+    """Return items in the order of their keyed hashes; equal digests stay together, in their order.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def number_of(amount: Amount, total: int, what: str) -> int:
     """
     wanted = round(amount * total) if isinstance(amount, float) else amount
     if wanted > total:
-        raise OptionError(f"wanted {wanted} {what}, found {total}")
+        raise OptionError(f"{wanted} {what} were asked for, but there are only {total}")
     if wanted < 1:
-        raise OptionError(f"wanted at least one of {total} {what}, found that {amount} is none")
+        raise OptionError(f"{amount} of {total} {what} is none; at least one is needed")
     return wanted

@@ -110,8 +110,8 @@ def annotate(
         options.build(DetectionOptions, choices),
     )
 
-    def started(address: str, desk: Any) -> None:
-        click.echo(f"{len(desk.store.images)} images in {folder}: {_counts(desk)}")
+    def started(address: str, session: Any) -> None:
+        click.echo(f"{len(session.store.images)} images in {folder}: {_counts(session)}")
         click.echo(f"annotate at {address} (Ctrl-C ends)")
         if opens:
             click.launch(address)
@@ -127,9 +127,9 @@ def _cascade(name: str | None) -> Path | None:
     return bundled_cascade() if name == "faces" else Path(name)
 
 
-def _counts(desk: Any) -> str:
-    counts = desk.store.counts()
-    if desk.settings.review:
+def _counts(session: Any) -> str:
+    counts = session.store.counts()
+    if session.settings.review:
         seen = counts["done"] + counts["negative"]
         return f"{seen} reviewed, {counts['boxes']} false alarms"
     parts = [f"{counts['done']} done", f"{counts['boxes']} boxes", f"{counts['negative']} negative"]
@@ -138,7 +138,7 @@ def _counts(desk: Any) -> str:
     return ", ".join(parts)
 
 
-def _tell_end(desk: Any) -> None:
-    click.echo(f"{desk.settings.out}: {_counts(desk)} of {len(desk.store.images)} images")
-    for number, reason in sorted(desk.images.unreadable.items()):
-        click.echo(f"{desk.store.images[number]}: {reason}", err=True)
+def _tell_end(session: Any) -> None:
+    click.echo(f"{session.settings.out}: {_counts(session)} of {len(session.store.images)} images")
+    for number, reason in sorted(session.images.unreadable.items()):
+        click.echo(f"{session.store.images[number]}: {reason}", err=True)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fercli.annotations import opencv_lists
 from fercli.annotations.validate.records import (
-    Entry,
+    ListRecord,
     background_entries,
     info_entries,
     is_info,
@@ -17,12 +17,12 @@ from fercli.common.errors import AnnotationError, InputError
 
 
 def entries(text):
-    return [each for each in info_entries(text.split(b"\n")) if isinstance(each, Entry)]
+    return [each for each in info_entries(text.split(b"\n")) if isinstance(each, ListRecord)]
 
 
 def problems(text, parse=info_entries):
     found = parse(text.split(b"\n"))
-    return [(p.kind, p.detail, p.record, p.line) for p in found if not isinstance(p, Entry)]
+    return [(p.kind, p.detail, p.record, p.line) for p in found if not isinstance(p, ListRecord)]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def problems(text, parse=info_entries):
 )
 def test_right_records(text):
     wanted = ((1, 2, 3, 4), (5, 6, 7, 8))
-    assert entries(text) == [Entry(1, 1, "a.png", wanted)]
+    assert entries(text) == [ListRecord(1, 1, "a.png", wanted)]
     assert problems(text) == []
 
 
@@ -84,7 +84,7 @@ def test_lines_that_are_no_records():
 
 def test_backgrounds():
     text = b"a b.png\n# x\n\nc.png \n d.png"
-    found = [e for e in background_entries(text.split(b"\n")) if isinstance(e, Entry)]
+    found = [e for e in background_entries(text.split(b"\n")) if isinstance(e, ListRecord)]
     assert [(e.record, e.line, e.name) for e in found] == [
         (1, 1, "a b.png"),
         (2, 4, "c.png"),
@@ -132,7 +132,7 @@ words = st.sampled_from([b"a.png", b"0", b"1", b"2", b"7", b"-3", b"1.5", b"\n",
 @given(st.lists(words, max_size=30).map(b" ".join))
 def test_what_has_no_problem_is_read_alike_by_the_reader_of_words(tmp_path_factory, text):
     found = list(info_entries(text.split(b"\n")))
-    if any(not isinstance(each, Entry) for each in found):
+    if any(not isinstance(each, ListRecord) for each in found):
         return
     path = tmp_path_factory.mktemp("info") / "info.dat"
     path.write_bytes(text)

@@ -57,7 +57,7 @@ def test_statistics_by_hand():
 
 
 def test_no_boxes():
-    with pytest.raises(AnnotationError, match="found none"):
+    with pytest.raises(AnnotationError, match="There is no box"):
         describe_sizes([])
 
 

@@ -111,10 +111,14 @@ def test_a_broken_image_among_them(tmp_path, crops, scenes, build):
 
 def test_nothing_usable(tmp_path, build):
     (tmp_path / "faces").mkdir()
-    with pytest.raises(AnnotationError, match=r"found none in 0 images; try: --extensions"):
+    with pytest.raises(
+        AnnotationError, match=r"no usable positive in 0 images; try: use --extensions"
+    ):
         build([tmp_path / "faces"])
     (tmp_path / "faces" / "a.png").touch()
-    with pytest.raises(AnnotationError, match=r"none in 1 images: 1 unreadable; .* a\.png|empty"):
+    with pytest.raises(
+        AnnotationError, match=r"no usable positive in 1 images: 1 unreadable; .* a\.png|empty"
+    ):
         build([tmp_path / "faces"])
     with pytest.raises(AnnotationError, match="usable negative"):
         build([], [tmp_path / "faces"])
@@ -127,7 +131,7 @@ def test_nothing_usable(tmp_path, build):
 )
 def test_endings_are_no_advice_for_an_empty_file(tmp_path, build, name, content):
     (tmp_path / name).write_text(content)
-    with pytest.raises(AnnotationError, match=r"found none in 0 images$"):
+    with pytest.raises(AnnotationError, match=r"no usable positive in 0 images$"):
         build([tmp_path / name])
 
 
@@ -151,7 +155,7 @@ def test_annotations_of_which_some_are_malformed(tmp_path, crops, build):
     }
     assert report.positives.without_box == 1
     assert "boxes clipped to the image: 1" in report.to_text()
-    assert "line 2: wanted 4 numbers x,y,w,h, found '1,2,x,10'" in report.to_text()
+    assert "line 2: Expected x,y,w,h as numbers, got '1,2,x,10'" in report.to_text()
 
 
 def test_a_malformed_info_file_ends_the_run_because_the_rest_of_it_is_lost(crops, build):
@@ -234,7 +238,7 @@ def test_negatives_from_lists_and_single_images(tmp_path, scenes, build):
     assert report.positives is report.sizes is None
 
 
-def test_lots(tmp_path, crops, scenes, build):
+def test_sampling(tmp_path, crops, scenes, build):
     def drawn(**options):
         report = build([crops], [scenes], overwrite=True, **options)
         parts = (report.positives, report.negatives)
@@ -257,12 +261,12 @@ def test_lots(tmp_path, crops, scenes, build):
     assert build([crops], overwrite=True, take=5).positives.not_taken == 15
 
 
-def test_lots_that_cannot_be_drawn(crops, build):
-    with pytest.raises(OptionError, match="wanted 21 positives, found 20"):
+def test_sampling_that_cannot_be_drawn(crops, build):
+    with pytest.raises(OptionError, match="21 positives were asked for, but there are only 20"):
         build([crops], take=21)
-    with pytest.raises(OptionError, match="found only 20"):
+    with pytest.raises(OptionError, match="all 20 are set aside"):
         build([crops], test=20)
-    with pytest.raises(OptionError, match="at least one of 20 positives for testing"):
+    with pytest.raises(OptionError, match="of 20 positives for testing is none"):
         build([crops], test=0.01)
 
 
@@ -346,7 +350,7 @@ def test_what_is_not_there(tmp_path, crops, build):
         build([crops], [tmp_path / "nope"])
     with pytest.raises(FerError, match=r"nope\.xml"):
         build([crops], detect=tmp_path / "nope.xml")
-    with pytest.raises(OptionError, match="found neither"):
+    with pytest.raises(OptionError, match="Neither positives nor negatives"):
         build([])
     assert not (tmp_path / "out").exists()
 

@@ -4,10 +4,10 @@ import pytest
 
 from fercli.annotations.base import LabeledBox, Record
 from fercli.cascade.list_builder.image_audit import (
+    AuditedImage,
     BoxRules,
     LeftOut,
     Sample,
-    Surveyed,
     audit_negatives,
     audit_positives,
     digest_of,
@@ -89,7 +89,7 @@ def test_a_broken_image_or_record_never_ends_the_survey(tmp_path, image):
 def test_a_malformed_box_costs_no_other(image, wrong):
     (found,) = positives(record(image, (1, 2, 3, 4), wrong, (5, 6, 7, 8)))
     assert [sample.box_xywh for sample in found.samples] == [(1, 2, 3, 4), (5, 6, 7, 8)]
-    detail = f"wanted a box in pixels, found {' '.join(map(str, wrong))}"
+    detail = f"Expected a box in pixels, got {' '.join(map(str, wrong))}"
     assert found.left_out == (LeftOut(image, "malformed annotation", detail),)
 
 
@@ -144,7 +144,7 @@ def test_negatives(image, make_image, tmp_path):
     small = make_image("small.png", 20, 40)
     paths = [image, small, tmp_path / "none.png"]
     found = list(audit_negatives(paths, window_wh=(24, 24)))
-    assert isinstance(found[0], Surveyed)
+    assert isinstance(found[0], AuditedImage)
     assert found[1] == LeftOut(small, "smaller than the window", "20x40")
     assert found[2].reason == "unreadable"
     (found,) = audit_negatives([image], find_boxes=lambda pixels: [(1, 2, 3, 4), (5, 6, 7, 8)])

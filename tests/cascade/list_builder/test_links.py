@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from fercli.annotations.opencv_lists import fits_background_list, fits_info
-from fercli.cascade.list_builder.image_audit import Surveyed
+from fercli.cascade.list_builder.image_audit import AuditedImage
 from fercli.cascade.list_builder.links import make_links, plan_names, safe_name
 from fercli.common.errors import OutputError, OutputExistsError
 
 
-def surveyed(path, plain=True):
-    return Surveyed(path, (8, 8), b"", plain=plain)
+def audited(path, plain=True):
+    return AuditedImage(path, (8, 8), b"", plain=plain)
 
 
 def mapping(links):
@@ -26,20 +26,20 @@ def test_only_what_a_list_cannot_hold_gets_another_name(tmp_path, make_image):
     plain = make_image("faces/a.png", 8, 8)
     spaced = make_image("my faces/b c.png", 8, 8)
     links = tmp_path / "work" / "links"
-    planned = plan_names([surveyed(plain), surveyed(spaced)], links, "relative", fits_info)
+    planned = plan_names([audited(plain), audited(spaced)], links, "relative", fits_info)
     assert planned[plain] == plain
     assert planned[spaced].parent == links
     assert make_links(planned, links) == 1
     assert planned[spaced].samefile(spaced)
     assert mapping(links) == {planned[spaced].name: str(spaced)}
-    fine = plan_names([surveyed(spaced)], links, "absolute", fits_background_list)
+    fine = plan_names([audited(spaced)], links, "absolute", fits_background_list)
     assert fine == {spaced: spaced}
 
 
 def test_folders_above_the_list_may_have_any_name(tmp_path, make_image):
     image = make_image("my work/faces/a.png", 8, 8)
     links = tmp_path / "my work" / "out" / "links"
-    assert plan_names([surveyed(image)], links, "relative", fits_info) == {image: image}
+    assert plan_names([audited(image)], links, "relative", fits_info) == {image: image}
 
 
 @pytest.mark.parametrize("name", ["a\nb.png", os.fsdecode(b"\xff\xfe.png"), "日本.png", "…"])
@@ -65,7 +65,7 @@ def test_formats_that_the_programs_may_not_read_are_converted(tmp_path):
     image = tmp_path / "a.gif"
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(image)
     links = tmp_path / "links"
-    planned = plan_names([surveyed(image, plain=False)], links, "relative", fits_info)
+    planned = plan_names([audited(image, plain=False)], links, "relative", fits_info)
     make_links(planned, links)
     assert not planned[image].is_symlink()
     assert (cv2.imread(str(planned[image]), cv2.IMREAD_UNCHANGED) == 77).all()
@@ -116,11 +116,11 @@ def test_what_lies_among_the_links_stays_what_it_is(tmp_path, make_image, monkey
     spaced, gif = make_image("a b.png"), tmp_path / "c.gif"
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(gif)
     links = Path("links")
-    first = plan_names([surveyed(spaced), surveyed(gif, plain=False)], links, "relative", fits_info)
+    first = plan_names([audited(spaced), audited(gif, plain=False)], links, "relative", fits_info)
     make_links(first, links)
     said = {first[spaced].name: str(spaced), first[gif].name: str(gif)}
-    listed = [surveyed(Path(spelling(name))) for name in first.values()]
-    for images in (listed, [*listed, surveyed(spaced)]):
+    listed = [audited(Path(spelling(name))) for name in first.values()]
+    for images in (listed, [*listed, audited(spaced)]):
         planned = plan_names(images, links, "relative", fits_info)
         assert make_links(planned, links, overwrite=True) == 2
         assert first[spaced].samefile(spaced)

@@ -80,7 +80,7 @@ def test_the_second_on_one_output_says_so_and_a_kill_frees_it(photos, tmp_path, 
     ("options", "message"),
     [
         (["nowhere", "--out", "info.dat"], "wanted a folder, found nothing of that name"),
-        (["photos", "--out", "boxes"], "which has no suffix"),
+        (["photos", "--out", "boxes"], "has no suffix"),
         (["photos", "--out", "info.dat", "--suggest", "no.xml"], "no.xml"),
         (["photos", "--out", "a.txt", "--review", "no.xml"], "no.xml"),
         (["photos", "--out", "photos/a.png/info.dat"], "found a file"),

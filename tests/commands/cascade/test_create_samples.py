@@ -98,16 +98,16 @@ def test_options_that_contradict_each_other(fer, arguments, words):
 def broken_info(name):
     return {
         "missing": (None, "wanted annotations or a folder of images, found nothing of that name"),
-        "empty": ("", "found none of them"),
+        "empty": ("", "looks like none of them"),
         "outside": ("p1.png 1 30 0 24 24", "info.dat:1: .*p1.png: wanted a box within the image"),
         "negative": ("p1.png 1 -1 0 24 24", "info.dat:1: .* found -1 0 24 24"),
         "no width": ("p1.png 1 0 0 0 24", "info.dat:1: .*some width and height, found 0 0 0 24"),
         "no image": ("no.png 1 0 0 9 9", "info.dat:1: .*no.png: wanted an image, found nothing"),
         "a folder": (". 1 0 0 9 9", "info.dat:1: .*wanted an image, found a folder"),
-        "a space": ("p 1.png 1 0 0 9 9", "info.dat:1: .*whole numbers"),
-        "too few": ("p1.png 1 0 0 9", "info.dat:1: .*found the end of the file"),
-        "too many": ("p1.png 1 0 0 9 9 9 9", "info.dat:2: wanted the name of an image, found '9'"),
-        "decimals": ("p1.png 1 0.5 0 9 9", "info.dat:1: .*whole numbers all, found '0.5'"),
+        "a space": ("p 1.png 1 0 0 9 9", "info.dat:1: .*as integers"),
+        "too few": ("p1.png 1 0 0 9", "info.dat:1: .*got the end of the file"),
+        "too many": ("p1.png 1 0 0 9 9 9 9", "info.dat:2: Expected the name of an image, got '9'"),
+        "decimals": ("p1.png 1 0.5 0 9 9", "info.dat:1: .*as integers, got '0.5'"),
         "no boxes": ("p1.png 0", "wanted marked boxes, found none"),
     }[name]
 

@@ -79,7 +79,7 @@ def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
         (["--truth", "info.dat", "--box-scale", "big"], 2, "'--box-scale': 'big' is not a valid"),
         (["--truth", "info.dat", "--max-distance", "1"], 1, "limits of the rule iou, found max"),
         (["--truth", "missing.dat"], 1, "missing.dat: wanted annotations"),
-        (["--truth", "empty.dat"], 1, "empty.dat: wanted annotat"),
+        (["--truth", "empty.dat"], 1, "empty.dat: Expected annotat"),
         (["--truth", "empty.csv"], 1, "empty.csv: wanted annotated images, found none"),
         (["--bg", "empty.dat"], 1, "empty.dat: wanted a list of images, found none"),
         (["--bg", "missing.txt"], 1, "missing.txt: wanted a list of images, found nothing"),

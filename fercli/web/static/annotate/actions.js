@@ -1,6 +1,6 @@
 // What keys and buttons do.
 
-import { desk, review, say, stage, suggests, tell } from "./state.js";
+import { session, review, say, stage, suggests, tell } from "./state.js";
 import { openHelp } from "./dialogs.js";
 import { boxBetween, grown, moved } from "./geometry.js";
 import { changed } from "./saving.js";
@@ -9,7 +9,7 @@ import { byId } from "./labels.js";
 
 // An act on what is selected, remembered to be undone.
 function change(what, act) {
-  const { model } = desk;
+  const { model } = session;
   if (!model) return;
   model.remember(what);
   act(model);
@@ -18,44 +18,44 @@ function change(what, act) {
 
 // Select an item by its number, none for -1, and bring it into sight.
 function select(at) {
-  const { model, view } = desk;
+  const { model, view } = session;
   model.selected = at;
   model.lastChange = null;
   if (model.current) view.show(model.current.box);
   tell();
-  desk.redraw();
+  session.redraw();
 }
 
 function selectNext(step) {
-  const { selected, items } = desk.model ?? { items: [] };
+  const { selected, items } = session.model ?? { items: [] };
   if (!items.length) return;
   if (selected < 0) select(step > 0 ? 0 : items.length - 1);
   else select((selected + step + items.length) % items.length);
 }
 
 // Select the next suggestion that nobody has said anything of.
-const selectPending = () => select(desk.model.items.findIndex(({ kind }) => kind === "pending"));
+const selectPending = () => select(session.model.items.findIndex(({ kind }) => kind === "pending"));
 
 // Move or resize what is selected; a suggestion that is corrected is accepted.
 function shift(what, by) {
-  const { model } = desk;
+  const { model } = session;
   if (!model?.current) return false;
   change(`${what} ${model.selected}`, () => {
     model.current.box = by(model.current.box);
-    if (model.current.kind === "pending") desk.corrected();
-    desk.view.show(model.current.box);
+    if (model.current.kind === "pending") session.corrected();
+    session.view.show(model.current.box);
   });
   return true;
 }
 
 function zoom(factor) {
-  desk.view.zoom(factor);
-  desk.redraw();
+  session.view.zoom(factor);
+  session.redraw();
 }
 
 // A new box in the middle of what is seen.
 function newBox() {
-  const { view, aspect, model } = desk;
+  const { view, aspect, model } = session;
   const middle = view.toImage({ x: view.area.width / 2, y: view.area.height / 2 });
   const side = Math.min(view.area.width, view.area.height) / 4 / view.scale;
   const [wide, high] = [side * Math.sqrt(aspect ?? 1), side / Math.sqrt(aspect ?? 1)];
@@ -71,12 +71,12 @@ function remove(model) {
   if (found) model.items.push({ box, kind: "pending" });
 }
 
-export const acts = {
+export const actions = {
   next,
   previous,
   unseen: nextOpen,
   negative() {
-    const { model } = desk;
+    const { model } = session;
     if (!model || review) return;
     if (model.of("box").length) return say("This image has boxes: delete them first.", true);
     change(null, () => {
@@ -90,44 +90,44 @@ export const acts = {
     stage.focus();
   },
   remove() {
-    const { current } = desk.model ?? {};
+    const { current } = session.model ?? {};
     if (review && current?.kind === "pending") return say("Enter: a false alarm; O: really the object.");
     if (current) change(null, remove);
   },
   object() {
-    if (!review || !desk.model?.current) return;
+    if (!review || !session.model?.current) return;
     change(null, (model) => model.setKind(model.selected, "ignored"));
     selectPending();
   },
-  enter: () => (desk.model?.current?.kind === "pending" ? acts.accept() : next()),
+  enter: () => (session.model?.current?.kind === "pending" ? actions.accept() : next()),
   accept() {
-    if (desk.model?.current?.kind !== "pending") return acts.acceptAll();
+    if (session.model?.current?.kind !== "pending") return actions.acceptAll();
     change(null, (model) => model.setKind(model.selected, "box"));
     selectPending();
   },
   acceptAll() {
-    if (desk.model?.of("pending").length) change(null, (model) => model.settle("box"));
+    if (session.model?.of("pending").length) change(null, (model) => model.settle("box"));
   },
   refuseAll() {
-    if (!desk.model?.of("pending").length) return;
+    if (!session.model?.of("pending").length) return;
     change(null, (model) => (review ? model.settle("ignored") : model.dropPending()));
   },
   suggest() {
-    if (suggests && desk.model) suggest(desk.model, true);
+    if (suggests && session.model) suggest(session.model, true);
   },
-  undo() { if (desk.model?.undo()) changed(); },
-  redo() { if (desk.model?.redo()) changed(); },
+  undo() { if (session.model?.undo()) changed(); },
+  redo() { if (session.model?.redo()) changed(); },
   select: () => selectNext(1),
   selectBefore: () => selectNext(-1),
-  move: (right, down) => shift("move", (box) => moved(box, right, down, desk.model.size)),
-  grow: (right, down) => shift("grow", (box) => grown(box, right, down, desk.model.size, desk.aspect)),
+  move: (right, down) => shift("move", (box) => moved(box, right, down, session.model.size)),
+  grow: (right, down) => shift("grow", (box) => grown(box, right, down, session.model.size, session.aspect)),
   lock() { byId("lock").click(); },
   zoomIn: () => zoom(1.4),
   zoomOut: () => zoom(1 / 1.4),
-  fit() { desk.view.fit(); desk.redraw(); },
+  fit() { session.view.fit(); session.redraw(); },
   leave() {
     pointer.takeBack();
-    if (desk.model) select(-1);
+    if (session.model) select(-1);
   },
   help: openHelp,
 };

@@ -1,6 +1,6 @@
 // The way from one image to the next.
 
-import { desk, review, say, stage, suggests, tell, tellCounts, words } from "./state.js";
+import { session, review, say, stage, suggests, tell, tellCounts, words } from "./state.js";
 import { tellEnd } from "./dialogs.js";
 import { Model } from "./model.js";
 import { Pointer } from "./pointer.js";
@@ -12,7 +12,7 @@ import { byId } from "./labels.js";
 const strip = new Strip(byId("strip"), (at) => go(at), words.state, look);
 watchers.push((number) => strip.update(number));
 
-export const pointer = new Pointer(stage, desk);
+export const pointer = new Pointer(stage, session);
 
 const models = new Map(); // what was done to images can be undone when they are shown again
 let visit = 0;
@@ -23,14 +23,14 @@ const isOpen = ({ state }) => ["unseen", "begun"].includes(state);
 export async function go(number, step = 0) {
   if (pointer.busy || !(await allIsKept())) return;
   const mine = ++visit;
-  desk.wanted = number;
+  session.wanted = number;
   try {
     const [known, image] = await load(number);
     if (mine !== visit) return;
-    const from = desk.model?.number ?? number;
+    const from = session.model?.number ?? number;
     show(known, image);
     const between = step > 0 ? [from + 1, number] : [number + 1, from];
-    tellPassed(step ? desk.images.slice(...between) : []);
+    tellPassed(step ? session.images.slice(...between) : []);
   } catch (error) {
     if (mine !== visit) return;
     if (error.status === 422) markUnreadable(number, error);
@@ -41,12 +41,12 @@ export async function go(number, step = 0) {
 
 export function next() {
   finish();
-  const at = passOver(desk.wanted, 1);
-  return at < desk.images.length ? go(at, 1) : tellTheEnd();
+  const at = passOver(session.wanted, 1);
+  return at < session.images.length ? go(at, 1) : tellTheEnd();
 }
 
 export function previous() {
-  const at = passOver(desk.wanted, -1);
+  const at = passOver(session.wanted, -1);
   if (at >= 0) go(at, -1);
 }
 
@@ -54,7 +54,7 @@ export function previous() {
 export async function nextOpen() {
   finish();
   if (!(await allIsKept())) return;
-  const { images, wanted } = desk;
+  const { images, wanted } = session;
   const order = [...images.keys()].map((at) => (wanted + 1 + at) % images.length);
   const at = order.find((one) => isOpen(images[one]) && one !== wanted);
   return at === undefined ? tellTheEnd() : go(at, 1);
@@ -62,7 +62,7 @@ export async function nextOpen() {
 
 // What "next" says of an image: these are all its boxes.
 function finish() {
-  const { model, wanted } = desk;
+  const { model, wanted } = session;
   if (model?.number !== wanted) return;
   const boxes = model.of("box").length;
   if (!review) {
@@ -74,7 +74,7 @@ function finish() {
 
 async function tellTheEnd() {
   if (!(await allIsKept())) return;
-  if ((await tellEnd(desk.images, words)) === "unfinished") nextOpen();
+  if ((await tellEnd(session.images, words)) === "unfinished") nextOpen();
 }
 
 function tellPassed(passed) {
@@ -86,20 +86,20 @@ function tellPassed(passed) {
 // Go on from an image that cannot be read; where there is no other, the one before stays.
 async function passBy(number, step, error) {
   const at = passOver(number, step);
-  if (desk.images[at]) return go(at, step);
-  if (!desk.model) return showNothing(number, error);
-  desk.wanted = desk.model.number;
+  if (session.images[at]) return go(at, step);
+  if (!session.model) return showNothing(number, error);
+  session.wanted = session.model.number;
   if (step > 0) tellTheEnd();
 }
 
 function passOver(number, step) {
   let at = number + step;
-  while (desk.images[at]?.state === "unreadable") at += step;
+  while (session.images[at]?.state === "unreadable") at += step;
   return at;
 }
 
 function markUnreadable(number, error) {
-  Object.assign(desk.images[number], { state: "unreadable", reason: error.message });
+  Object.assign(session.images[number], { state: "unreadable", reason: error.message });
   strip.update(number);
   tellCounts();
 }
@@ -126,33 +126,33 @@ function show(known, image) {
   const before = models.get(number);
   const model = before?.revision === known.revision ? before : new Model(known);
   models.set(number, model);
-  Object.assign(desk.images[number], { state, boxes: boxes.length });
-  Object.assign(desk, { image, model });
-  desk.view.size = model.size;
-  desk.view.fit();
+  Object.assign(session.images[number], { state, boxes: boxes.length });
+  Object.assign(session, { image, model });
+  session.view.size = model.size;
+  session.view.fit();
   arrive(number);
   if (suggests && (review || isOpen(known)) && !model.askedFor) suggest(model);
   prepare(passOver(number, 1));
 }
 
 function showNothing(number, error) {
-  Object.assign(desk, { image: null, model: null });
+  Object.assign(session, { image: null, model: null });
   arrive(number);
-  say(`${desk.images[number].name}: ${error.message}`, true);
+  say(`${session.images[number].name}: ${error.message}`, true);
 }
 
 function arrive(number) {
   history.replaceState(null, "", `#${number + 1}`);
-  stage.classList.toggle("empty", !desk.model);
+  stage.classList.toggle("empty", !session.model);
   strip.select(number);
   tellCounts();
   tell();
-  desk.redraw();
+  session.redraw();
 }
 
 // Let the server and the browser have the next image ready.
 async function prepare(number) {
-  if (!desk.images[number]) return;
+  if (!session.images[number]) return;
   try {
     await load(number);
     if (suggests) await getSuggestions(number);
@@ -168,13 +168,13 @@ export async function suggest(model, asked = false) {
   try {
     model.found = await getSuggestions(model.number);
     const fresh = model.suggest(model.found);
-    if (desk.model !== model) return;
+    if (session.model !== model) return;
     if (asked) say(fresh ? "" : "Nothing more was found.");
     tell();
-    desk.redraw();
+    session.redraw();
   } catch (error) {
     model.askedFor = false;
-    if (desk.model === model) say(error.message, true);
+    if (session.model === model) say(error.message, true);
   }
 }
 
@@ -183,13 +183,13 @@ export async function lookAgain() {
   try {
     await list();
     tellCounts();
-    const { model } = desk;
+    const { model } = session;
     if (!model || model.dirty || model.saving) return;
     const known = await getImage(model.number);
-    if (desk.model !== model || model.dirty || known.revision === model.revision) return;
+    if (session.model !== model || model.dirty || known.revision === model.revision) return;
     model.take(known);
     tell();
-    desk.redraw();
+    session.redraw();
     say("Changed in another window.");
   } catch (error) {
     say(error.message, true);
@@ -197,15 +197,15 @@ export async function lookAgain() {
 }
 
 async function list() {
-  const reasons = new Map(desk.images.map(({ name, reason }) => [name, reason]));
-  desk.images = (await listImages()).map((one) => ({ ...one, reason: reasons.get(one.name) }));
-  strip.show(desk.images);
+  const reasons = new Map(session.images.map(({ name, reason }) => [name, reason]));
+  session.images = (await listImages()).map((one) => ({ ...one, reason: reasons.get(one.name) }));
+  strip.show(session.images);
 }
 
 // Show the image that the address names, or the first that is not finished.
 export async function begin() {
   await list();
   const named = Number(location.hash.slice(1)) - 1;
-  const open = Math.max(0, desk.images.findIndex(isOpen));
-  await go(desk.images[named] ? named : open, 1);
+  const open = Math.max(0, session.images.findIndex(isOpen));
+  await go(session.images[named] ? named : open, 1);
 }

@@ -7,10 +7,10 @@ const CLICK = 4; // a drag that is shorter, in pixels of the screen, is a click
 const REACH = { mouse: 9, pen: 12, touch: 22 }; // how near a handle is touched, in pixels of the screen
 
 export class Pointer {
-  // `desk` has view, model, aspect, changed(what), redraw(), drawn(at), and holds what is shown.
-  constructor(stage, desk) {
+  // `session` has view, model, aspect, changed(what), redraw(), drawn(at), and holds what is shown.
+  constructor(stage, session) {
     this.stage = stage;
-    this.desk = desk;
+    this.session = session;
     this.fingers = new Map();
     this.drag = null;
     const on = (name, act, options) => stage.addEventListener(name, act, options);
@@ -19,7 +19,7 @@ export class Pointer {
     on("pointerup", (event) => this.up(event));
     on("pointercancel", (event) => this.cancel(event));
     on("lostpointercapture", (event) => this.cancel(event)); // after "pointerup" there is nothing to cancel
-    on("pointerleave", () => { this.desk.cross = null; this.desk.redraw(); });
+    on("pointerleave", () => { this.session.cross = null; this.session.redraw(); });
     on("contextmenu", (event) => event.preventDefault());
     on("wheel", (event) => this.wheel(event), { passive: false });
   }
@@ -30,23 +30,23 @@ export class Pointer {
   }
 
   down(event) {
-    const { desk } = this;
-    if (!desk.model) return;
+    const { session } = this;
+    if (!session.model) return;
     this.stage.focus({ preventScroll: true });
     this.stage.setPointerCapture(event.pointerId);
     const at = this.at(event);
     this.fingers.set(event.pointerId, at);
     if (this.fingers.size === 2) return this.pinch();
     if (this.fingers.size > 2) return;
-    if (event.button > 0 || desk.spaceHeld) this.drag = { kind: "pan", at };
+    if (event.button > 0 || session.spaceHeld) this.drag = { kind: "pan", at };
     else this.drag = this.begin(at, event);
-    desk.redraw();
+    session.redraw();
   }
 
   // What a press at a point begins.
   begin(at, event) {
-    const { desk } = this;
-    const { model, view } = desk;
+    const { session } = this;
+    const { model, view } = session;
     const point = view.toImage(at);
     const before = model.snapshot();
     const handle = model.current && !event.shiftKey ? this.handleAt(at, event.pointerType) : null;
@@ -54,16 +54,16 @@ export class Pointer {
     const hit = event.shiftKey ? -1 : this.itemAt(point);
     if (hit >= 0) {
       model.selected = hit;
-      desk.told();
+      session.told();
       return { kind: "move", at, point, before, box: model.items[hit].box };
     }
     model.selected = -1;
-    desk.told();
+    session.told();
     return { kind: "draw", at, point: { x: Math.round(point.x), y: Math.round(point.y) }, before };
   }
 
   handleAt(at, type) {
-    const { model, view, aspect } = this.desk;
+    const { model, view, aspect } = this.session;
     const reach = REACH[type] ?? REACH.mouse;
     const near = handlesOf(model.current.box, !aspect)
       .map((handle) => ({ handle, far: Math.hypot(view.toScreen(handle).x - at.x, view.toScreen(handle).y - at.y) }))
@@ -74,14 +74,14 @@ export class Pointer {
 
   // Small boxes keep some inside to be moved by.
   reachOf(handle, reach) {
-    const { model, view } = this.desk;
+    const { model, view } = this.session;
     const side = Math.min(model.current.box[2], model.current.box[3]) * view.scale;
     return handle.name.length === 1 ? Math.min(reach, side / 6) : Math.min(reach, Math.max(side / 3, 7));
   }
 
   // The smallest item under a point, the selected one first.
   itemAt(point) {
-    const { model, view } = this.desk;
+    const { model, view } = this.session;
     const slack = 3 / view.scale;
     const under = model.items.map((_, at) => at).filter((at) => contains(model.items[at].box, point, slack));
     const area = (at) => (at === model.selected ? 0 : model.items[at].box[2] * model.items[at].box[3]);
@@ -89,19 +89,19 @@ export class Pointer {
   }
 
   move(event) {
-    const { desk } = this;
-    if (!desk.model) return;
+    const { session } = this;
+    if (!session.model) return;
     const at = this.at(event);
     if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, at);
     if (this.fingers.size === 2) this.spread();
     else if (this.drag) this.pull(at);
-    desk.cross = event.pointerType === "mouse" && this.drag?.kind !== "pan" && this.drag?.kind !== "move" ? at : null;
+    session.cross = event.pointerType === "mouse" && this.drag?.kind !== "pan" && this.drag?.kind !== "move" ? at : null;
     this.stage.style.cursor = this.cursor(at, event);
-    desk.redraw();
+    session.redraw();
   }
 
   cursor(at, event) {
-    const { model, view, spaceHeld } = this.desk;
+    const { model, view, spaceHeld } = this.session;
     if (spaceHeld || this.drag?.kind === "pan") return "grab";
     const handle = model.current && this.handleAt(at, event.pointerType);
     if (handle) return `${handle}-resize`;
@@ -109,8 +109,8 @@ export class Pointer {
   }
 
   pull(at) {
-    const { desk, drag } = this;
-    const { model, view, aspect } = desk;
+    const { session, drag } = this;
+    const { model, view, aspect } = session;
     if (drag.kind === "pan") {
       view.pan(at.x - drag.at.x, at.y - drag.at.y);
       drag.at = at;
@@ -124,12 +124,12 @@ export class Pointer {
     if (drag.kind === "move") current.box = moved(drag.box, Math.round(point.x - drag.point.x), Math.round(point.y - drag.point.y), size);
     else if (drag.kind === "resize") current.box = resized(drag.box, drag.handle, point, size, aspect);
     else current.box = boxBetween(drag.point, { x: Math.round(point.x), y: Math.round(point.y) }, size, aspect);
-    desk.told();
+    session.told();
   }
 
   // The first step of a drag that is no click.
   start(drag) {
-    const { model } = this.desk;
+    const { model } = this.session;
     drag.moved = true;
     model.past.push(drag.before);
     model.future = [];
@@ -143,18 +143,18 @@ export class Pointer {
   up(event) {
     this.fingers.delete(event.pointerId);
     if (this.drag?.kind === "draw" && this.drag.moved && this.isNothing()) this.takeBack();
-    const { drag, desk } = this;
+    const { drag, session } = this;
     this.drag = null;
-    if (!drag || !desk.model) return;
-    if (drag.moved && desk.model.current?.kind === "pending") desk.corrected();
-    if (drag.moved) desk.changed();
-    else desk.told();
-    desk.redraw();
+    if (!drag || !session.model) return;
+    if (drag.moved && session.model.current?.kind === "pending") session.corrected();
+    if (drag.moved) session.changed();
+    else session.told();
+    session.redraw();
   }
 
   // A box that was drawn to no size is none.
   isNothing() {
-    const { model, view } = this.desk;
+    const { model, view } = this.session;
     return !model.current || Math.max(model.current.box[2], model.current.box[3]) * view.scale < CLICK;
   }
 
@@ -165,12 +165,12 @@ export class Pointer {
   }
 
   takeBack() {
-    const { drag, desk } = this;
+    const { drag, session } = this;
     this.drag = null;
     if (drag?.moved) {
-      Object.assign(desk.model, desk.model.past.pop());
-      desk.told();
-      desk.redraw();
+      Object.assign(session.model, session.model.past.pop());
+      session.told();
+      session.redraw();
     }
   }
 
@@ -188,7 +188,7 @@ export class Pointer {
 
   spread() {
     const now = this.between();
-    const { view } = this.desk;
+    const { view } = this.session;
     view.pan(now.x - this.before.x, now.y - this.before.y);
     view.zoom(now.far / Math.max(this.before.far, 1), now);
     this.before = now;
@@ -196,11 +196,11 @@ export class Pointer {
 
   wheel(event) {
     event.preventDefault();
-    const { desk } = this;
-    if (!desk.model) return;
+    const { session } = this;
+    if (!session.model) return;
     const unit = event.deltaMode === 1 ? 16 : 1;
-    if (event.shiftKey) desk.view.pan(-event.deltaY * unit - event.deltaX * unit, 0);
-    else desk.view.zoom(Math.exp(-event.deltaY * unit * (event.ctrlKey ? 0.01 : 0.0022)), this.at(event));
-    desk.redraw();
+    if (event.shiftKey) session.view.pan(-event.deltaY * unit - event.deltaX * unit, 0);
+    else session.view.zoom(Math.exp(-event.deltaY * unit * (event.ctrlKey ? 0.01 : 0.0022)), this.at(event));
+    session.redraw();
   }
 }

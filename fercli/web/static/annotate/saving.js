@@ -1,6 +1,6 @@
 // After each change all is saved in a moment; two versions of an image are shown to whom they belong.
 
-import { desk, mode, say, tell, tellCounts } from "./state.js";
+import { session, mode, say, tell, tellCounts } from "./state.js";
 import { askWhich, itemsOf, joined } from "./dialogs.js";
 import { Saver } from "./server.js";
 import { byId } from "./labels.js";
@@ -11,18 +11,18 @@ export const saver = new Saver({ onSaved, onTrouble, onConflict });
 export const watchers = [];
 
 export function changed() {
-  const { model } = desk;
+  const { model } = session;
   if (!model.of("box").length && !model.negative) model.done = false; // what has no box is not finished
   tell();
-  desk.redraw();
+  session.redraw();
   saver.soon(model);
 }
 
 // Whether all that was said of the present image is kept.
 export async function allIsKept() {
-  if (!desk.model) return true;
+  if (!session.model) return true;
   try {
-    await saver.now(desk.model);
+    await saver.now(session.model);
     return true;
   } catch {
     return false;
@@ -30,7 +30,7 @@ export async function allIsKept() {
 }
 
 function note(number, state, boxes) {
-  Object.assign(desk.images[number], { state, boxes });
+  Object.assign(session.images[number], { state, boxes });
   for (const watch of watchers) watch(number);
   tellCounts();
   tell();
@@ -46,7 +46,7 @@ function onTrouble(model, error) {
 }
 
 async function onConflict(model, current) {
-  const answer = await askWhich(model, current, desk.image, mode);
+  const answer = await askWhich(model, current, session.image, mode);
   model.remember(); // what is dropped can be had back
   if (answer === "theirs") model.items = itemsOf(current);
   if (answer === "both") model.items = joined(model, current);
@@ -56,5 +56,5 @@ async function onConflict(model, current) {
   }
   model.accepted(current);
   note(model.number, current.state, current.boxes.length);
-  desk.redraw();
+  session.redraw();
 }

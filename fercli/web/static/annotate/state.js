@@ -1,10 +1,10 @@
-// What is on the desk: the images, the one on the stage, and what is told of them.
+// What is on the session: the images, the one on the stage, and what is told of them.
 
 import { paint } from "./drawing.js";
 import { View } from "./view.js";
 import { byId, count, wordsOf } from "./labels.js";
 
-const { dataset } = byId("desk");
+const { dataset } = byId("annotator");
 export const review = dataset.review === "true";
 export const suggests = dataset.suggests === "true";
 export const mode = review ? "review" : "annotate";
@@ -13,7 +13,7 @@ export const stage = byId("stage");
 export const context = byId("canvas").getContext("2d");
 const shape = Number(dataset.width) / Number(dataset.height);
 
-export const desk = {
+export const session = {
   images: [], // {name, state, boxes} of each
   wanted: 0, // the number of the image that is shown, or on its way
   model: null, // what is said of the image that is shown
@@ -30,7 +30,7 @@ export const desk = {
 };
 
 export function draw() {
-  const { model, view, image, aspect, cross } = desk;
+  const { model, view, image, aspect, cross } = session;
   const { items = [], selected = -1 } = model ?? {};
   paint(context, { view, image, items, selected, mode, free: !aspect, cross });
 }
@@ -43,7 +43,7 @@ export function say(text, trouble = false) {
 
 // Tell in words what is shown, and which buttons make sense.
 export function tell() {
-  const { model, wanted, images } = desk;
+  const { model, wanted, images } = session;
   byId("name").textContent = images[wanted].name;
   byId("place").textContent = `${wanted + 1} / ${images.length}`;
   byId("selected").textContent = model?.current ? describe(model) : "";
@@ -74,7 +74,7 @@ function tellButtons(model) {
   const can = {
     accept: pending, refuseAll: pending, suggest: model, create: model, remove: current,
     object: current && current.kind !== "ignored", undo: model?.past.length, redo: model?.future.length,
-    negative: model && !model.of("box").length && !model.negative, previous: desk.wanted > 0,
+    negative: model && !model.of("box").length && !model.negative, previous: session.wanted > 0,
   };
   for (const button of document.querySelectorAll("[data-act]")) {
     const { act, one, all } = button.dataset;
@@ -84,7 +84,7 @@ function tellButtons(model) {
 }
 
 export function tellCounts() {
-  const counts = count(desk.images);
+  const counts = count(session.images);
   const bar = byId("progress");
   bar.max = Math.max(1, counts.total - counts.unreadable);
   bar.value = counts.finished;
