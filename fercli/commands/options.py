@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_origin
 
 import click
 
-from fercli.cascade.detection.options import SCALE_FACTOR, DetectionOptions
+from fercli.cascade.detection.options import FACE_CASCADE, SCALE_FACTOR, DetectionOptions
 from fercli.cascade.opencv3.settings import TOOLS
 from fercli.common.errors import FerError, RecipeError
 from fercli.common.options import (
@@ -341,12 +341,6 @@ def each(decorators: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
     return add
 
 
-image_size = click.option(
-    "--size",
-    "size_wh",
-    type=Size(),
-    help="Cut about the center and scale to this size.  [default: as they are]",
-)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace existing results.")
 quiet = click.option(
     "-q",
@@ -481,15 +475,6 @@ _scheduler = click.option(
     "--scheduler", metavar="ADDRESS", help="The Dask scheduler, such as tcp://node1:8786."
 )
 
-placing = click.option(
-    "--files",
-    "placing",
-    type=click.Choice(["link", "copy", "symlink"]),
-    default="link",
-    show_default=True,
-    help="How files come into the new tree; link: hard links, which take no space.",
-)
-
 
 # Options that several commands of ``fer models`` share.
 
@@ -514,12 +499,7 @@ network = click.argument("network", metavar="MODEL")
 # Options of the commands that detect and classify faces.
 
 
-face_cascade = click.option(
-    "--cascade",
-    type=path_type(),
-    metavar="FILE.xml",
-    help="Detect faces with this cascade, OpenCV's or yours.  [default: fer's own]",
-)
+face_cascade = from_option("cascade", None, Path, FACE_CASCADE)
 model = click.option(
     "--model",
     default="ferplus",

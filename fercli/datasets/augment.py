@@ -20,9 +20,9 @@ from fercli.common.recipes import find_recipe, read_recipe
 from fercli.datasets.entries import gray_if_it_is
 from fercli.datasets.journal import Journal, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, to_line
+from fercli.datasets.options import CopyOptions, PolicyOptions
 from fercli.datasets.sources import Skipped, write_skipped
 from fercli.datasets.tree import (
-    Placing,
     Tree,
     counts,
     finish_tree,
@@ -40,34 +40,16 @@ ALLOWED = ("train", "validation", "all")
 
 
 @dataclass(frozen=True)
-class AugmentOptions:
-    """How many changed copies there are, and of what.
+class AugmentOptions(CopyOptions):
+    """How many changed copies there are, and how they are changed.
 
     Parameters
     ----------
     policy : Policy
         How images are changed.
-    copies : int, optional
-        Changed copies of each image.
-    target : int, optional
-        Images that each class of each split is brought to; larger classes stay as they are.
-    balance : bool
-        Bring each class to the size of the largest of its split.
-    splits : sequence of str
-        Which splits are augmented; the others are taken over. Defaults to train and validation.
-    placing : {"link", "copy", "symlink"}
-        How the originals come into the new tree.
-    seed : int
-        Start of the random numbers.
     """
 
     policy: Policy
-    copies: int | None = None
-    target: int | None = None
-    balance: bool = False
-    splits: Sequence[str] = ("train", "validation")
-    placing: Placing = "link"
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -242,19 +224,6 @@ class _Write:
 # training, which changes images on the fly.
 
 
-#: What each number may be at most; the least is 0. Beyond it a face is no longer to be told.
-LIMITS = {
-    "rotation": 180.0,
-    "flip": 1.0,
-    "shift": 0.5,
-    "zoom": 0.9,
-    "brightness": 1.0,
-    "contrast": 0.99,
-    "noise": 128.0,
-    "blur": 10.0,
-    "erasing": 1.0,
-}
-
 #: The share of the image that is erased, and the ratio of its sides. See: Zhong, Zheng, Kang, Li
 #: and Yang, "Random erasing data augmentation", AAAI 2020 (who erase up to 0.4).
 ERASED_AREA = (0.02, 0.2)
@@ -262,47 +231,8 @@ ERASED_RATIO = 3.0
 
 
 @dataclass(frozen=True)
-class Policy:
-    """How far images may be changed. Each change is drawn anew for each image; 0 is none.
-
-    Parameters
-    ----------
-    rotation : float
-        The largest angle in degrees, either way.
-    flip : float
-        The probability of a mirror image.
-    shift : float
-        The largest shift in each direction, as a share of the image's side.
-    zoom : float
-        The largest zoom: 0.1 scales by 1/1.1 to 1.1.
-    brightness : float
-        The most that is added to or taken from gray levels, as a share of white.
-    contrast : float
-        The largest change of the distance from the mean: 0.3 multiplies it by 0.7 to 1.3.
-    noise : float
-        The largest standard deviation of added noise, in gray levels.
-    blur : float
-        The largest standard deviation of a Gaussian, in hundredths of the image's side.
-    erasing : float
-        The probability that a rectangle is replaced by noise.
-    """
-
-    rotation: float = 10.0
-    flip: float = 0.5
-    shift: float = 0.08
-    zoom: float = 0.1
-    brightness: float = 0.1
-    contrast: float = 0.2
-    noise: float = 4.0
-    blur: float = 1.0
-    erasing: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, limit in LIMITS.items():
-            value = getattr(self, name)
-            # Written so that NaN is refused too.
-            if not isinstance(value, int | float) or not 0 <= value <= limit:
-                raise OptionError(f"wanted {name} from 0 to {limit:g}, found {value!r}")
+class Policy(PolicyOptions):
+    """How far images may be changed. Each change is drawn anew for each image; 0 is none."""
 
     def apply(self, image: ImageArray, rng: np.random.Generator) -> ImageArray:
         """Return a changed copy of an image.

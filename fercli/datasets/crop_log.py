@@ -18,8 +18,8 @@ from typing import Any
 
 from fercli.common.errors import InputError, OutputExistsError
 from fercli.common.files import atomic_write, make_folder, output_error, write_text
-from fercli.datasets.face_boxes import FaceOptions
 from fercli.datasets.manifest import is_below
+from fercli.datasets.options import FaceOptions
 
 CROPS, PLAN, CROPPING = "crops.csv", "crop.json", ".cropping"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from fercli.common.errors import ImageError, InputError
 from fercli.common.images import ImageArray, read_color, read_gray
 from fercli.datasets.expressions import EXPRESSIONS
+from fercli.datasets.options import Channels
 
 #: The splits a tree may have, in the order of tables; "all" is a set that was never split.
 SPLITS = ("train", "validation", "test", "all")
@@ -150,8 +150,6 @@ class Format:
 
 #: No face can be told in fewer pixels; data sets have such files by mistake.
 LEAST_SIDE = 8
-
-Channels = Literal["keep", "gray", "color"]
 
 
 def read_entry(entry: Entry, size_wh: tuple[int, int] | None, channels: Channels) -> ImageArray:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,56 +15,11 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import AcceptedWindows, Detector
 from fercli.cascade.detection.options import DetectionOptions
-from fercli.common.errors import OptionError
 from fercli.common.images import ImageArray, resize, to_gray
+from fercli.datasets.options import FaceOptions
 
 #: Where the point between the eyes is in a face's box, as shares of its sides.
 BETWEEN_EYES = (0.5, 0.38)
-
-
-@dataclass(frozen=True)
-class FaceOptions:
-    """Which faces are cut, and how.
-
-    Parameters
-    ----------
-    cascade : Path
-        Finds the faces.
-    size_wh : tuple of int
-        Width and height of the result. Defaults to 48 × 48.
-    margin : float
-        How much is added to the box at each side, as a share of it. Defaults to 0.
-    channels : {"gray", "color"}
-        What the result is. Defaults to gray.
-    faces : {"largest", "all"}
-        Which faces of an image are cut.
-    align : bool
-        Turn each face so that its eyes are level, and center it on them; a face whose eyes are
-        not found stays as it is. Defaults to False.
-    without_face : {"skip", "keep"}
-        What becomes of an image in which no face is found: nothing, or all of it, cut about its
-        center to the shape of `size_wh`.
-    least_face : int
-        Faces with a shorter side, in pixels, are not looked for. Defaults to 24.
-    scale_factor, min_neighbors
-        As in `fercli.cascade.detection.detector.DetectionOptions`.
-    """
-
-    cascade: Path
-    size_wh: tuple[int, int] = (48, 48)
-    margin: float = 0.0
-    channels: Literal["gray", "color"] = "gray"
-    faces: Literal["largest", "all"] = "largest"
-    align: bool = False
-    without_face: Literal["skip", "keep"] = "skip"
-    least_face: int = 24
-    scale_factor: float = 1.1
-    min_neighbors: int = 3
-
-    def __post_init__(self) -> None:
-        # Written so that NaN is refused too.
-        if not -0.4 <= self.margin <= 4:
-            raise OptionError(f"wanted a margin from -0.4 to 4, found {self.margin}")
 
 
 def find_faces(image: ImageArray, options: FaceOptions) -> list[Box]:

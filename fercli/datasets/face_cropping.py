@@ -27,7 +27,7 @@ from fercli.datasets.crop_log import (
     rewrite_log,
 )
 from fercli.datasets.entries import fit
-from fercli.datasets.face_boxes import Box, FaceOptions, cut_face, find_faces
+from fercli.datasets.face_boxes import Box, cut_face, find_faces
 from fercli.datasets.manifest import (
     FileRecord,
     Manifest,
@@ -37,6 +37,7 @@ from fercli.datasets.manifest import (
     write_files,
     write_manifest,
 )
+from fercli.datasets.options import FaceOptions
 from fercli.datasets.tree import (
     counts,
     fill_counts,

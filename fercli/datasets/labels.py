@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from fercli.common.errors import OptionError
-from fercli.datasets.entries import VOTED, Channels, ReadOptions
+from fercli.datasets.entries import VOTED, ReadOptions
 from fercli.datasets.expressions import ClassScheme, expression_of
+from fercli.datasets.options import ReadingOptions
 
 
 @dataclass(frozen=True)
-class ImportOptions:
+class ImportOptions(ReadingOptions):
     """What becomes of the images of a source.
 
     Parameters
@@ -22,32 +22,10 @@ class ImportOptions:
         The classes of the tree.
     renames : mapping
         What words of the sources mean, beside the synonyms that fer knows; ``""``: left out.
-    size_wh : tuple of int, optional
-        Cut about the center to this shape and scale to this size. Defaults to None: as it is.
-    channels : {"keep", "gray", "color"}
-        ``"keep"`` stores color images as color and gray ones as gray.
-    agreement : float
-        FER+: the class with the most votes must have more than this share of them. Defaults to
-        0.5, the majority; 0 takes any class that leads.
-    least_votes : int
-        FER+: fewer votes for an expression are taken for slips and not counted. Defaults to 2,
-        as in the authors' own program.
-    votes, all_angles, peak_frames
-        As in `ReadOptions`.
-    strict : bool
-        Stop at the first image that cannot be used. Defaults to False: list it and go on.
     """
 
     scheme: ClassScheme
     renames: Mapping[str, str] = field(default_factory=dict)
-    size_wh: tuple[int, int] | None = None
-    channels: Channels = "keep"
-    agreement: float = 0.5
-    least_votes: int = 2
-    votes: Path | None = None
-    all_angles: bool = False
-    peak_frames: int = 3
-    strict: bool = False
 
     @property
     def as_published(self) -> bool:

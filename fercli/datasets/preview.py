@@ -16,32 +16,8 @@ from fercli.common.images import read_gray, write_image
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import fit
 from fercli.datasets.manifest import FileRecord
+from fercli.datasets.options import PreviewOptions
 from fercli.datasets.tree import Tree
-
-
-@dataclass(frozen=True)
-class PreviewOptions:
-    """What stands on a sheet.
-
-    Parameters
-    ----------
-    split : str, optional
-        Defaults to None: all splits.
-    count : int
-        Images a class, chosen at random. Defaults to 100.
-    columns : int
-        Images a row. Defaults to 10.
-    size_wh : tuple of int
-        Width and height of each image on the sheet. Defaults to 64 × 64.
-    seed : int
-        Start of the random numbers.
-    """
-
-    split: str | None = None
-    count: int = 100
-    columns: int = 10
-    size_wh: tuple[int, int] = (64, 64)
-    seed: int = 0
 
 
 @dataclass(frozen=True)

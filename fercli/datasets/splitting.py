@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,8 @@ from fercli.common.progress import SILENT, Progress
 from fercli.datasets.duplicates import exact_pairs, fingerprints, groups, near_pairs
 from fercli.datasets.journal import JOURNAL, Journal, require_only_ours, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
+from fercli.datasets.options import SplitOptions
 from fercli.datasets.tree import (
-    Placing,
     Tree,
     finish_tree,
     place_file,
@@ -33,46 +33,9 @@ from fercli.datasets.tree import (
 )
 
 #: Which images that look alike stay together; "apart": none, they may fall into several splits.
-Duplicates = Literal["near", "exact", "apart"]
 
 #: Images between two notes in the journal.
 NOTED_AT_ONCE = 500
-
-
-@dataclass(frozen=True)
-class SplitOptions:
-    """How a tree is split.
-
-    Parameters
-    ----------
-    ratios : mapping
-        The share of each split. Defaults to 80 % train, 10 % validation, 10 % test.
-    folds : int, optional
-        Make this many trees ``fold1``, ``fold2``, … in place of one: each image is in the
-        validation split of one of them, and in the train split of the others. `ratios` are then
-        not looked at.
-    by_subject : bool
-        Keep each person in one split. Defaults to False.
-    subject_pattern : str, optional
-        A regular expression whose first group (or whole match) in a file's name is the person.
-        Defaults to None: the person that ``files.csv`` names.
-    duplicates : {"near", "exact", "apart"}
-        Which images that look alike stay together.
-    placing : {"link", "copy", "symlink"}
-        How files come into the new tree.
-    seed : int
-        Start of the random numbers.
-    """
-
-    ratios: Mapping[str, float] = field(
-        default_factory=lambda: {"train": 0.8, "validation": 0.1, "test": 0.1}
-    )
-    folds: int | None = None
-    by_subject: bool = False
-    subject_pattern: str | None = None
-    duplicates: Duplicates = "near"
-    placing: Placing = "link"
-    seed: int = 0
 
 
 @dataclass(frozen=True)

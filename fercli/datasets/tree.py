@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 
@@ -40,9 +40,9 @@ from fercli.datasets.manifest import (
     write_files,
     write_manifest,
 )
+from fercli.datasets.options import Placing
 
 #: How files come from one tree into another; a hard link takes no space and outlives the first.
-Placing = Literal["link", "copy", "symlink"]
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,14 @@ from dataclasses import dataclass
 
 from fercli.cascade.detection.options import LARGEST, MIN_NEIGHBORS, SCALE_FACTOR
 from fercli.common.errors import OptionError
-from fercli.common.options import Option, check, option
+from fercli.common.options import check, option
+from fercli.datasets.options import MARGIN
 
 #: Longer side, in pixels, at which images and video are searched unless told otherwise.
 IMAGE_SIDE, VIDEO_SIDE = 1280, 640
 
 #: The smallest face looked for, as a share of the shorter side of an image and of a video.
 IMAGE_FACE, VIDEO_FACE = 1 / 20, 1 / 12
-
-
-MARGIN = Option(
-    help="Widen the box of a face by this share at each side; 0 suits fer's own cascade.",
-    metavar="SHARE",
-    minimum=-0.4,
-    maximum=4,
-)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from fercli.cascade.model.bundled import FRONTAL_FACE
 from fercli.common.errors import InputError, OutputExistsError
 from fercli.datasets.crop_log import COLUMNS, CROPS, PLAN, CropRecord, open_log, rewrite_log
-from fercli.datasets.face_boxes import FaceOptions
+from fercli.datasets.options import FaceOptions
 
 OPTIONS = FaceOptions(FRONTAL_FACE)
 WHOLE = CropRecord("b.png", 2, 3, 1, "1 2 3 4", "b.png", "00")

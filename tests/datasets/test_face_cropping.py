@@ -15,7 +15,6 @@ from fercli.common.errors import InputError, OptionError, OutputError, OutputExi
 from fercli.common.files import folder_lock
 from fercli.datasets.crop_log import crop_names
 from fercli.datasets.face_boxes import (
-    FaceOptions,
     _ranges,
     cut_turned,
     find_eyes,
@@ -25,6 +24,7 @@ from fercli.datasets.face_boxes import (
 )
 from fercli.datasets.face_cropping import crop_folder, unique_stems
 from fercli.datasets.manifest import FileRecord, Manifest, to_line, write_files, write_manifest
+from fercli.datasets.options import FaceOptions
 from fercli.datasets.tree import read_tree
 
 PACKAGE = skimage.data.__path__[0]

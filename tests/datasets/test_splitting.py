@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from fercli.common.errors import InputError, OptionError, OutputExistsError
 from fercli.datasets.journal import Journal
-from fercli.datasets.splitting import SplitOptions, assign, parse_ratios, split_tree
+from fercli.datasets.options import SplitOptions
+from fercli.datasets.splitting import assign, parse_ratios, split_tree
 from fercli.datasets.tree import read_tree
 
 

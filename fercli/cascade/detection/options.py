@@ -23,6 +23,11 @@ MIN_NEIGHBORS = Option(
     minimum=0,
     maximum=LARGEST,
 )
+FACE_CASCADE = Option(
+    help="Detect faces with this cascade, OpenCV's or yours.",
+    metavar="FILE.xml",
+    default_text="fer's own",
+)
 
 
 @dataclass(frozen=True)

@@ -2,58 +2,39 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fercli.commands import options
+from fercli.common.options import option_fields
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 from fercli.common.recipes import bundled_recipes
-
-CHANGES = {
-    "rotation": "Largest angle, in degrees.",
-    "flip": "Probability of a mirror image.",
-    "shift": "Largest shift, as a share of the side.",
-    "zoom": "Largest zoom: 0.1 scales by 1/1.1 to 1.1.",
-    "brightness": "Most that is added to gray levels, as a share of white.",
-    "contrast": "Largest change of contrast: 0.3 multiplies by 0.7 to 1.3.",
-    "noise": "Largest deviation of noise, in gray levels.",
-    "blur": "Largest deviation of a Gaussian, in hundredths of the side.",
-    "erasing": "Probability that a rectangle is replaced by noise.",
-}
+from fercli.datasets.options import CopyOptions, PolicyOptions
 
 
 @options.command()
 @click.argument("tree", type=options.path_type())
-@options.out("DIR", "The root of the new tree.")
-@click.option("--balance", is_flag=True, help="Bring each class to the size of the largest.")
-@click.option(
-    "--target", type=click.IntRange(min=1), metavar="N", help="Bring each class to N images."
-)
-@click.option(
-    "--copies", type=click.IntRange(min=1), metavar="N", help="Make N copies of each image."
-)
+@options.out("DIR", "Write the new tree to this folder.")
+@options.from_fields(CopyOptions, only=["balance", "target", "copies"])
 @click.option(
     "--policy",
     default="standard",
     show_default=True,
     metavar="NAME|FILE.toml",
-    help=f"How images are changed: {', '.join(bundled_recipes('augmentation'))}, or a TOML file of "
-    "the numbers below.",
+    help=f"Change images by this policy: {', '.join(bundled_recipes('augmentation'))}, or a TOML "
+    "file of the numbers below.",
 )
-@options.each(
-    click.option(f"--{name}", type=float, metavar="X", help=f"{text}  [default: the policy's]")
-    for name, text in CHANGES.items()
-)
+@options.from_fields(PolicyOptions)
 @click.option(
     "--splits",
     default="train,validation",
     show_default=True,
     metavar="NAMES",
-    help="Which splits get copies; test never does.",
+    help="Copy images of these splits; test never gets copies.",
 )
-@options.placing
-@options.seed
+@options.from_fields(CopyOptions, only=["placing", "seed"])
 @options.overwrite
 @options.spread
 @options.as_json
@@ -61,20 +42,15 @@ CHANGES = {
 def augment(
     tree: Path,
     out: Path,
-    balance: bool,
-    target: int | None,
-    copies: int | None,
     policy: str,
     splits: str,
-    placing: str,
-    seed: int,
     overwrite: bool,
     workers: Workers,
     as_json: bool,
     progress: Progress,
-    **changes: float | None,
+    **choices: Any,
 ) -> None:
-    """Make a tree with the images of TREE and changed copies of them.
+    """Add changed copies of images to a tree, so that each class has enough.
 
     A copy is named after its original: a.png gives a-aug1.png. `fer models train --augment` takes
     the same policies and changes images on the fly, which takes no space.
@@ -89,17 +65,17 @@ def augment(
     from fercli.datasets import tree as trees
     from fercli.datasets.augment import AugmentOptions, augment_tree, find_policy
 
+    changes = {name: choices[name] for name in option_fields(PolicyOptions)}
     result = augment_tree(
         trees.read_tree(tree),
         out,
-        AugmentOptions(
-            policy=find_policy(policy, changes),
-            copies=copies,
-            target=target,
-            balance=balance,
-            splits=tuple(name.strip() for name in splits.split(",")),
-            placing=placing,  # type: ignore[arg-type]  # click's choice
-            seed=seed,
+        options.build(
+            AugmentOptions,
+            {
+                **choices,
+                "policy": find_policy(policy, changes),
+                "splits": tuple(name.strip() for name in splits.split(",")),
+            },
         ),
         overwrite=overwrite,
         workers=workers,

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fercli.commands import options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
+from fercli.datasets.options import ReadingOptions
 
 #: The named formats are listed here again because reading them off the library is slow.
 FORMATS = (
@@ -17,7 +19,7 @@ FORMATS = (
 
 @options.command("import")
 @click.argument("sources", nargs=-1, required=True, metavar="[FORMAT=]PATH...")
-@options.out("DIR", "The root of the new tree.")
+@options.out("DIR", "Write the new tree to this folder.")
 @click.option(
     "--classes",
     metavar="5|7|8|NAMES",
@@ -31,46 +33,7 @@ FORMATS = (
     metavar="WORD=LABEL",
     help="What a word of the source means; WORD= leaves it out. May be given again.",
 )
-@options.image_size
-@click.option(
-    "--channels",
-    type=click.Choice(["keep", "gray", "color"]),
-    default="keep",
-    show_default=True,
-    help="What the images are stored as.",
-)
-@click.option(
-    "--votes",
-    type=options.path_type(),
-    metavar="FILE",
-    help="FER+: its fer2013new.csv, for the FER-2013 CSV given.  [default: beside it]",
-)
-@click.option(
-    "--agreement",
-    type=options.FiniteRange(0, 1, max_open=True),
-    default=0.5,
-    show_default=True,
-    metavar="SHARE",
-    help="FER+: a class needs more than this share of the votes.",
-)
-@click.option(
-    "--least-votes",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="FER+: fewer votes for an expression are slips, and not counted.",
-)
-@click.option("--all-angles", is_flag=True, help="RaFD, KDEF: faces from the side too.")
-@click.option(
-    "--peak-frames",
-    type=click.IntRange(min=1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="CK+ sequences: the last N frames show the expression.",
-)
-@click.option("--strict", is_flag=True, help="Stop at the first image that cannot be used.")
+@options.from_fields(ReadingOptions)
 @options.overwrite
 @options.spread
 @options.as_json
@@ -80,18 +43,11 @@ def import_(
     out: Path,
     classes: str | None,
     renames: tuple[str, ...],
-    size_wh: tuple[int, int] | None,
-    channels: str,
-    votes: Path | None,
-    agreement: float,
-    least_votes: int,
-    all_angles: bool,
-    peak_frames: int,
-    strict: bool,
     overwrite: bool,
     workers: Workers,
     as_json: bool,
     progress: Progress,
+    **choices: Any,
 ) -> None:
     """Import published data sets into one tree ROOT/<split>/<class>/*.png.
 
@@ -114,19 +70,12 @@ def import_(
     from fercli.datasets import sources as found
 
     result = importing.import_sources(
-        found.find_sources(sources, votes),
+        found.find_sources(sources, choices["votes"]),
         out,
         labels.ImportOptions(
             scheme=expressions.parse_classes(classes),
             renames=expressions.parse_renames(renames),
-            size_wh=size_wh,
-            channels=channels,  # type: ignore[arg-type]  # click's choice
-            agreement=agreement,
-            least_votes=least_votes,
-            votes=votes,
-            all_angles=all_angles,
-            peak_frames=peak_frames,
-            strict=strict,
+            **{name: value for name, value in choices.items() if value is not None},
         ),
         overwrite=overwrite,
         workers=workers,

@@ -2,45 +2,27 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fercli.commands import options
 from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
+from fercli.datasets.options import SplitOptions
 
 
 @options.command()
 @click.argument("tree", type=options.path_type())
-@options.out("DIR", "The root of the new tree.")
+@options.out("DIR", "Write the new tree to this folder.")
 @click.option(
     "--ratios",
     default="80,10,10",
     show_default=True,
     metavar="TRAIN,VALIDATION[,TEST]",
-    help="The shares of the splits.",
+    help="Give the splits these shares.",
 )
-@click.option(
-    "--folds",
-    type=click.IntRange(min=2),
-    metavar="K",
-    help="Make K trees fold1/, fold2/, … for cross-validation instead.",
-)
-@click.option("--by-subject", is_flag=True, help="Keep each person in one split.")
-@click.option(
-    "--subject-pattern",
-    metavar="REGEX",
-    help="Where the person stands in a file's name; implies --by-subject.",
-)
-@click.option(
-    "--duplicates",
-    type=click.Choice(["near", "exact", "apart"]),
-    default="near",
-    show_default=True,
-    help="Which images that look alike stay in one split; apart: none.",
-)
-@options.placing
-@options.seed
+@options.from_fields(SplitOptions)
 @options.overwrite
 @options.spread
 @options.as_json
@@ -49,16 +31,11 @@ def split(
     tree: Path,
     out: Path,
     ratios: str,
-    folds: int | None,
-    by_subject: bool,
-    subject_pattern: str | None,
-    duplicates: str,
-    placing: str,
-    seed: int,
     overwrite: bool,
     workers: Workers,
     as_json: bool,
     progress: Progress,
+    **choices: Any,
 ) -> None:
     """Split the images of TREE anew into train, validation and test.
 
@@ -78,15 +55,7 @@ def split(
     result = splitting.split_tree(
         trees.read_tree(tree),
         out,
-        splitting.SplitOptions(
-            ratios=splitting.parse_ratios(ratios),
-            folds=folds,
-            by_subject=by_subject,
-            subject_pattern=subject_pattern,
-            duplicates=duplicates,  # type: ignore[arg-type]  # click's choice
-            placing=placing,  # type: ignore[arg-type]  # click's choice
-            seed=seed,
-        ),
+        options.build(SplitOptions, {**choices, "ratios": splitting.parse_ratios(ratios)}),
         overwrite=overwrite,
         workers=workers,
         progress=progress,

@@ -137,7 +137,8 @@ def _lay_tree(folder: Path) -> None:
 
 def _read_tree(folder: Path) -> object:
     """Read a tree, count and split it, for which all that stands beside it is needed."""
-    from fercli.datasets.splitting import SplitOptions, split_tree
+    from fercli.datasets.options import SplitOptions
+    from fercli.datasets.splitting import split_tree
     from fercli.datasets.statistics import describe_tree
     from fercli.datasets.tree import read_tree
 
@@ -161,7 +162,7 @@ def _read_journal(folder: Path) -> object:
 
 def _faces() -> Any:
     from fercli.cascade.model.bundled import FRONTAL_FACE
-    from fercli.datasets.face_boxes import FaceOptions
+    from fercli.datasets.options import FaceOptions
 
     return FaceOptions(FRONTAL_FACE, without_face="keep")
 
