@@ -6,9 +6,9 @@ import pytest
 import skimage.data
 
 from fercli.common.errors import OptionError, OutputExistsError, RecipeError
+from fercli.common.options import option_fields
 from fercli.common.recipes import bundled_recipes
 from fercli.datasets.augment import (
-    LIMITS,
     AugmentOptions,
     Policy,
     augment_tree,
@@ -19,6 +19,7 @@ from fercli.datasets.expressions import parse_classes
 from fercli.datasets.importing import import_sources
 from fercli.datasets.labels import ImportOptions
 from fercli.datasets.manifest import read_files
+from fercli.datasets.options import PolicyOptions
 from fercli.datasets.reports import augment_as_text
 from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree
@@ -114,10 +115,10 @@ def test_erasing(face, rng):
     assert (replace(NOTHING, erasing=0).apply(face, rng) == face).all()
 
 
-@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("name", option_fields(PolicyOptions))
 @pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), 1e3])
 def test_numbers_out_of_range(name, value):
-    with pytest.raises(OptionError, match=f"wanted {name} from 0 to"):
+    with pytest.raises(OptionError, match=f"`{name}`: expected 0 to"):
         Policy(**{name: value})
 
 
@@ -130,7 +131,7 @@ def test_policies_by_name_and_file(tmp_path):
     with pytest.raises(RecipeError, match="try: rotation"):
         find_policy(f"{tmp_path}/p.toml")
     (tmp_path / "p.toml").write_text('rotation = "wide"\n')
-    with pytest.raises(OptionError, match="wanted rotation"):
+    with pytest.raises(OptionError, match="`rotation`: expected"):
         find_policy(f"{tmp_path}/p.toml")
     with pytest.raises(RecipeError, match="light, mirror, standard, strong"):
         find_policy("wild")
