@@ -11,18 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, describe_sizes, plot_sizes
-from fercli.cascade.list_builder.collect import (
-    CollectOptions,
-    collect_negatives,
-    collect_positives,
-)
+from fercli.cascade.list_builder.collect import collect_negatives, collect_positives
 from fercli.cascade.list_builder.image_audit import AuditedImage
-from fercli.cascade.list_builder.output_files import (
-    FileOptions,
-    require_room,
-    write_negatives,
-    write_positives,
-)
+from fercli.cascade.list_builder.options import CollectOptions, FileOptions
+from fercli.cascade.list_builder.output_files import require_room, write_negatives, write_positives
 from fercli.cascade.list_builder.report import BuildReport, CollectedImages
 from fercli.common.errors import OptionError
 from fercli.common.progress import SILENT, Progress

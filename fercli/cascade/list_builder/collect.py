@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fercli.annotations.base import OnError, Record, raise_it
@@ -13,7 +13,6 @@ from fercli.annotations.opencv_lists import read_background_list
 from fercli.annotations.whole_images import read as read_images
 from fercli.cascade.list_builder.image_audit import (
     AuditedImage,
-    BoxRules,
     FindBoxes,
     LeftOut,
     audit_negatives,
@@ -21,66 +20,13 @@ from fercli.cascade.list_builder.image_audit import (
     without_duplicates,
     without_equals,
 )
+from fercli.cascade.list_builder.options import Amount, CollectOptions
 from fercli.cascade.list_builder.output_files import NEGATIVE_LINKS, POSITIVE_LINKS
 from fercli.cascade.list_builder.report import CollectedImages, ImageSource
-from fercli.cascade.list_builder.sampling import Amount, draw, in_drawn_order, number_of
+from fercli.cascade.list_builder.sampling import draw, in_drawn_order, number_of
 from fercli.common.errors import AnnotationError, FerError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files
 from fercli.common.progress import SILENT, Progress
-
-
-@dataclass(frozen=True)
-class CollectOptions:
-    """Which images and boxes are used, and in which order.
-
-    Parameters
-    ----------
-    format : str, optional
-        The positives' format, a name of `FORMATS`. Defaults to the one that each looks like.
-    images : Path, optional
-        The folder that the names in annotations are relative to. Defaults to the format's.
-    labels : sequence of str
-        Only boxes of these labels. Defaults to all.
-    detect : Path, optional
-        A cascade that finds the boxes. Defaults to the annotations'.
-    extensions : sequence of str
-        What images in folders end in, lower case. Defaults to `IMAGE_EXTENSIONS`.
-    recursive : bool
-        Whether folders in folders are looked into. Defaults to True.
-    rules : BoxRules
-        What becomes of the boxes.
-    keep_duplicates : bool
-        Whether a box, or a negative, is kept whose pixels all came before. Defaults to False.
-    check_negatives : Path, optional
-        A cascade; negatives in which it finds something are left out. Defaults to none.
-    min_neighbors : int
-        By how many windows a cascade's detection must have been seen. Defaults to 3.
-    take, take_negatives : int or float, optional
-        How many usable images, or which share of them, are drawn. Default to all.
-    test : int or float, optional
-        How many images, or which share, of both kinds are set aside. Defaults to none.
-    seed : int
-        Of the sampling. Defaults to 0.
-    in_order : bool
-        Whether images keep the order in which they are found. Defaults to False: the order is
-        drawn, because a training takes positives and negatives from the start of its lists.
-    """
-
-    format: str | None = None
-    images: Path | None = None
-    labels: Sequence[str] = ()
-    detect: Path | None = None
-    extensions: Sequence[str] = IMAGE_EXTENSIONS
-    recursive: bool = True
-    rules: BoxRules = field(default_factory=BoxRules)
-    keep_duplicates: bool = False
-    check_negatives: Path | None = None
-    min_neighbors: int = 3
-    take: Amount | None = None
-    take_negatives: Amount | None = None
-    test: Amount | None = None
-    seed: int = 0
-    in_order: bool = False
 
 
 def collect_positives(

@@ -15,6 +15,7 @@ import numpy as np
 
 from fercli.annotations.base import Box, Record
 from fercli.annotations.opencv_lists import programs_read
+from fercli.cascade.list_builder.options import BoxRules
 from fercli.common.boxes import clip_box, fit_box, has_shape
 from fercli.common.errors import AnnotationError, FerError, ImageError
 from fercli.common.images import ImageArray, read_gray
@@ -95,25 +96,6 @@ class AuditedImage:
     samples: tuple[Sample, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     plain: bool = True
-
-
-@dataclass(frozen=True)
-class BoxRules:
-    """What becomes of boxes.
-
-    Parameters
-    ----------
-    window_wh : (int, int), optional
-        The window whose shape boxes are widened to. Defaults to leaving them as they are.
-    padding : float
-        What is added on each side of a box, as a share of its side. Defaults to 0.
-    min_size_wh : (int, int)
-        Boxes that are less wide or high, once widened, are left out. Defaults to 1 × 1.
-    """
-
-    window_wh: tuple[int, int] | None = None
-    padding: float = 0.0
-    min_size_wh: tuple[int, int] = (1, 1)
 
 
 def audit_positives(

@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.formats import FORMATS
 from fercli.annotations.opencv_lists import (
-    Names,
     fits_background_list,
     fits_info,
     write_background_list,
@@ -20,6 +17,7 @@ from fercli.annotations.opencv_lists import (
 )
 from fercli.cascade.list_builder.image_audit import AuditedImage, LeftOut
 from fercli.cascade.list_builder.links import MAPPING, make_links, plan_names
+from fercli.cascade.list_builder.options import FileOptions
 from fercli.cascade.list_builder.report import CollectedImages, count_boxes
 from fercli.common.errors import OutputError
 from fercli.common.files import require_absent, write_text
@@ -35,43 +33,6 @@ ALSO = {"csv": "annotations.csv", "coco": "annotations.json", "dlib": "annotatio
 
 POSITIVE_FILES = (INFO, TEST_INFO, POSITIVE_LINKS, INFO_LEFT_OUT)
 NEGATIVE_FILES = (BACKGROUNDS, TEST_BACKGROUNDS, NEGATIVE_LINKS, BACKGROUNDS_LEFT_OUT)
-
-
-@dataclass(frozen=True)
-class FileOptions:
-    """How the files are written.
-
-    Parameters
-    ----------
-    names : {"auto", "relative", "absolute"}
-        How images are named. Defaults to "auto", which works from any directory: relative to
-        its folder in the info file, as ``opencv_createsamples`` wants it, absolute in the
-        background list, as ``opencv_traincascade`` does.
-    separator : str
-        What stands between the words of the info file. Defaults to a space.
-    also : str, optional
-        A name of `ALSO`: a format in which the positives are written, too.
-    plot : Path, optional
-        Where to draw the sizes of the boxes. Defaults to nowhere.
-    overwrite : bool
-        Whether existing files may be replaced. Defaults to False.
-    """
-
-    names: Literal["auto", "relative", "absolute"] = "auto"
-    separator: str = " "
-    also: str | None = None
-    plot: Path | None = None
-    overwrite: bool = False
-
-    @property
-    def info_names(self) -> Names:
-        """How the info file names images."""
-        return "relative" if self.names == "auto" else self.names
-
-    @property
-    def background_names(self) -> Names:
-        """How the background list names images."""
-        return "absolute" if self.names == "auto" else self.names
 
 
 def require_room(out: Path, options: FileOptions, *, positives: bool, negatives: bool) -> None:

@@ -11,12 +11,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from fercli.cascade.list_builder.options import Amount
 from fercli.common.errors import OptionError
 
 T = TypeVar("T")
-
-#: A number of things, or (as a float) a share of them from 0 to 1.
-Amount = int | float
 
 
 def in_drawn_order(

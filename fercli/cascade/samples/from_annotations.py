@@ -16,6 +16,7 @@ import numpy as np
 from fercli.annotations import Box
 from fercli.annotations.base import Record
 from fercli.annotations.formats import read_records
+from fercli.cascade.samples.options import CropRules
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.vec import Samples, vec_writer
 from fercli.common.errors import AnnotationError, FerError, ImageError, OptionError
@@ -30,34 +31,6 @@ BATCH = 8
 #: Images that take less time (in seconds) are cropped on one core: threads would spend more on
 #: handing Python's lock to each other than they gain.
 QUICK = 200e-6
-
-
-@dataclass(frozen=True)
-class CropRules:
-    """Which boxes become samples, and how.
-
-    Parameters
-    ----------
-    size_wh : (int, int)
-        Width and height of the samples. Defaults to (24, 24).
-    num : int, optional
-        The most samples to make, in the order of the annotations. Defaults to all.
-    mirror : bool
-        Whether each sample is followed by its mirror image. Defaults to False.
-    skip_bad : bool
-        Whether images that cannot be read and boxes that do not fit are left out and listed.
-        Defaults to False: the first is an error.
-    """
-
-    size_wh: tuple[int, int] = (24, 24)
-    num: int | None = None
-    mirror: bool = False
-    skip_bad: bool = False
-
-    @property
-    def most_boxes(self) -> int | None:
-        """The most boxes that are wanted, None for all."""
-        return -(-self.num // 2) if self.num is not None and self.mirror else self.num
 
 
 def create_from_annotations(

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fercli.cascade.samples.options import WarpRules
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.scene import (
     Scene,
-    WarpRules,
     cut_window,
     read_background,
     read_scene,

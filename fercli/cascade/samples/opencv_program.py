@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fercli.cascade.opencv3.createsamples import CreateSamples, Warping
+from fercli.cascade.samples.options import Invert
 from fercli.cascade.samples.scene import LARGEST_SHARE, Scene, check_backgrounds
-from fercli.cascade.samples.warping import Invert
 from fercli.common.errors import FerError, OptionError
 from fercli.common.progress import SILENT, Progress
 

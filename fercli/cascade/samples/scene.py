@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fercli.annotations.opencv_lists import read_background_list
-from fercli.cascade.samples.warping import Distortion, Foreground, cut_out
+from fercli.cascade.samples.options import WarpRules
+from fercli.cascade.samples.warping import Foreground, cut_out
 from fercli.common.errors import AnnotationError, FerError, ImageError, OptionError
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import parallel_map
@@ -22,39 +23,6 @@ LARGEST_SHARE = 0.7
 
 #: An image of which more than this share is transparent is worth a note.
 MUCH_TRANSPARENT = 0.5
-
-
-@dataclass(frozen=True)
-class WarpRules:
-    """How images of the object are warped, and what stands behind them.
-
-    Parameters
-    ----------
-    size_wh : (int, int)
-        Width and height of the samples. Defaults to (24, 24).
-    distortion : Distortion
-        How far the object is turned and its light changed.
-    backgrounds : Path, optional
-        A list of images without the object, as `read_background_list` reads it. Defaults to a
-        flat background of `bg_color`; without that either, to the image's edges, extended.
-    bg_color : int, optional
-        The gray level that is transparent in the image. Defaults to none.
-    bg_threshold : int
-        How far from `bg_color` gray levels are transparent. Defaults to 80.
-    seed : int
-        Start of the random numbers. Defaults to 0.
-    skip_bad : bool
-        Whether backgrounds that cannot be used are left out and listed. Defaults to False: the
-        first that is drawn is an error.
-    """
-
-    size_wh: tuple[int, int] = (24, 24)
-    distortion: Distortion = field(default_factory=Distortion)
-    backgrounds: Path | None = None
-    bg_color: int | None = None
-    bg_threshold: int = 80
-    seed: int = 0
-    skip_bad: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import numpy as np
 
 from fercli.annotations import AnnotatedImage, Box
 from fercli.annotations.opencv_lists import write_info
+from fercli.cascade.samples.options import WarpRules
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.scene import (
     LARGEST_SHARE,
     Scene,
-    WarpRules,
     read_background,
     read_scene,
     with_skip_hint,

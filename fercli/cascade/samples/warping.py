@@ -14,12 +14,12 @@ apps/createsamples/utility.cpp.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.cascade.samples.options import Distortion
 from fercli.common.errors import OptionError
 from fercli.common.images import ImageArray
 
@@ -203,36 +203,11 @@ def _blended(gray: ImageArray, alpha: ImageArray, background: ImageArray) -> Ima
 # camera and the distributions are.
 
 
-Invert = Literal["never", "always", "random"]
-
 #: The camera's distance in widths of the image: the mean, and the most that it deviates.
 DISTANCE, DISTANCE_DEVIATION = 3.0, 1.0
 
 #: How often angles that show the image from behind or edge-on are drawn again.
 ATTEMPTS = 100
-
-
-@dataclass(frozen=True)
-class Distortion:
-    """How far the object may be turned and its light changed.
-
-    Parameters
-    ----------
-    max_x_angle, max_y_angle, max_z_angle : float
-        The largest rotations in radians: nodding, shaking, tilting. The rotation around y is
-        bounded by ``max_y_angle`` less that around x. Default to 1.1, 1.1 and 0.5.
-    max_intensity_deviation : int
-        The largest change of the object's gray levels, up or down. Defaults to 40.
-    invert : {"never", "always", "random"}
-        Whether the object's gray levels are inverted; at random: every other time. Defaults to
-        "never".
-    """
-
-    max_x_angle: float = 1.1
-    max_y_angle: float = 1.1
-    max_z_angle: float = 0.5
-    max_intensity_deviation: int = 40
-    invert: Invert = "never"
 
 
 @dataclass(frozen=True)

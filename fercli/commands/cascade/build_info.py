@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from fercli.cascade.list_builder.options import BoxRules, CollectOptions, FileOptions
 from fercli.commands import options
 from fercli.common.progress import Progress
 
@@ -20,100 +21,32 @@ SEPARATORS = {"space": " ", "tab": "\t"}
     multiple=True,
     type=options.path_type(),
     metavar="PATH",
-    help="Images without the object: a folder, a list or an image; may be repeated.",
+    help="Take negatives from this folder, list or image; may be repeated.",
 )
-@options.out("DIR", "Where to write.")
+@options.out("DIR", "Write the lists to this folder.")
 @options.annotation_options
-@click.option(
-    "--detect",
-    type=options.path_type(),
-    metavar="CASCADE.xml",
-    help="Take as boxes what this cascade finds in the images.",
-)
-@click.option(
-    "--check-negatives",
-    type=options.path_type(),
-    metavar="CASCADE.xml",
-    help="Leave out negatives in which this cascade finds something, and list them.",
-)
-@click.option(
-    "--min-neighbors",
-    type=click.IntRange(min=0),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="Windows that a cascade's detection needs, for --detect and --check-negatives.",
-)
+@options.from_fields(CollectOptions, only=["detect", "check_negatives", "min_neighbors"])
 @click.option(
     "--extensions",
     metavar="png,jpg,…",
-    help="Endings of images in folders, * for any.  [default: those of all common formats]",
+    help="Take files in folders with these endings, * for any.  [default: those of all common "
+    "formats]",
 )
-@click.option(
-    "--recursive/--no-recursive",
-    default=True,
-    show_default=True,
-    help="Look into folders in folders.",
-)
-@click.option(
-    "--size",
-    type=options.Size(),
-    help="The training window. Boxes are widened to its shape, smaller negatives left out."
-    "  [default: boxes stay, a window is proposed]",
-)
-@click.option(
-    "--padding",
-    type=options.FiniteRange(0, 2),
-    default=0.0,
-    show_default=True,
-    metavar="X",
-    help="Added on each side of a box, as a share of it: 0.1 makes it 1.2 times as wide and high.",
-)
-@click.option(
-    "--min-size", type=options.Size(), default="1x1", help="Leave out smaller boxes.", metavar="WXH"
-)
-@click.option("--keep-duplicates", is_flag=True, help="Keep what is the same pixel by pixel.")
-@click.option("--take", type=options.Amount(), help="Draw so many images of the positives.")
-@click.option(
-    "--take-negatives", type=options.Amount(), help="Draw so many images of the negatives."
-)
-@click.option(
-    "--test",
-    type=options.Amount(),
-    help="Set so many images of both aside: test_info.dat, test_bg.txt.",
-)
-@options.seed
-@click.option(
-    "--in-order",
-    is_flag=True,
-    help="Keep the order of files and annotations instead of drawing it. A training uses the"
-    " lists from their start.",
+@options.from_fields(CollectOptions, only=["recursive"])
+@options.from_fields(BoxRules)
+@options.from_fields(
+    CollectOptions,
+    only=["keep_duplicates", "take", "take_negatives", "test", "seed", "in_order"],
+    types={name: options.Amount() for name in ("take", "take_negatives", "test")},
 )
 @click.option(
     "--separator",
     type=click.Choice(list(SEPARATORS)),
     default="space",
     show_default=True,
-    help="What stands between the words of info.dat.",
+    help="Separate the words of info.dat by this.",
 )
-@click.option(
-    "--names",
-    type=click.Choice(["auto", "relative", "absolute"]),
-    default="auto",
-    show_default=True,
-    help="Names of images, see above.",
-)
-@click.option(
-    "--also",
-    type=click.Choice(["csv", "coco", "dlib"]),
-    help="Write the positives' boxes in this format, too: annotations.*",
-)
-@click.option(
-    "--plot",
-    type=options.path_type(),
-    metavar="FILE.png",
-    help="Draw the sizes and shapes of the boxes.",
-)
+@options.from_fields(FileOptions)
 @options.workers
 @options.overwrite
 @options.as_json
@@ -122,14 +55,8 @@ def build_info(
     positives: tuple[Path, ...],
     negatives: tuple[Path, ...],
     out: Path,
-    size: tuple[int, int] | None,
-    padding: float,
-    min_size: tuple[int, int],
     extensions: str | None,
     separator: str,
-    names: Any,
-    also: str | None,
-    plot: Path | None,
     overwrite: bool,
     workers: int | None,
     as_json: bool,
@@ -138,12 +65,11 @@ def build_info(
 ) -> None:
     """Write info.dat and bg.txt, the lists that training needs, from folders of images.
 
-    POSITIVES hold the object: folders of crops (a box around the whole of each), or files or
-    folders of annotations: a table path,x,y,w,h (CSV), OpenCV's info file, Pascal VOC XML, YOLO
-    text files, COCO JSON, dlib XML. Fractions of pixels are rounded to the nearest.
+    POSITIVES show the object: folders of crops (each image is one box), or files or folders of
+    annotations in any of the formats of --format. Fractions of pixels are rounded to the nearest.
 
-    Every image is opened. What cannot be used (unreadable, empty, too small, a duplicate) is
-    left out and listed in info_left_out.csv and bg_left_out.csv, with the reason.
+    Every image is opened. Images and boxes that cannot be used (unreadable, empty, too small,
+    duplicates) are left out and listed with the reason in info_left_out.csv and bg_left_out.csv.
 
     Names that a list cannot hold (with spaces, say) and images that OpenCV's programs may not
     read (GIF, WebP, TIFF) get a safe name in positive_links/ or negative_links/; names.csv there
@@ -162,20 +88,21 @@ def build_info(
       fer cascade build-info photos/ --detect cascade.xml --also dlib -o work/
     """
     from fercli.cascade.list_builder.build import build_description
-    from fercli.cascade.list_builder.collect import CollectOptions
-    from fercli.cascade.list_builder.image_audit import BoxRules
-    from fercli.cascade.list_builder.output_files import FileOptions
     from fercli.common.work_folder import alone_in
 
-    if extensions is not None:
-        choices["extensions"] = options.split_extensions(extensions)
+    choices |= {
+        "rules": options.build(BoxRules, choices),
+        "extensions": options.split_extensions(extensions) if extensions else None,
+        "separator": SEPARATORS[separator],
+        "overwrite": overwrite,
+    }
     with alone_in(out, "the making of lists"):
         report = build_description(
             positives,
             negatives,
             out,
-            CollectOptions(rules=BoxRules(size, padding, min_size), **choices),
-            FileOptions(names, SEPARATORS[separator], also, plot, overwrite),
+            options.build(CollectOptions, choices),
+            options.build(FileOptions, choices),
             workers=workers,
             progress=progress,
         )

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from fercli.cascade.samples.options import CropRules, Distortion, WarpRules
 from fercli.commands import options
-
-ANGLE = options.FiniteRange(min=0, max=1.5)
+from fercli.common.options import shown_value
 
 #: Parameters of every way of making samples.
 COMMON = ("engine", "tools", "workers", "overwrite", "progress")
@@ -18,7 +18,7 @@ COMMON = ("engine", "tools", "workers", "overwrite", "progress")
 FOR_BOXES = ("format", "images", "labels", "mirror")
 DISTORTION = ("max_x_angle", "max_y_angle", "max_z_angle", "max_intensity_deviation", "invert")
 FOR_IMAGES = (
-    *("bg", "bg_color", "bg_threshold", "seed", "test_images", "max_scale"),
+    *("backgrounds", "bg_color", "bg_threshold", "seed", "test_images", "max_scale"),
     *DISTORTION,
 )
 
@@ -28,7 +28,7 @@ FOR_IMAGES = (
     "--info",
     type=options.path_type(),
     metavar="FILE",
-    help="Crop the boxes of an info file, or of annotations of any other format.",
+    help="Crop the boxes of this info file, or of annotations of any other format.",
 )
 @click.option(
     "--image",
@@ -36,116 +36,34 @@ FOR_IMAGES = (
     type=options.path_type(),
     multiple=True,
     metavar="FILE",
-    help="Warp an image of the object many times; may be repeated, the images take turns.",
+    help="Warp this image of the object many times; may be repeated, the images take turns.",
 )
-@options.out("FILE.vec", "The file to write.", required=False)
-@click.option(
-    "--size",
-    type=options.Size(),
-    default="24x24",
-    show_default=True,
-    help="Width and height of the samples: the window of the training.",
-)
-@click.option(
-    "--num",
-    type=click.IntRange(min=1, max=2**31 - 1),
-    metavar="N",
-    help="The most samples to make.  [default: all boxes; with --image 1000]",
-)
-@click.option(
-    "--format", metavar="NAME", help="Format of --info.  [default: the one that it looks like]"
-)
-@click.option(
-    "--images",
-    type=options.path_type(),
-    metavar="DIR",
-    help="Folder that the names in --info are relative to.  [default: that of the file]",
-)
-@click.option(
-    "--label", "labels", multiple=True, metavar="NAME", help="Only boxes of this label; repeatable."
-)
-@click.option("--mirror", is_flag=True, help="Add the mirror image after each sample.")
-@click.option(
-    "--bg",
-    type=options.path_type(),
-    metavar="LIST",
-    help="Background list for --image: windows of these images stand behind the object.",
-)
-@click.option(
-    "--bg-color",
-    type=click.IntRange(0, 255),
-    metavar="GRAY",
-    help="Gray level of the image that is transparent.  [default: none is]",
-)
-@click.option(
-    "--bg-threshold",
-    type=click.IntRange(0, 255),
-    default=80,
-    show_default=True,
-    metavar="GRAY",
-    help="How far from --bg-color gray levels are transparent.",
-)
-@click.option(
-    "--max-x-angle",
-    type=ANGLE,
-    default=1.1,
-    show_default=True,
-    metavar="RAD",
-    help="The image nods by up to this angle, in radians.",
-)
-@click.option(
-    "--max-y-angle",
-    type=ANGLE,
-    default=1.1,
-    show_default=True,
-    metavar="RAD",
-    help="It turns to the sides by up to this angle, less the one around x.",
-)
-@click.option(
-    "--max-z-angle",
-    type=ANGLE,
-    default=0.5,
-    show_default=True,
-    metavar="RAD",
-    help="It tilts by up to this angle.",
-)
-@click.option(
-    "--max-intensity-deviation",
-    type=click.IntRange(0, 255),
-    default=40,
-    show_default=True,
-    metavar="GRAY",
-    help="Its gray levels are shifted by up to this.",
-)
-@click.option(
-    "--invert",
-    type=click.Choice(["never", "always", "random"]),
-    default="never",
-    show_default=True,
-    help="Whether its gray levels are inverted.",
-)
+@options.out("FILE.vec", "Write the samples to this file.", required=False)
+@options.from_fields(CropRules, only=["size_wh", "num"])
+@options.annotation_options
+@options.from_fields(CropRules, only=["mirror"])
+@options.from_fields(WarpRules, only=["backgrounds", "bg_color", "bg_threshold"])
+@options.from_fields(Distortion)
 @click.option(
     "--test-images",
     type=options.path_type(),
     metavar="DIR",
-    help="Instead of samples: paste the image into the backgrounds, with an info.dat, for tests.",
+    help="Paste the image into the backgrounds, with an info.dat for tests, instead of "
+    "making samples.",
 )
 @click.option(
     "--max-scale",
     type=options.FiniteRange(min=1),
     metavar="X",
-    help="The largest object in test images, in sizes of the window.  [default: 0.7 × image]",
+    help="Draw objects in test images at most this many windows large.  [default: 0.7 × image]",
 )
-@options.seed
-@click.option(
-    "--skip-bad", is_flag=True, help="Leave out and list what cannot be used, rather than stop."
-)
+@options.from_fields(WarpRules, only=["seed", "skip_bad"])
 @click.option(
     "--engine",
     type=click.Choice(["native", "opencv"]),
     default="native",
     show_default=True,
-    help="Who does it: fer, or OpenCV's own opencv_createsamples.",
+    help="Make samples with this engine: fer's own, or OpenCV's opencv_createsamples.",
 )
 @options.tools
 @options.workers
@@ -154,11 +72,10 @@ FOR_IMAGES = (
 @options.quiet
 @click.pass_context
 def create_samples(ctx: click.Context, /, **given: Any) -> None:
-    """Make a .vec file of samples, for the training.
+    """Make a .vec file of samples for a training.
 
-    Either every marked box of the images becomes a sample (--info), or one image of the
-    object is warped as if seen from other angles, in other light, in front of other backgrounds
-    (--image).
+    Either each annotated box becomes a sample (--info), or one image of the object is warped as
+    if seen from other angles, in other light and in front of other backgrounds (--image).
 
     Boxes are resized to the size of the samples, whatever their shape, as OpenCV's
     opencv_createsamples does. A box outside its image, or an image that cannot be read, is an
@@ -180,27 +97,24 @@ def create_samples(ctx: click.Context, /, **given: Any) -> None:
     click.echo(created.to_text())
     if given["out"]:
         command = ["fer", "cascade", "samples", "show", str(given["out"])]
-        command += ["--size", "x".join(map(str, given["size"]))]
+        command += ["--size", shown_value(given["size_wh"] or CropRules.size_wh)]
         click.echo(f"look at them: {shlex.join(command)}")
 
 
 def _create_from_boxes(given: dict[str, Any]) -> Any:
-    from fercli.cascade.samples.from_annotations import CropRules, create_from_annotations
+    from fercli.cascade.samples.from_annotations import create_from_annotations
 
-    rules = CropRules(given["size"], given["num"], given["mirror"], given["skip_bad"])
+    rules = options.build(CropRules, given)
     names = ("format", "images", "labels", *COMMON)
     return create_from_annotations(given["info"], given["out"], rules, **_of(given, names))
 
 
 def _create_from_images(given: dict[str, Any]) -> Any:
     from fercli.cascade.samples.from_images import create_from_images
-    from fercli.cascade.samples.scene import WarpRules
     from fercli.cascade.samples.test_images import create_test_images
-    from fercli.cascade.samples.warping import Distortion
 
-    distortion = Distortion(**_of(given, DISTORTION))
-    names = ("bg_color", "bg_threshold", "seed", "skip_bad")
-    rules = WarpRules(given["size"], distortion, given["bg"], **_of(given, names))
+    distortion = options.build(Distortion, given)
+    rules = options.build(WarpRules, {**given, "distortion": distortion})
     common = _of(given, COMMON)
     if given["test_images"]:
         return create_test_images(

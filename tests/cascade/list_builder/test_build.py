@@ -14,9 +14,7 @@ from fercli.annotations import read_annotations
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.annotations.validate import check_list
 from fercli.cascade.list_builder.build import build_description
-from fercli.cascade.list_builder.collect import CollectOptions
-from fercli.cascade.list_builder.image_audit import BoxRules
-from fercli.cascade.list_builder.output_files import FileOptions
+from fercli.cascade.list_builder.options import BoxRules, CollectOptions, FileOptions
 from fercli.cascade.model import (
     Cascade,
     HaarFeature,

@@ -5,7 +5,6 @@ import pytest
 from fercli.annotations.base import LabeledBox, Record
 from fercli.cascade.list_builder.image_audit import (
     AuditedImage,
-    BoxRules,
     LeftOut,
     Sample,
     audit_negatives,
@@ -14,6 +13,7 @@ from fercli.cascade.list_builder.image_audit import (
     without_duplicates,
     without_equals,
 )
+from fercli.cascade.list_builder.options import BoxRules
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.from_annotations import CropRules, create_from_annotations, crop
+from fercli.cascade.samples.from_annotations import create_from_annotations, crop
+from fercli.cascade.samples.options import CropRules
 from fercli.cascade.samples.vec import describe_vec, read_vec
 from fercli.common.errors import AnnotationError, ImageError, OptionError, OutputExistsError
 from fercli.common.images import read_gray

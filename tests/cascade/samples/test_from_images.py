@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples.from_images import CHUNK, create_from_images
-from fercli.cascade.samples.scene import WarpRules
+from fercli.cascade.samples.options import Distortion, WarpRules
 from fercli.cascade.samples.vec import read_vec
-from fercli.cascade.samples.warping import Distortion
 from fercli.common.errors import AnnotationError, ImageError, OptionError, OutputExistsError
 
 SIZE = (24, 30)

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.warping import Distortion, draw_pose, turned_corners
+from fercli.cascade.samples.options import Distortion
+from fercli.cascade.samples.warping import draw_pose, turned_corners
 from fercli.common.errors import OptionError
 
 

@@ -2,15 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.samples.warping import (
-    Distortion,
-    Foreground,
-    Pose,
-    cut_out,
-    draw_pose,
-    fitted,
-    place,
-)
+from fercli.cascade.samples.options import Distortion
+from fercli.cascade.samples.warping import Foreground, Pose, cut_out, draw_pose, fitted, place
 from fercli.common.errors import OptionError
 
 STILL = Distortion(0, 0, 0, 0)

@@ -85,7 +85,7 @@ def test_the_real_program_gives_the_same(fer, info, tmp_path, opencv_tools):
         (("--image", "a", "--out", "b", "--mirror"), "--mirror has no meaning with --image"),
         (("--image", "a", "--out", "b", "--max-scale", "2"), "--max-scale has no meaning"),
         (("--image", "a", "--out", "b", "--bg-threshold", "9"), "without --bg-color"),
-        (("--image", "a", "--out", "b", "--max-x-angle", "45"), "not in the range"),
+        (("--image", "a", "--out", "b", "--max-x-angle", "45"), "expected 0 to 1.5, got 45"),
         (("--info", "a", "--out", "b", "--size", "24by24"), "WIDTHxHEIGHT"),
     ],
 )
