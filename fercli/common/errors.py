@@ -8,7 +8,8 @@ library, in backticks (`size_wh`); the command line shows it as the option (--si
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -116,3 +117,33 @@ class ProgramError(FerError):
 
 class TrainingError(FerError):
     """Raised when a training cannot start, go on or end with a usable result."""
+
+
+@contextmanager
+def image_errors(path: Path | None) -> Iterator[None]:
+    """Raise whatever goes wrong with one image as an `ImageError` that names it.
+
+    A command that goes over many images counts and names those that raise `ImageError`, and goes
+    on: no single image, and no bug that only one image shows, ends the run. What is not the
+    image's fault (a full disk, a missing library, its annotation) passes as it is.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The image.
+    """
+    try:
+        yield
+    except (OutputError, DependencyError, AnnotationError):
+        raise
+    except ImageError as error:
+        if error.path is not None or path is None:
+            raise
+        raise ImageError(error.message, hint=error.hint, path=path) from error
+    except FerError as error:
+        raise ImageError(error.message, path=error.path or path, line=error.line) from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        raise ImageError(
+            f"Cannot be processed: {type(error).__name__}: {reason}", path=path
+        ) from error

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import ImageError, OptionError
+from fercli.common.errors import ImageError, OptionError, image_errors
 from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -208,14 +208,20 @@ class _Write:
 
     def _one(self, job: _Job) -> FileRecord | Skipped:
         try:
-            image = gray_if_it_is(read_color(job.source))
+            with image_errors(job.source):
+                changed = self._changed(job, gray_if_it_is(read_color(job.source)))
         except ImageError as error:
             return Skipped(str(job.source), error.message)
         if job.copy == 0:
             place_file(job.source, self.out / job.record.file, self.options.placing)
             return with_checksum(self.out, job.record)
+        return save_image(self.out, job.record, changed)
+
+    def _changed(self, job: _Job, image: ImageArray) -> ImageArray:
+        if job.copy == 0:
+            return image
         rng = generator_for(self.options.seed, Path(job.record.file).name, job.copy)
-        return save_image(self.out, job.record, self.options.policy.apply(image, rng))
+        return self.options.policy.apply(image, rng)
 
 
 # The policy of augmentation: how images are changed without changing what they show.

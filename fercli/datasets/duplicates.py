@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import ImageError
+from fercli.common.errors import ImageError, image_errors
 from fercli.common.images import ImageArray, read_color, to_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -84,7 +84,8 @@ class Fingerprint:
 def fingerprint(path: Path) -> Fingerprint:
     """Return the fingerprint of an image file; one with `error` if it cannot be read."""
     try:
-        return fingerprint_of(read_color(path))
+        with image_errors(path):
+            return fingerprint_of(read_color(path))
     except ImageError as error:
         return Fingerprint(error=error.message)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.cascade.detection.detector import Detector
-from fercli.common.errors import ImageError, InputError
+from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.files import find_files, free_name
 from fercli.common.images import ImageArray, read_color, read_gray
 from fercli.common.parallel import Workers, parallel_map
@@ -230,7 +230,8 @@ def _crop_one(job: tuple[Path, str], source: Path, out: Path, options: FaceOptio
     record = _unseen(path, source)
     try:
         read = read_gray if options.channels == "gray" else read_color
-        crops, boxes = _crops(read(path), options)
+        with image_errors(path):
+            crops, boxes = _crops(read(path), options)
     except ImageError as error:
         return replace(record, problem=error.message)
     names = crop_names(stem, len(crops))

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fercli.common.errors import ImageError, InputError
+from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.files import free_name, shortened
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -220,7 +220,8 @@ class _Write:
 
     def _one(self, entry: Entry, record: FileRecord) -> FileRecord | Skipped:
         try:
-            image = read_entry(entry, self.options.size_wh, self.options.channels)
+            with image_errors(entry.image if isinstance(entry.image, Path) else None):
+                image = read_entry(entry, self.options.size_wh, self.options.channels)
         except ImageError as error:
             if self.options.strict:
                 raise

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fercli.cascade.samples.viewing import contact_sheet
-from fercli.common.errors import ImageError, OptionError
+from fercli.common.errors import ImageError, OptionError, image_errors
 from fercli.common.files import require_absent
 from fercli.common.images import read_gray, write_image
 from fercli.common.progress import SILENT, Progress
@@ -73,7 +73,8 @@ def _write(
     images, unreadable = [], 0
     for record in _chosen(records, options):
         try:
-            images.append(fit(read_gray(tree.path(record)), options.size_wh))
+            with image_errors(tree.path(record)):
+                images.append(fit(read_gray(tree.path(record)), options.size_wh))
         except ImageError:
             unreadable += 1
     if images:

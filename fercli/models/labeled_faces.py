@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import ImageError, InputError, OptionError, TrainingError
+from fercli.common.errors import ImageError, InputError, OptionError, TrainingError, image_errors
 from fercli.common.images import ImageArray, read_color, read_gray, resize
 from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
@@ -226,7 +226,8 @@ def _check_votes(record: FileRecord, tree: Tree) -> None:
 
 def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> ImageArray | ImageError:
     try:
-        return read_face(path, size_wh, channels)
+        with image_errors(path):
+            return read_face(path, size_wh, channels)
     except ImageError as error:
         return error
 

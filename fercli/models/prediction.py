@@ -12,7 +12,7 @@ from typing import TextIO
 
 import numpy as np
 
-from fercli.common.errors import ImageError, InputError
+from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.files import find_files, require_absent, write_text
 from fercli.common.images import ImageArray
 from fercli.common.parallel import parallel_map
@@ -133,6 +133,7 @@ def _answers(
 
 def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> ImageArray | ImageError:
     try:
-        return read_face(path, size_wh, channels)
+        with image_errors(path):
+            return read_face(path, size_wh, channels)
     except ImageError as error:
         return error

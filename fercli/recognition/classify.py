@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from fercli.common.errors import InputError, OptionError, OutputError
+from fercli.common.errors import InputError, OptionError, OutputError, image_errors
 from fercli.common.files import atomic_write, require_absent
 from fercli.common.images import ImageArray, read_color, write_image
 from fercli.common.progress import SILENT, Bar, Progress
@@ -152,11 +152,12 @@ class Classifying:
     def _look_at(self, source: Input, places: OutputPaths) -> Result:
         place = places.saved(source)
         try:
-            image = read_color(source.path)
-            faces = self._recognizer.recognize(image)
-            if place is not None:
-                drawn = self._draw(image, faces)
-                write_image(place, drawn, overwrite=self._outputs.overwrite)
+            with image_errors(source.path):
+                image = read_color(source.path)
+                faces = self._recognizer.recognize(image)
+                if place is not None:
+                    drawn = self._draw(image, faces)
+                    write_image(place, drawn, overwrite=self._outputs.overwrite)
         except InputError as error:
             return Result(source, error=str(error))
         if self._window is not None and not self._window.show(self._draw(image, faces), wait=True):

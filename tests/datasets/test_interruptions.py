@@ -107,18 +107,18 @@ def test_an_unfinished_tree_can_be_replaced(fer, fer_csv, tmp_path):
     rows = [(number % 7, "Training") for number in range(100)]
     bad, out = fer_csv(rows, "bad.csv", pixels={90: "1 2 3"}), tmp_path / "out"
     command = ["datasets", "import", "-j1", "--out", out]
-    assert fer(*command, bad).status == 1
+    assert fer(*command, "--strict", bad).status == 1
     assert noted(out) == 1 + 64  # of the third batch some were written and none noted
     assert len(list(out.rglob("*.png"))) == 90
     good = fer_csv(rows)
-    assert "unfinished data set of other sources" in fer(*command, good).err
+    assert "unfinished data set of other sources" in fer(*command, "--strict", good).err
     assert fer(*command, good, "--overwrite").status == 0
     assert len(list(out.rglob("*.png"))) == 100
 
 
 def test_what_fails_before_anything_is_noted_leaves_nothing(fer, fer_csv, tmp_path):
     bad = fer_csv([(0, "Training")] * 5, pixels={3: "1 2 3"})
-    assert fer("datasets", "import", bad, "--out", tmp_path / "out").status == 1
+    assert fer("datasets", "import", bad, "--strict", "--out", tmp_path / "out").status == 1
     assert not (tmp_path / "out").exists()
 
 

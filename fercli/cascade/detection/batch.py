@@ -11,7 +11,7 @@ from pathlib import Path
 from fercli.cascade.detection.detector import DEFAULTS, Detections, Detector
 from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.drawing import draw_boxes
-from fercli.common.errors import ImageError, InputError, OutputError
+from fercli.common.errors import ImageError, InputError, OutputError, image_errors
 from fercli.common.files import find_files, free_name, input_among, make_folder, shortened
 from fercli.common.images import read_color, write_image
 from fercli.common.parallel import parallel_map
@@ -108,10 +108,11 @@ def find_objects(
 
     def detect(at: int) -> ImageDetections:
         try:
-            image = read_color(images[at])
+            with image_errors(images[at]):
+                image = read_color(images[at])
+                found = detector.detect(image, options)
         except ImageError as error:
             return ImageDetections(images[at], None, str(error))
-        found = detector.detect(image, options)
         if output_paths:
             labels = [f"{score:.3g}" for score in found.scores]
             drawn = draw_boxes(image, found.boxes_xywh, labels)

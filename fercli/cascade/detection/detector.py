@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.model import Cascade, cascade_text, read_cascade
-from fercli.common.errors import CascadeFileError, DependencyError
+from fercli.common.errors import CascadeFileError, DependencyError, ImageError
 from fercli.common.images import ImageArray, to_gray
 
 #: What cv2 subtracts from the thresholds of stages when it loads them.
 EPSILON = 1e-5
+#: Pixels of cv2's buffers up to which those of earlier images may stay.
+MOST_BUFFERED = 1 << 26
 
 
 class Detections(NamedTuple):
@@ -96,13 +98,13 @@ class Detector:
         self.cascade = read_cascade(self.path)
         self._text = cascade_text(_with_two_stages(self.cascade))
         self._own = threading.local()
-        self._own.classifier = self._load()
+        self._begin()
 
     @property
     def classifier(self) -> cv2.CascadeClassifier:
         """The classifier of this thread: cv2 keeps its buffers in it."""
         if not hasattr(self._own, "classifier"):
-            self._own.classifier = self._load()
+            self._begin()
         return self._own.classifier  # type: ignore[no-any-return]
 
     def detect(self, image: ImageArray, options: DetectionOptions = DEFAULTS) -> Detections:
@@ -136,27 +138,54 @@ class Detector:
         return self.scan(image, options).group(options.min_neighbors)
 
     def scan(self, image: ImageArray, options: DetectionOptions = DEFAULTS) -> AcceptedWindows:
-        """Return all windows of an image that pass all stages; parameters as `detect`."""
+        """Return all windows of an image that pass all stages; parameters as `detect`.
+
+        Raises `ImageError` if OpenCV cannot search the image.
+        """
         gray = to_gray(image)
         if options.equalize:
             gray = cv2.equalizeHist(gray)
         # With outputRejectLevels, the third array is the sum of the last stage; without a
         # grouping (minNeighbors=0) it is that of each window, not the largest of a group.
-        boxes, _, sums = self.classifier.detectMultiScale3(
-            gray,
-            scaleFactor=options.scale_factor,
-            minNeighbors=0,
-            minSize=options.min_size_wh or (0, 0),
-            maxSize=options.max_size_wh or (0, 0),
-            outputRejectLevels=True,
-        )
         image_wh = gray.shape[1], gray.shape[0]
+        self._limit_buffers(*image_wh)
+        try:
+            boxes, _, sums = self.classifier.detectMultiScale3(
+                gray,
+                scaleFactor=options.scale_factor,
+                minNeighbors=0,
+                minSize=options.min_size_wh or (0, 0),
+                maxSize=options.max_size_wh or (0, 0),
+                outputRejectLevels=True,
+            )
+        except cv2.error as error:
+            raise ImageError(
+                f"OpenCV cannot search {image_wh[0]} × {image_wh[1]} pixels: {error.err}",
+                hint="use a smaller copy",
+            ) from error
         threshold = self.cascade.stages[-1].threshold - EPSILON
         return AcceptedWindows(
             self._unclipped(np.asarray(boxes, np.int32).reshape(-1, 4), image_wh, options),
             np.asarray(sums, np.float64).reshape(-1) - threshold,
             image_wh,
         )
+
+    def _begin(self) -> None:
+        """Give this thread a classifier without buffers."""
+        self._own.classifier, self._own.buffers_wh = self._load(), (0, 0)
+
+    def _limit_buffers(self, width: int, height: int) -> None:
+        """Drop this thread's buffers where those of earlier images would make them far too large.
+
+        cv2 makes them as wide as the widest image so far and as high as the highest: a panorama
+        after a screenshot of 40,000 rows took 30 GB, or ended the process.
+        """
+        self.classifier  # noqa: B018  # a new thread begins here
+        wide, high = map(max, self._own.buffers_wh, (width, height))
+        if wide * high > MOST_BUFFERED and wide * high > width * height:
+            self._begin()
+            wide, high = width, height
+        self._own.buffers_wh = wide, high
 
     def _load(self) -> cv2.CascadeClassifier:
         classifier = cv2.CascadeClassifier()

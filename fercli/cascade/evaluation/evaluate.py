@@ -37,7 +37,7 @@ from fercli.cascade.evaluation.results import (
     count_detections,
     total,
 )
-from fercli.common.errors import AnnotationError, ImageError, InputError, OptionError
+from fercli.common.errors import AnnotationError, ImageError, InputError, OptionError, image_errors
 from fercli.common.files import shown_name
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.progress import SILENT, Progress
@@ -158,13 +158,15 @@ def _search_all(
     left_out: list[ImageError] = []
     for image in progress.track(images, "detecting", unit="image"):
         try:
-            gray = read_gray(image.path)
+            with image_errors(image.path):
+                gray = read_gray(image.path)
+                of_image = [_search(detector, gray, options) for detector in detectors]
         except ImageError as error:
             left_out.append(error)
             continue
         searched.append(image)
-        for of_cascade, detector in zip(found, detectors, strict=True):
-            of_cascade.append(_search(detector, gray, options))
+        for of_cascade, one in zip(found, of_image, strict=True):
+            of_cascade.append(one)
     if not searched:
         raise InputError(f"wanted images, found none that can be read: {left_out[0]}")
     return searched, found, left_out

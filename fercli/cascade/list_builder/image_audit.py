@@ -17,7 +17,7 @@ from fercli.annotations.base import Box, Record
 from fercli.annotations.opencv_lists import programs_read
 from fercli.cascade.list_builder.options import BoxRules
 from fercli.common.boxes import clip_box, fit_box, has_shape
-from fercli.common.errors import AnnotationError, FerError, ImageError
+from fercli.common.errors import AnnotationError, FerError, ImageError, image_errors
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -203,8 +203,9 @@ def _positive(
     record: Record, rules: BoxRules, find_boxes: FindBoxes | None
 ) -> AuditedImage | LeftOut:
     try:
-        audited, image = _opened(record.path)
-        boxes = find_boxes(image) if find_boxes else _boxes_of(record, audited.size_wh)
+        with image_errors(record.path):
+            audited, image = _opened(record.path)
+            boxes = find_boxes(image) if find_boxes else _boxes_of(record, audited.size_wh)
     except FerError as error:
         return _unusable(record.path, error)
     found = [
@@ -222,8 +223,9 @@ def _negative(
     path: Path, find_boxes: FindBoxes | None, window_wh: tuple[int, int]
 ) -> AuditedImage | LeftOut:
     try:
-        audited, image = _opened(path)
-        boxes = find_boxes(image) if find_boxes else ()
+        with image_errors(path):
+            audited, image = _opened(path)
+            boxes = find_boxes(image) if find_boxes else ()
     except FerError as error:
         return _unusable(path, error)
     if not _holds(audited.size_wh, window_wh):

@@ -11,7 +11,7 @@ import numpy as np
 
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.model import Cascade
-from fercli.common.errors import ImageError, InputError
+from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.images import read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.plots import COLORS, new_plots
@@ -135,10 +135,11 @@ def measure_profile(
 
     def scan(path: Path) -> np.ndarray | ImageError:
         try:
-            image = read_gray(path)
+            with image_errors(path):
+                image = read_gray(path)
+                return scanner.detect(image, scale_factor=scale_factor, workers=1).entered
         except ImageError as error:
             return error
-        return scanner.detect(image, scale_factor=scale_factor, workers=1).entered
 
     total = np.zeros(len(cascade.stages) + 2, np.int64)
     read, why = 0, ""

@@ -17,7 +17,7 @@ from fercli.cascade.model import (
     read_cascade,
     write_cascade,
 )
-from fercli.common.errors import CascadeFileError, DependencyError, OptionError
+from fercli.common.errors import CascadeFileError, DependencyError, ImageError, OptionError
 
 #: Around the astronaut's face.
 FACE = (175, 70, 100, 100)
@@ -231,3 +231,22 @@ def test_numbers_beyond_those_of_cv2(detector, astronaut, field):
         DetectionOptions(**{field: value})
     value = (number - 1, 1) if field.endswith("wh") else number - 1
     detector.detect(astronaut[:100, :100], DetectionOptions(**{field: value}))
+
+
+def test_a_panorama_after_a_long_screenshot(face_cascade, rng):
+    """cv2's buffers are as wide and as high as any image so far: these took 30 GB, or crashed."""
+    detector = Detector(face_cascade)
+    for size in ((33000, 24), (24, 33000), (30, 30)):
+        assert len(detector.detect(rng.integers(0, 256, size, np.uint8)).scores) == 0
+    assert detector._own.buffers_wh == (33000, 30)
+
+
+def test_what_opencv_cannot_search_is_named(face_cascade):
+    class Failing:
+        def detectMultiScale3(self, *_, **__):  # noqa: N802
+            raise cv2.error("no memory")
+
+    detector = Detector(face_cascade)
+    detector._own.classifier = Failing()
+    with pytest.raises(ImageError, match="OpenCV cannot search 40 × 30 pixels"):
+        detector.scan(np.zeros((30, 40), np.uint8))
