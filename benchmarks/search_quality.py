@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.features.haar import haar_features
-from fercli.cascade.features.windows import as_windows
+from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.model import read_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.training.backgrounds import read_backgrounds
@@ -32,7 +32,7 @@ from fercli.cascade.training.native import train
 from fercli.cascade.training.negative_mining import NegativeMiner
 from fercli.cascade.training.options import StageOptions
 from fercli.cascade.training.split_search import HaarSearch, WeightedSamples
-from fercli.cascade.training.split_search.samples import best_places
+from fercli.cascade.training.split_search.samples import best_indices
 from fercli.common.parallel import KernelPool
 from fercli.common.progress import TerminalProgress
 from fercli.common.tables import format_table
@@ -53,7 +53,7 @@ def main() -> None:
     size_wh = given.size, given.size
     with tempfile.TemporaryDirectory(prefix="fer-bench-") as name:
         samples = hard_samples(given.data, Path(name), size_wh, given.stages, share)
-    windows = as_windows(*samples)
+    windows = to_sample_matrix(*samples)
     features = haar_features(size_wh, given.mode)
     print(
         f"{len(features)} features, {len(samples[0])} faces, {len(samples[1])} false alarms of "
@@ -61,17 +61,17 @@ def main() -> None:
     )
     shown = [number for number in (1, 2, 5, 10, 15, 20) if number <= rounds]
     rows = []
-    with KernelPool() as team:
+    with KernelPool() as pool:
         searches = {
-            "exhaustive": HaarSearch(features, windows, team, method="exhaustive"),
-            "fast": HaarSearch(features, windows, team),
+            "exhaustive": HaarSearch(features, windows, pool, method="exhaustive"),
+            "fast": HaarSearch(features, windows, pool),
             **{
-                f"Fisher, best {count}": FisherSearch(features, windows, team, count)
+                f"Fisher, best {count}": FisherSearch(features, windows, pool, count)
                 for count in (300, 1000, 3000)
             },
         }
         for label, search in searches.items():
-            rows.append([label, *measure(search, len(samples[0]), rounds, shown, team)])
+            rows.append([label, *measure(search, len(samples[0]), rounds, shown, pool)])
             print(label, file=sys.stderr)
     print(format_table(["search", *map(str, shown), "s each", "CPU s each"], rows))
 
@@ -103,8 +103,8 @@ def hard_samples(
 class FisherSearch(HaarSearch):
     """Ranks by Fisher's criterion, and looks exactly at the best so many."""
 
-    def __init__(self, features, windows, team, count) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(features, windows, team)
+    def __init__(self, features, windows, pool, count) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(features, windows, pool)
         self.count = count
         kinds, x, y, dx, dy = features.parts.T.astype(np.int64)
         corners = self._table[kinds].astype(np.int64)
@@ -126,7 +126,7 @@ class FisherSearch(HaarSearch):
             means.append((self.weights * mean[self.rows]).sum(axis=1))
             variances.append(self._variances(covariance))
         scores = (means[0] - means[1]) ** 2 / np.maximum(variances[0] + variances[1], 1e-12)
-        return np.sort(best_places(scores, self.count))
+        return np.sort(best_indices(scores, self.count))
 
     def _variances(self, covariance: NDArray[np.float32]) -> NDArray[np.float32]:
         total = np.zeros(len(self.rows), np.float32)
@@ -138,13 +138,13 @@ class FisherSearch(HaarSearch):
 
 
 def measure(
-    search: HaarSearch, positives: int, rounds: int, shown: list[int], team: KernelPool
+    search: HaarSearch, positives: int, rounds: int, shown: list[int], pool: KernelPool
 ) -> list[str]:
     options = StageOptions(max_weak_count=rounds, false_alarm_rate=0.0, weight_trim_rate=1.0)
     warm_up = StageOptions(max_weak_count=1, false_alarm_rate=0.0)
-    train_stage(search, positives, warm_up, seed=(9,), team=team)
+    train_stage(search, positives, warm_up, seed=(9,), pool=pool)
     wall, cpu = time.perf_counter(), time.process_time()
-    trained = train_stage(search, positives, options, seed=(0,), team=team)
+    trained = train_stage(search, positives, options, seed=(0,), pool=pool)
     assert trained is not None
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     losses = [f"{trained.losses[number - 1]:.4f}" for number in shown]

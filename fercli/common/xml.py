@@ -1,4 +1,4 @@
-"""XML from strangers: the standard library's parser, bounded.
+"""XML of unknown origin, parsed within bounds by the standard library's parser.
 
 A document cannot name other files, expand entities of its own ("billion laughs") or nest without
 end. Each element keeps the line that it begins at, for messages.
@@ -7,17 +7,20 @@ end. Each element keeps the line that it begins at, for messages.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from fercli.common.errors import AnnotationError
+from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import input_error
 
 #: Bytes. The XML of 100,000 images has a tenth of it.
 LARGEST_FILE = 1 << 28
 DEEPEST = 64
+#: How messages on XML that is not well-formed begin.
+MALFORMED = "The file is not XML"
 
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -83,7 +86,33 @@ def read_xml(path: Path) -> Document:
             f"The file is larger than {LARGEST_FILE >> 20} MiB, the most that is read of XML",
             path=path,
         )
-    return _Parser(path).parse(content)
+    return parse_xml(content, path)
+
+
+def parse_xml(
+    content: str | bytes,
+    path: Path,
+    *,
+    error: type[FerError] = AnnotationError,
+    deepest: int = DEEPEST,
+    plain: bool = False,
+) -> Document:
+    """Parse the content of an XML file.
+
+    Parameters
+    ----------
+    content : str or bytes
+    path : Path
+        The file, for messages.
+    error : type
+        What is raised for malformed content. Defaults to `AnnotationError`.
+    deepest : int
+        The most elements within each other. Defaults to `DEEPEST`.
+    plain : bool
+        Whether document types, processing instructions, CDATA sections and names that are not
+        ASCII are refused as well. Defaults to False.
+    """
+    return _Parser(path, error, deepest, plain=plain).parse(content)
 
 
 def fits_xml(text: str) -> bool:
@@ -108,8 +137,11 @@ def root_tag(path: Path) -> str | None:
 
 
 class _Parser:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, error: type[FerError], deepest: int, *, plain: bool) -> None:
         self.path = path
+        self.error_type = error
+        self.deepest = deepest
+        self.plain = plain
         self.builder = TreeBuilder()
         self.lines: dict[Element, int] = {}
         self.depth = 0
@@ -118,32 +150,41 @@ class _Parser:
         self.expat.StartElementHandler = self.start
         self.expat.EndElementHandler = self.end
         self.expat.CharacterDataHandler = self.builder.data
-        self.expat.EntityDeclHandler = self.refuse_entity
+        self.expat.EntityDeclHandler = self.refusal("declares an entity")
+        if plain:
+            self.expat.StartDoctypeDeclHandler = self.refusal("has a document type")
+            self.expat.ProcessingInstructionHandler = self.refusal("has a processing instruction")
+            self.expat.StartCdataSectionHandler = self.refusal("has a CDATA section")
 
-    def parse(self, content: bytes) -> Document:
+    def parse(self, content: str | bytes) -> Document:
         try:
             self.expat.Parse(content, True)
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
-            raise AnnotationError(
-                f"The file is not XML: {reason}", path=self.path, line=error.lineno
+            raise self.error_type(
+                f"{MALFORMED}: {reason}", path=self.path, line=error.lineno
             ) from None
         except (ValueError, LookupError) as error:
-            raise AnnotationError(f"The file is not XML: {error}", path=self.path) from error
+            raise self.error_type(f"{MALFORMED}: {error}", path=self.path) from error
         return Document(self.path, self.builder.close(), self.lines)
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.depth += 1
-        if self.depth > DEEPEST:
-            raise self.error(f"Elements are nested more than {DEEPEST} deep")
+        if self.depth > self.deepest:
+            raise self.error(f"Elements are nested more than {self.deepest} deep")
+        if self.plain and not tag.isascii():
+            raise self.error(f"The name of an element is not ASCII: <{tag}>")
         self.lines[self.builder.start(tag, attributes)] = self.expat.CurrentLineNumber
 
     def end(self, tag: str) -> None:
         self.depth -= 1
         self.builder.end(tag)
 
-    def refuse_entity(self, *declaration: object) -> None:
-        raise self.error("The file declares an entity, which is not accepted")
+    def refusal(self, what: str) -> Callable[..., None]:
+        def refuse(*details: object) -> None:
+            raise self.error(f"The file {what}, which is not accepted")
 
-    def error(self, message: str) -> AnnotationError:
-        return AnnotationError(message, path=self.path, line=self.expat.CurrentLineNumber)
+        return refuse
+
+    def error(self, message: str) -> FerError:
+        return self.error_type(message, path=self.path, line=self.expat.CurrentLineNumber)

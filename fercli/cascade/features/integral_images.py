@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.features.windows import Windows
+from fercli.cascade.features.sample_matrix import SampleMatrix
 from fercli.common.kernels import compiled
 from fercli.common.parallel import KernelPool
 
@@ -31,16 +31,16 @@ class IntegralImages:
 
     Parameters
     ----------
-    windows : Windows
+    windows : SampleMatrix
     tilted : bool
         Whether the tilted ones are wanted as well.
-    team : KernelPool
+    pool : KernelPool
     """
 
-    def __init__(self, windows: Windows, *, tilted: bool, team: KernelPool) -> None:
+    def __init__(self, windows: SampleMatrix, *, tilted: bool, pool: KernelPool) -> None:
         self._windows = windows
         self._tilted = tilted
-        self._team = team
+        self._pool = pool
         self._columns = np.empty(0, np.intp)
         self._kept = np.empty((0, 0), np.int32)
 
@@ -73,7 +73,7 @@ class IntegralImages:
             if self._tilted:
                 _integrate_tilted(pixels, chosen, size_wh, begin, end, images)
 
-        self._team.share(fill, len(columns), piece=PIECE)
+        self._pool.share(fill, len(columns), piece=PIECE)
         return images
 
 

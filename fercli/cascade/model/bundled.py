@@ -1,4 +1,4 @@
-"""The cascade that fer brings along: frontal faces."""
+"""The face cascade that comes with fer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FRONTAL_FACE = Path(__file__).parent / "data" / "frontalface.xml"
 
 
 def bundled_cascade() -> Path:
-    """Return the file of the face cascade that fer brings along.
+    """Return the file of the face cascade that comes with fer.
 
     Raises
     ------
@@ -19,8 +19,8 @@ def bundled_cascade() -> Path:
     """
     if not FRONTAL_FACE.is_file():
         raise DependencyError(
-            "this copy of fer has no face cascade of its own",
-            hint="--cascade FILE.xml",
+            "This copy of fer comes without its face cascade",
+            hint="give another as `cascade`",
             path=FRONTAL_FACE,
         )
     return FRONTAL_FACE

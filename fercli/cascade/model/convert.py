@@ -1,4 +1,4 @@
-"""Conversion: a cascade file written anew, shorter or in OpenCV's present format."""
+"""Write a cascade file anew: shorter, or in OpenCV's present format."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def convert_cascade(
     Parameters
     ----------
     source : Path
-        A cascade that a detector may load, of the old format too.
+        A cascade of the new or old format, also one that OpenCV refuses because of its encoding,
+        its line ends or the missing XML declaration.
     out : Path
         The file to write.
     stages : int, optional
@@ -69,10 +70,10 @@ def convert_cascade(
     OutputExistsError, OutputError
         `out` exists and `overwrite` is False, or cannot be written.
     """
-    cascade = read_cascade(source)
+    cascade = read_cascade(source, repair=True)
     there = len(cascade.stages)
     if stages is not None and not 1 <= stages <= there:
-        raise OptionError(f"--stages: wanted 1 to {there}, which {source} has, found {stages}")
+        raise OptionError(f"`stages`: expected 1 to {there}, the stages of {source}, got {stages}")
     before = source.stat().st_size
     shorter = replace(cascade, stages=cascade.stages[:stages])
     write_cascade(out, shorter, overwrite=overwrite, compact=compact)

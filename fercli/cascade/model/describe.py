@@ -1,4 +1,4 @@
-"""Inspection: what a cascade file holds, told to people and programs."""
+"""Describe the content of a cascade file, as text and as JSON."""
 
 from __future__ import annotations
 

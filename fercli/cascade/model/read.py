@@ -1,4 +1,4 @@
-"""Reading cascades of the new and the old format, with every number checked."""
+"""Read cascades of the new and the old format, with every number checked."""
 
 from __future__ import annotations
 
@@ -41,12 +41,18 @@ PARAMETERS: tuple[tuple[str, str, type], ...] = (
 )
 
 
-def read_cascade(path: Path) -> Cascade:
+def read_cascade(path: Path, *, repair: bool = False) -> Cascade:
     """Return the cascade of a file, new format or old (``opencv-haar-classifier``).
 
     What is returned has passed `check_cascade`, so a detector may load the file. Numbers are
     rounded to float32, as the detector does. The features of an old file are those of its nodes,
     in their order, as OpenCV converts them.
+
+    Parameters
+    ----------
+    path : Path
+    repair : bool
+        As `fercli.cascade.model.xml_storage.read_storage`.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def read_cascade(path: Path) -> Cascade:
         The file is not a cascade, or not one that a detector may load; says what it is instead,
         or which stage, weak classifier or feature is wrong.
     """
-    return checked_cascade(read_storage(path), path)
+    return checked_cascade(read_storage(path, repair=repair), path)
 
 
 def checked_cascade(root: Element, path: Path) -> Cascade:
@@ -63,7 +69,8 @@ def checked_cascade(root: Element, path: Path) -> Cascade:
         cascade = old_cascade(root) if is_old_format(root) else _new_cascade(root)
         check_cascade(cascade)
     except CascadeFileError as error:
-        raise CascadeFileError(error.message, hint=error.hint, path=path) from error
+        message = error.message[:1].upper() + error.message[1:]
+        raise CascadeFileError(message, hint=error.hint, path=path) from error
     return cascade
 
 
@@ -88,40 +95,39 @@ def _new_cascade(root: Element) -> Cascade:
 
 
 def _refuse_others(root: Element) -> None:
-    """Raise for the other files of a training, and for what is no cascade at all."""
+    """Raise for the other files of a training, and for other storages."""
     if root.find("stages") is not None and root.find("stageType") is not None:
         return
     if root.find("weakClassifiers") is not None:
         raise CascadeFileError(
-            "wanted a cascade, found a single stage of a training",
-            hint="the cascade.xml beside it (`fer cascade train --finish` writes it)",
+            "The file is not a cascade but a single stage of a training",
+            hint="use the cascade.xml beside it (`fer cascade train --finish` writes it)",
         )
     if root.find("stageParams") is not None:
         raise CascadeFileError(
-            "wanted a cascade, found the parameters of a training",
-            hint="the cascade.xml beside it (`fer cascade train --finish` writes it)",
+            "The file is not a cascade but the parameters of a training",
+            hint="use the cascade.xml beside it (`fer cascade train --finish` writes it)",
         )
     raise CascadeFileError(
-        f"wanted a cascade (with <stageType> and <stages>), found a storage of <{root.tag}>"
+        f"The file is not a cascade (with <stageType> and <stages>) but a storage of <{root.tag}>"
     )
 
 
 def _feature_type(root: Element) -> FeatureType:
     stage_type = text_of(root, "stageType")
     if stage_type != "BOOST":
-        raise CascadeFileError(f"wanted the stage type BOOST, found {stage_type!r}")
+        raise CascadeFileError(f"Expected the stage type BOOST, got {stage_type!r}")
     found = text_of(root, "featureType")
     if found == "HOG":
         raise CascadeFileError(
-            "wanted a HAAR or LBP cascade, found a HOG cascade, which OpenCV trains but has not "
-            "loaded since 3.0",
+            "The cascade has HOG features, which OpenCV trains but has not loaded since 3.0",
             hint="train again with LBP features",
         )
     if found == "HAAR":
         return "HAAR"
     if found == "LBP":
         return "LBP"
-    raise CascadeFileError(f"wanted the feature type HAAR or LBP, found {found!r}")
+    raise CascadeFileError(f"Expected the feature type HAAR or LBP, got {found!r}")
 
 
 def _check_categories(root: Element, feature_type: FeatureType) -> None:
@@ -131,18 +137,18 @@ def _check_categories(root: Element, feature_type: FeatureType) -> None:
         misspelled = next((tag for tag in others if tag.startswith("feat")), None)
         found = f"<{misspelled}>" if misspelled else "none"
         raise CascadeFileError(
-            f"wanted a section <featureParams>, found {found}: OpenCV loads nothing without it"
+            f"Expected a section <featureParams>, got {found}: OpenCV loads nothing without it"
         )
     count = integer(text_of(section, "maxCatCount", default="0"), "maxCatCount")
     if count != CATEGORIES[feature_type]:
         raise CascadeFileError(
-            f"wanted maxCatCount {CATEGORIES[feature_type]} for {feature_type} features, "
-            f"found {count}"
+            f"Expected maxCatCount {CATEGORIES[feature_type]} for {feature_type} features, "
+            f"got {count}"
         )
 
 
 def _parameters(root: Element) -> dict[str, object]:
-    """Return what is told of the training; what cannot be read of it matters to no detector."""
+    """Return the parameters of the training, without malformed ones: no detector uses them."""
     found: dict[str, object] = {}
     for section, name, kind in PARAMETERS:
         text = (root.findtext(f"{section}/{name}") or "").strip()
@@ -160,7 +166,7 @@ def _stage(element: Element, feature_type: FeatureType, where: str) -> Stage:
             each(
                 element,
                 "weakClassifiers",
-                lambda weak, here: _weak_classifier(weak, feature_type, f"{where}, {here}"),
+                lambda weak, here: _weak_classifier(weak, feature_type, here),
                 "weak classifier",
                 where,
             )
@@ -173,7 +179,7 @@ def _weak_classifier(element: Element, feature_type: FeatureType, where: str) ->
     step = 4 if feature_type == "HAAR" else 3 + SUBSET_WORDS
     if not numbers or len(numbers) % step:
         raise CascadeFileError(
-            f"{where}: wanted {step} numbers a node, found {len(numbers)} in all"
+            f"{where}: expected {step} numbers a node, got {len(numbers)} in all"
         )
     return WeakClassifier(
         tuple(_node(numbers[at : at + step], where) for at in range(0, len(numbers), step)),
@@ -208,7 +214,7 @@ def lbp_feature(element: Element, where: str) -> LbpFeature:
     """Return the LBP feature that an element holds; raise `CascadeFileError` if it holds none."""
     rectangle = element.find("rect")
     if rectangle is None:
-        raise CascadeFileError(f"{where}: wanted <rect>, found none")
+        raise CascadeFileError(f"{where}: expected <rect>, got none")
     x, y, width, height = (integer(text, where) for text in numbers_of(rectangle, 4, where))
     return LbpFeature(x, y, width, height)
 
@@ -222,17 +228,32 @@ def old_cascade(root: Element) -> Cascade:
     """Return a cascade of the old format, converted as OpenCV does."""
     size = root.find("size")
     assert size is not None
+    _refuse_branches(root)
     width, height = (integer(text, "size") for text in numbers_of(size, 2, "size"))
     features: list[HaarFeature] = []
     stages = tuple(each(root, "stages", lambda s, w: _old_stage(s, features, w), "stage"))
     return Cascade("HAAR", (width, height), stages, tuple(features))
 
 
+def _refuse_branches(root: Element) -> None:
+    """Raise if stages form a tree: cv2 flattens it to a row, which is another cascade."""
+    for number, stage in enumerate(root.find("stages") or ()):
+        for name, expected in (("parent", number - 1), ("next", -1)):
+            where = f"stage {number}"
+            found = integer(text_of(stage, name, where, default=str(expected)), where)
+            if found != expected:
+                raise CascadeFileError(
+                    f"{where}: <{name}> is {found} and not {expected}: the stages form a tree, "
+                    "which OpenCV has not evaluated since 3.0 but loads as a plain row",
+                    hint="use a cascade without branches",
+                )
+
+
 def _old_stage(element: Element, features: list[HaarFeature], where: str) -> Stage:
     trees = each(
         element,
         "trees",
-        lambda tree, here: _old_tree(tree, features, f"{where}, {here}"),
+        lambda tree, here: _old_tree(tree, features, here),
         "weak classifier",
         where,
     )
@@ -251,13 +272,13 @@ def _old_tree(element: Element, features: list[HaarFeature], where: str) -> Weak
             return -(len(leaves) - 1)
         number = integer(text_of(node, f"{side}_node", where), where)
         if number < 1:
-            raise CascadeFileError(f"{where}: wanted a node above 0 as a child, found {number}")
+            raise CascadeFileError(f"{where}: expected a node above 0 as a child, got {number}")
         return number
 
     for node in element:
         feature = node.find("feature")
         if feature is None:
-            raise CascadeFileError(f"{where}: wanted <feature>, found none")
+            raise CascadeFileError(f"{where}: expected <feature>, got none")
         threshold = real(text_of(node, "threshold", where), where)
         nodes.append(
             Node(child(node, "left"), child(node, "right"), len(features), threshold=threshold)

@@ -1,4 +1,4 @@
-"""What a cascade must fulfil so that a detector may load it: all that cv2 does not check.
+"""Check that a detector may load a cascade: all that cv2 does not check itself.
 
 cv2 loads a cascade whose nodes name features that do not exist, whose rectangles are more than
 three (and then writes beyond its memory), or whose trees run in circles (and then never returns).
@@ -35,19 +35,19 @@ CATEGORIES = {"HAAR": 0, "LBP": 256}
 def check_cascade(cascade: Cascade) -> None:
     """Raise `CascadeFileError` (without a path) for the first thing that no detector may load."""
     if cascade.feature_type not in ("HAAR", "LBP"):
-        raise CascadeFileError(f"wanted feature type HAAR or LBP, found {cascade.feature_type!r}")
+        raise CascadeFileError(f"Expected feature type HAAR or LBP, got {cascade.feature_type!r}")
     if not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in cascade.size_wh):
         raise CascadeFileError(
-            f"wanted a window of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, "
-            f"found {cascade.size_wh[0]}x{cascade.size_wh[1]}"
+            f"Expected a window of {SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, "
+            f"got {cascade.size_wh[0]}x{cascade.size_wh[1]}"
         )
     for at, feature in enumerate(cascade.features):
         _check_feature(feature, cascade, f"feature {at}")
     if not cascade.stages:
-        raise CascadeFileError("wanted at least one stage, found none")
+        raise CascadeFileError("Expected at least one stage, got none")
     for name, value in cascade.parameters.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise CascadeFileError(f"wanted a finite {name}, found {value}")
+            raise CascadeFileError(f"Expected a finite {name}, got {value}")
     for at, stage in enumerate(cascade.stages):
         _check_stage(stage, cascade, f"stage {at}")
     _check_stumps(cascade)
@@ -78,12 +78,12 @@ def _check_feature(feature: HaarFeature | LbpFeature, cascade: Cascade, where: s
         return
     if not 1 <= len(feature.rectangles) <= MOST_RECTANGLES:
         raise CascadeFileError(
-            f"{where}: wanted 1 to {MOST_RECTANGLES} rectangles, found {len(feature.rectangles)}"
+            f"{where}: expected 1 to {MOST_RECTANGLES} rectangles, got {len(feature.rectangles)}"
         )
     for at, part in enumerate(feature.rectangles):
         here = f"{where}, rectangle {at}"
         if not fits_float32(part.weight):
-            raise CascadeFileError(f"{here}: wanted a finite weight, found {part.weight}")
+            raise CascadeFileError(f"{here}: expected a finite weight, got {part.weight}")
         rectangle = (part.x, part.y, part.width, part.height)
         if feature.tilted:
             # It spreads from its top corner to both sides.
@@ -107,31 +107,31 @@ def _check_inside(
     inside = x - to_left >= 0 and y >= 0 and width > 0 and height > 0
     if not inside or x + to_right > window_width or y + down > window_height:
         raise CascadeFileError(
-            f"{where}: wanted a rectangle inside the window of {window_width}x{window_height}, "
-            f"found x {x}, y {y}, width {width}, height {height}"
+            f"{where}: expected a rectangle inside the window of {window_width}x{window_height}, "
+            f"got x {x}, y {y}, width {width}, height {height}"
         )
 
 
 def _check_stage(stage: Stage, cascade: Cascade, where: str) -> None:
     if not fits_float32(stage.threshold):
-        raise CascadeFileError(f"{where}: wanted a finite threshold, found {stage.threshold}")
+        raise CascadeFileError(f"{where}: expected a finite threshold, got {stage.threshold}")
     if not stage.weak_classifiers:
-        raise CascadeFileError(f"{where}: wanted at least one weak classifier, found none")
+        raise CascadeFileError(f"{where}: expected at least one weak classifier, got none")
     for at, weak in enumerate(stage.weak_classifiers):
         _check_weak_classifier(weak, cascade, f"{where}, weak classifier {at}")
 
 
 def _check_weak_classifier(weak: WeakClassifier, cascade: Cascade, where: str) -> None:
     if not weak.nodes:
-        raise CascadeFileError(f"{where}: wanted at least one node, found none")
+        raise CascadeFileError(f"{where}: expected at least one node, got none")
     if len(weak.leaves) != len(weak.nodes) + 1:
         raise CascadeFileError(
-            f"{where}: wanted {len(weak.nodes) + 1} leaves for {len(weak.nodes)} nodes, "
-            f"found {len(weak.leaves)}"
+            f"{where}: expected {len(weak.nodes) + 1} leaves for {len(weak.nodes)} nodes, "
+            f"got {len(weak.leaves)}"
         )
     for value in weak.leaves:
         if not fits_float32(value):
-            raise CascadeFileError(f"{where}: wanted finite leaf values, found {value}")
+            raise CascadeFileError(f"{where}: expected finite leaf values, got {value}")
     for node in weak.nodes:
         _check_node(node, cascade, where)
     _check_tree(weak, where)
@@ -140,15 +140,15 @@ def _check_weak_classifier(weak: WeakClassifier, cascade: Cascade, where: str) -
 def _check_node(node: Node, cascade: Cascade, where: str) -> None:
     if not 0 <= node.feature < len(cascade.features):
         raise CascadeFileError(
-            f"{where}: wanted the index of one of the {len(cascade.features)} features, "
-            f"found {node.feature}"
+            f"{where}: expected the index of one of the {len(cascade.features)} features, "
+            f"got {node.feature}"
         )
     if cascade.feature_type == "HAAR":
         if not fits_float32(node.threshold) or node.subset is not None:
-            raise CascadeFileError(f"{where}: wanted a finite threshold, found {node.threshold}")
+            raise CascadeFileError(f"{where}: expected a finite threshold, got {node.threshold}")
     elif node.threshold is not None or not _is_subset(node.subset):
         raise CascadeFileError(
-            f"{where}: wanted a subset of {SUBSET_WORDS} 32-bit integers, found {node.subset}"
+            f"{where}: expected a subset of {SUBSET_WORDS} 32-bit integers, got {node.subset}"
         )
 
 
@@ -173,20 +173,20 @@ def _check_tree(weak: WeakClassifier, where: str) -> None:
         for child in (node.left, node.right):
             if not -count <= child < count:
                 raise CascadeFileError(
-                    f"{where}: wanted children from {-count} to {count - 1}, found {child}"
+                    f"{where}: expected children from {-count} to {count - 1}, got {child}"
                 )
             # Leaf 0 and the root share the number 0, and the root is nobody's child.
             name = child if child > 0 else child - 1
             if name in seen:
                 kind = "node" if child > 0 else "leaf"
                 raise CascadeFileError(
-                    f"{where}: wanted a tree, found {kind} {abs(child)} as a child twice"
+                    f"{where}: expected a tree, got {kind} {abs(child)} as a child twice"
                 )
             seen.add(name)
             if child > 0:
                 waiting.append(child)
     if len(seen) != 2 * count + 1:
-        raise CascadeFileError(f"{where}: wanted a tree, found nodes that the root does not reach")
+        raise CascadeFileError(f"{where}: expected a tree, got nodes that the root does not reach")
 
 
 def _check_stumps(cascade: Cascade) -> None:
@@ -201,6 +201,6 @@ def _check_stumps(cascade: Cascade) -> None:
     for where, (root,) in trees:
         if (root.left, root.right) != (0, -1):
             raise CascadeFileError(
-                f"{where}: wanted the children 0 and -1 of a stump, "
-                f"found {root.left} and {root.right}"
+                f"{where}: expected the children 0 and -1 of a stump, "
+                f"got {root.left} and {root.right}"
             )

@@ -1,4 +1,4 @@
-"""OpenCV's XML storages: parsed within bounds, and named when they are not what was wanted."""
+"""Read OpenCV's XML storages, as ``cv2.FileStorage`` reads them; name files of other kinds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
 
 from fercli.cascade.model.validate import fits_float32, float32
 from fercli.common.errors import CascadeFileError
 from fercli.common.files import input_error
+from fercli.common.xml import MALFORMED, parse_xml
 
 #: The largest cascade that OpenCV ships has 3 MB.
 MOST_BYTES = 64 << 20
@@ -23,40 +23,59 @@ FOREIGN_FILES = (
     (b"\x89PNG", "a PNG image", None),
     (b"\xff\xd8\xff", "a JPEG image", None),
     (b"GIF8", "a GIF image", None),
-    (b"PK\x03\x04", "a zip archive", "the cascade.xml inside it"),
-    (b"\x1f\x8b", "a gzip file", "gunzip"),
+    (b"PK\x03\x04", "a zip archive", "use the cascade.xml inside it"),
+    (b"\x1f\x8b", "a gzip file", "unpack it with gunzip"),
     (b"\x08\x00\x00\x00", "a binary file", None),
     (b"%YAML", "a YAML storage", "save the cascade as XML"),
     (b"{", "JSON", "save the cascade as XML"),
-    (b"version https://git-lfs", "a pointer of Git LFS", "git lfs pull"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch it with git lfs pull"),
 )
+BOM = b"\xef\xbb\xbf"
+DECLARATION = re.compile(rb"\A<\?xml[^>]*\?>")
+#: cv2 passes over the bytes of a comment, but not over control characters in it.
+COMMENT = re.compile(rb"<!--[^\0-\x08\x0b\x0c\x0e-\x1f]*?-->")
+LONE_CR = re.compile(rb"\r(?![\r\n]|\Z)")
 HTML_HINT = "download the file itself (the raw one), not the page that shows it"
 
 
-def read_storage(path: Path) -> Element:
+def read_storage(path: Path, *, repair: bool = False) -> Element:
     """Return the first node of an ``opencv_storage`` in XML.
 
-    A document type is refused, and with it every definition of entities.
+    What is refused is what ``cv2.FileStorage`` refuses. It reads bytes: a comment may be in any
+    encoding, but the file must begin with ``<?xml``.
+
+    Parameters
+    ----------
+    path : Path
+    repair : bool
+        Whether to read a file that cv2 refuses only because of its encoding, its line ends or
+        the missing XML declaration. Defaults to False.
 
     Raises
     ------
     CascadeFileError
-        The file is missing, a folder, unreadable, empty, too large, truncated, not XML or no
-        storage of OpenCV's.
+        The file is missing, a folder, unreadable, empty, too large, truncated, not XML, not a
+        storage of OpenCV or one that OpenCV cannot read.
     """
     data = _read_bytes(path)
     _refuse_foreign(data, path)
-    root = _parse(data, path)
+    content = _content(_repaired(data))
+    try:
+        document = parse_xml(content, path, error=CascadeFileError, deepest=DEEPEST, plain=True)
+    except CascadeFileError as error:
+        raise _named(error, content) from error
+    root = document.root
     if root.tag != "opencv_storage":
         html = root.tag.lower().endswith("html")
         raise CascadeFileError(
-            f"wanted a cascade (XML that begins with <opencv_storage>), "
-            f"found {'an HTML page' if html else f'<{root.tag}>'}",
+            f"The file is not a cascade: its root element is <{root.tag}>, not <opencv_storage>",
             hint=HTML_HINT if html else None,
             path=path,
         )
     if len(root) == 0:
-        raise CascadeFileError("wanted a cascade, found an empty storage", path=path)
+        raise CascadeFileError("The file is not a cascade but an empty storage", path=path)
+    if not repair:
+        _refuse_encoding(data, path)
     return root[0]
 
 
@@ -67,84 +86,88 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         found = input_error(error, path, wanted="a cascade file")
         inside = path / "cascade.xml"
-        hint = str(inside) if inside.is_file() else None
+        hint = f"use {inside}" if inside.is_file() else None
         raise CascadeFileError(found.message, hint=hint, path=path) from error
     if len(data) > MOST_BYTES:
         raise CascadeFileError(
-            f"wanted a cascade of at most {MOST_BYTES >> 20} MiB, found a larger file", path=path
+            f"The file is larger than the {MOST_BYTES >> 20} MiB that a cascade may have",
+            path=path,
         )
     return data
 
 
 def _refuse_foreign(data: bytes, path: Path) -> None:
-    """Raise for what is better named than by the complaint of an XML parser."""
+    """Raise for files that are better named than by the error of an XML parser."""
     if not data.strip():
-        found = "an empty file" if not data else "a file of blanks"
-        raise CascadeFileError(f"wanted a cascade, found {found}", path=path)
-    start = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip()
-    for signature, found, hint in FOREIGN_FILES:
+        kind = "an empty file" if not data else "a file of blanks"
+        raise CascadeFileError(f"The file is not a cascade but {kind}", path=path)
+    start = data[:512].removeprefix(BOM).lstrip()
+    for signature, kind, hint in FOREIGN_FILES:
         if start.startswith(signature):
-            raise CascadeFileError(f"wanted a cascade, found {found}", hint=hint, path=path)
+            raise CascadeFileError(f"The file is not a cascade but {kind}", hint=hint, path=path)
     if start[:14].lower() == b"<!doctype html":
-        raise CascadeFileError("wanted a cascade, found an HTML page", hint=HTML_HINT, path=path)
-    if not start.startswith((b"<", b"\xff\xfe", b"\xfe\xff")):
         raise CascadeFileError(
-            f"wanted a cascade (an XML file), found a file that begins with {start[:16]!r}",
-            path=path,
+            "The file is not a cascade but an HTML page", hint=HTML_HINT, path=path
+        )
+    if not (start.startswith(b"<") or _utf16(data)):
+        raise CascadeFileError(
+            f"The file is not a cascade (an XML file): it begins with {start[:16]!r}", path=path
         )
 
 
-def _parse(data: bytes, path: Path) -> Element:
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    depth = 0
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > DEEPEST:
-            raise CascadeFileError(
-                f"wanted a cascade, found elements nested more than {DEEPEST} deep", path=path
-            )
-        builder.start(tag, attributes)
-
-    def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        builder.end(tag)
-
-    def refuse(*declaration: object) -> None:
-        raise CascadeFileError(
-            "wanted a cascade, found a document type, which no cascade has", path=path
-        )
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(data, True)
-        return builder.close()
-    except (expat.ExpatError, ValueError, LookupError) as error:
-        raise _xml_error(error, data, path) from error
+def _refuse_encoding(data: bytes, path: Path) -> None:
+    """Raise for text that cv2 does not read as XML, and tell how to convert it."""
+    if data.startswith(BOM):
+        problem = "begins with a byte order mark"
+    elif _utf16(data):
+        problem = "is in UTF-16"
+    elif not data.startswith(b"<?xml"):
+        problem = "does not begin with <?xml"
+    elif LONE_CR.search(data):
+        problem = "has line ends of old Macintoshes (CR alone)"
+    else:
+        return
+    raise CascadeFileError(
+        f"The file {problem}, and OpenCV cannot load it",
+        hint=f"write it anew by: fer cascade convert {path} NEW.xml",
+        path=path,
+    )
 
 
-def _xml_error(error: Exception, data: bytes, path: Path) -> CascadeFileError:
-    """Return the error for a file that is not well-formed, or of an unknown encoding."""
-    line = getattr(error, "lineno", None)
-    if (
-        line is not None
-        and line >= data.rstrip().count(b"\n") + 1
-        and b"</opencv_storage" not in data
-    ):
+def _utf16(data: bytes) -> bool:
+    return data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]
+
+
+def _repaired(data: bytes) -> bytes:
+    """Return XML in UTF-8, without a byte order mark, with a declaration and line feeds."""
+    if _utf16(data):
+        big = data.startswith((b"\xfe\xff", b"\0"))
+        data = data.decode("utf-16-be" if big else "utf-16-le", "replace").encode()
+    data = data.removeprefix(BOM).lstrip()
+    if not data.startswith(b"<?xml"):
+        data = b'<?xml version="1.0"?>' + data
+    return LONE_CR.sub(b"\n", data)
+
+
+def _content(data: bytes) -> str:
+    """Return what cv2 makes of a storage: without its declaration and the text of comments."""
+    declared = DECLARATION.sub(b"", data.rstrip(b"\0"), count=1)
+    emptied = COMMENT.sub(lambda found: b"<!--" + b"\n" * found[0].count(b"\n") + b"-->", declared)
+    return emptied.decode("latin-1")
+
+
+def _named(error: CascadeFileError, content: str) -> CascadeFileError:
+    """Return the error for malformed XML; a truncated file is called so."""
+    last = content.rstrip().count("\n") + 1
+    malformed = error.message.startswith(MALFORMED) and (error.line or 0) >= last
+    if malformed and "</opencv_storage" not in content:
         return CascadeFileError(
-            "wanted a whole cascade, found a truncated one",
+            "The cascade is truncated",
             hint="copy or download it again",
-            path=path,
-            line=line,
+            path=error.path,
+            line=error.line,
         )
-    return CascadeFileError(f"wanted a cascade, found broken XML: {error}", path=path, line=line)
+    return error
 
 
 # Lists and numbers of a storage's elements, with the place named where one is wrong.
@@ -169,7 +192,7 @@ def each(
     """
     items = parent.find(name)
     if items is None:
-        raise CascadeFileError(f"{before(where)}wanted a list <{name}>, found none")
+        raise CascadeFileError(f"{before(where)}expected a list <{name}>, got none")
     for at, item in enumerate(items):
         yield read(item, f"{before(where, ', ')}{kind} {at}")
 
@@ -183,7 +206,7 @@ def text_of(parent: Element, name: str, where: str = "", *, default: str | None 
     if text is None:
         if default is not None:
             return default
-        raise CascadeFileError(f"{before(where)}wanted <{name}>, found none")
+        raise CascadeFileError(f"{before(where)}expected <{name}>, got none")
     return text.strip()
 
 
@@ -191,7 +214,7 @@ def numbers_of(element: Element, count: int, where: str) -> list[str]:
     """Return the `count` words of an element; raise `CascadeFileError` if there are others."""
     texts = (element.text or "").split()
     if len(texts) != count:
-        raise CascadeFileError(f"{where}: wanted {count} numbers, found {len(texts)}")
+        raise CascadeFileError(f"{where}: expected {count} numbers, got {len(texts)}")
     return texts
 
 
@@ -202,7 +225,7 @@ def integer(text: str, where: str) -> int:
     """
     value = _number(text, where)
     if value != int(value):
-        raise CascadeFileError(f"{before(where)}wanted a whole number, found {text!r}")
+        raise CascadeFileError(f"{before(where)}expected a whole number, got {text!r}")
     return int(value)
 
 
@@ -219,5 +242,5 @@ def before(where: str, mark: str = ": ") -> str:
 def _number(text: str, where: str) -> float:
     value = float(text) if NUMBER.fullmatch(text) else float("nan")
     if not fits_float32(value):
-        raise CascadeFileError(f"{before(where)}wanted a finite number, found {text[:40]!r}")
+        raise CascadeFileError(f"{before(where)}expected a finite number, got {text[:40]!r}")
     return value

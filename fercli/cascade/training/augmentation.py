@@ -1,4 +1,4 @@
-"""Jitter: variants of a positive, for a detector that bears with small differences.
+"""Variants of a positive (jitter), for a detector that tolerates small differences.
 
 A variant is the object seen a little shifted, turned, larger or smaller, lighter or darker. It is
 cut anew out of its image where there is one, so that its surroundings are real; of a sample
@@ -63,7 +63,7 @@ def vary(
     )
     if factor > 1:
         sample = cv2.resize(sample, size_wh, interpolation=cv2.INTER_AREA)
-    return _lit(sample, (1 + jitter.brightness) ** brightness)
+    return _with_gamma(sample, (1 + jitter.brightness) ** brightness)
 
 
 def _oversampling(box_xywh: Box, size_wh: tuple[int, int]) -> int:
@@ -110,7 +110,7 @@ def _placement(
     return np.column_stack([linear, offset])
 
 
-def _lit(sample: ImageArray, exponent: float) -> ImageArray:
+def _with_gamma(sample: ImageArray, exponent: float) -> ImageArray:
     levels = np.arange(256) / 255
     table = np.rint(255 * levels**exponent).astype(np.uint8)
     return table[sample]

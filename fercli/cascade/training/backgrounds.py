@@ -1,4 +1,4 @@
-"""The backgrounds of a training: images to mine, and the objects known to be in them."""
+"""Read the backgrounds of a training: images to mine, and the known objects in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fercli.annotations.opencv_lists import read_background_list
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
 
-#: So many names of a list are looked for on the disk to see whether it is one.
+#: A file is a list of images if one of its first so many names exists.
 _TRIED = 20
 
 
@@ -42,12 +42,12 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
     """
     if path.is_dir():
         found = _read_folder(path)
-        hint = f"images whose names end in {', '.join(IMAGE_EXTENSIONS)}"
+        hint = f"provide images whose names end in {', '.join(IMAGE_EXTENSIONS)}"
     else:
         found = _read_file(path)
-        hint = "the names of images without objects, one a line"
+        hint = "list images without objects, one a line"
     if not found.paths:
-        raise InputError("wanted background images, found none", hint=hint, path=path)
+        raise InputError("There are no background images", hint=hint, path=path)
     return found
 
 
@@ -73,8 +73,8 @@ def _read_file(path: Path) -> BackgroundFiles:
         form = detect_format(path)
     except AnnotationError:
         raise InputError(
-            f"wanted background images, found names of none: {paths[0]} does not exist",
-            hint="names relative to the list's folder or to the working directory",
+            f"None of the background images exists, the first is {paths[0]}",
+            hint="use names relative to the list's folder or to the working directory",
             path=path,
         ) from None
     return _with_objects(read_annotations(path, format=form.name))

@@ -1,7 +1,7 @@
-"""The stages so far of a training, kept in its folder so that it can go on.
+"""Save the stages of a training in its folder, so that it can be resumed.
 
-``stages.xml`` holds the stages, ready for a detector; ``training.json`` tells how they came out
-and what they were trained on. Each is replaced whole after every stage, the stages first: if the
+``stages.xml`` holds the stages, ready for a detector; ``training.json`` holds their records and
+digests of the samples. Both are replaced atomically after every stage, the stages first: if the
 second is lost, there is one stage too many, which is trained again.
 """
 
@@ -36,7 +36,7 @@ STAGES, STATE = "stages.xml", "training.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training has come to.
+    """The state of a training after a stage.
 
     Parameters
     ----------
@@ -57,17 +57,17 @@ class Checkpoint:
 
     @property
     def given(self) -> int:
-        """How many stages were there to begin with."""
+        """The number of stages that were given to begin with."""
         return len(self.cascade.stages) - len(self.records)
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """Return what a folder holds; None if it holds no stage.
+    """Return the checkpoint in a folder; None if there is none.
 
     Raises
     ------
     TrainingError
-        What is there is damaged.
+        Its files are damaged.
     """
     if not (folder / STATE).exists():
         return None
@@ -77,12 +77,12 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
         cascade = read_cascade(folder / STAGES)
         count = records[-1].index + 1 if records else 0
         if not len(records) <= count <= len(cascade.stages):
-            raise ValueError(f"{count} stages are told of, {len(cascade.stages)} are there")
+            raise ValueError(f"{STATE} lists {count} stages, {STAGES} has {len(cascade.stages)}")
         seconds, origin = float(state["seconds"]), dict(state["origin"])
     except (FerError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise TrainingError(
-            f"wanted the stages of a training, found damaged ones: {error}",
-            hint="--overwrite to start anew",
+            f"The stages of the training are damaged: {error}",
+            hint="start again with `overwrite`",
             path=folder,
         ) from error
     return Checkpoint(first_stages(cascade, count), records, seconds, origin)
@@ -134,16 +134,16 @@ def with_stage(
         Gives the feature of such a number.
     """
     features = list(cascade.features)
-    places: dict[HaarFeature | LbpFeature, int] = {}
+    indices: dict[HaarFeature | LbpFeature, int] = {}
     for number, known in enumerate(features):
-        places.setdefault(known, number)
+        indices.setdefault(known, number)
 
     def renumbered(node: Node) -> Node:
         wanted = feature(node.feature)
-        if wanted not in places:
-            places[wanted] = len(features)
+        if wanted not in indices:
+            indices[wanted] = len(features)
             features.append(wanted)
-        return replace(node, feature=places[wanted])
+        return replace(node, feature=indices[wanted])
 
     weak_classifiers = tuple(
         replace(weak, nodes=tuple(renumbered(node) for node in weak.nodes))
@@ -153,10 +153,10 @@ def with_stage(
     return replace(cascade, stages=(*cascade.stages, added), features=tuple(features))
 
 
-# Where stages come from: digests of the samples, so that changed ones are noticed.
+# Digests of the samples, by which changed ones are noticed.
 
 
-#: Grows when the engine would train other stages of the same samples.
+#: Incremented whenever the engine trains other stages of the same samples.
 ENGINE = 3
 
 

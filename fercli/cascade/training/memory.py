@@ -1,4 +1,4 @@
-"""How the memory of a training is shared out, before it starts."""
+"""Divide the memory of a training among its parts, before it starts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from fercli.common.memory import available_memory
 
 #: Background images get at least so much, to be read once and not for every stage.
 LEAST_FOR_BACKGROUNDS = 32 << 20
-#: The integral images of the search take no more than this, whatever is free: on how many samples
-#: a search looks at once depends what it finds.
+#: The integral images of the search take no more than this, whatever is free: the result of a
+#: search depends on the number of samples that it has at once.
 INTEGRAL_BYTES = 128 << 20
-#: But so many there are in any case.
+#: Integral images that there are in any case.
 FEWEST_INTEGRALS = 4096
 #: Negatives are as many as positives unless told otherwise, but no more than this.
 MOST_NEGATIVES = 10_000
@@ -26,12 +26,12 @@ MOST_NEGATIVES = 10_000
 
 @dataclass(frozen=True)
 class Memory:
-    """What parts of a training may take, in bytes.
+    """The memory of each part of a training, in bytes.
 
     Parameters
     ----------
     samples : int
-        Positives and negatives, as they are and as columns.
+        Positives and negatives, as images and as columns.
     features : int
         The list of all features.
     integrals : int
@@ -47,12 +47,12 @@ class Memory:
 
 
 def memory_of(options: CascadeTrainingOptions, positives: int, held_out: int) -> Memory:
-    """Return who gets how much in a training on so many positives, with so many held out.
+    """Return the memory of a training with so many positives, and so many held out.
 
     Raises
     ------
     OptionError
-        It is too little.
+        There is too little memory.
     """
     negatives = negatives_wanted(options, positives)
     return share_memory(
@@ -72,7 +72,7 @@ def negatives_wanted(options: CascadeTrainingOptions, positives: int) -> int:
 
 
 def negatives_to_hold_out(options: CascadeTrainingOptions, negatives: int) -> int:
-    """Return how many negatives each stage is measured with, besides those to train on."""
+    """Return how many negatives of each stage are held out, besides those to train on."""
     return round(negatives * options.validation / (1 - options.validation))
 
 
@@ -87,7 +87,7 @@ def features_of(options: CascadeTrainingOptions) -> HaarFeatures | LbpFeatures:
 def share_memory(
     options: CascadeTrainingOptions, *, positives: int, negatives: int, others: int, features: int
 ) -> Memory:
-    """Return who gets how much.
+    """Return the memory of each part.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def share_memory(
     Raises
     ------
     OptionError
-        It is too little.
+        There is too little memory.
     """
     used = min(positives, options.positives or positives)
     area = options.size_wh[0] * options.size_wh[1]
@@ -114,17 +114,18 @@ def share_memory(
     rest = memory - samples - listed - integrals
     if rest < LEAST_FOR_BACKGROUNDS:
         needed = memory - rest + LEAST_FOR_BACKGROUNDS
-        found = "half of what is free is" if given is None else "--memory is"
+        found = "half of the free memory" if given is None else "`memory`"
         raise OptionError(
-            f"wanted {_megabytes(needed)} for {used} positives and {negatives} negatives of "
-            f"{options.size_wh[0]}x{options.size_wh[1]}, {found} {_megabytes(memory)}",
+            f"The training needs {_megabytes(needed)} for {used} positives and {negatives} "
+            f"negatives of {options.size_wh[0]}x{options.size_wh[1]}; {found} is "
+            f"{_megabytes(memory)}",
             hint=_hint(options),
         )
     return Memory(samples, listed, integrals, rest)
 
 
 def most_integrals(options: CascadeTrainingOptions) -> int:
-    """Return how many integral images the search may have at once; more samples are drawn from."""
+    """Return how many integral images the search may have at once; of more samples, it draws."""
     return max(INTEGRAL_BYTES // (4 * _rows(options)), FEWEST_INTEGRALS)
 
 
@@ -140,8 +141,8 @@ def _rows(options: CascadeTrainingOptions) -> int:
 
 def _hint(options: CascadeTrainingOptions) -> str:
     if options.search == "exhaustive":
-        return "--search fast, or fewer --positives and --negatives"
-    return "more --memory, or fewer --positives and --negatives"
+        return "use `search` fast, or fewer `positives` and `negatives`"
+    return "allow more `memory`, or use fewer `positives` and `negatives`"
 
 
 def _megabytes(size: int) -> str:

@@ -78,12 +78,12 @@ def train(
     _require_lasting(wanted.continue_from, out)
     backgrounds = read_backgrounds(wanted.bg)
     start = _start(wanted)
-    with locked(out) as (folder, _), KernelPool(wanted.workers) as team:
+    with locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
         going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
         checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
         checkpoint = _same_origin(checkpoint, origin(wanted, backgrounds), folder, resume=resume)
         positives = load_positives(wanted, progress=progress)
-        training = Training(wanted, positives, backgrounds, team, progress)
+        training = Training(wanted, positives, backgrounds, pool, progress)
         for note in positives.notes:
             progress.note(note)
         _lay_out(folder, wanted, going_on=going_on)
@@ -98,11 +98,11 @@ def train(
         with cleared_without_a_stage(folder), told_what_is_kept(folder, progress):
             outcome = training.run(checkpoint, save)
             if not outcome.checkpoint.records and not start.stages:
-                ending = outcome.ending or StopReason("")
+                ending = outcome.stop_reason or StopReason("")
                 raise TrainingError(
                     f"no stage could be trained: {ending.why}", hint=ending.advice or None
                 )
-        return _conclude(folder, wanted, outcome.checkpoint, outcome.ending)
+        return _conclude(folder, wanted, outcome.checkpoint, outcome.stop_reason)
 
 
 def finish(

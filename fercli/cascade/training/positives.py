@@ -1,4 +1,4 @@
-"""The positives of a training: read, varied, checked, and part of them held out."""
+"""Read the positives of a training, check and vary them, and hold some of them out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fercli.annotations.base import Record
 from fercli.annotations.formats import read_records
-from fercli.cascade.features.windows import as_windows
+from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.samples.from_annotations import crop_record
 from fercli.cascade.samples.vec import read_vec
 from fercli.cascade.training.augmentation import ImageArray, vary
@@ -24,7 +24,7 @@ from fercli.common.progress import SILENT, Progress
 
 Samples = NDArray[np.uint8]
 
-#: What random numbers are drawn for, besides the stages, which are numbered from 0.
+#: Purposes of random numbers; the numbers of stages, from 0, are others.
 _HOLD_OUT, _JITTER = (1 << 20), (1 << 20) + 1
 #: Positives are held out in runs of neighbors, of so many that there are.
 RUNS = 200
@@ -34,7 +34,7 @@ _PIECE = 4096
 
 @dataclass(frozen=True)
 class Positives:
-    """Positives, ready to train with.
+    """The positives of a training.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Positives:
     validation : ndarray of uint8, shape (m, height, width)
         Originals that are held out, and no variant of theirs.
     notes : tuple of str
-        What whoever trains should know about them.
+        What to tell the user about them.
     """
 
     training: Samples
@@ -62,18 +62,18 @@ def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILE
     Raises
     ------
     OptionError
-        With their variants, they need more memory than there is.
+        They and their variants need more memory than there is.
     InputError
-        There are too few, or too few different ones, or none that the detector would look at.
+        There are too few, or too few different ones, or none with enough contrast.
     VecError, AnnotationError, ImageError
         The file, or an image, cannot be used.
     """
-    source: _Vec | _Marked
+    source: _VecPositives | _AnnotatedPositives
     if options.vec is not None:
-        source = _Vec(options.vec, options.size_wh, progress)
+        source = _VecPositives(options.vec, options.size_wh, progress)
     else:
         assert options.info is not None
-        source = _Marked(options.info, options.size_wh, options.workers, progress)
+        source = _AnnotatedPositives(options.info, options.size_wh, options.workers, progress)
     originals, notes = _usable(source, options)
     held_out = _held_out(len(originals), options)
     kept = np.setdiff1d(np.arange(len(originals)), held_out)
@@ -84,12 +84,14 @@ def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILE
         memory_of(options, len(kept) * options.jitter.copies, len(held_out))
         samples = _with_variants(source, originals[kept], options, progress)
     if (options.positives or 0) > len(samples):
-        notes.append(f"--positives {options.positives}: there are {len(samples)} to train on")
+        notes.append(
+            f"{options.positives} positives a stage were asked for, there are {len(samples)}"
+        )
     validation = np.ascontiguousarray(source.samples[originals[held_out]])
     return Positives(np.ascontiguousarray(samples), validation, tuple(notes))
 
 
-class _Vec:
+class _VecPositives:
     """Positives of a ``.vec`` file."""
 
     def __init__(self, path: Path, size_wh: tuple[int, int], progress: Progress) -> None:
@@ -103,8 +105,8 @@ class _Vec:
         return vary(sample, (0, 0, width, height), (width, height), jitter, rng)
 
 
-class _Marked:
-    """Positives marked in images."""
+class _AnnotatedPositives:
+    """Positives cut out of annotated images."""
 
     def __init__(
         self, path: Path, size_wh: tuple[int, int], workers: int | None, progress: Progress
@@ -124,23 +126,23 @@ class _Marked:
         width, height = size_wh
         found = [sample for crop in crops for sample in crop.samples]
         self.samples = np.array(found, np.uint8).reshape(-1, height, width)
-        self._places: list[tuple[Record, tuple[int, int, int, int]]] = [
+        self._boxes: list[tuple[Record, tuple[int, int, int, int]]] = [
             (crop.record, box) for crop in crops for box in crop.boxes_xywh
         ]
         self._last: tuple[Path, ImageArray] | None = None
 
     def vary(self, number: int, jitter: Jitter, rng: np.random.Generator) -> ImageArray:
         """Return a variant of a sample, cut anew out of its image."""
-        record, box = self._places[number]
+        record, box = self._boxes[number]
         if self._last is None or self._last[0] != record.path:
             self._last = record.path, read_gray(record.path)
         return vary(self._last[1], box, self._size_wh, jitter, rng)
 
 
 def _usable(
-    source: _Vec | _Marked, options: CascadeTrainingOptions
+    source: _VecPositives | _AnnotatedPositives, options: CascadeTrainingOptions
 ) -> tuple[NDArray[np.intp], list[str]]:
-    """Return the numbers of the positives that can be used, and notes on the others."""
+    """Return the indices of the usable positives, and notes on the others."""
     count = len(source.samples)
     _require_enough(count, source.path, "in all")
     notes = []
@@ -149,21 +151,23 @@ def _usable(
         usable = usable[_have_contrast(source.samples)]
         if len(usable) < count:
             notes.append(
-                f"{count - len(usable)} of {count} positives are left out: they vary by 10 gray "
-                "levels or less, and the detector refuses such windows unseen"
+                f"{count - len(usable)} of {count} positives are not used: the standard deviation "
+                "of their gray levels is 10 or less, and the detector rejects such windows at once"
             )
-        _require_enough(len(usable), source.path, "that vary by more than 10 gray levels")
+        _require_enough(
+            len(usable), source.path, "with enough contrast (standard deviation above 10)"
+        )
     different = _count_different(source.samples[usable])
     _require_enough(different, source.path, "that differ from each other")
     if different < len(usable):
         repeated = len(usable) - different
-        notes.append(f"{repeated} of {count} positives repeat others exactly")
+        notes.append(f"{repeated} of {count} positives are exact copies of others")
     return usable, notes
 
 
 def _have_contrast(samples: Samples) -> NDArray[np.bool_]:
     pieces = [samples[start : start + _PIECE] for start in range(0, len(samples), _PIECE)]
-    return np.concatenate([as_windows(piece).have_contrast() for piece in pieces])
+    return np.concatenate([to_sample_matrix(piece).have_contrast() for piece in pieces])
 
 
 def _count_different(samples: Samples) -> int:
@@ -173,17 +177,17 @@ def _count_different(samples: Samples) -> int:
 def _require_enough(count: int, path: Path, words: str) -> None:
     if count < FEWEST:
         raise InputError(
-            f"wanted at least {FEWEST} positives {words}, found {count}",
-            hint="hundreds, better thousands",
+            f"Expected at least {FEWEST} positives {words}, got {count}",
+            hint="provide hundreds, better thousands",
             path=path,
         )
 
 
 def _held_out(count: int, options: CascadeTrainingOptions) -> NDArray[np.intp]:
-    """Return which positives are only measured with: runs of neighbors, drawn at random.
+    """Return the positives that are held out for validation: runs of neighbors, drawn at random.
 
-    Files of samples often hold several views of an object one after the other; of those, none
-    should be trained on if one is held out.
+    Files of samples often hold several views of an object one after the other: all of them are
+    held out, or none.
     """
     rng = np.random.default_rng([options.seed, _HOLD_OUT])
     runs = np.array_split(np.arange(count), min(count, RUNS))
@@ -192,7 +196,7 @@ def _held_out(count: int, options: CascadeTrainingOptions) -> NDArray[np.intp]:
 
 
 def _with_variants(
-    source: _Vec | _Marked,
+    source: _VecPositives | _AnnotatedPositives,
     originals: NDArray[np.intp],
     options: CascadeTrainingOptions,
     progress: Progress,
@@ -208,7 +212,7 @@ def _with_variants(
 
 
 def _variants(
-    source: _Vec | _Marked,
+    source: _VecPositives | _AnnotatedPositives,
     originals: NDArray[np.intp],
     options: CascadeTrainingOptions,
     progress: Progress,
@@ -219,9 +223,9 @@ def _variants(
     samples = np.empty((rounds, len(originals), height, width), np.uint8)
     with progress.bar("Variants", total=rounds * len(originals), unit="sample") as bar:
         # All of a positive at a time: its image is read once.
-        for place, number in enumerate(originals):
+        for index, number in enumerate(originals):
             for at in range(rounds):
                 rng = np.random.default_rng([options.seed, _JITTER, int(number), at])
-                samples[at, place] = source.vary(int(number), options.jitter, rng)
+                samples[at, index] = source.vary(int(number), options.jitter, rng)
             bar.advance(rounds)
     return samples.reshape(-1, height, width)

@@ -235,7 +235,7 @@ def read_stages(path: Path) -> list[StageRecord]:
         return [_record(row) for row in rows]
     except (TypeError, ValueError, csv.Error) as error:
         raise InputError(
-            f"wanted the table of a training's stages: {error}",
+            f"The file is not a table of the stages of a training: {error}",
             path=path,
             line=rows.line_num,
         ) from error

@@ -1,4 +1,4 @@
-"""The training of a cascade: stage by stage, on what the stages so far let pass.
+"""Train a cascade stage by stage, on the samples that the stages so far let pass.
 
 Each stage is trained on the positives that pass the stages so far and on false alarms that are
 mined from the backgrounds. All random numbers follow from the seed and the stage's number, so that
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.features.lbp import LbpFeatures
-from fercli.cascade.features.windows import as_windows
+from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.model import Cascade
 from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.boosting import TrainedStage, train_stage
@@ -45,7 +45,7 @@ Samples = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class StopReason:
-    """Why a training has ended before all stages were trained, and what to do about it."""
+    """The reason why a training ended before all stages were trained, and what to do."""
 
     why: str
     advice: str = ""
@@ -53,21 +53,21 @@ class StopReason:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What a training has come to, and why it went no further: None if all stages are trained."""
+    """The state at the end of a training; `stop_reason` is None if all stages are trained."""
 
     checkpoint: Checkpoint
-    ending: StopReason | None
+    stop_reason: StopReason | None
 
 
 class Training:
-    """A training at work.
+    """A training.
 
     Parameters
     ----------
     options : CascadeTrainingOptions
     positives : Positives
     backgrounds : BackgroundFiles
-    team : KernelPool
+    pool : KernelPool
     progress : Progress
 
     Raises
@@ -81,13 +81,13 @@ class Training:
         options: CascadeTrainingOptions,
         positives: Positives,
         backgrounds: BackgroundFiles,
-        team: KernelPool,
+        pool: KernelPool,
         progress: Progress = SILENT,
     ) -> None:
         self._options = options
         self._positives = positives.training
         self._held_out = positives.validation
-        self._team = team
+        self._pool = pool
         self._progress = progress
         self._features = features_of(options)
         self._wanted = negatives_wanted(options, len(self._positives))
@@ -97,7 +97,7 @@ class Training:
             backgrounds.paths,
             options.size_wh,
             seed=options.seed,
-            workers=team.workers,
+            workers=pool.workers,
             memory_bytes=memory.backgrounds,
             objects=backgrounds.objects,
             refuse_flat=options.feature_type == "HAAR",
@@ -147,18 +147,18 @@ class Training:
             return StopReason(f"only {len(chosen)} positives pass the stages so far")
         bar.figures(f"stage {index}: mining negatives")
         mined = self._mine(cascade)
-        ending = self._why_end(mined, index)
-        if ending is not None:
-            return ending
-        negatives, to_measure = self._deal(mined.windows, index)
+        stop_reason = self._stop_reason(mined, index)
+        if stop_reason is not None:
+            return stop_reason
+        negatives, held_out_negatives = self._split_negatives(mined.windows, index)
         ratio = mined.acceptance_ratio
         del mined  # with its windows, of which there are copies now
         trained = self._train(self._positives[chosen], negatives, index, bar)
         if trained is None:
             return StopReason(
-                f"stage {index} cannot be trained: no feature tells its {len(chosen)} positives "
-                f"from its {len(negatives)} negatives",
-                "more samples, or more different ones, may help",
+                f"stage {index} cannot be trained: no feature separates its "
+                f"{len(chosen)} positives from its {len(negatives)} negatives",
+                "use more samples, or more different ones",
             )
         cascade = with_stage(cascade, trained.stage, self._features.feature)
         last = replace(cascade, stages=cascade.stages[-1:])
@@ -173,7 +173,7 @@ class Training:
             negatives=len(negatives),
             seconds=round(time.monotonic() - began, 3),
             validation_hit_rate=self._share(last, self._held_out[held_out]),
-            validation_false_alarm_rate=self._share(last, to_measure),
+            validation_false_alarm_rate=self._share(last, held_out_negatives),
         )
 
     def _mine(self, cascade: Cascade) -> MiningResult:
@@ -186,43 +186,42 @@ class Training:
             progress=self._progress,
         )
 
-    def _why_end(self, mined: MiningResult, index: int) -> StopReason | None:
-        """Return why no further stage is to be trained; None if one is."""
+    def _stop_reason(self, mined: MiningResult, index: int) -> StopReason | None:
+        """Return why there is no further stage; None if there is one."""
         options, ratio = self._options, mined.acceptance_ratio
         if index and (mined.rare or ratio <= options.lowest_ratio):
             if options.wanted_ratio < options.lowest_ratio:
-                return StopReason(
-                    f"the acceptance ratio has come down to {ratio:.2g}, --acceptance-ratio-break"
-                )
+                return StopReason(f"the acceptance ratio of {ratio:.2g} is at the one to stop at")
             return StopReason(
-                f"the false alarm rate wanted of the whole cascade, {options.wanted_ratio:.2g}, "
-                f"is reached: {ratio:.2g}",
-                "for more stages: --resume with more --stages",
+                f"the false alarm rate of the cascade, {ratio:.2g}, has reached the "
+                f"{options.wanted_ratio:.2g} that was asked for",
+                "for more stages, resume with a larger number of stages",
             )
         left = len(mined.windows) - self._number_to_hold_out(mined.windows)
         if left < max(FEWEST, LEAST_SHARE * self._wanted):
-            return self._run_dry(mined, index)
+            return self._exhausted(mined, index)
         if mined.exhausted:
             self._progress.note(
-                f"stage {index}: the backgrounds have no more than {len(mined.windows):,} windows "
+                f"stage {index}: the backgrounds have only {len(mined.windows):,} windows "
                 f"that {self._usable(index)}"
             )
         return None
 
-    def _run_dry(self, mined: MiningResult, index: int) -> StopReason:
-        advice = "more backgrounds, or fewer --negatives"
+    def _exhausted(self, mined: MiningResult, index: int) -> StopReason:
+        advice = "use more backgrounds, or fewer negatives a stage"
         return StopReason(
-            f"the backgrounds have run dry: of their {mined.windows_seen:,} windows, "
-            f"{len(mined.windows):,} {self._usable(index)}, {self._wanted:,} were wanted",
-            f"for more stages: {advice}, and --resume" if index else advice,
+            f"the backgrounds are exhausted: of their {mined.windows_seen:,} windows, "
+            f"{len(mined.windows):,} {self._usable(index)}, and {self._wanted:,} are needed",
+            f"for more stages, {advice}, and resume" if index else advice,
         )
 
     def _usable(self, index: int) -> str:
-        """Return what the windows do that a stage can be trained on."""
+        """Return the condition that windows meet on which a stage is trained, as a clause."""
         if index:
             return "pass the stages so far"
-        flat = self._options.feature_type == "HAAR"
-        return "differ from each other" + (" and vary by more than 10 gray levels" if flat else "")
+        if self._options.feature_type == "LBP":
+            return "differ from each other"
+        return "differ from each other and have a standard deviation of more than 10 gray levels"
 
     def _train(
         self, positives: Samples, negatives: Samples, index: int, bar: Bar
@@ -238,19 +237,19 @@ class Training:
             len(positives),
             self._options.stage,
             seed=(self._options.seed, index),
-            team=self._team,
+            pool=self._pool,
             watch=watch,
         )
 
     def _search(self, positives: Samples, negatives: Samples) -> Search:
-        windows, method = as_windows(positives, negatives), self._options.search
+        windows, method = to_sample_matrix(positives, negatives), self._options.search
         most = most_integrals(self._options)
         if isinstance(self._features, LbpFeatures):
-            return LbpSearch(self._features, windows, self._team, method=method, most_samples=most)
-        return HaarSearch(self._features, windows, self._team, method=method, most_samples=most)
+            return LbpSearch(self._features, windows, self._pool, method=method, most_samples=most)
+        return HaarSearch(self._features, windows, self._pool, method=method, most_samples=most)
 
-    def _deal(self, windows: Samples, index: int) -> tuple[Samples, Samples]:
-        """Return the windows to train on and those to measure with."""
+    def _split_negatives(self, windows: Samples, index: int) -> tuple[Samples, Samples]:
+        """Return the windows to train on and those to hold out."""
         rng = np.random.default_rng([self._options.seed, index])
         held_out = np.zeros(len(windows), np.bool_)
         chosen = rng.permutation(len(windows))[: self._number_to_hold_out(windows)]
@@ -261,10 +260,10 @@ class Training:
         return round(self._options.validation * len(windows))
 
     def _accepts(self, cascade: Cascade, samples: Samples) -> NDArray[np.intp]:
-        """Return the numbers of the samples that pass all stages of a cascade."""
+        """Return the indices of the samples that pass all stages of a cascade."""
         if not cascade.stages:
             return np.arange(len(samples))
-        return np.flatnonzero(Scanner(cascade).accepts(samples, workers=self._team.workers))
+        return np.flatnonzero(Scanner(cascade).accepts(samples, workers=self._pool.workers))
 
     def _share(self, cascade: Cascade, samples: Samples) -> float | None:
         return len(self._accepts(cascade, samples)) / len(samples) if len(samples) else None

@@ -6,7 +6,7 @@ import pytest
 from fercli.cascade.features import haar_kernels as kernels
 from fercli.cascade.features.haar import corner_table, haar_features
 from fercli.cascade.features.integral_images import IntegralImages
-from fercli.cascade.features.windows import as_windows, haar_values
+from fercli.cascade.features.sample_matrix import haar_values, to_sample_matrix
 from fercli.cascade.training.split_search.samples import pack
 from fercli.common.parallel import KernelPool
 
@@ -15,12 +15,12 @@ SIZE_WH, LINE = (9, 8), 10
 
 @pytest.fixture
 def windows(rng):
-    return as_windows(rng.integers(0, 256, (60, 8, 9), np.uint8))
+    return to_sample_matrix(rng.integers(0, 256, (60, 8, 9), np.uint8))
 
 
 @pytest.fixture
 def integral(windows):
-    return IntegralImages(windows, tilted=True, team=KernelPool(1)).of(np.arange(len(windows)))
+    return IntegralImages(windows, tilted=True, pool=KernelPool(1)).of(np.arange(len(windows)))
 
 
 @pytest.fixture

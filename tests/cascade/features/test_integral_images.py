@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.features.integral_images import IntegralImages, integral_rows
-from fercli.cascade.features.windows import as_windows
+from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.common.parallel import KernelPool
 
 
@@ -11,7 +11,9 @@ from fercli.common.parallel import KernelPool
 def test_equal_to_cv2(rng, size_wh):
     width, height = size_wh
     samples = rng.integers(0, 256, (5, height, width), np.uint8)
-    images = IntegralImages(as_windows(samples), tilted=True, team=KernelPool(1)).of(np.arange(5))
+    images = IntegralImages(to_sample_matrix(samples), tilted=True, pool=KernelPool(1)).of(
+        np.arange(5)
+    )
     rows = integral_rows(size_wh, tilted=False)
     for column, sample in enumerate(samples):
         upright, _, tilted = cv2.integral3(sample)
@@ -21,7 +23,7 @@ def test_equal_to_cv2(rng, size_wh):
 
 def test_columns_are_those_that_are_asked_for(rng):
     samples = rng.integers(0, 256, (4, 6, 5), np.uint8)
-    images = IntegralImages(as_windows(samples), tilted=False, team=KernelPool(2))
+    images = IntegralImages(to_sample_matrix(samples), tilted=False, pool=KernelPool(2))
     chosen = images.of(np.array([3, 1, 1]), keep=True)
     assert (chosen[-1] == samples.sum(axis=(1, 2))[[3, 1, 1]]).all()
     assert images.of(np.array([3, 1, 1])) is chosen
@@ -30,6 +32,8 @@ def test_columns_are_those_that_are_asked_for(rng):
 
 def test_brightest_possible_window_does_not_overflow():
     samples = np.full((1, 64, 64), 255, np.uint8)
-    images = IntegralImages(as_windows(samples), tilted=True, team=KernelPool(1)).of(np.array([0]))
+    images = IntegralImages(to_sample_matrix(samples), tilted=True, pool=KernelPool(1)).of(
+        np.array([0])
+    )
     assert images[65 * 65 - 1, 0] == 64 * 64 * 255
     assert images.min() == 0

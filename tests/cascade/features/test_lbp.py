@@ -4,7 +4,7 @@ import pytest
 from fercli.cascade.features import lbp as kernels
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import lbp_features
-from fercli.cascade.features.windows import as_windows, lbp_codes
+from fercli.cascade.features.sample_matrix import lbp_codes, to_sample_matrix
 from fercli.cascade.model import LbpFeature
 from fercli.cascade.training.split_search.lbp import best_subset
 from fercli.cascade.training.split_search.samples import pack, unpack
@@ -31,12 +31,12 @@ def test_order_is_that_of_opencv_traincascade():
 
 @pytest.fixture
 def windows(rng):
-    return as_windows(rng.integers(0, 256, (77, 8, 9), np.uint8))
+    return to_sample_matrix(rng.integers(0, 256, (77, 8, 9), np.uint8))
 
 
 def test_histograms_of_codes(rng, windows):
     features = lbp_features((9, 8))
-    integral = IntegralImages(windows, tilted=False, team=KernelPool(1)).of(np.arange(77))
+    integral = IntegralImages(windows, tilted=False, pool=KernelPool(1)).of(np.arange(77))
     weights, targets = rng.random(77), rng.choice([-1.0, 1.0], 77)
     chosen, histograms = np.array([5, 0, 30]), np.empty((2, 256), np.int64)
     kernels.count_codes(

@@ -11,7 +11,7 @@ from fercli.common.images import read_color
 
 def test_a_copy_without_it_says_what_to_give(monkeypatch, tmp_path):
     monkeypatch.setattr(bundled, "FRONTAL_FACE", tmp_path / "missing.xml")
-    with pytest.raises(DependencyError, match=r"no face cascade of its own; try: --cascade"):
+    with pytest.raises(DependencyError, match=r"without its face cascade; try: give another"):
         bundled.bundled_cascade()
 
 

@@ -32,7 +32,7 @@ def test_a_cascade_is_cut_to_its_first_stages(tmp_path):
 
 @pytest.mark.parametrize("stages", [0, -1, 99])
 def test_a_number_of_stages_that_there_is_not_is_named(tmp_path, stages):
-    with pytest.raises(OptionError, match=f"--stages: wanted 1 to .*, found {stages}"):
+    with pytest.raises(OptionError, match=f"`stages`: expected 1 to .*, got {stages}"):
         convert_cascade(bundled_cascade(), tmp_path / "cut.xml", stages=stages)
     assert not list(tmp_path.iterdir())
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,19 +82,48 @@ def test_opencv_reads_the_same(haar, tmp_path, rng):
 
 
 @pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ("<parent>-1</parent><next>1</next>", "Stage 0: <next> is 1 and not -1: the stages form"),
+        ("<parent>3</parent><next>-1</next>", "Stage 0: <parent> is 3 and not -1: the stages form"),
+    ],
+)
+def test_stages_that_branch_are_refused(haar, tmp_path, links, message):
+    """OpenCV loads a tree of stages as a row, without a word: it is another cascade."""
+    text = old_format(haar).replace("<stage_threshold>", f"{links}<stage_threshold>", 1)
+    path = write(tmp_path, text)
+    assert not cv2.CascadeClassifier(str(path)).empty()
+    with pytest.raises(CascadeFileError, match=message):
+        read_cascade(path)
+
+
+def test_stages_in_a_row_that_say_so_are_read(haar, tmp_path):
+    """As ``convert_cascade`` of OpenCV 1 and 2 wrote them: each stage follows the one before."""
+    numbers = iter(range(len(haar.stages)))
+    text = re.sub(
+        "<stage_threshold>",
+        lambda tag: f"<parent>{next(numbers) - 1}</parent><next>-1</next>{tag[0]}",
+        old_format(haar),
+    )
+    assert read_cascade(write(tmp_path, text)) == read_cascade(
+        write(tmp_path, old_format(haar), "b")
+    )
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("<size>12 9<", "<size>12<", "size: wanted 2 numbers, found 1"),
-        ("<left_node>1<", "<left_node>0<", "wanted a node above 0 as a child, found 0"),
-        ("<left_node>1<", "<left_node>5<", "wanted children from -2 to 1, found 5"),
-        ("<feature>", "<f/><feature_>", "found broken XML"),
-        ("stage_threshold>", "limit>", "stage 0: wanted <stage_threshold>, found none"),
-        ("right_val>", "value>", "stage 0, weak classifier 0: wanted <right_node>, found none"),
-        ("trees>", "woods>", "stage 0: wanted a list <trees>, found none"),
+        ("<size>12 9<", "<size>12<", "Size: expected 2 numbers, got 1"),
+        ("<left_node>1<", "<left_node>0<", "expected a node above 0 as a child, got 0"),
+        ("<left_node>1<", "<left_node>5<", "expected children from -2 to 1, got 5"),
+        ("<feature>", "<f/><feature_>", "The file is not XML"),
+        ("stage_threshold>", "limit>", "Stage 0: expected <stage_threshold>, got none"),
+        ("right_val>", "value>", "Stage 0, weak classifier 0: expected <right_node>, got none"),
+        ("trees>", "woods>", "Stage 0: expected a list <trees>, got none"),
         (
             "<_>5 1 2 3 -1.0</_>",
             "<_>5 1 2 9 -1.0</_>",
-            "feature 2, rectangle 0: wanted a rectangle",
+            "Feature 2, rectangle 0: expected a rectangle",
         ),
     ],
 )

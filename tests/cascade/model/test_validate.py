@@ -36,41 +36,44 @@ NAN, INFINITY = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"feature_type": "HOG"}, "wanted feature type HAAR or LBP, found 'HOG'"),
-        ({"size_wh": (12, 2)}, "found 12x2"),
-        ({"size_wh": (1 << 20, 9)}, "found 1048576x9"),
-        ({"stages": ()}, "wanted at least one stage, found none"),
-        ({"stages": (Stage(0.0, ()),)}, "stage 0: wanted at least one weak classifier"),
-        ({"parameters": {"minHitRate": NAN}}, "wanted a finite minHitRate, found nan"),
-        ({"features": ()}, "stage 0, weak classifier 0: wanted the index of one of the 0 features"),
+        ({"feature_type": "HOG"}, "Expected feature type HAAR or LBP, got 'HOG'"),
+        ({"size_wh": (12, 2)}, "got 12x2"),
+        ({"size_wh": (1 << 20, 9)}, "got 1048576x9"),
+        ({"stages": ()}, "Expected at least one stage, got none"),
+        ({"stages": (Stage(0.0, ()),)}, "stage 0: expected at least one weak classifier"),
+        ({"parameters": {"minHitRate": NAN}}, "Expected a finite minHitRate, got nan"),
+        (
+            {"features": ()},
+            "weak classifier 0: expected the index of one of the 0 features",
+        ),
         ({"features": (LbpFeature(0, 0, 1, 1),) * 3}, "feature 0: not a feature of a HAAR cascade"),
-        ({"features": one_feature()}, "feature 0: wanted 1 to 3 rectangles, found 0"),
-        ({"features": one_feature(*[(0, 0, 1, 1, 1.0)] * 4)}, "wanted 1 to 3 rectangles, found 4"),
-        ({"features": one_feature((0, 0, 1, 1, NAN))}, "rectangle 0: wanted a finite weight"),
-        ({"features": one_feature((0, 0, 1, 1, 1e39))}, "wanted a finite weight, found 1e\\+39"),
+        ({"features": one_feature()}, "feature 0: expected 1 to 3 rectangles, got 0"),
+        ({"features": one_feature(*[(0, 0, 1, 1, 1.0)] * 4)}, "expected 1 to 3 rectangles, got 4"),
+        ({"features": one_feature((0, 0, 1, 1, NAN))}, "rectangle 0: expected a finite weight"),
+        ({"features": one_feature((0, 0, 1, 1, 1e39))}, "expected a finite weight, got 1e\\+39"),
         # The window is 12x9: just inside passes (see below), one pixel further does not.
         ({"features": one_feature((1, 0, 12, 9, 1.0))}, "rectangle inside the window of 12x9"),
-        ({"features": one_feature((0, 1, 12, 9, 1.0))}, "found x 0, y 1, width 12, height 9"),
-        ({"features": one_feature((-1, 0, 1, 1, 1.0))}, "found x -1"),
-        ({"features": one_feature((0, -1, 1, 1, 1.0))}, "found x 0, y -1"),
+        ({"features": one_feature((0, 1, 12, 9, 1.0))}, "got x 0, y 1, width 12, height 9"),
+        ({"features": one_feature((-1, 0, 1, 1, 1.0))}, "got x -1"),
+        ({"features": one_feature((0, -1, 1, 1, 1.0))}, "got x 0, y -1"),
         ({"features": one_feature((0, 0, 0, 1, 1.0))}, "width 0"),
         ({"features": one_feature((0, 0, 1, 0, 1.0))}, "height 0"),
         # A tilted one reaches `height` to the left, `width` to the right, and both down.
-        ({"features": one_feature((3, 0, 5, 4, 1.0), tilted=True)}, "found x 3"),
-        ({"features": one_feature((8, 0, 5, 4, 1.0), tilted=True)}, "found x 8"),
-        ({"features": one_feature((4, 1, 5, 4, 1.0), tilted=True)}, "found x 4, y 1"),
-        ({"stages": one_tree((0, -1), feature=3)}, "one of the 3 features, found 3"),
-        ({"stages": one_tree((0, -1), feature=-1)}, "one of the 3 features, found -1"),
-        ({"stages": one_tree()}, "wanted at least one node, found none"),
-        ({"stages": one_tree((0, -1), leaves=(1.0,))}, "wanted 2 leaves for 1 nodes, found 1"),
-        ({"stages": one_tree((0, -1), leaves=(1.0, INFINITY))}, "finite leaf values, found inf"),
-        ({"stages": one_tree((1, 0), (1, -1))}, "wanted a tree, found node 1 as a child twice"),
-        ({"stages": one_tree((1, 0), (0, -1))}, "wanted a tree, found leaf 0 as a child twice"),
+        ({"features": one_feature((3, 0, 5, 4, 1.0), tilted=True)}, "got x 3"),
+        ({"features": one_feature((8, 0, 5, 4, 1.0), tilted=True)}, "got x 8"),
+        ({"features": one_feature((4, 1, 5, 4, 1.0), tilted=True)}, "got x 4, y 1"),
+        ({"stages": one_tree((0, -1), feature=3)}, "one of the 3 features, got 3"),
+        ({"stages": one_tree((0, -1), feature=-1)}, "one of the 3 features, got -1"),
+        ({"stages": one_tree()}, "expected at least one node, got none"),
+        ({"stages": one_tree((0, -1), leaves=(1.0,))}, "expected 2 leaves for 1 nodes, got 1"),
+        ({"stages": one_tree((0, -1), leaves=(1.0, INFINITY))}, "finite leaf values, got inf"),
+        ({"stages": one_tree((1, 0), (1, -1))}, "expected a tree, got node 1 as a child twice"),
+        ({"stages": one_tree((1, 0), (0, -1))}, "expected a tree, got leaf 0 as a child twice"),
         ({"stages": one_tree((2, 0), (2, -1), (-2, -3))}, "nodes that the root does not reach"),
-        ({"stages": one_tree((1, 0))}, "wanted children from -1 to 0, found 1"),
-        ({"stages": one_tree((0, -2))}, "wanted children from -1 to 0, found -2"),
-        ({"stages": one_tree((-1, 0))}, "wanted the children 0 and -1 of a stump, found -1 and 0"),
-        ({"stages": (Stage(NAN, one_tree((0, -1))[0].weak_classifiers),)}, "stage 0: .* found nan"),
+        ({"stages": one_tree((1, 0))}, "expected children from -1 to 0, got 1"),
+        ({"stages": one_tree((0, -2))}, "expected children from -1 to 0, got -2"),
+        ({"stages": one_tree((-1, 0))}, "expected the children 0 and -1 of a stump, got -1 and 0"),
+        ({"stages": (Stage(NAN, one_tree((0, -1))[0].weak_classifiers),)}, "stage 0: .* got nan"),
     ],
 )
 def test_what_no_detector_may_load_is_refused(haar, change, message, tmp_path):
@@ -98,9 +101,9 @@ def test_what_just_fits_the_window_passes(haar, features):
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (Node(0, -1, 0, threshold=1.0), "wanted a subset of 8 32-bit integers, found None"),
-        (Node(0, -1, 0, subset=(0,) * 7), "wanted a subset of 8"),
-        (Node(0, -1, 0, subset=(1 << 31,) + (0,) * 7), "wanted a subset of 8"),
+        (Node(0, -1, 0, threshold=1.0), "expected a subset of 8 32-bit integers, got None"),
+        (Node(0, -1, 0, subset=(0,) * 7), "expected a subset of 8"),
+        (Node(0, -1, 0, subset=(1 << 31,) + (0,) * 7), "expected a subset of 8"),
     ],
 )
 def test_nodes_of_an_lbp_cascade_need_a_subset(lbp, node, message):
@@ -112,13 +115,13 @@ def test_nodes_of_an_lbp_cascade_need_a_subset(lbp, node, message):
 def test_nodes_of_a_haar_cascade_need_a_threshold(haar):
     node = Node(0, -1, 0, subset=(0,) * 8)
     stages = (Stage(0.0, (WeakClassifier((node,), (0.0, 1.0)),)),)
-    with pytest.raises(CascadeFileError, match="wanted a finite threshold, found None"):
+    with pytest.raises(CascadeFileError, match="expected a finite threshold, got None"):
         check_cascade(replace(haar, stages=stages))
 
 
 @pytest.mark.parametrize("xywh", [(4, 0, 3, 2), (0, 4, 3, 2), (-1, 0, 1, 1), (0, 0, 0, 1)])
 def test_blocks_outside_the_window_are_refused(lbp, xywh):
-    with pytest.raises(CascadeFileError, match="feature 0: wanted a rectangle inside"):
+    with pytest.raises(CascadeFileError, match="feature 0: expected a rectangle inside"):
         check_cascade(replace(lbp, features=(LbpFeature(*xywh),)))
 
 
@@ -131,7 +134,7 @@ def test_a_node_has_either_a_threshold_or_a_subset(haar, lbp):
     both = Node(0, -1, 0, threshold=0.0, subset=(0,) * 8)
     stages = (Stage(0.0, (WeakClassifier((both,), (0.0, 1.0)),)),)
     for cascade in (haar, lbp):
-        with pytest.raises(CascadeFileError, match="stage 0, weak classifier 0: wanted a"):
+        with pytest.raises(CascadeFileError, match="stage 0, weak classifier 0: expected a"):
             check_cascade(replace(cascade, stages=stages))
 
 

@@ -81,8 +81,8 @@ def test_info_file_with_lines_longer_than_any_name(make_image, tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "found none"),
-        (b"missing.png\nalso missing.png\n", "missing.png does not exist"),
+        (b"", "no background images"),
+        (b"missing.png\nalso missing.png\n", "None of the background images exists, the first is"),
         (b"\0\1\2", "fer"),
     ],
     ids=["empty", "missing", "binary"],
@@ -101,5 +101,5 @@ def test_missing_list(tmp_path):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(InputError, match="wanted background images, found none"):
+    with pytest.raises(InputError, match="There are no background images"):
         read_backgrounds(tmp_path)

@@ -35,7 +35,7 @@ def test_too_little_is_named_with_what_would_do():
     with pytest.raises(OptionError) as raised:
         share(options(memory=50))
     needed = int(str(raised.value).split(" MB")[0].split()[-1])
-    assert "--memory is 50 MB" in str(raised.value)
+    assert "`memory` is 50 MB" in str(raised.value)
     assert share(options(memory=needed)).backgrounds > 0
     with pytest.raises(OptionError):
         share(options(memory=needed - 1))

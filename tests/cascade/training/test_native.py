@@ -199,7 +199,7 @@ def test_backgrounds_that_run_dry_end_the_training_well(small, tmp_path, make_im
     dry = {**small, "bg": tmp_path / "few", "stages": 20, "negatives": 300, "max_weak_count": 30}
     result = train(dry, tmp_path / "out")
     assert 1 <= len(result.stages) < 20
-    assert "run dry" in result.stopped_because or "is reached" in result.stopped_because
+    assert "are exhausted" in result.stopped_because or "has reached" in result.stopped_because
     assert not cv2.CascadeClassifier(str(result.cascade)).empty()
 
 
@@ -209,7 +209,7 @@ def test_negatives_that_are_held_out_do_not_count_for_those_to_train_on(
     # Nineteen windows in all, of which ten or nine are left: a stage needs eleven.
     make_image("few/one.png", 14, 14)
     few = {**small, "bg": tmp_path / "few", "negatives": 20, "validation": 0.5, "stages": 1}
-    with pytest.raises(TrainingError, match="the backgrounds have run dry"):
+    with pytest.raises(TrainingError, match="the backgrounds are exhausted"):
         train(few, tmp_path / "out")
     assert train({**few, "validation": 0.0}, tmp_path / "out").stages[0].negatives > 11
 

@@ -108,7 +108,7 @@ def test_positives_without_contrast_are_left_out_and_told(vec_of, lfw):
     faces[[3, 50]] = 128
     positives = load(vec=vec_of(faces), validation=0.0)
     assert len(positives.training) == 98
-    assert any("2 of 100 positives are left out" in note for note in positives.notes)
+    assert any("2 of 100 positives are not used" in note for note in positives.notes)
     # Local binary patterns do not mind.
     assert len(load(vec=vec_of(faces), validation=0.0, feature_type="LBP").training) == 100
 
@@ -116,7 +116,7 @@ def test_positives_without_contrast_are_left_out_and_told(vec_of, lfw):
 def test_more_positives_than_there_are_is_told(vec):
     assert load(vec=vec, validation=0.0, positives=100).notes == ()
     notes = load(vec=vec, validation=0.0, positives=101).notes
-    assert notes == ("--positives 101: there are 100 to train on",)
+    assert notes == ("101 positives a stage were asked for, there are 100",)
 
 
 def test_repeated_positives_are_told(vec_of, lfw):
@@ -129,10 +129,10 @@ def test_repeated_positives_are_told(vec_of, lfw):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda faces: faces[:10], "at least 11 positives in all, found 10"),
-        (lambda faces: np.full_like(faces, 99), "vary by more than 10 gray levels, found 0"),
-        (lambda faces: np.repeat(faces[:1], 100, axis=0), "differ from each other, found 1"),
-        (lambda faces: faces[:12], "left for the training, found 6"),
+        (lambda faces: faces[:10], "at least 11 positives in all, got 10"),
+        (lambda faces: np.full_like(faces, 99), "(standard deviation above 10), got 0"),
+        (lambda faces: np.repeat(faces[:1], 100, axis=0), "differ from each other, got 1"),
+        (lambda faces: faces[:12], "left for the training, got 6"),
     ],
     ids=["few", "constant", "duplicates", "held out"],
 )

@@ -89,7 +89,7 @@ def test_stages_come_back(tmp_path_factory, stages):
 def test_another_table_is_refused(tmp_path, text):
     path = tmp_path / "stages.csv"
     path.write_text(text)
-    with pytest.raises(InputError, match="wanted the table of a training's stages"):
+    with pytest.raises(InputError, match="not a table of the stages of a training"):
         read_stages(path)
 
 

@@ -47,7 +47,7 @@ def train_stage(
     options: StageOptions,
     *,
     seed: tuple[int, ...],
-    team: KernelPool,
+    pool: KernelPool,
     watch: Watcher = lambda count, hit_rate, false_alarm_rate: None,
 ) -> TrainedStage | None:
     """Train a stage on the windows of a search, of which the first are positives.
@@ -60,7 +60,7 @@ def train_stage(
     options : StageOptions
     seed : tuple of int
         Start of the stage's random numbers.
-    team : KernelPool
+    pool : KernelPool
     watch : callable, optional
         Called after each weak classifier.
 
@@ -79,7 +79,7 @@ def train_stage(
     columns = np.arange(len(labels))
     while len(weak_classifiers) < options.max_weak_count and len(columns):
         random = partial(_random, (*seed, len(weak_classifiers)))
-        grown = grow_tree(search, boosting, columns, positives, options.max_depth, random, team)
+        grown = grow_tree(search, boosting, columns, positives, options.max_depth, random, pool)
         if grown is None:
             break
         weak, votes = grown

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.features.windows import Windows, goes_left
+from fercli.cascade.features.sample_matrix import SampleMatrix, goes_left
 from fercli.cascade.model import HaarFeature, LbpFeature, Node, WeakClassifier
 from fercli.cascade.training.boosting.methods import Boosting
 from fercli.cascade.training.split_search import Split, WeightedSamples
@@ -27,14 +27,14 @@ class _Features(Protocol):
 
 
 class Search(Protocol):
-    """What finds splits: `HaarSearch` or `LbpSearch`."""
+    """A split search: `HaarSearch` or `LbpSearch`."""
 
     @property
     def features(self) -> _Features:
         """All features, by number."""
 
     @property
-    def windows(self) -> Windows:
+    def windows(self) -> SampleMatrix:
         """All windows; samples are some of them."""
 
     def best_split(self, samples: WeightedSamples, rng: np.random.Generator) -> Split | None:
@@ -48,7 +48,7 @@ def grow_tree(
     positives: int,
     max_depth: int,
     random: Callable[[int], np.random.Generator],
-    team: KernelPool,
+    pool: KernelPool,
 ) -> tuple[WeakClassifier, NDArray[np.float64]] | None:
     """Train a weak classifier.
 
@@ -64,7 +64,7 @@ def grow_tree(
         1 for a stump.
     random : callable
         Gives the random numbers of the n-th search in this tree.
-    team : KernelPool
+    pool : KernelPool
 
     Returns
     -------
@@ -99,7 +99,7 @@ def grow_tree(
     while waiting:
         split, active, reached, depth = waiting.popleft()
         node = Node(0, 0, split.feature, split.threshold, split.subset)
-        left = goes_left(search.windows, search.features.feature(split.feature), node, team)
+        left = goes_left(search.windows, search.features.feature(split.feature), node, pool)
         children = []
         for side in (left, ~left):
             active_here, reached_here = active[side[active]], reached[side[reached]]

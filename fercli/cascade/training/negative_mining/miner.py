@@ -1,13 +1,13 @@
-"""Mining: windows of background images that the cascade so far takes for objects.
+"""Mining of hard negatives: windows of backgrounds that the cascade so far accepts.
 
 The negatives of a stage are false alarms of the stages before it, among the windows that the
-detector itself looks at. They are taken from all images, at random scales and places, few from
-one spot. The unit is a part of an image (see `parts`). In each round, every image is
-asked for some parts that it has not shown yet; rounds grow, and with them what a part may give,
-until enough windows are found or every window of every image has been seen.
+detector itself looks at. They are taken from all images, at random scales and positions, few from
+one spot. The unit is a tile of an image (see `tiles`). Each round scans some new tiles of every
+image; rounds grow, and with them the number of windows that a tile may give, until enough windows
+are found or every window of every image has been seen.
 
-What is found depends on the images, the cascade, the seed and the stage alone: not on the number
-of threads, nor on what was mined before. A training that is resumed gets the same.
+The result depends on the images, the cascade, the seed and the stage alone: not on the number of
+threads, nor on what was mined before. A training that is resumed gets the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fercli.cascade.detection.scanner.scanner import Scanner
 from fercli.cascade.model import Cascade
 from fercli.cascade.training.negative_mining.rounds import MiningRounds
 from fercli.cascade.training.negative_mining.tiles import Boxes
-from fercli.cascade.training.negative_mining.worker import Backgrounds, MiningWorker
+from fercli.cascade.training.negative_mining.worker import BackgroundCache, MiningWorker
 from fercli.common.errors import ImageError, InputError, OptionError
 from fercli.common.progress import SILENT, Progress
 
@@ -35,7 +35,7 @@ NAMED = 10
 
 @dataclass(frozen=True)
 class MiningResult:
-    """Negatives, and how hard they were to find.
+    """The negatives of a stage, and how many windows were seen for them.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class MiningResult:
     boxes_xywh : ndarray of int32, shape (n, 4)
         Where it is in that image.
     windows_seen : int
-        How many windows were looked at.
+        How many windows were scanned.
     windows_accepted : int
         How many of them the cascade accepts: perhaps more than were taken.
     exhausted : bool
@@ -117,10 +117,10 @@ class NegativeMiner:
         refuse_flat: bool = True,
     ) -> None:
         if not scale_factor > 1:
-            raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
+            raise OptionError(f"`scale_factor`: expected more than 1, got {scale_factor:g}")
         if not backgrounds:
-            raise InputError("wanted background images, found none")
-        self.backgrounds = Backgrounds(backgrounds, memory_bytes)
+            raise InputError("There are no background images")
+        self.backgrounds = BackgroundCache(backgrounds, memory_bytes)
         self.size_wh = size_wh
         self.seed = seed
         self.workers = workers
@@ -161,40 +161,40 @@ class NegativeMiner:
         """
         if cascade is None:
             cascade = Cascade("HAAR" if self.refuse_flat else "LBP", self.size_wh, (), ())
-        looker = MiningWorker(
+        worker = MiningWorker(
             Scanner(cascade),
             self.backgrounds,
             self.objects,
             self.scale_factor,
             (self.seed, stage_index),
         )
-        hunt = MiningRounds(looker, len(self.backgrounds), wanted, lowest_ratio, self.workers)
+        rounds = MiningRounds(worker, len(self.backgrounds), wanted, lowest_ratio, self.workers)
         began = time.monotonic()
         with progress.bar(f"Negatives for stage {stage_index}", total=wanted, unit="window") as bar:
-            hunt.run(bar)
-        self._tell_left_out(hunt.left_out, progress)
-        windows, images, boxes = hunt.basket.contents()
+            rounds.run(bar)
+        self._note_left_out(rounds.left_out, progress)
+        windows, images, boxes = rounds.buffer.contents()
         return MiningResult(
             windows,
             images,
             boxes,
-            windows_seen=hunt.seen,
-            windows_accepted=hunt.accepted,
-            exhausted=not hunt.done,
-            rare=hunt.rare,
+            windows_seen=rounds.seen,
+            windows_accepted=rounds.accepted,
+            exhausted=not rounds.done,
+            rare=rounds.rare,
             seconds=time.monotonic() - began,
         )
 
-    def _tell_left_out(self, found: Mapping[int, ImageError], progress: Progress) -> None:
-        """Name the images that are newly found to be of no use; raise if all are."""
+    def _note_left_out(self, found: Mapping[int, ImageError], progress: Progress) -> None:
+        """Note the images that turned out to be unusable; raise if all are."""
         new = [found[number] for number in sorted(found) if number not in self.left_out]
         self.left_out.update(found)
         if len(self.left_out) == len(self.backgrounds):
             why = f"; the first: {new[0]}" if new else ""
             raise InputError(
-                f"wanted background images of at least {self.size_wh[0]}x{self.size_wh[1]} "
-                f"pixels, found none that can be used among {len(self.backgrounds)}{why}",
-                hint="larger images, or names that are right from this folder",
+                f"None of the {len(self.backgrounds)} background images can be read and is as "
+                f"large as the window of {self.size_wh[0]}x{self.size_wh[1]}{why}",
+                hint="use larger images, or names that are right from this folder",
             )
         for error in new[:NAMED]:
             progress.note(f"left out: {error}")

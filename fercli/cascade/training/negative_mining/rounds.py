@@ -1,4 +1,4 @@
-"""The hunt for the negatives of one stage: rounds over all images, until enough are found."""
+"""The rounds of mining for one stage: over all images, until enough negatives are found."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 from fercli.cascade.detection.scanner.grid import Size
 from fercli.cascade.training.negative_mining.worker import (
     ORDER,
-    Answer,
-    Job,
+    MiningTask,
     MiningWorker,
+    TaskResult,
     TileResult,
-    jobs_of_round,
+    tasks_of_round,
 )
 from fercli.common.errors import ImageError
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import Bar
 
-#: In the first round, at least so many parts are looked at: variety where images are few.
+#: The first round scans at least so many tiles: variety where images are few.
 VARIETY = 1000
-#: Parts of an image that a thread looks at in one go.
-JOB = 8
-#: Windows that a part brings back for later rounds, beyond those that it may give at once.
-RESERVE = 32
+#: Tiles of a task.
+TASK_TILES = 8
+#: Windows of a tile that are kept for later rounds, beyond those that it may give at once.
+SPARE = 32
 
 
 class NegativeBuffer:
@@ -61,20 +61,20 @@ class NegativeBuffer:
         """Whether there are as many as wanted."""
         return self.missing <= 0
 
-    def add(self, catch: TileResult, most: int) -> int:
-        """Take the next windows of a catch, until it has given `most`; return how many are new."""
+    def add(self, tile: TileResult, most: int) -> int:
+        """Take windows of a tile until it has given `most`; return how many were taken."""
         before = self._count
-        while catch.used < len(catch.windows) and catch.given < most and not self.full:
-            window = catch.windows[catch.used]
+        while tile.used < len(tile.windows) and tile.given < most and not self.full:
+            window = tile.windows[tile.used]
             digest = hashlib.blake2b(window.tobytes(), digest_size=16).digest()
             if digest not in self._known:
                 self._known.add(digest)
                 self._windows[self._count] = window
-                self._images[self._count] = catch.image
-                self._boxes[self._count] = catch.layer.boxes(catch.positions_xy[catch.used, None])
+                self._images[self._count] = tile.image
+                self._boxes[self._count] = tile.layer.boxes(tile.positions_xy[tile.used, None])
                 self._count += 1
-                catch.given += 1
-            catch.used += 1
+                tile.given += 1
+            tile.used += 1
         return self._count - before
 
     def contents(self) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32]]:
@@ -84,11 +84,11 @@ class NegativeBuffer:
 
 
 class MiningRounds:
-    """One search for negatives.
+    """The mining of the negatives of one stage.
 
     Parameters
     ----------
-    looker : MiningWorker
+    worker : MiningWorker
     images, wanted : int
         How many there are, and how many windows are wanted.
     lowest_ratio : float
@@ -98,26 +98,26 @@ class MiningRounds:
 
     def __init__(
         self,
-        looker: MiningWorker,
+        worker: MiningWorker,
         images: int,
         wanted: int,
         lowest_ratio: float,
         workers: int | None,
     ) -> None:
-        self.looker = looker
+        self.worker = worker
         self.images = images
         self.lowest_ratio = lowest_ratio
         self.workers = workers
-        self.basket = NegativeBuffer(wanted, looker.size_wh)
+        self.buffer = NegativeBuffer(wanted, worker.size_wh)
         self.seen = 0
         self.accepted = 0
         self._rounds = 0
         self.left_out: dict[int, ImageError] = {}
-        # What parts brought back beyond what they may give as yet, and how many windows that is.
-        self._rests: list[TileResult] = []
+        # Tiles with more windows than they may give as yet, and how many windows those are.
+        self._remaining: list[TileResult] = []
         self._kept = 0
-        # Parts that have more than is kept of them.
-        self._cut: list[tuple[int, int]] = []
+        # Tiles with more accepted windows than are kept of them: image and number.
+        self._truncated: list[tuple[int, int]] = []
         self._began = time.monotonic()
 
     @property
@@ -129,94 +129,94 @@ class MiningRounds:
         if self._rounds == 0:
             return False
         most = self.accepted + 3 * math.sqrt(self.accepted + 1)
-        return not self.basket.full and most < self.lowest_ratio * self.seen
+        return not self.buffer.full and most < self.lowest_ratio * self.seen
 
     @property
     def done(self) -> bool:
-        """Whether there is no reason to look further."""
-        return self.basket.full or self.rare
+        """Whether mining is at its end."""
+        return self.buffer.full or self.rare
 
     def run(self, bar: Bar) -> None:
-        """Look until enough windows are found, or until there is no more to see."""
+        """Scan until enough windows are found, or all have been seen."""
         images = np.arange(self.images)
         first, count = 0, math.ceil(VARIETY / self.images)
-        quota = math.ceil(self.basket.wanted / (self.images * count))
+        quota = math.ceil(self.buffer.wanted / (self.images * count))
         while len(images) and not self.done:
-            order = self.looker.random(ORDER, first).permutation(images)
-            jobs = jobs_of_round(order, first, first + count, quota + RESERVE, JOB)
-            images = self._look(jobs, quota, bar)
+            order = self.worker.random(ORDER, first).permutation(images)
+            tasks = tasks_of_round(order, first, first + count, quota + SPARE, TASK_TILES)
+            images = self._scan(tasks, quota, bar)
             self._rounds += 1
-            # The next round is as large as all before it, and a part may give twice as much.
+            # The next round is as large as all before it, and a tile may give twice as many.
             first, count, quota = first + count, first + count, 2 * quota
-            self._take_rests(quota, bar)
-        self._take_rests(self.basket.wanted, bar)
-        self._fetch_cut(bar)
+            self._take_remaining(quota, bar)
+        self._take_remaining(self.buffer.wanted, bar)
+        self._rescan_truncated(bar)
 
-    def _look(self, jobs: Iterable[Job], quota: int, bar: Bar) -> NDArray[np.int64]:
-        """Have jobs done; return the images that have more to show."""
+    def _scan(self, tasks: Iterable[MiningTask], quota: int, bar: Bar) -> NDArray[np.int64]:
+        """Run tasks; return the images that have more tiles."""
         more: dict[int, bool] = {}
-        for answer in self._answers(jobs):
-            more[answer.job.image] = answer.has_more
-            self._receive(answer, quota, bar)
+        for result in self._results(tasks):
+            more[result.task.image] = result.has_more
+            self._receive(result, quota, bar)
             if self.done:
                 break
         return np.array([number for number in sorted(more) if more[number]], np.int64)
 
-    def _answers(self, jobs: Iterable[Job]) -> Iterator[Answer]:
-        return parallel_map(self.looker.look, jobs, workers=self.workers, prefer="threads")
+    def _results(self, tasks: Iterable[MiningTask]) -> Iterator[TaskResult]:
+        return parallel_map(self.worker.run, tasks, workers=self.workers, prefer="threads")
 
-    def _receive(self, answer: Answer, quota: int, bar: Bar) -> None:
-        if answer.error is not None:
-            self.left_out[answer.job.image] = answer.error
-        for catch in answer.catches:
-            self.seen += catch.seen
-            self.accepted += catch.accepted
-            bar.advance(self.basket.add(catch, quota))
-            self._keep(catch)
+    def _receive(self, result: TaskResult, quota: int, bar: Bar) -> None:
+        if result.error is not None:
+            self.left_out[result.task.image] = result.error
+        for tile in result.tiles:
+            self.seen += tile.seen
+            self.accepted += tile.accepted
+            bar.advance(self.buffer.add(tile, quota))
+            self._keep(tile)
         rate = self.seen / max(time.monotonic() - self._began, 1e-6)
         ratio = self.accepted / max(self.seen, 1)
         bar.figures(f"acceptance {ratio:.3g}, {rate / 1e6:.1f} M windows/s")
 
-    def _keep(self, catch: TileResult) -> None:
-        """Keep what a part has left, as far as all of it could be wanted."""
-        rest = len(catch.windows) - catch.used
-        fits = self._kept + rest <= 2 * self.basket.wanted
-        if catch.accepted > len(catch.windows) or not fits:
-            self._cut.append((catch.image, catch.part))
-        if rest and fits:
-            catch.drop_used()
-            self._rests.append(catch)
-            self._kept += rest
+    def _keep(self, tile: TileResult) -> None:
+        """Keep the windows of a tile that were not taken, while they could be needed."""
+        remaining = len(tile.windows) - tile.used
+        fits = self._kept + remaining <= 2 * self.buffer.wanted
+        if tile.accepted > len(tile.windows) or not fits:
+            self._truncated.append((tile.image, tile.number))
+        if remaining and fits:
+            tile.drop_used()
+            self._remaining.append(tile)
+            self._kept += remaining
 
-    def _take_rests(self, most: int, bar: Bar) -> None:
-        """Take more of what is kept, now that each part may give `most`."""
+    def _take_remaining(self, most: int, bar: Bar) -> None:
+        """Take more of the windows kept, now that each tile may give `most`."""
         if self.done:
             return
-        for catch in self._rests:
-            bar.advance(self.basket.add(catch, most))
-        self._rests = [catch for catch in self._rests if catch.used < len(catch.windows)]
-        self._kept = sum(len(catch.windows) - catch.used for catch in self._rests)
+        for tile in self._remaining:
+            bar.advance(self.buffer.add(tile, most))
+        self._remaining = [tile for tile in self._remaining if tile.used < len(tile.windows)]
+        self._kept = sum(len(tile.windows) - tile.used for tile in self._remaining)
 
-    def _fetch_cut(self, bar: Bar) -> None:
-        """Look again at the parts that had more, where that is needed.
+    def _rescan_truncated(self, bar: Bar) -> None:
+        """Scan the tiles again of which not all accepted windows were kept, if more are needed.
 
-        What is missing is shared evenly among them, so that no part fills all the rest; what some
-        do not have, among the others.
+        The missing windows are shared evenly among the tiles; what one does not have is shared
+        among the others.
         """
-        while self._cut and not self.done:
-            share = math.ceil(self.basket.missing / len(self._cut))
-            self._cut = self._look_again(share, bar)
+        while self._truncated and not self.done:
+            share = math.ceil(self.buffer.missing / len(self._truncated))
+            self._truncated = self._rescan(share, bar)
 
-    def _look_again(self, most: int, bar: Bar) -> list[tuple[int, int]]:
-        """Take up to `most` new windows of each part that had more; return those that gave them."""
+    def _rescan(self, most: int, bar: Bar) -> list[tuple[int, int]]:
+        """Take up to `most` new windows of each tile that had more; return those that gave them."""
         more = []
-        limit = self.basket.wanted
-        jobs = (Job(image, part, part + 1, limit) for image, part in self._cut)
-        for answer in self._answers(jobs):
-            for catch in answer.catches:
-                bar.advance(self.basket.add(catch, most))
-                if catch.given == most:
-                    more.append((catch.image, catch.part))
-            if self.basket.full:
+        limit = self.buffer.wanted
+        tasks = (MiningTask(image, number, number + 1, limit) for image, number in self._truncated)
+        for result in self._results(tasks):
+            for tile in result.tiles:
+                bar.advance(self.buffer.add(tile, most))
+                if tile.given == most:
+                    more.append((tile.image, tile.number))
+            if self.buffer.full:
                 break
         return more

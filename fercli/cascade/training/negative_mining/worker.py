@@ -1,4 +1,4 @@
-"""Jobs of the miner: threads look at parts of images and bring back what the cascade accepts."""
+"""Tasks of the miner: threads scan tiles of images for windows that the cascade accepts."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from fercli.cascade.detection.scanner.grid import ImageArray, Layer, Size
 from fercli.cascade.detection.scanner.scanner import Scanner
 from fercli.cascade.training.negative_mining.tiles import (
     Boxes,
-    Part,
     Sweep,
-    parts_of,
-    windows_on,
+    Tile,
+    tiles_of,
+    windows_touching,
 )
 from fercli.common.errors import ImageError
 from fercli.common.images import read_gray
 
 #: What random numbers are drawn for; each purpose has its own.
-PARTS, CHOICE, ORDER = 0, 1, 2
-#: Of so many windows of a part, those of different spots come first.
+TILES, CHOICE, ORDER = 0, 1, 2
+#: Among the first so many windows of a tile, those of different spots come first.
 SPREAD = 4096
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a thread is asked for: parts `first` to `last` of an image, in its random order.
+class MiningTask:
+    """Tiles `first` to `last` of an image, in its random order, for a thread to scan.
 
     Parameters
     ----------
     image, first, last : int
     limit : int
-        How many windows each part may bring back.
+        How many windows are wanted of each tile at most.
     """
 
     image: int
@@ -48,25 +48,25 @@ class Job:
 
 @dataclass
 class TileResult:
-    """What one part brought back.
+    """The accepted windows of one tile.
 
     Parameters
     ----------
-    image, part : int
-        The image, and the part's number in its random order.
+    image, number : int
+        The image, and the tile's number in its random order.
     layer : Layer
     windows : ndarray of uint8, shape (n, height, width)
         A random choice of the accepted windows, first those of different spots.
     positions_xy : ndarray of int32, shape (n, 2)
         Where they are in the layer.
     seen, accepted : int
-        How many windows were looked at, and accepted: perhaps more than brought back.
+        How many windows were scanned, and accepted: perhaps more than there are in `windows`.
     used, given : int
-        How many of the windows the hunt has been through, and how many of them were new to it.
+        How many of the windows the buffer was offered, and how many of them it took.
     """
 
     image: int
-    part: int
+    number: int
     layer: Layer
     windows: NDArray[np.uint8]
     positions_xy: NDArray[np.int32]
@@ -76,31 +76,31 @@ class TileResult:
     given: int = 0
 
     def drop_used(self) -> None:
-        """Free the memory of windows that have been taken or refused."""
+        """Free the memory of windows that the buffer was offered."""
         self.windows = self.windows[self.used :].copy()
         self.positions_xy = self.positions_xy[self.used :].copy()
         self.used = 0
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a job brought back, and whether its image has more parts."""
+class TaskResult:
+    """The tiles of a task, and whether its image has more."""
 
-    job: Job
-    catches: list[TileResult]
+    task: MiningTask
+    tiles: list[TileResult]
     has_more: bool
     error: ImageError | None = None
 
 
 class MiningWorker:
-    """Does jobs. Threads may share it.
+    """Scans tiles of background images. Threads may share it.
 
     Parameters
     ----------
     scanner : Scanner
-    backgrounds : Backgrounds
+    backgrounds : BackgroundCache
     objects : mapping of Path to boxes
-        What windows must keep away from.
+        Known objects, which no window may touch.
     scale_factor : float
     seed : tuple of int
         Start of the random numbers.
@@ -109,7 +109,7 @@ class MiningWorker:
     def __init__(
         self,
         scanner: Scanner,
-        backgrounds: Backgrounds,
+        backgrounds: BackgroundCache,
         objects: Mapping[Path, Boxes],
         scale_factor: float,
         seed: tuple[int, ...],
@@ -129,61 +129,66 @@ class MiningWorker:
         """Return random numbers for a purpose, the same whenever they are asked for."""
         return np.random.default_rng([*self._seed, *purpose])
 
-    def look(self, job: Job) -> Answer:
-        """Do one job; an image that cannot be used is part of the answer."""
+    def run(self, task: MiningTask) -> TaskResult:
+        """Do one task; the error of an image that cannot be used is in the result."""
         try:
-            image = self._backgrounds.read(job.image)
+            image = self._backgrounds.read(task.image)
         except ImageError as error:
-            return Answer(job, [], False, error)
-        parts = self._parts(job.image, image, job.last + 1)
-        if not parts:
-            return Answer(job, [], False, self._too_small(job.image, image))
-        catches = [
-            self._look_at(image, part, job, number)
-            for number, part in enumerate(parts[job.first : job.last], job.first)
+            return TaskResult(task, [], False, error)
+        tiles = self._tiles(task.image, image, task.last + 1)
+        if not tiles:
+            return TaskResult(task, [], False, self._too_small(task.image, image))
+        scanned = [
+            self._scan_tile(image, tile, task, number)
+            for number, tile in enumerate(tiles[task.first : task.last], task.first)
         ]
-        return Answer(job, catches, len(parts) > job.last)
+        return TaskResult(task, scanned, len(tiles) > task.last)
 
-    def _parts(self, number: int, image: ImageArray, wanted: int) -> list[Part]:
-        """Return the first parts of an image in its random order, sweep by sweep."""
+    def _tiles(self, number: int, image: ImageArray, wanted: int) -> list[Tile]:
+        """Return the first tiles of an image in its random order, sweep by sweep."""
         size = (image.shape[1], image.shape[0])
-        parts: list[Part] = []
+        tiles: list[Tile] = []
         for sweep in Sweep:
-            if len(parts) >= wanted:
+            if len(tiles) >= wanted:
                 break
-            new = parts_of(sweep, size, self._scanner.cascade.size_wh, self._scale_factor)
-            order = self.random(PARTS, number, sweep).permutation(len(new))
-            parts.extend(new[at] for at in order)
-        return parts[:wanted]
+            new = tiles_of(sweep, size, self._scanner.cascade.size_wh, self._scale_factor)
+            order = self.random(TILES, number, sweep).permutation(len(new))
+            tiles.extend(new[at] for at in order)
+        return tiles[:wanted]
 
     def _too_small(self, number: int, image: ImageArray) -> ImageError:
         wanted, found = self._scanner.cascade.size_wh, image.shape[::-1]
         return ImageError(
-            f"wanted at least {wanted[0]}x{wanted[1]} pixels, found {found[0]}x{found[1]}",
+            f"The image of {found[0]}x{found[1]} pixels is smaller than the window of "
+            f"{wanted[0]}x{wanted[1]}",
             path=self._backgrounds.paths[number],
         )
 
-    def _look_at(self, image: ImageArray, part: Part, job: Job, number: int) -> TileResult:
-        pixels = part.layer.resize(image)
+    def _scan_tile(
+        self, image: ImageArray, tile: Tile, task: MiningTask, number: int
+    ) -> TileResult:
+        pixels = tile.layer.resize(image)
         scan = self._scanner.scan_layer(
-            pixels, part.step, start_xy=part.start_xy, columns=part.columns, rows=part.rows
+            pixels, tile.step, start_xy=tile.start_xy, columns=tile.columns, rows=tile.rows
         )
         positions, seen = scan.positions_xy, int(scan.entered[0])
-        boxes = self._objects.get(self._backgrounds.paths[job.image], ())
+        boxes = self._objects.get(self._backgrounds.paths[task.image], ())
         if boxes:
-            on = windows_on(part, (image.shape[1], image.shape[0]), boxes)
-            columns, rows = ((positions - np.array(part.start_xy)) // part.step).T
+            on = windows_touching(tile, (image.shape[1], image.shape[0]), boxes)
+            columns, rows = ((positions - np.array(tile.start_xy)) // tile.step).T
             positions, seen = positions[~on[rows, columns]], seen - int(on.sum())
-        chosen = self._choose(positions, job, number)
-        width, height = part.layer.window_wh
+        chosen = self._choose(positions, task, number)
+        width, height = tile.layer.window_wh
         windows = sliding_window_view(pixels, (height, width))[chosen[:, 1], chosen[:, 0]]
-        return TileResult(job.image, number, part.layer, windows, chosen, seen, len(positions))
+        return TileResult(task.image, number, tile.layer, windows, chosen, seen, len(positions))
 
-    def _choose(self, positions: NDArray[np.int32], job: Job, number: int) -> NDArray[np.int32]:
+    def _choose(
+        self, positions: NDArray[np.int32], task: MiningTask, number: int
+    ) -> NDArray[np.int32]:
         """Return up to a limit of windows in random order, but one of each spot first."""
         if len(positions) == 0:
             return positions
-        random = self.random(CHOICE, job.image, number)
+        random = self.random(CHOICE, task.image, number)
         shuffled = positions[random.permutation(len(positions))]
         width, height = self._scanner.cascade.size_wh
         # A spot is half a window wide and high: about as far as false alarms hang together.
@@ -192,23 +197,20 @@ class MiningWorker:
         repeats = np.ones(len(x), np.bool_)
         repeats[firsts] = False
         shuffled[:SPREAD] = shuffled[np.argsort(repeats, kind="stable")]
-        return shuffled[: job.limit]
+        return shuffled[: task.limit]
 
 
-def jobs_of_round(
+def tasks_of_round(
     images: NDArray[np.int64], first: int, last: int, limit: int, size: int
-) -> Iterator[Job]:
-    """Yield jobs of up to `size` parts: one of each image in turn, then their next ones."""
+) -> Iterator[MiningTask]:
+    """Yield tasks of up to `size` tiles: one for each image, then their next ones."""
     for start in range(first, last, size):
         for image in images:
-            yield Job(int(image), start, min(start + size, last), limit)
+            yield MiningTask(int(image), start, min(start + size, last), limit)
 
 
-# Background images: read when asked for, and kept in memory as far as a bound allows.
-
-
-class Backgrounds:
-    """Gray images by their number. Threads may share it.
+class BackgroundCache:
+    """Gray background images by number, kept in memory up to a bound. Threads may share it.
 
     Images are kept as they come, until the bound is reached: a training asks for all of them
     again and again, so that replacing one by another would gain nothing.

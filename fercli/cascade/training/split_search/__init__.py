@@ -1,7 +1,7 @@
-"""The search for the split of a weak classifier: which feature, and where.
+"""Search for the best split of a weak classifier: a feature, and a threshold or subset.
 
-Two ways: ``exhaustive`` looks at every split of every feature over sorted values, as
-``opencv_traincascade`` does. ``fast`` finds nearly the same split in a small part of the time
+``exhaustive`` evaluates every split of every feature over sorted values, as
+``opencv_traincascade`` does. ``fast`` finds nearly the same split in a fraction of the time
 (see `fercli.cascade.training.split_search.haar`).
 """
 

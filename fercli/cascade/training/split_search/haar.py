@@ -1,6 +1,6 @@
 """The search among Haar features.
 
-``fast`` halves the field round by round, each time on more samples:
+``fast`` halves the candidates round by round, each time on more samples:
 
 1. all features on 512 samples of equal weight, drawn by weight, by a coarse histogram;
 2. the best 8,192, and the best of the last search, on 2,048 such samples;
@@ -28,11 +28,11 @@ from fercli.cascade import SearchName
 from fercli.cascade.features import haar_kernels as kernels
 from fercli.cascade.features.haar import HaarFeatures, corner_table
 from fercli.cascade.features.integral_images import IntegralImages
-from fercli.cascade.features.windows import Windows, haar_values
+from fercli.cascade.features.sample_matrix import SampleMatrix, haar_values
 from fercli.cascade.training.split_search.samples import (
     Split,
     WeightedSamples,
-    best_places,
+    best_indices,
     draw_by_weight,
     pack,
 )
@@ -62,8 +62,8 @@ class HaarSearch:
     Parameters
     ----------
     features : HaarFeatures
-    windows : Windows
-    team : KernelPool
+    windows : SampleMatrix
+    pool : KernelPool
     method : {"fast", "exhaustive"}
     most_samples : int
         How many integral images may be in memory at once (`bytes_per_sample` each); more samples
@@ -73,8 +73,8 @@ class HaarSearch:
     def __init__(
         self,
         features: HaarFeatures,
-        windows: Windows,
-        team: KernelPool,
+        windows: SampleMatrix,
+        pool: KernelPool,
         *,
         method: SearchName = "fast",
         most_samples: int = 32_768,
@@ -83,11 +83,11 @@ class HaarSearch:
         self.windows = windows
         self.method = method
         self.most_samples = most_samples
-        self._team = team
+        self._pool = pool
         self._table = corner_table(windows.size_wh)
         self._line = windows.size_wh[0] + 1
         self._recent: Longs = np.empty(0, np.int64)
-        self._images = IntegralImages(windows, tilted=features.tilted, team=team)
+        self._images = IntegralImages(windows, tilted=features.tilted, pool=pool)
 
     def best_split(self, samples: WeightedSamples, rng: np.random.Generator) -> Split | None:
         """Return the best split, or None if no feature tells the samples apart.
@@ -110,20 +110,20 @@ class HaarSearch:
         return Split(int(chosen[best]), float(thresholds[best]))
 
     def _shortlist(self, samples: WeightedSamples, rng: np.random.Generator) -> Longs:
-        """Return the features that are worth an exact look, ascending."""
+        """Return the features whose splits are to be found exactly, ascending."""
         chosen = self._first_candidates(rng)
         if len(chosen) > SCREENED_FEATURES:
             quality = self._screen(samples, chosen, SCREENED_SAMPLES, rng)
-            chosen = chosen[best_places(quality, SCREENED_FEATURES)]
+            chosen = chosen[best_indices(quality, SCREENED_FEATURES)]
         if len(self.features) > MOST_SCREENED:
             chosen = np.union1d(chosen, self.features.neighbors(chosen[:VISITED]))
         if len(samples) > SECOND_SAMPLES and len(chosen) > SECOND_FEATURES:
             chosen = np.union1d(chosen, self._recent)
             quality = self._screen(samples, chosen, SECOND_SAMPLES, rng)
-            chosen = chosen[best_places(quality, SECOND_FEATURES)]
+            chosen = chosen[best_indices(quality, SECOND_FEATURES)]
         chosen = np.sort(chosen)
         fine = self._split_by_histogram(samples, chosen, rng)
-        self._recent = chosen[best_places(fine, SECOND_FEATURES)]
+        self._recent = chosen[best_indices(fine, SECOND_FEATURES)]
         return np.sort(self._recent[:LAST_FEATURES])
 
     def _first_candidates(self, rng: np.random.Generator) -> Longs:
@@ -139,12 +139,12 @@ class HaarSearch:
     def _screen(
         self, samples: WeightedSamples, chosen: Longs, size: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        drawn, positives = draw_by_weight(samples.pull(), samples.positives, size, rng)
+        drawn, positives = draw_by_weight(samples.influence(), samples.positives, size, rng)
         columns = samples.columns[drawn]
         integral = self._images.of(columns)
         norms = self.windows.inverse_norms[columns]
         quality = np.empty(len(chosen), np.float32)
-        self._team.share(
+        self._pool.share(
             lambda begin, end: kernels.screen_features(
                 integral, positives, norms, self._table, self.features.parts, chosen,
                 begin, end, self._line, quality,
@@ -159,7 +159,7 @@ class HaarSearch:
         columns, packed = samples.columns, pack(samples.weights, samples.targets)
         if len(samples) > self.most_samples:
             drawn, positives = draw_by_weight(
-                samples.pull(), samples.positives, self.most_samples, rng
+                samples.influence(), samples.positives, self.most_samples, rng
             )
             signs = np.where(np.arange(len(drawn)) < positives, 1.0, -1.0)
             columns, packed = columns[drawn], pack(np.ones(len(drawn)), signs)
@@ -167,7 +167,7 @@ class HaarSearch:
         norms = self.windows.inverse_norms[columns]
         criterion = _CRITERIA[samples.criterion]
         quality = np.empty(len(chosen))
-        self._team.share(
+        self._pool.share(
             lambda begin, end: kernels.split_by_histogram(
                 integral, packed, norms, self._table, self.features.parts, chosen,
                 begin, end, self._line, criterion, quality,
@@ -187,14 +187,14 @@ class HaarSearch:
         if len(samples) > self.most_samples and self.method == "fast":
             work = np.empty((3, len(samples)), np.uint32)
             for at, feature in enumerate(chosen):
-                values = haar_values(self.windows, self.features.feature(feature), self._team)
+                values = haar_values(self.windows, self.features.feature(feature), self._pool)
                 quality[at], thresholds[at] = kernels.split_values(
                     values[samples.columns], pairs, criterion, work
                 )
             return quality, thresholds
         integral = self._images.of(samples.columns, keep=True)
         norms = self.windows.norms[samples.columns]
-        self._team.share(
+        self._pool.share(
             lambda begin, end: kernels.split_exactly(
                 integral, pairs, norms, self._table, self.features.parts, chosen,
                 begin, end, self._line, criterion, quality, thresholds,

@@ -1,8 +1,8 @@
 """The search among local binary patterns.
 
-There are few of them, so ``fast`` looks at all on all samples, and only the best of the subsets
-is found in two steps: approximately for all features, exactly for the best. Large windows have
-many: then a first round on fewer samples, drawn by weight, leaves a few hundred.
+There are few of them, so ``fast`` evaluates all on all samples, and only the best subset of
+codes is found in two steps: approximately for all features, exactly for the best. Large windows
+have many: then a first round on fewer samples, drawn by weight, leaves a few hundred.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from fercli.cascade import SearchName
 from fercli.cascade.features import lbp as kernels
 from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import CODES, LbpFeatures
-from fercli.cascade.features.windows import Windows, lbp_codes
+from fercli.cascade.features.sample_matrix import SampleMatrix, lbp_codes
 from fercli.cascade.training.split_search.samples import (
     Split,
     WeightedSamples,
-    best_places,
+    best_indices,
     draw_by_weight,
     pack,
     unpack,
 )
 from fercli.common.parallel import KernelPool
 
-#: Features times samples that one search may look at: about a second's work of one core.
-MOST_LOOKS = 1 << 30
+#: Features times samples that one search evaluates: about a second's work of one core.
+MOST_EVALUATIONS = 1 << 30
 #: Features that the first round leaves where there are too many.
 SECOND_FEATURES = 512
 #: Features whose best subset is found exactly.
@@ -45,8 +45,8 @@ class LbpSearch:
     def __init__(
         self,
         features: LbpFeatures,
-        windows: Windows,
-        team: KernelPool,
+        windows: SampleMatrix,
+        pool: KernelPool,
         *,
         method: SearchName = "fast",
         most_samples: int = 32_768,
@@ -55,8 +55,8 @@ class LbpSearch:
         self.windows = windows
         self.method = method
         self.most_samples = most_samples
-        self._team = team
-        self._images = IntegralImages(windows, tilted=False, team=team)
+        self._pool = pool
+        self._images = IntegralImages(windows, tilted=False, pool=pool)
 
     def best_split(self, samples: WeightedSamples, rng: np.random.Generator) -> Split | None:
         """Return the best split, or None if no feature tells the samples apart."""
@@ -75,13 +75,13 @@ class LbpSearch:
     def _shortlist(
         self, samples: WeightedSamples, chosen: Longs, rng: np.random.Generator
     ) -> Longs:
-        """Return the features that are worth an exact look, ascending."""
-        size = max(MOST_LOOKS // len(chosen), 2048)
+        """Return the features whose subsets are to be found exactly, ascending."""
+        size = max(MOST_EVALUATIONS // len(chosen), 2048)
         if len(samples) > size:
             quality = self._group(samples, chosen, size, rng)
-            chosen = np.sort(chosen[best_places(quality, SECOND_FEATURES)])
+            chosen = np.sort(chosen[best_indices(quality, SECOND_FEATURES)])
         quality = self._group(samples, chosen, self.most_samples, rng)
-        return np.sort(chosen[best_places(quality, LAST_FEATURES)])
+        return np.sort(chosen[best_indices(quality, LAST_FEATURES)])
 
     def _group(
         self, samples: WeightedSamples, chosen: Longs, size: int, rng: np.random.Generator
@@ -89,7 +89,7 @@ class LbpSearch:
         """Return how well features split the samples, or `size` that are drawn of more."""
         columns, weights, targets = samples.columns, samples.weights, samples.targets
         if len(samples) > size:
-            drawn, positives = draw_by_weight(samples.pull(), samples.positives, size, rng)
+            drawn, positives = draw_by_weight(samples.influence(), samples.positives, size, rng)
             columns, weights = columns[drawn], np.ones(len(drawn))
             targets = np.where(np.arange(len(drawn)) < positives, 1.0, -1.0)
         integral, packed = self._images.of(columns, keep=True), pack(weights, targets)
@@ -97,12 +97,12 @@ class LbpSearch:
         misclassification = samples.criterion == "misclassification"
         quality = np.empty(len(chosen))
 
-        def look(begin: int, end: int) -> None:
+        def evaluate(begin: int, end: int) -> None:
             histograms = np.empty((end - begin, CODES), np.int64)
             self._count(integral, packed, chosen, begin, end, histograms)
             kernels.split_by_groups(histograms, largest, misclassification, quality[begin:end])
 
-        self._team.share(look, len(chosen), piece=32)
+        self._pool.share(evaluate, len(chosen), piece=32)
         return quality
 
     def _histograms(self, samples: WeightedSamples, chosen: Longs) -> Iterator[Longs]:
@@ -110,7 +110,7 @@ class LbpSearch:
         packed = pack(samples.weights, samples.targets)
         if len(samples) > self.most_samples and self.method == "fast":
             for feature in chosen:
-                codes = lbp_codes(self.windows, self.features.feature(feature), self._team)
+                codes = lbp_codes(self.windows, self.features.feature(feature), self._pool)
                 histogram = np.zeros(CODES, np.int64)
                 np.add.at(histogram, codes[samples.columns], packed)
                 yield histogram
@@ -126,7 +126,7 @@ class LbpSearch:
         def count(begin: int, end: int) -> None:
             self._count(integral, packed, chosen, begin, end, histograms[begin:end])
 
-        self._team.share(count, len(chosen), piece=32)
+        self._pool.share(count, len(chosen), piece=32)
         return histograms
 
     def _count(

@@ -1,4 +1,4 @@
-"""What a search is given, and what it finds."""
+"""The input and the result of a split search."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class WeightedSamples:
         """Return how many there are."""
         return len(self.columns)
 
-    def pull(self) -> NDArray[np.float64]:
-        """Return how much each sample pulls at the answer of its leaf: weight times |target|."""
+    def influence(self) -> NDArray[np.float64]:
+        """Return the influence of each sample on the value of its leaf: weight times |target|."""
         return self.weights * np.abs(self.targets)
 
 
 @dataclass(frozen=True)
 class Split:
-    """The answer of a search.
+    """The result of a search.
 
     Parameters
     ----------
@@ -108,8 +108,8 @@ def _draw(weights: NDArray[np.float64], size: int, rng: np.random.Generator) -> 
     if size == 0 or not len(weights):
         return np.empty(0, np.intp)
     sums = np.cumsum(weights)
-    places = (np.arange(size) + start) * (sums[-1] / size)
-    drawn: NDArray[np.intp] = np.searchsorted(sums, places, side="right")
+    indices = (np.arange(size) + start) * (sums[-1] / size)
+    drawn: NDArray[np.intp] = np.searchsorted(sums, indices, side="right")
     return np.minimum(drawn, len(weights) - 1)
 
 
@@ -135,11 +135,11 @@ def unpack(packed: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.f
     return ((packed - low) >> 32).astype(np.float64), low.astype(np.float64)
 
 
-def best_places(quality: NDArray[np.floating], count: int) -> NDArray[np.intp]:
-    """Return where the `count` largest are, best first, of equals the first."""
+def best_indices(quality: NDArray[np.floating], count: int) -> NDArray[np.intp]:
+    """Return the indices of the `count` largest values, best first; of equals, the first."""
     if count < len(quality):
         least = np.partition(quality, len(quality) - count)[len(quality) - count]
-        places = np.flatnonzero(quality >= least)
+        indices = np.flatnonzero(quality >= least)
     else:
-        places = np.arange(len(quality))
-    return places[np.argsort(-quality[places], kind="stable")][:count]
+        indices = np.arange(len(quality))
+    return indices[np.argsort(-quality[indices], kind="stable")][:count]

@@ -8,7 +8,7 @@ import pytest
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
-from fercli.cascade.features.windows import as_windows, haar_values
+from fercli.cascade.features.sample_matrix import haar_values, to_sample_matrix
 from fercli.cascade.model import Cascade
 from fercli.cascade.samples.vec import write_vec
 from fercli.cascade.training.boosting import METHODS, grow_tree, train_stage
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.compiled
 
 
 def search_in(samples, kind, method="fast", workers=1):
-    windows = as_windows(*samples)
+    windows = to_sample_matrix(*samples)
     size = windows.size_wh
     if kind == "LBP":
         return LbpSearch(lbp_features(size), windows, KernelPool(workers), method=method)
@@ -29,7 +29,7 @@ def search_in(samples, kind, method="fast", workers=1):
 
 def train(search, **options):
     options = {"false_alarm_rate": 0.0, "max_weak_count": 6} | options
-    return train_stage(search, 100, StageOptions(**options), seed=(0,), team=KernelPool(1))
+    return train_stage(search, 100, StageOptions(**options), seed=(0,), pool=KernelPool(1))
 
 
 def cascade_of(search, stage, kind):
@@ -43,12 +43,12 @@ def cascade_of(search, stage, kind):
 @pytest.mark.parametrize("method", METHODS)
 def test_the_detector_decides_as_the_training_did(lfw, method, kind, depth):
     # The detector refuses windows without contrast, which no training should be given.
-    samples = [array[as_windows(array).have_contrast()] for array in lfw(10)]
+    samples = [array[to_sample_matrix(array).have_contrast()] for array in lfw(10)]
     positives = len(samples[0])
     assert positives > 80
     search = search_in(samples, kind)
     options = StageOptions(method, max_depth=depth, max_weak_count=3, false_alarm_rate=0.0)
-    trained = train_stage(search, positives, options, seed=(0,), team=KernelPool(1))
+    trained = train_stage(search, positives, options, seed=(0,), pool=KernelPool(1))
     scanner = Scanner(cascade_of(search, trained.stage, kind))
     accepted = scanner.accepts(np.concatenate(samples), workers=1)
     assert trained.hit_rate == accepted[:positives].mean()
@@ -67,7 +67,7 @@ def test_a_stage_ends_where_few_enough_negatives_pass(lfw):
     search = search_in(lfw(12), "BASIC")
     trained = train_stage(
         search, 100, StageOptions(false_alarm_rate=0.2, hit_rate=0.97), seed=(0,),
-        team=KernelPool(1),
+        pool=KernelPool(1),
         watch=lambda *figures: seen.append(figures),
     )  # fmt: skip
     assert seen[-1] == (len(seen), trained.hit_rate, trained.false_alarm_rate)
@@ -89,7 +89,7 @@ def test_the_seed_matters_only_for_the_fast_search(lfw):
     options = StageOptions(max_weak_count=2, false_alarm_rate=0.0)
     stages = [
         train_stage(
-            search_in(lfw(8), "BASIC", "exhaustive"), 100, options, seed=(n,), team=KernelPool(1)
+            search_in(lfw(8), "BASIC", "exhaustive"), 100, options, seed=(n,), pool=KernelPool(1)
         )
         for n in (1, 2)
     ]
@@ -99,7 +99,7 @@ def test_the_seed_matters_only_for_the_fast_search(lfw):
 def test_too_few_samples_give_no_stage(lfw):
     faces, others = lfw(8)
     search = search_in((faces[:5], others[:5]), "BASIC")
-    assert train_stage(search, 5, StageOptions(), seed=(0,), team=KernelPool(1)) is None
+    assert train_stage(search, 5, StageOptions(), seed=(0,), pool=KernelPool(1)) is None
 
 
 class Scripted:
@@ -119,7 +119,7 @@ class Scripted:
 
 
 def test_nodes_and_leaves_are_numbered_level_by_level(lfw):
-    windows = as_windows(*lfw(12))
+    windows = to_sample_matrix(*lfw(12))
     halving = [700, 4000, 9000]
     search = Scripted(windows, halving)
     weak, votes = grow_tree(

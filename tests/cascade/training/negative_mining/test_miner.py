@@ -175,9 +175,9 @@ def test_when_backgrounds_run_dry_every_window_has_been_seen(make_image, stages)
     assert result.acceptance_ratio == accepted.mean()
 
 
-def test_what_a_part_kept_back_is_fetched_in_the_end(make_image, monkeypatch):
-    """One part alone has what is wanted, and more of it than it may bring back at once."""
-    monkeypatch.setattr(rounds, "RESERVE", 0)
+def test_tiles_with_more_windows_than_were_kept_are_scanned_again(make_image, monkeypatch):
+    """One tile alone has all the windows, and more of them than it may give at once."""
+    monkeypatch.setattr(rounds, "SPARE", 0)
     path = make_image("a.png", 60, 60)
     cascade = lbp_cascade(5)
     everything = NegativeMiner([path], SIZE).mine(cascade, 10**6, stage_index=1)
@@ -289,8 +289,8 @@ def test_images_that_cannot_be_used_are_named_once(images, tmp_path, make_image)
     assert len(miner.mine(cascade, 10**6, stage_index=1, progress=watched).windows)
     assert len(watched.notes) == 3
     for path, note in zip((missing, text, small), watched.notes, strict=True):
-        assert note.startswith(f"left out: {path}: wanted")
-    assert watched.notes[2].endswith("wanted at least 24x24 pixels, found 60x20")
+        assert note.startswith(f"left out: {path}: ")
+    assert watched.notes[2].endswith("60x20 pixels is smaller than the window of 24x24")
     miner.mine(cascade, 10**6, stage_index=2, progress=watched)
     assert len(watched.notes) == 3
 
@@ -308,11 +308,11 @@ def test_no_usable_image_is_an_error(tmp_path, make_image):
     with pytest.raises(InputError) as caught:
         NegativeMiner(paths, SIZE).mine(None, 10, stage_index=0)
     assert "24x24" in str(caught.value)
-    assert "none that can be used among 2" in str(caught.value)
+    assert "None of the 2 background images" in str(caught.value)
     assert "missing.png" in str(caught.value)
-    with pytest.raises(InputError, match="found none"):
+    with pytest.raises(InputError, match="no background images"):
         NegativeMiner([], SIZE)
-    with pytest.raises(OptionError, match="above 1"):
+    with pytest.raises(OptionError, match="expected more than 1"):
         NegativeMiner(paths, SIZE, scale_factor=1)
 
 

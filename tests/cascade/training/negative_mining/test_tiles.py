@@ -3,74 +3,74 @@ import pytest
 
 from fercli.cascade.detection.scanner import detector_layers
 from fercli.cascade.training.negative_mining import tiles
-from fercli.cascade.training.negative_mining.tiles import Sweep, parts_of, windows_on
+from fercli.cascade.training.negative_mining.tiles import Sweep, tiles_of, windows_touching
 
 
-def places(part):
+def places(tile):
     return [
         (
-            part.layer.scale,
-            part.start_xy[0] + part.step * column,
-            part.start_xy[1] + part.step * row,
+            tile.layer.scale,
+            tile.start_xy[0] + tile.step * column,
+            tile.start_xy[1] + tile.step * row,
         )
-        for row in range(part.rows)
-        for column in range(part.columns)
+        for row in range(tile.rows)
+        for column in range(tile.columns)
     ]
 
 
 @pytest.mark.parametrize("most", [50, 1 << 15])
 def test_sweeps_hold_every_window_once(most, monkeypatch):
-    monkeypatch.setattr(tiles, "PART", most)
-    parts_of.cache_clear()
+    monkeypatch.setattr(tiles, "TILE_WINDOWS", most)
+    tiles_of.cache_clear()
     seen = [
-        place for sweep in Sweep for part in parts_of(sweep, (83, 64), (20, 24), 1.2)
-        for place in places(part)
+        place for sweep in Sweep for tile in tiles_of(sweep, (83, 64), (20, 24), 1.2)
+        for place in places(tile)
     ]  # fmt: skip
     scales = {scale: None for scale, _, _ in seen}
     wanted = []
-    for part in (part for sweep in Sweep for part in parts_of(sweep, (83, 64), (20, 24), 1.2)):
-        if part.layer.scale in scales:
-            del scales[part.layer.scale]
-            width, height = part.layer.size_wh
+    for tile in (tile for sweep in Sweep for tile in tiles_of(sweep, (83, 64), (20, 24), 1.2)):
+        if tile.layer.scale in scales:
+            del scales[tile.layer.scale]
+            width, height = tile.layer.size_wh
             wanted += [
-                (part.layer.scale, x, y) for x in range(width - 19) for y in range(height - 23)
+                (tile.layer.scale, x, y) for x in range(width - 19) for y in range(height - 23)
             ]
     assert sorted(seen) == sorted(wanted)
-    parts_of.cache_clear()
+    tiles_of.cache_clear()
 
 
 def test_the_first_sweep_is_the_detectors_grid():
     layers = detector_layers((83, 64), (20, 24))
-    swept = parts_of(Sweep.GRID, (83, 64), (20, 24), 1.1)
-    assert [part.layer.scale for part in swept] == [layer.scale for layer in layers]
-    for part, layer in zip(swept, layers, strict=True):
-        assert (part.step, part.columns) == (layer.step, layer.columns)
+    swept = tiles_of(Sweep.GRID, (83, 64), (20, 24), 1.1)
+    assert [tile.layer.scale for tile in swept] == [layer.scale for layer in layers]
+    for tile, layer in zip(swept, layers, strict=True):
+        assert (tile.step, tile.columns) == (layer.step, layer.columns)
         # cv2 may leave out the last row.
-        assert part.rows - layer.rows in (0, 1)
+        assert tile.rows - layer.rows in (0, 1)
 
 
 def test_large_layers_are_cut_into_bands():
-    swept = parts_of(Sweep.GRID, (2000, 1500), (24, 24), 1.1)
-    first = [part for part in swept if part.layer.scale == 1]
+    swept = tiles_of(Sweep.GRID, (2000, 1500), (24, 24), 1.1)
+    first = [tile for tile in swept if tile.layer.scale == 1]
     assert len(first) > 5
-    assert sum(part.rows for part in first) == (1500 - 24) // 2 + 1
-    assert all(part.columns * part.rows < 120_000 for part in swept)
+    assert sum(tile.rows for tile in first) == (1500 - 24) // 2 + 1
+    assert all(tile.columns * tile.rows < 120_000 for tile in swept)
 
 
 def test_no_parts_of_images_smaller_than_the_window():
     for sweep in Sweep:
-        assert parts_of(sweep, (23, 400), (24, 24), 1.1) == ()
+        assert tiles_of(sweep, (23, 400), (24, 24), 1.1) == ()
 
 
 def test_windows_on_boxes_are_those_that_share_a_pixel():
-    (part,) = (p for p in parts_of(Sweep.GRID, (60, 50), (24, 24), 4.0) if p.layer.scale == 1)
+    (tile,) = (p for p in tiles_of(Sweep.GRID, (60, 50), (24, 24), 4.0) if p.layer.scale == 1)
     box = (30, 26, 4, 3)
-    on = windows_on(part, (60, 50), (box,))
+    on = windows_touching(tile, (60, 50), (box,))
     slow = np.zeros_like(on)
     canvas = np.zeros((50, 60), bool)
     canvas[26:29, 30:34] = True
-    for row in range(part.rows):
-        for column in range(part.columns):
+    for row in range(tile.rows):
+        for column in range(tile.columns):
             slow[row, column] = canvas[2 * row : 2 * row + 24, 2 * column : 2 * column + 24].any()
     assert (on == slow).all()
     assert 0 < on.sum() < on.size

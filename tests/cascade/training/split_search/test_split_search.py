@@ -5,13 +5,13 @@ import pytest
 
 from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
-from fercli.cascade.features.windows import as_windows, goes_left, haar_values
+from fercli.cascade.features.sample_matrix import goes_left, haar_values, to_sample_matrix
 from fercli.cascade.model import Node
 from fercli.cascade.training.split_search import HaarSearch, LbpSearch, WeightedSamples
 from fercli.cascade.training.split_search import haar as haar_search
 from fercli.cascade.training.split_search import lbp as lbp_search
 from fercli.cascade.training.split_search.samples import (
-    best_places,
+    best_indices,
     draw_by_weight,
     pack,
     unpack,
@@ -23,7 +23,7 @@ CRITERIA = ["least squares", "gini", "misclassification"]
 
 @pytest.fixture
 def windows(lfw):
-    return as_windows(*lfw(8))
+    return to_sample_matrix(*lfw(8))
 
 
 def weighted(rng, criterion="least squares", columns=None):
@@ -73,7 +73,7 @@ def test_of_equal_features_the_first_is_taken(rng):
     samples = np.full((40, 8, 8), 100, np.uint8)
     samples[:20, :, 4:] = 200
     samples += rng.integers(0, 3, samples.shape, np.uint8)
-    search = HaarSearch(haar_features((8, 8), "BASIC"), as_windows(samples), KernelPool(1),
+    search = HaarSearch(haar_features((8, 8), "BASIC"), to_sample_matrix(samples), KernelPool(1),
                         method="exhaustive")  # fmt: skip
     targets = np.where(np.arange(40) < 20, 1.0, -1.0)
     split = search.best_split(
@@ -121,11 +121,11 @@ def test_fast_search_comes_close(rng, monkeypatch, windows, kind, criterion):
 def test_result_does_not_depend_on_the_number_of_threads(windows, kind):
     found = []
     for workers in (1, 3):
-        with KernelPool(workers) as team:
+        with KernelPool(workers) as pool:
             if kind == "LBP":
-                search = LbpSearch(lbp_features((8, 8)), windows, team)
+                search = LbpSearch(lbp_features((8, 8)), windows, pool)
             else:
-                search = HaarSearch(haar_features((8, 8), kind), windows, team)
+                search = HaarSearch(haar_features((8, 8), kind), windows, pool)
             rng = np.random.default_rng(5)
             found.append([search.best_split(weighted(rng), rng) for _ in range(4)])
     assert found[0] == found[1]
@@ -148,7 +148,7 @@ def test_more_samples_than_memory_has_room_for(rng, windows, kind):
 @pytest.mark.compiled
 def test_exhaustive_search_among_patterns_counts_a_piece_of_them_at_a_time(rng, monkeypatch):
     features = lbp_features((24, 24))
-    windows = as_windows(rng.integers(0, 256, (40, 24, 24), np.uint8))
+    windows = to_sample_matrix(rng.integers(0, 256, (40, 24, 24), np.uint8))
     samples = WeightedSamples(
         np.arange(40), 20, rng.random(40), np.repeat([1.0, -1.0], 20), "least squares"
     )
@@ -194,7 +194,7 @@ def test_neighbors_are_those_within_two_pixels():
 
 @pytest.mark.parametrize("method", ["fast", "exhaustive"])
 def test_samples_that_no_feature_tells_apart(rng, method):
-    windows = as_windows(np.full((40, 6, 6), 50, np.uint8))
+    windows = to_sample_matrix(np.full((40, 6, 6), 50, np.uint8))
     samples = WeightedSamples(
         np.arange(40), 20, np.full(40, 0.1), np.repeat([1.0, -1.0], 20), "least squares"
     )
@@ -236,6 +236,6 @@ def test_packed_sums_are_those_of_weights_and_products(rng):
     assert sums[1][0] / unit == pytest.approx((weights * targets)[:300].sum(), abs=1e-3)
 
 
-def test_best_places_takes_the_first_of_equals():
-    assert best_places(np.array([1.0, 3.0, 2.0, 3.0, 2.0]), 3).tolist() == [1, 3, 2]
-    assert best_places(np.array([1.0, 2.0]), 9).tolist() == [1, 0]
+def test_best_indices_takes_the_first_of_equals():
+    assert best_indices(np.array([1.0, 3.0, 2.0, 3.0, 2.0]), 3).tolist() == [1, 3, 2]
+    assert best_indices(np.array([1.0, 2.0]), 9).tolist() == [1, 0]

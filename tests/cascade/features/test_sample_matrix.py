@@ -3,7 +3,12 @@ import pytest
 
 from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
-from fercli.cascade.features.windows import as_windows, goes_left, haar_values, lbp_codes
+from fercli.cascade.features.sample_matrix import (
+    goes_left,
+    haar_values,
+    lbp_codes,
+    to_sample_matrix,
+)
 from fercli.cascade.model import HaarFeature, LbpFeature, Node, WeightedRectangle
 from fercli.common.parallel import KernelPool
 
@@ -41,7 +46,7 @@ def naive_value(sample, feature):
 
 
 def test_values_of_all_kinds_of_features(rng, samples):
-    windows, features = as_windows(samples), haar_features((8, 9), "ALL")
+    windows, features = to_sample_matrix(samples), haar_features((8, 9), "ALL")
     for kind in range(14):
         of_kind = np.flatnonzero(features.parts[:, 0] == kind)
         for number in rng.choice(of_kind, 3):
@@ -53,7 +58,7 @@ def test_values_of_all_kinds_of_features(rng, samples):
 def test_value_by_hand():
     sample = np.zeros((4, 5), np.uint8)
     sample[:, 2:] = 10
-    windows = as_windows(sample[None])
+    windows = to_sample_matrix(sample[None])
     # Within the border: 3 × 2 pixels, four of them 10: sqrt(6·400 − 40²) = sqrt(800).
     assert windows.norms[0] == np.float32(np.sqrt(800))
     feature = HaarFeature((WeightedRectangle(0, 0, 4, 4, -1.0), WeightedRectangle(2, 0, 2, 4, 2.0)))
@@ -63,7 +68,7 @@ def test_value_by_hand():
 
 def test_flat_window_has_the_value_0_and_no_contrast():
     flat = np.full((1, 8, 8), 77, np.uint8)
-    windows = as_windows(flat)
+    windows = to_sample_matrix(flat)
     feature = haar_features((8, 8), "BASIC").feature(5)
     assert haar_values(windows, feature, KernelPool(1)).tolist() == [0.0]
     assert not windows.have_contrast().any()
@@ -73,11 +78,11 @@ def test_flat_window_has_the_value_0_and_no_contrast():
 def test_contrast_that_the_detector_wants(deviation, accepted):
     sample = np.full((1, 10, 10), 100, np.uint8)
     sample[0, :, ::2] += 2 * deviation
-    assert as_windows(sample).have_contrast().tolist() == [accepted]
+    assert to_sample_matrix(sample).have_contrast().tolist() == [accepted]
 
 
 def test_codes_of_patterns(rng, samples):
-    windows, features = as_windows(samples), lbp_features((8, 9))
+    windows, features = to_sample_matrix(samples), lbp_features((8, 9))
     for number in rng.choice(len(features), 10):
         f = features.feature(number)
         for sample, code in zip(samples, lbp_codes(windows, f, KernelPool(1)), strict=True):
@@ -94,12 +99,12 @@ def test_codes_of_patterns(rng, samples):
 
 
 def test_code_of_a_flat_window_has_all_bits():
-    windows = as_windows(np.full((1, 6, 6), 9, np.uint8))
+    windows = to_sample_matrix(np.full((1, 6, 6), 9, np.uint8))
     assert lbp_codes(windows, LbpFeature(0, 0, 2, 2), KernelPool(1)).tolist() == [255]
 
 
 def test_code_whose_bit_is_set_goes_left(samples):
-    windows, feature = as_windows(samples), LbpFeature(1, 1, 2, 2)
+    windows, feature = to_sample_matrix(samples), LbpFeature(1, 1, 2, 2)
     codes = lbp_codes(windows, feature, KernelPool(1))
     bits = [0] * 256
     bits[codes[2]] = 1
@@ -110,7 +115,7 @@ def test_code_whose_bit_is_set_goes_left(samples):
 
 
 def test_value_at_the_threshold_goes_right(samples):
-    windows, feature = as_windows(samples), haar_features((8, 9), "BASIC").feature(100)
+    windows, feature = to_sample_matrix(samples), haar_features((8, 9), "BASIC").feature(100)
     values = haar_values(windows, feature, KernelPool(1))
     node = Node(0, -1, 0, threshold=float(values[3]))
     assert (
@@ -121,13 +126,13 @@ def test_value_at_the_threshold_goes_right(samples):
 def test_several_arrays_become_one(rng):
     first = rng.integers(0, 256, (3, 7, 5), np.uint8)
     second = rng.integers(0, 256, (5000, 7, 5), np.uint8)
-    windows = as_windows(first, second)
+    windows = to_sample_matrix(first, second)
     assert windows.size_wh == (5, 7)
     assert (windows.pixels.T.reshape(-1, 7, 5) == np.concatenate([first, second])).all()
 
 
 def test_values_do_not_depend_on_the_number_of_threads(rng):
-    windows = as_windows(rng.integers(0, 256, (9000, 8, 8), np.uint8))
+    windows = to_sample_matrix(rng.integers(0, 256, (9000, 8, 8), np.uint8))
     feature = haar_features((8, 8), "BASIC").feature(321)
     with KernelPool(3) as three:
         assert (

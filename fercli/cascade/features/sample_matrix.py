@@ -1,4 +1,4 @@
-"""Windows: samples of the detector's size, and the values of features on them.
+"""SampleMatrix: samples of the detector's size, and the values of features on them.
 
 Windows are stored as columns, a row for each pixel, so that everything is vectorized over
 windows. The arithmetic is the detector's (sums of rectangles in int32, values of features in
@@ -27,7 +27,7 @@ PIECE = 4096
 
 
 @dataclass(frozen=True)
-class Windows:
+class SampleMatrix:
     """Windows of one size.
 
     Parameters
@@ -60,8 +60,8 @@ class Windows:
         return (self.inverse_norms > 0) & (area * self.inverse_norms.astype(np.float64) < 0.1)
 
 
-def as_windows(*samples: Samples) -> Windows:
-    """Return samples, those of the first array first, as `Windows`.
+def to_sample_matrix(*samples: Samples) -> SampleMatrix:
+    """Return samples, those of the first array first, as `SampleMatrix`.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def as_windows(*samples: Samples) -> Windows:
     norms = np.sqrt(squared_norms)
     with np.errstate(divide="ignore"):
         inverse_norms = np.where(norms > 0, 1 / norms, 0).astype(np.float32)
-    return Windows((width, height), pixels, norms.astype(np.float32), inverse_norms)
+    return SampleMatrix((width, height), pixels, norms.astype(np.float32), inverse_norms)
 
 
 def _pieces(samples: tuple[Samples, ...]) -> Iterator[tuple[int, Samples]]:
@@ -98,32 +98,34 @@ def _squared_norms(samples: Samples) -> NDArray[np.float64]:
 
 
 def goes_left(
-    windows: Windows, feature: HaarFeature | LbpFeature, node: Node, team: KernelPool
+    windows: SampleMatrix, feature: HaarFeature | LbpFeature, node: Node, pool: KernelPool
 ) -> Bools:
     """Return which windows a node sends to its left child, shape (n,)."""
     if isinstance(feature, HaarFeature):
         assert node.threshold is not None
-        return haar_values(windows, feature, team) < np.float32(node.threshold)
+        return haar_values(windows, feature, pool) < np.float32(node.threshold)
     assert node.subset is not None
     bits = np.unpackbits(np.array(node.subset, "<i4").view(np.uint8), bitorder="little")
-    return bits.astype(np.bool_)[lbp_codes(windows, feature, team)]
+    return bits.astype(np.bool_)[lbp_codes(windows, feature, pool)]
 
 
-def haar_values(windows: Windows, feature: HaarFeature, team: KernelPool) -> NDArray[np.float32]:
+def haar_values(
+    windows: SampleMatrix, feature: HaarFeature, pool: KernelPool
+) -> NDArray[np.float32]:
     """Return the values of a Haar feature as the detector computes them, shape (n,)."""
     values = np.zeros(len(windows), np.float32)
     for rectangle in feature.rectangles:
         corner = rectangle.x, rectangle.y, rectangle.width, rectangle.height
         places = _tilted_places if feature.tilted else _upright_places
-        sums = _sums(windows, places(corner, windows.size_wh), team)
+        sums = _sums(windows, places(corner, windows.size_wh), pool)
         values += np.float32(rectangle.weight) * sums.astype(np.float32)
     return values * windows.inverse_norms
 
 
-def lbp_codes(windows: Windows, feature: LbpFeature, team: KernelPool) -> NDArray[np.uint8]:
+def lbp_codes(windows: SampleMatrix, feature: LbpFeature, pool: KernelPool) -> NDArray[np.uint8]:
     """Return the codes of a local binary pattern, shape (n,)."""
     sums = [
-        [_block_sums(windows, feature, column, row, team) for column in range(3)]
+        [_block_sums(windows, feature, column, row, pool) for column in range(3)]
         for row in range(3)
     ]
     ring = (sums[0][0], sums[0][1], sums[0][2], sums[1][2],
@@ -135,11 +137,11 @@ def lbp_codes(windows: Windows, feature: LbpFeature, team: KernelPool) -> NDArra
 
 
 def _block_sums(
-    windows: Windows, feature: LbpFeature, column: int, row: int, team: KernelPool
+    windows: SampleMatrix, feature: LbpFeature, column: int, row: int, pool: KernelPool
 ) -> NDArray[np.int32]:
     x, y = feature.x + column * feature.width, feature.y + row * feature.height
     places = _upright_places((x, y, feature.width, feature.height), windows.size_wh)
-    return _sums(windows, places, team)
+    return _sums(windows, places, pool)
 
 
 def _upright_places(
@@ -175,10 +177,10 @@ def _tilted_places(
     return np.flatnonzero(inside)
 
 
-def _sums(windows: Windows, places: NDArray[np.intp], team: KernelPool) -> NDArray[np.int32]:
+def _sums(windows: SampleMatrix, places: NDArray[np.intp], pool: KernelPool) -> NDArray[np.int32]:
     sums = np.zeros(len(windows), np.int32)
     rows = places.astype(np.uint32)
-    team.share(lambda begin, end: _add_rows(windows.pixels, rows, begin, end, sums),
+    pool.share(lambda begin, end: _add_rows(windows.pixels, rows, begin, end, sums),
                len(windows), piece=PIECE)  # fmt: skip
     return sums
 
