@@ -42,7 +42,7 @@ def test_too_little_is_named_with_what_would_do():
 
 
 def test_exhaustive_search_needs_all_samples_at_once():
-    with pytest.raises(OptionError, match="--search fast"):
+    with pytest.raises(OptionError, match="use `search` fast"):
         share(options(memory=1000, search="exhaustive"), positives=500_000)
 
 

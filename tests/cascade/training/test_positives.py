@@ -74,7 +74,7 @@ def test_variants_that_do_not_fit_into_memory_are_not_made(vec, monkeypatch):
         raise AssertionError("variants were made")
 
     monkeypatch.setattr(positives_of_a_training, "_with_variants", fail)
-    with pytest.raises(OptionError, match=r"90090 positives .* --memory is 60 MB"):
+    with pytest.raises(OptionError, match=r"90090 positives .* `memory` is 60 MB"):
         load(vec=vec, variants=1000, memory=60)
 
 
@@ -123,7 +123,7 @@ def test_repeated_positives_are_told(vec_of, lfw):
     faces = lfw(12)[0].copy()
     faces[40:50] = faces[30:40]
     notes = load(vec=vec_of(faces), validation=0.0).notes
-    assert any("10 of 100 positives repeat others" in note for note in notes)
+    assert any("10 of 100 positives are exact copies" in note for note in notes)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_what_is_no_cascade_ends_with_1_on_one_line(fer, tmp_path):
     result = fer("cascade", "inspect", path)
     assert (result.status, result.out) == (1, "")
     assert result.err == (
-        f"fer: error: {path}: wanted a section <featureParams>, found <featuhreParams>: "
+        f"fer: error: {path}: Expected a section <featureParams>, got <featuhreParams>: "
         "OpenCV loads nothing without it\n"
     )
     result = fer("cascade", "inspect", tmp_path / "no.xml")
