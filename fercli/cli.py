@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="fer")
 def fer() -> None:
-    """Train Haar-cascade detectors and facial-expression networks, and run them.
+    """Train and run Haar-cascade detectors and facial-expression models.
 
     \b
     Examples:

@@ -11,10 +11,11 @@ SIGNS = {"ok": "ok     ", "absent": "-      ", "problem": "PROBLEM"}
 
 @options.command()
 @options.as_json
+@options.no_progress
 def doctor(as_json: bool) -> int:
-    """Say what is installed, what is missing and how to get it.
+    """Show what is installed, what is missing and how to get it.
 
-    Ends with status 1 if something that fer needs does not work.
+    The exit status is 1 if something that fer needs does not work.
 
     \b
     Examples:

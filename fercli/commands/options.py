@@ -6,10 +6,11 @@ Each is a decorator. A command takes the parameter that the option is named afte
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
@@ -55,7 +56,7 @@ class FiniteRange(click.FloatRange):
         """Return the number."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"wanted a number, found {value!r}", param, ctx)
+            self.fail(f"expected a number, got {value!r}", param, ctx)
         return float(number)
 
 
@@ -76,12 +77,12 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5
         try:
             size = int(width), int(height or width)
         except ValueError:
-            self.fail(f"wanted WIDTHxHEIGHT such as 24x24, found {value!r}", param, ctx)
+            self.fail(f"expected WIDTHxHEIGHT such as 24x24, got {value!r}", param, ctx)
         if min(size) < 1:
-            self.fail(f"wanted positive numbers, found {value!r}", param, ctx)
+            self.fail(f"expected positive numbers, got {value!r}", param, ctx)
         if max(size) > LARGEST_SIDE:
             found = repr(str(value)[:40])
-            self.fail(f"wanted at most {LARGEST_SIDE} pixels a side, found {found}", param, ctx)
+            self.fail(f"expected at most {LARGEST_SIDE} pixels a side, got {found}", param, ctx)
         return size
 
 
@@ -308,6 +309,27 @@ def _add_option(command: Callable[..., Any], option: click.Option) -> Callable[.
     return command
 
 
+def echo(result: Any, as_json: bool, text: str | None = None) -> None:
+    """Print a result: as JSON, or as a text, by default its own."""
+    if as_json:
+        click.echo(json.dumps(to_plain(result), indent=2))
+    else:
+        click.echo(result.to_text() if text is None else text)
+
+
+def to_plain(value: Any) -> Any:
+    """Return a result as values that JSON knows."""
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def build(kind: type[T], choices: Mapping[str, Any]) -> T:
     """Return an options dataclass of what a command was given; what is None has its default.
 
@@ -350,9 +372,15 @@ quiet = click.option(
     callback=_to_progress,
     help="Show no progress bars and notes.",
 )
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as JSON, for programs."
+#: For commands that show no progress: ``-q`` is taken everywhere.
+no_progress = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    help="Show no progress bars and notes.",
 )
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 seed = from_option("seed", 0, int, SEED)
 
 
@@ -377,7 +405,7 @@ scale_factor = from_option("scale_factor", 1.1, float, SCALE_FACTOR)
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
-    """A number of things such as ``500``, or a share of them such as ``20%``."""
+    """A number of things such as ``500``, or a share of them such as ``20%`` or ``0.2``."""
 
     name = "N|P%"
 
@@ -389,12 +417,19 @@ class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8
             return value
         text = str(value).strip()
         try:
-            amount = float(text[:-1]) / 100 if text.endswith("%") else int(text)
+            amount = _to_amount(text)
         except ValueError:
-            self.fail(f"wanted a number such as 500 or a share such as 20%, found {value!r}")
+            expected = "a number such as 500, or a share such as 20% or 0.2"
+            self.fail(f"expected {expected}, got {value!r}", param, ctx)
         if not 0 < amount <= (1 if isinstance(amount, float) else amount):
-            self.fail(f"wanted more than none and at most 100%, found {value!r}", param, ctx)
+            self.fail(f"expected more than none and at most 100%, got {value!r}", param, ctx)
         return amount
+
+
+def _to_amount(text: str) -> int | float:
+    if text.endswith("%"):
+        return float(text[:-1]) / 100
+    return float(text) if "." in text else int(text)
 
 
 def split_extensions(text: str) -> tuple[str, ...]:
@@ -407,17 +442,27 @@ def split_extensions(text: str) -> tuple[str, ...]:
 ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "images", "info")
 
 
+class FormatName(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """The name of a format of annotations; ``pictures`` is an older name of ``images``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name."""
+        return super().convert("images" if value == "pictures" else value, param, ctx)
+
+
 _format = click.option(
     "--format",
-    type=click.Choice(ANNOTATION_FORMATS),
-    help="Format of the boxes.  [default: what it looks like]",
+    type=FormatName(ANNOTATION_FORMATS),
+    help="Read the boxes in this format.  [default: what it looks like]",
 )
 
 _images = click.option(
     "--images",
+    "--pictures",
+    "images",
     type=path_type(),
     metavar="DIR",
-    help="Folder that names in annotations are relative to.  [default: the file's, or beside it]",
+    help="Look for the images in this folder.  [default: the file's, or beside it]",
 )
 
 _label = click.option(
@@ -425,7 +470,7 @@ _label = click.option(
     "labels",
     multiple=True,
     metavar="NAME",
-    help="Only boxes of this label; may be repeated.  [default: all]",
+    help="Use only boxes of this label; may be repeated.  [default: all]",
 )
 
 #: What annotations take.
@@ -439,7 +484,7 @@ tools = from_option("tools", None, Path, TOOLS)
 sample_size = click.option(
     "--size",
     type=Size(),
-    help="Width and height of the samples.  [default: the squarest that fits the file]",
+    help="Read samples of this width and height.  [default: the squarest that fits the file]",
 )
 
 
@@ -468,11 +513,11 @@ _parallel = click.option(
     type=click.Choice(["processes", "threads", "dask"]),
     default="processes",
     show_default=True,
-    help="What the workers are; dask: a cluster, which must see the same files.",
+    help="Use workers of this kind; dask: a cluster, which must see the same files.",
 )
 
 _scheduler = click.option(
-    "--scheduler", metavar="ADDRESS", help="The Dask scheduler, such as tcp://node1:8786."
+    "--scheduler", metavar="ADDRESS", help="Use this Dask scheduler, such as tcp://node1:8786."
 )
 
 

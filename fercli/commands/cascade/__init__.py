@@ -28,7 +28,7 @@ def cascade() -> None:
     """Train, evaluate and inspect Haar and LBP cascades.
 
     \b
-    The way from images to a detector:
+    From images to a detector:
       fer cascade build-info faces/ --negatives scenes/ --out work/
       fer cascade create-samples --info work/info.dat --size 24x24 --out work/faces.vec
       fer cascade train --vec work/faces.vec --bg work/bg.txt --out work/cascade

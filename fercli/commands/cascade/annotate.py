@@ -16,36 +16,36 @@ FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
 @click.argument("folder", metavar="DIR", type=options.path_type())
 @options.out(
     "PATH",
-    "Where the boxes go, and come from if it is there: info.dat, boxes.csv (CSV), .json"
-    " (COCO), .xml (dlib), or a folder.",
+    "Read and write the boxes here: info.dat, boxes.csv (CSV), .json (COCO), .xml (dlib), or a "
+    "folder.",
 )
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="Format of the boxes; voc and yolo are folders.  [default: what the name says]",
+    help="Write the boxes in this format; voc and yolo are folders.  [default: what the name says]",
 )
 @click.option(
     "--bg",
     "backgrounds",
     type=options.path_type(),
     metavar="FILE",
-    help="List of the images without the object.  [default: bg.txt beside PATH]",
+    help="Write the list of images without the object here.  [default: bg.txt beside PATH]",
 )
 @click.option(
     "--window",
     "window_wh",
     type=options.Size(),
-    help="Hold boxes to the shape of this window; the page can let go.",
+    help="Keep boxes in the shape of this window; the page can switch that off.",
 )
 @click.option(
     "--suggest",
     metavar="CASCADE.xml|faces",
-    help="Suggest what this cascade finds; faces: fer's own.",
+    help="Suggest the detections of this cascade; faces: fer's own.",
 )
 @click.option(
     "--review",
     metavar="CASCADE.xml|faces",
-    help="Review what this cascade finds in backgrounds, see above.",
+    help="Review the detections of this cascade in backgrounds; see above.",
 )
 @options.detection_options
 @click.option(
@@ -54,8 +54,9 @@ FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
     type=click.IntRange(0, 65535),
     default=8001,
     show_default=True,
-    help="Of the page on this machine; 0: one that is free.",
+    help="Listen on this port; 0: one that is free.",
 )
+@options.no_progress
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def annotate(
     folder: Path,

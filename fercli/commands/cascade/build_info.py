@@ -1,6 +1,5 @@
 """``fer cascade build-info``: from folders of images to info.dat and bg.txt."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -106,4 +105,4 @@ def build_info(
             workers=workers,
             progress=progress,
         )
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_text())
+    options.echo(report, as_json)

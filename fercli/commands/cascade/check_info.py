@@ -1,6 +1,5 @@
 """``fer cascade check-info``: what is wrong with an info file or a background list."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from fercli.common.progress import Progress
 @click.option(
     "--kind",
     type=click.Choice(["info", "bg"]),
-    help="Info file or background list.  [default: what it looks like]",
+    help="Read FILE as this kind of list.  [default: what it looks like]",
 )
 @click.option(
     "--size",
     type=options.Size(),
     default="1x1",
-    help="The training window: smaller images in a background list are a problem.",
+    help="Report images in a background list that are smaller than this training window.",
 )
 @options.workers
 @options.as_json
@@ -34,7 +33,7 @@ def check_info(
     as_json: bool,
     progress: Progress,
 ) -> int:
-    """Find what is wrong with an info file or a background list, record by record.
+    """Check an info file or a background list, record by record.
 
     Every image is opened: in an info file names are relative to its folder, in a background
     list to the working directory, as for OpenCV's programs. Ends with status 1 if anything is
@@ -48,5 +47,5 @@ def check_info(
     from fercli.annotations.validate import check_list
 
     report = check_list(file, kind=kind, window_wh=size, workers=workers, progress=progress)
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.to_text())
+    options.echo(report, as_json)
     return int(bool(report.problems))

@@ -9,22 +9,26 @@ from fercli.commands import options
 
 @options.command()
 @click.argument("file", type=options.path_type())
-@options.out("FILE", "The new file.")
+@options.out("FILE", "Write the cascade to this file.")
 @click.option(
     "--stages", type=int, metavar="N", help="Keep only the first N stages.  [default: all]"
 )
 @click.option(
     "--compact",
     is_flag=True,
-    help="Leave out blanks and digits that nobody needs: half the size, the same cascade.",
+    help="Leave out blanks and superfluous digits: half the size, the same cascade.",
 )
 @options.overwrite
-def convert(file: Path, out: Path, stages: int | None, compact: bool, overwrite: bool) -> None:
+@options.as_json
+@options.no_progress
+def convert(
+    file: Path, out: Path, stages: int | None, compact: bool, overwrite: bool, as_json: bool
+) -> None:
     """Write the cascade of FILE as a cascade.xml that OpenCV 3 to 5 load.
 
-    Reads files of the old format (opencv-haar-classifier) too. Every number comes back exactly,
-    so that the new file decides as the old one does, unless stages were left out: fewer stages
-    find more, are faster, and give more false alarms.
+    FILE may have the old format (opencv-haar-classifier). Every number is kept exactly, so that
+    the new file detects the same as the old one. Fewer stages detect more and faster, with more
+    false alarms.
 
     \b
     Examples:
@@ -35,4 +39,10 @@ def convert(file: Path, out: Path, stages: int | None, compact: bool, overwrite:
     from fercli.cascade.model.convert import convert_cascade
 
     done = convert_cascade(file, out, stages=stages, compact=compact, overwrite=overwrite)
-    click.echo(done.to_text())
+    about = {
+        "path": done.path,
+        "stages": len(done.cascade.stages),
+        "bytes_before": done.bytes_before,
+        "bytes_after": done.bytes_after,
+    }
+    options.echo(about, as_json, done.to_text())

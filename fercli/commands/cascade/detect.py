@@ -20,7 +20,7 @@ from fercli.common.progress import Progress
     "csv_file",
     type=options.path_type(),
     metavar="FILE",
-    help="Write the boxes as a table, which build-info and evaluate read.",
+    help="Write a table of the results.",
 )
 @options.detection_options
 @options.workers
@@ -38,11 +38,11 @@ def detect(
     progress: Progress,
     **choices: Any,
 ) -> int:
-    """Find objects in images with a CASCADE: OpenCV's or one that fer trained.
+    """Detect objects in images with a CASCADE, OpenCV's or your own.
 
-    INPUTS are images and folders of images. Each box comes with a score, which is only good
-    for comparing boxes of the same cascade. An image that cannot be read is named on stderr and
-    left out, and the status is 1.
+    INPUTS are images and folders of images. Each box has a score, which only compares boxes of
+    the same cascade. The table of --csv can be given to build-info and evaluate. An image that
+    cannot be read is reported on stderr and left out, and the exit status is then 1.
 
     \b
     Examples:

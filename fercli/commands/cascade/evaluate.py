@@ -31,47 +31,47 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     "--truth",
     type=options.path_type(),
     metavar="PATH",
-    help="Where the objects are: annotations of any format that build-info reads.",
+    help="Compare with these annotations, of any format that build-info reads.",
 )
 @options.annotation_options
 @click.option(
     "--bg",
     type=options.path_type(),
     metavar="FILE",
-    help="List of images without an object, in which every detection is a false alarm.",
+    help="Count every detection in these images, which show no object, as a false alarm.",
 )
 @click.option(
     "--match",
     type=click.Choice(["iou", "center"]),
     default="iou",
     show_default=True,
-    help="When a detection is the object: see above.",
+    help="Match detections with objects by this rule; see above.",
 )
 @click.option(
     "--iou",
     type=options.FiniteRange(0, 1, min_open=True),
     metavar="X",
-    help="Least intersection over union, for --match iou.  [default: 0.5]",
+    help="Match at this intersection over union or more, for --match iou.  [default: 0.5]",
 )
 @click.option(
     "--max-distance",
     type=options.FiniteRange(0, min_open=True),
     metavar="X",
-    help="Largest distance of the centers, in sides of the object, for --match center."
+    help="Match centers at most this far apart, in sides of the object, for --match center."
     "  [default: 0.3]",
 )
 @click.option(
     "--max-size-ratio",
     type=options.FiniteRange(1),
     metavar="X",
-    help="Largest ratio of the two sides, for --match center.  [default: 1.5]",
+    help="Match sides of at most this ratio, for --match center.  [default: 1.5]",
 )
 @click.option(
     "--box-scale",
     type=BoxScale(),
     default="1",
     show_default=True,
-    help="Make detections larger by this before they are matched; auto: as large as the truth.",
+    help="Scale detections by this before they are matched; auto: to the size of the objects.",
 )
 @options.detection_options
 @options.out("DIR", "Write curves, tables and images of the errors to this folder.", required=False)
@@ -126,7 +126,7 @@ def evaluate(
     from fercli.common.work_folder import alone_in
 
     if truth is None and bg is None:
-        raise click.UsageError("wanted --truth PATH, --bg FILE or both")
+        raise click.UsageError("--truth PATH, --bg FILE or both are needed")
     with alone_in(out, "an evaluation"):
         evaluation = evaluate_files(
             cascades,

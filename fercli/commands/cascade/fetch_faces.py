@@ -16,7 +16,7 @@ from fercli.common.progress import Progress
     default="faces.vec",
     show_default=True,
     metavar="FILE",
-    help="The faces, as a .vec.",
+    help="Write the faces to this .vec file.",
 )
 @click.option(
     "--negatives",
@@ -31,18 +31,24 @@ from fercli.common.progress import Progress
     help="Take them from this archive instead of downloading it: opencv-python-3.4.18.65.tar.gz.",
 )
 @options.overwrite
+@options.as_json
 @options.quiet
 def fetch_faces(
-    out: Path, negatives: Path | None, source: Path | None, overwrite: bool, progress: Progress
+    out: Path,
+    negatives: Path | None,
+    source: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    progress: Progress,
 ) -> None:
-    """Fetch 16,520 faces to train a cascade with, and photographs without faces.
+    """Download 16,520 faces to train a cascade with, and photographs without faces.
 
     The faces are frontal ones of 24x24 pixels, which OpenCV's source carries (BSD license). pip
     downloads it once: the source package of opencv-python 3.4, 88 MB. The photographs, some
     seventy, are from there and from scikit-image, which must be installed. They do for a first
     cascade; a good one takes thousands.
 
-    What is there already is left as it is, and what was once fetched stays in fer's cache.
+    Existing files are kept, and downloads stay in fer's cache.
 
     \b
     Examples:
@@ -54,4 +60,4 @@ def fetch_faces(
     from fercli.cascade.downloads import fetch_faces as fetch
 
     fetched = fetch(out, negatives=negatives, source=source, overwrite=overwrite, progress=progress)
-    click.echo(fetched.to_text())
+    options.echo(fetched, as_json)

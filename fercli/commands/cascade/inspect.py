@@ -1,6 +1,5 @@
 """``fer cascade inspect``: what a cascade file holds, or what is wrong with it."""
 
-import json
 from pathlib import Path
 
 import click
@@ -11,13 +10,14 @@ from fercli.commands import options
 @options.command()
 @click.argument("file", type=options.path_type())
 @options.as_json
+@options.no_progress
 def inspect(file: Path, as_json: bool) -> None:
-    """Say what a cascade FILE holds: window, features, stages, weak classifiers.
+    """Describe a cascade file: window, features, stages, weak classifiers.
 
-    The file is checked for all that OpenCV does not check when it loads a cascade (features that
-    do not exist, rectangles outside the window or too many of them, trees that run in a circle,
-    numbers that are none). What is not a cascade that a detector may load ends with status 1 and
-    says what is wrong. Files of the old format (opencv-haar-classifier) are read too.
+    The file is checked for everything that OpenCV does not check when it loads a cascade: missing
+    features, rectangles outside the window or too many of them, cyclic trees, invalid numbers. If
+    a detector must not load FILE, the problem is printed and the exit status is 1. Files of the
+    old format (opencv-haar-classifier) are read too.
 
     \b
     Examples:
@@ -27,4 +27,4 @@ def inspect(file: Path, as_json: bool) -> None:
     from fercli.cascade.model.describe import describe_cascade
 
     description = describe_cascade(file)
-    click.echo(json.dumps(description.to_dict(), indent=2) if as_json else description.to_text())
+    options.echo(description, as_json)

@@ -1,6 +1,5 @@
 """``fer cascade train``: positives and backgrounds to a cascade.xml."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +105,7 @@ def train(
         result = train_cascade(
             engine, given, out, resume=resume, overwrite=overwrite, progress=progress
         )
-    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else result.to_text())
+    options.echo(result, as_json)
 
 
 def _refuse_more(ctx: click.Context) -> None:

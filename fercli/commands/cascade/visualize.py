@@ -17,13 +17,13 @@ from fercli.common.progress import Progress
     "--vec",
     type=options.path_type(),
     metavar="FILE",
-    help="Positives, whose mean is drawn under the features.",
+    help="Draw the features over the mean of these positives.",
 )
 @click.option(
     "--image",
     type=options.path_type(),
     metavar="FILE",
-    help="An image of the object, cropped as the positives are, to be drawn there instead.",
+    help="Draw the features over this image of the object, cropped as the positives are.",
 )
 @options.scale_factor
 @options.workers

@@ -16,7 +16,7 @@ def datasets() -> None:
     A tree is ROOT/<split>/<class>/*.png, with dataset.json and files.csv beside the splits.
 
     \b
-    The way from a download to a tree:
+    From a download to a tree:
       fer datasets import fer2013.csv --out fer2013/
       fer datasets stats fer2013/
       fer datasets preview fer2013/ --out sheets/

@@ -23,15 +23,15 @@ FORMATS = (
 @click.option(
     "--classes",
     metavar="5|7|8|NAMES",
-    help="The classes: 5, 7 or 8 expressions, or names with commas between them, each NAME or "
-    "NAME=LABEL+LABEL.  [default: those that occur]",
+    help="Sort images into these classes: 5, 7 or 8 expressions, or names with commas between "
+    "them, each NAME or NAME=LABEL+LABEL.  [default: those that occur]",
 )
 @click.option(
     "--map",
     "renames",
     multiple=True,
     metavar="WORD=LABEL",
-    help="What a word of the source means; WORD= leaves it out. May be given again.",
+    help="Read this word of the source as LABEL; WORD= leaves it out. May be repeated.",
 )
 @options.from_fields(ReadingOptions)
 @options.overwrite

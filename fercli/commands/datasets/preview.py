@@ -15,11 +15,13 @@ from fercli.datasets.options import PreviewOptions
 @options.out("DIR", "Write the sheets to this folder.")
 @options.from_fields(PreviewOptions)
 @options.overwrite
+@options.as_json
 @options.quiet
 def preview(
     tree: Path,
     out: Path,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
     **choices: Any,
 ) -> None:
@@ -37,7 +39,10 @@ def preview(
     sheets = previews.write_previews(
         trees.read_tree(tree), out, chosen, overwrite=overwrite, progress=progress
     )
-    for sheet in sheets:
-        images = f"{sheet.images} images" if sheet.images else "not written"
-        unreadable = f", {sheet.unreadable} unreadable" if sheet.unreadable else ""
-        click.echo(f"{sheet.path}: {images}{unreadable}")
+    options.echo(sheets, as_json, "\n".join(map(_line, sheets)))
+
+
+def _line(sheet: Any) -> str:
+    images = f"{sheet.images} images" if sheet.images else "not written"
+    unreadable = f", {sheet.unreadable} unreadable" if sheet.unreadable else ""
+    return f"{sheet.path}: {images}{unreadable}"

@@ -12,6 +12,7 @@ from fercli.commands import options
 @click.argument("folder", type=options.path_type())
 @options.overwrite
 @options.as_json
+@options.no_progress
 def faces(folder: Path, overwrite: bool, as_json: bool) -> None:
     """Write faces, photographs without faces, and a test with known boxes into FOLDER.
 

@@ -12,6 +12,7 @@ from fercli.commands import options
 @click.argument("folder", type=options.path_type())
 @options.overwrite
 @options.as_json
+@options.no_progress
 def signs(folder: Path, overwrite: bool, as_json: bool) -> None:
     """Write photographs with drawn stop signs and the table of their boxes into FOLDER.
 

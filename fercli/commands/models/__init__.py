@@ -1,4 +1,4 @@
-"""``fer models``: from a tree of labeled faces to a trained, measured, exported network."""
+"""``fer models``: from a tree of labeled faces to a trained, evaluated, exported model."""
 
 import click
 
@@ -11,14 +11,14 @@ from fercli.cli import LazyGroup
     names=["list", "summary", "train", "evaluate", "predict", "export", "embed"],
 )
 def models() -> None:
-    """Train, evaluate, export and run expression networks.
+    """Train, evaluate, export and run models that classify expressions.
 
-    NETWORK is the name of a shipped network, or an .onnx, .keras or .h5 file.
+    MODEL is the name of a model that comes with fer, or an .onnx, .keras or .h5 file.
 
     \b
-    The way from a tree to a network that runs anywhere:
+    From a tree to a model that runs anywhere:
       fer models train --recipe fernet-ferplus --data ferplus/ --out run/
       fer models evaluate run/best.keras --data ferplus/ --out report/
-      fer models export run/best.keras --out network.onnx --data ferplus/
-      fer models predict network.onnx faces/
+      fer models export run/best.keras --out model.onnx --data ferplus/
+      fer models predict model.onnx faces/
     """

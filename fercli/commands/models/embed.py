@@ -13,24 +13,25 @@ from fercli.common.progress import Progress
 @options.network
 @options.data
 @options.split
-@options.out("DIR", "The folder of results.")
+@options.out("DIR", "Write the results to this folder.")
 @click.option(
     "--clusters",
     type=click.IntRange(min=2),
     metavar="N",
-    help="How many.  [default: as many as classes]",
+    help="Make this many clusters.  [default: as many as classes]",
 )
 @click.option(
     "--projection",
     type=click.Choice(["tsne", "pca"]),
     default="tsne",
     show_default=True,
-    help="How the map is made.",
+    help="Draw the map by this method.",
 )
 @options.model_settings
 @options.seed
 @options.workers
 @options.overwrite
+@options.as_json
 @options.quiet
 def embed(
     network: str,
@@ -42,13 +43,14 @@ def embed(
     seed: int,
     workers: int | None,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
     **said: Any,
 ) -> None:
-    """Take what the last layer sees of each face, cluster it, and draw a map.
+    """Cluster faces by the features of the last layer and draw a map of them.
 
-    OUT gets features.npz, clusters.csv and map.png. The table shows how far clusters that were
-    found without labels agree with the labels.
+    The output folder gets features.npz, clusters.csv and map.png. The table shows how far the
+    clusters, which are found without labels, agree with the labels.
 
     \b
     Examples:
@@ -72,5 +74,12 @@ def embed(
             overwrite=overwrite,
             progress=progress,
         )
-    click.echo(describe_embedding(embedding, classes))
-    click.echo(f"wrote {out}")
+    about = {
+        "out": out,
+        "faces": len(embedding.features),
+        "clusters": len(embedding.table),
+        "purity": float(embedding.purity),
+        "classes": [*classes],
+        "table": embedding.table.tolist(),
+    }
+    options.echo(about, as_json, f"{describe_embedding(embedding, classes)}\nwrote {out}")

@@ -1,4 +1,4 @@
-"""``fer models evaluate``: how well a network tells expressions."""
+"""``fer models evaluate``: how well a model classifies expressions."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from fercli.common.progress import Progress
 @options.data
 @options.split
 @click.option(
-    "--compare", multiple=True, metavar="NETWORK", help="Another network; may be given again."
+    "--compare", multiple=True, metavar="MODEL", help="Compare with this model; may be repeated."
 )
 @click.option(
     "--average",
@@ -27,9 +27,9 @@ from fercli.common.progress import Progress
 @click.option(
     "--check-copies",
     is_flag=True,
-    help="Also without images that occur, pixel for pixel, in the split train.",
+    help="Evaluate also without images that occur, pixel for pixel, in the split train.",
 )
-@options.out("DIR", "Write a report with images here.", required=False)
+@options.out("DIR", "Write a report with images to this folder.", required=False)
 @options.model_settings
 @options.workers
 @options.overwrite
@@ -49,9 +49,9 @@ def evaluate(
     progress: Progress,
     **said: Any,
 ) -> None:
-    """Measure a network on a split of a tree; with --compare, several in one table.
+    """Evaluate a model on a split of a tree; with --compare, several in one table.
 
-    OUT gets report.json, confusion.png and mistakes.png.
+    The output folder gets report.json, confusion.png and mistakes.png.
 
     \b
     Examples:

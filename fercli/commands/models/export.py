@@ -1,4 +1,4 @@
-"""``fer models export``: a trained network to one .onnx file."""
+"""``fer models export``: a trained model to one .onnx file."""
 
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,24 @@ from fercli.common.progress import Progress
 
 
 @options.command()
-@click.argument("network", type=options.path_type())
-@options.out("FILE.onnx", "The .onnx file.")
+@click.argument("network", metavar="MODEL", type=options.path_type())
+@options.out("FILE.onnx", "Write the model to this .onnx file.")
 @click.option(
-    "--data", type=options.path_type(), metavar="DIR", help="A tree: compare on its faces."
+    "--data",
+    type=options.path_type(),
+    metavar="DIR",
+    help="Compare both files on the faces of this tree.",
 )
 @options.split
 @options.model_settings
-@click.option("--float16", is_flag=True, help="Weights in 16 bits in place of 32: half the size.")
-@click.option("--int8", is_flag=True, help="8 bits in place of 32, calibrated on the split train.")
+@click.option(
+    "--float16", is_flag=True, help="Store weights in 16 bits instead of 32: half the size."
+)
+@click.option(
+    "--int8", is_flag=True, help="Compute in 8 bits instead of 32, calibrated on the split train."
+)
 @options.overwrite
+@options.as_json
 @options.quiet
 def export(
     network: Path,
@@ -29,17 +37,18 @@ def export(
     float16: bool,
     int8: bool,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
     **said: Any,
 ) -> None:
-    """Write a network of Keras, .keras or .h5, as one .onnx file, which runs without Keras.
+    """Write a Keras model, .keras or .h5, as one .onnx file that runs without Keras.
 
-    Its metadata hold the classes, the input size, the normalization and a summary of the
-    training. Both files are compared, on real faces if --data is given.
+    The metadata of the file hold the classes, the input size, the normalization and a summary of
+    the training. Both files are compared, on real faces if --data is given.
 
     \b
     Examples:
-      fer models export run/best.keras --out network.onnx --data ferplus/
+      fer models export run/best.keras --out model.onnx --data ferplus/
       fer models export run/best.keras --out half.onnx --data ferplus/ --float16
       fer models export run/best.keras --out small.onnx --data ferplus/ --int8
       fer models export theirs.h5 --out theirs.onnx --classes angry,happy,sad --mean 0 --std 255
@@ -47,7 +56,7 @@ def export(
     from fercli.models.export import describe_export, export_file
 
     if float16 and int8:
-        raise click.UsageError("--float16 and --int8: wanted one of them")
+        raise click.UsageError("--float16 and --int8 cannot be used together")
     result = export_file(
         network,
         out,
@@ -58,4 +67,4 @@ def export(
         overwrite=overwrite,
         progress=progress,
     )
-    click.echo(describe_export(result))
+    options.echo(result, as_json, describe_export(result))

@@ -9,6 +9,7 @@ from fercli.commands import options
 
 @options.command("list")
 @options.as_json
+@options.no_progress
 def list(as_json: bool) -> None:
     """List the shipped models, the architectures that can be trained, and recipes for them.
 

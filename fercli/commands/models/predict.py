@@ -1,5 +1,8 @@
 """``fer models predict``: images of faces to probabilities."""
 
+import csv
+import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,13 @@ from fercli.common.progress import Progress
 @options.command()
 @options.network
 @click.argument("faces", nargs=-1, required=True, type=options.path_type())
-@options.out("FILE.csv", "A CSV file.  [default: standard output]", required=False)
+@options.out(
+    "FILE.csv", "Write the table to this CSV file.  [default: standard output]", required=False
+)
 @options.model_settings
 @options.workers
 @options.overwrite
+@options.as_json
 @options.quiet
 def predict(
     network: str,
@@ -23,14 +29,15 @@ def predict(
     out: Path | None,
     workers: int | None,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
     **said: Any,
 ) -> int:
-    """Give the probabilities of all classes for images of faces, as CSV.
+    """Classify images of cropped faces and write the probabilities of all classes as CSV.
 
-    FACES are images, or folders of them, that show one face each, cropped; `fer datasets crop`
-    finds faces in photographs. Images that cannot be read are named and left out, and the
-    status is then 1.
+    FACES are images, or folders of them, that show one cropped face each; `fer datasets crop`
+    crops the faces of photographs. Images that cannot be read are reported and left out, and the
+    exit status is then 1.
 
     \b
     Examples:
@@ -42,7 +49,12 @@ def predict(
     text, unreadable = predict_files(
         network, faces, options.to_settings(said), out, overwrite, workers, progress
     )
-    click.echo(text, nl=False)
+    if as_json and out is None:
+        click.echo(json.dumps(list(csv.DictReader(io.StringIO(text))), indent=2))
+    elif as_json:
+        click.echo(json.dumps({"out": str(out), "unreadable": len(unreadable)}, indent=2))
+    else:
+        click.echo(text, nl=False)
     for error in unreadable:
         click.echo(f"fer: left out: {error}", err=True)
     return int(bool(unreadable))

@@ -1,4 +1,4 @@
-"""``fer models summary``: the layers of an architecture or a network."""
+"""``fer models summary``: the layers of an architecture or a model."""
 
 import click
 
@@ -6,15 +6,19 @@ from fercli.commands import options
 
 
 @options.command()
-@click.argument("name", metavar="ARCHITECTURE|NETWORK")
+@click.argument("name", metavar="ARCHITECTURE|MODEL")
 @click.option(
-    "--classes", type=click.IntRange(min=2), metavar="N", help="Of an architecture: its classes."
+    "--classes",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Give an architecture this many classes.",
 )
 @click.option(
-    "--size", type=options.Size(), help="Of an architecture or a foreign network: its input size."
+    "--size", type=options.Size(), help="Give an architecture or a foreign model this input size."
 )
+@options.no_progress
 def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> None:
-    """Show the layers of an architecture, or what a network's file says about itself.
+    """Show the layers of an architecture, or the metadata of a model's file.
 
     \b
     Examples:

@@ -10,13 +10,17 @@ from fercli.common.progress import Progress
 
 @options.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
-@options.out("DIR", "Folder for the images, which are named by their number.")
+@options.out("DIR", "Write the images, named by their number, to this folder.")
 @options.sample_size
 @click.option(
-    "--num", type=click.IntRange(min=1), metavar="N", help="The most samples.  [default: all]"
+    "--num",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Export at most N samples.  [default: all]",
 )
 @options.workers
 @options.overwrite
+@options.as_json
 @options.quiet
 def export(
     vec: Path,
@@ -25,6 +29,7 @@ def export(
     num: int | None,
     workers: int | None,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
 ) -> None:
     """Write the samples of a .vec file as PNG files.
@@ -45,4 +50,4 @@ def export(
         overwrite=overwrite,
         progress=progress,
     )
-    click.echo(f"{written.path}: {written.count} images")
+    options.echo(written, as_json, f"{written.path}: {written.count} images")

@@ -10,14 +10,15 @@ from fercli.common.progress import Progress
 
 @options.command()
 @click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
-@options.out("FILE.vec", "The file to write.")
+@options.out("FILE.vec", "Write the samples to this file.")
 @options.sample_size
-@click.option("--drop-duplicates", is_flag=True, help="Write samples that are equal once.")
+@click.option("--drop-duplicates", is_flag=True, help="Write equal samples only once.")
 @click.option(
     "--shuffle", is_flag=True, help="Write them in random order, so that a training mixes them."
 )
 @options.seed
 @options.overwrite
+@options.as_json
 @options.quiet
 def merge(
     vecs: tuple[Path, ...],
@@ -27,11 +28,12 @@ def merge(
     shuffle: bool,
     seed: int,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
 ) -> None:
     """Merge .vec files whose samples are of one size.
 
-    One file is copied, which repairs a header that tells the wrong count.
+    A single file is copied, which repairs a header with a wrong count.
 
     \b
     Examples:
@@ -50,4 +52,4 @@ def merge(
         overwrite=overwrite,
         progress=progress,
     )
-    click.echo(f"{written.path}: {written.count} samples")
+    options.echo(written, as_json, f"{written.path}: {written.count} samples")

@@ -12,7 +12,7 @@ from fercli.commands import options
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out(
     "FILE.png",
-    "The image to write.  [default: FILE.png beside FILE.vec, for page N FILE-N.png]",
+    "Write the sheet to this file.  [default: FILE.png beside FILE.vec; for page N, FILE-N.png]",
     required=False,
 )
 @options.sample_size
@@ -22,7 +22,7 @@ from fercli.commands import options
     metavar="N",
     default=1,
     show_default=True,
-    help="Which samples.",
+    help="Show this page of samples.",
 )
 @click.option(
     "--per-page",
@@ -30,9 +30,11 @@ from fercli.commands import options
     default=400,
     show_default=True,
     metavar="N",
-    help="Samples on a page.",
+    help="Put this many samples on a page.",
 )
-@click.option("--columns", type=click.IntRange(min=1), metavar="N", help="Samples in a row.")
+@click.option(
+    "--columns", type=click.IntRange(min=1), metavar="N", help="Put this many images into a row."
+)
 @click.option(
     "--scale",
     type=click.IntRange(1, 16),
@@ -40,9 +42,15 @@ from fercli.commands import options
     help="Draw each pixel as a square of this side.  [default: 2 below 32 pixels, else 1]",
 )
 @options.overwrite
+@options.as_json
 @options.quiet
 def show(
-    vec: Path, out: Path | None, size: tuple[int, int] | None, page: int, **given: Any
+    vec: Path,
+    out: Path | None,
+    size: tuple[int, int] | None,
+    page: int,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Draw a contact sheet of the samples in a .vec file, with their numbers.
 
@@ -55,4 +63,5 @@ def show(
 
     suffix = ".png" if page == 1 else f"-{page}.png"
     sheet = show(vec, out or vec.with_name(vec.stem + suffix), size_wh=size, page=page, **given)
-    click.echo(f"{sheet.path}: samples {sheet.first} to {sheet.last} of {sheet.count}")
+    text = f"{sheet.path}: samples {sheet.first} to {sheet.last} of {sheet.count}"
+    options.echo(sheet, as_json, text)

@@ -20,9 +20,9 @@ def _to_shares(
         except ValueError:
             name = ""
         if not name:
-            raise click.BadParameter(f"wanted NAME=SHARE such as train=0.8, found {value!r}")
+            raise click.BadParameter(f"expected NAME=SHARE such as train=0.8, got {value!r}")
     if len(shares) < len(values):
-        raise click.BadParameter("wanted a name for each share, found one twice")
+        raise click.BadParameter("a name may have only one share")
     return shares
 
 
@@ -36,10 +36,12 @@ def _to_shares(
     default=("train=0.8", "test=0.2"),
     show_default=True,
     metavar="NAME=SHARE",
-    help="A part and how large it is, in proportion to the others; repeatable.",
+    help="Make a part of this share, in proportion to the others; may be repeated.",
 )
 @options.out(
-    "DIR", "Folder for the parts, FILE-NAME.vec.  [default: that of FILE.vec]", required=False
+    "DIR",
+    "Write the parts, FILE-NAME.vec, to this folder.  [default: that of FILE.vec]",
+    required=False,
 )
 @options.sample_size
 @click.option(
@@ -52,6 +54,7 @@ def _to_shares(
 )
 @options.seed
 @options.overwrite
+@options.as_json
 @options.quiet
 def split(
     vec: Path,
@@ -61,9 +64,10 @@ def split(
     together: int,
     seed: int,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
 ) -> None:
-    """Split a .vec file at random, as into samples to train and to test with.
+    """Split a .vec file at random, for example into samples for training and for testing.
 
     Samples that are equal, pixel by pixel, stay together. Where several samples in a row show
     one object (mirror images, warped views), say how many, or tests will be too good.
@@ -86,5 +90,5 @@ def split(
         overwrite=overwrite,
         progress=progress,
     )
-    for part in parts:
-        click.echo(f"{part.path}: {part.count} samples")
+    text = "\n".join(f"{part.path}: {part.count} samples" for part in parts)
+    options.echo(parts, as_json, text)

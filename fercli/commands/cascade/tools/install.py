@@ -19,20 +19,22 @@ from fercli.common.progress import Progress
 )
 @options.workers
 @options.overwrite
+@options.as_json
 @options.quiet
 def install(
     tools: Path | None,
     source: Path | None,
     workers: int | None,
     overwrite: bool,
+    as_json: bool,
     progress: Progress,
 ) -> None:
     """Build OpenCV 3.4's training programs from source, as an ordinary user.
 
-    Takes minutes once, half a gigabyte of disk meanwhile and 5 MB in the end. Needs a C++
-    compiler; pip fetches the source, and cmake and ninja where the system has none. Does nothing
-    where the programs are already. A build that fails or is interrupted leaves no programs; the
-    log of one that fails stays in the folder.
+    The build takes some minutes, half a gigabyte of disk meanwhile and 5 MB at the end. It needs
+    a C++ compiler; pip fetches the source, and cmake and ninja where the system has none. If the
+    programs exist already, nothing is done. A build that fails or is interrupted leaves no
+    programs, and a failed one leaves its log in the folder.
 
     \b
     Examples:
@@ -45,4 +47,4 @@ def install(
     installation = install_programs(
         tools, source=source, overwrite=overwrite, workers=workers, progress=progress
     )
-    click.echo(installation.to_text())
+    options.echo(installation, as_json)

@@ -11,10 +11,11 @@ from fercli.commands import options
 @options.command()
 @options.tools
 @options.as_json
+@options.no_progress
 def status(tools: Path | None, as_json: bool) -> int:
-    """Say where each of OpenCV's programs was found, or that it was not.
+    """Show where each of OpenCV's programs was found.
 
-    Ends with status 1 if one is missing or does not run.
+    The exit status is 1 if one is missing or does not run.
 
     \b
     Examples:

@@ -65,12 +65,20 @@ def test_split(fer, vec, tmp_path):
     assert counts[2] > counts[0]
 
 
-@pytest.mark.parametrize("shares", [["a"], ["=1"], ["a=x"], ["a=1", "a=2"]])
-def test_shares_that_are_none(fer, vec, shares):
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        (["a"], "expected NAME=SHARE such as train=0.8, got 'a'"),
+        (["=1"], "expected NAME=SHARE such as train=0.8, got '=1'"),
+        (["a=x"], "expected NAME=SHARE such as train=0.8, got 'a=x'"),
+        (["a=1", "a=2"], "a name may have only one share"),
+    ],
+)
+def test_shares_that_are_none(fer, vec, shares, message):
     arguments = [word for share in shares for word in ("--share", share)]
     result = fer("cascade", "samples", "split", vec, *arguments)
     assert result.status == 2
-    assert "wanted" in result.err
+    assert message in result.err
 
 
 def test_export(fer, vec, tmp_path):
