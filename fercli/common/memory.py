@@ -1,4 +1,4 @@
-"""How much memory this process may still take, containers included."""
+"""Measure the memory available to this process, also in containers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def available_memory(groups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int:
-    """Return the bytes of memory that can be taken without swapping or being killed.
+    """Return the bytes of memory that can be allocated without swapping or being killed.
 
-    The least of what the system has and of what the control groups of this process, up to the
-    root, have left. Pages of files that a group only caches count as free.
+    The minimum of the system's available memory and of what remains in the control groups of this
+    process, up to the root. Cached pages of files count as free.
 
     Parameters
     ----------
     groups, membership : Path
-        Where Linux shows the control groups, and to which this process belongs.
+        Linux's folder of control groups, and the file with those of this process.
     """
     import psutil
 
-    rooms = [_room(folder) for folder in _folders(groups, membership)]
+    limits = [_remaining(folder) for folder in _folders(groups, membership)]
     free = int(psutil.virtual_memory().available)
-    return max(0, min([free, *(r for r in rooms if r is not None)]))
+    return max(0, min([free, *(r for r in limits if r is not None)]))
 
 
 def _folders(groups: Path, membership: Path) -> list[Path]:
@@ -41,8 +41,8 @@ def _folders(groups: Path, membership: Path) -> list[Path]:
     return found
 
 
-def _room(folder: Path) -> int | None:
-    """Return what one group has left; None if it has no limit."""
+def _remaining(folder: Path) -> int | None:
+    """Return the memory that remains in one group; None if it has no limit."""
     for limit, usage, cached in (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

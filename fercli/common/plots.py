@@ -1,4 +1,4 @@
-"""Plots: one look for all, drawn without a display and without matplotlib's global state."""
+"""Plots in one style, drawn without a display and without matplotlib's global state."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def new_plots(
     figure = Figure(figsize=(width * len(labels), height), layout="constrained")
     plots = [figure.add_subplot(1, len(labels), at + 1) for at in range(len(labels))]
     for axes, texts in zip(plots, labels, strict=True):
-        _dress(axes, *texts)
+        _style(axes, *texts)
     return figure, plots
 
 
-def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:
+def _style(axes: Axes, title: str, x_label: str, y_label: str) -> None:
     from cycler import cycler
 
     axes.set_prop_cycle(cycler(color=COLORS))
@@ -63,29 +63,29 @@ def _dress(axes: Axes, title: str, x_label: str, y_label: str) -> None:
 
 
 def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:
-    """Write a figure in the format of the name's suffix (.png, .svg, .pdf), whole or not at all.
+    """Write a figure in the format of the name's suffix (.png, .svg, .pdf), atomically.
 
-    Texts are shown as they are written: "$" in the name of a class begins no formula.
+    Texts are shown literally: "$" in the name of a class does not start a formula.
 
     Raises
     ------
     OutputError
-        The suffix is no format of matplotlib's, or the file exists or cannot be written.
+        The suffix is not a format of matplotlib, or the file exists or cannot be written.
     """
     require_suffix(path)
-    _take_as_written(figure)
-    with atomic_write(path, overwrite=overwrite) as temporary, _any_glyphs():
+    _disable_formulas(figure)
+    with atomic_write(path, overwrite=overwrite) as temporary, _ignore_missing_glyphs():
         figure.savefig(temporary, dpi=150)
 
 
-def _take_as_written(figure: Figure) -> None:
-    """Keep matplotlib from reading formulas in texts, other than powers of ten on axes."""
+def _disable_formulas(figure: Figure) -> None:
+    """Disable formulas in texts, except in powers of ten on axes."""
     from matplotlib.text import Text
 
     powers = set(_powers(figure))
     for text in figure.findobj(Text):
         text.set_parse_math(text in powers)
-        text.set_text(shown_name(text.get_text()))  # a font has no glyph for a mere byte
+        text.set_text(shown_name(text.get_text()))  # undecodable bytes in names have no glyph
 
 
 def _powers(figure: Figure) -> Iterator[Text]:
@@ -98,8 +98,8 @@ def _powers(figure: Figure) -> Iterator[Text]:
 
 
 @contextmanager
-def _any_glyphs() -> Iterator[None]:
-    """Hide that the font lacks a glyph: names may be in any script, and a box is drawn."""
+def _ignore_missing_glyphs() -> Iterator[None]:
+    """Suppress warnings on missing glyphs: names may be in any script, and a box is drawn."""
     with warnings.catch_warnings():
         for message in ("Glyph .* missing", "Matplotlib currently does not support"):
             warnings.filterwarnings("ignore", message, UserWarning)
@@ -107,12 +107,12 @@ def _any_glyphs() -> Iterator[None]:
 
 
 def require_suffix(path: Path) -> None:
-    """Raise `OutputError` if a name's suffix is no format of matplotlib's."""
+    """Raise `OutputError` if a name's suffix is not a format of matplotlib."""
     from matplotlib.backend_bases import FigureCanvasBase
 
     if path.suffix.lstrip(".").lower() not in FigureCanvasBase.get_supported_filetypes():
         raise OutputError(
-            f"wanted the suffix of a plot, found {path.suffix!r}",
-            hint="a name that ends in .png, .svg or .pdf",
+            f"{path.suffix!r} is not a file type of plots",
+            hint="use a name that ends in .png, .svg or .pdf",
             path=path,
         )

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
-#: What a column of numbers holds: a number, perhaps with separators or a unit sign, or none.
+#: A cell of a column of numbers: a number with optional separators and percent sign, or "-".
 NUMBER = re.compile(r"-|[+-]?[\d,]+(\.\d+)?(e[+-]\d+)?%?")
 
 

@@ -14,7 +14,7 @@ def test_a_plot_is_written_and_can_be_read(tmp_path):
 
 def test_bad_names_are_refused(tmp_path):
     figure, _ = new_plot("", "", "")
-    with pytest.raises(OutputError, match=r"wanted the suffix of a plot, found '\.doc'"):
+    with pytest.raises(OutputError, match=r"'\.doc' is not a file type of plots"):
         save_plot(figure, tmp_path / "a.doc")
     (tmp_path / "a.png").touch()
     with pytest.raises(OutputExistsError):

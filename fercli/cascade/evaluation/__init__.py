@@ -1,4 +1,4 @@
-"""Evaluation: what a cascade finds, misses and invents on images whose objects are known."""
+"""Evaluation: hits, misses and false alarms of cascades on annotated images."""
 
 from fercli.cascade.evaluation.curves import Curve as Curve
 from fercli.cascade.evaluation.curves import average_precision as average_precision

@@ -1,4 +1,4 @@
-"""Curves: recall, precision and false alarms of a detector as the least score is lowered."""
+"""Recall, precision and false alarms of a detector over the score threshold."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class Curve:
-    """What a detector finds at each least score, from the strictest on.
+    """Hits and false alarms at each score threshold, from the highest down.
 
     Attributes
     ----------
     thresholds : ndarray of float64, shape (n,)
-        The scores that occur, falling; detections of the same score come together.
+        The distinct scores, descending.
     hits, false_alarms : ndarray of int, shape (n,)
-        How many detections of at least that score are objects, or not.
+        Detections of at least that score that are objects, and those that are not.
     truths : int
-        The objects that there are.
+        Number of objects.
     """
 
     thresholds: NDArray[np.float64]
@@ -29,12 +29,12 @@ class Curve:
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """The share of the objects that are found (0 where there are none)."""
+        """Share of the objects that are found (0 if there are none)."""
         return self.hits / max(self.truths, 1)
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """The share of the detections that are objects."""
+        """Share of the detections that are objects."""
         return self.hits / (self.hits + self.false_alarms)
 
     @property
@@ -49,11 +49,11 @@ def curve_of(scores: ArrayLike, is_hit: ArrayLike, truths: int) -> Curve:
     Parameters
     ----------
     scores : array-like of float, shape (n,)
-        Of the detections of all images, in any order.
+        Scores of the detections of all images, in any order.
     is_hit : array-like of bool, shape (n,)
-        Whether they are objects.
+        Whether each detection is an object.
     truths : int
-        The objects in all images.
+        Number of objects in all images.
     """
     values = np.asarray(scores, np.float64)
     hit = np.asarray(is_hit, bool)
@@ -71,8 +71,8 @@ def curve_of(scores: ArrayLike, is_hit: ArrayLike, truths: int) -> Curve:
 def average_precision(curve: Curve) -> float | None:
     """Return the area under precision over recall, all points.
 
-    Precision is first made to fall with recall (the best that is had at this recall or a higher
-    one), as in Pascal VOC from 2010 on. None where there is nothing to be found.
+    Precision is first made non-increasing (the best at this or a higher recall), as in Pascal
+    VOC from 2010 on. None if there are no objects.
     """
     if curve.truths == 0:
         return None
@@ -81,7 +81,10 @@ def average_precision(curve: Curve) -> float | None:
 
 
 def recall_at(curve: Curve, false_alarms: int) -> float | None:
-    """Return the recall that is had with at most so many false alarms; None without objects."""
+    """Return the recall at the lowest threshold with at most this many false alarms.
+
+    None if there are no objects.
+    """
     if curve.truths == 0:
         return None
     allowed = curve.recall[curve.false_alarms <= false_alarms]

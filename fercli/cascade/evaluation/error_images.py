@@ -1,4 +1,4 @@
-"""Error images: what a cascade missed and what it took for an object, to be looked at."""
+"""Images of the errors of a cascade: missed objects and false alarms."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from fercli.common.progress import SILENT, Progress
 
 MISS, FALSE, TEXT = (230, 159, 0), (213, 94, 0), (40, 40, 40)
 
-#: Of each kind of error so many are on a sheet; images with most errors come first.
-MOST_TILES = 60
-MOST_IMAGES = 200
+#: Largest number of errors of each kind on a sheet, and of annotated images.
+MAX_TILES = 60
+MAX_IMAGES = 200
 COLUMNS = 10
 TILE = 112
 CAPTION = 16
 HEADING = 34
 MARGIN = 6
-#: How much of the surroundings a tile shows, in sides of the box on each side.
-AROUND = 0.5
+#: Context of a tile on each side, as a multiple of the box's side.
+CONTEXT = 0.5
 
 
 @dataclass(frozen=True)
-class _Error:
+class _DetectionError:
     """One miss or false alarm."""
 
     path: Path
@@ -43,16 +43,16 @@ class _Error:
 
 
 def write_error_sheet(result: CascadeResult, path: Path, *, overwrite: bool = False) -> bool:
-    """Write a sheet of crops: what was missed, largest first; false alarms, surest first.
+    """Write a sheet of crops: misses, largest first; false alarms, highest score first.
 
-    Returns whether there was anything to write.
+    Returns whether there were any.
     """
     misses, alarms = _misses(result), _false_alarms(result)
     if not misses and not alarms:
         return False
     sections = [
-        (f"{result.name}: {len(misses):,} missed of {result.tally.truths}", misses),
-        (f"{result.name}: {len(alarms):,} false alarms, surest first", alarms),
+        (f"{result.name}: {len(misses):,} missed of {result.counts.truths}", misses),
+        (f"{result.name}: {len(alarms):,} false alarms, highest score first", alarms),
     ]
     write_image(path, _sheet([s for s in sections if s[1]]), overwrite=overwrite)
     return True
@@ -61,14 +61,14 @@ def write_error_sheet(result: CascadeResult, path: Path, *, overwrite: bool = Fa
 def write_error_images(
     result: CascadeResult, folder: Path, *, overwrite: bool = False, progress: Progress = SILENT
 ) -> int:
-    """Write the images with errors, hits, misses and false alarms drawn; return how many.
+    """Write the images with errors, with hits, misses and false alarms drawn.
 
-    The names begin with a number, in the order of the errors in them, most first; at most
-    `MOST_IMAGES` are written.
+    The names begin with a number, images with most errors first; at most `MAX_IMAGES` are
+    written. Returns their number.
     """
-    wrong = [p for p in result.images if p.tally.misses or p.tally.false_alarms]
-    wrong.sort(key=lambda p: -(p.tally.misses + p.tally.false_alarms))
-    wrong = wrong[:MOST_IMAGES]
+    wrong = [p for p in result.images if p.counts.misses or p.counts.false_alarms]
+    wrong.sort(key=lambda p: -(p.counts.misses + p.counts.false_alarms))
+    wrong = wrong[:MAX_IMAGES]
     if not wrong:
         return 0
     make_folder(folder)
@@ -79,14 +79,14 @@ def write_error_images(
 
 
 def remove_error_images(folder: Path) -> None:
-    """Remove what earlier reports left: the sheet beside `folder`, and the images in it."""
+    """Remove the files of an earlier report: the sheet beside `folder`, and the images in it."""
     folder.with_name(f"{folder.name}.png").unlink(missing_ok=True)
     for path in folder.glob("[0-9][0-9][0-9]-*.jpg"):
         path.unlink()
 
 
 def annotated(of_image: ImageResult) -> NDArray[np.uint8]:
-    """Return an image with its hits, misses and false alarms drawn, in cv2's order of colors."""
+    """Return an image with its hits, misses and false alarms drawn, as BGR."""
     image = Image.fromarray(read_color(of_image.image.path)[:, :, ::-1])
     draw = ImageDraw.Draw(image)
     width, font = line_width(image.size), label_font(image.size)
@@ -102,18 +102,18 @@ def annotated(of_image: ImageResult) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
 
 
-def _misses(result: CascadeResult) -> list[_Error]:
+def _misses(result: CascadeResult) -> list[_DetectionError]:
     found = [
-        _Error(p.image.path, p.image.boxes_xywh[at], shown_name(p.image.path.stem), MISS)
+        _DetectionError(p.image.path, p.image.boxes_xywh[at], shown_name(p.image.path.stem), MISS)
         for p in result.images
         for at in p.missed
     ]
     return sorted(found, key=lambda error: -error.box_xywh[2] * error.box_xywh[3])
 
 
-def _false_alarms(result: CascadeResult) -> list[_Error]:
+def _false_alarms(result: CascadeResult) -> list[_DetectionError]:
     found = [
-        (score, _Error(p.image.path, tuple(box), f"{score:.3g}  {name}", FALSE))
+        (score, _DetectionError(p.image.path, tuple(box), f"{score:.3g}  {name}", FALSE))
         for p in result.images
         for name in [shown_name(p.image.path.stem)]
         for box, score, verdict in zip(
@@ -127,12 +127,12 @@ def _false_alarms(result: CascadeResult) -> list[_Error]:
     return [error for _, error in sorted(found, key=lambda pair: -pair[0])]
 
 
-def _sheet(sections: list[tuple[str, list[_Error]]]) -> NDArray[np.uint8]:
-    """Return the sheet, in cv2's order of colors."""
+def _sheet(sections: list[tuple[str, list[_DetectionError]]]) -> NDArray[np.uint8]:
+    """Return the sheet, as BGR."""
     widest = max(min(len(errors), COLUMNS) for _, errors in sections)
     columns = max(widest, 4)
     heights = [
-        HEADING + -(-min(len(errors), MOST_TILES) // columns) * (TILE + CAPTION + MARGIN)
+        HEADING + -(-min(len(errors), MAX_TILES) // columns) * (TILE + CAPTION + MARGIN)
         for _, errors in sections
     ]
     size = (MARGIN + columns * (TILE + MARGIN), sum(heights) + MARGIN)
@@ -145,25 +145,25 @@ def _sheet(sections: list[tuple[str, list[_Error]]]) -> NDArray[np.uint8]:
 
 
 def _draw_section(
-    image: Image.Image, top: int, columns: int, title: str, errors: list[_Error]
+    image: Image.Image, top: int, columns: int, title: str, errors: list[_DetectionError]
 ) -> None:
     draw = ImageDraw.Draw(image)
-    if len(errors) > MOST_TILES:
-        title += f" (the first {MOST_TILES})"
+    if len(errors) > MAX_TILES:
+        title += f" (the first {MAX_TILES})"
     draw.text((MARGIN, top + 9), title, fill=TEXT, font=ImageFont.load_default(16))
     small = ImageFont.load_default(11)
-    for at, (error, tile) in enumerate(_tiles(errors[:MOST_TILES])):
+    for at, (error, tile) in enumerate(_tiles(errors[:MAX_TILES])):
         x = MARGIN + at % columns * (TILE + MARGIN)
         y = top + HEADING + at // columns * (TILE + CAPTION + MARGIN)
         image.paste(tile, (x, y))
         draw.text((x, y + TILE + 1), _fitted(error.caption, small), fill=TEXT, font=small)
 
 
-def _tiles(errors: list[_Error]) -> Iterator[tuple[_Error, Image.Image]]:
+def _tiles(errors: list[_DetectionError]) -> Iterator[tuple[_DetectionError, Image.Image]]:
     for error in errors:
         image = Image.fromarray(read_color(error.path)[:, :, ::-1])
         x, y, width, height = error.box_xywh
-        side = max(width, height) * (1 + 2 * AROUND)
+        side = max(width, height) * (1 + 2 * CONTEXT)
         left, top = x + (width - side) / 2, y + (height - side) / 2
         corners = (left, top, left + side, top + side)
         tile = image.transform(

@@ -1,4 +1,4 @@
-"""Measuring: cascades run over annotated images, each detection judged."""
+"""Run cascades over annotated images and match their detections with the ground truth."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ from fercli.common.files import shown_name
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.progress import SILENT, Progress
 
-#: The curve is made of all detections, even those that a single window saw.
+#: The curve uses all detections, even those of a single window.
 CURVE_NEIGHBORS = 0
-#: Choices of ``min_neighbors`` to be compared. From 3 on, asking for more only drops detections:
-#: what lies inside a larger group is dropped already (see `grouping`).
+#: Values of ``min_neighbors`` that are compared. From 3 on, a larger value only drops detections:
+#: those inside a larger group are dropped already (see `grouping`).
 TRIED_NEIGHBORS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)
-#: For the ratio of sizes: the same place, whatever the size.
+#: Matching for the ratio of sizes: the same center, any size.
 ANY_SIZE = CenterRule(max_distance=0.3, max_size_ratio=3.0)
-#: Fewer objects than this say nothing about a cascade's habit.
-FEWEST_FOR_RATIO = 5
+#: Least number of hits for a ratio of sizes.
+MIN_HITS_FOR_RATIO = 5
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a cascade found in an image, before anybody judges it."""
+class _ImageDetections:
+    """Detections of a cascade in an image, before matching."""
 
     chosen: Detections
     ranked: Detections
@@ -72,23 +72,23 @@ def evaluate(
     box_scale: float | Literal["auto"] = 1.0,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Run cascades over annotated images and judge what they find.
+    """Run cascades over annotated images and match their detections.
 
-    One image at a time, since cv2 spreads a detection over all cores itself: the times are
-    those that a user of the cascade gets.
+    Images are processed one at a time, since cv2 uses all cores for one detection: the times are
+    those of a typical use.
 
     Parameters
     ----------
     cascades : sequence of Path
     images : sequence of AnnotatedImage
     options : DetectionOptions, optional
-        How images are searched.
+        Options of the detector.
     rule : MatchRule, optional
-        When a detection is an object. Defaults to ``IouRule()``.
+        When a detection is a hit. Defaults to ``IouRule()``.
     box_scale : float or "auto"
-        What detections are made larger by, around their centers, before they are matched: for a
-        cascade that was trained on narrower or wider crops than the truth's. "auto" takes, for
-        each cascade, the factor that makes them as large as the truth (the median). Defaults to 1.
+        Factor by which detections are enlarged around their centers before matching, for a
+        cascade trained on narrower or wider crops than the annotations. "auto" uses, for each
+        cascade, the factor that makes the median size equal. Defaults to 1.
     progress : Progress, optional
 
     Raises
@@ -101,9 +101,9 @@ def evaluate(
         The box scale is not above 0.
     """
     if box_scale != "auto" and not 0 < box_scale < float("inf"):
-        raise OptionError(f"wanted a box scale above 0, or auto, found {box_scale}")
+        raise OptionError(f"`box_scale` must be a number above 0 or auto, got {box_scale}")
     if not cascades or not images:
-        raise InputError("wanted at least one cascade and one annotated image, found none")
+        raise InputError("Expected at least one cascade and one annotated image")
     rule = rule or IouRule()
     detectors = [Detector(path) for path in cascades]
     searched, found, left_out = _search_all(detectors, images, options, progress)
@@ -115,12 +115,12 @@ def evaluate(
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of paths that tell them apart, without a suffix.
+    """Return the shortest distinct ends of paths, without a suffix.
 
-    ``cascade.xml``, as every training names its result, goes by its folder's name. A path that is
-    there twice gets a number.
+    ``cascade.xml``, the name that every training uses, is named by its folder. A repeated path
+    gets a number.
     """
-    parts = [_telling_parts(path.absolute()) for path in paths]
+    parts = [_name_parts(path.absolute()) for path in paths]
     names = []
     for at, own in enumerate(parts):
         others = [other for other in parts if other != own]
@@ -133,13 +133,13 @@ def short_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _telling_parts(path: Path) -> tuple[str, ...]:
+def _name_parts(path: Path) -> tuple[str, ...]:
     named_by_folder = path.stem == "cascade" and path.parent.name
     return path.parent.parts if named_by_folder else path.with_suffix("").parts
 
 
 def _warm_up(detector: Detector) -> None:
-    """Run once on nothing, so that no image's time holds what is done only once."""
+    """Run once on an empty image, so that no image's time includes one-time initialization."""
     width, height = detector.cascade.size_wh
     detector.scan(np.zeros((height + 8, width + 8), np.uint8)).group(CURVE_NEIGHBORS)
 
@@ -149,12 +149,12 @@ def _search_all(
     images: Sequence[AnnotatedImage],
     options: DetectionOptions,
     progress: Progress,
-) -> tuple[list[AnnotatedImage], list[list[_Found]], list[ImageError]]:
-    """Return the images that can be read, what each cascade finds in them, and the errors."""
+) -> tuple[list[AnnotatedImage], list[list[_ImageDetections]], list[ImageError]]:
+    """Return the images that can be read, the detections of each cascade, and the errors."""
     for detector in detectors:
         _warm_up(detector)
     searched: list[AnnotatedImage] = []
-    found: list[list[_Found]] = [[] for _ in detectors]
+    found: list[list[_ImageDetections]] = [[] for _ in detectors]
     left_out: list[ImageError] = []
     for image in progress.track(images, "detecting", unit="image"):
         try:
@@ -168,24 +168,24 @@ def _search_all(
         for of_cascade, one in zip(found, of_image, strict=True):
             of_cascade.append(one)
     if not searched:
-        raise InputError(f"wanted images, found none that can be read: {left_out[0]}")
+        raise InputError(f"None of the images can be read: {left_out[0]}")
     return searched, found, left_out
 
 
-def _search(detector: Detector, gray: ImageArray, options: DetectionOptions) -> _Found:
+def _search(detector: Detector, gray: ImageArray, options: DetectionOptions) -> _ImageDetections:
     start = time.perf_counter()
     windows = detector.scan(gray, options)
     chosen = windows.group(options.min_neighbors)
     milliseconds = 1000 * (time.perf_counter() - start)
     ranked, tried = windows.group(CURVE_NEIGHBORS), windows.group(TRIED_NEIGHBORS[0])
-    return _Found(chosen, ranked, tried, milliseconds)
+    return _ImageDetections(chosen, ranked, tried, milliseconds)
 
 
 def _judge(
     path: Path,
     name: str,
     images: Sequence[AnnotatedImage],
-    found: Sequence[_Found],
+    found: Sequence[_ImageDetections],
     rule: MatchRule,
     box_scale: float | Literal["auto"],
 ) -> CascadeResult:
@@ -202,7 +202,7 @@ def _judge(
     )
     by_neighbors = {
         count: total(
-            _tally_beyond(count, of_image.tried, image, rule, scale)
+            _counts_above(count, of_image.tried, image, rule, scale)
             for image, of_image in zip(images, found, strict=True)
         )
         for count in TRIED_NEIGHBORS
@@ -210,10 +210,10 @@ def _judge(
     return CascadeResult(path, name, results, scale, ratio, by_neighbors)
 
 
-def _tally_beyond(
+def _counts_above(
     count: int, detections: Detections, image: AnnotatedImage, rule: MatchRule, scale: float
 ) -> DetectionCounts:
-    """Return the tally of the detections of more than `count` windows."""
+    """Return the counts of the detections of more than `count` windows."""
     kept = detections.neighbors > count
     of_count = Detections(
         detections.boxes_xywh[kept], detections.scores[kept], detections.neighbors[kept]
@@ -229,7 +229,7 @@ def _judged(
     return MatchedDetections(boxes, detections.scores, verdicts)
 
 
-def _box_ratio(images: Sequence[AnnotatedImage], found: Sequence[_Found]) -> float | None:
+def _box_ratio(images: Sequence[AnnotatedImage], found: Sequence[_ImageDetections]) -> float | None:
     """Return the median ratio of a detection's side to its object's."""
     ratios: list[float] = []
     for image, of_image in zip(images, found, strict=True):
@@ -238,14 +238,14 @@ def _box_ratio(images: Sequence[AnnotatedImage], found: Sequence[_Found]) -> flo
         verdicts = match(boxes, truths, ANY_SIZE)
         hits = np.flatnonzero(verdicts >= 0)
         ratios.extend(size_ratios(boxes, truths)[hits, verdicts[hits]])
-    return float(np.median(ratios)) if len(ratios) >= FEWEST_FOR_RATIO else None
+    return float(np.median(ratios)) if len(ratios) >= MIN_HITS_FOR_RATIO else None
 
 
-# Evaluation from files to files: cascades, annotations and backgrounds in, a report out.
+# Evaluation of files: cascades, annotations and backgrounds in, a report out.
 
 
-#: Boxes larger or smaller than the truth's by more than this lose hits to the rules of matching.
-NOTEWORTHY_RATIO = 1.25
+#: Boxes larger or smaller than the annotations by more than this factor get a note.
+NOTED_RATIO = 1.25
 
 
 def evaluate_files(
@@ -263,7 +263,7 @@ def evaluate_files(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Measure cascades on annotated images and on images without an object.
+    """Evaluate cascades on annotated images and on images without an object.
 
     Parameters
     ----------
@@ -271,32 +271,35 @@ def evaluate_files(
     truth : Path, optional
         Annotations, with `format`, `images` and `labels` as `read_records`.
     backgrounds : Path, optional
-        A list of images without an object.
+        A list of images without an object, or a folder of them.
     options, rule, box_scale, progress
         As `evaluate`.
     out : Path, optional
-        The folder for the report (`save_report`), which must be empty or missing unless
+        The folder for the report (`save_report`); it must be empty or missing unless
         `overwrite`.
 
     Raises
     ------
     OptionError
-        There is neither truth nor backgrounds, or an option is out of range.
+        There are neither annotations nor backgrounds, or an option is out of range.
     AnnotationError, InputError, CascadeFileError, OutputError
         An input cannot be used, or the report cannot be written.
     """
     if truth is None and backgrounds is None:
-        raise OptionError("wanted annotated images, backgrounds or both, found neither")
+        raise OptionError(
+            "Give annotated images with `ground_truth`, backgrounds with `bg`, or both"
+        )
     annotated: list[AnnotatedImage] = []
     if truth is not None:
         records = read_records(truth, format=format, images=images, labels=labels)
-        # One by one, the objects of the others would be false alarms.
+        # An image may have several records; taken separately, objects of the others would be
+        # false alarms.
         annotated = joined_by_path(_in_pixels(record) for record in records)
         _refuse_empty(annotated, truth)
     if backgrounds is not None:
         names = read_background_list(backgrounds)
         if not names:
-            raise AnnotationError("wanted a list of images, found none", path=backgrounds)
+            raise AnnotationError("The list names no image", path=backgrounds)
         annotated += [AnnotatedImage(path, ()) for path in names]
     if out is not None:
         prepare_report_folder(out, overwrite=overwrite)
@@ -313,7 +316,7 @@ def evaluate_files(
 
 
 def _in_pixels(record: Record) -> AnnotatedImage:
-    """Return the boxes in pixels; an image that cannot be read for it is left out later."""
+    """Return the boxes in pixels; an image that cannot be read is left out later."""
     try:
         return record.in_pixels()
     except ImageError:
@@ -322,13 +325,13 @@ def _in_pixels(record: Record) -> AnnotatedImage:
 
 def _refuse_empty(images: Sequence[AnnotatedImage], truth: Path) -> None:
     if not images:
-        raise AnnotationError("wanted annotated images, found none", path=truth)
+        raise AnnotationError("The file lists no image", path=truth)
     for image in images:
         for box in image.boxes_xywh:
             if min(box[2:]) <= 0:
                 raise AnnotationError(
-                    f"wanted boxes with some width and height, found {box} in {image.path}",
-                    hint="fer cascade check-info",
+                    f"A box of {image.path} is empty: {' '.join(map(str, box))} (x y width height)",
+                    hint="run fer cascade check-info",
                     path=truth,
                 )
 
@@ -337,9 +340,9 @@ def _note_other_size(
     result: CascadeResult, box_scale: float | Literal["auto"], progress: Progress
 ) -> None:
     ratio = result.box_ratio
-    if box_scale != 1 or ratio is None or 1 / NOTEWORTHY_RATIO <= ratio <= NOTEWORTHY_RATIO:
+    if box_scale != 1 or ratio is None or 1 / NOTED_RATIO <= ratio <= NOTED_RATIO:
         return
     progress.note(
-        f"{result.name}: its boxes have {ratio:.2f} times the sides of the truth's, which costs "
-        f"hits; --box-scale auto makes up for it"
+        f"{result.name}: its boxes have {ratio:.2f} times the sides of the annotated ones, which "
+        f"costs hits; --box-scale auto compensates for it"
     )

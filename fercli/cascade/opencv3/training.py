@@ -14,15 +14,15 @@ import numpy as np
 
 from fercli.cascade.model import read_cascade
 from fercli.cascade.opencv3.preparation import (
-    FEWEST_SAMPLES,
+    MIN_SAMPLES_TO_SPLIT,
     check_backgrounds,
     check_positives,
-    lay_out_backgrounds,
     most_positives,
+    note_plan,
+    prepare_backgrounds,
     resolve_counts,
-    tell_plan,
 )
-from fercli.cascade.opencv3.programs import fault, find_program, opencv_version
+from fercli.cascade.opencv3.programs import find_program, opencv_version, problem_of
 from fercli.cascade.opencv3.settings import (
     Buffers,
     ProgramSettings,
@@ -31,18 +31,18 @@ from fercli.cascade.opencv3.settings import (
 )
 from fercli.cascade.opencv3.stage_files import (
     PARAMETERS,
-    adopt,
+    copy_stages,
     keep_whole_stages,
     read_parameters,
     stage_files,
     weak_classifiers,
 )
 from fercli.cascade.opencv3.traincascade import (
-    Run,
+    ProgramRun,
     TrainCascade,
     TrainingLog,
-    why_failed,
-    why_stopped,
+    explain_failure,
+    explain_stop,
 )
 from fercli.cascade.samples.vec import write_vec
 from fercli.cascade.training.report import StageRecord, TrainingResult
@@ -112,9 +112,9 @@ def train(
         going_on = not overwrite and refuse_other(folder, settings, resume=resume)
         backgrounds = check_backgrounds(settings.bg, settings.size_wh, progress=progress)
         buffers = plan_buffers(settings, count_features(settings))
-        tell_plan(settings, backgrounds, buffers, progress)
+        note_plan(settings, backgrounds, buffers, progress)
         lay_out(folder, settings, program, going_on=going_on)
-        bg = lay_out_backgrounds(backgrounds, folder.engine / "backgrounds", progress)
+        bg = prepare_backgrounds(backgrounds, folder.engine / "backgrounds", progress)
         traincascade = TrainCascade(program, folder.engine, folder.log, lock)
         training = _Training(folder, settings, bg, buffers, traincascade, progress)
         try:
@@ -223,10 +223,10 @@ class _Training:
                 run = self._attempt(bar)
         seconds = earlier + time.monotonic() - begun
         stages = self.stages[: self.settings.stages]
-        why = why_stopped(run, self.settings, len(stages))
+        why = explain_stop(run, self.settings, len(stages))
         return _conclude(self.folder, self.settings, run, stages, seconds, why)
 
-    def _attempt(self, bar: Bar) -> Run:
+    def _attempt(self, bar: Bar) -> ProgramRun:
         def on_stage(record: StageRecord) -> None:
             self.stages.append(record)
             self.folder.write_stages(self.stages)
@@ -236,13 +236,13 @@ class _Training:
         listener = TrainingLog(on_stage=on_stage, on_figures=bar.figures)
         return self.traincascade.run(self.settings, self.bg, listener, self.buffers)
 
-    def _take_fewer_positives(self, run: Run) -> None:
+    def _take_fewer_positives(self, run: ProgramRun) -> None:
         """Reduce the positives to what passes the stages so far, less what further ones refuse."""
         wanted, done = self.settings.positives or 0, len(self.stages)
         passing = run.log.found.get("POS", 0)
         fewer = most_positives(passing, replace(self.settings, stages=self.settings.stages - done))
         found = f"only {passing} positives pass the {done} stages so far, wanted {wanted}"
-        if fewer < max(LEAST_SHARE * self.asked, FEWEST_SAMPLES):
+        if fewer < max(LEAST_SHARE * self.asked, MIN_SAMPLES_TO_SPLIT):
             raise TrainingError(
                 f"stage {done}: {found}: many of them are not like the others",
                 hint=f"`fer cascade samples show {self.settings.vec}` to look at them, or --finish "
@@ -264,21 +264,21 @@ def known_stages(folder: RunFolder, count: int) -> list[StageRecord]:
 def _conclude(
     folder: RunFolder,
     settings: ProgramSettings,
-    run: Run,
+    run: ProgramRun,
     stages: list[StageRecord],
     seconds: float,
     why: tuple[str, str],
 ) -> TrainingResult:
     """Put the cascade of a run in its place, and write down what came of it."""
-    if not run.product.exists():
-        raise why_failed(run, folder.log)
+    if not run.cascade.exists():
+        raise explain_failure(run, folder.log)
     try:
-        read_cascade(run.product)
+        read_cascade(run.cascade)
     except CascadeFileError as error:
         raise TrainingError(
             f"opencv_traincascade wrote a cascade that is not whole: {error.message}",
             hint="is the disk full? The stages are kept: --finish writes it again",
-            path=run.product,
+            path=run.cascade,
         ) from error
     result = TrainingResult(
         cascade=folder.cascade,
@@ -293,13 +293,13 @@ def _conclude(
     )
     folder.write_result(result)
     # Last, since where it is, the training has ended.
-    run.product.replace(folder.cascade)
+    run.cascade.replace(folder.cascade)
     return result
 
 
 def _program(tools: Path | None) -> Path:
     program = find_program("opencv_traincascade", tools)
-    problem = fault(program)
+    problem = problem_of(program)
     if problem is not None:
         raise DependencyError(problem, hint="fer cascade tools install --overwrite", path=program)
     return program
@@ -341,7 +341,7 @@ def adopt_by_hand(folder: RunFolder) -> None:
     """Take over the stages of a training that the program was run for by hand in this folder."""
     by_hand = folder.read_recipe() is None and (folder.path / PARAMETERS).exists()
     if by_hand and not (folder.engine / PARAMETERS).exists():
-        adopt(folder.path, folder.engine)
+        copy_stages(folder.path, folder.engine)
 
 
 def lay_out(folder: RunFolder, settings: ProgramSettings, program: Path, *, going_on: bool) -> None:

@@ -1,4 +1,4 @@
-"""Samples from marked boxes: annotations of any format to a ``.vec`` file."""
+"""Crop annotated boxes of images into the samples of a ``.vec`` file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from fercli.common.progress import SILENT, Progress
 #: Records that a worker crops at a time.
 BATCH = 8
 
-#: Images that take less time (in seconds) are cropped on one core: threads would spend more on
-#: handing Python's lock to each other than they gain.
+#: Below this time per image (in seconds) one core crops all of them: threads would lose more to
+#: the interpreter's lock than they gain.
 QUICK = 200e-6
 
 
@@ -47,7 +47,7 @@ def create_from_annotations(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Created:
-    """Write the marked boxes of images to a ``.vec`` file.
+    """Crop the annotated boxes of images to a ``.vec`` file.
 
     Parameters
     ----------
@@ -59,16 +59,15 @@ def create_from_annotations(
     rules : CropRules, optional
         Which boxes become samples, and how.
     engine : {"native", "opencv"}
-        Who crops: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`,
-        which is given only what it can digest. They agree within a gray level. Defaults to
-        "native".
+        What crops: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`,
+        with input checked beforehand. The two agree within a gray level. Defaults to "native".
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
     Raises
     ------
     AnnotationError, ImageError
-        The annotations, a box or an image cannot be used; file and record are told.
+        The annotations, a box or an image cannot be used; the message has file and record.
     OptionError
         The engine cannot do what `rules` ask for.
     DependencyError, ProgramError
@@ -80,29 +79,31 @@ def create_from_annotations(
     rules = rules or CropRules()
     require_absent(out, overwrite=overwrite)
     if engine == "opencv" and rules.mirror:
-        raise OptionError("opencv_createsamples cannot mirror samples", hint="--engine native")
+        raise OptionError(
+            "opencv_createsamples cannot do what `mirror` asks for", hint="set `engine` to native"
+        )
     records = read_records(annotations, format=format, images=images, labels=labels)
     _require_boxes(records, annotations)
-    account = _Account(Created(out, 0, rules.size_wh), rules)
-    crops = account.watch(_cropped(records, rules, workers, progress))
+    counter = _CropCounter(Created(out, 0, rules.size_wh), rules)
+    crops = counter.counted(_cropped(records, rules, workers, progress))
     if engine == "native":
         _write_natively(crops, out, rules, overwrite)
     else:
         _write_with_program(crops, out, rules, overwrite, tools, progress)
-    return account.closed(time.monotonic() - started)
+    return counter.result(time.monotonic() - started)
 
 
-class _Account:
-    """Keeps the account of crops that pass by, and stops them when there are enough."""
+class _CropCounter:
+    """Counts crops as they are made, and ends the iteration when there are enough."""
 
     def __init__(self, created: Created, rules: CropRules) -> None:
         self.created = created
         self.rules = rules
         self.boxes = self.enlarged = self.stretched = 0
 
-    def watch(self, crops: Iterator[Crops]) -> Iterator[Crops]:
-        """Yield crops, the last cut to the number wanted; raise the first error unless skipped."""
-        most = self.rules.most_boxes
+    def counted(self, crops: Iterator[Crops]) -> Iterator[Crops]:
+        """Yield crops up to the number of boxes asked for; raise the first error unless skipped."""
+        most = self.rules.max_boxes
         for each in crops:
             left = None if most is None else most - self.boxes
             if each.errors and not self.rules.skip_bad:
@@ -120,20 +121,23 @@ class _Account:
         self.enlarged += sum(is_enlarged(box, size_wh) for box in crops.boxes_xywh)
         self.stretched += sum(is_stretched(box, size_wh) for box in crops.boxes_xywh)
 
-    def closed(self, seconds: float) -> Created:
-        """Return what was made, with notes on it."""
+    def result(self, seconds: float) -> Created:
+        """Return the finished result, with notes."""
         created, num = self.created, self.rules.num
         created.seconds = seconds
         made = self.boxes * (2 if self.rules.mirror else 1)
         created.count = made if num is None else min(made, num)
         if num is not None and created.count < num:
-            created.notes.append(f"{num} samples were wanted, the annotations give {made}")
+            created.notes.append(f"{num} samples were asked for, the annotations give {made}")
         if self.enlarged:
-            created.notes.append(f"{self.enlarged} boxes are smaller than the sample: enlarged")
+            created.notes.append(
+                f"{self.enlarged} boxes are smaller than the sample and were enlarged"
+            )
         if self.stretched:
             created.notes.append(
-                f"{self.stretched} boxes differ by more than {STRETCHED - 1:.0%} from the shape of "
-                "the sample: stretched (`fer cascade build-info` widens boxes instead)"
+                f"{self.stretched} boxes differ by more than {STRETCHED - 1:.0%} from the aspect "
+                "ratio of the sample and were stretched (fer cascade build-info widens boxes "
+                "instead)"
             )
         return created
 
@@ -143,16 +147,18 @@ def _require_boxes(records: Sequence[Record], annotations: Path) -> None:
         return
     hint = None
     if not records and annotations.is_dir():
-        hint = f"images whose names end in {', '.join(IMAGE_EXTENSIONS)}"
+        hint = f"name images with one of the suffixes {', '.join(IMAGE_EXTENSIONS)}"
     raise AnnotationError(
-        f"wanted marked boxes, found none in {len(records)} records", hint=hint, path=annotations
+        f"The annotations have no boxes ({len(records)} images are listed)",
+        hint=hint,
+        path=annotations,
     )
 
 
 def _cropped(
     records: Sequence[Record], rules: CropRules, workers: int | None, progress: Progress
 ) -> Iterator[Crops]:
-    """Yield what each record gives, in order, cropped on all cores."""
+    """Yield the crops of each record, in order, made on all cores."""
     batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
     crop_batch = partial(_crop_batch, size_wh=rules.size_wh)
     with progress.bar("cropping", total=len(records), unit="image") as bar:
@@ -203,7 +209,7 @@ def _write_with_program(
         program.crop(boxes, temporary)
 
 
-# Cropping: marked boxes to samples, as ``opencv_createsamples -info`` makes them.
+# Cropping: annotated boxes to samples, as ``opencv_createsamples -info`` makes them.
 #
 # See: ``cvCreateTrainingSamplesFromInfo`` in OpenCV 3.4, apps/createsamples/utility.cpp.
 
@@ -211,12 +217,12 @@ def _write_with_program(
 #: A box is called stretched when its shape differs from the window's by more than this factor.
 STRETCHED = 1.1
 
-SKIP_HINT = "--skip-bad, to leave such boxes out; `fer cascade check-info` lists all of them"
+SKIP_HINT = "use `skip_bad` to leave such boxes out; fer cascade check-info lists all of them"
 
 
 @dataclass
 class Crops:
-    """What cropping a record gave: samples and the boxes that they come from, and errors."""
+    """The samples of a record, the boxes that they come from, and errors."""
 
     record: Record
     samples: list[ImageArray] = field(default_factory=list)
@@ -244,11 +250,11 @@ def crop(image: ImageArray, box_xywh: Box, size_wh: tuple[int, int]) -> ImageArr
     """
     x, y, width, height = box_xywh
     if width <= 0 or height <= 0:
-        raise AnnotationError(f"wanted a box of some width and height, found {_shown(box_xywh)}")
+        raise AnnotationError(f"The box is empty: {_shown(box_xywh)}")
     if x < 0 or y < 0 or x + width > image.shape[1] or y + height > image.shape[0]:
         raise AnnotationError(
-            f"wanted a box within the image of {image.shape[1]}x{image.shape[0]}, found "
-            f"{_shown(box_xywh)}"
+            f"The box {_shown(box_xywh)} is not inside the image of "
+            f"{image.shape[1]}x{image.shape[0]} pixels"
         )
     larger = width >= size_wh[0] and height >= size_wh[1]
     part = image[y : y + height, x : x + width]
@@ -298,11 +304,11 @@ def to_array(images: list[ImageArray], size_wh: tuple[int, int]) -> Samples:
 
 
 def _located(error: FerError, record: Record, number: int | None = None) -> FerError:
-    """Return the error with the file and record that the box or image stands in."""
+    """Return the error with the file and line of the record."""
     if record.source == record.path:
         return type(error)(error.message, hint=error.hint, path=record.path)
     if isinstance(error, ImageError):
-        message, hint = f"{record.path}: {error.message}", "--skip-bad, to leave it out"
+        message, hint = f"{record.path}: {error.message}", "use `skip_bad` to leave it out"
     elif number is None:
         return error
     else:

@@ -1,4 +1,4 @@
-"""Samples from few images: each warped many times, over backgrounds, to a ``.vec`` file."""
+"""Warp a few images of an object into the many samples of a ``.vec`` file."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from fercli.cascade.samples.scene import (
     with_skip_hint,
 )
 from fercli.cascade.samples.vec import Samples, vec_writer
-from fercli.cascade.samples.warping import Foreground, draw_pose, fitted, place
+from fercli.cascade.samples.warping import Foreground, compose, draw_pose, fitted
 from fercli.common.errors import FerError, ImageError
 from fercli.common.files import atomic_write, require_absent
 from fercli.common.images import ImageArray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
-#: Samples that are drawn from one stream of random numbers: what a seed gives depends on it.
+#: Samples per random generator; changing it changes the samples of a given seed.
 CHUNK = 64
 
-#: More samples than this are worth starting processes for, which take `TASK` samples at a time.
-MANY, TASK = 20_000, 1024
+#: Beyond this many samples, processes take over from threads, `TASK` samples at a time.
+PROCESSES_FROM, TASK = 20_000, 1024
 
-#: Windows that a chunk takes from one background, so that not each needs an image opened.
+#: Windows cut from one background before the next is opened.
 WINDOWS = 8
 
 
@@ -54,17 +54,18 @@ def create_from_images(
     Parameters
     ----------
     images : sequence of Path
-        Images of the object; they take turns.
+        Images of the object, used in turn.
     out : Path
         The ``.vec`` file, written whole or not at all.
     num : int
         Samples to make. Defaults to 1000.
     rules : WarpRules, optional
         How they are made. The native engine gives the same samples for the same seed on any
-        number of workers, and the first of many are those of few.
+        number of workers; a larger `num` only appends.
     engine : {"native", "opencv"}
-        Who warps: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`.
-        Angles and light are distributed alike, the samples differ. Defaults to "native".
+        What warps: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`.
+        Angles and intensities have the same distributions, the samples differ. Defaults to
+        "native".
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
@@ -73,7 +74,7 @@ def create_from_images(
     ImageError
         An image, or a background that was drawn, cannot be used.
     OptionError
-        Nothing of an image is left, it cannot be seen at the angles, or the engine cannot do
+        All of an image is transparent, the angles never show its front, or the engine cannot do
         what `rules` ask for.
     DependencyError, ProgramError
         OpenCV's program is missing, or fails.
@@ -88,7 +89,7 @@ def create_from_images(
     if engine == "native":
         left_out = _write_natively(scene, out, num, workers, overwrite, progress)
     else:
-        from fercli.cascade.samples.opencv_program import write_warped
+        from fercli.cascade.opencv3.createsamples import write_warped
 
         with atomic_write(out, overwrite=overwrite) as temporary:
             left_out = write_warped(scene, temporary, num, tools, workers, progress)
@@ -98,12 +99,12 @@ def create_from_images(
 
 
 def draw_samples(scene: Scene, start: int, count: int) -> tuple[Samples, list[FerError]]:
-    """Return the samples from the `start`-th on, and what was wrong with backgrounds.
+    """Return the samples from index `start` on, and the errors of unusable backgrounds.
 
     Parameters
     ----------
     scene : Scene
-        Its foregrounds are best `fitted` to the samples.
+        Foregrounds already `fitted` to the samples make it fast.
     start : int
         A multiple of `CHUNK`.
     count : int
@@ -133,7 +134,7 @@ def _write_natively(
 ) -> list[FerError]:
     small = tuple(fitted(each, scene.rules.size_wh) for each in scene.foregrounds)
     scene = Scene(scene.rules, scene.images, small, scene.backgrounds)
-    many = num > MANY
+    many = num > PROCESSES_FROM
     task = TASK if many else CHUNK
     draw = partial(_draw_task, scene, num, task)
     found: dict[str, FerError] = {}
@@ -164,7 +165,7 @@ def _draw(
     foreground: Foreground, scene: Scene, window: ImageArray, rng: np.random.Generator
 ) -> ImageArray:
     pose = draw_pose(foreground.size_wh, scene.rules.distortion, rng)
-    return place(foreground, pose, window)
+    return compose(foreground, pose, window)
 
 
 def _windows(scene: Scene, rng: np.random.Generator, errors: list[FerError]) -> list[ImageArray]:
@@ -183,7 +184,7 @@ def _windows(scene: Scene, rng: np.random.Generator, errors: list[FerError]) -> 
 def _drawn_backgrounds(
     scene: Scene, rng: np.random.Generator, errors: list[FerError]
 ) -> Iterator[ImageArray]:
-    """Yield backgrounds in random order, again and again; those that are no good just once."""
+    """Yield usable backgrounds in random order, repeatedly; each unusable one adds one error."""
     order = [scene.backgrounds[at] for at in rng.permutation(len(scene.backgrounds))]
     bad: set[Path] = set()
     for path in cycle(order):

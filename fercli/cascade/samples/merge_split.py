@@ -1,4 +1,4 @@
-"""Splitting of ``.vec`` files."""
+"""Split a ``.vec`` file into parts, and merge several into one."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def split(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> list[Written]:
-    """Write the samples of a ``.vec`` file to several, each sample to one.
+    """Split the samples of a ``.vec`` file over several files.
 
-    Samples that are equal, pixel by pixel, stay together, so that none is both trained and
-    tested with. Each file keeps the order of the samples. Where a sample goes depends on its
-    pixels and the seed.
+    Samples that are equal, pixel by pixel, go to the same part, so that none is in both the
+    training and the test part. Each file keeps the order of the samples. The part of a sample
+    depends on its pixels and the seed.
 
     Parameters
     ----------
@@ -45,12 +45,12 @@ def split(
     folder : Path
         Where the parts go.
     size_wh : (int, int), optional
-        Width and height of the samples; needed only to have it checked.
+        Width and height of the samples; only checked.
     together : int
-        Runs of so many samples, from the first on, stay together too: 2 where each is followed by
-        its mirror image, 10 in the faces that come with OpenCV. Defaults to 1.
+        Runs of this many samples, from the first on, go to the same part: 2 where each sample
+        is followed by its mirror image, 10 in the faces that come with OpenCV. Defaults to 1.
     seed : int
-        Start of the random choice. Defaults to 0.
+        Seed of the random choice. Defaults to 0.
     overwrite : bool
         Whether existing files may be replaced. Defaults to False.
 
@@ -64,7 +64,7 @@ def split(
     VecError
         The file is not a ``.vec`` file, or is of another size.
     OptionError
-        The shares are no shares, or a part would be left without a sample.
+        A share is not positive, or a part would get no sample.
     OutputError
         A file exists already or cannot be written.
     """
@@ -74,13 +74,13 @@ def split(
         require_absent(file, overwrite=overwrite)
     size = assumed_size(path, size_wh)
     samples = read_vec(path, size, progress=progress)
-    members = _dealt(digests(samples, progress), shares, together, seed)
+    members = _assigned(digests(samples, progress), shares, together, seed)
     for name, chosen in zip(shares, members, strict=True):
         if not len(chosen):
             raise OptionError(
-                f"wanted a share of {shares[name]:g} for {name}, found no sample left for it among "
-                f"{len(samples)}",
-                hint="larger shares, or fewer parts",
+                f"The part {name} would get none of the {len(samples)} samples at a share of "
+                f"{shares[name]:g}",
+                hint="give it a larger share, or split into fewer parts",
             )
     with ExitStack() as stack:
         for file, chosen in zip(files.values(), members, strict=True):
@@ -92,18 +92,18 @@ def split(
 
 def _require_shares(shares: Mapping[str, float]) -> None:
     if len(shares) < 2:
-        raise OptionError(f"wanted at least two parts to split into, found {len(shares)}")
+        raise OptionError(f"Expected at least two parts to split into, got {len(shares)}")
     for name, share in shares.items():
         if name != Path(name).name:
-            raise OptionError(f"wanted a name that can be part of a file's name, found {name!r}")
+            raise OptionError(f"The name of a part must be usable in a file name, got {name!r}")
         if not 0 < share < float("inf"):
-            raise OptionError(f"wanted a positive share for {name}, found {share:g}")
+            raise OptionError(f"The share of {name} must be a positive number, got {share:g}")
 
 
-def _dealt(
+def _assigned(
     names: Sequence[bytes], shares: Mapping[str, float], together: int, seed: int
 ) -> list[NDArray[np.int64]]:
-    """Return the samples of each part, in order; groups of samples as `_groups`."""
+    """Return the indices of each part's samples, in order; groups are not divided."""
     groups = _groups(names, together)
     order = in_drawn_order(groups, lambda group: names[group[0]], seed, "split samples")
     ends = np.cumsum(list(shares.values())) / sum(shares.values()) * len(names)
@@ -118,7 +118,7 @@ def _dealt(
 
 
 def _groups(names: Sequence[bytes], together: int) -> list[list[int]]:
-    """Return samples that must not be parted: of one run, or equal, or linked by such."""
+    """Return groups of samples linked by being equal or in the same run."""
     first: dict[bytes, int] = {}
     leader = list(range(-(-len(names) // together)))
 
@@ -136,7 +136,7 @@ def _groups(names: Sequence[bytes], together: int) -> list[list[int]]:
     return list(groups.values())
 
 
-# Merging of ``.vec`` files.
+# Merging.
 
 
 def merge(
@@ -159,16 +159,15 @@ def merge(
     out : Path
         The file to write; may be one of `paths` if `overwrite`.
     size_wh : (int, int), optional
-        Width and height of the samples of all. Defaults to not looking further than the number
-        of pixels, which must be the same in all.
+        Width and height of all samples. By default only the number of pixels is compared.
     drop_duplicates : bool
-        Whether of samples that are equal, pixel by pixel, the first alone is written. Defaults
+        Whether only the first of samples that are equal, pixel by pixel, is written. Defaults
         to False.
     shuffle : bool
-        Whether the order is random. Defaults to the order of the files, which a training keeps:
-        where it takes fewer positives than there are, the last file is then left out.
+        Whether the order is random. Defaults to the order of the files. A training reads samples
+        in order, so without shuffling it may never use the last file.
     seed : int
-        Start of the random order. Defaults to 0.
+        Seed of the random order. Defaults to 0.
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
@@ -192,7 +191,7 @@ def merge(
     _, height, width = parts[0].shape
     with vec_writer(out, (width, height), overwrite=overwrite) as write:
         for start in progress.track(range(0, len(order), CHUNK), "merging", unit="part"):
-            write(_gathered(parts, lengths, order[start : start + CHUNK]))
+            write(_selected(parts, lengths, order[start : start + CHUNK]))
     return Written(out, len(order))
 
 
@@ -200,28 +199,28 @@ def _read_alike(
     paths: Sequence[Path], size_wh: tuple[int, int] | None, progress: Progress
 ) -> list[Samples]:
     if not paths:
-        raise OptionError("wanted .vec files to merge, found none")
+        raise OptionError("Expected at least one .vec file to merge")
     pixels = describe_vec(paths[0]).vec_size
     for path in paths[1:]:
         found = describe_vec(path).vec_size
         if found != pixels:
             raise VecError(
-                f"wanted samples of {pixels} pixels as in {paths[0]}, found samples of {found}",
-                hint="make both with the same --size",
+                f"The samples have {found} pixels each, those of {paths[0]} have {pixels}",
+                hint="make both files with the same `size`",
                 path=path,
             )
     size = assumed_size(paths[0], size_wh)
     return [read_vec(path, size, progress=progress) for path in paths]
 
 
-def _gathered(
+def _selected(
     parts: Sequence[Samples], lengths: Sequence[int], chosen: NDArray[np.int64]
 ) -> Samples:
-    """Return the samples of these numbers (from 0, over all parts), in this order."""
+    """Return the samples at these indices into the concatenated parts."""
     starts = np.concatenate([[0], np.cumsum(lengths)])
     owners = np.searchsorted(starts, chosen, side="right") - 1
-    gathered = np.empty((len(chosen), *parts[0].shape[1:]), np.uint8)
+    selected = np.empty((len(chosen), *parts[0].shape[1:]), np.uint8)
     for owner in np.unique(owners):
         mine = owners == owner
-        gathered[mine] = parts[owner][chosen[mine] - starts[owner]]
-    return gathered
+        selected[mine] = parts[owner][chosen[mine] - starts[owner]]
+    return selected

@@ -1,4 +1,4 @@
-"""How samples are made of marked boxes, and of images of the object."""
+"""Options of making samples from annotated boxes, and from images of the object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANGLE = Option(help="Turn the image by up to this angle.", metavar="RAD", minimu
 
 @dataclass(frozen=True)
 class CropRules:
-    """Which boxes become samples, and how; `num` follows the order of the annotations."""
+    """Which boxes become samples, and how; the first `num` in the order of the annotations."""
 
     size_wh: tuple[int, int] = option((24, 24), SAMPLE_SIZE)
     num: int | None = option(
@@ -37,14 +37,14 @@ class CropRules:
         check(self)
 
     @property
-    def most_boxes(self) -> int | None:
-        """The most boxes that are wanted, None for all."""
+    def max_boxes(self) -> int | None:
+        """The number of boxes that give `num` samples, rounded up; None for all."""
         return -(-self.num // 2) if self.num is not None and self.mirror else self.num
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """How far the object may be turned and its light changed.
+    """Ranges of rotation and of intensity change.
 
     The largest rotations are in radians; that around y is bounded by `max_y_angle` less that
     around x. With `invert` "random" every other sample is inverted.
@@ -69,7 +69,7 @@ class Distortion:
 
 @dataclass(frozen=True)
 class WarpRules:
-    """How images of the object are warped, and what stands behind them.
+    """How images of the object are warped, and their backgrounds.
 
     `backgrounds` is a list of images without the object, as `read_background_list` reads it;
     without it, a flat background of `bg_color`, and without that either, the image's edges,

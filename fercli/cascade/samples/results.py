@@ -1,4 +1,4 @@
-"""What is common to all ways of making samples: the account of what was made."""
+"""The results of making samples."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from fercli.common.errors import FerError
 
 Engine = Literal["native", "opencv"]
 
-#: So many of the things that were left out are listed; the rest are counted.
-LISTED = 20
+#: Items left out that are listed as text; the rest are only counted.
+MAX_LISTED = 20
 
 
 @dataclass
 class Created:
-    """What was made of what was given.
+    """The samples or test images that were made.
 
     Parameters
     ----------
     path : Path
         The ``.vec`` file, or the info file of test images.
     count : int
-        Samples, or test images.
+        Number of samples or test images.
     size_wh : (int, int)
         Width and height of the samples.
     what : str
-        What was counted: "samples", "test images".
+        What `count` counts: "samples" or "test images".
     seconds : float
         How long it took.
     left_out : list of FerError
-        What could not be used and was left out, in the order of the input.
+        Why each unusable item was left out, in the order of the input.
     notes : list of str
-        What the user should know about the result, a sentence each.
+        Remarks on the result, one sentence each.
     """
 
     path: Path
@@ -46,11 +46,11 @@ class Created:
     notes: list[str] = field(default_factory=list)
 
     def to_text(self) -> str:
-        """Return the account as text."""
+        """Return the result as text."""
         width, height = self.size_wh
-        lines = [f"  {_without_hint(error)}" for error in self.left_out[:LISTED]]
-        if len(self.left_out) > LISTED:
-            lines.append(f"  … and {len(self.left_out) - LISTED} more (--json lists all)")
+        lines = [f"  {_without_hint(error)}" for error in self.left_out[:MAX_LISTED]]
+        if len(self.left_out) > MAX_LISTED:
+            lines.append(f"  … and {len(self.left_out) - MAX_LISTED} more (--json lists all)")
         if lines:
             lines.insert(0, f"left out: {len(self.left_out)}")
         lines += [f"note: {note}" for note in self.notes]
@@ -59,7 +59,7 @@ class Created:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the account as plain values."""
+        """Return the result as JSON-compatible values."""
         return {
             "path": str(self.path),
             "count": self.count,
@@ -71,13 +71,13 @@ class Created:
 
 
 def _without_hint(error: FerError) -> str:
-    """Return an error's text less what to try, which is what the user has done already."""
+    """Return an error's text without its hint, which the user has already followed."""
     return str(type(error)(error.message, path=error.path, line=error.line))
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file, or folder, and how many samples were written to it."""
+    """A file or folder, and the number of samples written to it."""
 
     path: Path
     count: int

@@ -1,4 +1,4 @@
-"""The scene of warped samples: objects cut out of their images, and what stands behind them."""
+"""The scene of warped samples: foreground objects and background images."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
-#: The largest object in a test image takes this share of the background's width or height.
+#: Size of the largest object in a test image, as a share of the background's width or height.
 LARGEST_SHARE = 0.7
 
-#: An image of which more than this share is transparent is worth a note.
-MUCH_TRANSPARENT = 0.5
+#: A note is given when more than this share of an image is transparent.
+TRANSPARENT_NOTE = 0.5
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Objects and backgrounds, ready to be drawn.
+    """Foreground objects and backgrounds, ready to be composed.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ class Scene:
     backgrounds: tuple[Path, ...]
 
     def notes(self) -> list[str]:
-        """Return a sentence for each image of which little is left."""
+        """Return a sentence for each image that is mostly transparent."""
         shares = [float((each.alpha == 0).mean()) for each in self.foregrounds]
         return [
-            f"{share:.0%} of {path} is transparent: look at the samples, or see --bg-threshold"
+            f"{share:.0%} of {path} is transparent; check the samples, and --bg-threshold"
             for path, share in zip(self.images, shares, strict=True)
-            if share > MUCH_TRANSPARENT
+            if share > TRANSPARENT_NOTE
         ]
 
 
@@ -63,17 +63,17 @@ def read_scene(images: Sequence[Path], rules: WarpRules) -> Scene:
     ImageError
         An image of the object cannot be read.
     OptionError
-        There is no image, or nothing of one is left.
+        There is no image, or all of one is transparent.
     AnnotationError
         The list of backgrounds names none.
     """
     if not images:
-        raise OptionError("wanted an image of the object, found none")
+        raise OptionError("Expected at least one image of the object")
     backgrounds: list[Path] = []
     if rules.backgrounds is not None:
         backgrounds = read_background_list(rules.backgrounds)
         if not backgrounds:
-            raise AnnotationError("wanted names of images, found none", path=rules.backgrounds)
+            raise AnnotationError("The list of backgrounds names no image", path=rules.backgrounds)
     extend = rules.backgrounds is None and rules.bg_color is None
     objects = tuple(_read_foreground(path, rules, extend) for path in images)
     return Scene(rules, tuple(images), objects, tuple(backgrounds))
@@ -86,12 +86,12 @@ def check_backgrounds(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[list[tuple[Path, tuple[int, int]]], list[FerError]]:
-    """Return the usable backgrounds of a scene with their sizes, and what is wrong with others.
+    """Return the usable backgrounds of a scene with their sizes, and the errors of the others.
 
     Raises
     ------
     ImageError
-        A background cannot be used, unless the rules say to skip such; or none can.
+        A background cannot be used and `skip_bad` is False, or none can be used.
     """
     good: list[tuple[Path, tuple[int, int]]] = []
     errors: list[FerError] = []
@@ -108,8 +108,8 @@ def check_backgrounds(
 
 
 def with_skip_hint(error: FerError) -> FerError:
-    """Return an error about a background with the way around it."""
-    hint = error.hint or "--skip-bad, to leave such backgrounds out"
+    """Return an error about a background with a hint to skip it."""
+    hint = error.hint or "use `skip_bad` to leave such backgrounds out"
     return type(error)(error.message, hint=hint, path=error.path, line=error.line)
 
 
@@ -142,7 +142,7 @@ def _examined(
     return zip(scene.backgrounds, sizes, strict=True)
 
 
-# Backgrounds: windows of random places and scales, cut from images without the object.
+# Backgrounds: windows at random positions and scales, cut from images without the object.
 
 
 def read_background(path: Path, least_wh: tuple[int, int]) -> ImageArray:
@@ -157,14 +157,14 @@ def read_background(path: Path, least_wh: tuple[int, int]) -> ImageArray:
     height, width = image.shape
     if width < least_wh[0] or height < least_wh[1]:
         raise ImageError(
-            f"wanted a background of at least {least_wh[0]}x{least_wh[1]}, found {width}x{height}",
+            f"The background is {width}x{height}; expected at least {least_wh[0]}x{least_wh[1]}",
             path=path,
         )
     return image
 
 
 def cut_window(image: ImageArray, size_wh: tuple[int, int], rng: np.random.Generator) -> ImageArray:
-    """Return a window of an image at a random place and scale, resized to `size_wh`.
+    """Return a window of an image at a random position and scale, resized to `size_wh`.
 
     All scales from the whole image down to its single pixels are equally likely
     (logarithmically).

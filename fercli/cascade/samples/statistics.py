@@ -1,4 +1,4 @@
-"""Statistics of a ``.vec`` file: what a training should know of its samples."""
+"""Statistics of the samples in a ``.vec`` file."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from fercli.cascade import HIT_RATE, STAGES
 from fercli.cascade.samples.vec import Samples, VecInfo, describe_vec, read_vec
 from fercli.common.progress import SILENT, Progress
 
-#: Samples that are looked at at once, so that memory stays bounded.
+#: Samples processed at once, which bounds memory.
 CHUNK = 1024
 
 #: OpenCV's detectors refuse windows whose standard deviation (without the 1-pixel border) is not
 #: more than this, before the first stage: see ``FeatureEvaluator::updateScaleData`` and
-#: ``HaarEvaluator::setWindow``. Such a sample teaches a Haar cascade what is never looked at.
-LEAST_DEVIATION = 10.0
+#: ``HaarEvaluator::setWindow``. A Haar detector never evaluates a window like such a sample.
+MIN_DEVIATION = 10.0
 
-#: So many numbers of samples are listed.
-LISTED = 10
+#: Sample numbers listed as text.
+MAX_LISTED = 10
 
 
 @dataclass(frozen=True)
 class SampleStatistics:
-    """What is in a ``.vec`` file.
+    """Statistics of a ``.vec`` file.
 
     Parameters
     ----------
     info : VecInfo
-        What the header says and what is really there.
+        What the header says and what the file holds.
     size_wh : (int, int)
-        The width and height with which it was read.
+        The width and height it was read with.
     mean, deviation : float
         Mean and standard deviation of all gray levels.
     constant : list of int
         The samples (from 1) whose pixels are all equal.
     flat : list of int
-        Those that are not, but too flat for a detector: see `LEAST_DEVIATION`.
+        Samples that are not constant but too flat for a detector: see `MIN_DEVIATION`.
     duplicates : list of (int, int)
         Samples that equal an earlier one, and the first that they equal.
     """
@@ -55,7 +55,7 @@ class SampleStatistics:
     duplicates: list[tuple[int, int]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the statistics as plain values."""
+        """Return the statistics as JSON-compatible values."""
         return {
             "path": str(self.info.path),
             "count": self.info.count,
@@ -94,7 +94,7 @@ class SampleStatistics:
 
 
 def assumed_size(path: Path, size_wh: tuple[int, int] | None) -> tuple[int, int]:
-    """Return the size given, else the squarest that fits the file, which tells only the pixels.
+    """Return the given size, else the squarest one with the file's number of pixels.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def examine_vec(
         squares += int(np.square(chunk, dtype=np.uint16).sum(dtype=np.int64))
         spread = chunk.reshape(len(chunk), -1)
         same = spread.min(axis=1) == spread.max(axis=1)
-        dull = ~same & (_inner(chunk).std(axis=(1, 2)) <= LEAST_DEVIATION)
+        dull = ~same & (_inner(chunk).std(axis=(1, 2)) <= MIN_DEVIATION)
         constant += (np.flatnonzero(same) + start + 1).tolist()
         flat += (np.flatnonzero(dull) + start + 1).tolist()
     mean = total / samples.size
@@ -174,7 +174,7 @@ def find_duplicates(samples: Samples) -> list[tuple[int, int]]:
 
 
 def _inner(samples: Samples) -> Samples:
-    """Return samples without the border that OpenCV leaves out of the deviation."""
+    """Return samples without the 1-pixel border that OpenCV leaves out of the deviation."""
     _, height, width = samples.shape
     return samples[:, 1:-1, 1:-1] if min(height, width) > 2 else samples
 
@@ -182,31 +182,31 @@ def _inner(samples: Samples) -> Samples:
 def _listed(numbers: list[int]) -> str:
     if not numbers:
         return "0"
-    shown = ", ".join(map(str, numbers[:LISTED]))
-    return f"{len(numbers)} (sample {shown}{', …' if len(numbers) > LISTED else ''})"
+    shown = ", ".join(map(str, numbers[:MAX_LISTED]))
+    return f"{len(numbers)} (sample {shown}{', …' if len(numbers) > MAX_LISTED else ''})"
 
 
-# How many positives a training may use of those that a ``.vec`` holds.
+# How many of the samples of a ``.vec`` a training may use in each stage.
 
 
 def usable_positives(
     samples: int, *, stages: int = STAGES, hit_rate: float = HIT_RATE, spare: float = 0.0
 ) -> int:
-    """Return the largest number of positives with which a training can fill every stage.
+    """Return the largest number of positives per stage that `samples` can fill all stages with.
 
-    Each stage may refuse ``1 - hit_rate`` of its positives, and the next takes as many new ones:
-    ``samples >= positives + (stages - 1) * (1 - hit_rate) * positives``. Samples so unlike the
-    rest that earlier stages refuse them beyond that quota come on top.
+    Each stage may reject ``1 - hit_rate`` of its positives, which the next one replaces:
+    ``samples >= positives + (stages - 1) * (1 - hit_rate) * positives``. Atypical samples that
+    earlier stages reject beyond that come on top (`spare`).
 
     Parameters
     ----------
     samples : int
-        How many there are.
+        Number of samples in the file.
     stages : int
-        How many stages are to be trained. Defaults to 20.
+        Number of stages to train. Defaults to 20.
     hit_rate : float
-        The least hit rate of a stage. Defaults to 0.995.
+        Least hit rate of a stage. Defaults to 0.995.
     spare : float
-        Share of the samples kept back for odd ones. Defaults to 0.
+        Share of the samples kept in reserve for atypical ones. Defaults to 0.
     """
     return int(samples * (1 - spare) / (1 + (stages - 1) * (1 - hit_rate)))

@@ -1,4 +1,4 @@
-"""Test images: an object pasted into backgrounds at known places, for `fer cascade evaluate`."""
+"""Paste an object into backgrounds at known positions: ground truth for an evaluation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fercli.cascade.samples.scene import (
     read_scene,
     with_skip_hint,
 )
-from fercli.cascade.samples.warping import draw_pose, place
+from fercli.cascade.samples.warping import compose, draw_pose
 from fercli.common.errors import (
     FerError,
     ImageError,
@@ -36,8 +36,8 @@ from fercli.common.images import ImageArray, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
-#: The object lies from here to there in the room that it leaves, as shares of it.
-ROOM = (0.1, 0.8)
+#: Range of the object's left and top, as shares of the space beside it.
+POSITION_RANGE = (0.1, 0.8)
 
 
 def create_test_images(
@@ -53,25 +53,24 @@ def create_test_images(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Created:
-    """Paste warped views of an object into backgrounds, and write where they are.
+    """Paste warped views of an object into backgrounds, and write the ground truth.
 
     Parameters
     ----------
     images : sequence of Path
-        Images of the object; they take turns.
+        Images of the object, used in turn.
     folder : Path
-        Gets the images, named by number, x, y, width and height of the box, and ``info.dat``.
+        Receives the images, named by number, x, y, width and height of the box, and ``info.dat``.
     num : int, optional
-        Images to make; backgrounds are used again where they are fewer. Defaults to one for
-        each background.
+        Images to make; backgrounds are reused if there are fewer. Defaults to one per
+        background.
     rules : WarpRules, optional
-        How the object is warped; its `size_wh` is the smallest that is pasted, `backgrounds` is
-        needed.
+        How the object is warped; `size_wh` is the smallest object, `backgrounds` is required.
     max_scale : float, optional
-        The largest object, in sizes of the window. Defaults to what takes `LARGEST_SHARE` of the
-        background at hand.
+        Size of the largest object in multiples of the window. Defaults to `LARGEST_SHARE` of
+        each background.
     engine : {"native", "opencv"}
-        Who pastes. Defaults to "native".
+        Which engine pastes. Defaults to "native".
     overwrite : bool
         Whether files in `folder` may be replaced. Defaults to False: it must be empty.
 
@@ -85,11 +84,11 @@ def create_test_images(
     started = time.monotonic()
     rules = rules or WarpRules()
     if rules.backgrounds is None:
-        raise OptionError("wanted backgrounds for test images, found none", hint="--bg bg.txt")
+        raise OptionError("Test images need backgrounds", hint="give a list of images with `bg`")
     scene = read_scene(images, rules)
     num = len(scene.backgrounds) if num is None else num
     created = Created(folder / "info.dat", 0, rules.size_wh, "test images", notes=scene.notes())
-    with _filled_whole(folder, overwrite=overwrite) as staging:
+    with _atomic_fill(folder, overwrite=overwrite) as staging:
         if engine == "native":
             work = _paste_natively(scene, staging, num, max_scale, workers, progress)
         else:
@@ -108,10 +107,10 @@ def paste(
     ----------
     scene : Scene
     number : int
-        Chooses the scene's image and, with its seed, all that is random.
+        Selects the scene's image and, with its seed, the random numbers.
     background : ndarray of uint8, shape (height, width)
     max_scale : float, optional
-        As in `create_test_images`; never more than the background holds.
+        As in `create_test_images`; limited by the background.
 
     Returns
     -------
@@ -124,7 +123,7 @@ def paste(
     pose = draw_pose(foreground.size_wh, scene.rules.distortion, rng)
     image = background.copy()
     window = image[y : y + height, x : x + width]
-    window[:] = place(foreground, pose, window, inscribe=True)
+    window[:] = compose(foreground, pose, window, inscribe=True)
     return image, box
 
 
@@ -139,7 +138,7 @@ def _draw_box(
     largest = float((room / size).min())
     most = LARGEST_SHARE * largest if max_scale is None else min(max_scale, largest)
     extent = (rng.uniform(1, max(most, 1)) * size).astype(int)
-    corner = (rng.uniform(*ROOM, size=2) * (room - extent)).astype(int)
+    corner = (rng.uniform(*POSITION_RANGE, size=2) * (room - extent)).astype(int)
     x, y, width, height = (int(number) for number in (*corner, *extent))
     return x, y, width, height
 
@@ -179,7 +178,7 @@ def _paste_natively(
 
 
 def _in_random_order(paths: Sequence[Path], rng: np.random.Generator) -> Iterator[Path]:
-    """Yield all paths in random order, then all again in another, without end."""
+    """Yield all paths in random order, then in another random order, without end."""
     while True:
         yield from (paths[at] for at in rng.permutation(len(paths)))
 
@@ -207,17 +206,19 @@ def _paste_with_program(
     workers: int | None,
     progress: Progress,
 ) -> tuple[int, list[FerError]]:
-    from fercli.cascade.samples.opencv_program import write_test_images
+    from fercli.cascade.opencv3.createsamples import write_test_images
 
     return write_test_images(scene, folder, num, max_scale, tools, workers, progress)
 
 
 @contextmanager
-def _filled_whole(folder: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Give a folder beside `folder`, whose files are moved there if the body succeeds."""
+def _atomic_fill(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary folder whose files are moved to `folder` if the body succeeds."""
     if not overwrite and folder.exists() and _holds_anything(folder):
         raise OutputExistsError(
-            "already exists, and is not empty", hint="--overwrite, or another name", path=folder
+            "The folder already exists and is not empty",
+            hint="use `overwrite`, or another name",
+            path=folder,
         )
     make_folder(folder.parent)
     try:

@@ -2,8 +2,8 @@
 
 Twelve bytes of header (int32 count, int32 width × height, two int16 without use), then for each
 sample one byte without use and width × height int16 gray levels, row by row, all little-endian.
-Width and height themselves are not stored. The count in the header is what was asked for, not
-what was written, so that it is only an upper bound; readers go by the end of the file.
+Width and height themselves are not stored. The count in the header is the number requested, not
+the number written: only an upper bound. Readers go by the length of the file.
 
 See: ``icvWriteVecHeader`` in OpenCV 3.4, apps/createsamples/utility.cpp, and
 ``CvCascadeImageReader::PosReader`` in apps/traincascade/imagestorage.cpp.
@@ -29,29 +29,29 @@ from fercli.common.progress import SILENT, Progress
 Samples = NDArray[np.uint8]
 
 _HEADER = struct.Struct("<iihh")
-_LARGEST_COUNT = 2**31 - 1
-#: Longer sides are not suggested: the file is something else.
-_PLAUSIBLE_SIDE = 1024
-#: Samples that are checked or written at once, so that memory stays bounded.
+_MAX_COUNT = 2**31 - 1
+#: Longer sides are not suggested.
+_MAX_SUGGESTED_SIDE = 1024
+#: Samples checked or written at once, which bounds memory.
 _CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class VecInfo:
-    """What a ``.vec`` file says of itself, and what is really there.
+    """The header of a ``.vec`` file, and what the file really holds.
 
     Parameters
     ----------
     path : Path
         The file.
     count : int
-        Samples that can be read: whole ones, and no more than the header promises.
+        Samples that can be read: complete ones, no more than the header declares.
     header_count : int
-        Samples that the header promises.
+        Samples that the header declares.
     vec_size : int
         Gray levels of a sample: width × height.
     file_size : int
-        Bytes.
+        Length in bytes.
     """
 
     path: Path
@@ -62,27 +62,27 @@ class VecInfo:
 
     @property
     def sample_bytes(self) -> int:
-        """Bytes that a sample takes in the file."""
+        """Bytes of one sample in the file."""
         return 1 + 2 * self.vec_size
 
     @property
     def whole_samples(self) -> int:
-        """Whole samples in the file, whatever the header promises."""
+        """Complete samples in the file, whatever the header declares."""
         return (self.file_size - _HEADER.size) // self.sample_bytes
 
     @property
     def sizes_wh(self) -> list[tuple[int, int]]:
-        """The sizes that the samples may have, as `guess_sizes`."""
+        """The possible sizes of the samples, see `guess_sizes`."""
         return guess_sizes(self.vec_size)
 
     @property
     def problems(self) -> list[str]:
-        """What is odd about the file without making it useless, a sentence each."""
+        """Inconsistencies that leave the file usable, one sentence each."""
         found = []
         if self.whole_samples != self.header_count:
             found.append(
-                f"the header promises {self.header_count} samples, the file holds "
-                f"{self.whole_samples} whole ones: {self.count} are used"
+                f"the header declares {self.header_count} samples, the file holds "
+                f"{self.whole_samples} complete ones; {self.count} are used"
             )
         surplus = (self.file_size - _HEADER.size) % self.sample_bytes
         if surplus:
@@ -94,12 +94,12 @@ class VecInfo:
 
 
 def describe_vec(path: Path) -> VecInfo:
-    """Return what a ``.vec`` file holds, from its header and length.
+    """Describe a ``.vec`` file from its header and length.
 
     Raises
     ------
     VecError
-        The file is too short for a header, or the header is not one of a ``.vec`` file.
+        The file is too short for a header, or the header is invalid.
     InputError
         The file is missing, a folder or unreadable.
     """
@@ -110,14 +110,14 @@ def describe_vec(path: Path) -> VecInfo:
     except OSError as error:
         raise input_error(error, path, wanted="a .vec file") from error
     if len(header) < _HEADER.size:
-        found = f"{len(header)} bytes" if header else "an empty file"
-        raise VecError(f"wanted a .vec file, found {found}", path=path)
+        found = f"has only {len(header)} bytes" if header else "is empty"
+        raise VecError(f"The file is not a .vec file: it {found}", path=path)
     header_count, vec_size, _, _ = _HEADER.unpack(header)
     if header_count < 0 or vec_size < 1:
         raise VecError(
-            f"wanted the header of a .vec file, found one of {header_count} samples of "
+            f"The file is not a .vec file: its header would declare {header_count} samples of "
             f"{vec_size} pixels",
-            hint="a file that create-samples wrote",
+            hint="use a file that create-samples wrote",
             path=path,
         )
     whole = (file_size - _HEADER.size) // (1 + 2 * vec_size)
@@ -125,20 +125,20 @@ def describe_vec(path: Path) -> VecInfo:
 
 
 def read_vec(path: Path, size_wh: tuple[int, int], *, progress: Progress = SILENT) -> Samples:
-    """Return the samples of a ``.vec`` file, without loading them.
+    """Return the samples of a ``.vec`` file as a memory-mapped array.
 
-    The array is a read-only view of the file, which the system loads as it is looked at: files
-    larger than memory are no matter. Its pixels are two bytes apart; take
-    ``numpy.ascontiguousarray(samples[a:b])`` where contiguous ones are needed (cv2, kernels).
+    The array is a read-only view of the file, so the file may be larger than memory. Its pixels
+    are two bytes apart; use ``numpy.ascontiguousarray(samples[a:b])`` where contiguous ones are
+    needed (cv2, kernels).
 
     Parameters
     ----------
     path : Path
         The file.
     size_wh : (int, int)
-        Width and height of the samples, which the file does not tell.
+        Width and height of the samples, which the file does not store.
     progress : Progress
-        Told when the header does not fit the file.
+        Receives a note when header and length disagree.
 
     Returns
     -------
@@ -147,8 +147,8 @@ def read_vec(path: Path, size_wh: tuple[int, int], *, progress: Progress = SILEN
     Raises
     ------
     VecError
-        The file is not a ``.vec`` file, is of another size, holds no sample, or a value that is
-        not a gray level.
+        The file is not a ``.vec`` file, its samples have another size, or it holds no sample or a
+        value that is not a gray level.
     InputError
         The file is missing, a folder or unreadable.
     """
@@ -167,7 +167,7 @@ def read_vec(path: Path, size_wh: tuple[int, int], *, progress: Progress = SILEN
 
 
 def write_vec(path: Path, samples: Samples, *, overwrite: bool = False) -> None:
-    """Write samples to a ``.vec`` file, whole or not at all.
+    """Write samples to a ``.vec`` file atomically.
 
     Parameters
     ----------
@@ -194,10 +194,11 @@ def write_vec(path: Path, samples: Samples, *, overwrite: bool = False) -> None:
 def vec_writer(
     path: Path, size_wh: tuple[int, int], *, overwrite: bool = False
 ) -> Iterator[Callable[[Samples], None]]:
-    """Give a function that appends samples to a ``.vec`` file, which is there when all succeeded.
+    """Yield a function that appends samples to a ``.vec`` file, written atomically.
 
-    For more samples than memory holds: ``with vec_writer(path, (24, 24)) as write: write(batch)``
-    with batches of uint8, shape (count, height, width). The header tells the true count.
+    For more samples than fit into memory:
+    ``with vec_writer(path, (24, 24)) as write: write(batch)`` with batches of uint8, shape
+    (count, height, width). The header declares the true count.
 
     Raises
     ------
@@ -215,7 +216,7 @@ def vec_writer(
             nonlocal count
             if samples.dtype != np.uint8 or samples.shape[1:] != (height, width):
                 raise VecError(
-                    f"wanted uint8 samples of {width}x{height}, found {samples.dtype} of shape "
+                    f"Expected uint8 samples of {width}x{height}, got {samples.dtype} of shape "
                     f"{samples.shape}",
                     path=path,
                 )
@@ -224,8 +225,8 @@ def vec_writer(
 
         file.write(_HEADER.pack(0, width * height, 0, 0))
         yield write
-        if not 0 < count <= _LARGEST_COUNT:
-            raise VecError(f"wanted 1 to {_LARGEST_COUNT} samples, found {count}", path=path)
+        if not 0 < count <= _MAX_COUNT:
+            raise VecError(f"A .vec file holds 1 to {_MAX_COUNT} samples, got {count}", path=path)
         file.seek(0)
         file.write(_HEADER.pack(count, width * height, 0, 0))
 
@@ -233,7 +234,7 @@ def vec_writer(
 def guess_sizes(vec_size: int) -> list[tuple[int, int]]:
     """Return the (width, height) that make `vec_size` pixels, the squarest first.
 
-    Those more than four times as long as wide are left out, unless there are no others.
+    Sizes with an aspect ratio above 4 are left out, unless there are no others.
     """
     low = [n for n in range(1, math.isqrt(vec_size) + 1) if vec_size % n == 0]
     pairs = list({(vec_size // n, n) for n in low} | {(n, vec_size // n) for n in low})
@@ -245,12 +246,14 @@ def _require_size(info: VecInfo, size_wh: tuple[int, int]) -> None:
     width, height = size_wh
     if width * height == info.vec_size:
         return
-    sizes = [size for size in info.sizes_wh[:3] if max(size) <= _PLAUSIBLE_SIDE]
+    sizes = [size for size in info.sizes_wh[:3] if max(size) <= _MAX_SUGGESTED_SIDE]
     fitting = ", ".join(f"{w}x{h}" for w, h in sizes)
     raise VecError(
-        f"wanted samples of {width}x{height} = {width * height} pixels, found samples of "
-        f"{info.vec_size}",
-        hint=f"--size {fitting}, whichever they were made with" if sizes else "is it a .vec file?",
+        f"Expected samples of {width}x{height} = {width * height} pixels, the file holds samples "
+        f"of {info.vec_size}",
+        hint=f"set `size` to the one they were made with ({fitting})"
+        if sizes
+        else "check that it is a .vec file",
         path=info.path,
     )
 
@@ -258,25 +261,25 @@ def _require_size(info: VecInfo, size_wh: tuple[int, int]) -> None:
 def _require_samples(info: VecInfo) -> None:
     if info.count:
         return
-    found = "none"
+    found = ""
     if info.whole_samples:
-        found = f"a header that promises none, before {info.whole_samples} whole ones"
+        found = f": the header declares none, before {info.whole_samples} complete ones"
     elif info.header_count:
         found = (
-            f"a header that promises {info.header_count} of {info.vec_size} pixels in a file of "
+            f": the header declares {info.header_count} of {info.vec_size} pixels in a file of "
             f"{info.file_size} bytes"
         )
-    raise VecError(f"wanted samples, found {found}", path=info.path)
+    raise VecError(f"The file holds no sample{found}", path=info.path)
 
 
 def _require_gray_levels(high_bytes: Samples, path: Path) -> None:
-    """Raise if a value has a second byte: it is no gray level, the file no ``.vec`` file."""
+    """Raise if a value exceeds 255, so that the file is damaged or not a ``.vec`` file."""
     for start in range(0, len(high_bytes), _CHUNK):
         wrong = high_bytes[start : start + _CHUNK].any(axis=(1, 2))
         if wrong.any():
             raise VecError(
-                f"wanted gray levels from 0 to 255, found others in sample "
-                f"{start + int(wrong.argmax()) + 1}: the file is damaged, or no .vec file",
+                f"Sample {start + int(wrong.argmax()) + 1} has values above 255: the file is "
+                "damaged, or not a .vec file",
                 path=path,
             )
 

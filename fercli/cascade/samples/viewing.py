@@ -1,4 +1,4 @@
-"""Samples of a ``.vec`` file as images: on contact sheets, or one by one."""
+"""Write the samples of a ``.vec`` file as images: contact sheets, or one file each."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from fercli.common.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A contact sheet that was written, and which samples (from 1) it shows of how many."""
+class ContactSheet:
+    """A contact sheet, with the first and last sample (from 1) on it and the total count."""
 
     path: Path
     first: int
@@ -41,8 +41,8 @@ def show(
     scale: int | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
-) -> Sheet:
-    """Write a contact sheet of some samples of a ``.vec`` file, their numbers beside them.
+) -> ContactSheet:
+    """Write a contact sheet of samples of a ``.vec`` file, with their numbers.
 
     Parameters
     ----------
@@ -76,17 +76,19 @@ def show(
     shown = samples[first : first + per_page]
     if not len(shown):
         pages = -(-len(samples) // per_page)
-        raise OptionError(f"wanted page {page}, found {pages} pages of {per_page}", path=path)
+        raise OptionError(
+            f"There is no page {page}: the file has {pages} pages of {per_page} samples", path=path
+        )
     scale = scale or (2 if max(shown.shape[1:]) < 32 else 1)
     if shown.size * scale**2 > MOST_PIXELS:
         raise OptionError(
-            f"wanted a sheet of at most {MOST_PIXELS >> 20} megapixels, found "
-            f"{shown.size * scale**2 >> 20}",
-            hint="a smaller --per-page or --scale",
+            f"The contact sheet would have {shown.size * scale**2 >> 20} megapixels, more than "
+            f"{MOST_PIXELS >> 20}",
+            hint="use a smaller `per_page` or `scale`",
         )
     sheet = contact_sheet(shown, columns, scale=scale, first_number=first + 1)
     write_image(out, sheet, overwrite=overwrite)
-    return Sheet(out, first + 1, first + len(shown), len(samples))
+    return ContactSheet(out, first + 1, first + len(shown), len(samples))
 
 
 def export(
@@ -110,7 +112,7 @@ def export(
     size_wh : (int, int), optional
         Width and height of the samples. Defaults to the squarest that fits.
     num : int, optional
-        The most samples to write, from the first. Defaults to all.
+        Number of samples to write, from the first. Defaults to all.
     overwrite : bool
         Whether images may be written to a folder that holds files already. Defaults to False.
 
@@ -124,7 +126,9 @@ def export(
     samples = read_vec(path, assumed_size(path, size_wh), progress=progress)[:num]
     make_folder(folder)
     if not overwrite and any(folder.iterdir()):
-        raise OutputExistsError("is not empty", hint="--overwrite, or another name", path=folder)
+        raise OutputExistsError(
+            "The folder is not empty", hint="use `overwrite`, or another name", path=folder
+        )
     digits = len(str(len(samples)))
     export_one = partial(_export_one, samples, folder, digits)
     for _ in parallel_map(

@@ -1,11 +1,11 @@
-"""Warping: one image of an object seen from other angles, in other light, on other backgrounds.
+"""Warp an image of an object: other angles, other intensities, other backgrounds.
 
 The camera is that of ``opencv_createsamples -img``: the image is a plane, turned around all
 three axes, seen in perspective from two to four times its width away. The angles, the distance,
-the gray shift and the transparent color have its names, ranges and distributions. Three
-things are done better: images are averaged down to the sample's size (OpenCV's program takes
-single pixels of a large image), transparent pixels lend nothing to the object's edge, and an
-object whose shape is far from the window's is not distorted to fit.
+the intensity shift and the transparent color have its names, ranges and distributions. Three
+things differ: images are averaged down to the sample's size (OpenCV's program picks single
+pixels of a large image), transparent pixels do not bleed into the object's edge, and the
+aspect ratio of the object is kept.
 
 See: ``icvRandomQuad`` and ``icvPlaceDistortedSample`` in OpenCV 3.4,
 apps/createsamples/utility.cpp.
@@ -25,8 +25,8 @@ from fercli.common.images import ImageArray
 
 Matrix = NDArray[np.float64]
 
-#: Samples are drawn at up to this many times their size and averaged down.
-FINEST = 4
+#: Largest supersampling factor: samples are drawn this much larger and averaged down.
+MAX_SUPERSAMPLING = 4
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Foreground:
     Parameters
     ----------
     gray : ndarray of uint8, shape (height, width)
-        The gray levels; those of transparent pixels beside the object are the object's.
+        The gray levels; transparent pixels beside the object have the object's.
     alpha : ndarray of uint8, shape (height, width)
         255 where the object is, 0 where the image is transparent.
     edges_extend : bool
-        Whether what a rotation uncovers is filled with the image's edge, so that no
-        background is seen. Defaults to False.
+        Whether the area uncovered by a rotation is filled by replicating the image's border
+        instead of the background. Defaults to False.
     """
 
     gray: ImageArray
@@ -75,59 +75,59 @@ def cut_out(image: ImageArray, bg_color: int | None, bg_threshold: int) -> Foreg
     opaque = np.abs(image.astype(np.int16) - bg_color) > bg_threshold
     if not opaque.any():
         raise OptionError(
-            f"wanted an object in the image, found all of it within {bg_threshold} gray levels "
-            f"of the background color {bg_color}",
-            hint="a smaller --bg-threshold, or no --bg-color where the whole image is the object",
+            f"All of the image is transparent: within {bg_threshold} gray levels of `bg_color` "
+            f"{bg_color}",
+            hint="use a smaller `bg_threshold`, or no `bg_color` if the whole image is the object",
         )
     weight = opaque.astype(np.float32)
-    gray = _grown(image * weight, weight, image)
+    gray = _filled(image * weight, weight, image)
     return Foreground(gray, opaque.astype(np.uint8) * 255)
 
 
 def fitted(foreground: Foreground, size_wh: tuple[int, int]) -> Foreground:
-    """Return a foreground with no more pixels than samples of `size_wh` can show.
+    """Return a foreground reduced to the resolution that samples of `size_wh` need.
 
-    What `place` makes of it looks the same, and is made much faster.
+    `compose` gives the same result, much faster.
     """
     width, height = foreground.size_wh
-    return _reduced(foreground, max(width / size_wh[0], height / size_wh[1]) / FINEST)
+    return _reduced(foreground, max(width / size_wh[0], height / size_wh[1]) / MAX_SUPERSAMPLING)
 
 
-def place(
+def compose(
     foreground: Foreground, pose: Pose, background: ImageArray, *, inscribe: bool = False
 ) -> ImageArray:
-    """Return the background with the object in it, in a pose.
+    """Return the background with the object composed over it in a pose.
 
     Parameters
     ----------
     foreground : Foreground
     pose : Pose
     background : ndarray of uint8, shape (height, width)
-        Is not changed.
+        Not modified.
     inscribe : bool
-        Whether all of the turned image fits the background. Defaults to False: the image
-        does when it is not turned, so that its corners may be cut off.
+        Whether all of the rotated image fits into the background. Defaults to False: only the
+        unrotated image does, and corners of rotated ones may be cut off.
 
     Returns
     -------
     ndarray of uint8, shape (height, width)
     """
     height, width = background.shape
-    left, top, scale = _frame(foreground, pose, (width, height), inscribe)
+    left, top, scale = _visible_area(foreground, pose, (width, height), inscribe)
     to_sample = np.array([[1 / scale, 0, -left / scale], [0, 1 / scale, -top / scale], [0, 0, 1]])
-    fineness = min(max(round(scale), 1), FINEST)
+    fineness = min(max(round(scale), 1), MAX_SUPERSAMPLING)
     reduced = _reduced(foreground, scale / fineness)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * reduced.size_wh
     turn = cv2.getPerspectiveTransform(corners.astype(np.float32), pose.quad.astype(np.float32))
     finer = np.diag([fineness, fineness, 1.0])
     gray, alpha = _warped(reduced, finer @ to_sample @ turn, (width * fineness, height * fineness))
-    return _blended(_lit(gray, pose), alpha, background)
+    return _blended(_with_intensity(gray, pose), alpha, background)
 
 
-def _frame(
+def _visible_area(
     foreground: Foreground, pose: Pose, size_wh: tuple[int, int], inscribe: bool
 ) -> tuple[float, float, float]:
-    """Return the left and top of what the sample shows, and its pixels per sample pixel."""
+    """Return the left and top of the visible area, and image pixels per sample pixel."""
     first, last = (
         (pose.quad.min(axis=0), pose.quad.max(axis=0))
         if inscribe
@@ -140,7 +140,7 @@ def _frame(
 
 
 def _reduced(foreground: Foreground, factor: float) -> Foreground:
-    """Return the foreground `factor` times smaller, averaged; as it is if that changes little."""
+    """Return the foreground averaged down by `factor`; unchanged below a factor of 1.25."""
     if factor < 1.25:
         return foreground
     width, height = (max(round(side / factor), 1) for side in foreground.size_wh)
@@ -149,11 +149,13 @@ def _reduced(foreground: Foreground, factor: float) -> Foreground:
     cover = cv2.resize(weight, (width, height), interpolation=cv2.INTER_AREA)
     plain = cv2.resize(foreground.gray, (width, height), interpolation=cv2.INTER_AREA)
     alpha = np.rint(cover * 255).astype(np.uint8)
-    return Foreground(_grown(value, cover, plain), alpha, foreground.edges_extend)
+    return Foreground(_filled(value, cover, plain), alpha, foreground.edges_extend)
 
 
-def _grown(value: NDArray[np.float32], weight: NDArray[np.float32], rest: ImageArray) -> ImageArray:
-    """Return value / weight; beside the object its mean nearby, elsewhere `rest`."""
+def _filled(
+    value: NDArray[np.float32], weight: NDArray[np.float32], rest: ImageArray
+) -> ImageArray:
+    """Return value / weight; beside the object the mean of its neighborhood, elsewhere `rest`."""
     near_value, near_weight = (cv2.blur(array, (3, 3)) for array in (value, weight))
     tiny = 1e-3
     own = value / np.maximum(weight, tiny)
@@ -165,7 +167,7 @@ def _grown(value: NDArray[np.float32], weight: NDArray[np.float32], rest: ImageA
 def _warped(
     foreground: Foreground, to_sample: Matrix, size_wh: tuple[int, int]
 ) -> tuple[ImageArray, ImageArray]:
-    """Return gray and alpha warped by a map between outer corners, not pixels' middles."""
+    """Return gray and alpha warped by a map between pixel corners (not centers)."""
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     between_pixels = np.linalg.inv(half) @ to_sample @ half
     gray = cv2.warpPerspective(
@@ -177,16 +179,16 @@ def _warped(
     return gray, cv2.GaussianBlur(alpha, (3, 3), 0)
 
 
-def _lit(gray: ImageArray, pose: Pose) -> ImageArray:
+def _with_intensity(gray: ImageArray, pose: Pose) -> ImageArray:
     shifted: ImageArray = np.clip(gray.astype(np.int16) + pose.intensity_shift, 0, 255).astype(
         np.uint8
     )
-    lit: ImageArray = cv2.bitwise_not(shifted) if pose.inverted else shifted
-    return lit
+    changed: ImageArray = cv2.bitwise_not(shifted) if pose.inverted else shifted
+    return changed
 
 
 def _blended(gray: ImageArray, alpha: ImageArray, background: ImageArray) -> ImageArray:
-    """Return the background under a foreground that is a whole number of times finer."""
+    """Blend a foreground at an integer multiple of the background's resolution over it."""
     size_wh = background.shape[1], background.shape[0]
     weight = alpha.astype(np.float32) / 255
     light = cv2.resize(gray * weight, size_wh, interpolation=cv2.INTER_AREA)
@@ -197,30 +199,30 @@ def _blended(gray: ImageArray, alpha: ImageArray, background: ImageArray) -> Ima
     return blended
 
 
-# Poses: how an image of an object is turned in space and lit, drawn at random.
+# Poses: random rotations and intensity changes.
 #
 # See: ``icvRandomQuad`` in OpenCV 3.4, apps/createsamples/utility.cpp, of which the angles, the
 # camera and the distributions are.
 
 
-#: The camera's distance in widths of the image: the mean, and the most that it deviates.
+#: The camera's distance in widths of the image: mean and largest deviation.
 DISTANCE, DISTANCE_DEVIATION = 3.0, 1.0
 
-#: How often angles that show the image from behind or edge-on are drawn again.
+#: Attempts at angles that do not show the image from behind or edge-on.
 ATTEMPTS = 100
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How one sample shows the object.
+    """Position and intensity of the object in one sample.
 
     Parameters
     ----------
     quad : ndarray of float64, shape (4, 2)
-        Where the image's corners (top left, top right, bottom right, bottom left) come to
-        lie, in the image's own frame.
+        The image's corners (top left, top right, bottom right, bottom left) after the rotation,
+        in the image's coordinates.
     intensity_shift : int
-        What is added to the gray levels.
+        Added to the gray levels.
     inverted : bool
         Whether the gray levels are inverted, after the shift.
     """
@@ -236,7 +238,7 @@ def draw_pose(size_wh: tuple[int, int], distortion: Distortion, rng: np.random.G
     Raises
     ------
     OptionError
-        The angles are so large that the image is hardly ever seen from the front.
+        The angles are so large that they hardly ever show the front of the image.
     """
     for _ in range(ATTEMPTS):
         quad = _draw_quad(size_wh, distortion, rng)
@@ -244,9 +246,9 @@ def draw_pose(size_wh: tuple[int, int], distortion: Distortion, rng: np.random.G
             break
     else:
         raise OptionError(
-            f"wanted angles at which an image of {size_wh[0]}x{size_wh[1]} can be seen, found "
-            f"none in {ATTEMPTS} attempts",
-            hint="smaller --max-x-angle, --max-y-angle and --max-z-angle",
+            f"No angle showed the front of the image of {size_wh[0]}x{size_wh[1]} in {ATTEMPTS} "
+            "attempts",
+            hint="use smaller `max_x_angle`, `max_y_angle` and `max_z_angle`",
         )
     deviation = distortion.max_intensity_deviation
     shift = int(rng.integers(-deviation, deviation, endpoint=True))
@@ -255,10 +257,10 @@ def draw_pose(size_wh: tuple[int, int], distortion: Distortion, rng: np.random.G
     return Pose(quad, shift, inverted)
 
 
-def turned_corners(
+def rotated_corners(
     size_wh: tuple[int, int], rotation: tuple[float, float, float], distance: float
 ) -> Matrix | None:
-    """Return where the corners of a turned image come to lie in its own frame.
+    """Return the corners of a rotated image, in its own coordinates.
 
     Parameters
     ----------
@@ -267,7 +269,7 @@ def turned_corners(
     rotation : (float, float, float)
         The rotation vector (Rodrigues), in radians.
     distance : float
-        From the camera to the image's middle, in pixels.
+        From the camera to the image's center, in pixels.
 
     Returns
     -------
@@ -291,9 +293,9 @@ def turned_corners(
 def _draw_quad(
     size_wh: tuple[int, int], distortion: Distortion, rng: np.random.Generator
 ) -> Matrix | None:
-    """Return the corners of a randomly turned image, None if it is not seen from the front."""
+    """Return the corners of a randomly rotated image, None if its front is not seen."""
     x = rng.uniform(-1, 1) * distortion.max_x_angle
     y = rng.uniform(-1, 1) * (distortion.max_y_angle - abs(x))
     z = rng.uniform(-1, 1) * distortion.max_z_angle
     distance = (DISTANCE + rng.uniform(-1, 1) * DISTANCE_DEVIATION) * size_wh[0]
-    return turned_corners(size_wh, (x, y, z), distance)
+    return rotated_corners(size_wh, (x, y, z), distance)

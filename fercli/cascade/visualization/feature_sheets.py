@@ -1,4 +1,4 @@
-"""Sheets: the features of a cascade drawn over the object, one stage a sheet, and all on one."""
+"""Draw the features of a cascade over the object: a sheet for each stage, and one for all."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from fercli.common.images import ImageArray
 
 Color = tuple[int, int, int]
 
-#: Okabe and Ito's orange and blue: what is added, and what is taken off.
+#: Okabe and Ito's orange and blue: positive and negative weights.
 PLUS, MINUS = (230, 159, 0), (0, 114, 178)
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
-#: How much of the object shows through.
-VEIL = 0.62
-#: Side of a feature's image in pixels, about: on a stage's sheet, and on that of all stages.
+#: Opacity of the colors over the object.
+OPACITY = 0.62
+#: Approximate side of a feature's image in pixels: on a stage's sheet, and on that of all stages.
 LARGE, SMALL = 120, 72
 #: Features of a stage on the sheet of all stages.
-FIRST = 14
-#: Backdrops keep to these gray levels, so that the colors look alike on dark and bright parts.
+SHOWN_FEATURES = 14
+#: Range of gray levels of backdrops, so that colors look alike on dark and bright parts.
 DARKEST, BRIGHTEST = 50, 235
 GAP = 14
 MARGIN = 24
@@ -45,14 +45,14 @@ class _Cell:
     text: str
 
 
-class Artist:
+class FeatureRenderer:
     """Draws the features of a cascade over an image of the object.
 
     Parameters
     ----------
     cascade : Cascade
     name : str
-        What the cascade is called on the sheets.
+        Name of the cascade on the sheets.
     backdrop : ndarray of uint8, shape (height, width), optional
         The object in the window's size. Defaults to plain gray.
     """
@@ -81,20 +81,20 @@ class Artist:
     def contact_sheet(self) -> Image.Image:
         """Return the first features of each stage, a row a stage."""
         rows = [
-            [replace(cell, text="") for cell in islice(self._cells(stage, SMALL), FIRST)]
+            [replace(cell, text="") for cell in islice(self._cells(stage, SMALL), SHOWN_FEATURES)]
             for stage in self.cascade.stages
         ]
         labels = [
             f"stage {number}\n{len(stage.weak_classifiers)} weak"
             for number, stage in enumerate(self.cascade.stages)
         ]
-        text = f"the first {FIRST} features of each stage; {self._colors()}"
+        text = f"the first {SHOWN_FEATURES} features of each stage; {self._colors()}"
         return self._sheet(self.name, [text], rows, labels)
 
     def _colors(self) -> str:
         if self.cascade.feature_type == "LBP":
             return "the eight blue blocks are compared with the orange one"
-        return "a feature's value is the light under orange minus that under blue"
+        return "a feature's value is the sum of pixels under orange minus that under blue"
 
     def _legend(self) -> str:
         lbp = self.cascade.feature_type == "LBP"
@@ -136,10 +136,10 @@ class Artist:
             if labels:
                 draw.multiline_text((MARGIN, y + 4), labels[at], INK, self._fonts[12], spacing=5)
             for column, cell in enumerate(row):
-                self._place(image, draw, cell, left + column * step_x, y)
+                self._paste(image, draw, cell, left + column * step_x, y)
         return image
 
-    def _place(
+    def _paste(
         self, image: Image.Image, draw: ImageDraw.ImageDraw, cell: _Cell, x: int, y: int
     ) -> None:
         image.paste(Image.fromarray(cell.image), (x, y))
@@ -149,7 +149,7 @@ class Artist:
 
 
 def mean_of(samples: NDArray[np.uint8]) -> ImageArray:
-    """Return the mean of samples with its contrast stretched, to be a backdrop.
+    """Return the mean of samples with stretched contrast, for a backdrop.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def mean_of(samples: NDArray[np.uint8]) -> ImageArray:
 
 
 def write_sheet(path: Path, sheet: Image.Image, *, overwrite: bool = False) -> None:
-    """Write a sheet, as an image of 256 colors: a third of the size for the eye's same.
+    """Write a sheet with 256 colors: a third of the size, with no visible difference.
 
     Raises
     ------
@@ -175,11 +175,11 @@ def write_sheet(path: Path, sheet: Image.Image, *, overwrite: bool = False) -> N
 
 
 def _palette() -> Image.Image:
-    """Return the colors of sheets: shades of gray, and the same veiled."""
+    """Return the colors of sheets: shades of gray, also blended with the two colors."""
     gray = np.linspace(0, 255, 86).round().repeat(3).reshape(-1, 3)
-    veiled = [(1 - VEIL) * gray[1:] + VEIL * np.array(color) for color in (PLUS, MINUS)]
+    blended = [(1 - OPACITY) * gray[1:] + OPACITY * np.array(color) for color in (PLUS, MINUS)]
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.concatenate([gray, *veiled]).round().astype(np.uint8).tobytes())
+    palette.putpalette(np.concatenate([gray, *blended]).round().astype(np.uint8).tobytes())
     return palette
 
 
@@ -197,7 +197,7 @@ def _drawn(
     weights = pixel_weights(feature, (width, height)).repeat(zoom, axis=0).repeat(zoom, axis=1)
     drawn = np.repeat(backdrop[:, :, None], 3, axis=2)
     for color, part in ((PLUS, weights > 1e-6), (MINUS, weights < -1e-6)):
-        drawn[part] = (1 - VEIL) * drawn[part] + VEIL * np.array(color)
+        drawn[part] = (1 - OPACITY) * drawn[part] + OPACITY * np.array(color)
     if isinstance(feature, LbpFeature):
         _draw_blocks(drawn, feature, zoom)
     return np.asarray(drawn.round(), np.uint8)
@@ -218,11 +218,11 @@ def _rows(cells: list[_Cell], columns: int) -> list[list[_Cell]]:
 
 
 def _vote(weak: WeakClassifier, child: int) -> str:
-    """Return the vote of a leaf, or the node of the tree that is asked next."""
+    """Return the vote of a leaf, or the next node of the tree."""
     return f"to .{child + 1}" if child > 0 else f"{weak.leaves[-child]:+.3g}"
 
 
-# What each pixel of the window weighs in a feature: what there is to draw.
+# The weight of each pixel of the window in a feature.
 
 
 Weights = NDArray[np.float64]

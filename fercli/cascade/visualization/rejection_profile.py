@@ -1,4 +1,4 @@
-"""The rejection profile: how many windows of real images each stage of a cascade sees."""
+"""The rejection profile: the number of windows of real images that enter each stage."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ HEADERS = ("stage", "weak classifiers", "windows", "share", "passed")
 
 @dataclass(frozen=True)
 class RejectionProfile:
-    """How far the detector's windows come.
+    """Number of windows that enter each stage of a cascade.
 
     Parameters
     ----------
     images : int
-        How many were scanned.
+        Number of images scanned.
     windows : int
-        Windows that the detector looks at.
+        Windows that the detector evaluates.
     entered : tuple of int
-        How many of them enter each stage; Haar cascades refuse flat windows before the first.
+        Windows that enter each stage; Haar cascades reject flat windows before the first.
     accepted : int
-        How many pass all stages.
+        Windows that pass all stages.
     weak_counts : tuple of int
-        The weak classifiers of each stage.
+        Number of weak classifiers of each stage.
     """
 
     images: int
@@ -50,12 +50,12 @@ class RejectionProfile:
 
     @property
     def weak_classifiers_a_window(self) -> float:
-        """How many weak classifiers are evaluated for a window on average: what it costs."""
+        """Mean number of weak classifiers evaluated for a window: the cost of a detection."""
         work = sum(n * weak for n, weak in zip(self.entered, self.weak_counts, strict=True))
         return work / max(self.windows, 1)
 
     def rows(self) -> list[dict[str, int | float]]:
-        """Return a row for each stage; shares are of 1."""
+        """Return a row for each stage; shares are from 0 to 1."""
         left = [*self.entered[1:], self.accepted]
         return [
             {
@@ -71,7 +71,7 @@ class RejectionProfile:
         ]
 
     def to_dict(self) -> dict[str, object]:
-        """Return the profile as JSON has it."""
+        """Return the profile as JSON-compatible values."""
         return {
             "images": self.images,
             "windows": self.windows,
@@ -120,9 +120,9 @@ def measure_profile(
     ----------
     cascade : Cascade
     images : sequence of Path
-        Those that cannot be read are told to `progress` and left out.
+        Unreadable ones are left out, with a note to `progress`.
     scale_factor : float
-        From a scale of the detector to the next. Defaults to 1.1.
+        Ratio of consecutive scales of the detector. Defaults to 1.1.
     workers : int, optional
     progress : Progress
 
@@ -158,13 +158,11 @@ def measure_profile(
         total += result
         read += 1
     if not read:
-        raise InputError(
-            f"wanted images to scan, found none that can be read of {len(images)}{why}"
-        )
+        raise InputError(f"None of the {len(images)} images to scan can be read{why}")
     windows, *entered, accepted = total.tolist()
     if not windows:
         raise InputError(
-            "wanted images of at least {}x{} pixels, found only smaller ones".format(
+            "All images to scan are smaller than the window of {}x{} pixels".format(
                 *cascade.size_wh
             )
         )
@@ -173,7 +171,7 @@ def measure_profile(
 
 
 def plot_profile(profile: RejectionProfile, name: str) -> Figure:
-    """Return a figure of the share of windows that enter each stage, and of the work there."""
+    """Plot the share of windows that enter each stage, and the work in each stage."""
     from matplotlib.ticker import MaxNLocator
 
     figure, (left, right) = new_plots(
@@ -202,7 +200,7 @@ def plot_profile(profile: RejectionProfile, name: str) -> Figure:
             color=COLORS[1],
         )
     left.set_yscale("log")
-    # Room for the note, also where nothing is accepted, which no logarithm shows.
+    # Space for the label; if nothing is accepted, 0 has no place on the logarithmic axis.
     left.set_ylim(bottom=min(value for value in values if value) / 4)
     work = [share * weak for share, weak in zip(shares, profile.weak_counts, strict=True)]
     right.bar(stages[:-1], work, color=COLORS[0])

@@ -1,4 +1,4 @@
-"""A folder of images of a cascade, made from its file."""
+"""Draw a cascade from its file into a folder of images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 
 from fercli.cascade.model import Cascade, read_cascade
 from fercli.cascade.samples.vec import read_vec
-from fercli.cascade.visualization.feature_sheets import Artist, mean_of, write_sheet
+from fercli.cascade.visualization.feature_sheets import FeatureRenderer, mean_of, write_sheet
 from fercli.cascade.visualization.rejection_profile import (
     RejectionProfile,
     measure_profile,
@@ -28,12 +28,12 @@ PROFILE = "profile.png"
 
 @dataclass(frozen=True)
 class Visualization:
-    """What was drawn.
+    """The images that were drawn.
 
     Parameters
     ----------
     files : tuple of Path
-        The images: all stages on one sheet, a sheet a stage, the profile.
+        The images: a sheet of all stages, a sheet for each stage, the profile.
     profile : RejectionProfile, optional
     """
 
@@ -41,7 +41,7 @@ class Visualization:
     profile: RejectionProfile | None
 
     def to_dict(self) -> dict[str, object]:
-        """Return it as JSON has it."""
+        """Return the result as JSON-compatible values."""
         return {
             "files": [str(path) for path in self.files],
             "profile": self.profile.to_dict() if self.profile else None,
@@ -69,13 +69,13 @@ def visualize_cascade(
     out : Path
         The folder, made if it is missing.
     vec : Path, optional
-        Positives whose mean is drawn under the features.
+        Samples whose mean is drawn under the features.
     image : Path, optional
-        An image of the object instead. With neither, features are drawn on gray.
+        An image of the object instead. By default features are drawn on gray.
     scan : sequence of Path
-        Images for the rejection profile; without any there is none.
+        Images for the rejection profile. Defaults to no profile.
     scale_factor : float
-        Of the detector that the profile is measured of. Defaults to 1.1.
+        Scale factor of the detector for the profile. Defaults to 1.1.
     overwrite : bool
     workers : int, optional
     progress : Progress
@@ -87,15 +87,15 @@ def visualize_cascade(
     CascadeFileError, VecError, ImageError, InputError, OutputError
     """
     if vec is not None and image is not None:
-        raise OptionError("wanted positives or an image of the object, found both")
+        raise OptionError("`vec` and `image` cannot be used together")
     if not scale_factor > 1:
-        raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
+        raise OptionError(f"`scale_factor` must be above 1, got {scale_factor:g}")
     cascade = read_cascade(path)
     names = [CONTACT_SHEET, *(f"stage_{at:02}.png" for at in range(len(cascade.stages)))]
     files = [out / name for name in [*names, *([PROFILE] if scan else [])]]
     for file in files:
         require_absent(file, overwrite=overwrite)
-    artist = Artist(cascade, path.name, _backdrop(cascade, vec, image))
+    renderer = FeatureRenderer(cascade, path.name, _backdrop(cascade, vec, image))
     make_folder(out)
     profile = None
     if scan:
@@ -103,9 +103,9 @@ def visualize_cascade(
             cascade, scan, scale_factor=scale_factor, workers=workers, progress=progress
         )
         save_plot(plot_profile(profile, path.name), out / PROFILE, overwrite=overwrite)
-    write_sheet(out / CONTACT_SHEET, artist.contact_sheet(), overwrite=overwrite)
+    write_sheet(out / CONTACT_SHEET, renderer.contact_sheet(), overwrite=overwrite)
     for number, name in enumerate(progress.track(names[1:], "Drawing stages", unit="stage")):
-        write_sheet(out / name, artist.stage_sheet(number), overwrite=overwrite)
+        write_sheet(out / name, renderer.stage_sheet(number), overwrite=overwrite)
     return Visualization(tuple(files), profile)
 
 

@@ -24,13 +24,13 @@ def one(face_cascade, images, **options):
 def test_what_is_found_is_counted(face_cascade, make_annotated, blank, face):
     images = [make_annotated("a.png", face), blank, make_annotated("b.png", face, ELSEWHERE)]
     result = one(face_cascade, images)
-    assert (result.tally.truths, result.tally.hits, result.tally.false_alarms) == (3, 2, 0)
-    assert (result.tally.precision, result.tally.recall) == (1.0, pytest.approx(2 / 3))
-    assert result.tally.f1 == pytest.approx(2 * (2 / 3) / (1 + 2 / 3))
+    assert (result.counts.truths, result.counts.hits, result.counts.false_alarms) == (3, 2, 0)
+    assert (result.counts.precision, result.counts.recall) == (1.0, pytest.approx(2 / 3))
+    assert result.counts.f1 == pytest.approx(2 * (2 / 3) / (1 + 2 / 3))
     assert result.average_precision == pytest.approx(2 / 3)
     assert result.false_alarms_per_image == 0
     assert [image.missed for image in result.images] == [[], [], [1]]
-    assert [image.tally.hits for image in result.images] == [1, 0, 1]
+    assert [image.counts.hits for image in result.images] == [1, 0, 1]
     assert all(image.milliseconds > 0 for image in result.images)
     # The curve has all detections, the point of operation those of min_neighbors.
     assert result.curve.truths == 3
@@ -39,28 +39,28 @@ def test_what_is_found_is_counted(face_cascade, make_annotated, blank, face):
 
 def test_a_face_in_the_wrong_place_is_a_miss_and_a_false_alarm(face_cascade, make_annotated, face):
     result = one(face_cascade, [make_annotated("a.png", ELSEWHERE)])
-    assert (result.tally.hits, result.tally.false_alarms) == (0, 1)
-    assert (result.tally.precision, result.tally.recall, result.tally.f1) == (0.0, 0.0, 0.0)
+    assert (result.counts.hits, result.counts.false_alarms) == (0, 1)
+    assert (result.counts.precision, result.counts.recall, result.counts.f1) == (0.0, 0.0, 0.0)
     assert result.average_precision == 0.0
     assert result.images[0].chosen.verdicts.tolist() == [FALSE_ALARM]
 
 
 def test_ignored_objects_count_neither_way(face_cascade, make_annotated, face):
     result = one(face_cascade, [make_annotated("a.png", ignored=[face])])
-    assert (result.tally.truths, result.tally.hits, result.tally.false_alarms) == (0, 0, 0)
+    assert (result.counts.truths, result.counts.hits, result.counts.false_alarms) == (0, 0, 0)
     assert result.images[0].chosen.verdicts.tolist() == [IGNORED]
 
 
 def test_without_objects_shares_are_undefined(face_cascade, make_annotated, blank):
     result = one(face_cascade, [blank])
     assert (
-        result.tally.precision,
-        result.tally.recall,
-        result.tally.f1,
+        result.counts.precision,
+        result.counts.recall,
+        result.counts.f1,
         result.average_precision,
     ) == (None,) * 4
     result = one(face_cascade, [make_annotated("a.png"), blank])
-    assert (result.tally.precision, result.tally.recall) == (0.0, None)
+    assert (result.counts.precision, result.counts.recall) == (0.0, None)
     assert result.false_alarms_per_image == 0.5
 
 
@@ -75,14 +75,14 @@ def grown(box, factor):
 def test_boxes_of_another_size_are_made_up_for(face_cascade, make_annotated, face):
     images = [make_annotated(f"{at}.png", grown(face, 1.6)) for at in range(5)]
     as_it_is = one(face_cascade, images)
-    assert as_it_is.tally.hits == 0
+    assert as_it_is.counts.hits == 0
     assert as_it_is.box_ratio == pytest.approx(1 / 1.6, rel=0.02)
     for scale in (1.6, "auto"):
         result = one(face_cascade, images, box_scale=scale)
-        assert (result.tally.hits, result.tally.false_alarms) == (5, 0)
+        assert (result.counts.hits, result.counts.false_alarms) == (5, 0)
         assert result.box_scale == pytest.approx(1.6, rel=0.02)
-    assert one(face_cascade, images, rule=CenterRule(max_size_ratio=2)).tally.hits == 5
-    assert one(face_cascade, images, rule=IouRule(0.3)).tally.hits == 5
+    assert one(face_cascade, images, rule=CenterRule(max_size_ratio=2)).counts.hits == 5
+    assert one(face_cascade, images, rule=IouRule(0.3)).counts.hits == 5
 
 
 def test_too_few_objects_say_nothing_about_the_size(face_cascade, make_annotated, face):
@@ -95,7 +95,7 @@ def test_fewer_neighbors_find_more(face_cascade, make_annotated, face):
     few, many = (
         one(face_cascade, images, options=DetectionOptions(min_neighbors=n)) for n in (0, 3)
     )
-    assert few.tally.false_alarms > many.tally.false_alarms
+    assert few.counts.false_alarms > many.counts.false_alarms
     assert few.average_precision == many.average_precision
 
 
@@ -109,9 +109,9 @@ def test_other_choices_of_neighbors_are_what_they_would_have_given(
     images = [make_annotated("a.png", face, ELSEWHERE)]
     tallies = one(tmp_path / "short.xml", images).by_neighbors
     assert tallies[3].false_alarms > tallies[10].false_alarms > tallies[40].false_alarms > 0
-    for count, tally in tallies.items():
+    for count, counts in tallies.items():
         options = DetectionOptions(min_neighbors=count)
-        assert one(tmp_path / "short.xml", images, options=options).tally == tally
+        assert one(tmp_path / "short.xml", images, options=options).counts == counts
 
 
 def test_the_best_choice_of_neighbors_is_that_of_the_best_f1():
@@ -143,8 +143,8 @@ def test_images_that_cannot_be_read_are_left_out(face_cascade, make_annotated, f
     broken.path.write_bytes(b"no image")
     evaluation = evaluate([face_cascade], [broken, make_annotated("a.png", face)])
     assert [error.path for error in evaluation.left_out] == [broken.path]
-    assert evaluation.cascades[0].tally.truths == 1
-    with pytest.raises(InputError, match=r"found none that can be read: .*broken\.png"):
+    assert evaluation.cascades[0].counts.truths == 1
+    with pytest.raises(InputError, match=r"None of the images can be read: .*broken\.png"):
         evaluate([face_cascade], [broken])
 
 
@@ -156,7 +156,7 @@ def test_wrong_input_is_named(face_cascade, blank, tmp_path):
     with pytest.raises(CascadeFileError, match="nothing of that name"):
         evaluate([tmp_path / "missing.xml"], [blank])
     for scale in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(OptionError, match="wanted a box scale above 0, or auto"):
+        with pytest.raises(OptionError, match="`box_scale` must be a number above 0 or auto"):
             evaluate([face_cascade], [blank], box_scale=scale)
 
 

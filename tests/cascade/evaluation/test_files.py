@@ -35,18 +35,21 @@ def test_annotations_and_backgrounds_go_together(
     truth = write_info(tmp_path, f"a.png 1 {numbers(face)}")
     evaluation = evaluate_files([face_cascade], truth, tmp_path / "bg.txt")
     (result,) = evaluation.cascades
-    assert (evaluation.images, result.tally.truths, result.tally.hits) == (2, 1, 1)
+    assert (evaluation.images, result.counts.truths, result.counts.hits) == (2, 1, 1)
 
 
 def test_backgrounds_alone(face_cascade, make_annotated, tmp_path):
     make_annotated("a.png")
     (tmp_path / "bg.txt").write_text("a.png\n")
     (result,) = evaluate_files([face_cascade], None, tmp_path / "bg.txt").cascades
-    assert (result.tally.truths, result.tally.false_alarms) == (0, 1)
+    assert (result.counts.truths, result.counts.false_alarms) == (0, 1)
 
 
 def test_neither_is_an_error(face_cascade):
-    with pytest.raises(OptionError, match="annotated images, backgrounds or both, found neither"):
+    with pytest.raises(
+        OptionError,
+        match="with `ground_truth`, backgrounds with `bg`, or both",
+    ):
         evaluate_files([face_cascade])
 
 
@@ -58,13 +61,15 @@ def test_labels_and_images_are_those_of_annotations(face_cascade, make_annotated
             [(face, "face"), (ELSEWHERE, "flag")]]  # fmt: skip
     table.write_text("path,x,y,w,h,label\n" + "\n".join(rows) + "\n")
     evaluation = evaluate_files([face_cascade], table, labels=["face"], images=tmp_path)
-    assert (evaluation.cascades[0].tally.truths, evaluation.cascades[0].tally.hits) == (1, 1)
+    assert (evaluation.cascades[0].counts.truths, evaluation.cascades[0].counts.hits) == (1, 1)
 
 
 def test_boxes_without_extent_are_refused(face_cascade, make_annotated, tmp_path):
     make_annotated("a.png")
     truth = write_info(tmp_path, "a.png 1 5 5 0 9")
-    with pytest.raises(AnnotationError, match=r"some width and height, found .*try: fer cascade"):
+    with pytest.raises(
+        AnnotationError, match=r"A box of .* is empty: .*try: run fer cascade check"
+    ):
         evaluate_files([face_cascade], truth)
 
 
@@ -91,7 +96,7 @@ def test_what_is_left_out_and_another_size_of_boxes_are_told(
 def test_a_folder_that_is_taken_is_refused_before_the_work(face_cascade, make_annotated, tmp_path):
     make_annotated("a.png")
     truth = write_info(tmp_path, "a.png 1 5 5 9 9")
-    with pytest.raises(OutputExistsError, match="wanted an empty folder"):
+    with pytest.raises(OutputExistsError, match="The folder is not empty"):
         evaluate_files([face_cascade], truth, out=tmp_path)
     evaluate_files([face_cascade], truth, out=tmp_path / "report")
     assert json.loads((tmp_path / "report" / "summary.json").read_text())["objects"] == 1
@@ -108,7 +113,7 @@ def test_a_broken_image_is_left_out_where_boxes_are_fractions(
     for name, text in labels.items():
         (tmp_path / name).write_text(text)
     evaluation = evaluate_files([face_cascade], tmp_path)
-    assert evaluation.images == evaluation.cascades[0].tally.truths == 1
+    assert evaluation.images == evaluation.cascades[0].counts.truths == 1
     assert "broken.png: wanted an image" in str(evaluation.left_out[0])
 
 
@@ -117,13 +122,13 @@ def test_records_of_one_image_are_one_image(face_cascade, make_annotated, face, 
     line = f"a.png 1 {numbers(face)}"
     truth = write_info(tmp_path, f"a.png 1 {numbers(ELSEWHERE)}", line, line)
     evaluation = evaluate_files([face_cascade], truth)
-    tally = evaluation.cascades[0].tally
-    assert (evaluation.images, tally.truths, tally.hits, tally.false_alarms) == (1, 2, 1, 0)
+    counts = evaluation.cascades[0].counts
+    assert (evaluation.images, counts.truths, counts.hits, counts.false_alarms) == (1, 2, 1, 0)
 
 
 def test_a_box_that_a_table_has_twice_is_one_object(face_cascade, make_annotated, face, tmp_path):
     make_annotated("a.png")
     truth = tmp_path / "boxes.csv"
     truth.write_text(2 * f"a.png,{','.join(map(str, face))}\n")
-    tally = evaluate_files([face_cascade], truth).cascades[0].tally
-    assert (tally.truths, tally.hits, tally.false_alarms) == (1, 1, 0)
+    counts = evaluate_files([face_cascade], truth).cascades[0].counts
+    assert (counts.truths, counts.hits, counts.false_alarms) == (1, 1, 0)

@@ -144,13 +144,13 @@ def test_rules_by_name(name, limits, rule):
 @pytest.mark.parametrize(
     ("name", "limits", "message"),
     [
-        ("overlap", {}, "wanted one of the rules iou, center, found 'overlap'"),
-        ("iou", {"max_distance": 0.3}, "wanted limits of the rule iou, found max distance"),
-        ("center", {"minimum": 0.3}, "wanted limits of the rule center, found minimum"),
-        ("iou", {"minimum": 0.0}, "wanted an overlap above 0"),
-        ("iou", {"minimum": float("nan")}, "wanted an overlap above 0"),
-        ("iou", {"minimum": 1.01}, "wanted an overlap above 0 and at most 1, found 1"),
-        ("center", {"max_distance": 0.0}, "wanted a distance above 0"),
+        ("overlap", {}, "`match` must be one of iou, center, got 'overlap'"),
+        ("iou", {"max_distance": 0.3}, "The rule iou has no `max_distance`"),
+        ("center", {"minimum": 0.3}, "The rule center has no `iou`"),
+        ("iou", {"minimum": 0.0}, "`iou` must be above 0"),
+        ("iou", {"minimum": float("nan")}, "`iou` must be above 0"),
+        ("iou", {"minimum": 1.01}, "`iou` must be above 0 and at most 1, got 1"),
+        ("center", {"max_distance": 0.0}, "`max_distance` must be above 0"),
         ("center", {"max_size_ratio": 0.9}, "a size ratio of at least 1"),
     ],
 )

@@ -139,7 +139,7 @@ def test_backgrounds_alone_have_no_curve_but_a_report(face_cascade, make_annotat
 def test_nothing_is_overwritten_unless_asked(evaluation, tmp_path):
     folder = tmp_path / "report"
     save_report(evaluation, folder)
-    with pytest.raises(OutputExistsError, match="wanted an empty folder; try: --overwrite"):
+    with pytest.raises(OutputExistsError, match="The folder is not empty; try: use `overwrite`"):
         prepare_report_folder(folder)
     with pytest.raises(OutputExistsError):
         save_report(evaluation, folder)

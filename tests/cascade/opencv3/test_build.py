@@ -15,7 +15,7 @@ import pytest
 from fercli.cascade.opencv3 import build
 from fercli.cascade.opencv3.build import install_programs
 from fercli.cascade.opencv3.programs import PROGRAMS, find_program
-from fercli.cascade.opencv3.source import LANDMARK, PACKAGE, download_source, unpack_source
+from fercli.cascade.opencv3.source import MARKER, PACKAGE, download_source, unpack_source
 from fercli.common.errors import DependencyError, InputError, OutputError
 from fercli.common.files import folder_lock
 
@@ -42,7 +42,7 @@ def version_header(version):
 def sources(version="3.4.99", cmake=CMAKE, program=PROGRAM):
     return {
         "CMakeLists.txt": cmake,
-        LANDMARK: program,
+        MARKER: program,
         VERSION: version_header(version),
         "samples/much.txt": "not wanted",
     }
@@ -111,7 +111,7 @@ def test_a_program_that_does_not_run_is_built_anew(archive, target):
     [
         (sources(program="int main() { wrong }\n"), "error: .*wrong.* was not declared"),
         (sources(cmake=CMAKE + 'message(FATAL_ERROR "no luck")\n'), "CMake Error at"),
-        (sources(program="int main() {}\n"), "was built, but is unusable"),
+        (sources(program="int main() {}\n"), "was built but does not work"),
     ],
     ids=["compiling", "configuring", "running"],
 )
@@ -186,7 +186,7 @@ def test_a_target_that_is_a_file_is_named(archive, tmp_path):
 
 def test_a_missing_compiler_is_named_with_its_package(tmp_path, target, archive, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DependencyError, match="wanted a C compiler, found no cc") as caught:
+    with pytest.raises(DependencyError, match="needs a C compiler, but there is no cc") as caught:
         install_programs(target, source=archive)
     assert "apt-get install g++" in caught.value.hint
     assert not target.exists()
@@ -194,7 +194,7 @@ def test_a_missing_compiler_is_named_with_its_package(tmp_path, target, archive,
 
 def test_a_compiler_that_fails_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "false --quietly")
-    with pytest.raises(DependencyError, match=r"C\+\+ compiler, found false --quietly, which"):
+    with pytest.raises(DependencyError, match=r"C\+\+ compiler, but false --quietly fails"):
         build.require_compilers(tmp_path)
 
 
@@ -203,15 +203,15 @@ def test_an_old_cmake_is_not_taken(tmp_path, monkeypatch):
     script.write_text("#!/bin/sh\necho cmake version 3.12.4\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert build._system("cmake", build.OLDEST["cmake"]) is None
+    assert build._system("cmake", build.MIN_VERSIONS["cmake"]) is None
     script.write_text("#!/bin/sh\necho cmake version 4.0.1\n")
-    assert build._system("cmake", build.OLDEST["cmake"]) == script
+    assert build._system("cmake", build.MIN_VERSIONS["cmake"]) == script
 
 
 def test_only_what_is_wanted_is_unpacked(tmp_path, archive):
     found = unpack_source(archive, tmp_path / "place")
     assert found.version == "3.4.99"
-    assert (found.folder / LANDMARK).read_text() == PROGRAM
+    assert (found.folder / MARKER).read_text() == PROGRAM
     assert not (found.folder / "samples").exists()
 
 
@@ -231,8 +231,8 @@ def test_names_that_lead_out_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "wanted a whole .tar.gz or .zip"),
-        (b"not an archive", "wanted a whole .tar.gz or .zip"),
+        (b"", "The file is not a complete .tar.gz or .zip archive"),
+        (b"not an archive", "The file is not a complete .tar.gz or .zip archive"),
         (None, "wanted an archive of OpenCV's source, found nothing of that name"),
     ],
 )
@@ -247,14 +247,14 @@ def test_what_is_no_archive_is_named(tmp_path, content, message):
 def test_a_truncated_archive_is_named(tmp_path, archive):
     whole = make_tar(tmp_path / "large.tar.gz", {**sources(), "apps/x": os.urandom(99999).hex()})
     whole.write_bytes(whole.read_bytes()[:-20000])
-    with pytest.raises(InputError, match="wanted a whole"):
+    with pytest.raises(InputError, match="not a complete"):
         unpack_source(whole, tmp_path / "place")
 
 
 @pytest.mark.parametrize(
     ("files", "found"),
-    [(sources("4.14.0"), "found OpenCV 4.14.0"), ({"setup.py": ""}, f"found no {LANDMARK}"),
-     ({LANDMARK: ""}, "found OpenCV of no version")],
+    [(sources("4.14.0"), "it is OpenCV 4.14.0"), ({"setup.py": ""}, f"it has no {MARKER}"),
+     ({MARKER: ""}, "it has no version")],
     ids=["OpenCV 4", "something else", "without a version"],
 )  # fmt: skip
 def test_another_source_is_refused(tmp_path, files, found):
@@ -267,6 +267,6 @@ def test_another_source_is_refused(tmp_path, files, found):
 def test_a_package_that_pip_cannot_get_is_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(DependencyError, match="pip says 'Could not find a version") as caught:
+    with pytest.raises(DependencyError, match="package index: Could not find a version") as caught:
         download_source(tmp_path)
-    assert "--source" in caught.value.hint
+    assert "`source`" in caught.value.hint

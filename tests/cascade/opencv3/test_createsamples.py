@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.opencv3.createsamples import CreateSamples, Warping, explained, staged
+from fercli.cascade.opencv3.createsamples import CreateSamples, Warping, explained, link_folder
 from fercli.cascade.samples.vec import read_vec
 from fercli.common.errors import DependencyError, ProgramError
 from fercli.common.progress import Progress
@@ -31,7 +31,7 @@ class Counted(Progress):
 def test_images_are_linked_under_plain_names(make_image, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     make_image("mit Leerzeichen.png")
-    with staged() as stage:
+    with link_folder() as stage:
         name = stage.link(Path("mit Leerzeichen.png"))
         assert name.isascii()
         assert " " not in name
@@ -46,7 +46,7 @@ def test_formats_that_a_build_may_lack_are_copied_as_png(tmp_path, rng):
     (tmp_path / "a.webp").write_bytes(
         cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
     )
-    with staged() as stage:
+    with link_folder() as stage:
         name = stage.link(tmp_path / "a.webp")
         copy = cv2.imread(str(stage.folder / name), cv2.IMREAD_UNCHANGED)
         assert (stage.folder / name).read_bytes()[:4] == b"\x89PNG"
@@ -57,11 +57,11 @@ def test_formats_that_a_build_may_lack_are_copied_as_png(tmp_path, rng):
     ("output", "words"),
     [
         ("Unable to open image: p0000001\nterminate called", "a/b.tif: .* cannot decode"),
-        ("error: (-5) Quadrangle is nonconvex or degenerated.", "seen from behind or edge-on"),
+        ("error: (-5) Quadrangle is nonconvex or degenerated.", "from behind or edge-on"),
         ("(-215) !ssize.empty() in function 'resize'", "an empty image or box"),
         ("0 <= roi.x && roi.x + roi.width <= m.cols", "a box outside its image"),
-        ("Num: 4\nout of luck\n", "ended with status 134: its last words were 'out of luck'"),
-        ("", "status 134: it said nothing"),
+        ("Num: 4\nout of luck\n", "ended with status 134; its last line was 'out of luck'"),
+        ("", "status 134; it printed nothing"),
     ],
 )
 def test_what_it_says_is_explained(output, words):
@@ -70,7 +70,7 @@ def test_what_it_says_is_explained(output, words):
 
 
 def test_a_missing_program_is_named(tmp_path):
-    with pytest.raises(DependencyError, match=r"opencv_createsamples.*fer cascade tools install"):
+    with pytest.raises(DependencyError, match=r"opencv_createsamples.*run fer cascade tools"):
         CreateSamples((24, 24), tools=tmp_path)
 
 
@@ -91,8 +91,8 @@ def stand_in(tmp_path):
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("echo Done. Created 1 samples", "wrote 0 of 1 samples: its last words were 'Done. Cr"),
-        ("echo oh no >&2; exit 3", "ended with status 3: its last words were 'oh no'"),
+        ("echo Done. Created 1 samples", "wrote 0 of 1 samples; its last line was 'Done. Cr"),
+        ("echo oh no >&2; exit 3", "ended with status 3; its last line was 'oh no'"),
         ("kill -SEGV $$", "ended with status 139"),
     ],
 )
@@ -123,7 +123,7 @@ def test_it_crops_and_the_bar_follows(opencv_tools, tmp_path, make_image):
 def test_angles_that_it_aborts_at_are_explained(opencv_tools, tmp_path, make_image):
     program = CreateSamples((8, 6), tools=opencv_tools)
     tall = Warping(make_image("a.png", 10, 200), [], ["-maxxangle", "1.5", "-maxyangle", "1.5"])
-    with pytest.raises(ProgramError, match="angles at which the image is seen from behind"):
+    with pytest.raises(ProgramError, match="the angles show the image from behind"):
         program.warp(tall, tmp_path / "a.vec", 100)
 
 

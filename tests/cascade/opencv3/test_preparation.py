@@ -8,10 +8,10 @@ from fercli.cascade.opencv3.preparation import (
     check_backgrounds,
     check_positives,
     count_windows,
-    lay_out_backgrounds,
     most_positives,
+    note_plan,
+    prepare_backgrounds,
     resolve_counts,
-    tell_plan,
 )
 from fercli.cascade.opencv3.settings import Buffers, ProgramSettings, count_features, plan_buffers
 from fercli.cascade.samples.vec import write_vec
@@ -53,9 +53,9 @@ def test_counts_that_are_given_stay(settings):
 
 def test_more_positives_than_there_are_is_said_with_what_would_do(settings):
     settings = replace(settings, positives=101)
-    with pytest.raises(OptionError, match="at most the 100 samples") as caught:
+    with pytest.raises(OptionError, match="has only 100 samples") as caught:
         resolve_counts(settings, check_positives(settings))
-    assert "89 for 20 stages" in caught.value.hint
+    assert "89 for each of 20 stages" in caught.value.hint
 
 
 def test_too_few_samples_are_refused(settings):
@@ -73,14 +73,14 @@ def test_fewer_positives_follow_from_more_stages(settings, hit_rate):
 
 
 def test_a_window_of_another_size_is_refused_with_the_sizes_that_fit(settings):
-    with pytest.raises(VecError, match="24x24 = 576 pixels, found 80") as caught:
+    with pytest.raises(VecError, match="24x24 = 576 pixels, .* samples of 80") as caught:
         check_positives(replace(settings, size_wh=(24, 24)))
     assert "10x8" in caught.value.hint
 
 
 def test_an_empty_vec_is_refused(settings, tmp_path):
     (tmp_path / "none.vec").write_bytes(settings.vec.read_bytes()[:12])
-    with pytest.raises(VecError, match="wanted positives, found none"):
+    with pytest.raises(VecError, match="The file holds no sample"):
         check_positives(replace(settings, vec=tmp_path / "none.vec"))
 
 
@@ -89,7 +89,7 @@ def test_a_vec_whose_header_lies_is_used_as_far_as_it_goes(settings):
     settings.vec.write_bytes(content[: 12 + 60 * 161 + 5])
     notes = Notes()
     assert check_positives(settings, notes).count == 60
-    assert "promises 100" in notes.notes[0]
+    assert "declares 100" in notes.notes[0]
 
 
 def test_backgrounds_that_cannot_be_used_are_left_out(make_image, tmp_path):
@@ -119,10 +119,10 @@ def test_without_usable_backgrounds_the_reasons_are_told(make_image, tmp_path):
     make_image("small.png", 9, 30)
     bg = tmp_path / "bg.txt"
     bg.write_text("small.png\n")
-    with pytest.raises(AnnotationError, match=r"none among 1 \(.*small.png: 9x30 pixels"):
+    with pytest.raises(AnnotationError, match=r"None of 1 back.*\(.*small.png: 9x30 pixels"):
         check_backgrounds(bg, (10, 8))
     bg.write_text("\n")
-    with pytest.raises(AnnotationError, match=r"none among 0$"):
+    with pytest.raises(AnnotationError, match=r"None of 0 backgrounds"):
         check_backgrounds(bg, (10, 8))
     with pytest.raises(InputError):
         check_backgrounds(tmp_path / "missing.txt", (10, 8))
@@ -137,7 +137,7 @@ def test_the_programs_list_is_absolute_and_holds_what_it_can_read(make_image, tm
     bg.write_text("plain.png\nwith a space.png\nodd.webp\n")
     found = check_backgrounds(bg, (10, 8))
     found = replace(found, usable=(*found.usable, *paths[2:]))
-    listed = lay_out_backgrounds(found, tmp_path / "place").read_text().splitlines()
+    listed = prepare_backgrounds(found, tmp_path / "place").read_text().splitlines()
     assert listed[:2] == [str(tmp_path / "plain.png"), str(tmp_path / "with a space.png")]
     assert listed[2].endswith("0000002.png")
     assert cv2.imread(listed[2], 0).mean() == 99
@@ -150,7 +150,7 @@ def test_those_left_out_are_listed(make_image, tmp_path):
     make_image("large.png", 40, 30)
     (tmp_path / "bg.txt").write_text("large.png\nmissing.png\n")
     found = check_backgrounds(tmp_path / "bg.txt", (10, 8))
-    lay_out_backgrounds(found, tmp_path / "place")
+    prepare_backgrounds(found, tmp_path / "place")
     assert "missing.png\twanted an image" in (tmp_path / "place" / "left_out.txt").read_text()
 
 
@@ -174,7 +174,7 @@ def test_what_may_surprise_is_told(settings, make_image, tmp_path):
     backgrounds = check_backgrounds(tmp_path / "bg.txt", (10, 8))
     notes = Notes()
     counted = replace(settings, positives=2000, negatives=1000)
-    tell_plan(counted, backgrounds, Buffers(1, 2, whole=False), notes)
+    note_plan(counted, backgrounds, Buffers(1, 2, whole=False), notes)
     text = "\n".join(notes.notes)
     assert "2000 positives, 1000 negatives from 1 backgrounds" in text
     assert "1 backgrounds are left out" in text

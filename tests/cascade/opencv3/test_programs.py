@@ -37,7 +37,7 @@ def test_a_named_folder_is_the_only_place(tmp_path, monkeypatch):
     by_variable = make_program(tmp_path / "with a space")
     monkeypatch.setenv(programs.VARIABLE, str(by_variable.parent))
     assert find_program(NAME) == by_variable
-    with pytest.raises(DependencyError, match=r"found none in .*other \(--tools\)"):
+    with pytest.raises(DependencyError, match=r"was not found in .*other \(--tools\)"):
         find_program(NAME, tmp_path / "other")
     monkeypatch.setenv(programs.VARIABLE, str(tmp_path / "other"))
     with pytest.raises(DependencyError, match=r"other \(FER_OPENCV_TOOLS\)"):
@@ -53,7 +53,7 @@ def test_paths_are_absolute(tmp_path, monkeypatch):
 def test_what_is_missing_is_named_with_the_way_out(tmp_path):
     with pytest.raises(DependencyError) as caught:
         find_program(NAME)
-    assert caught.value.hint == "fer cascade tools install"
+    assert caught.value.hint == "run fer cascade tools install"
     assert "PATH and" in caught.value.message
     assert NAME in caught.value.message
 

@@ -1,7 +1,7 @@
 import pytest
 
 from fercli.cascade.opencv3.stage_files import (
-    adopt,
+    copy_stages,
     keep_whole_stages,
     read_parameters,
     stage_files,
@@ -51,7 +51,7 @@ def test_parameters_that_are_not_whole_are_none(folder, content):
     if content is not None:
         (folder / "params.xml").write_text(content)
     assert read_parameters(folder) is None
-    with pytest.raises(TrainingError, match=r"wanted the parameters of 3 stages"):
+    with pytest.raises(TrainingError, match=r"There are 3 stages, but params\.xml is missing"):
         keep_whole_stages(folder)
 
 
@@ -84,6 +84,6 @@ def test_parameters_without_a_stage_go(folder):
 
 def test_a_training_by_hand_is_copied(folder, tmp_path_factory):
     target = tmp_path_factory.mktemp("a") / "engine"
-    adopt(folder, target)
+    copy_stages(folder, target)
     assert keep_whole_stages(target) == 3
     assert (folder / "stage0.xml").exists()

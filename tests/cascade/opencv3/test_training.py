@@ -240,7 +240,7 @@ def test_a_damaged_stage_is_trained_again(copied, train):
     stage.write_bytes(stage.read_bytes()[:300])
     result = train("--recipe", copied / "recipe.toml", "--out", copied)
     assert result.status == 0
-    assert "stage1.xml is not whole: it is trained again" in result.err
+    assert "stage1.xml is incomplete: the stage is trained again" in result.err
     assert len(read_cascade(copied / "cascade.xml").stages) == 3
     assert (copied / "engine" / "stage0.xml").read_bytes() == whole
 
@@ -265,7 +265,7 @@ def test_the_acceptance_ratio_ends_it(train, options, tmp_path):
     result = train(*options, "--out", tmp_path / "out", "--stages", 20,
                    "--acceptance-ratio-break", 0.6)  # fmt: skip
     assert result.status == 0
-    assert "has come down to" in result.out
+    assert "the acceptance ratio has reached" in result.out
     assert len(read_cascade(tmp_path / "out" / "cascade.xml").stages) < 6
 
 
@@ -322,18 +322,18 @@ def test_samples_that_no_feature_tells_apart_are_named(train, options, tmp_path)
     result = train(*options, "--vec", tmp_path / "gray.vec", "--bg", tmp_path / "bg.txt",
                    "--out", tmp_path / "out")  # fmt: skip
     assert result.status == 1
-    assert "not even a first stage can be trained" in result.err
+    assert "first stage cannot be trained" in result.err
 
 
 def test_what_is_wrong_is_said_before_anything_is_written(train, options, tmp_path):
     for words, message in (
-        (["--size", 24], "wanted samples of 24x24 = 576 pixels, found 400"),
+        (["--size", 24], "Expected samples of 24x24 = 576 pixels, the file holds samples of 400"),
         (["--vec", tmp_path / "none.vec"], "wanted a .vec file, found nothing of that name"),
         (["--bg", tmp_path / "none.txt"], "found nothing of that name"),
-        (["--tools", tmp_path], "wanted OpenCV 3.4's program opencv_traincascade, found none in"),
+        (["--tools", tmp_path], "OpenCV 3.4's program opencv_traincascade was not found in"),
         (["--min-hit-rate", 1], "--min-hit-rate: wanted more than 0 and less than 1"),
         (["--value-buffer", 10**7, "--index-buffer", 0, "--feature-type", "HAAR", "--positives",
-          10**6], "wanted at most the 200 samples"),
+          10**6], "has only 200 samples"),
     ):  # fmt: skip
         result = train(*options, "--out", tmp_path / "out", *words)
         assert result.status == 1

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from fercli.cascade.samples import statistics
-from fercli.cascade.samples.statistics import assumed_size, examine_vec, find_duplicates
+from fercli.cascade.samples.statistics import (
+    assumed_size,
+    examine_vec,
+    find_duplicates,
+    usable_positives,
+)
 from fercli.cascade.samples.vec import write_vec
 from fercli.common.errors import VecError
 
@@ -57,10 +62,35 @@ def test_without_a_size_the_squarest_is_taken(make_vec, size, expected):
 
 
 def test_a_size_that_does_not_fit_is_named(make_vec):
-    with pytest.raises(VecError, match="7x7 = 49 pixels, found samples of 30"):
+    with pytest.raises(VecError, match="7x7 = 49 pixels, the file holds samples of 30"):
         examine_vec(make_vec()[0], (7, 7))
 
 
 def test_duplicates_name_the_first_of_their_kind():
     samples = np.array([1, 2, 1, 3, 2, 1], np.uint8).reshape(-1, 1, 1)
     assert find_duplicates(samples) == [(3, 1), (5, 2), (6, 1)]
+
+
+@pytest.mark.parametrize(
+    ("samples", "options", "wanted"),
+    [
+        (7000, {}, 6392),
+        (7000, {"hit_rate": 0.999}, 6869),
+        (7000, {"stages": 1}, 7000),
+        (7000, {"spare": 0.1}, 5753),
+        (0, {}, 0),
+    ],
+)
+def test_by_hand(samples, options, wanted):
+    assert usable_positives(samples, **options) == wanted
+
+
+@pytest.mark.parametrize("stages", [1, 5, 20, 40])
+def test_every_stage_can_be_filled_with_so_many_and_not_with_one_in_a_hundred_more(stages):
+    def left_over(positives, samples=5000, hit_rate=0.99):
+        """Refuse the whole quota in each stage, as a training may."""
+        return samples - positives - (stages - 1) * (1 - hit_rate) * positives
+
+    usable = usable_positives(5000, stages=stages, hit_rate=0.99)
+    assert left_over(usable) >= 0
+    assert left_over(usable * 1.01) < 0

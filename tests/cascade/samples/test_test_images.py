@@ -91,7 +91,7 @@ def test_nothing_is_left_of_what_failed(smooth_image, make_backgrounds, tmp_path
     backgrounds = make_backgrounds()
     (tmp_path / "scenes" / "4.png").write_bytes(b"")
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(ImageError, match=r"4\.png: .* try: --skip-bad"):
+    with pytest.raises(ImageError, match=r"4\.png: .* try: use `skip_bad`"):
         create(smooth_image, backgrounds, tmp_path / "test")
     assert sorted(tmp_path.iterdir()) == before
     created = create(smooth_image, backgrounds, tmp_path / "test", skip_bad=True)
@@ -108,7 +108,7 @@ def test_a_folder_in_use_is_left_alone(smooth_image, make_backgrounds, tmp_path)
 
 
 def test_backgrounds_are_needed(smooth_image, tmp_path):
-    with pytest.raises(OptionError, match="wanted backgrounds for test images, found none"):
+    with pytest.raises(OptionError, match="Test images need backgrounds"):
         create(smooth_image, None, tmp_path / "test")
 
 
@@ -133,7 +133,7 @@ def test_opencv_makes_test_images_too(smooth_image, make_backgrounds, tmp_path, 
 def test_objects_larger_than_a_background_are_named_not_an_abort(
     smooth_image, make_backgrounds, tmp_path, opencv_tools
 ):
-    with pytest.raises(ImageError, match="at least 96x120, found 90x70"):
+    with pytest.raises(ImageError, match="is 90x70; expected at least 96x120"):
         create(
             smooth_image, make_backgrounds(), tmp_path / "test", max_scale=4.0,
             engine="opencv", tools=opencv_tools,

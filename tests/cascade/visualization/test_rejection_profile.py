@@ -51,9 +51,11 @@ def test_images_that_cannot_be_read_are_left_out(random_cascade, make_image, tmp
     alone = measure_profile(random_cascade(stage_threshold=-100.0), [path])
     both = measure_profile(random_cascade(stage_threshold=-100.0), [tmp_path / "missing.png", path])
     assert both == alone
-    with pytest.raises(InputError, match=r"none that can be read of 1; the first: .*missing\.png"):
+    with pytest.raises(
+        InputError, match=r"1 images to scan can be read; the first: .*missing\.png"
+    ):
         measure_profile(random_cascade(), [tmp_path / "missing.png"])
-    with pytest.raises(InputError, match="at least 24x24 pixels, found only smaller"):
+    with pytest.raises(InputError, match="smaller than the window of 24x24 pixels"):
         measure_profile(random_cascade(), [make_image("small.png", 23, 90)])
 
 

@@ -80,7 +80,7 @@ def test_all_options(folders, fer, tmp_path):
         ("faces -o work --test many", 2, "wanted a number such as 500 or a share such as 20%"),
         ("faces -o work --take 11", 1, "11 positives were asked for, but there are only 10"),
         ("faces -o work --format coco", 1, "wanted a file, found a folder"),
-        ("faces -o work --plot sizes.xyz", 1, "wanted the suffix of a plot, found '.xyz'"),
+        ("faces -o work --plot sizes.xyz", 1, "'.xyz' is not a file type of plots"),
         ("-n scenes -o work --plot sizes.png", 1, "--plot and --also need positives"),
         ("faces -o work --detect faces/0.png", 1, "faces/0.png"),
         ("faces -o work --min-size 99", 1, "no usable positive in 10 images: 10 too small"),

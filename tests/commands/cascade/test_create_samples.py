@@ -43,7 +43,7 @@ def test_json_for_programs(fer, info, tmp_path):
     assert (created["count"], created["size"]) == (19, [24, 24])
     assert len(created["left_out"]) == 1
     assert "info.dat:4" in created["left_out"][0]
-    assert created["notes"] == ["100 samples were wanted, the annotations give 19"]
+    assert created["notes"] == ["100 samples were asked for, the annotations give 19"]
 
 
 def test_one_image_to_samples(fer, make_image, backgrounds, tmp_path):
@@ -99,16 +99,16 @@ def broken_info(name):
     return {
         "missing": (None, "wanted annotations or a folder of images, found nothing of that name"),
         "empty": ("", "looks like none of them"),
-        "outside": ("p1.png 1 30 0 24 24", "info.dat:1: .*p1.png: wanted a box within the image"),
-        "negative": ("p1.png 1 -1 0 24 24", "info.dat:1: .* found -1 0 24 24"),
-        "no width": ("p1.png 1 0 0 0 24", "info.dat:1: .*some width and height, found 0 0 0 24"),
+        "outside": ("p1.png 1 30 0 24 24", "info.dat:1: .*p1.png: The box .* is not inside"),
+        "negative": ("p1.png 1 -1 0 24 24", "info.dat:1: .* The box -1 0 24 24"),
+        "no width": ("p1.png 1 0 0 0 24", "info.dat:1: .*The box is empty: 0 0 0 24"),
         "no image": ("no.png 1 0 0 9 9", "info.dat:1: .*no.png: wanted an image, found nothing"),
         "a folder": (". 1 0 0 9 9", "info.dat:1: .*wanted an image, found a folder"),
         "a space": ("p 1.png 1 0 0 9 9", "info.dat:1: .*as integers"),
         "too few": ("p1.png 1 0 0 9", "info.dat:1: .*got the end of the file"),
         "too many": ("p1.png 1 0 0 9 9 9 9", "info.dat:2: Expected the name of an image, got '9'"),
         "decimals": ("p1.png 1 0.5 0 9 9", "info.dat:1: .*as integers, got '0.5'"),
-        "no boxes": ("p1.png 0", "wanted marked boxes, found none"),
+        "no boxes": ("p1.png 0", "The annotations have no boxes"),
     }[name]
 
 

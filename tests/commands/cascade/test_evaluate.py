@@ -55,7 +55,7 @@ def test_several_cascades_as_json_with_a_report(fer, cascade, truth, tmp_path):
     assert json.loads((out / "summary.json").read_text()) == told
     again = fer("cascade", "evaluate", cascade, "--truth", truth, "--out", out)
     assert (again.status, again.out) == (1, "")
-    assert again.err.endswith("wanted an empty folder; try: --overwrite, or another folder\n")
+    assert again.err.endswith("The folder is not empty; try: use --overwrite, or another folder\n")
     again = fer("cascade", "evaluate", cascade, "--truth", truth, "--out", out, "--overwrite")
     assert again.status == 0
     assert again.out.endswith(f"Curves, tables and images of the errors are in {out}\n")
@@ -77,11 +77,11 @@ def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
         ([], 2, "wanted --truth PATH, --bg FILE or both"),
         (["--truth", "info.dat", "--box-scale", "0"], 2, "'--box-scale': 0.0 is not in the range"),
         (["--truth", "info.dat", "--box-scale", "big"], 2, "'--box-scale': 'big' is not a valid"),
-        (["--truth", "info.dat", "--max-distance", "1"], 1, "limits of the rule iou, found max"),
+        (["--truth", "info.dat", "--max-distance", "1"], 1, "The rule iou has no"),
         (["--truth", "missing.dat"], 1, "missing.dat: wanted annotations"),
         (["--truth", "empty.dat"], 1, "empty.dat: Expected annotat"),
-        (["--truth", "empty.csv"], 1, "empty.csv: wanted annotated images, found none"),
-        (["--bg", "empty.dat"], 1, "empty.dat: wanted a list of images, found none"),
+        (["--truth", "empty.csv"], 1, "empty.csv: The file lists no image"),
+        (["--bg", "empty.dat"], 1, "empty.dat: The list names no image"),
         (["--bg", "missing.txt"], 1, "missing.txt: wanted a list of images, found nothing"),
         (["--truth", "info.dat", "--out", "info.dat"], 1, "info.dat: "),
     ],

@@ -4,7 +4,7 @@ def test_an_archive_that_is_none_is_named(fer, tmp_path, monkeypatch):
     result = fer("cascade", "fetch-faces", "--out", tmp_path / "faces.vec",
                  "--source", tmp_path / "source.tar.gz")  # fmt: skip
     assert result.status == 1
-    assert "source.tar.gz: wanted a whole .tar.gz or .zip" in result.err
+    assert "source.tar.gz: The file is not a complete .tar.gz or .zip" in result.err
     assert not (tmp_path / "faces.vec").exists()
 
 

@@ -65,7 +65,7 @@ def test_replaces_nothing_unless_told_to(fer, face_cascade, tmp_path):
     [
         (["--vec", "missing.vec"], "missing.vec"),
         (["--image", "missing.png"], "missing.png: wanted an image"),
-        (["--vec", "a.vec", "--image", "a.png"], "found both"),
+        (["--vec", "a.vec", "--image", "a.png"], "cannot be used together"),
         (["missing folder"], "missing folder"),
     ],
 )
