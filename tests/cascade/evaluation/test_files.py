@@ -87,7 +87,7 @@ def test_what_is_left_out_and_another_size_of_boxes_are_told(
     left_out, size = progress.notes
     assert left_out.startswith("left out: ")
     assert "missing.png: wanted an image, found nothing of that name" in left_out
-    assert size.startswith("faces: its boxes have 0.60 times the sides of the truth's")
+    assert size.startswith("faces: its boxes have 0.60 times the sides of the annotated")
     progress = Notes()
     evaluate_files([face_cascade], truth, box_scale="auto", progress=progress)
     assert len(progress.notes) == 1
@@ -114,7 +114,7 @@ def test_a_broken_image_is_left_out_where_boxes_are_fractions(
         (tmp_path / name).write_text(text)
     evaluation = evaluate_files([face_cascade], tmp_path)
     assert evaluation.images == evaluation.cascades[0].counts.truths == 1
-    assert "broken.png: wanted an image" in str(evaluation.left_out[0])
+    assert "broken.png: The file is not an image" in str(evaluation.left_out[0])
 
 
 def test_records_of_one_image_are_one_image(face_cascade, make_annotated, face, tmp_path):

@@ -151,7 +151,7 @@ def test_rules_by_name(name, limits, rule):
         ("iou", {"minimum": float("nan")}, "`iou` must be above 0"),
         ("iou", {"minimum": 1.01}, "`iou` must be above 0 and at most 1, got 1"),
         ("center", {"max_distance": 0.0}, "`max_distance` must be above 0"),
-        ("center", {"max_size_ratio": 0.9}, "a size ratio of at least 1"),
+        ("center", {"max_size_ratio": 0.9}, "`max_size_ratio` at least 1"),
     ],
 )
 def test_wrong_limits_are_named(name, limits, message):

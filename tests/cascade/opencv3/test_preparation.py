@@ -73,7 +73,7 @@ def test_fewer_positives_follow_from_more_stages(settings, hit_rate):
 
 
 def test_a_window_of_another_size_is_refused_with_the_sizes_that_fit(settings):
-    with pytest.raises(VecError, match="24x24 = 576 pixels, .* samples of 80") as caught:
+    with pytest.raises(VecError, match=r"24x24 = 576 pixels, .* samples of 80") as caught:
         check_positives(replace(settings, size_wh=(24, 24)))
     assert "10x8" in caught.value.hint
 
@@ -102,7 +102,7 @@ def test_backgrounds_that_cannot_be_used_are_left_out(make_image, tmp_path):
     assert [path.name for path in found.usable] == ["large.png", "large.png"]
     assert [(path.name, why.split(",")[0]) for path, why in found.left_out] == [
         ("small.png", "9x30 pixels"),
-        ("text.png", "wanted an image"),
+        ("text.png", "The file is not an image"),
         ("missing.png", "wanted an image"),
     ]
     assert found.windows == 2 * count_windows((40, 30), (10, 8))
