@@ -102,7 +102,7 @@ def test_backgrounds_that_cannot_be_used_are_left_out(make_image, tmp_path):
     assert [path.name for path in found.usable] == ["large.png", "large.png"]
     assert [(path.name, why.split(",")[0]) for path, why in found.left_out] == [
         ("small.png", "9x30 pixels"),
-        ("text.png", "The file is not an image"),
+        ("text.png", "The file is not an image: neither OpenCV nor Pillow can decode it"),
         ("missing.png", "wanted an image"),
     ]
     assert found.windows == 2 * count_windows((40, 30), (10, 8))
