@@ -15,6 +15,7 @@ import skimage.data
 from hypothesis import settings
 
 from fercli.cli import main
+from fercli.common.images import IMAGE_NOTES
 
 # Machines that run tests are busy: how long an example takes says nothing.
 # In CI the examples are the same in each run: new ones are looked for at the desk.
@@ -41,6 +42,7 @@ def fer(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Run ``fer`` in this process: ``fer("cascade", "inspect", path).out``."""
 
     def run(*args: object) -> Result:
+        IMAGE_NOTES.take()  # of what other tests read in this process
         capfd.readouterr()
         status = main([str(arg) for arg in args])
         out, err = capfd.readouterr()

@@ -65,6 +65,30 @@ def read_gray(path: Path, notes: list[str] | None = None) -> ImageArray:
     return to_gray(_read(path, notes))
 
 
+def read_gray_alpha(path: Path) -> tuple[ImageArray, ImageArray | None]:
+    """Return an image file as gray levels and opacity, the one not mixed with the other.
+
+    Returns
+    -------
+    gray : ndarray of uint8, shape (height, width)
+        The gray levels, also of transparent pixels.
+    alpha : ndarray of uint8, shape (height, width), or None
+        The opacity of each pixel, 255 for opaque; None where all are opaque.
+
+    Raises
+    ------
+    ImageError
+        As `read_gray`.
+    """
+    data = _content(path)
+    name = content_kind(data)[1]
+    _refuse_unusable(data, name, path)
+    rgba = _transparent_pixels(data, name) if _is_transparent(data, name) else None
+    if rgba is None:
+        return read_gray(path), None
+    return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY), np.uint8), rgba[:, :, 3].copy()
+
+
 def read_color(path: Path, notes: list[str] | None = None) -> ImageArray:
     """Return an image file as blue, green and red; the rest as `read_gray`.
 
@@ -297,16 +321,19 @@ def _colored(image: ImageArray) -> ImageArray:
 
 def _read(path: Path, notes: list[str] | None) -> ImageArray:
     """Return an image as gray or BGR, as it is."""
+    return _decode(_content(path), path, notes)
+
+
+def _content(path: Path) -> bytes:
     try:
         if path.is_fifo():  # reading would wait for a writer for ever
             raise ImageError("Expected an image, got a pipe", path=path)
-        data = path.read_bytes()
+        return path.read_bytes()
     except ValueError as error:
         raise ImageError(f"Expected an image, got the name {path.name[:40]!r}") from error
     except OSError as error:
         found = input_error(error, path, wanted="an image")
         raise ImageError(found.message, path=path) from error
-    return _decode(data, path, notes)
 
 
 def _decode(data: bytes, path: Path | None, notes: list[str] | None) -> ImageArray:
@@ -376,6 +403,19 @@ def _decode_with_cv2(data: bytes, path: Path | None) -> NDArray[Any] | None:
         return image
     except cv2.error as error:
         raise ImageError(f"The image cannot be decoded: {error.err}", path=path) from error
+
+
+def _transparent_pixels(data: bytes, name: str) -> ImageArray | None:
+    """Return an image as RGBA, upright; None if it is opaque, or not for Pillow to decode."""
+    from PIL import ImageOps
+
+    try:
+        with _pillow_open(data, name) as image:
+            if not image.has_transparency_data or _is_opaque(image.convert("RGBA")):
+                return None
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.uint8)
+    except Exception:  # whatever Pillow makes of it, cv2 may decode it
+        return None
 
 
 def _composite(data: bytes, name: str, note: _Note) -> ImageArray | None:

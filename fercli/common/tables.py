@@ -21,6 +21,11 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> st
     return "\n".join(_line(row, widths, right) for row in [list(headers), *cells])
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 image", "1,234 images"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _cell(value: object) -> str:
     if not isinstance(value, float):
         return str(value)

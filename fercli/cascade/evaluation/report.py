@@ -25,7 +25,7 @@ from fercli.common.errors import OutputExistsError
 from fercli.common.files import make_folder, write_text
 from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
-from fercli.common.tables import format_table
+from fercli.common.tables import counted, format_table
 
 HEADERS = (
     "cascade", "AP", "precision", "recall", "F1", "hits", "misses", "false alarms", "per image",
@@ -45,7 +45,7 @@ def report_text(evaluation: Evaluation) -> str:
     left_out = f" ({len(evaluation.left_out)} left out)" if evaluation.left_out else ""
     return (
         f"{table}\n\n"
-        f"{_count(images, 'image')}{left_out}, {_count(objects, 'object')}; "
+        f"{counted(images, 'image')}{left_out}, {counted(objects, 'object')}; "
         f"a hit: {evaluation.rule}; min neighbors {evaluation.options.min_neighbors}"
         + "".join(map(_advice, evaluation.cascades))
     )
@@ -61,10 +61,6 @@ def _advice(result: CascadeResult) -> str:
         f"\n{result.name}: --min-neighbors {best} gives F1 {counts.f1:.3f} "
         f"(precision {counts.precision:.3f}, recall {counts.recall:.3f})"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def summary(evaluation: Evaluation) -> dict[str, object]:

@@ -69,13 +69,19 @@ class LinkFolder:
     originals: dict[str, Path] = field(default_factory=dict)
 
     def link(self, image: Path) -> str:
-        """Return the name of a new link to an image, or of a copy that the program can decode."""
+        """Return the name of a new link to an image, or of a copy as fer reads it.
+
+        The copy is for formats that the program cannot decode, and for images that it would
+        decode to other pixels: transparent ones and those of more than 8 bits.
+        """
         name = f"p{len(self.originals):07d}"
-        if programs_read(image):
+        notes: list[str] = []
+        gray = read_gray(image, notes)
+        if programs_read(image) and not notes:
             (self.folder / name).symlink_to(image.absolute())
         else:
             name += ".png"
-            write_image(self.folder / name, read_gray(image))
+            write_image(self.folder / name, gray)
         self.originals[name] = image
         return name
 
@@ -296,7 +302,7 @@ def write_warped(
     if not scene.backgrounds and scene.rules.bg_color is None:
         raise OptionError(
             "opencv_createsamples needs a background",
-            hint="give `bg` or `bg_color`, or set `engine` to native",
+            hint="give `backgrounds` or `bg_color`, or set `engine` to native",
         )
     program = CreateSamples(scene.rules.size_wh, tools=tools, progress=progress)
     good, errors = check_backgrounds(scene, scene.rules.size_wh, workers=workers, progress=progress)
@@ -346,6 +352,12 @@ def _warping(scene: Scene, backgrounds: Sequence[Path], *options: str) -> Warpin
         raise OptionError(
             f"opencv_createsamples can warp only one image, got {len(scene.images)}",
             hint="set `engine` to native, or make a .vec file for each and merge them",
+        )
+    if scene.foregrounds[0].has_alpha_channel:
+        raise OptionError(
+            "opencv_createsamples cannot use the alpha channel of an image",
+            hint="set `engine` to native, or `bg_color` for a copy without alpha channel",
+            path=scene.images[0],
         )
     return Warping(scene.images[0], backgrounds, [*_options(scene), *options])
 

@@ -13,10 +13,11 @@ import numpy as np
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.cascade.samples.options import WarpRules
 from fercli.cascade.samples.warping import Foreground, cut_out
-from fercli.common.errors import AnnotationError, FerError, ImageError, OptionError
-from fercli.common.images import ImageArray, read_gray
+from fercli.common.errors import AnnotationError, FerError, ImageError, InputError, OptionError
+from fercli.common.images import ImageArray, read_gray, read_gray_alpha
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 #: Size of the largest object in a test image, as a share of the background's width or height.
 LARGEST_SHARE = 0.7
@@ -46,13 +47,26 @@ class Scene:
     backgrounds: tuple[Path, ...]
 
     def notes(self) -> list[str]:
-        """Return a sentence for each image that is mostly transparent."""
-        shares = [float((each.alpha == 0).mean()) for each in self.foregrounds]
-        return [
-            f"{share:.0%} of {path} is transparent; check the samples, and --bg-threshold"
-            for path, share in zip(self.images, shares, strict=True)
-            if share > TRANSPARENT_NOTE
+        """Return sentences on the images with transparent parts."""
+        masked = [
+            path
+            for path, each in zip(self.images, self.foregrounds, strict=True)
+            if each.has_alpha_channel
         ]
+        notes = []
+        if masked:
+            ground = "the backgrounds" if self.backgrounds else f"gray {self.rules.bg_color or 0}"
+            notes.append(
+                f"{counted(len(masked), 'image')} with an alpha channel ({masked[0]}): invisible "
+                f"parts show {ground}"
+            )
+        for path, each in zip(self.images, self.foregrounds, strict=True):
+            share = float((each.alpha == 0).mean())
+            if share > TRANSPARENT_NOTE and not each.has_alpha_channel:
+                notes.append(
+                    f"{share:.0%} of {path} is transparent; check the samples, and --bg-threshold"
+                )
+        return notes
 
 
 def read_scene(images: Sequence[Path], rules: WarpRules) -> Scene:
@@ -114,11 +128,12 @@ def with_skip_hint(error: FerError) -> FerError:
 
 
 def _read_foreground(path: Path, rules: WarpRules, extend: bool) -> Foreground:
+    gray, alpha = read_gray_alpha(path)
     try:
-        cut = cut_out(read_gray(path), rules.bg_color, rules.bg_threshold)
-    except OptionError as error:
-        raise OptionError(error.message, hint=error.hint, path=path) from error
-    return Foreground(cut.gray, cut.alpha, extend)
+        cut = cut_out(gray, rules.bg_color, rules.bg_threshold, alpha)
+    except InputError as error:
+        raise type(error)(error.message, hint=error.hint, path=path) from error
+    return Foreground(cut.gray, cut.alpha, extend and alpha is None, alpha is not None)
 
 
 def _examined(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.samples.options import Distortion
-from fercli.common.errors import OptionError
+from fercli.common.errors import ImageError, OptionError
 from fercli.common.images import ImageArray
 
 Matrix = NDArray[np.float64]
@@ -42,11 +42,14 @@ class Foreground:
     edges_extend : bool
         Whether the area uncovered by a rotation is filled by replicating the image's border
         instead of the background. Defaults to False.
+    has_alpha_channel : bool
+        Whether the image itself says what is transparent. Defaults to False.
     """
 
     gray: ImageArray
     alpha: ImageArray
     edges_extend: bool = False
+    has_alpha_channel: bool = False
 
     @property
     def size_wh(self) -> tuple[int, int]:
@@ -54,12 +57,16 @@ class Foreground:
         return self.gray.shape[1], self.gray.shape[0]
 
 
-def cut_out(image: ImageArray, bg_color: int | None, bg_threshold: int) -> Foreground:
+def cut_out(
+    image: ImageArray, bg_color: int | None, bg_threshold: int, alpha: ImageArray | None = None
+) -> Foreground:
     """Return the object in an image.
 
     Parameters
     ----------
     image : ndarray of uint8, shape (height, width)
+    alpha : ndarray of uint8, shape (height, width), optional
+        The opacity that the image itself gives. Defaults to opaque everywhere.
     bg_color : int or None
         The gray level that is transparent; None: the whole image is the object.
     bg_threshold : int
@@ -68,20 +75,25 @@ def cut_out(image: ImageArray, bg_color: int | None, bg_threshold: int) -> Foreg
     Raises
     ------
     OptionError
-        All of the image would be transparent.
+        All of the image would be transparent because of `bg_color`.
+    ImageError
+        It is transparent by itself.
     """
-    if bg_color is None:
+    if alpha is None and bg_color is None:
         return Foreground(image, np.full_like(image, 255))
-    opaque = np.abs(image.astype(np.int16) - bg_color) > bg_threshold
-    if not opaque.any():
+    opacity = np.full_like(image, 255) if alpha is None else alpha.copy()
+    if not opacity.any():
+        raise ImageError("All of the image is transparent: its alpha channel is 0 everywhere")
+    if bg_color is not None:
+        opacity[np.abs(image.astype(np.int16) - bg_color) <= bg_threshold] = 0
+    if not opacity.any():
         raise OptionError(
             f"All of the image is transparent: within {bg_threshold} gray levels of `bg_color` "
             f"{bg_color}",
             hint="use a smaller `bg_threshold`, or no `bg_color` if the whole image is the object",
         )
-    weight = opaque.astype(np.float32)
-    gray = _filled(image * weight, weight, image)
-    return Foreground(gray, opaque.astype(np.uint8) * 255)
+    weight = opacity.astype(np.float32) / 255
+    return Foreground(_filled(image * weight, weight, image), opacity)
 
 
 def fitted(foreground: Foreground, size_wh: tuple[int, int]) -> Foreground:

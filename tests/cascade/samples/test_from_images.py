@@ -3,6 +3,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from fercli.cascade.samples.from_images import CHUNK, create_from_images
 from fercli.cascade.samples.options import Distortion, WarpRules
@@ -212,3 +213,61 @@ def test_opencv_gets_backgrounds_that_it_can_digest(
     assert (len(samples), len(created.left_out)) == (30, 1)
     with pytest.raises(OptionError, match="warp only one image, got 2"):
         create(smooth_image, smooth_image, skip_bad=True, **rules)
+
+
+def write_logo(path, alpha=255):
+    """A bright disc on transparent black, as a paint program saves it."""
+    logo = np.zeros((80, 80, 4), np.uint8)
+    cv2.circle(logo, (40, 40), 36, (200, 200, 200, alpha), -1)
+    cv2.imwrite(str(path), logo)
+    return path
+
+
+def test_an_alpha_channel_is_the_mask(make_image, tmp_path):
+    """Corners lie outside the disc and show the background of 90, not the invisible black."""
+    cv2.imwrite(str(tmp_path / "bg.png"), np.full((60, 60), 90, np.uint8))
+    (tmp_path / "bg.txt").write_text("bg.png\n")
+    rules = WarpRules((20, 20), STILL, backgrounds=tmp_path / "bg.txt")
+    logo = write_logo(tmp_path / "logo.png")
+    created = create_from_images([logo], tmp_path / "a.vec", 3, rules)
+    sample = read_vec(tmp_path / "a.vec", (20, 20))[0]
+    assert sample[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [90] * 4
+    assert sample[10, 10] == 200
+    assert sample.min() >= 89  # nothing of the black beside the disc
+    assert created.notes == [
+        f"1 image with an alpha channel ({logo}): invisible parts show the backgrounds"
+    ]
+
+
+def test_half_transparent_pixels_are_mixed_with_the_background(tmp_path):
+    """Half of 200 and half of 100 is 150."""
+    cv2.imwrite(str(tmp_path / "bg.png"), np.full((60, 60), 100, np.uint8))
+    (tmp_path / "bg.txt").write_text("bg.png\n")
+    rules = WarpRules((20, 20), STILL, backgrounds=tmp_path / "bg.txt")
+    logo = write_logo(tmp_path / "logo.png", alpha=128)
+    create_from_images([logo], tmp_path / "a.vec", 1, rules)
+    assert abs(int(read_vec(tmp_path / "a.vec", (20, 20))[0, 10, 10]) - 150) <= 1
+
+
+def test_without_backgrounds_invisible_parts_show_the_gray_that_is_said(tmp_path):
+    logo = write_logo(tmp_path / "logo.png")
+    created = create_from_images([logo], tmp_path / "a.vec", 1, WarpRules((20, 20), STILL))
+    sample = read_vec(tmp_path / "a.vec", (20, 20))[0]
+    assert (sample[0, 0], sample[10, 10]) == (0, 200)
+    assert created.notes[0].endswith("invisible parts show gray 0")
+
+
+def test_an_image_that_is_transparent_everywhere_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "none.png"), np.zeros((20, 20, 4), np.uint8))
+    with pytest.raises(ImageError, match=r"none\.png: All of the image is transparent"):
+        create_from_images([tmp_path / "none.png"], tmp_path / "a.vec", 1, WarpRules((20, 20)))
+
+
+def test_other_formats_with_transparency_are_masked_too(tmp_path):
+    for name in ("logo.webp", "logo.gif", "logo.tif"):
+        png = Image.open(write_logo(tmp_path / "logo.png"))
+        png.save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+        out = tmp_path / f"{name}.vec"
+        create_from_images([tmp_path / name], out, 1, WarpRules((20, 20), STILL, bg_color=77))
+        sample = read_vec(out, (20, 20))[0]
+        assert (sample[0, 0], sample[10, 10]) == (77, 200), name
