@@ -13,7 +13,7 @@ from fercli.common.parallel import available_workers
 from fercli.common.progress import TerminalProgress
 from fercli.common.tables import format_table
 from scripts.fuzz.reader import MB
-from scripts.fuzz.runner import Fuzz, TrainingOutcome
+from scripts.fuzz.runner import Fuzz, ReaderOutcome
 from scripts.fuzz.targets import READERS
 
 COLUMNS = ("reader", "cases", "named errors", "accepted", "failures", "cases/s", "growth MB")
@@ -39,10 +39,10 @@ def share_out(count: int, names: Sequence[str]) -> dict[str, int]:
     return {name: max(round(count * READERS[name].share / total), 1) for name in names}
 
 
-def summary(outcomes: dict[str, TrainingOutcome]) -> str:
+def summary(outcomes: dict[str, ReaderOutcome]) -> str:
     """Return a table with a line for each reader."""
     rows = [_row(name, outcome) for name, outcome in outcomes.items()]
-    total = TrainingOutcome(
+    total = ReaderOutcome(
         sum(o.named for o in outcomes.values()), sum(o.accepted for o in outcomes.values())
     )
     for outcome in outcomes.values():
@@ -52,14 +52,14 @@ def summary(outcomes: dict[str, TrainingOutcome]) -> str:
     return format_table(COLUMNS, [*rows, _row("all", total)])
 
 
-def _row(name: str, outcome: TrainingOutcome) -> list[object]:
+def _row(name: str, outcome: ReaderOutcome) -> list[object]:
     rate = round(outcome.cases / outcome.seconds) if outcome.seconds else 0
     failures = outcome.failures.total()
     growth = round(outcome.growth / MB)
     return [name, outcome.cases, outcome.named, outcome.accepted, failures, rate, growth]
 
 
-def _tell_failures(outcomes: dict[str, TrainingOutcome], out: Path) -> int:
+def _tell_failures(outcomes: dict[str, ReaderOutcome], out: Path) -> int:
     found = [
         f"{name}: {why} ({count} times)"
         for name, outcome in outcomes.items()

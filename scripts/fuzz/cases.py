@@ -39,7 +39,7 @@ class SlowError(BaseException):
 
 
 @dataclass(frozen=True)
-class Place:
+class CaseFiles:
     """Where the cases of a reader are, and where those that fail are kept."""
 
     reader: str
@@ -87,32 +87,32 @@ def content_of(reader: Reader, valid: Sequence[bytes], seed: int, number: int) -
     return mutate(valid, Random(f"{seed}:{reader.name}:{number}"))
 
 
-def work(place: Place, begin: int, end: int, seed: int, results: Connection) -> None:
+def work(files: CaseFiles, begin: int, end: int, seed: int, results: Connection) -> None:
     """Run cases of a reader and tell of them; the process is this function's."""
-    _prepare(place)
-    reader = READERS[place.reader]
-    reader.beside(place.home)
+    _prepare(files)
+    reader = READERS[files.reader]
+    reader.beside(files.home)
     valid = list(reader.valid())
-    place.case.parent.mkdir(parents=True, exist_ok=True)
+    files.case.parent.mkdir(parents=True, exist_ok=True)
     for content in valid:  # imports and caches are no growth
-        place.case.write_bytes(content)
+        files.case.write_bytes(content)
         with contextlib.suppress(*reader.refusals):
-            reader.read(place.home)
+            reader.read(files.home)
     _bound_memory()
-    cases = _Cases(reader, place, results)
+    cases = _Cases(reader, files, results)
     started = time.monotonic()
     for number in range(begin, end):
-        place.note(number)
-        place.case.write_bytes(content_of(reader, valid, seed, number))
+        files.note(number)
+        files.case.write_bytes(content_of(reader, valid, seed, number))
         cases.run(number)
     cases.report()
     results.send(("seconds", time.monotonic() - started))
 
 
-def _prepare(place: Place) -> None:
-    shutil.rmtree(place.home, ignore_errors=True)
-    place.home.mkdir(parents=True)
-    log = place.log.open("w")
+def _prepare(files: CaseFiles) -> None:
+    shutil.rmtree(files.home, ignore_errors=True)
+    files.home.mkdir(parents=True)
+    log = files.log.open("w")
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log.fileno(), stream.fileno())
     faulthandler.enable(log)
@@ -127,7 +127,7 @@ def _bound_memory() -> None:
 @dataclass
 class _Cases:
     reader: Reader
-    place: Place
+    files: CaseFiles
     results: Connection
     named: int = 0
     accepted: int = 0
@@ -164,11 +164,11 @@ class _Cases:
         """Return where and how it failed; None if it did not."""
         signal.setitimer(signal.ITIMER_PROF, SLOWEST)
         try:
-            self.reader.read(self.place.home)
+            self.reader.read(self.files.home)
         except self.reader.refusals:
             self.named += 1
         except (Exception, SlowError) as error:
-            return _place_of(error), traceback.format_exc()
+            return _location_of(error), traceback.format_exc()
         else:
             self.accepted += 1
         finally:
@@ -178,11 +178,11 @@ class _Cases:
     def _fail(self, number: int, why: str, details: str) -> None:
         self.failures[why] += 1
         if self.failures[why] <= KEPT:
-            self.place.keep(number, why, details)
+            self.files.keep(number, why, details)
         self.results.send(("failed", why))
 
 
-def _place_of(error: BaseException) -> str:
+def _location_of(error: BaseException) -> str:
     """Return the kind of an error and the last line of fer that it came through."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "/fercli/" in frame.filename] or frames

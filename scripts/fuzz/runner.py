@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from fercli.common.progress import Bar
-from scripts.fuzz.cases import Place, work
+from scripts.fuzz.cases import CaseFiles, work
 
 #: Seconds after which a worker that does not answer is killed, and that it may take to start.
 DEAD, STARTS = 300, 900
 
 
 @dataclass
-class TrainingOutcome:
+class ReaderOutcome:
     """What came of the cases of a reader.
 
     Parameters
@@ -51,10 +51,10 @@ class TrainingOutcome:
 
 
 @dataclass
-class _Part:
+class _WorkerRun:
     """Cases of one reader that a worker is at."""
 
-    place: Place
+    files: CaseFiles
     end: int
     process: Any
     results: Connection
@@ -75,7 +75,7 @@ class _Part:
         if self.process.is_alive() and time.monotonic() - self.heard > DEAD:
             self.process.kill()
             self.silent = True
-            self.place.log.write_text(f"did not answer for {DEAD} s\n")
+            self.files.log.write_text(f"did not answer for {DEAD} s\n")
         if self.silent:
             self.process.join()
         return self.silent
@@ -99,18 +99,18 @@ class Fuzz:
     """
 
     def __init__(self, seed: int, workers: int, folder: Path, failed: Path, bar: Bar) -> None:
-        self.outcomes: dict[str, TrainingOutcome] = {}
+        self.outcomes: dict[str, ReaderOutcome] = {}
         self._seed = seed
         self._workers = workers
         self._folder = folder
         self._failed = failed
         self._bar = bar
 
-    def run(self, cases: dict[str, int]) -> dict[str, TrainingOutcome]:
+    def run(self, cases: dict[str, int]) -> dict[str, ReaderOutcome]:
         """Run so many cases of each reader, by its name."""
-        self.outcomes = {name: TrainingOutcome() for name in cases}
+        self.outcomes = {name: ReaderOutcome() for name in cases}
         waiting = [(name, 0, count) for name, count in cases.items() if count]
-        running: list[_Part] = []
+        running: list[_WorkerRun] = []
         try:
             while waiting or running:
                 while waiting and len(running) < self._workers:
@@ -122,18 +122,18 @@ class Fuzz:
                 part.process.kill()
         return self.outcomes
 
-    def _start(self, reader: str, begin: int, end: int) -> _Part:
+    def _start(self, reader: str, begin: int, end: int) -> _WorkerRun:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
-        place = Place(reader, self._folder, self._failed)
-        process = context.Process(target=work, args=(place, begin, end, self._seed, theirs))
+        files = CaseFiles(reader, self._folder, self._failed)
+        process = context.Process(target=work, args=(files, begin, end, self._seed, theirs))
         process.start()
         theirs.close()
-        return _Part(place, end, process, ours)
+        return _WorkerRun(files, end, process, ours)
 
-    def _listen(self, part: _Part, running: list[_Part]) -> list[tuple[str, int, int]]:
+    def _listen(self, part: _WorkerRun, running: list[_WorkerRun]) -> list[tuple[str, int, int]]:
         """Take what a worker said; return what is left to do if it died."""
-        outcome = self.outcomes[part.place.reader]
+        outcome = self.outcomes[part.files.reader]
         for kind, *about in part.reports():
             if kind == "done":
                 named, accepted, outcome.growth = about
@@ -150,17 +150,17 @@ class Fuzz:
         running.remove(part)
         return self._conclude(part, outcome) if part.process.exitcode else []
 
-    def _conclude(self, part: _Part, outcome: TrainingOutcome) -> list[tuple[str, int, int]]:
+    def _conclude(self, part: _WorkerRun, outcome: ReaderOutcome) -> list[tuple[str, int, int]]:
         """Note the case that a worker died of, and return those behind it."""
-        number = part.place.number()
+        number = part.files.number()
         code = part.process.exitcode
         why = f"dies of signal {-code}" if code < 0 else f"ends with {code}"
-        said = part.place.log.read_text(errors="replace")[-4000:]
+        said = part.files.log.read_text(errors="replace")[-4000:]
         if number is None:
             outcome.failures["does not take what is valid"] += 1
-            part.place.keep(0, why, said)
+            part.files.keep(0, why, said)
             return []
         outcome.failures[why] += 1
-        part.place.keep(number, why, said)
+        part.files.keep(number, why, said)
         self._bar.advance()
-        return [(part.place.reader, number + 1, part.end)] if number + 1 < part.end else []
+        return [(part.files.reader, number + 1, part.end)] if number + 1 < part.end else []

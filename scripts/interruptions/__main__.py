@@ -20,9 +20,9 @@ from pathlib import Path
 from fercli.common.files import UNFINISHED
 from fercli.common.tables import format_table
 from scripts.interruptions.inputs import make_inputs
+from scripts.interruptions.integrity import broken, differences, digests
 from scripts.interruptions.jobs import JOBS, Job
 from scripts.interruptions.processes import WAYS, give_rights, run, small_disk, start
-from scripts.interruptions.wholeness import broken, differences, digests
 
 
 def disturb(job: Job, way: str, after: float, size: int, inputs: Path, out: Path) -> list[str]:

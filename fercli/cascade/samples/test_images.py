@@ -84,7 +84,9 @@ def create_test_images(
     started = time.monotonic()
     rules = rules or WarpRules()
     if rules.backgrounds is None:
-        raise OptionError("Test images need backgrounds", hint="give a list of images with `backgrounds`")
+        raise OptionError(
+            "Test images need backgrounds", hint="give a list of images with `backgrounds`"
+        )
     scene = read_scene(images, rules)
     num = len(scene.backgrounds) if num is None else num
     created = Created(folder / "info.dat", 0, rules.size_wh, "test images", notes=scene.notes())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from scripts.fuzz.targets import annotating, boxes, cascades, datasets, media, models, options, web
+from scripts.fuzz.targets import boxes, cascades, datasets, labeling, media, models, options, web
 
 READERS = {
     reader.name: reader
-    for module in (boxes, annotating, cascades, datasets, models, options, media, web)
+    for module in (boxes, labeling, cascades, datasets, models, options, media, web)
     for reader in module.READERS
 }

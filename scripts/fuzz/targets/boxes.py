@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fercli.common.errors import FerError
 from scripts.fuzz.reader import Reader
-from scripts.fuzz.targets.made import put_image
+from scripts.fuzz.targets.corpus import put_image
 
 INFO = (b"a.png 1 2 3 20 20\nb.png 2 0 0 8 8  10 10 30 30\n", b"a.png 0\nb.png  1\t4 5 6 7\r\n")
 LIST = (b"a.png\nb.png\n# a comment\n\nmissing.png\n", b"a.png\r\nb.png\t \n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fercli.common.errors import FerError
 from scripts.fuzz.reader import Reader
-from scripts.fuzz.targets.made import CASCADE_HAAR, CASCADE_LBP, CASCADE_OLD, texture
+from scripts.fuzz.targets.corpus import CASCADE_HAAR, CASCADE_LBP, CASCADE_OLD, texture
 
 STAGE = b"""<?xml version="1.0"?>
 <opencv_storage>

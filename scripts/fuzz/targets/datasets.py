@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scripts.fuzz.reader import Reader
-from scripts.fuzz.targets.made import put_image, texture
+from scripts.fuzz.targets.corpus import put_image, texture
 
 LABELS = ("happy", "sad")
 MANIFEST = (

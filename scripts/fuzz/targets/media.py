@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from fercli.common.errors import FerError
 from scripts.fuzz.reader import MB, Reader
-from scripts.fuzz.targets.made import encoded, texture
+from scripts.fuzz.targets.corpus import encoded, texture
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 10
 #: Formats by suffix, with the codec of each.
@@ -101,13 +102,20 @@ def _read_video(folder: Path) -> object:
 def _classify_video(folder: Path) -> object:
     """Do as ``fer serve`` does with a video, in this process."""
     from fercli.common.progress import SILENT
+    from fercli.models.model_settings import Settings
     from fercli.web.worker import classify_video
 
     job = folder / "job"
     shutil.rmtree(job, ignore_errors=True)
     job.mkdir()
     shutil.copyfile(folder / "upload", job / "video")
-    task = {"cascade": None, "network": "ferplus", "recognition": {}, "said": {}, "bars": True}
+    task = {
+        "cascade": None,
+        "network": "ferplus",
+        "recognition": {},
+        "said": asdict(Settings()),
+        "bars": True,
+    }
     here = Path.cwd()
     try:
         return classify_video({**task, "folder": str(job), "pixels": 9_000_000}, SILENT)

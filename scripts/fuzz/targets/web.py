@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts.fuzz.reader import MB, Reader
-from scripts.fuzz.targets.made import encoded
+from scripts.fuzz.targets.corpus import encoded
 from scripts.fuzz.targets.media import images
 
 if TYPE_CHECKING:

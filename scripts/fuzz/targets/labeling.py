@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.fuzz.reader import Reader
 from scripts.fuzz.targets.boxes import COCO, DLIB, INFO, TABLE
-from scripts.fuzz.targets.made import SIDE, put_image
+from scripts.fuzz.targets.corpus import SIDE, put_image
 from scripts.fuzz.targets.web import REFUSED, RefusedRequestError
 
 PROGRESS = (
