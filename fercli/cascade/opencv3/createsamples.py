@@ -24,7 +24,7 @@ from fercli.cascade.opencv3.programs import find_program
 from fercli.cascade.samples.options import Invert
 from fercli.cascade.samples.scene import LARGEST_SHARE, Scene, check_backgrounds
 from fercli.cascade.samples.vec import describe_vec
-from fercli.common.errors import FerError, OptionError, ProgramError
+from fercli.common.errors import FerError, ImageError, OptionError, ProgramError
 from fercli.common.files import output_error
 from fercli.common.images import read_gray, write_image
 from fercli.common.progress import SILENT, Bar, Progress
@@ -75,13 +75,11 @@ class LinkFolder:
         decode to other pixels: transparent ones and those of more than 8 bits.
         """
         name = f"p{len(self.originals):07d}"
-        notes: list[str] = []
-        gray = read_gray(image, notes)
-        if programs_read(image) and not notes:
+        if programs_read(image) and not _is_read_otherwise(image):
             (self.folder / name).symlink_to(image.absolute())
         else:
             name += ".png"
-            write_image(self.folder / name, gray)
+            write_image(self.folder / name, read_gray(image))
         self.originals[name] = image
         return name
 
@@ -89,6 +87,14 @@ class LinkFolder:
         """Write lines to a file in the folder, and return its name."""
         (self.folder / name).write_text("\n".join(lines) + "\n", encoding="ascii")
         return name
+
+
+def _is_read_otherwise(image: Path) -> bool:
+    """Whether fer had to make assumptions to read an image, which the program does not share."""
+    notes: list[str] = []
+    with suppress(ImageError):  # the program will say so
+        read_gray(image, notes)
+    return bool(notes)
 
 
 @contextmanager

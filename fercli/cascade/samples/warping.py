@@ -92,7 +92,7 @@ def cut_out(
             f"{bg_color}",
             hint="use a smaller `bg_threshold`, or no `bg_color` if the whole image is the object",
         )
-    weight = opacity.astype(np.float32) / 255
+    weight = np.asarray(opacity / 255, np.float32)
     return Foreground(_filled(image * weight, weight, image), opacity)
 
 
