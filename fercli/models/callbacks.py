@@ -18,10 +18,10 @@ from fercli.common.errors import DependencyError
 from fercli.common.progress import Bar, Progress
 from fercli.models.backend import load_keras
 from fercli.models.batches import own_errors, plain_batches
-from fercli.models.build import distributed_by
+from fercli.models.training_model import distributed_by
 from fercli.models.checkpoint import State
 from fercli.models.distributed import agreed, count_hosts
-from fercli.models.keras_file import rebuild
+from fercli.models.keras_model import rebuild
 from fercli.models.labeled_faces import Faces
 from fercli.models.metrics import accuracy, log_loss
 from fercli.models.model_card import ModelCard

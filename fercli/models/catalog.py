@@ -45,7 +45,7 @@ def _describe_architecture(name: str, classes: int | None, size_wh: tuple[int, i
 
 
 def _describe_keras(path: Path, size_wh: tuple[int, int] | None) -> str:
-    from fercli.models.keras_file import load_model
+    from fercli.models.keras_model import load_model
 
     model, card = load_model(path, size_wh)
     return f"{describe_card(card)}\n\n{_layers(model)}"

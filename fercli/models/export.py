@@ -17,7 +17,7 @@ from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
 from fercli.models.evaluation import classify_all
-from fercli.models.keras_file import load_model, read_card
+from fercli.models.keras_model import load_model, read_card
 from fercli.models.labeled_faces import Faces, read_split
 from fercli.models.loading import KerasModel
 from fercli.models.metrics import accuracy

@@ -49,7 +49,7 @@ class KerasModel:
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
         from fercli.models.export import with_one_output
-        from fercli.models.keras_file import load_model
+        from fercli.models.keras_model import load_model
 
         self.path = path
         settings = settings or Settings()
@@ -162,7 +162,7 @@ def find_model(name: str) -> Path:
 
 def _is_foreign(path: Path) -> bool:
     if path.suffix in KERAS_FILES:
-        from fercli.models.keras_file import read_card
+        from fercli.models.keras_model import read_card
 
         return read_card(path) is None
     return not has_card(path)

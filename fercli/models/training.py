@@ -19,7 +19,7 @@ from fercli.datasets.augment import find_policy
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.batches import BatchMaker, BatchOptions, own_errors, training_batches
-from fercli.models.build import compiled_model, spread, start, training_card
+from fercli.models.training_model import compiled_model, spread, start, training_card
 from fercli.models.callbacks import (
     MEASURED,
     Watch,
@@ -37,7 +37,7 @@ from fercli.models.checkpoint import (
     write_history,
 )
 from fercli.models.distributed import count_hosts, join_hosts, require_alike, share_of_host
-from fercli.models.keras_file import rebuild, save_model
+from fercli.models.keras_model import rebuild, save_model
 from fercli.models.labeled_faces import Faces, check_classes, identify, read_splits
 from fercli.models.run_folder import (
     BEST,

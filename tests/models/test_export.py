@@ -8,7 +8,7 @@ import pytest
 from fercli.common.errors import InputError, OptionError, TrainingError
 from fercli.datasets.tree import read_tree
 from fercli.models.export import TOLERANCES, describe_export, export_file, export_onnx, has_training
-from fercli.models.keras_file import load_model, save_model
+from fercli.models.keras_model import load_model, save_model
 from fercli.models.onnx_model import OnnxModel
 
 
@@ -112,7 +112,7 @@ def test_one_face_takes_less_than_a_millisecond(tmp_path):
     """fer's own architecture, untrained, on one core; the best of many, as others may be busy."""
     from fercli.models.architectures import ARCHITECTURES
     from fercli.models.backend import load_keras
-    from fercli.models.keras_file import save_model
+    from fercli.models.keras_model import save_model
     from fercli.models.model_card import ModelCard
 
     load_keras()

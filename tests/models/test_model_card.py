@@ -3,8 +3,8 @@ import zipfile
 import pytest
 
 from fercli.common.errors import InputError
-from fercli.models.keras_file import CARD as CARD_NAME
-from fercli.models.keras_file import read_card
+from fercli.models.keras_model import CARD as CARD_NAME
+from fercli.models.keras_model import read_card
 from fercli.models.model_card import ModelCard, from_metadata, to_metadata
 
 CARD = ModelCard(("happy", "sad"), (48, 40), 3, (1.0,) * 3, (2.0,) * 3, 36, "bgr", "cnn4", {"a": 1})

@@ -7,7 +7,7 @@ from fercli.common.errors import InputError, OptionError
 from fercli.common.progress import Progress
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.export import export_onnx
-from fercli.models.keras_file import load_model, save_model
+from fercli.models.keras_model import load_model, save_model
 from fercli.models.loading import bundled_models
 from fercli.models.model_card import ModelCard
 from fercli.models.onnx_model import OnnxModel

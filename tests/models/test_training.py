@@ -27,10 +27,10 @@ from fercli.common.files import folder_lock
 from fercli.common.progress import Progress
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import precision_policy
-from fercli.models.build import check_devices, compiled_model
+from fercli.models.training_model import check_devices, compiled_model
 from fercli.models.callbacks import averaged
 from fercli.models.checkpoint import images_of, read_checkpoint
-from fercli.models.keras_file import load_model, read_card
+from fercli.models.keras_model import load_model, read_card
 from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
 from fercli.models.training_options import ModelTrainingOptions, check_options

@@ -108,7 +108,7 @@ def _zip(**members: bytes) -> bytes:
 
 
 def _card_in_keras(folder: Path) -> object:
-    from fercli.models.keras_file import read_card
+    from fercli.models.keras_model import read_card
 
     path = folder / "network.keras"
     path.write_bytes(_zip(config__json=b"{}", fer__json=(folder / "card.json").read_bytes()))
@@ -153,7 +153,7 @@ def _keras_member(member: str) -> tuple[Callable[[], list[bytes]], Callable[[Pat
         return [_keras_members()[member]]
 
     def read(folder: Path) -> object:
-        from fercli.models.keras_file import load_model
+        from fercli.models.keras_model import load_model
 
         members = _keras_members() | {member: (folder / member).read_bytes()}
         path = folder / "network.keras"
@@ -168,7 +168,7 @@ def _archives() -> list[bytes]:
 
 
 def _read_archive(folder: Path) -> object:
-    from fercli.models.keras_file import read_card
+    from fercli.models.keras_model import read_card
 
     return read_card(folder / "network.keras")
 

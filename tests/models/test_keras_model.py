@@ -12,7 +12,7 @@ from fercli.common.errors import InputError, OptionError
 from fercli.models.backend import load_keras, quiet_warnings
 from fercli.models.catalog import describe_card
 from fercli.models.export import TOLERANCES, export_onnx
-from fercli.models.keras_file import CARD, load_model, save_model
+from fercli.models.keras_model import CARD, load_model, save_model
 from fercli.models.loading import KerasModel, open_model, open_models
 from fercli.models.model_card import ModelCard
 from fercli.models.model_settings import Settings

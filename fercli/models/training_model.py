@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fercli.common.errors import OptionError, TrainingError
 from fercli.common.progress import SILENT, Progress
 from fercli.models.backend import load_keras, with_fused_normalizations
-from fercli.models.keras_file import start_from
+from fercli.models.keras_model import start_from
 from fercli.models.labeled_faces import Faces
 from fercli.models.loading import find_model
 from fercli.models.model_card import MIDDLE, ModelCard
