@@ -587,10 +587,10 @@ model_settings = each(
 
 def to_settings(said: dict[str, Any]) -> Any:
     """Return the library's settings for what `model_settings` took."""
-    from fercli.models.model_settings import Settings
+    from fercli.models.model_card import ModelSettings
 
     classes = said["classes"]
-    return Settings(
+    return ModelSettings(
         classes=[name.strip() for name in classes.split(",")] if classes else None,
         size_wh=said["size"],
         mean=said["mean"],

@@ -1,1 +1,1 @@
-"""Networks: from a tree of labeled faces to a trained, measured, exported network."""
+"""Models: from a tree of labeled faces to a trained, measured, exported model."""

@@ -1,4 +1,4 @@
-"""Batches: shuffled, augmented, normalized images, made in threads ahead of the network.
+"""Batches: shuffled, augmented, normalized images, made in threads ahead of the model.
 
 What is in a batch depends on the seed, the epoch and the number of the batch alone, so that a
 training is repeated, or goes on after it was killed, with the same images whatever the number
@@ -50,7 +50,7 @@ class BatchOptions:
     augment : callable, optional
         Changes the images of a batch. Defaults to None: as they are.
     crop : int, optional
-        Side of the random part of each image that the network sees. Defaults to all of it.
+        Side of the random part of each image that the model sees. Defaults to all of it.
     label_smoothing : float
         Share of each target that is spread over all classes.
     mixup : float

@@ -18,9 +18,8 @@ from fercli.common.errors import DependencyError
 from fercli.common.progress import Bar, Progress
 from fercli.models.backend import load_keras
 from fercli.models.batches import own_errors, plain_batches
-from fercli.models.training_model import distributed_by
 from fercli.models.checkpoint import State
-from fercli.models.distributed import agreed, count_hosts
+from fercli.models.distributed import agreed, count_hosts, distributed_by
 from fercli.models.keras_model import rebuild
 from fercli.models.labeled_faces import Faces
 from fercli.models.metrics import accuracy, log_loss
@@ -149,13 +148,13 @@ def make_callback(watch: Watch, batches: Any) -> Any:
     return Reporter()
 
 
-# How good a network is at the end of an epoch, on images that it does not learn from.
+# How good a model is at the end of an epoch, on images that it does not learn from.
 
 
 def validate(
     model: Model, card: ModelCard, faces: Faces, options: ModelTrainingOptions
 ) -> dict[str, float]:
-    """Return the loss and accuracy of a network as ``val_loss`` and ``val_accuracy``.
+    """Return the loss and accuracy of a model as ``val_loss`` and ``val_accuracy``.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Architectures and networks in words."""
+"""Architectures and models in words."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from fercli.models.onnx_model import OnnxModel
 
 
 def summarize(name: str, classes: int | None = None, size_wh: tuple[int, int] | None = None) -> str:
-    """Return the layers of an architecture, or the card (and layers) of a network.
+    """Return the layers of an architecture, or the card (and layers) of a model.
 
     Raises
     ------
     InputError
-        There is neither an architecture nor a network of that name.
+        There is neither an architecture nor a model of that name.
     OptionError
-        The network takes inputs of another size, or of any while none is given.
+        The model takes inputs of another size, or of any while none is given.
     """
     if name in ARCHITECTURES:
         return _describe_architecture(name, classes, size_wh)
@@ -52,11 +52,12 @@ def _describe_keras(path: Path, size_wh: tuple[int, int] | None) -> str:
 
 
 def _describe_onnx(path: Path, size_wh: tuple[int, int] | None) -> str:
-    from fercli.models.onnx_model import OnnxModel, Settings
+    from fercli.models.model_card import ModelSettings
+    from fercli.models.onnx_model import OnnxModel
 
-    classifier = OnnxModel(path, Settings(size_wh=size_wh))
+    model = OnnxModel(path, ModelSettings(size_wh=size_wh))
     size = path.stat().st_size
-    return f"{describe_card(classifier.card)}\nfile          {size / 1e6:.2f} MB, {path}"
+    return f"{describe_card(model.card)}\nfile          {size / 1e6:.2f} MB, {path}"
 
 
 def describe_card(card: ModelCard) -> str:
@@ -107,7 +108,7 @@ def _shape(shape: tuple[int | None, ...]) -> str:
     return "×".join(str(side) for side in shape[1:])
 
 
-# Which networks come with fer and which architectures it trains.
+# Which models come with fer and which architectures it trains.
 
 
 def architectures_table() -> str:
@@ -121,16 +122,16 @@ def architectures_table() -> str:
     return format_table(headers, rows)
 
 
-def networks_table() -> str:
-    """Return the shipped networks as a table."""
-    networks = to_dict()["networks"]
-    if not networks:
-        return "no networks are shipped"
+def models_table() -> str:
+    """Return the shipped models as a table."""
+    models = to_dict()["models"]
+    if not models:
+        return "no models are shipped"
     rows = [
         (one["name"], f"{one['bytes'] / 1e6:.1f} MB", one["size"], " ".join(one["classes"]))
-        for one in networks
+        for one in models
     ]
-    return format_table(("network", "file", "size", "classes"), rows)
+    return format_table(("model", "file", "size", "classes"), rows)
 
 
 def recipes_table() -> str:
@@ -146,8 +147,8 @@ def _titles(kind: Kind) -> dict[str, str]:
 
 
 def to_dict() -> dict[str, Any]:
-    """Return networks, architectures, recipes and policies as plain values, for JSON."""
-    networks = []
+    """Return models, architectures, recipes and policies as plain values, for JSON."""
+    models = []
     for name, path in bundled_models().items():
         card = OnnxModel(path).card
         about = {
@@ -158,14 +159,14 @@ def to_dict() -> dict[str, Any]:
             "classes": list(card.classes),
             "training": dict(card.training),
         }
-        networks.append(about)
+        models.append(about)
     architectures = []
     for one in ARCHITECTURES.values():
         about = asdict(one)
         del about["define"]
         architectures.append(about)
     return {
-        "networks": networks,
+        "models": models,
         "architectures": architectures,
         "recipes": _titles("models"),
         "policies": _titles("augmentation"),

@@ -1,4 +1,4 @@
-"""Several hosts that train one network, each on its share of every batch; with JAX.
+"""Several hosts that train one model, each on its share of every batch; with JAX.
 
 Keras's own variables say who takes part, and are set on each host before it is started:
 ``KERAS_DISTRIBUTION_JOB_ADDRESSES`` (host and port of the first), ``…_NUM_PROCESSES`` and
@@ -11,13 +11,15 @@ from __future__ import annotations
 import importlib
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from fercli.common.errors import TrainingError
-from fercli.models.backend import quiet_stderr, quiet_warnings
+from fercli.common.errors import OptionError, TrainingError
+from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
+from fercli.models.training_options import ModelTrainingOptions
 
 ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 
@@ -83,6 +85,62 @@ def agreed(figures: dict[str, float]) -> dict[str, float]:
         return figures
     values = _multihost().broadcast_one_to_all(np.array(list(figures.values()), np.float64))
     return dict(zip(figures, map(float, values), strict=True))
+
+
+@contextmanager
+def spread(options: ModelTrainingOptions) -> Iterator[None]:
+    """Let models that are built in the body learn on all devices, each from a part of a batch.
+
+    Does nothing unless `options.distribute`.
+
+    Raises
+    ------
+    TrainingError
+        Keras runs on another backend than JAX, the only one that it distributes with.
+    OptionError
+        The devices are not a divisor of the size of batches.
+    """
+    if not options.distribute:
+        yield
+        return
+    keras = load_keras()
+    check_devices(keras.backend.backend(), keras.distribution.list_devices(), options.batch_size)
+    with distributed_by(keras.distribution.DataParallel(auto_shard_dataset=False)):
+        yield
+
+
+@contextmanager
+def distributed_by(distribution: Any) -> Iterator[None]:
+    """Let models that are built in the body be distributed by this; not at all by None."""
+    keras = load_keras()
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(distribution)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None:
+    """Raise unless batches of this size can be spread over these devices.
+
+    Raises
+    ------
+    TrainingError
+        Another backend than JAX.
+    OptionError
+        The devices are not a divisor of the size of batches.
+    """
+    if backend != "jax":
+        raise TrainingError(
+            f"wanted JAX for --distribute, found {backend}",
+            hint="KERAS_BACKEND=jax, or leave --distribute out",
+        )
+    if batch_size % len(devices):
+        raise OptionError(
+            f"wanted a multiple of {len(devices)}, the number of devices, for --batch-size, found "
+            f"{batch_size}"
+        )
 
 
 def _are_wanted() -> bool:

@@ -1,4 +1,4 @@
-"""Faces as points: features of a network's last layer, their clusters, and a map of them."""
+"""Faces as points: features of a model's last layer, their clusters, and a map of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 from fercli.datasets.tree import read_tree
 from fercli.models.labeled_faces import Faces, read_split
-from fercli.models.loading import Network, open_model
-from fercli.models.model_settings import Settings
+from fercli.models.loading import Model, open_model
+from fercli.models.model_card import ModelSettings
 
 CHUNK = 256
 #: Faces on a map at most: more hide each other, and t-SNE takes minutes.
@@ -38,7 +38,7 @@ class Embedding:
     Parameters
     ----------
     features : ndarray of float32, shape (n, width)
-        What the network's last layer sees, of length 1.
+        What the model's last layer sees, of length 1.
     clusters : ndarray of int64, shape (n,)
         The cluster of each face.
     purity : float
@@ -54,7 +54,7 @@ class Embedding:
 
 
 def embed(
-    network: Network,
+    model: Model,
     faces: Faces,
     *,
     clusters: int | None = None,
@@ -65,7 +65,7 @@ def embed(
 
     Parameters
     ----------
-    network : Network
+    model : Model
         One that gives features beside its probabilities.
     faces : Faces
         The images.
@@ -77,7 +77,7 @@ def embed(
     Raises
     ------
     OptionError
-        More clusters than faces; a network that gives no features; a seed above `HIGHEST_SEED`.
+        More clusters than faces; a model that gives no features; a seed above `HIGHEST_SEED`.
     DependencyError
         scikit-learn is not installed.
     """
@@ -85,7 +85,7 @@ def embed(
     count = clusters or len(faces.classes)
     if not 2 <= count <= len(faces):
         raise OptionError(f"wanted 2…{len(faces)} clusters, found {count}", hint="--clusters")
-    features = _features(network, faces, progress)
+    features = _features(model, faces, progress)
     progress.note(f"finding {count} clusters")
     found = _sklearn("cluster").KMeans(count, n_init=4, random_state=seed).fit_predict(features)
     clusters_found = np.asarray(found, np.int64)
@@ -134,7 +134,7 @@ def embed_tree(
     split: str,
     out: Path,
     *,
-    settings: Settings | None = None,
+    settings: ModelSettings | None = None,
     clusters: int | None = None,
     projection: str = "tsne",
     seed: int = 0,
@@ -144,12 +144,12 @@ def embed_tree(
 ) -> tuple[Embedding, tuple[str, ...]]:
     """Embed a split of a tree and write the results; return the embedding and the classes.
 
-    The network's classes need not be the tree's.
+    The model's classes need not be the tree's.
     """
     _results(out, overwrite)
     _require_seed(seed)
-    network = open_model(name, settings)
-    card = network.card
+    model = open_model(name, settings)
+    card = model.card
     faces = read_split(
         read_tree(data),
         split,
@@ -158,7 +158,7 @@ def embed_tree(
         workers=workers,
         progress=progress,
     )
-    embedding = embed(network, faces, clusters=clusters, seed=seed, progress=progress)
+    embedding = embed(model, faces, clusters=clusters, seed=seed, progress=progress)
     write_embedding(out, embedding, faces, projection=projection, seed=seed, overwrite=overwrite)
     return embedding, faces.classes
 
@@ -192,12 +192,12 @@ def _as_csv(embedding: Embedding, faces: Faces) -> str:
     return text.getvalue()
 
 
-def _features(network: Network, faces: Faces, progress: Progress) -> NDArray[np.float32]:
+def _features(model: Model, faces: Faces, progress: Progress) -> NDArray[np.float32]:
     rows = []
     with progress.bar("embedding", total=len(faces), unit="face") as bar:
         for start in range(0, len(faces), CHUNK):
             indices = np.arange(start, min(start + CHUNK, len(faces)))
-            rows.append(network.features(faces.take(indices)))
+            rows.append(model.features(faces.take(indices)))
             bar.advance(len(indices))
     features = np.concatenate(rows)
     lengths = np.linalg.norm(features, axis=1, keepdims=True)

@@ -1,10 +1,12 @@
-"""How well a network tells expressions, on a split of a tree."""
+"""How well a model tells expressions, on a split of a tree."""
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +14,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.common.files import make_folder, require_absent, write_text
+from fercli.common.plots import save_plot
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import format_table
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.labeled_faces import Faces, read_split
-from fercli.models.loading import Network, open_models, require_classes
+from fercli.models.loading import Model, open_models, require_classes
 from fercli.models.metrics import Metrics, measure
-from fercli.models.model_settings import Settings
+from fercli.models.model_card import ModelSettings
+
+REPORT = "report.json"
+CONFUSION = "confusion.png"
+MISTAKES = "mistakes.png"
 
 Pixels = NDArray[np.uint8]
 
-#: Faces that go through a network between two movements of the bar.
+#: Faces that go through a model between two movements of the bar.
 CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network made of a split.
+    """What a model made of a split.
 
     Parameters
     ----------
-    network : str
+    model : str
         Its file.
     metrics : Metrics
         On all images.
@@ -48,7 +57,7 @@ class Evaluation:
         Images that occur among the training images; None if these were not given.
     """
 
-    network: str
+    model: str
     metrics: Metrics
     without_copies: Metrics | None
     probabilities: NDArray[np.float32]
@@ -58,21 +67,21 @@ class Evaluation:
 
 
 def evaluate(
-    network: Network,
+    model: Model,
     faces: Faces,
     *,
     average: str = "none",
     training: Faces | None = None,
     progress: Progress = SILENT,
 ) -> Evaluation:
-    """Run a network on labeled faces and measure its answers.
+    """Run a model on labeled faces and measure its answers.
 
     Parameters
     ----------
-    network : Network
+    model : Model
         What is measured.
     faces : Faces
-        Labeled images, with the network's classes.
+        Labeled images, with the model's classes.
     average : str
         One of `AVERAGES`: over which versions of a face the probabilities are averaged.
     training : Faces, optional
@@ -80,42 +89,42 @@ def evaluate(
     progress : Progress
         A bar.
     """
-    probabilities = classify_all(network, faces, average, progress)
+    probabilities = classify_all(model, faces, average, progress)
     new = ~copies(faces, training) if training else None
     return Evaluation(
-        network=str(network.path),
+        model=str(model.path),
         metrics=measure(probabilities, faces.labels, faces.classes),
         without_copies=None if new is None else _measure_new(probabilities, faces, new),
         probabilities=probabilities,
-        milliseconds=time_one_face(network, faces),
-        size=network.path.stat().st_size,
+        milliseconds=time_one_face(model, faces),
+        size=model.path.stat().st_size,
         copies=None if new is None else int(np.count_nonzero(~new)),
     )
 
 
 def classify_all(
-    network: Network, faces: Faces, average: str = "none", progress: Progress = SILENT
+    model: Model, faces: Faces, average: str = "none", progress: Progress = SILENT
 ) -> NDArray[np.float32]:
     """Return probabilities of all faces, shape (n, classes)."""
-    versions = AVERAGES[average](network)
+    versions = AVERAGES[average](model)
     rows = []
     with progress.bar("classifying", total=len(faces), unit="face") as bar:
         for start in range(0, len(faces), CHUNK):
             indices = np.arange(start, min(start + CHUNK, len(faces)))
             pixels = faces.take(indices)
-            answers = [network.classify(version(pixels)) for version in versions]
+            answers = [model.classify(version(pixels)) for version in versions]
             rows.append(np.mean(answers, axis=0))
             bar.advance(len(indices))
     return np.concatenate(rows)
 
 
-def time_one_face(network: Network, faces: Faces, repeats: int = 50) -> float:
+def time_one_face(model: Model, faces: Faces, repeats: int = 50) -> float:
     """Return the median time in milliseconds that one face takes."""
     face = faces.take(np.arange(1))
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        network.classify(face)
+        model.classify(face)
         times.append(time.perf_counter() - start)
     return float(np.median(times)) * 1000
 
@@ -158,22 +167,22 @@ def _shifted(x: int, y: int, mirror: bool) -> Callable[[Pixels], Pixels]:
     return shift
 
 
-def _ten(network: Network) -> list[Callable[[Pixels], Pixels]]:
+def _ten(model: Model) -> list[Callable[[Pixels], Pixels]]:
     """Return the middle and the four corners, each as it is and mirrored.
 
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
     networks", NeurIPS 2012, section 4.1.
     """
-    card = network.card
+    card = model.card
     step = (min(card.size_wh) - card.crop) // 2 if card.crop else max(min(card.size_wh) // 24, 1)
     places = [(0, 0), *((x, y) for x in (-step, step) for y in (-step, step))]
     return [_shifted(x, y, mirror) for x, y in places for mirror in (False, True)]
 
 
 #: Over which versions of a face probabilities are averaged.
-AVERAGES: dict[str, Callable[[Network], Sequence[Callable[[Pixels], Pixels]]]] = {
-    "none": lambda network: [_same],
-    "flip": lambda network: [_same, _mirrored],
+AVERAGES: dict[str, Callable[[Model], Sequence[Callable[[Pixels], Pixels]]]] = {
+    "none": lambda model: [_same],
+    "flip": lambda model: [_same, _mirrored],
     "ten": _ten,
 }
 
@@ -234,7 +243,7 @@ def draw_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> Any:
     return figure
 
 
-# Evaluations from files: networks by name, images from a tree.
+# Evaluations from files: models by name, images from a tree.
 
 
 def evaluate_files(
@@ -242,42 +251,149 @@ def evaluate_files(
     data: Path,
     split: str,
     *,
-    settings: Settings | None = None,
+    settings: ModelSettings | None = None,
     average: str = "none",
     check_copies: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[Faces, list[Evaluation]]:
-    """Measure networks on a split of a tree; return the faces for the first, and the measures.
+    """Measure models on a split of a tree; return the faces for the first, and the measures.
 
     `settings` are as in `fercli.models.loading.open_models`.
 
     Raises
     ------
     InputError, OptionError
-        A network or a split is not there, or their classes do not fit.
+        A model or a split is not there, or their classes do not fit.
     """
     tree = read_tree(data)
-    networks = open_models(names, settings)
-    for network in networks:
-        require_classes(network, tree.classes)
+    models = open_models(names, settings)
+    for model in models:
+        require_classes(model, tree.classes)
     results = []
     kept = []
-    for network in networks:
-        faces = _faces(tree, split, network, workers, progress)
-        training = _faces(tree, "train", network, workers, progress) if check_copies else None
+    for model in models:
+        faces = _faces(tree, split, model, workers, progress)
+        training = _faces(tree, "train", model, workers, progress) if check_copies else None
         results.append(
-            evaluate(network, faces, average=average, training=training, progress=progress)
+            evaluate(model, faces, average=average, training=training, progress=progress)
         )
         kept.append(faces)
     return kept[0], results
 
 
-def _faces(
-    tree: Tree, split: str, network: Network, workers: int | None, progress: Progress
-) -> Faces:
-    card = network.card
+def _faces(tree: Tree, split: str, model: Model, workers: int | None, progress: Progress) -> Faces:
+    card = model.card
     return read_split(
         tree, split, card.size_wh, channels=card.channels, classes=card.classes, workers=workers,
         progress=progress,
     )  # fmt: skip
+
+
+# An evaluation as text, as JSON and as images.
+
+
+def to_text(evaluation: Evaluation) -> str:
+    """Return the measures of one model as tables."""
+    metrics = evaluation.metrics
+    rows = [
+        (figure.name, figure.support, figure.precision, figure.recall, figure.f1)
+        for figure in metrics.classes
+    ]
+    lines = [
+        format_table(("class", "images", "precision", "recall", "F1"), rows),
+        "",
+        _summary(metrics),
+    ]
+    lines += _copies(evaluation)
+    lines.append(
+        f"{evaluation.milliseconds:.2f} ms a face, {evaluation.size / 1e6:.1f} MB: "
+        f"{evaluation.model}"
+    )
+    return "\n".join(lines)
+
+
+def comparison(evaluations: Sequence[Evaluation]) -> str:
+    """Return several models as one table."""
+    headers = ("model", "accuracy", "balanced", "F1", "log loss", "calibration error")
+    rows = [
+        (
+            one.model,
+            one.metrics.accuracy,
+            one.metrics.balanced_accuracy,
+            one.metrics.macro_f1,
+            one.metrics.log_loss,
+            one.metrics.calibration_error,
+            one.milliseconds,
+            one.size / 1e6,
+        )
+        for one in evaluations
+    ]
+    return format_table((*headers, "ms a face", "MB"), rows)
+
+
+def to_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain values, for JSON; what is not a number is None."""
+    again = evaluation.without_copies
+    return {
+        "model": evaluation.model,
+        **_plain(evaluation.metrics),
+        "without_copies": _plain(again) if again else None,
+        "milliseconds_a_face": round(evaluation.milliseconds, 3),
+        "bytes": evaluation.size,
+    }
+
+
+def write_report(out: Path, evaluation: Evaluation, faces: Faces, *, overwrite: bool) -> list[Path]:
+    """Write report.json, confusion.png and mistakes.png into a folder and return them."""
+    paths = require_no_report(out, overwrite=overwrite)
+    make_folder(out)
+    text = json.dumps(to_dict(evaluation), indent=2, ensure_ascii=False)
+    write_text(paths[0], text + "\n", overwrite=overwrite, errors="backslashreplace")
+    title = f"accuracy {evaluation.metrics.accuracy:.1%} on {evaluation.metrics.count} faces"
+    save_plot(draw_confusion(evaluation.metrics, title), paths[1], overwrite=overwrite)
+    save_plot(draw_mistakes(evaluation, faces), paths[2], overwrite=overwrite)
+    return paths
+
+
+def require_no_report(out: Path, *, overwrite: bool) -> list[Path]:
+    """Return the files of a report; raise `OutputExistsError` for what may not be replaced."""
+    paths = [out / name for name in (REPORT, CONFUSION, MISTAKES)]
+    for path in paths:
+        require_absent(path, overwrite=overwrite)
+    return paths
+
+
+def _copies(evaluation: Evaluation) -> list[str]:
+    new = evaluation.without_copies
+    if new:
+        return [
+            f"without {evaluation.copies} copies of training images: accuracy "
+            f"{new.accuracy:.4f} on {new.count}"
+        ]
+    if evaluation.copies:
+        return [f"all {evaluation.copies} images are copies of training images"]
+    return []
+
+
+def _summary(metrics: Metrics) -> str:
+    return (
+        f"accuracy {metrics.accuracy:.4f} on {metrics.count} images, balanced "
+        f"{metrics.balanced_accuracy:.4f}, F1 {metrics.macro_f1:.4f}, log loss "
+        f"{metrics.log_loss:.4f}, calibration error {metrics.calibration_error:.4f}"
+    )
+
+
+def _plain(metrics: Metrics) -> dict[str, Any]:
+    content = asdict(metrics)
+    content["confusion"] = metrics.confusion.tolist()
+    cleaned: dict[str, Any] = _without_nan(content)
+    return cleaned
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

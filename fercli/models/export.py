@@ -15,18 +15,16 @@ from fercli.common.files import atomic_write, require_absent
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
-from fercli.models.backend import load_keras, quiet_stderr, quiet_warnings
+from fercli.models.backend import quiet_stderr, quiet_warnings
 from fercli.models.evaluation import classify_all
-from fercli.models.keras_model import load_model, read_card
+from fercli.models.keras_model import KerasModel, load_model, read_card, with_features
 from fercli.models.labeled_faces import Faces, read_split
-from fercli.models.loading import KerasModel
 from fercli.models.metrics import accuracy
-from fercli.models.model_card import ModelCard, to_metadata
-from fercli.models.model_settings import Settings, with_settings
+from fercli.models.model_card import ModelCard, ModelSettings, to_metadata, with_settings
 from fercli.models.onnx_model import OnnxModel, scaled
 
 if TYPE_CHECKING:
-    from keras import Model
+    pass
 
 
 #: How weights are stored: float16 ones are computed with in float32, int8 ones in 8 bits.
@@ -40,7 +38,7 @@ CALIBRATED = 256
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written, and how it compares with the network it was made of.
+    """What was written, and how it compares with the model it was made of.
 
     Parameters
     ----------
@@ -65,9 +63,9 @@ class ExportResult:
 
 
 def export_onnx(
-    network: Path,
+    model: Path,
     out: Path,
-    settings: Settings | None = None,
+    settings: ModelSettings | None = None,
     *,
     faces: Faces | None = None,
     calibration: Faces | None = None,
@@ -75,16 +73,16 @@ def export_onnx(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> ExportResult:
-    """Write a network of Keras as ``.onnx``, and compare the two.
+    """Write a model of Keras as ``.onnx``, and compare the two.
 
     The file has two outputs, "probabilities" and "features" (what the last layer sees), and the
-    network's card in its metadata.
+    model's card in its metadata.
 
     Parameters
     ----------
-    network, out : Path
+    model, out : Path
         From where to where.
-    settings : Settings, optional
+    settings : ModelSettings, optional
         What a file of others does not say.
     faces : Faces, optional
         Real faces for the comparison. Defaults to None: noise.
@@ -100,7 +98,7 @@ def export_onnx(
     Raises
     ------
     TrainingError
-        The two networks answer differently by more than `TOLERANCES` allow.
+        The two models answer differently by more than `TOLERANCES` allow.
     OptionError
         int8 without faces.
     DependencyError
@@ -110,7 +108,7 @@ def export_onnx(
     calibration = calibration or faces
     if storage == "int8" and calibration is None:
         raise OptionError("wanted real faces to calibrate int8 on, found none", hint="--data TREE")
-    source = KerasModel(network, settings)
+    source = KerasModel(model, settings)
     card = source.card
     with atomic_write(out, overwrite=overwrite) as temporary:
         progress.note(f"writing {out}")
@@ -124,45 +122,12 @@ def export_onnx(
         result = _compare(source, temporary, faces, progress)
         if not result.difference <= TOLERANCES[storage]:
             raise TrainingError(
-                f"the exported network answers differently: by {result.difference:.2g}, wanted at "
+                f"the exported model answers differently: by {result.difference:.2g}, wanted at "
                 f"most {TOLERANCES[storage]:g}",
                 hint="no --float16" if storage == "float16" else "KERAS_BACKEND=tensorflow",
-                path=network,
+                path=model,
             )
     return replace(result, path=out, size=out.stat().st_size)
-
-
-def with_features(model: Model, path: Path) -> Model:
-    """Return the model with two outputs: probabilities, and what its last layer sees.
-
-    Raises
-    ------
-    InputError
-        Its last layer, in the file `path`, is a network of its own.
-    """
-    keras = load_keras()
-    last = next(layer for layer in reversed(model.layers) if layer.weights)
-    if isinstance(last, keras.Model):
-        raise InputError(
-            f"wanted a network that ends in a layer, found one that ends in a network, {last.name}",
-            hint="save the layers as those of one network",
-            path=path,
-        )
-    features = last.input
-    # Names that no layer of others has: the usual ones may be taken.
-    if len(features.shape) > 2:  # mini-Xception ends in a convolution
-        features = keras.layers.GlobalAveragePooling2D(name="fer_pooling")(features)
-    flat = keras.layers.Identity(name="fer_features")(features)
-    return keras.Model(model.inputs[0], {"probabilities": model.outputs[0], "features": flat})
-
-
-def with_one_output(model: Model, *, softmax: bool = False) -> Model:
-    """Return the model from one tensor to one tensor, perhaps with a softmax at its end."""
-    keras = load_keras()
-    answers = model.outputs[0]
-    if softmax:
-        answers = keras.layers.Softmax(dtype="float32", name="fer_softmax")(answers)
-    return keras.Model(model.inputs[0], answers)
 
 
 def _calibrating(faces: Faces) -> NDArray[np.uint8]:
@@ -266,9 +231,7 @@ def _compare(
         noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         difference = np.abs(source.classify(noise) - exported.classify(noise)).max()
         return ExportResult(path, 0, 0, float(difference))
-    before, after = (
-        classify_all(network, faces, progress=progress) for network in (source, exported)
-    )
+    before, after = (classify_all(model, faces, progress=progress) for model in (source, exported))
     return ExportResult(
         path,
         0,
@@ -283,11 +246,11 @@ def _compare(
 
 
 def export_file(
-    network: Path,
+    model: Path,
     out: Path,
     data: Path | None = None,
     split: str = "validation",
-    settings: Settings | None = None,
+    settings: ModelSettings | None = None,
     *,
     storage: Storage = "float32",
     overwrite: bool = False,
@@ -302,20 +265,20 @@ def export_file(
     faces = calibration = None
     if data is not None:
         tree = read_tree(data)
-        settings = settings or Settings()
-        card = read_card(network) or load_model(network, settings.size_wh)[1]
-        card = with_settings(card, settings, network)
+        settings = settings or ModelSettings()
+        card = read_card(model) or load_model(model, settings.size_wh)[1]
+        card = with_settings(card, settings, model)
         faces = _faces(card, tree, split, progress)
         learns = storage == "int8" and has_training(tree)
         calibration = _faces(card, tree, "train", progress) if learns else None
     return export_onnx(
-        network, out, settings, faces=faces, calibration=calibration, storage=storage,
+        model, out, settings, faces=faces, calibration=calibration, storage=storage,
         overwrite=overwrite, progress=progress,
     )  # fmt: skip
 
 
 def describe_export(result: ExportResult) -> str:
-    """Return a few lines that say how the exported network compares."""
+    """Return a few lines that say how the exported model compares."""
     on = f"{result.faces} faces" if result.faces else "noise (no --data given)"
     lines = [
         f"wrote {result.path}, {result.size / 1e6:.2f} MB",

@@ -1,4 +1,4 @@
-"""Networks as ``.keras`` files that carry their card.
+"""Models as ``.keras`` files that carry their card.
 
 A ``.keras`` file is a zip archive; fer adds a member ``fer.json``, which Keras ignores.
 """
@@ -8,22 +8,105 @@ from __future__ import annotations
 import json
 import textwrap
 import zipfile
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fercli.common.errors import InputError, OptionError
 from fercli.common.files import atomic_write, input_error, parse_json
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
-from fercli.models.model_card import ModelCard, from_metadata, to_metadata
+from fercli.models.model_card import (
+    ModelCard,
+    ModelSettings,
+    from_metadata,
+    to_metadata,
+    with_settings,
+)
+from fercli.models.onnx_model import gives_scores, scaled, with_channels
 from fercli.models.onnx_weights import restore
 
 if TYPE_CHECKING:
     from keras import Model
 
+#: Faces that go through a model of Keras at once.
+BATCH = 256
+
 CARD = "fer.json"
 #: How files of HDF5 begin.
 HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+class KerasModel:
+    """A file of Keras that is ready to run; the same methods as `OnnxModel`."""
+
+    def __init__(self, path: Path, settings: ModelSettings | None = None) -> None:
+        self.path = path
+        settings = settings or ModelSettings()
+        model, card = load_model(path, settings.size_wh)
+        self.card = with_settings(card, settings, path)
+        self.model = with_one_output(model)
+        if gives_scores(self.classify, self.card, path):
+            self.model = with_one_output(model, softmax=True)
+
+    def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return probabilities, shape (n, classes)."""
+        return self._predict(self.model, faces)
+
+    def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the last layer sees, shape (n, width)."""
+        return self._predict(self._with_features, faces, "features")
+
+    @cached_property
+    def _with_features(self) -> Model:
+        return with_features(self.model, self.path)
+
+    def _predict(
+        self, model: Model, faces: NDArray[np.uint8], output: str = ""
+    ) -> NDArray[np.float32]:
+        faces = with_channels(faces, self.card)
+        answers = []
+        for start in range(0, max(len(faces), 1), BATCH):
+            # Keras's `predict` takes a tenth of a second to begin.
+            answer = model.predict_on_batch(scaled(faces[start : start + BATCH], self.card))
+            answers.append(np.asarray(answer[output] if output else answer, np.float32))
+        return np.concatenate(answers)
+
+
+def with_features(model: Model, path: Path) -> Model:
+    """Return the model with two outputs: probabilities, and what its last layer sees.
+
+    Raises
+    ------
+    InputError
+        Its last layer, in the file `path`, is a model of its own.
+    """
+    keras = load_keras()
+    last = next(layer for layer in reversed(model.layers) if layer.weights)
+    if isinstance(last, keras.Model):
+        raise InputError(
+            f"wanted a model that ends in a layer, found one that ends in a model, {last.name}",
+            hint="save the layers as those of one model",
+            path=path,
+        )
+    features = last.input
+    # Names that no layer of others has: the usual ones may be taken.
+    if len(features.shape) > 2:  # mini-Xception ends in a convolution
+        features = keras.layers.GlobalAveragePooling2D(name="fer_pooling")(features)
+    flat = keras.layers.Identity(name="fer_features")(features)
+    return keras.Model(model.inputs[0], {"probabilities": model.outputs[0], "features": flat})
+
+
+def with_one_output(model: Model, *, softmax: bool = False) -> Model:
+    """Return the model from one tensor to one tensor, perhaps with a softmax at its end."""
+    keras = load_keras()
+    answers = model.outputs[0]
+    if softmax:
+        answers = keras.layers.Softmax(dtype="float32", name="fer_softmax")(answers)
+    return keras.Model(model.inputs[0], answers)
 
 
 def save_model(path: Path, model: Model, card: ModelCard, *, overwrite: bool = False) -> None:
@@ -45,15 +128,15 @@ def load_model(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Mode
     path : Path
         The file.
     size_wh : (int, int), optional
-        Width and height of inputs, for networks of others that take any. Defaults to None.
+        Width and height of inputs, for models of others that take any. Defaults to None.
 
     Raises
     ------
     OptionError
-        A network of others takes inputs of any size, and none is given.
+        A model of others takes inputs of any size, and none is given.
     InputError
         The file is missing, is not a ``.keras`` or ``.h5`` file that Keras can load, is not a
-        network from images to classes, or its card is another network's.
+        model from images to classes, or its card is another model's.
     DependencyError
         Keras is not installed.
     """
@@ -65,7 +148,7 @@ def load_model(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Mode
     except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, …
         reason = str(error).rpartition("Exception encountered: ")[2]
         raise InputError(
-            f"wanted a network that Keras {keras.__version__} can load, found an error: "
+            f"wanted a model that Keras {keras.__version__} can load, found an error: "
             f"{textwrap.shorten(reason, 300, placeholder=' …')}",
             hint="save it as .h5 or .onnx where it can be loaded",
             path=path,
@@ -77,7 +160,7 @@ def load_model(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Mode
 
 
 def read_card(path: Path) -> ModelCard | None:
-    """Return the card in a ``.keras`` file without loading the network; None if there is none.
+    """Return the card in a ``.keras`` file without loading the model; None if there is none.
 
     The format before it, HDF5, has none.
 
@@ -106,7 +189,7 @@ def _card_in(archive: zipfile.ZipFile, path: Path) -> ModelCard | None:
 
 
 def rebuild(model: Model, card: ModelCard) -> Model:
-    """Return the network in float32, whatever precision it was trained in."""
+    """Return the model in float32, whatever precision it was trained in."""
     with precision_policy("float32"):
         fresh = ARCHITECTURES[card.architecture].build(card.input_shape, len(card.classes))
     fresh.set_weights(model.get_weights())
@@ -114,7 +197,7 @@ def rebuild(model: Model, card: ModelCard) -> Model:
 
 
 def start_from(model: Model, path: Path) -> int:
-    """Copy the weights of a saved network into `model` and return how many layers were taken.
+    """Copy the weights of a saved model into `model` and return how many layers were taken.
 
     Layers are paired in order; one whose shapes differ (the last one, when the classes differ)
     keeps its own weights.
@@ -122,7 +205,7 @@ def start_from(model: Model, path: Path) -> int:
     Raises
     ------
     OptionError
-        The networks differ in more than their last layer; an ``.onnx`` file cannot be taken back.
+        The models differ in more than their last layer; an ``.onnx`` file cannot be taken back.
     """
     if path.suffix == ".onnx":
         source, _ = restore(path)
@@ -135,7 +218,7 @@ def start_from(model: Model, path: Path) -> int:
     fits = [_shapes(a) == _shapes(b) for a, b in pairs]
     if len(ours) != len(theirs) or not all(fits[:-1]):
         raise OptionError(
-            f"wanted a network that starts as {model.name} does, found {source.name} in {path}",
+            f"wanted a model that starts as {model.name} does, found {source.name} in {path}",
             hint="the same --architecture, or none of --init",
         )
     for (mine, its), fit in zip(pairs, fits, strict=True):
@@ -172,11 +255,11 @@ def _require_shapes(model: Model, path: Path) -> int:
     """Return the number of answers; raise `InputError` unless images go in and one row comes."""
     shape = getattr(model, "input_shape", None)  # a model that was never built has none
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
-        raise InputError(f"wanted a network of images, found one of inputs {shape}", path=path)
+        raise InputError(f"wanted a model of images, found one of inputs {shape}", path=path)
     answers = model.output_shape
     if not isinstance(answers, tuple) or len(answers) != 2 or not answers[1]:
         raise InputError(
-            f"wanted a network whose one output is of shape (None, classes), found {answers}",
+            f"wanted a model whose one output is of shape (None, classes), found {answers}",
             path=path,
         )
     return int(answers[1])
@@ -187,13 +270,13 @@ def _require_fit(model: Model, answers: int, card: ModelCard, path: Path) -> Non
     sides = zip(model.input_shape[1:], card.input_shape, strict=True)
     if any(side not in (None, wanted) for side, wanted in sides):
         raise InputError(
-            f"wanted a network of inputs {card.input_shape}, as its {CARD} says, found one of "
+            f"wanted a model of inputs {card.input_shape}, as its {CARD} says, found one of "
             f"{model.input_shape[1:]}",
             path=path,
         )
     if answers != len(card.classes):
         raise InputError(
-            f"wanted a network of {len(card.classes)} classes, as its {CARD} says, found one of "
+            f"wanted a model of {len(card.classes)} classes, as its {CARD} says, found one of "
             f"{answers}",
             path=path,
         )
@@ -206,7 +289,7 @@ def _card_of(model: Model, answers: int, size_wh: tuple[int, int] | None, path: 
     if size_wh is None:
         raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
     if answers < 2:
-        raise InputError(f"wanted a network of 2 classes or more, found {answers}", path=path)
+        raise InputError(f"wanted a model of 2 classes or more, found {answers}", path=path)
     channels = int(count)
     classes = tuple(f"class {at}" for at in range(answers))
     scale = (127.5,) * channels

@@ -1,4 +1,4 @@
-"""Labeled faces of a tree ``ROOT/<split>/<class>/*.png``, as arrays a network can be fed."""
+"""Labeled faces of a tree ``ROOT/<split>/<class>/*.png``, as arrays a model can be fed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Faces:
     labels : ndarray of int64, shape (n,)
         The class of each, as an index of `classes`.
     targets : ndarray of float32, shape (n, number of classes)
-        What a network is to answer: one-hot, or the distribution of people's votes.
+        What a model is to answer: one-hot, or the distribution of people's votes.
     classes : tuple of str
         The classes.
     size_wh : (int, int)
@@ -102,7 +102,7 @@ def read_split(
     channels : {1, 3}
         Gray or color.
     classes : sequence of str, optional
-        Those of a network; images of other classes are an error. Defaults to the tree's.
+        Those of a model; images of other classes are an error. Defaults to the tree's.
     soft_labels : bool
         Whether targets are people's votes rather than one class. Defaults to False.
     streamed : bool, optional

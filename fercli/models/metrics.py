@@ -1,4 +1,4 @@
-"""Measures of a classifier, from probabilities and labels."""
+"""Measures of a model, from probabilities and labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Metrics:
-    """All measures of a classifier on some images.
+    """All measures of a model on some images.
 
     Parameters
     ----------

@@ -1,30 +1,32 @@
-"""What a network's file says about the network: classes, input, normalization, training.
+"""What a model's file says about the model: classes, input, normalization, training.
 
 The same card travels in a ``.keras`` file (as a member ``fer.json`` of the archive) and in an
-``.onnx`` file (in its metadata), so that a network needs nothing beside it.
+``.onnx`` file (in its metadata), so that a model needs nothing beside it.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from fercli import __version__
+from fercli.common.errors import OptionError
 from fercli.common.files import parse_json
 
 #: How gray levels 0…255 become −1…1, which is what fer trains on.
 MIDDLE = 127.5
 
-#: Faces of more pixels a side are none that a network of faces takes.
+#: Faces of more pixels a side are none that a model of faces takes.
 LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What must be known to run a network, and what it was made of.
+    """What must be known to run a model, and what it was made of.
 
     Parameters
     ----------
@@ -35,10 +37,10 @@ class ModelCard:
     channels : {1, 3}
         Gray levels or color.
     mean, std : tuple of float
-        One a channel, in gray levels 0…255: the network sees ``(pixel - mean) / std``.
+        One a channel, in gray levels 0…255: the model sees ``(pixel - mean) / std``.
         Default to 127.5: −1…1.
     crop : int, optional
-        Side of the middle part of a face that the network sees, in pixels. Defaults to None: all.
+        Side of the middle part of a face that the model sees, in pixels. Defaults to None: all.
     color_order : {"rgb", "bgr"}
         The order of three channels. Defaults to "rgb".
     architecture : str
@@ -59,7 +61,7 @@ class ModelCard:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of what the network itself takes."""
+        """Height, width and channels of what the model itself takes."""
         width, height = (self.crop, self.crop) if self.crop else self.size_wh
         return height, width, self.channels
 
@@ -121,7 +123,7 @@ def _color_order(metadata: Mapping[str, str]) -> str | None:
 
 
 def _check(card: ModelCard) -> None:
-    """Raise ValueError for numbers that no network can have."""
+    """Raise ValueError for numbers that no model can have."""
     sides = (*card.size_wh, card.crop or 1)
     if not all(1 <= side <= LARGEST_SIDE for side in sides) or sides[2] > min(card.size_wh):
         raise ValueError(f"wanted sides of 1 to {LARGEST_SIDE} pixels, found {sides}")
@@ -134,3 +136,64 @@ def _check(card: ModelCard) -> None:
             raise ValueError(f"wanted a number for each channel, found {values}")
     if not all(card.std):
         raise ValueError(f"wanted numbers to divide by, found {card.std}")
+
+
+# What the user says in place of it.
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What the user says about a model, in place of what its file says or leaves out.
+
+    Parameters
+    ----------
+    classes : sequence of str, optional
+        In the order of the outputs.
+    size_wh : (int, int), optional
+        Width and height of the input, for models that take any.
+    mean, std : float, optional
+        The model sees ``(pixel - mean) / std`` of pixels 0…255. Without metadata they default
+        to 127.5, which gives −1…1.
+    color_order : {"rgb", "bgr"}, optional
+        The order of three channels.
+    """
+
+    classes: Sequence[str] | None = None
+    size_wh: tuple[int, int] | None = None
+    mean: float | None = None
+    std: float | None = None
+    color_order: Literal["rgb", "bgr"] | None = None
+
+
+def with_settings(card: ModelCard, settings: ModelSettings, path: Path) -> ModelCard:
+    """Return a card with what the user says in place of what it says.
+
+    Raises
+    ------
+    OptionError
+        What the user says cannot be, or does not fit the model in `path`.
+    """
+    _check_settings(settings, card, path)
+    if settings.classes is not None:
+        card = replace(card, classes=tuple(settings.classes))
+    if settings.mean is not None:
+        card = replace(card, mean=(settings.mean,) * card.channels)
+    if settings.std is not None:
+        card = replace(card, std=(settings.std,) * card.channels)
+    return replace(card, color_order=settings.color_order or card.color_order)
+
+
+def _check_settings(settings: ModelSettings, card: ModelCard, path: Path) -> None:
+    """Raise `OptionError` for what the user says and the model cannot be."""
+    classes = tuple(settings.classes or card.classes)
+    if len(classes) != len(card.classes):
+        raise OptionError(f"wanted {len(card.classes)} classes for {path}, found {len(classes)}")
+    if not all(classes) or len(set(classes)) < len(classes):
+        raise OptionError(f"wanted a name of its own for each class, found {', '.join(classes)}")
+    if settings.mean is not None and not math.isfinite(settings.mean):
+        raise OptionError(f"wanted a number for --mean, found {settings.mean}")
+    if settings.std is not None and not 0 < settings.std < math.inf:
+        raise OptionError(f"wanted a number above 0 for --std, found {settings.std}")
+    if settings.size_wh not in (None, card.size_wh):
+        width, height = card.size_wh
+        raise OptionError(f"{path} takes inputs of {width}x{height} only", hint="no --size")

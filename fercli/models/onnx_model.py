@@ -1,13 +1,13 @@
-"""Runs expression networks from ``.onnx`` files. Needs onnxruntime and NumPy, nothing else.
+"""Runs expression models from ``.onnx`` files. Needs onnxruntime and NumPy, nothing else.
 
 Files that `fer models export` wrote say in their metadata what they take; for those of others
-the user says it (`Settings`).
+the user says it (`ModelSettings`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,25 +17,23 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import DependencyError, InputError, OptionError
 from fercli.common.files import input_error
-from fercli.models.model_card import ModelCard
-from fercli.models.model_settings import Settings as Settings
-from fercli.models.model_settings import channels_first, read_card
+from fercli.models.model_card import MIDDLE, ModelCard, ModelSettings, from_metadata, with_settings
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-#: Faces that go through a network at once: more do not stay in a core's cache.
+#: Faces that go through a model at once: more do not stay in a core's cache.
 CHUNK = 8
 
 
 class OnnxModel:
-    """An expression network that is ready to run.
+    """An expression model that is ready to run.
 
     Parameters
     ----------
     path : Path
         The ``.onnx`` file.
-    settings : Settings, optional
+    settings : ModelSettings, optional
         What the file does not say.
     threads : int, optional
         Threads for one call. Defaults to 1: callers that have many faces run many calls.
@@ -48,7 +46,7 @@ class OnnxModel:
     Raises
     ------
     InputError
-        The file is missing, not a network, or not one from an image to classes.
+        The file is missing, not a model, or not one from an image to classes.
     OptionError
         The number of classes given is not the number of outputs.
     DependencyError
@@ -56,7 +54,7 @@ class OnnxModel:
     """
 
     def __init__(
-        self, path: Path, settings: Settings | None = None, *, threads: int | None = 1
+        self, path: Path, settings: ModelSettings | None = None, *, threads: int | None = 1
     ) -> None:
         self.path = path
         self._session = _open_session(path, threads)
@@ -66,7 +64,7 @@ class OnnxModel:
         self._outputs = {output.name: output for output in self._session.get_outputs()}
         self._channels_first = channels_first(given.shape, path)
         self._batch = given.shape[0] if isinstance(given.shape[0], int) else None
-        self.card = read_card(self._session, settings or Settings(), given.shape, path)
+        self.card = _read_card(self._session, settings or ModelSettings(), given.shape, path)
         self._answer, self._logits = self._examine()
 
     @property
@@ -76,7 +74,7 @@ class OnnxModel:
 
     @property
     def has_features(self) -> bool:
-        """Whether the network gives the features of its last layer too, shape (n, width)."""
+        """Whether the model gives the features of its last layer too, shape (n, width)."""
         shape = self._outputs["features"].shape if "features" in self._outputs else []
         return len(shape) == 2 and isinstance(shape[1], int)
 
@@ -101,11 +99,11 @@ class OnnxModel:
         Raises
         ------
         OptionError
-            The network does not give it.
+            The model does not give it.
         """
         if not self.has_features:
             raise OptionError(
-                "wanted a network with an output 'features' of a known width, found "
+                "wanted a model with an output 'features' of a known width, found "
                 f"{', '.join(self._outputs)} in {self.path}",
                 hint="one that `fer models export` wrote, or the .keras file",
             )
@@ -139,7 +137,7 @@ class OnnxModel:
         def run(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
             return self._run(faces, name, len(self.card.classes))
 
-        hint = "--classes and --size as the network's authors give them"
+        hint = "--classes and --size as the model's authors give them"
         return name, gives_scores(run, self.card, self.path, hint)
 
 
@@ -149,7 +147,7 @@ def gives_scores(
     path: Path,
     hint: str | None = None,
 ) -> bool:
-    """Return whether a network's answers are no probabilities yet and need a softmax.
+    """Return whether a model's answers are no probabilities yet and need a softmax.
 
     Parameters
     ----------
@@ -158,14 +156,14 @@ def gives_scores(
     card : ModelCard
         What the faces and the answers are to be.
     path : Path
-        The network's file, for messages.
+        The model's file, for messages.
     hint : str, optional
         What to try if it cannot run.
 
     Raises
     ------
     InputError
-        The network cannot run on such faces, or answers NaN.
+        The model cannot run on such faces, or answers NaN.
     """
     shape = (2, card.size_wh[1], card.size_wh[0], card.channels)
     faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -173,13 +171,13 @@ def gives_scores(
         scores = run(faces)
     except Exception as error:  # onnxruntime and Keras raise their own kinds; NumPy ValueError
         raise InputError(
-            f"wanted a network from an image of {shape[2]}×{shape[1]} to "
+            f"wanted a model from an image of {shape[2]}×{shape[1]} to "
             f"{len(card.classes)} classes, found an error: {error}",
             hint=hint,
             path=path,
         ) from error
     if not np.isfinite(scores).all():
-        raise InputError("wanted a network of numbers, found one that answers NaN", path=path)
+        raise InputError("wanted a model of numbers, found one that answers NaN", path=path)
     return bool(scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > 1e-2)
 
 
@@ -192,7 +190,7 @@ def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
 
 
 def scaled(faces: NDArray[np.uint8], card: ModelCard) -> NDArray[np.float32]:
-    """Return faces, shape (n, height, width, channels), as a network sees them."""
+    """Return faces, shape (n, height, width, channels), as a model sees them."""
     faces = middle(faces, card.crop)
     if card.channels == 3 and card.color_order == "bgr":
         faces = faces[..., ::-1]
@@ -214,7 +212,7 @@ def has_card(path: Path) -> bool:
 def _first_input(session: InferenceSession, path: Path) -> Any:
     inputs = session.get_inputs()
     if not inputs or not session.get_outputs():
-        raise InputError("wanted a network of images, found one without an input", path=path)
+        raise InputError("wanted a model of images, found one without an input", path=path)
     return inputs[0]
 
 
@@ -225,7 +223,7 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
         import onnxruntime
     except ImportError as error:
         raise DependencyError(
-            f"running a network needs onnxruntime: {error}", hint="pip install onnxruntime"
+            f"running a model needs onnxruntime: {error}", hint="pip install onnxruntime"
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
@@ -238,10 +236,10 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
         raise input_error(error, path, wanted="an .onnx file") from error
     except Exception as error:  # onnxruntime's errors share no base class
         reason = str(error).splitlines()[0]
-        raise InputError(f"wanted an .onnx network, found: {reason}", path=path) from error
+        raise InputError(f"wanted an .onnx model, found: {reason}", path=path) from error
 
 
-@lru_cache(maxsize=8)  # once a network, not once a face
+@lru_cache(maxsize=8)  # once a model, not once a face
 def _scale(
     mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -251,7 +249,7 @@ def _scale(
 
 
 def with_channels(faces: NDArray[np.uint8], card: ModelCard) -> NDArray[np.uint8]:
-    """Return faces with an axis of channels, gray ones repeated for a network of colors."""
+    """Return faces with an axis of channels, gray ones repeated for a model of colors."""
     if faces.ndim == 3:
         faces = faces[..., None]
     if faces.shape[3:] == (1,) and card.channels == 3:
@@ -260,3 +258,73 @@ def with_channels(faces: NDArray[np.uint8], card: ModelCard) -> NDArray[np.uint8
     if faces.ndim != 4 or faces.shape[1:] != wanted:
         raise ValueError(f"wanted faces of shape (n, {wanted}), found {faces.shape}")
     return faces
+
+
+def channels_first(shape: Sequence[Any], path: Path) -> bool:
+    """Return whether an input of this shape has its channels before its rows and columns.
+
+    Raises
+    ------
+    InputError
+        It is no shape of images in one or three channels.
+    """
+    if len(shape) == 4 and shape[3] in (1, 3):
+        return False
+    if len(shape) == 4 and shape[1] in (1, 3):
+        return True
+    raise InputError(f"wanted a model of images, found one of inputs {shape}", path=path)
+
+
+def _read_card(
+    session: InferenceSession, settings: ModelSettings, shape: Sequence[Any], path: Path
+) -> ModelCard:
+    """Return the card in a model's metadata, or one guessed, with what the user says.
+
+    Parameters
+    ----------
+    session : onnxruntime.InferenceSession
+        The model.
+    settings : ModelSettings
+        What the user says; it wins over the metadata.
+    shape : sequence
+        The shape of the model's input.
+    path : Path
+        Its file, for messages.
+
+    Raises
+    ------
+    InputError
+        The metadata are fer's but cannot be understood.
+    OptionError
+        What the user says does not fit the model, or not enough is said.
+    """
+    try:
+        card = from_metadata(session.get_modelmeta().custom_metadata_map)
+    except ValueError as error:
+        raise InputError(str(error), path=path) from error
+    return with_settings(card or _guess_card(session, settings, shape, path), settings, path)
+
+
+def _guess_card(
+    session: InferenceSession, settings: ModelSettings, shape: Sequence[Any], path: Path
+) -> ModelCard:
+    """Return what can be told from the shapes of a model without metadata of fer's."""
+    first = channels_first(shape, path)
+    height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
+    if isinstance(height, int) and isinstance(width, int):
+        size = (width, height)
+    elif settings.size_wh:
+        size = settings.size_wh
+    else:
+        raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
+    outputs = session.get_outputs()[0].shape or []
+    # Some end in a convolution of 1×1, and give (n, classes, 1, 1).
+    count = next((side for side in outputs[:0:-1] if isinstance(side, int) and side > 1), None)
+    given = len(settings.classes or ())
+    if count and given and count != given:
+        raise OptionError(f"wanted {count} classes for {path}, found {given}")
+    count = count or given
+    if count < 2:
+        raise OptionError(f"{path} does not say how many classes it has", hint="--classes a,b,c")
+    classes = tuple(settings.classes or (f"class {at}" for at in range(count)))
+    return ModelCard(classes, size, channels, (MIDDLE,) * channels, (MIDDLE,) * channels)

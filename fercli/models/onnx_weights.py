@@ -1,10 +1,10 @@
-"""Weights of an exported network, taken back from its ``.onnx`` file into Keras.
+"""Weights of an exported model, taken back from its ``.onnx`` file into Keras.
 
 The export folds each batch normalization into the convolution before it, so the file holds one
 kernel and one bias where Keras has a kernel, a scale, a shift, a mean and a variance. These are
-found again in two steps: `restore` gives a network that answers as the file does, with neutral
+found again in two steps: `restore` gives a model that answers as the file does, with neutral
 means and variances; `measure_normalizations` replaces those by the ones of real images, and the
-scale and shift so that the answers stay the same. Then the network can be trained on.
+scale and shift so that the answers stay the same. Then the model can be trained on.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-#: Answers of the file and of the restored network may differ by this much: float32.
+#: Answers of the file and of the restored model may differ by this much: float32.
 TOLERANCE = 1e-4
 #: A filter is not shorter, as far as the division by its length goes.
 TINY = 1e-12
 
 
 def restore(path: Path) -> tuple[Model, ModelCard]:
-    """Return the Keras network that an ``.onnx`` file was exported from, and its card.
+    """Return the Keras model that an ``.onnx`` file was exported from, and its card.
 
     Raises
     ------
     InputError
-        The file is missing or is not an ``.onnx`` network.
+        The file is missing or is not an ``.onnx`` model.
     OptionError
-        The network is none of fer's architectures, in 8 bits, was exported by another backend
+        The model is none of fer's architectures, in 8 bits, was exported by another backend
         than TensorFlow, or has a normalization that does not follow a convolution.
     DependencyError
         Keras or the package onnx is not installed.
@@ -68,7 +68,7 @@ def measure_normalizations(model: Model, batches: Iterable[Array]) -> None:
     model : keras.Model
         From `restore`, or with its weights.
     batches : iterable of ndarray of float32
-        Images as the network sees them.
+        Images as the model sees them.
     """
     keras = load_keras()
     kind = keras.layers.BatchNormalization
@@ -98,7 +98,7 @@ def _normalize(layer: Any, mean: NDArray[np.float64], variance: NDArray[np.float
 
 def _refused(path: Path) -> OptionError:
     return OptionError(
-        f"the weights of {path} cannot be taken back into Keras: wanted a network of fer's own, "
+        f"the weights of {path} cannot be taken back into Keras: wanted a model of fer's own, "
         "not in 8 bits, whose normalizations all follow convolutions",
         hint="the .keras file that it was exported from",
     )
@@ -136,7 +136,7 @@ def _load(path: Path) -> Any:
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's errors share no base class with onnx's
-        raise InputError(f"wanted an .onnx network, found: {error}", path=path) from error
+        raise InputError(f"wanted an .onnx model, found: {error}", path=path) from error
 
 
 def _backwards(name: str, makers: dict[str, Any]) -> Iterator[Any]:

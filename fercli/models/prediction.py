@@ -1,4 +1,4 @@
-"""A network's answers for images of faces, as rows."""
+"""A model's answers for images of faces, as rows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from fercli.common.images import ImageArray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.models.labeled_faces import read_face
-from fercli.models.loading import Network, open_model
-from fercli.models.model_settings import Settings
+from fercli.models.loading import Model, open_model
+from fercli.models.model_card import ModelSettings
 
 #: Images that are in memory at once.
 CHUNK = 256
@@ -27,7 +27,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one face.
+    """What a model says of one face.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def find_faces(sources: Sequence[Path]) -> list[Path]:
 
 
 def predict(
-    network: Network,
+    model: Model,
     paths: Sequence[Path],
     *,
     workers: int | None = None,
@@ -69,15 +69,15 @@ def predict(
 ) -> Iterator[Prediction | ImageError]:
     """Yield the answer for each image, or why it cannot be read, in order.
 
-    Images are taken as faces, whole, and resized to the network's input.
+    Images are taken as faces, whole, and resized to the model's input.
     """
-    card = network.card
+    card = model.card
     read = partial(_read_or_error, size_wh=card.size_wh, channels=card.channels)
     with progress.bar("classifying", total=len(paths), unit="image") as bar:
         for start in range(0, len(paths), CHUNK):
             chunk = paths[start : start + CHUNK]
             images = list(parallel_map(read, chunk, workers=workers, prefer="threads"))
-            yield from _answers(network, chunk, images)
+            yield from _answers(model, chunk, images)
             bar.advance(len(chunk))
 
 
@@ -90,21 +90,21 @@ def write_csv(stream: TextIO, predictions: Iterable[Prediction], classes: Sequen
 
 
 def predict_files(
-    network: str,
+    model: str,
     sources: Sequence[Path],
-    settings: Settings | None = None,
+    settings: ModelSettings | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> tuple[str, list[ImageError]]:
-    """Run a network on images; return what is to be shown, and what could not be read.
+    """Run a model on images; return what is to be shown, and what could not be read.
 
     What is shown is the CSV itself, or, with `out`, a line that says what was written there.
     """
     if out is not None:
         require_absent(out, overwrite=overwrite)
-    opened = open_model(network, settings)
+    opened = open_model(model, settings)
     paths = find_faces(sources)
     answers = list(predict(opened, paths, workers=workers, progress=progress))
     good = [answer for answer in answers if isinstance(answer, Prediction)]
@@ -118,16 +118,16 @@ def predict_files(
 
 
 def _answers(
-    network: Network, paths: Sequence[Path], images: Sequence[ImageArray | ImageError]
+    model: Model, paths: Sequence[Path], images: Sequence[ImageArray | ImageError]
 ) -> Iterator[Prediction | ImageError]:
     readable = [image for image in images if not isinstance(image, ImageError)]
-    answers = iter(network.classify(np.stack(readable)) if readable else np.empty((0, 2)))
+    answers = iter(model.classify(np.stack(readable)) if readable else np.empty((0, 2)))
     for path, image in zip(paths, images, strict=True):
         if isinstance(image, ImageError):
             yield image
             continue
         answer = next(answers)
-        label = network.card.classes[int(answer.argmax())]
+        label = model.card.classes[int(answer.argmax())]
         yield Prediction(path, label, tuple(answer.tolist()))
 
 

@@ -1,4 +1,4 @@
-"""Training: from a tree of labeled faces to a folder with the best network and its history."""
+"""Training: from a tree of labeled faces to a folder with the best model and its history."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from fercli.datasets.augment import find_policy
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.batches import BatchMaker, BatchOptions, own_errors, training_batches
-from fercli.models.training_model import compiled_model, spread, start, training_card
 from fercli.models.callbacks import (
     MEASURED,
     Watch,
@@ -36,7 +35,7 @@ from fercli.models.checkpoint import (
     write_checkpoint,
     write_history,
 )
-from fercli.models.distributed import count_hosts, join_hosts, require_alike, share_of_host
+from fercli.models.distributed import count_hosts, join_hosts, require_alike, share_of_host, spread
 from fercli.models.keras_model import rebuild, save_model
 from fercli.models.labeled_faces import Faces, check_classes, identify, read_splits
 from fercli.models.run_folder import (
@@ -48,6 +47,7 @@ from fercli.models.run_folder import (
     prepare_folder,
     write_result,
 )
+from fercli.models.training_model import compiled_model, start, training_card
 from fercli.models.training_options import ModelTrainingOptions, check_options, to_recipe
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class TrainingResult:
 
     Parameters
     ----------
-    network : Path
-        The best epoch's network, with its card.
+    model : Path
+        The best epoch's model, with its card.
     epochs : int
         Epochs that are done.
     best : dict
@@ -72,7 +72,7 @@ class TrainingResult:
         "all epochs done" or "no better epoch for so many".
     """
 
-    network: Path
+    model: Path
     epochs: int
     best: dict[str, float]
     seconds: float
@@ -112,10 +112,10 @@ def train(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
-    """Train a network, or go on with a training that was stopped.
+    """Train a model, or go on with a training that was stopped.
 
     `out` gets, after each epoch, ``checkpoint.npz`` (all that is needed to go on), ``best.keras``
-    (the best epoch's network) and ``history.csv``; at the start ``recipe.toml``; at the end
+    (the best epoch's model) and ``history.csv``; at the start ``recipe.toml``; at the end
     ``result.json`` and ``curves.png``.
 
     Parameters
@@ -170,7 +170,7 @@ def describe_result(result: TrainingResult) -> str:
         f"{result.epochs} epochs in {result.seconds / 60:.1f} minutes: {result.stopped_because}\n"
         f"best epoch {best['epoch']:.0f}: accuracy {best['val_accuracy']:.4f}, "
         f"loss {best['val_loss']:.4f} on the validation split\n"
-        f"wrote {result.network}"
+        f"wrote {result.model}"
     )
 
 
@@ -285,6 +285,6 @@ def _finish(task: _Task, watch: Watch) -> TrainingResult:
     seconds = sum(row["seconds"] for row in state.history)
     result = TrainingResult(task.out / BEST, state.epoch, best, seconds, reason)
     about = {"epochs": state.epoch, "best": best, "seconds": round(seconds, 1)}
-    write_result(task.out, {"network": BEST, **about, "stopped_because": reason})
+    write_result(task.out, {"model": BEST, **about, "stopped_because": reason})
     draw_curves(task.out / CURVES, state.history, task.options.architecture)
     return result

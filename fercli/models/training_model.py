@@ -1,15 +1,14 @@
-"""The network of a training: built, compiled, partly frozen, started from another."""
+"""The model of a training: built, compiled, partly frozen, started from another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import OptionError, TrainingError
+from fercli.common.errors import OptionError
 from fercli.common.progress import SILENT, Progress
 from fercli.models.backend import load_keras, with_fused_normalizations
 from fercli.models.keras_model import start_from
@@ -29,7 +28,7 @@ PARTS = 5
 
 
 def training_card(training: Faces, options: ModelTrainingOptions) -> ModelCard:
-    """Return what is known of a network before it is trained."""
+    """Return what is known of a model before it is trained."""
     scale = (MIDDLE,) * training.channels
     return ModelCard(
         training.classes,
@@ -42,47 +41,13 @@ def training_card(training: Faces, options: ModelTrainingOptions) -> ModelCard:
     )
 
 
-@contextmanager
-def spread(options: ModelTrainingOptions) -> Iterator[None]:
-    """Let models that are built in the body learn on all devices, each from a part of a batch.
-
-    Does nothing unless `options.distribute`.
-
-    Raises
-    ------
-    TrainingError
-        Keras runs on another backend than JAX, the only one that it distributes with.
-    OptionError
-        The devices are not a divisor of the size of batches.
-    """
-    if not options.distribute:
-        yield
-        return
-    keras = load_keras()
-    check_devices(keras.backend.backend(), keras.distribution.list_devices(), options.batch_size)
-    with distributed_by(keras.distribution.DataParallel(auto_shard_dataset=False)):
-        yield
-
-
-@contextmanager
-def distributed_by(distribution: Any) -> Iterator[None]:
-    """Let models that are built in the body be distributed by this; not at all by None."""
-    keras = load_keras()
-    before = keras.distribution.distribution()
-    keras.distribution.set_distribution(distribution)
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(before)
-
-
 def compiled_model(training: Faces, steps: int, options: ModelTrainingOptions) -> Model:
-    """Return the network, ready for ``fit``.
+    """Return the model, ready for ``fit``.
 
     Parameters
     ----------
     training : Faces
-        The images; their classes are the network's.
+        The images; their classes are the model's.
     steps : int
         Batches an epoch, which the learning rate goes by.
     options : ModelTrainingOptions
@@ -120,22 +85,22 @@ def start(
     images: Callable[[], Iterable[NDArray[np.float32]]],
     progress: Progress = SILENT,
 ) -> None:
-    """Give a network the weights of a saved one where they fit.
+    """Give a model the weights of a saved one where they fit.
 
     Parameters
     ----------
     model : keras.Model
         Of any last layer.
     init : str
-        The name of a shipped network, a ``.keras`` file, or an ``.onnx`` file that fer exported.
+        The name of a shipped model, a ``.keras`` file, or an ``.onnx`` file that fer exported.
     images : callable
-        Gives batches as the network sees them, which an ``.onnx`` file's normalizations are
+        Gives batches as the model sees them, which an ``.onnx`` file's normalizations are
         measured on.
 
     Raises
     ------
     InputError, OptionError
-        There is no such network, or it is of another architecture.
+        There is no such model, or it is of another architecture.
     """
     path = find_model(init)
     taken = start_from(model, path)
@@ -170,28 +135,6 @@ def _optimizer(options: ModelTrainingOptions, steps: int) -> Any:
 def _on_tensorflows_cpu() -> bool:
     keras = load_keras()
     return keras.backend.backend() == "tensorflow" and not keras.distribution.list_devices("gpu")
-
-
-def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None:
-    """Raise unless batches of this size can be spread over these devices.
-
-    Raises
-    ------
-    TrainingError
-        Another backend than JAX.
-    OptionError
-        The devices are not a divisor of the size of batches.
-    """
-    if backend != "jax":
-        raise TrainingError(
-            f"wanted JAX for --distribute, found {backend}",
-            hint="KERAS_BACKEND=jax, or leave --distribute out",
-        )
-    if batch_size % len(devices):
-        raise OptionError(
-            f"wanted a multiple of {len(devices)}, the number of devices, for --batch-size, found "
-            f"{batch_size}"
-        )
 
 
 def _set_dropout(model: Model, rate: float, name: str) -> None:

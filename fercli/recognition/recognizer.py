@@ -14,8 +14,7 @@ from fercli.cascade.detection.detector import Detector
 from fercli.cascade.model.bundled import bundled_cascade
 from fercli.common.images import ImageArray, to_gray
 from fercli.models.loading import DEFAULT, open_model
-from fercli.models.model_card import ModelCard
-from fercli.models.onnx_model import Settings
+from fercli.models.model_card import ModelCard, ModelSettings
 from fercli.recognition.face_search import Boxes, search, search_near, search_quickly
 from fercli.recognition.options import (
     IMAGE_FACE,
@@ -43,7 +42,7 @@ class Recognizer:
         A shipped network's name, or an ``.onnx`` or ``.keras`` file. Defaults to the one that fer
         ships.
     options : RecognitionOptions, optional
-    settings : Settings, optional
+    settings : ModelSettings, optional
         What an ``.onnx`` file of others does not say.
 
     Attributes
@@ -63,7 +62,7 @@ class Recognizer:
         cascade: Path | None = None,
         network: str = DEFAULT,
         options: RecognitionOptions = DEFAULTS,
-        settings: Settings | None = None,
+        settings: ModelSettings | None = None,
     ) -> None:
         self.cascade = cascade or bundled_cascade()
         self.options = options

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from fercli.common.errors import FerError, OutputError
 from fercli.common.files import folder_lock, output_error
-from fercli.models.model_settings import Settings
+from fercli.models.model_card import ModelSettings
 from fercli.web.http_errors import HttpError
 from fercli.web.settings import ServerSettings
 from fercli.web.worker import UPLOADED
@@ -72,7 +72,9 @@ class Jobs:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.close()
 
-    def add(self, save: Callable[[Path], None], network: str, said: Settings, *, bars: bool) -> Job:
+    def add(
+        self, save: Callable[[Path], None], network: str, said: ModelSettings, *, bars: bool
+    ) -> Job:
         """Queue a video and return its job.
 
         Parameters
@@ -81,7 +83,7 @@ class Jobs:
             Writes the upload to the file that it is given.
         network : str
             What a `Recognizer` opens.
-        said : Settings
+        said : ModelSettings
             What that network's file does not say.
         bars : bool
             Whether probabilities are drawn.
@@ -161,7 +163,7 @@ class Jobs:
             self._jobs[job.id] = job
             return job
 
-    def _task(self, network: str, said: Settings, bars: bool) -> dict[str, Any]:
+    def _task(self, network: str, said: ModelSettings, bars: bool) -> dict[str, Any]:
         settings = self._settings
         return {
             "cascade": str(settings.cascade.resolve()) if settings.cascade else None,

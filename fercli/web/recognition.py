@@ -9,8 +9,7 @@ from typing import Any
 
 from fercli.common.parallel import available_workers
 from fercli.models.loading import bundled_models, find_model
-from fercli.models.model_card import ModelCard
-from fercli.models.model_settings import Settings
+from fercli.models.model_card import ModelCard, ModelSettings
 from fercli.recognition.recognizer import Recognizer
 from fercli.web.http_errors import HttpError
 from fercli.web.settings import ServerSettings
@@ -80,9 +79,9 @@ class Recognition:
             )
         return self._files[name]
 
-    def said(self, name: str) -> Settings:
+    def said(self, name: str) -> ModelSettings:
         """Return what the user says about a network: nothing but about the default."""
-        return self._settings.said if name == self.default else Settings()
+        return self._settings.said if name == self.default else ModelSettings()
 
     def models(self) -> list[dict[str, Any]]:
         """Return what each network takes and tells, the default first."""

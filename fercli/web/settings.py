@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fercli.common.errors import OptionError
 from fercli.models.loading import DEFAULT
-from fercli.models.model_settings import Settings
+from fercli.models.model_card import ModelSettings
 from fercli.recognition.options import RecognitionOptions
 
 MEGA = 1 << 20
@@ -66,7 +66,7 @@ class ServerSettings:
         Defaults to the cascade that fer ships.
     network : str
         A shipped network's name or a file. Defaults to the one that fer ships.
-    said : Settings
+    said : ModelSettings
         What an ``.onnx`` file of others does not say.
     recognition : RecognitionOptions
     camera : str
@@ -78,7 +78,7 @@ class ServerSettings:
 
     cascade: Path | None = None
     network: str = DEFAULT
-    said: Settings = field(default_factory=Settings)
+    said: ModelSettings = field(default_factory=ModelSettings)
     recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
     camera: str = "0"
     token: str = ""

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from fercli.common.errors import FerError, VideoError
 from fercli.common.progress import Bar, Progress
-from fercli.models.model_settings import Settings
+from fercli.models.model_card import ModelSettings
 from fercli.recognition.classify import Classifying, Outputs, Result
 from fercli.recognition.options import RecognitionOptions, VideoOptions
 from fercli.recognition.recognizer import Recognizer
@@ -110,10 +110,10 @@ def classify_video(task: dict[str, Any], progress: Progress) -> Result:
     return result
 
 
-def _settings(said: dict[str, Any]) -> Settings:
+def _settings(said: dict[str, Any]) -> ModelSettings:
     """Return what JSON has brought, where a tuple became a list."""
     size = said["size_wh"]
-    return Settings(**said | {"size_wh": tuple(size) if size else None})
+    return ModelSettings(**said | {"size_wh": tuple(size) if size else None})
 
 
 def _refuse_large(path: Path, most_pixels: int) -> None:

@@ -1,4 +1,4 @@
-"""A tree whose classes can be told at a glance, and one network that was trained on it."""
+"""A tree whose classes can be told at a glance, and one model that was trained on it."""
 
 from __future__ import annotations
 

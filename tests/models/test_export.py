@@ -14,21 +14,21 @@ from fercli.models.onnx_model import OnnxModel
 
 @pytest.fixture(scope="module")
 def exported(run, validation, tmp_path_factory):
-    out = tmp_path_factory.mktemp("onnx") / "network.onnx"
+    out = tmp_path_factory.mktemp("onnx") / "model.onnx"
     return export_onnx(run / "best.keras", out, faces=validation)
 
 
-def test_the_exported_network_answers_as_the_trained_one(exported, run, validation):
+def test_the_exported_model_answers_as_the_trained_one(exported, run, validation):
     model, card = load_model(run / "best.keras")
     images = validation.pixels.astype(np.float32) / 127.5 - 1
-    classifier = OnnxModel(exported.path)
+    model = OnnxModel(exported.path)
     expected = model.predict(images, verbose=0)
     tolerance = TOLERANCES["float32"]
-    assert classifier.classify(validation.pixels) == pytest.approx(expected, abs=tolerance)
+    assert model.classify(validation.pixels) == pytest.approx(expected, abs=tolerance)
     assert exported.difference <= tolerance
     assert exported.accuracy_before == exported.accuracy_after
     assert exported.size == exported.path.stat().st_size
-    found = classifier.card
+    found = model.card
     assert found.classes == card.classes
     assert found.training == {**card.training, "storage": "float32"}
 
@@ -122,11 +122,11 @@ def test_one_face_takes_less_than_a_millisecond(tmp_path):
     save_model(tmp_path / "a.keras", model, card)
     result = export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx")
     assert result.size < 6e6
-    classifier = OnnxModel(result.path)
+    model = OnnxModel(result.path)
     face = np.zeros((1, 48, 48), np.uint8)
     times = []
     for _ in range(200):
         start = time.perf_counter()
-        classifier.classify(face)
+        model.classify(face)
         times.append(time.perf_counter() - start)
     assert min(times) < 1e-3

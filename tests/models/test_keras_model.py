@@ -1,4 +1,4 @@
-"""Files of networks that fer did not write, and some that nobody can read."""
+"""Files of models that fer did not write, and some that nobody can read."""
 
 import json
 import zipfile
@@ -12,15 +12,14 @@ from fercli.common.errors import InputError, OptionError
 from fercli.models.backend import load_keras, quiet_warnings
 from fercli.models.catalog import describe_card
 from fercli.models.export import TOLERANCES, export_onnx
-from fercli.models.keras_model import CARD, load_model, save_model
-from fercli.models.loading import KerasModel, open_model, open_models
-from fercli.models.model_card import ModelCard
-from fercli.models.model_settings import Settings
+from fercli.models.keras_model import CARD, KerasModel, load_model, save_model
+from fercli.models.loading import open_model, open_models
+from fercli.models.model_card import ModelCard, ModelSettings
 from fercli.models.onnx_model import OnnxModel, softmax
 
 
 def save(path, shape):
-    """Write a network of one dense layer, as another program would."""
+    """Write a model of one dense layer, as another program would."""
     keras = load_keras()
     with quiet_warnings():
         inputs = keras.Input(shape)
@@ -29,7 +28,7 @@ def save(path, shape):
     return path
 
 
-def test_a_network_of_another_program_gets_a_card(tmp_path):
+def test_a_model_of_another_program_gets_a_card(tmp_path):
     model, card = load_model(save(tmp_path / "a.keras", (24, 32, 3)))
     assert model.input_shape == (None, 24, 32, 3)
     assert (card.size_wh, card.channels) == ((32, 24), 3)
@@ -37,15 +36,15 @@ def test_a_network_of_another_program_gets_a_card(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(7,), (24, 32, 2)])
-def test_a_network_of_something_else_is_named(tmp_path, shape):
-    with pytest.raises(InputError, match="wanted a network of images, found one of inputs"):
+def test_a_model_of_something_else_is_named(tmp_path, shape):
+    with pytest.raises(InputError, match="wanted a model of images, found one of inputs"):
         load_model(save(tmp_path / "a.keras", shape))
 
 
 def test_what_keras_cannot_load_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
-    with pytest.raises(InputError, match=r"wanted a network that Keras .* can load, found"):
+    with pytest.raises(InputError, match=r"wanted a model that Keras .* can load, found"):
         load_model(tmp_path / "a.keras")
 
 
@@ -53,9 +52,9 @@ def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
     path = save(tmp_path / "a.keras", (8, 8, 1))
     faces = rng.integers(0, 256, (4, 8, 8, 1), np.uint8)
     scores = load_model(path)[0].predict(faces / np.float32(127.5) - 1, verbose=0)
-    network = KerasModel(path)
-    assert network.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
-    assert network.features(faces).shape == (4, 1)
+    model = KerasModel(path)
+    assert model.classify(faces) == pytest.approx(softmax(scores), abs=1e-5)
+    assert model.features(faces).shape == (4, 1)
     result = export_onnx(path, tmp_path / "a.onnx")
     assert result.difference <= TOLERANCES["float32"]
     exported = OnnxModel(result.path)
@@ -63,14 +62,14 @@ def test_answers_without_a_softmax_become_probabilities(tmp_path, rng):
 
 
 @pytest.mark.parametrize("name", ["a.keras", "a.h5", "a.hdf5"])
-def test_what_is_said_of_a_network_of_others_holds(tmp_path, rng, name):
+def test_what_is_said_of_a_model_of_others_holds(tmp_path, rng, name):
     path = save(tmp_path / name, (8, 8, 3))
     faces = rng.integers(0, 256, (4, 8, 8, 3), np.uint8)
     expected = softmax(load_model(path)[0].predict(faces[..., ::-1] / np.float32(255), verbose=0))
-    said = Settings(("calm", "glad", "sad"), mean=0.0, std=255.0, color_order="bgr")
-    network = open_model(str(path), said)
-    assert network.card.classes == ("calm", "glad", "sad")
-    assert network.classify(faces) == pytest.approx(expected, abs=1e-5)
+    said = ModelSettings(("calm", "glad", "sad"), mean=0.0, std=255.0, color_order="bgr")
+    model = open_model(str(path), said)
+    assert model.card.classes == ("calm", "glad", "sad")
+    assert model.classify(faces) == pytest.approx(expected, abs=1e-5)
     exported = OnnxModel(export_onnx(path, tmp_path / "a.onnx", said).path)
     assert exported.card.classes == ("calm", "glad", "sad")
     assert exported.classify(faces) == pytest.approx(expected, abs=1e-5)
@@ -79,12 +78,12 @@ def test_what_is_said_of_a_network_of_others_holds(tmp_path, rng, name):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (Settings(("a", "b")), "wanted 3 classes for .*, found 2"),
-        (Settings(size_wh=(9, 9)), "takes inputs of 8x8 only"),
-        (Settings(std=0.0), "wanted a number above 0 for --std"),
+        (ModelSettings(("a", "b")), "wanted 3 classes for .*, found 2"),
+        (ModelSettings(size_wh=(9, 9)), "takes inputs of 8x8 only"),
+        (ModelSettings(std=0.0), "wanted a number above 0 for --std"),
     ],
 )
-def test_what_cannot_be_said_of_a_network_of_others(tmp_path, said, message):
+def test_what_cannot_be_said_of_a_model_of_others(tmp_path, said, message):
     path = save(tmp_path / "a.keras", (8, 8, 1))
     with pytest.raises(OptionError, match=message):
         open_model(str(path), said)
@@ -112,11 +111,11 @@ def test_separable_convolutions_of_keras_2(tmp_path, rng):
     assert open_model(str(path)).classify(faces) == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_network_of_others_that_takes_any_size(tmp_path, rng):
+def test_a_model_of_others_that_takes_any_size(tmp_path, rng):
     path = save(tmp_path / "a.keras", (None, None, 1))
     with pytest.raises(OptionError, match="takes inputs of any size: which"):
         open_model(str(path))
-    said = Settings(size_wh=(12, 10))
+    said = ModelSettings(size_wh=(12, 10))
     faces = rng.integers(0, 256, (3, 10, 12), np.uint8)
     expected = open_model(str(path), said).classify(faces)
     exported = OnnxModel(export_onnx(path, tmp_path / "a.onnx", said).path)
@@ -125,28 +124,28 @@ def test_a_network_of_others_that_takes_any_size(tmp_path, rng):
 
 
 def test_any_number_of_faces(tmp_path, rng):
-    network = open_model(str(save(tmp_path / "a.keras", (8, 8, 1))))
+    model = open_model(str(save(tmp_path / "a.keras", (8, 8, 1))))
     faces = rng.integers(0, 256, (300, 8, 8), np.uint8)
-    answers = network.classify(faces)
-    assert answers[290:] == pytest.approx(network.classify(faces[290:]), abs=1e-6)
-    assert network.classify(faces[:0]).shape == (0, 3)
-    assert network.features(faces).shape == (300, 1)
+    answers = model.classify(faces)
+    assert answers[290:] == pytest.approx(model.classify(faces[290:]), abs=1e-6)
+    assert model.classify(faces[:0]).shape == (0, 3)
+    assert model.features(faces).shape == (300, 1)
 
 
-def test_a_network_that_ends_in_a_network_is_named(tmp_path):
+def test_a_model_that_ends_in_a_model_is_named(tmp_path):
     def nested(layers, inputs):
         inner = load_keras().Sequential([layers.Flatten(), layers.Dense(2)], name="inner")
         return inner(layers.Rescaling(2.0)(inputs))
 
     path = save_outputs(tmp_path / "a.keras", nested)
     assert open_model(str(path)).classify(np.zeros((1, 8, 8), np.uint8)).shape == (1, 2)
-    with pytest.raises(InputError, match="found one that ends in a network, inner"):
+    with pytest.raises(InputError, match="found one that ends in a model, inner"):
         export_onnx(path, tmp_path / "a.onnx")
 
 
-def test_of_several_networks_those_of_others_are_meant(tmp_path):
+def test_of_several_models_those_of_others_are_meant(tmp_path):
     path = save(tmp_path / "a.h5", (8, 8, 1))
-    said = Settings(("calm", "glad", "sad"))
+    said = ModelSettings(("calm", "glad", "sad"))
     ours, theirs = open_models(["fer2013", str(path)], said)
     assert len(ours.card.classes) == 7
     assert theirs.card.classes == said.classes
@@ -166,7 +165,7 @@ def test_the_names_of_layers_of_others_are_not_in_the_way(tmp_path):
 
 
 def save_outputs(path, outputs):
-    """Write a network whose outputs are made of an 8×8 image by a function."""
+    """Write a model whose outputs are made of an 8×8 image by a function."""
     keras = load_keras()
     inputs = keras.Input((8, 8, 1))
     with quiet_warnings():
@@ -199,11 +198,11 @@ def test_one_output_with_a_name_is_one_output(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"size_wh": (16, 16)}, r"wanted a network of inputs \(16, 16, 1\), as its fer.json says"),
-        ({"classes": ("a", "b")}, "wanted a network of 2 classes, as its fer.json says"),
+        ({"size_wh": (16, 16)}, r"wanted a model of inputs \(16, 16, 1\), as its fer.json says"),
+        ({"classes": ("a", "b")}, "wanted a model of 2 classes, as its fer.json says"),
     ],
 )
-def test_the_card_of_another_network_is_named(tmp_path, changed, message):
+def test_the_card_of_another_model_is_named(tmp_path, changed, message):
     model = load_model(save(tmp_path / "a.keras", (8, 8, 1)))[0]
     card = replace(ModelCard(("a", "b", "c"), (8, 8)), **changed)
     save_model(tmp_path / "b.keras", model, card)

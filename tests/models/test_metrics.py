@@ -46,5 +46,5 @@ def test_calibration_error_by_hand():
     assert calibration_error(probabilities, labels, 10) == pytest.approx(0.25 * 2 / 4)
 
 
-def test_a_sure_and_right_network_is_calibrated():
+def test_a_sure_and_right_model_is_calibrated():
     assert calibration_error(np.eye(3, dtype=np.float32), np.arange(3)) == 0

@@ -37,7 +37,7 @@ def test_a_card_comes_back_as_it_was():
         {"training": "[1]"},
     ],
 )
-def test_what_no_network_can_be_is_an_error(changed):
+def test_what_no_model_can_be_is_an_error(changed):
     metadata = to_metadata(CARD) | {f"fer.{name}": text for name, text in changed.items()}
     with pytest.raises(ValueError):  # noqa: PT011  # its words vary
         from_metadata(metadata)

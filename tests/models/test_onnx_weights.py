@@ -20,7 +20,7 @@ IMAGES = np.random.default_rng(1).normal(0, 0.5, (16, 40, 40, 1)).astype(np.floa
 
 
 def save_untrained(path, architecture, classes=("a", "b", "c")):
-    """Write a network whose normalizations are as arbitrary as trained ones."""
+    """Write a model whose normalizations are as arbitrary as trained ones."""
     rng = np.random.default_rng(0)
     card = ModelCard(classes, (48, 48), crop=40, architecture=architecture)
     model = ARCHITECTURES[architecture].build(card.input_shape, len(classes))
@@ -36,7 +36,7 @@ def exported(tmp_path_factory):
     return model, export_onnx(folder / "a.keras", folder / "a.onnx").path
 
 
-def test_the_restored_network_answers_as_the_one_exported(exported):
+def test_the_restored_model_answers_as_the_one_exported(exported):
     model, path = exported
     restored, card = restore(path)
     assert card.architecture == "fernet"
@@ -45,7 +45,7 @@ def test_the_restored_network_answers_as_the_one_exported(exported):
     assert restored.count_params() == model.count_params()
 
 
-def test_a_network_in_float16_can_be_restored(exported, tmp_path):
+def test_a_model_in_float16_can_be_restored(exported, tmp_path):
     model, _ = exported
     card = ModelCard(("a", "b", "c"), (48, 48), crop=40, architecture="fernet")
     save_model(tmp_path / "a.keras", model, card)
@@ -57,7 +57,7 @@ def test_a_network_in_float16_can_be_restored(exported, tmp_path):
 
 
 def test_measured_normalizations_change_no_answer_and_fit_the_images(exported):
-    """What a training step normalizes by is what the network was measured with."""
+    """What a training step normalizes by is what the model was measured with."""
     restored, _ = restore(exported[1])
     before = restored.predict_on_batch(IMAGES)
     measure_normalizations(restored, [IMAGES])
@@ -69,7 +69,7 @@ def test_measured_normalizations_change_no_answer_and_fit_the_images(exported):
     assert in_training == pytest.approx(before, abs=1e-3)
 
 
-def test_a_network_without_normalizations_has_none_to_measure(tmp_path):
+def test_a_model_without_normalizations_has_none_to_measure(tmp_path):
     save_untrained(tmp_path / "a.keras", "cnn4")
     restored, _ = restore(export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx").path)
     before = restored.get_weights()
@@ -77,7 +77,7 @@ def test_a_network_without_normalizations_has_none_to_measure(tmp_path):
     assert all((a == b).all() for a, b in zip(before, restored.get_weights(), strict=True))
 
 
-def test_a_training_starts_from_a_shipped_network(tmp_path):
+def test_a_training_starts_from_a_shipped_model(tmp_path):
     root = make_tree(tmp_path / "tree", (("train", 4), ("validation", 2)), ("left", "right"))
     notes = []
     progress = Progress()
@@ -88,7 +88,7 @@ def test_a_training_starts_from_a_shipped_network(tmp_path):
     )  # fmt: skip
     result = train(root, tmp_path / "out", options, progress=progress)
     assert "30 layers start from ferplus" in notes
-    trained, _ = load_model(result.network)
+    trained, _ = load_model(result.model)
     source, _ = restore(bundled_models()["ferplus"])
     kernels = [
         next(layer.get_weights()[0] for layer in model.layers if layer.weights)
@@ -106,13 +106,13 @@ def test_normalizations_after_activations_cannot_be_restored(tmp_path):
         restore(path)
 
 
-def test_networks_of_others_cannot_be_restored(tmp_path):
-    from .test_onnx_model import write_network
+def test_models_of_others_cannot_be_restored(tmp_path):
+    from .test_onnx_model import write_model
 
     with pytest.raises(OptionError, match="cannot be taken back into Keras"):
-        restore(write_network(tmp_path / "a.onnx"))
+        restore(write_model(tmp_path / "a.onnx"))
 
 
-def test_no_network(tmp_path):
+def test_no_model(tmp_path):
     with pytest.raises(InputError, match=r"a\.onnx"):
         restore(tmp_path / "a.onnx")

@@ -27,12 +27,13 @@ from fercli.common.files import folder_lock
 from fercli.common.progress import Progress
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import precision_policy
-from fercli.models.training_model import check_devices, compiled_model
 from fercli.models.callbacks import averaged
 from fercli.models.checkpoint import images_of, read_checkpoint
+from fercli.models.distributed import check_devices
 from fercli.models.keras_model import load_model, read_card
 from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
+from fercli.models.training_model import compiled_model
 from fercli.models.training_options import ModelTrainingOptions, check_options
 
 from .conftest import CLASSES, QUICK, make_tree
@@ -67,7 +68,7 @@ def test_a_training_leaves_all_that_is_promised(run):
     assert cv2.imread(str(run / "curves.png")) is not None
 
 
-def test_the_best_network_knows_itself_and_its_task(run, validation):
+def test_the_best_model_knows_itself_and_its_task(run, validation):
     model, card = load_model(run / "best.keras")
     assert card == read_card(run / "best.keras")
     assert (card.classes, card.size_wh, card.architecture) == (CLASSES, (48, 48), "mini-xception")
@@ -185,7 +186,7 @@ def test_crop_averages_and_votes(tmp_path):
         precision="mixed_bfloat16", learning_rate=1e-3,
     )  # fmt: skip
     result = train(root, tmp_path / "out", options)
-    model, card = load_model(result.network)
+    model, card = load_model(result.model)
     assert model.input_shape == (None, 40, 40, 1)
     assert (card.crop, card.size_wh) == (40, (48, 48))
     assert model.dtype_policy.name == "float32"
@@ -215,12 +216,12 @@ def test_a_training_killed_before_its_first_checkpoint_begins_anew(run, tree, tm
     shutil.copytree(run, out)
     for name in ("checkpoint.npz", "result.json"):
         (out / name).unlink()
-    with pytest.raises(OutputExistsError, match="holds a network already"):
+    with pytest.raises(OutputExistsError, match="holds a model already"):
         train(tree, out, replace(QUICK, seed=9))
     train(tree, out, QUICK)
     assert {path.name for path in out.iterdir()} == {path.name for path in run.iterdir()}
     (out / "checkpoint.npz").unlink()
-    with pytest.raises(OutputExistsError, match="holds a network already"):
+    with pytest.raises(OutputExistsError, match="holds a model already"):
         train(tree, out, QUICK)
 
 
@@ -350,7 +351,7 @@ def test_patience(tree, tmp_path):
     assert train(tree, tmp_path, options) == result  # and it does not go on when told again
 
 
-def test_start_from_a_network_with_other_classes(run, tmp_path):
+def test_start_from_a_model_with_other_classes(run, tmp_path):
     root = make_tree(tmp_path / "tree", (("train", 8), ("validation", 4)), ("down", "up"))
     notes = []
     progress = Progress()
@@ -529,7 +530,7 @@ def on_two_hosts(commands):
 
 
 @pytest.mark.slow
-def test_two_hosts_train_one_network(tree, tmp_path):
+def test_two_hosts_train_one_model(tree, tmp_path):
     """As one host does, but for the order of sums; each goes on from a checkpoint of its own."""
     pytest.importorskip("jax", reason="pip install jax")
     for epochs in (1, 2):

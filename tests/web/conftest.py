@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from fercli.models.loading import DEFAULT
-from fercli.models.model_settings import Settings
+from fercli.models.model_card import ModelSettings
 from fercli.recognition.recognizer import DEFAULTS
 from fercli.web.app import create_app, services
 from fercli.web.settings import Limits, ServerSettings
@@ -26,7 +26,7 @@ from fercli.web.settings import Limits, ServerSettings
 TOKEN = "a token of the tests"
 
 #: What is said of a network that needs no more than its file.
-NOTHING = Settings()
+NOTHING = ModelSettings()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from fercli.models.loading import bundled_models
-from fercli.models.model_settings import Settings
+from fercli.models.model_card import ModelSettings
 from fercli.web.api import description
 
 
@@ -126,7 +126,7 @@ def test_what_is_said_of_the_default_network_is_said_of_no_other(
     make_client, video, tmp_path, query, shown
 ):
     mine = shutil.copy(bundled_models()["ferplus"], tmp_path / "mine.onnx")
-    said = Settings(classes=list("abcdefgh"), size_wh=(48, 48), mean=127.5, std=127.5)
+    said = ModelSettings(classes=list("abcdefgh"), size_wh=(48, 48), mean=127.5, std=127.5)
     client = make_client(network=str(mine), said=said)
     job = checked(client.post(f"/api/v1/jobs{query}", data=video.read_bytes()), "Job", 202)["id"]
     known = wait_for(client, job)

@@ -61,7 +61,7 @@ def evaluate(
       fer models evaluate other.onnx --classes happy,sad --mean 0 --std 255 --data mine/
     """
     from fercli.common.work_folder import alone_in
-    from fercli.models import evaluation_report as report
+    from fercli.models import evaluation as report
     from fercli.models.evaluation import evaluate_files
 
     with alone_in(out, "an evaluation"):

@@ -23,7 +23,7 @@ def list(as_json: bool) -> None:
     """
     from fercli.models.catalog import (
         architectures_table,
-        networks_table,
+        models_table,
         recipes_table,
         to_dict,
     )
@@ -31,4 +31,4 @@ def list(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(to_dict(), indent=2))
     else:
-        click.echo("\n\n".join([networks_table(), architectures_table(), recipes_table()]))
+        click.echo("\n\n".join([models_table(), architectures_table(), recipes_table()]))

@@ -20,7 +20,7 @@ InputShape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Architecture:
-    """A family of networks that differ in the number of classes.
+    """A family of models that differ in the number of classes.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Architecture:
         return self.size_wh[1], self.size_wh[0], self.channels
 
     def build(self, shape: InputShape, classes: int) -> Model:
-        """Return the network, untrained.
+        """Return the model, untrained.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class Architecture:
         Raises
         ------
         OptionError
-            The inputs are too small for the network, or it is too large for the memory.
+            The inputs are too small for the model, or it is too large for the memory.
         """
         try:
             return self.define(shape, classes)

@@ -24,12 +24,12 @@ DEPTHS = (1, 2, 3)
 
 
 def build_fernet(shape: InputShape, classes: int) -> Model:
-    """Return the network, untrained, for inputs of any size from 16×16 on."""
+    """Return the model, untrained, for inputs of any size from 16×16 on."""
     return residual("fernet", (32, 64, 128), shape, classes)
 
 
 def residual(name: str, widths: tuple[int, ...], shape: InputShape, classes: int) -> Model:
-    """Return such a network whose stages have these widths, in channels."""
+    """Return such a model whose stages have these widths, in channels."""
     from keras import Model, layers
 
     inputs = layers.Input(shape)
@@ -76,7 +76,7 @@ FERNET = Architecture(
 
 
 def build_fernet_large(shape: InputShape, classes: int) -> Model:
-    """Return the network, untrained, for inputs of any size from 16×16 on."""
+    """Return the model, untrained, for inputs of any size from 16×16 on."""
     return residual("fernet-large", (48, 96, 192), shape, classes)
 
 

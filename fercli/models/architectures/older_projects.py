@@ -1,4 +1,4 @@
-"""An older project's network for RaFD: color images of 256×256, 2×2 average pooling.
+"""An older project's model for RaFD: color images of 256×256, 2×2 average pooling.
 
 Three 3×3 "same" convolutions with ReLU, the first of 32 channels, each followed by average
 pooling; flattened; two dense layers. The project told neither the widths of the second and third
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def build_average_pooling(shape: InputShape, classes: int) -> Model:
-    """Return the network, untrained."""
+    """Return the model, untrained."""
     from keras import Sequential, layers
 
-    network = Sequential([layers.Input(shape)], name="average_pooling")
+    model = Sequential([layers.Input(shape)], name="average_pooling")
     for width in (32, 64, 128):
-        network.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
-        network.add(layers.AveragePooling2D(2))
-    network.add(layers.Flatten())
-    network.add(layers.Dense(64, activation="relu"))
-    network.add(layers.Dense(classes, activation="softmax", dtype="float32"))
-    return network
+        model.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
+        model.add(layers.AveragePooling2D(2))
+    model.add(layers.Flatten())
+    model.add(layers.Dense(64, activation="relu"))
+    model.add(layers.Dense(classes, activation="softmax", dtype="float32"))
+    return model
 
 
 AVERAGE_POOLING = Architecture(
@@ -41,7 +41,7 @@ AVERAGE_POOLING = Architecture(
 
 
 def build_cnn4(shape: InputShape, classes: int) -> Model:
-    """The four-layer network known from many FER-2013 repositories; 63.2 % after 50 epochs
+    """The four-layer model known from many FER-2013 repositories; 63.2 % after 50 epochs
     reported.
 
     Convolutions 32, 64, pooling, dropout; 128, pooling, 128, pooling, dropout; dense 1024, dropout.
@@ -83,25 +83,25 @@ CNN4 = Architecture(
 
 
 def build_five_class(shape: InputShape, classes: int) -> Model:
-    """Return the network, untrained, for 48×48 pixels (or 46 to 61, which leave 1×1 or 2×2)."""
+    """Return the model, untrained, for 48×48 pixels (or 46 to 61, which leave 1×1 or 2×2)."""
     from keras import Sequential, layers
 
-    network = Sequential([layers.Input(shape)], name="five_class")
+    model = Sequential([layers.Input(shape)], name="five_class")
     for width, dropout in ((64, 0.0), (128, 0.25), (256, 0.0), (256, 0.0)):
-        network.add(layers.Conv2D(width, 3))
+        model.add(layers.Conv2D(width, 3))
         if dropout:
-            network.add(layers.Dropout(dropout))
-        network.add(layers.ReLU())
-        network.add(layers.BatchNormalization())
-        network.add(layers.MaxPooling2D())
-    network.add(layers.Flatten())
+            model.add(layers.Dropout(dropout))
+        model.add(layers.ReLU())
+        model.add(layers.BatchNormalization())
+        model.add(layers.MaxPooling2D())
+    model.add(layers.Flatten())
     for width, dropout in ((128, 0.25), (64, 0.0)):
-        network.add(layers.Dense(width, activation="relu"))
-        network.add(layers.BatchNormalization())
+        model.add(layers.Dense(width, activation="relu"))
+        model.add(layers.BatchNormalization())
         if dropout:
-            network.add(layers.Dropout(dropout))
-    network.add(layers.Dense(classes, activation="softmax", dtype="float32"))
-    return network
+            model.add(layers.Dropout(dropout))
+    model.add(layers.Dense(classes, activation="softmax", dtype="float32"))
+    return model
 
 
 FIVE_CLASS = Architecture(
@@ -116,7 +116,7 @@ FIVE_CLASS = Architecture(
 
 
 def build_vgg_like(shape: InputShape, classes: int) -> Model:
-    """The VGG-like network known from FER-2013 tutorials; 65 % after 100 epochs reported.
+    """The VGG-like model known from FER-2013 tutorials; 65 % after 100 epochs reported.
 
     Four times two 3×3 convolutions (64, 128, 256, 512), 2×2 max-pooling and dropout 0.5, then dense
     512, 256 and 128, each with dropout 0.5. The first convolution has no padding; all but it are
@@ -127,23 +127,23 @@ def build_vgg_like(shape: InputShape, classes: int) -> Model:
     """
     from keras import Sequential, layers
 
-    network = Sequential([layers.Input(shape)], name="vgg_like")
+    model = Sequential([layers.Input(shape)], name="vgg_like")
     for width in (64, 128, 256, 512):
         if width == 64:
-            network.add(layers.Conv2D(width, 3, activation="relu"))
+            model.add(layers.Conv2D(width, 3, activation="relu"))
         else:
-            network.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
-            network.add(layers.BatchNormalization())
-        network.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
-        network.add(layers.BatchNormalization())
-        network.add(layers.MaxPooling2D())
-        network.add(layers.Dropout(0.5))
-    network.add(layers.Flatten())
+            model.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
+            model.add(layers.BatchNormalization())
+        model.add(layers.Conv2D(width, 3, padding="same", activation="relu"))
+        model.add(layers.BatchNormalization())
+        model.add(layers.MaxPooling2D())
+        model.add(layers.Dropout(0.5))
+    model.add(layers.Flatten())
     for width in (512, 256, 128):
-        network.add(layers.Dense(width, activation="relu"))
-        network.add(layers.Dropout(0.5))
-    network.add(layers.Dense(classes, activation="softmax", dtype="float32"))
-    return network
+        model.add(layers.Dense(width, activation="relu"))
+        model.add(layers.Dropout(0.5))
+    model.add(layers.Dense(classes, activation="softmax", dtype="float32"))
+    return model
 
 
 VGG_LIKE = Architecture(
@@ -158,7 +158,7 @@ VGG_LIKE = Architecture(
 
 
 def build_mini_xception(shape: InputShape, classes: int) -> Model:
-    """Return the network, untrained; any input size from 20×20 on."""
+    """Return the model, untrained; any input size from 20×20 on."""
     from keras import Model, layers, regularizers
 
     inputs = x = layers.Input(shape)

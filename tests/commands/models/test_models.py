@@ -68,7 +68,7 @@ def test_list(fer):
     assert "mini-xception" in result.out
     assert "58,423" in result.out
     plain = json.loads(fer("models", "list", "--json").out)
-    assert {one["name"] for one in plain["networks"]} == set(bundled_models())
+    assert {one["name"] for one in plain["models"]} == set(bundled_models())
 
 
 def test_summary_of_a_network(fer, network):
@@ -100,7 +100,7 @@ def test_evaluate(fer, network, tree, tmp_path):
 def test_evaluate_compares(fer, network, tree):
     result = fer("models", "evaluate", network, "--compare", network, "--data", tree, "-q")
     header, *rows = result.out.splitlines()
-    assert header.split()[:2] == ["network", "accuracy"]
+    assert header.split()[:2] == ["model", "accuracy"]
     assert len(rows) == 2
     averaged = fer("models", "evaluate", network, "--average", "ten", "--data", tree, "--json")
     assert 0 <= json.loads(averaged.out)[0]["accuracy"] <= 1
