@@ -49,9 +49,9 @@ def load_keras() -> ModuleType:
             keras.ops.zeros(1)  # the search for devices is noisy too
             return keras
     except Exception as error:  # ImportError, or whatever a broken backend raises
-        hint = _INSTALL.get(backend, "KERAS_BACKEND=tensorflow, jax or torch")
+        hint = _INSTALL.get(backend, "set KERAS_BACKEND to tensorflow, jax or torch")
         raise DependencyError(
-            f"training needs Keras with {backend}, which cannot be imported: {error}", hint=hint
+            f"Keras with {backend} cannot be imported: {error}", hint=hint
         ) from error
 
 

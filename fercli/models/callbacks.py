@@ -107,8 +107,8 @@ def tensorboard_log(folder: Path) -> Any:
     for name in ("tensorflow", "tensorboard"):
         if importlib.util.find_spec(name) is None:
             raise DependencyError(
-                f"a log for TensorBoard needs {name}, which is not installed",
-                hint=f"pip install {name}, or leave --tensorboard out",
+                f"`tensorboard` needs the package {name}, which is not installed",
+                hint=f"pip install {name}, or remove `tensorboard`",
             )
     return load_keras().callbacks.TensorBoard(folder)
 

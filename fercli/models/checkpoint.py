@@ -126,26 +126,26 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
         raise input_error(error, path) from error
     except Exception as error:  # NumPy's reader raises what its parts do, of zlib's errors on
         raise InputError(
-            "wanted a checkpoint, found something else",
-            hint="--overwrite starts the training anew",
+            "The file is not a checkpoint of a training",
+            hint="use --overwrite to start the training anew",
             path=path,
         ) from error
 
 
 def _about(about: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(about["architecture"], str):
-        raise ValueError("wanted the name of an architecture")
+        raise ValueError("the name of the architecture is missing")
     if not isinstance(about.get("images", {}), dict):
-        raise ValueError("wanted classes and checksums of labels")
+        raise ValueError("the entry 'images' is not a mapping")
     return about
 
 
 def _state(about: Mapping[str, Any]) -> State:
     rows = [{str(name): float(value) for name, value in row.items()} for row in about["history"]]
     if any(name not in row for row in rows for name in FIGURES):
-        raise ValueError(f"wanted each epoch's {', '.join(FIGURES)}")
+        raise ValueError(f"an epoch lacks one of {', '.join(FIGURES)}")
     if not 0 <= int(about["epoch"]) == len(rows):
-        raise ValueError(f"wanted the figures of {about['epoch']} epochs, found {len(rows)}")
+        raise ValueError(f"{about['epoch']} epochs but figures of {len(rows)}")
     return State(int(about["epoch"]), rows)
 
 
@@ -154,9 +154,9 @@ def _assign(model: Model, arrays: list[NDArray[Any]], architecture: str, path: P
     expected = [tuple(variable.shape) for variable in variables]
     if architecture != model.name or expected != [array.shape for array in arrays]:
         raise TrainingError(
-            f"wanted a checkpoint of {model.name} with these options, found one of "
-            f"{architecture} with others",
-            hint="the options it was made with, another --out, or --overwrite to start anew",
+            f"The checkpoint is of {architecture} with other options, not of {model.name} with "
+            "these",
+            hint="use the options it was made with, another --out, or --overwrite to start anew",
             path=path,
         )
     for variable, array in zip(variables, arrays, strict=True):

@@ -43,8 +43,8 @@ def join_hosts() -> None:
             keras.distribution.initialize()
     except (ImportError, RuntimeError, ValueError) as error:
         raise TrainingError(
-            f"the hosts at {os.environ[ADDRESSES]} cannot be joined: {error}",
-            hint=f"the same {ADDRESSES} and KERAS_DISTRIBUTION_NUM_PROCESSES on each host, and "
+            f"The hosts at {os.environ[ADDRESSES]} cannot be joined: {error}",
+            hint=f"set the same {ADDRESSES} and KERAS_DISTRIBUTION_NUM_PROCESSES on each host, and "
             "KERAS_DISTRIBUTION_PROCESS_ID from 0",
         ) from error
 
@@ -74,8 +74,8 @@ def require_alike(what: Mapping[str, object]) -> None:
     differ = [name for name, same in zip(what, alike, strict=True) if not same]
     if differ:
         raise TrainingError(
-            f"wanted the same {' and '.join(differ)} on all hosts, found others",
-            hint="one recipe and one tree for all, and copies of one run folder or none",
+            f"The hosts differ in {' and '.join(differ)}, which must be the same on all",
+            hint="use one recipe and one tree on all hosts, and copies of one run folder or none",
         )
 
 
@@ -133,12 +133,12 @@ def check_devices(backend: str, devices: Sequence[str], batch_size: int) -> None
     """
     if backend != "jax":
         raise TrainingError(
-            f"wanted JAX for --distribute, found {backend}",
-            hint="KERAS_BACKEND=jax, or leave --distribute out",
+            f"`distribute` needs Keras with JAX, and it runs with {backend}",
+            hint="set KERAS_BACKEND=jax, or remove `distribute`",
         )
     if batch_size % len(devices):
         raise OptionError(
-            f"wanted a multiple of {len(devices)}, the number of devices, for --batch-size, found "
+            f"`batch_size` must be a multiple of {len(devices)}, the number of devices, got "
             f"{batch_size}"
         )
 

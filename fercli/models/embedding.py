@@ -84,7 +84,9 @@ def embed(
     _require_seed(seed)
     count = clusters or len(faces.classes)
     if not 2 <= count <= len(faces):
-        raise OptionError(f"wanted 2…{len(faces)} clusters, found {count}", hint="--clusters")
+        raise OptionError(
+            f"`clusters` must be from 2 to {len(faces)}, the number of faces, got {count}"
+        )
     features = _features(model, faces, progress)
     progress.note(f"finding {count} clusters")
     found = _sklearn("cluster").KMeans(count, n_init=4, random_state=seed).fit_predict(features)
@@ -180,7 +182,7 @@ def _results(out: Path, overwrite: bool) -> list[Path]:
 
 def _require_seed(seed: int) -> None:
     if not 0 <= seed <= HIGHEST_SEED:
-        raise OptionError(f"wanted a seed of 0…{HIGHEST_SEED}, found {seed}", hint="--seed 0")
+        raise OptionError(f"`seed` must be from 0 to {HIGHEST_SEED}, got {seed}")
 
 
 def _as_csv(embedding: Embedding, faces: Faces) -> str:
@@ -238,5 +240,5 @@ def _sklearn(module: str) -> Any:
         return importlib.import_module(f"sklearn.{module}")
     except ImportError as error:
         raise DependencyError(
-            f"clusters and maps need scikit-learn: {error}", hint='pip install "fercli[train]"'
+            f"Clusters and maps need scikit-learn: {error}", hint='pip install "fercli[train]"'
         ) from error

@@ -107,7 +107,9 @@ def export_onnx(
     require_absent(out, overwrite=overwrite)
     calibration = calibration or faces
     if storage == "int8" and calibration is None:
-        raise OptionError("wanted real faces to calibrate int8 on, found none", hint="--data TREE")
+        raise OptionError(
+            "int8 needs faces to measure the ranges of activations on", hint="give `data`"
+        )
     source = KerasModel(model, settings)
     card = source.card
     with atomic_write(out, overwrite=overwrite) as temporary:
@@ -122,9 +124,11 @@ def export_onnx(
         result = _compare(source, temporary, faces, progress)
         if not result.difference <= TOLERANCES[storage]:
             raise TrainingError(
-                f"the exported model answers differently: by {result.difference:.2g}, wanted at "
-                f"most {TOLERANCES[storage]:g}",
-                hint="no --float16" if storage == "float16" else "KERAS_BACKEND=tensorflow",
+                f"The probabilities of the exported model differ by {result.difference:.2g}, more "
+                f"than the tolerance of {TOLERANCES[storage]:g}",
+                hint="export as float32"
+                if storage == "float16"
+                else "set KERAS_BACKEND=tensorflow",
                 path=model,
             )
     return replace(result, path=out, size=out.stat().st_size)
@@ -144,8 +148,8 @@ def _write(source: KerasModel, path: Path) -> None:
             both.export(path, format="onnx", verbose=False)
     except ImportError as error:
         raise DependencyError(
-            f"exporting to ONNX needs more: {error}",
-            hint='pip install "fercli[train]", and KERAS_BACKEND=tensorflow for the export',
+            f"Exporting to ONNX needs another package: {error}",
+            hint='pip install "fercli[train]", and set KERAS_BACKEND=tensorflow',
         ) from error
     _name_outputs(path)
 
@@ -261,7 +265,7 @@ def export_file(
     Raises `InputError` also for a name that does not end in ``.onnx``.
     """
     if out.suffix != ".onnx":
-        raise InputError(f"wanted a name that ends in .onnx, found {out}")
+        raise InputError(f"The name of the output must end in .onnx, got {out}")
     faces = calibration = None
     if data is not None:
         tree = read_tree(data)

@@ -88,8 +88,8 @@ def with_features(model: Model, path: Path) -> Model:
     last = next(layer for layer in reversed(model.layers) if layer.weights)
     if isinstance(last, keras.Model):
         raise InputError(
-            f"wanted a model that ends in a layer, found one that ends in a model, {last.name}",
-            hint="save the layers as those of one model",
+            f"The last layer is itself a model, {last.name}, which cannot be exported",
+            hint="save its layers as layers of the outer model",
             path=path,
         )
     features = last.input
@@ -148,7 +148,7 @@ def load_model(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Mode
     except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, …
         reason = str(error).rpartition("Exception encountered: ")[2]
         raise InputError(
-            f"wanted a model that Keras {keras.__version__} can load, found an error: "
+            f"Keras {keras.__version__} cannot load the model: "
             f"{textwrap.shorten(reason, 300, placeholder=' …')}",
             hint="save it as .h5 or .onnx where it can be loaded",
             path=path,
@@ -178,13 +178,13 @@ def read_card(path: Path) -> ModelCard | None:
         raise input_error(error, path) from error
     except (zipfile.BadZipFile, ValueError) as error:
         raise InputError(
-            f"wanted a .keras or .h5 file, found something else: {error}", path=path
+            f"The file is neither a .keras nor an HDF5 file: {error}", path=path
         ) from error
 
 
 def _card_in(archive: zipfile.ZipFile, path: Path) -> ModelCard | None:
     if "config.json" not in archive.namelist():
-        raise InputError("wanted a .keras or .h5 file, found another zip archive", path=path)
+        raise InputError("The file is a zip archive without a Keras model in it", path=path)
     return from_metadata(parse_json(archive.read(CARD))) if CARD in archive.namelist() else None
 
 
@@ -218,8 +218,9 @@ def start_from(model: Model, path: Path) -> int:
     fits = [_shapes(a) == _shapes(b) for a, b in pairs]
     if len(ours) != len(theirs) or not all(fits[:-1]):
         raise OptionError(
-            f"wanted a model that starts as {model.name} does, found {source.name} in {path}",
-            hint="the same --architecture, or none of --init",
+            f"`init` must be a model of the architecture {model.name}, got {source.name}",
+            hint="set `architecture` to that of the file, or remove `init`",
+            path=path,
         )
     for (mine, its), fit in zip(pairs, fits, strict=True):
         if fit:
@@ -255,11 +256,11 @@ def _require_shapes(model: Model, path: Path) -> int:
     """Return the number of answers; raise `InputError` unless images go in and one row comes."""
     shape = getattr(model, "input_shape", None)  # a model that was never built has none
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[3] not in (1, 3):
-        raise InputError(f"wanted a model of images, found one of inputs {shape}", path=path)
+        raise InputError(f"The model does not take images: its input shape is {shape}", path=path)
     answers = model.output_shape
     if not isinstance(answers, tuple) or len(answers) != 2 or not answers[1]:
         raise InputError(
-            f"wanted a model whose one output is of shape (None, classes), found {answers}",
+            f"Expected one output of shape (None, classes), got {answers}",
             path=path,
         )
     return int(answers[1])
@@ -270,14 +271,14 @@ def _require_fit(model: Model, answers: int, card: ModelCard, path: Path) -> Non
     sides = zip(model.input_shape[1:], card.input_shape, strict=True)
     if any(side not in (None, wanted) for side, wanted in sides):
         raise InputError(
-            f"wanted a model of inputs {card.input_shape}, as its {CARD} says, found one of "
+            f"The card ({CARD}) says that inputs are {card.input_shape}, but the model takes "
             f"{model.input_shape[1:]}",
             path=path,
         )
     if answers != len(card.classes):
         raise InputError(
-            f"wanted a model of {len(card.classes)} classes, as its {CARD} says, found one of "
-            f"{answers}",
+            f"The card ({CARD}) lists {len(card.classes)} classes, but the model has "
+            f"{answers} outputs",
             path=path,
         )
 
@@ -287,9 +288,13 @@ def _card_of(model: Model, answers: int, size_wh: tuple[int, int] | None, path: 
     if None not in (height, width):
         size_wh = (int(width), int(height))
     if size_wh is None:
-        raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
+        raise OptionError(
+            "The model takes inputs of any size, so `size_wh` must be given",
+            hint="set `size_wh`",
+            path=path,
+        )
     if answers < 2:
-        raise InputError(f"wanted a model of 2 classes or more, found {answers}", path=path)
+        raise InputError(f"Expected a model of 2 classes or more, got {answers} output", path=path)
     channels = int(count)
     classes = tuple(f"class {at}" for at in range(answers))
     scale = (127.5,) * channels

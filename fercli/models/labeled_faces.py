@@ -179,8 +179,9 @@ def _records(tree: Tree, split: str) -> list[FileRecord]:
     records = [r for r in tree.records if (split_of(r.split) or r.split) == wanted]
     if not records:
         raise OptionError(
-            f"wanted a split {split!r}, found {', '.join(tree.splits)} in {tree.root}",
-            hint="fer datasets split, or another split",
+            f"There is no split {split!r}: the tree has {', '.join(tree.splits)}",
+            hint="name one of them, or divide the tree with `fer datasets split`",
+            path=tree.root,
         )
     return records
 
@@ -189,7 +190,8 @@ def _labels(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) -
     unknown = sorted({record.label for record in records} - set(classes))
     if unknown:
         raise InputError(
-            f"wanted the classes {', '.join(classes)}, found {', '.join(unknown)}", path=tree.root
+            f"Expected images of the classes {', '.join(classes)}, got {', '.join(unknown)} too",
+            path=tree.root,
         )
     index = {name: at for at, name in enumerate(classes)}
     return np.array([index[record.label] for record in records], np.int64)
@@ -197,15 +199,15 @@ def _labels(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) -
 
 def _votes(records: Sequence[FileRecord], tree: Tree, classes: Sequence[str]) -> Targets:
     if tuple(classes) != tree.classes:
-        raise OptionError("votes can be used with the tree's own classes only")
+        raise OptionError("`soft_labels` needs the classes of the tree, in its order")
     for record in records:
         _check_votes(record, tree)
     missing = [record for record in records if not any(record.votes)]
     if missing:
         raise InputError(
-            f"wanted people's votes for soft labels, found none for {len(missing)} of "
-            f"{len(records)} images",
-            hint="import FER+ with its votes, or leave --soft-labels out",
+            f"`soft_labels` needs the votes of annotators, which {len(missing)} of {len(records)} "
+            "images do not have",
+            hint="import FER+ with its votes, or remove `soft_labels`",
             path=tree.path(missing[0]),
         )
     counts = np.array([record.votes for record in records], np.float32)
@@ -217,9 +219,9 @@ def _check_votes(record: FileRecord, tree: Tree) -> None:
     votes, wanted = record.votes, len(tree.classes)
     if votes and (len(votes) != wanted or not all(0 <= count <= MOST_VOTES for count in votes)):
         raise InputError(
-            f"wanted votes as {wanted} numbers from 0 to {MOST_VOTES:,}, one a class, found "
+            f"Expected votes as {wanted} numbers from 0 to {MOST_VOTES:,}, one for each class, got "
             f"{' '.join(map(str, votes))[:60]!r} for {record.file}",
-            hint="correct the line, or leave --soft-labels out",
+            hint="correct the line, or remove `soft_labels`",
             path=tree.root / FILES,
         )
 
@@ -236,7 +238,7 @@ def _unreadable(errors: Sequence[ImageError]) -> ImageError:
     more = f" (and {len(errors) - 1} more cannot be read)" if len(errors) > 1 else ""
     return ImageError(
         errors[0].message + more,
-        hint="remove them; `fer datasets stats` lists them all",
+        hint="remove them; `fer datasets stats` lists all of them",
         path=errors[0].path,
     )
 
@@ -254,7 +256,8 @@ def check_classes(tree: Tree) -> None:
     """
     if len(tree.classes) < 2:
         raise TrainingError(
-            f"wanted at least two classes, found {', '.join(tree.classes)} only in {tree.root}"
+            f"Training needs at least two classes, and the tree has only {', '.join(tree.classes)}",
+            path=tree.root,
         )
 
 
@@ -312,6 +315,6 @@ def _check_counts(training: Faces) -> None:
     ]
     if empty:
         raise TrainingError(
-            f"wanted images of every class in the split train, found none of {', '.join(empty)}",
-            hint="import the data set again with the --classes that it has",
+            f"The split train has no image of {', '.join(empty)}",
+            hint="import the data set again with the classes that it has",
         )

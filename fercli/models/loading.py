@@ -77,8 +77,8 @@ def open_models(names: Sequence[str], settings: ModelSettings | None = None) -> 
     foreign = [_is_foreign(find_model(name)) for name in names]
     if not any(foreign):
         raise OptionError(
-            f"wanted a foreign model for what is said of one, found {', '.join(names)}",
-            hint="no --classes, --size, --mean, --std or --color-order",
+            f"All models state their own input, so it cannot be set for {', '.join(names)}",
+            hint="remove `classes`, `size_wh`, `mean`, `std` and `color_order`",
         )
     return [
         open_model(name, settings if needs else None)
@@ -106,8 +106,8 @@ def find_model(name: str) -> Path:
     path = Path(name)
     if path.suffix not in (".onnx", *KERAS_FILES):
         raise InputError(
-            f"wanted a model, found {name!r}",
-            hint=f"{', '.join(shipped) or 'none is shipped'}; a .keras, .h5 or .onnx file",
+            f"There is no model {name!r}",
+            hint=f"use {', '.join(shipped)}, or a .keras, .h5 or .onnx file",
         )
     return path
 
@@ -123,7 +123,8 @@ def require_classes(model: Model, classes: tuple[str, ...]) -> None:
     unknown = sorted(set(classes) - set(model.card.classes))
     if unknown:
         raise OptionError(
-            f"wanted the classes {', '.join(model.card.classes)} of {model.path}, found "
-            f"{', '.join(unknown)} too",
-            hint="`fer datasets import --classes …` as the model has them",
+            f"The data have the classes {', '.join(unknown)}, which the model does not know: "
+            f"it has {', '.join(model.card.classes)}",
+            hint="import the data with the classes of the model, or set `classes`",
+            path=model.path,
         )

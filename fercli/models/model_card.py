@@ -91,13 +91,13 @@ def from_metadata(metadata: object) -> ModelCard | None:
         The metadata are no mapping, or are fer's but cannot be understood.
     """
     if not isinstance(metadata, Mapping):
-        raise ValueError(f"wanted a mapping as metadata, found {str(metadata)[:60]}")
+        raise ValueError(f"Expected the metadata to be a mapping, got {str(metadata)[:60]}")
     if "fer.classes" not in metadata:
         return None
     try:
         return _parse(metadata)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"unreadable metadata: {error}") from error
+        raise ValueError(f"The metadata cannot be read: {error}") from error
 
 
 def _parse(metadata: Mapping[str, str]) -> ModelCard:
@@ -126,16 +126,16 @@ def _check(card: ModelCard) -> None:
     """Raise ValueError for numbers that no model can have."""
     sides = (*card.size_wh, card.crop or 1)
     if not all(1 <= side <= LARGEST_SIDE for side in sides) or sides[2] > min(card.size_wh):
-        raise ValueError(f"wanted sides of 1 to {LARGEST_SIDE} pixels, found {sides}")
+        raise ValueError(f"Expected sides of 1 to {LARGEST_SIDE} pixels, got {sides}")
     if card.channels not in (1, 3):
-        raise ValueError(f"wanted 1 or 3 channels, found {card.channels}")
+        raise ValueError(f"Expected 1 or 3 channels, got {card.channels}")
     if not card.classes or len(set(card.classes)) < len(card.classes):
-        raise ValueError(f"wanted a name of its own for each class, found {card.classes}")
+        raise ValueError(f"Expected distinct class names, got {card.classes}")
     for values in (card.mean, card.std):
         if len(values) not in (1, card.channels) or not all(map(math.isfinite, values)):
-            raise ValueError(f"wanted a number for each channel, found {values}")
+            raise ValueError(f"Expected one finite number for each channel, got {values}")
     if not all(card.std):
-        raise ValueError(f"wanted numbers to divide by, found {card.std}")
+        raise ValueError(f"Expected standard deviations other than 0, got {card.std}")
 
 
 # What the user says in place of it.
@@ -187,13 +187,19 @@ def _check_settings(settings: ModelSettings, card: ModelCard, path: Path) -> Non
     """Raise `OptionError` for what the user says and the model cannot be."""
     classes = tuple(settings.classes or card.classes)
     if len(classes) != len(card.classes):
-        raise OptionError(f"wanted {len(card.classes)} classes for {path}, found {len(classes)}")
+        raise OptionError(
+            f"Expected {len(card.classes)} `classes`, one for each output of the model, got "
+            f"{len(classes)}",
+            path=path,
+        )
     if not all(classes) or len(set(classes)) < len(classes):
-        raise OptionError(f"wanted a name of its own for each class, found {', '.join(classes)}")
+        raise OptionError(f"Expected distinct names in `classes`, got {', '.join(classes)}")
     if settings.mean is not None and not math.isfinite(settings.mean):
-        raise OptionError(f"wanted a number for --mean, found {settings.mean}")
+        raise OptionError(f"`mean` must be a finite number, got {settings.mean}")
     if settings.std is not None and not 0 < settings.std < math.inf:
-        raise OptionError(f"wanted a number above 0 for --std, found {settings.std}")
+        raise OptionError(f"`std` must be a finite number above 0, got {settings.std}")
     if settings.size_wh not in (None, card.size_wh):
         width, height = card.size_wh
-        raise OptionError(f"{path} takes inputs of {width}x{height} only", hint="no --size")
+        raise OptionError(
+            f"The model takes inputs of {width}x{height} only", hint="remove `size_wh`", path=path
+        )

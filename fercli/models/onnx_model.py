@@ -103,9 +103,10 @@ class OnnxModel:
         """
         if not self.has_features:
             raise OptionError(
-                "wanted a model with an output 'features' of a known width, found "
-                f"{', '.join(self._outputs)} in {self.path}",
-                hint="one that `fer models export` wrote, or the .keras file",
+                "The model has no output 'features' of a known width: its outputs are "
+                f"{', '.join(self._outputs)}",
+                hint="use a model that `fer models export` wrote, or the .keras file",
+                path=self.path,
             )
         return self._run(faces, "features", int(self._outputs["features"].shape[-1]))
 
@@ -137,7 +138,7 @@ class OnnxModel:
         def run(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
             return self._run(faces, name, len(self.card.classes))
 
-        hint = "--classes and --size as the model's authors give them"
+        hint = "set `classes` and `size_wh` as the authors of the model give them"
         return name, gives_scores(run, self.card, self.path, hint)
 
 
@@ -171,13 +172,15 @@ def gives_scores(
         scores = run(faces)
     except Exception as error:  # onnxruntime and Keras raise their own kinds; NumPy ValueError
         raise InputError(
-            f"wanted a model from an image of {shape[2]}×{shape[1]} to "
-            f"{len(card.classes)} classes, found an error: {error}",
+            f"The model cannot run on an image of {shape[2]}x{shape[1]} to give "
+            f"{len(card.classes)} classes: {error}",
             hint=hint,
             path=path,
         ) from error
     if not np.isfinite(scores).all():
-        raise InputError("wanted a model of numbers, found one that answers NaN", path=path)
+        raise InputError(
+            "The output of the model is NaN or infinite: its weights are broken", path=path
+        )
     return bool(scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > 1e-2)
 
 
@@ -212,7 +215,7 @@ def has_card(path: Path) -> bool:
 def _first_input(session: InferenceSession, path: Path) -> Any:
     inputs = session.get_inputs()
     if not inputs or not session.get_outputs():
-        raise InputError("wanted a model of images, found one without an input", path=path)
+        raise InputError("The model has no input", path=path)
     return inputs[0]
 
 
@@ -223,7 +226,7 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
         import onnxruntime
     except ImportError as error:
         raise DependencyError(
-            f"running a model needs onnxruntime: {error}", hint="pip install onnxruntime"
+            f"Running a model needs onnxruntime: {error}", hint="pip install onnxruntime"
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
@@ -236,7 +239,9 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
         raise input_error(error, path, wanted="an .onnx file") from error
     except Exception as error:  # onnxruntime's errors share no base class
         reason = str(error).splitlines()[0]
-        raise InputError(f"wanted an .onnx model, found: {reason}", path=path) from error
+        raise InputError(
+            f"The file is not an ONNX model that onnxruntime can load: {reason}", path=path
+        ) from error
 
 
 @lru_cache(maxsize=8)  # once a model, not once a face
@@ -256,7 +261,7 @@ def with_channels(faces: NDArray[np.uint8], card: ModelCard) -> NDArray[np.uint8
         faces = np.repeat(faces, 3, axis=3)
     wanted = (card.size_wh[1], card.size_wh[0], card.channels)
     if faces.ndim != 4 or faces.shape[1:] != wanted:
-        raise ValueError(f"wanted faces of shape (n, {wanted}), found {faces.shape}")
+        raise ValueError(f"Expected faces of shape (n, {wanted}), got {faces.shape}")
     return faces
 
 
@@ -272,7 +277,10 @@ def channels_first(shape: Sequence[Any], path: Path) -> bool:
         return False
     if len(shape) == 4 and shape[1] in (1, 3):
         return True
-    raise InputError(f"wanted a model of images, found one of inputs {shape}", path=path)
+    raise InputError(
+        f"The model does not take images in 1 or 3 channels: its input shape is {list(shape)}",
+        path=path,
+    )
 
 
 def _read_card(
@@ -316,15 +324,23 @@ def _guess_card(
     elif settings.size_wh:
         size = settings.size_wh
     else:
-        raise OptionError(f"{path} takes inputs of any size: which?", hint="--size WxH")
+        raise OptionError(
+            "The model takes inputs of any size, so `size_wh` must be given",
+            hint="set `size_wh`",
+            path=path,
+        )
     outputs = session.get_outputs()[0].shape or []
     # Some end in a convolution of 1×1, and give (n, classes, 1, 1).
     count = next((side for side in outputs[:0:-1] if isinstance(side, int) and side > 1), None)
     given = len(settings.classes or ())
     if count and given and count != given:
-        raise OptionError(f"wanted {count} classes for {path}, found {given}")
+        raise OptionError(
+            f"Expected {count} `classes`, one for each output of the model, got {given}", path=path
+        )
     count = count or given
     if count < 2:
-        raise OptionError(f"{path} does not say how many classes it has", hint="--classes a,b,c")
+        raise OptionError(
+            "The model does not say how many classes it has", hint="set `classes`", path=path
+        )
     classes = tuple(settings.classes or (f"class {at}" for at in range(count)))
     return ModelCard(classes, size, channels, (MIDDLE,) * channels, (MIDDLE,) * channels)

@@ -98,9 +98,10 @@ def _normalize(layer: Any, mean: NDArray[np.float64], variance: NDArray[np.float
 
 def _refused(path: Path) -> OptionError:
     return OptionError(
-        f"the weights of {path} cannot be taken back into Keras: wanted a model of fer's own, "
-        "not in 8 bits, whose normalizations all follow convolutions",
-        hint="the .keras file that it was exported from",
+        "The weights cannot be restored in Keras: the file must be an export of one of fer's "
+        "architectures, not int8, with every batch normalization after a convolution",
+        hint="use the .keras file that it was exported from",
+        path=path,
     )
 
 
@@ -131,12 +132,12 @@ def _load(path: Path) -> Any:
         import onnx
     except ImportError as error:
         raise DependencyError(
-            f"reading weights needs onnx: {error}", hint='pip install "fercli[train]"'
+            f"Reading weights needs the package onnx: {error}", hint='pip install "fercli[train]"'
         ) from error
     try:
         return onnx.load(path)
     except Exception as error:  # protobuf's errors share no base class with onnx's
-        raise InputError(f"wanted an .onnx model, found: {error}", path=path) from error
+        raise InputError(f"The file is not an ONNX model: {error}", path=path) from error
 
 
 def _backwards(name: str, makers: dict[str, Any]) -> Iterator[Any]:

@@ -56,7 +56,7 @@ def find_faces(sources: Sequence[Path]) -> list[Path]:
     for source in sources:
         found.extend(find_files(source) if source.is_dir() else [source])
     if not found:
-        raise InputError("wanted images of faces, found none", path=sources[0])
+        raise InputError("There is no image in the input", path=sources[0])
     return found
 
 

@@ -38,7 +38,7 @@ def prepare_folder(
     TrainingError
         The training that is there has other options.
     OutputExistsError
-        There is a model, but no checkpoint to go on from.
+        There is a network, but no checkpoint to go on from.
     """
     remove_unfinished(out, (CHECKPOINT, BEST, RECIPE, RESULT, HISTORY, CURVES))
     recipe = _recipe(options, data)
@@ -47,7 +47,7 @@ def prepare_folder(
         _require_same(out, recipe)
     else:
         if not overwrite:
-            _require_no_model(out, recipe)
+            _require_no_network(out, recipe)
         (out / CHECKPOINT).unlink(missing_ok=True)
         write_recipe(out / RECIPE, recipe, overwrite=True)
     return going_on
@@ -95,8 +95,8 @@ def _recipe(options: ModelTrainingOptions, data: Path) -> dict[str, Any]:
     return {**to_recipe(options), "data": str(data)}
 
 
-def _require_no_model(out: Path, recipe: Mapping[str, Any]) -> None:
-    """Raise if there is a model, but for one of this training, killed before its checkpoint."""
+def _require_no_network(out: Path, recipe: Mapping[str, Any]) -> None:
+    """Raise if there is a network, but for one of this training, killed before its checkpoint."""
     if not any((out / name).exists() for name in (BEST, RESULT)):
         return
     ended = (out / RESULT).exists() or not (out / RECIPE).exists()

@@ -275,8 +275,8 @@ def _finish(task: _Task, watch: Watch) -> TrainingResult:
     if watch.broken:
         kept = f"; epoch {best['epoch']:.0f} is kept in {task.out / BEST}" if best else ""
         raise TrainingError(
-            f"the loss is not a number any more in epoch {state.epoch + 1}{kept}",
-            hint="a lower --learning-rate, or --precision float32",
+            f"The loss became NaN or infinite in epoch {state.epoch + 1}{kept}",
+            hint="set a lower `learning_rate`, or `precision` to float32",
         )
     assert best is not None
     reason = "all epochs done"

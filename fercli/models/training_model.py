@@ -141,8 +141,8 @@ def _set_dropout(model: Model, rate: float, name: str) -> None:
     layers = [layer for layer in model.layers if isinstance(layer, load_keras().layers.Dropout)]
     if not layers:
         raise OptionError(
-            f"wanted an architecture with dropout for --dropout, found {name}, which has none",
-            hint="leave --dropout out",
+            f"The architecture {name} has no dropout layer, so `dropout` cannot be set",
+            hint="remove `dropout`",
         )
     for layer in layers:
         layer.rate = rate
@@ -152,9 +152,9 @@ def _freeze(model: Model, count: int) -> None:
     layers = [layer for layer in model.layers if layer.weights]
     if count >= len(layers):
         raise OptionError(
-            f"wanted at most {len(layers) - 1} for --freeze, found {count}: {model.name} has "
-            f"{len(layers)} layers with weights, of which one at least is to be trained",
-            hint="--freeze -1 trains the last one alone",
+            f"`freeze` must be at most {len(layers) - 1}, got {count}: {model.name} has "
+            f"{len(layers)} layers with weights, and at least one must be trained",
+            hint="set `freeze` to -1 to train the last layer alone",
         )
     for layer in layers[:count] if count else []:
         layer.trainable = False

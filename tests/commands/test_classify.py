@@ -182,7 +182,7 @@ def test_tiny_images(fer, tmp_path, size):
         (["photo.png", "--timeline", "a.png"], "a timeline needs a video"),
         (["photo.png", "--save", "a.mp4"], "wanted a name for an image"),
         (["photo.png", "--cascade", "photo.png"], "photo.png"),
-        (["photo.png", "--model", "photo.png"], "wanted a network"),
+        (["photo.png", "--model", "photo.png"], "There is no model"),
         (["photo.png", "--csv", "photo.png"], "wanted a new file for the results, found an input"),
         (["photo.png", "--save", ".", "--overwrite"], "photo.png: wanted a new file for the res"),
         (["photo.png", "--csv", "a", "--jsonl", "a"], "wanted a file for each output, found one"),

@@ -52,4 +52,4 @@ def test_a_host_that_is_none_of_ours(fer):
 def test_a_network_that_is_not_there(fer):
     result = fer("serve", "--port", 0, "--model", "nobody")
     assert result.status == 1
-    assert "wanted a network, found 'nobody'" in result.err
+    assert "There is no model 'nobody'" in result.err

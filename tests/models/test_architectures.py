@@ -79,12 +79,12 @@ model.fit(np.ones((2, 64, 64, 1), np.float32), np.eye(7, dtype=np.float32)[:2], 
 @pytest.mark.parametrize(
     ("name", "width", "height", "hint"),
     [
-        ("five-class", 20, 20, "a larger --size"),
-        ("five-class", 64, 20, "a larger --size"),
-        ("vgg-like", 8, 8, "a larger --size"),
-        ("cnn4", 10, 10, "a larger --size"),
-        ("mini-xception", 4, 4, "a larger --size"),
-        ("cnn4", 1_000_000, 1_000_000, "a smaller --size"),
+        ("five-class", 20, 20, "set a larger `size`"),
+        ("five-class", 64, 20, "set a larger `size`"),
+        ("vgg-like", 8, 8, "set a larger `size`"),
+        ("cnn4", 10, 10, "set a larger `size`"),
+        ("mini-xception", 4, 4, "set a larger `size`"),
+        ("cnn4", 1_000_000, 1_000_000, "set a smaller `size`"),
     ],
 )
 def test_inputs_that_an_architecture_cannot_be_built_for(name, width, height, hint):

@@ -46,5 +46,5 @@ def huge():
 def test_what_is_no_checkpoint_is_named(tmp_path, content):
     path = tmp_path / "checkpoint.npz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="wanted a checkpoint, found something else"):
+    with pytest.raises(InputError, match="The file is not a checkpoint of a training"):
         read_checkpoint(path, None)

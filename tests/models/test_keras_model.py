@@ -37,14 +37,14 @@ def test_a_model_of_another_program_gets_a_card(tmp_path):
 
 @pytest.mark.parametrize("shape", [(7,), (24, 32, 2)])
 def test_a_model_of_something_else_is_named(tmp_path, shape):
-    with pytest.raises(InputError, match="wanted a model of images, found one of inputs"):
+    with pytest.raises(InputError, match="The model does not take images: its input shape is"):
         load_model(save(tmp_path / "a.keras", shape))
 
 
 def test_what_keras_cannot_load_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
-    with pytest.raises(InputError, match=r"wanted a model that Keras .* can load, found"):
+    with pytest.raises(InputError, match=r"Keras .* cannot load the model: "):
         load_model(tmp_path / "a.keras")
 
 
@@ -78,9 +78,12 @@ def test_what_is_said_of_a_model_of_others_holds(tmp_path, rng, name):
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (ModelSettings(("a", "b")), "wanted 3 classes for .*, found 2"),
+        (
+            ModelSettings(("a", "b")),
+            "Expected 3 `classes`, one for each output of the model, got 2",
+        ),
         (ModelSettings(size_wh=(9, 9)), "takes inputs of 8x8 only"),
-        (ModelSettings(std=0.0), "wanted a number above 0 for --std"),
+        (ModelSettings(std=0.0), "`std` must be a finite number above 0"),
     ],
 )
 def test_what_cannot_be_said_of_a_model_of_others(tmp_path, said, message):
@@ -113,7 +116,7 @@ def test_separable_convolutions_of_keras_2(tmp_path, rng):
 
 def test_a_model_of_others_that_takes_any_size(tmp_path, rng):
     path = save(tmp_path / "a.keras", (None, None, 1))
-    with pytest.raises(OptionError, match="takes inputs of any size: which"):
+    with pytest.raises(OptionError, match="takes inputs of any size, so `size_wh` must be given"):
         open_model(str(path))
     said = ModelSettings(size_wh=(12, 10))
     faces = rng.integers(0, 256, (3, 10, 12), np.uint8)
@@ -139,7 +142,7 @@ def test_a_model_that_ends_in_a_model_is_named(tmp_path):
 
     path = save_outputs(tmp_path / "a.keras", nested)
     assert open_model(str(path)).classify(np.zeros((1, 8, 8), np.uint8)).shape == (1, 2)
-    with pytest.raises(InputError, match="found one that ends in a model, inner"):
+    with pytest.raises(InputError, match="The last layer is itself a model, inner"):
         export_onnx(path, tmp_path / "a.onnx")
 
 
@@ -198,8 +201,8 @@ def test_one_output_with_a_name_is_one_output(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"size_wh": (16, 16)}, r"wanted a model of inputs \(16, 16, 1\), as its fer.json says"),
-        ({"classes": ("a", "b")}, "wanted a model of 2 classes, as its fer.json says"),
+        ({"size_wh": (16, 16)}, r"The card \(fer.json\) says that inputs are \(16, 16, 1\), but"),
+        ({"classes": ("a", "b")}, "\(fer.json\) lists 2 classes, but the model has 3"),
     ],
 )
 def test_the_card_of_another_model_is_named(tmp_path, changed, message):
@@ -215,7 +218,7 @@ def test_a_card_that_is_none_is_named(tmp_path, content):
     path = save(tmp_path / "a.keras", (8, 8, 1))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(CARD, content)
-    with pytest.raises(InputError, match=r"wanted a \.keras or \.h5 file"):
+    with pytest.raises(InputError, match="neither a .keras nor an HDF5 file"):
         load_model(path)
 
 

@@ -102,14 +102,14 @@ def test_normalizations_after_activations_cannot_be_restored(tmp_path):
     model = ARCHITECTURES["five-class"].build(card.input_shape, 2)
     save_model(tmp_path / "a.keras", model, card)
     path = export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx").path
-    with pytest.raises(OptionError, match="cannot be taken back into Keras"):
+    with pytest.raises(OptionError, match="cannot be restored in Keras"):
         restore(path)
 
 
 def test_models_of_others_cannot_be_restored(tmp_path):
     from .test_onnx_model import write_model
 
-    with pytest.raises(OptionError, match="cannot be taken back into Keras"):
+    with pytest.raises(OptionError, match="cannot be restored in Keras"):
         restore(write_model(tmp_path / "a.onnx"))
 
 

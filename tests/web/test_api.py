@@ -90,7 +90,7 @@ def test_the_model_is_chosen_by_name_alone(client, jpeg):
     assert answer["model"] == "ferplus"
     for name in ("nobody", "../ferplus", "/etc/passwd", "ferplus.onnx"):
         response = client.post("/api/v1/classify", query_string={"model": name}, data=jpeg)
-        assert "wanted a model" in reason(response, 404)
+        assert "There is no model" in reason(response, 404)
 
 
 def test_a_video_from_upload_to_removal(client, video):

@@ -43,6 +43,6 @@ def find_architecture(name: str) -> Architecture:
     except KeyError:
         close = difflib.get_close_matches(name, ARCHITECTURES, n=1)
         raise OptionError(
-            f"wanted an architecture, found {name!r}",
-            hint=close[0] if close else "one of " + ", ".join(ARCHITECTURES),
+            f"There is no architecture {name!r}",
+            hint=f"use {close[0]}" if close else "use one of " + ", ".join(ARCHITECTURES),
         ) from None

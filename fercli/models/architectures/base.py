@@ -77,6 +77,9 @@ class Architecture:
             height, width, _ = shape
             small = min(height, width) < min(self.size_wh)
             raise OptionError(
-                f"{self.name} cannot be built for inputs of {width}x{height} and {classes} classes",
-                hint="a larger --size or --crop" if small else "a smaller --size, or fewer classes",
+                f"The architecture {self.name} cannot be built for inputs of {width}x{height} and "
+                f"{classes} classes",
+                hint="set a larger `size` or `crop`"
+                if small
+                else "set a smaller `size`, or use fewer classes",
             ) from error

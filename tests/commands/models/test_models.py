@@ -80,7 +80,7 @@ def test_summary_of_a_network(fer, network):
 def test_summary_of_nothing(fer):
     result = fer("models", "summary", "no-such-network")
     assert result.status == 1
-    assert "wanted a network, found 'no-such-network'" in result.err
+    assert "There is no model 'no-such-network'" in result.err
 
 
 def test_evaluate(fer, network, tree, tmp_path):
@@ -132,7 +132,7 @@ def test_evaluate_other_classes(fer, network, tmp_path):
         cv2.imwrite(str(folder / "a.png"), np.zeros((48, 48), np.uint8))
     result = fer("models", "evaluate", network, "--data", tmp_path)
     assert result.status == 1
-    assert "found up too" in result.err
+    assert "classes up, which the model does not know" in result.err
 
 
 def test_predict(fer, network, tree, tmp_path):
@@ -156,7 +156,7 @@ def test_predict(fer, network, tree, tmp_path):
 def test_predict_on_nothing(fer, network, tmp_path):
     result = fer("models", "predict", network, tmp_path)
     assert result.status == 1
-    assert "wanted images of faces, found none" in result.err
+    assert "There is no image in the input" in result.err
 
 
 def test_embed(fer, network, tree, tmp_path):
@@ -175,7 +175,7 @@ def test_embed(fer, network, tree, tmp_path):
 
 
 def test_embed_with_a_seed_of_more_than_32_bits(tmp_path):
-    with pytest.raises(OptionError, match="wanted a seed of 0…4294967295, found 4294967296"):
+    with pytest.raises(OptionError, match="`seed` must be from 0 to 4294967295, got 4294967296"):
         embed_tree("ferplus", tmp_path, "validation", tmp_path / "out", seed=2**32)
 
 
