@@ -104,7 +104,7 @@ def test_not_a_keras_file(tmp_path, content):
     path = tmp_path / "a.keras"
     path.write_bytes(content)
     with pytest.raises(
-        InputError, match="neither a .keras nor an HDF5 file|zip archive without a Keras model"
+        InputError, match=r"neither a \.keras nor an HDF5 file|zip archive without a Keras model"
     ):
         export_onnx(path, tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()

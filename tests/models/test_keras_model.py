@@ -202,7 +202,7 @@ def test_one_output_with_a_name_is_one_output(tmp_path):
     ("changed", "message"),
     [
         ({"size_wh": (16, 16)}, r"The card \(fer.json\) says that inputs are \(16, 16, 1\), but"),
-        ({"classes": ("a", "b")}, "\(fer.json\) lists 2 classes, but the model has 3"),
+        ({"classes": ("a", "b")}, r"\(fer.json\) lists 2 classes, but the model has 3"),
     ],
 )
 def test_the_card_of_another_model_is_named(tmp_path, changed, message):
@@ -218,7 +218,7 @@ def test_a_card_that_is_none_is_named(tmp_path, content):
     path = save(tmp_path / "a.keras", (8, 8, 1))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(CARD, content)
-    with pytest.raises(InputError, match="neither a .keras nor an HDF5 file"):
+    with pytest.raises(InputError, match=r"neither a \.keras nor an HDF5 file"):
         load_model(path)
 
 

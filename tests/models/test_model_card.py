@@ -47,7 +47,7 @@ def test_a_file_with_a_card_that_is_nested_too_deeply_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
         archive.writestr(CARD_NAME, 20_000 * "[")
-    with pytest.raises(InputError, match="neither a .keras nor an HDF5 file"):
+    with pytest.raises(InputError, match=r"neither a \.keras nor an HDF5 file"):
         read_card(tmp_path / "a.keras")
 
 
