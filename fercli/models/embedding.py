@@ -150,7 +150,7 @@ def embed_tree(
     """
     _results(out, overwrite)
     _require_seed(seed)
-    model = open_model(name, settings)
+    model = open_model(name, settings, progress=progress)
     card = model.card
     faces = read_split(
         read_tree(data),

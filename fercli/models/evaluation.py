@@ -267,7 +267,7 @@ def evaluate_files(
         A model or a split is not there, or their classes do not fit.
     """
     tree = read_tree(data)
-    models = open_models(names, settings)
+    models = open_models(names, settings, progress)
     for model in models:
         require_classes(model, tree.classes)
     results = []

@@ -1,14 +1,21 @@
-"""Models as ``.keras`` files that carry their card.
+"""Models in files of Keras: saving with a card, loading, running.
 
-A ``.keras`` file is a zip archive; fer adds a member ``fer.json``, which Keras ignores.
+A ``.keras`` file is a zip archive; fer adds a member ``fer.json``, which Keras ignores. Files of
+HDF5, the format before it, have no card.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import shutil
+import tempfile
 import textwrap
 import zipfile
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +29,22 @@ from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.model_card import (
     ModelCard,
     ModelSettings,
+    foreign_card,
     from_metadata,
+    normalization_for,
     to_metadata,
+    with_normalization,
     with_settings,
 )
-from fercli.models.onnx_model import gives_scores, scaled, with_channels
-from fercli.models.onnx_weights import restore
+from fercli.models.onnx_graph import require_downloaded
+from fercli.models.onnx_model import (
+    SCALES_ITSELF,
+    SOFTMAX_ADDED,
+    gives_scores,
+    scaled,
+    to_probabilities,
+    with_channels,
+)
 
 if TYPE_CHECKING:
     from keras import Model
@@ -48,13 +65,16 @@ class KerasModel:
         settings = settings or ModelSettings()
         model, card = load_model(path, settings.size_wh)
         self.card = with_settings(card, settings, path)
+        _require_pixels(model, self.card, path)
         self.model = with_one_output(model)
-        if gives_scores(self.classify, self.card, path):
+        if gives_scores(partial(self._predict, self.model), self.card, path):
             self.model = with_one_output(model, softmax=True)
+            self.card = replace(self.card, notes=(*self.card.notes, SOFTMAX_ADDED))
 
     def classify(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities, shape (n, classes)."""
-        return self._predict(self.model, faces)
+        answers = self._predict(self.model, faces)
+        return to_probabilities(answers, False, self.card.temperature)
 
     def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the last layer sees, shape (n, width)."""
@@ -143,20 +163,94 @@ def load_model(path: Path, size_wh: tuple[int, int] | None = None) -> tuple[Mode
     card = read_card(path)
     keras = load_keras()
     try:
-        with quiet_warnings():
-            model = keras.saving.load_model(path, compile=False, custom_objects=_of_keras_2())
+        with quiet_warnings(), _as_keras_takes_it(path) as file:
+            model = keras.saving.load_model(file, compile=False, custom_objects=_of_keras_2())
     except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, …
-        reason = str(error).rpartition("Exception encountered: ")[2]
-        raise InputError(
-            f"Keras {keras.__version__} cannot load the model: "
-            f"{textwrap.shorten(reason, 300, placeholder=' …')}",
-            hint="save it as .h5 or .onnx where it can be loaded",
-            path=path,
-        ) from error
-    answers = _require_shapes(model, path)
-    card = card or _card_of(model, answers, size_wh, path)
-    _require_fit(model, answers, card, path)
+        raise _explained(error, path) from error
+    outputs = _require_shapes(model, path)
+    card = card or _guess_card(model, outputs, size_wh, path)
+    _require_fit(model, outputs, card, path)
     return model, card
+
+
+@contextmanager
+def _as_keras_takes_it(path: Path) -> Iterator[Path]:
+    """Give the file, or a copy of one whose name or architecture Keras 3 does not understand.
+
+    Files of HDF5 must be named so; of Sequential models, see `_sequential_of_keras_2`.
+    """
+    config = _hdf5_architecture(path) if _is_hdf5(path) else None
+    changed = _sequential_of_keras_2(config)
+    if config is None or (path.suffix in (".h5", ".hdf5") and not changed):
+        yield path
+        return
+    h5py = importlib.import_module("h5py")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(path, Path(folder, "model.h5")))
+        if changed:
+            with h5py.File(copy, "r+") as file:
+                file.attrs["model_config"] = json.dumps(changed)
+        yield copy
+
+
+def _sequential_of_keras_2(config: Any) -> dict[str, Any] | None:
+    """Return a Sequential model's architecture as Keras 3 takes it; None if it is so already.
+
+    Keras before 2.2.3 wrote its layers as a bare list, and none before 2.4 wrote its input as a
+    layer of its own.
+    """
+    if not isinstance(config, dict) or config.get("class_name") != "Sequential":
+        return None
+    inner = config["config"] if isinstance(config["config"], dict) else {}
+    layers: Any = inner.get("layers", config["config"])
+    first: Any = layers[0] if layers else {"class_name": "InputLayer"}
+    shape = first.get("config", {}).get("batch_input_shape")
+    if inner and (first["class_name"] == "InputLayer" or shape is None):
+        return None
+    if shape is not None:
+        first = {**first, "config": {**first["config"]}}
+        del first["config"]["batch_input_shape"]
+        given = {"batch_shape": shape, "dtype": "float32", "name": "fer_input"}
+        layers = [{"class_name": "InputLayer", "config": given}, first, *layers[1:]]
+    return {**config, "config": {"name": "sequential", **inner, "layers": layers}}
+
+
+def _is_hdf5(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(HDF5)) == HDF5
+
+
+def _hdf5_architecture(path: Path) -> Any:
+    """Return the architecture in a file of HDF5 as JSON gives it; None if there is none."""
+    h5py = importlib.import_module("h5py")
+    with h5py.File(path, "r") as file:
+        text = file.attrs.get("model_config")
+    return None if text is None else json.loads(text)
+
+
+def _explained(error: Exception, path: Path) -> InputError:
+    """Return what is wrong with a file that Keras cannot load, in plain words where known."""
+    reason = str(error)
+    if "No model config found" in reason:
+        return InputError(
+            "The file holds weights without an architecture",
+            hint="save the whole model with `model.save`, not `save_weights`",
+            path=path,
+        )
+    if "Lambda" in reason or "__lambda__" in reason:
+        return InputError(
+            "The model has a Lambda layer, whose Python code is not run for safety",
+            hint="export it to .onnx where it was made, or replace the layer, for instance by "
+            "Rescaling",
+            path=path,
+        )
+    reason = reason.rpartition("Exception encountered: ")[2]
+    return InputError(
+        f"Keras {load_keras().__version__} cannot load the model: "
+        f"{textwrap.shorten(reason, 300, placeholder=' …')}",
+        hint="save it as .h5 or .onnx where it can be loaded",
+        path=path,
+    )
 
 
 def read_card(path: Path) -> ModelCard | None:
@@ -171,7 +265,9 @@ def read_card(path: Path) -> ModelCard | None:
     """
     try:
         with path.open("rb") as file:
-            if file.read(len(HDF5)) == HDF5:
+            start = file.read(200)
+            require_downloaded(start, path)
+            if start.startswith(HDF5):
                 return None
             return _card_in(zipfile.ZipFile(file), path)
     except OSError as error:
@@ -184,6 +280,8 @@ def read_card(path: Path) -> ModelCard | None:
 
 def _card_in(archive: zipfile.ZipFile, path: Path) -> ModelCard | None:
     if "config.json" not in archive.namelist():
+        if "model.weights.h5" in archive.namelist():
+            raise InputError("The file holds weights without an architecture", path=path)
         raise InputError("The file is a zip archive without a Keras model in it", path=path)
     return from_metadata(parse_json(archive.read(CARD))) if CARD in archive.namelist() else None
 
@@ -194,42 +292,6 @@ def rebuild(model: Model, card: ModelCard) -> Model:
         fresh = ARCHITECTURES[card.architecture].build(card.input_shape, len(card.classes))
     fresh.set_weights(model.get_weights())
     return fresh
-
-
-def start_from(model: Model, path: Path) -> int:
-    """Copy the weights of a saved model into `model` and return how many layers were taken.
-
-    Layers are paired in order; one whose shapes differ (the last one, when the classes differ)
-    keeps its own weights.
-
-    Raises
-    ------
-    OptionError
-        The models differ in more than their last layer; an ``.onnx`` file cannot be taken back.
-    """
-    if path.suffix == ".onnx":
-        source, _ = restore(path)
-    else:
-        _, height, width, _ = model.input_shape
-        source, _ = load_model(path, (width, height))
-    ours = [layer for layer in model.layers if layer.weights]
-    theirs = [layer for layer in source.layers if layer.weights]
-    pairs = list(zip(ours, theirs, strict=False))
-    fits = [_shapes(a) == _shapes(b) for a, b in pairs]
-    if len(ours) != len(theirs) or not all(fits[:-1]):
-        raise OptionError(
-            f"`init` must be a model of the architecture {model.name}, got {source.name}",
-            hint="set `architecture` to that of the file, or remove `init`",
-            path=path,
-        )
-    for (mine, its), fit in zip(pairs, fits, strict=True):
-        if fit:
-            mine.set_weights(its.get_weights())
-    return sum(fits)
-
-
-def _shapes(layer: object) -> list[tuple[int, ...]]:
-    return [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
 
 
 def _of_keras_2() -> dict[str, Any]:
@@ -283,8 +345,11 @@ def _require_fit(model: Model, answers: int, card: ModelCard, path: Path) -> Non
         )
 
 
-def _card_of(model: Model, answers: int, size_wh: tuple[int, int] | None, path: Path) -> ModelCard:
-    _, height, width, count = model.input_shape
+def _guess_card(
+    model: Model, outputs: int, size_wh: tuple[int, int] | None, path: Path
+) -> ModelCard:
+    """Return what a model of others shows; the rest is assumed, and listed as such."""
+    _, height, width, channels = model.input_shape
     if None not in (height, width):
         size_wh = (int(width), int(height))
     if size_wh is None:
@@ -293,9 +358,92 @@ def _card_of(model: Model, answers: int, size_wh: tuple[int, int] | None, path: 
             hint="set `size_wh`",
             path=path,
         )
-    if answers < 2:
-        raise InputError(f"Expected a model of 2 classes or more, got {answers} output", path=path)
-    channels = int(count)
-    classes = tuple(f"class {at}" for at in range(answers))
-    scale = (127.5,) * channels
-    return ModelCard(classes, size_wh, channels, scale, scale)
+    if outputs < 2:
+        raise InputError(f"Expected a model of 2 classes or more, got {outputs} output", path=path)
+    card = foreign_card(outputs, size_wh, int(channels))
+    if _takes_integers(model):
+        kind = model.inputs[0].dtype
+        return with_normalization(card, 0, 1, f"given pixels 0…255, as its input is {kind}")
+    scaling = leading_scaling(model)
+    suited = normalization_for(*scaling) if scaling else None
+    return with_normalization(card, *suited, SCALES_ITSELF.format(*suited)) if suited else card
+
+
+def _takes_integers(model: Model) -> bool:
+    return "int" in str(model.inputs[0].dtype)
+
+
+def _require_pixels(model: Model, card: ModelCard, path: Path) -> None:
+    """Raise `OptionError` if a model that takes integers would be given anything but pixels."""
+    if _takes_integers(model) and (set(card.mean), set(card.std)) != ({0.0}, {1.0}):
+        raise OptionError(
+            f"The model takes pixels 0…255 as {model.inputs[0].dtype}, which cannot be normalized",
+            hint="set `mean` to 0 and `std` to 1",
+            path=path,
+        )
+
+
+#: Layers and operations that only add and multiply, and those that leave the values as they are.
+_SCALES = {"Rescaling", "Normalization", "BatchNormalization", "Add", "Subtract", "Multiply"}
+_SCALES |= {"Divide", "TrueDivide"}
+_PASSES = {"InputLayer", "Identity", "Cast", "Resizing", "CenterCrop", "ZeroPadding2D", "Dropout"}
+_PASSES |= {"GaussianNoise", "GetItem", "Flip"}
+
+
+def leading_scaling(model: Model) -> tuple[float, float] | None:
+    """Return slope and offset that the first layers of a model apply to its input.
+
+    Returns
+    -------
+    (float, float), optional
+        Medians over the channels; None if the input goes into a layer as it is.
+    """
+    graph = _graph(model)
+    scaling, _ = _follow_scaling(graph) if graph else ((1.0, 0.0), False)
+    return None if scaling == (1.0, 0.0) else scaling
+
+
+def _graph(model: Any) -> Any:
+    """Return the model as a graph of operations; None for a layer, or a subclass of Model."""
+    functional = getattr(model, "_functional", model)  # a Sequential model keeps one
+    return functional if hasattr(functional, "operations") else None
+
+
+def _follow_scaling(model: Model) -> tuple[tuple[float, float], bool]:
+    """Return slope and offset, and whether there is nothing else in the model."""
+    tensors, inner, is_all = [model.inputs[0]], (1.0, 0.0), False
+    while True:
+        users: dict[Any, list[Any]] = {}  # a layer may be called on one tensor more than once
+        for operation in model.operations:
+            for node in operation._inbound_nodes:
+                if any(one is tensor for one in node.input_tensors for tensor in tensors):
+                    users.setdefault(operation, []).extend(node.output_tensors)
+        is_all = not users
+        if len(users) != 1:
+            break
+        ((operation, outputs),) = users.items()
+        kind = type(operation).__name__
+        part = _graph(operation)
+        if part is not None:
+            inner, whole = _follow_scaling(part)
+            if not whole:
+                break
+        elif kind not in _SCALES | _PASSES and not kind.startswith("Random"):
+            break
+        tensors, inner = outputs, (1.0, 0.0)
+    slope, offset = _measure_scaling(model, tensors[0])
+    return (slope * inner[0], inner[0] * offset + inner[1]), is_all
+
+
+def _measure_scaling(model: Model, tensor: Any) -> tuple[float, float]:
+    """Return slope and offset between the input of a model and one of its tensors."""
+    if tensor is model.inputs[0]:
+        return 1.0, 0.0
+    _, height, width, channels = model.inputs[0].shape
+    shape = (1, height or 32, width or 32, channels)
+    part = load_keras().Model(model.inputs, tensor)
+    at_0, at_1 = (
+        float(np.median(part.predict_on_batch(np.full(shape, value, np.float32))))
+        for value in (0, 1)
+    )
+    return at_1 - at_0, at_0

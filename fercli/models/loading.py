@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import InputError, OptionError
+from fercli.common.progress import SILENT, Progress
 from fercli.models.keras_model import KerasModel, read_card
-from fercli.models.model_card import ModelCard, ModelSettings
+from fercli.models.model_card import ModelCard, ModelSettings, describe_assumptions
 from fercli.models.onnx_model import OnnxModel, has_card
 
 #: Where the models that come with fer lie.
@@ -19,6 +20,10 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 #: Keras's own format, and the one of before Keras 3.
 KERAS_FILES = (".keras", ".h5", ".hdf5")
+
+#: Formats of other libraries, which have to be converted where they were written.
+UNREADABLE = {".pt": "PyTorch", ".pth": "PyTorch", ".safetensors": "safetensors"}
+UNREADABLE |= {".tflite": "TensorFlow Lite", ".pb": "TensorFlow"}
 
 #: The one that is taken when none is named: better labels than FER-2013's own.
 DEFAULT = "ferplus"
@@ -37,18 +42,26 @@ class Model(Protocol):
         """Return features, shape (n, width)."""
 
 
-def open_model(name: str, settings: ModelSettings | None = None, *, threads: int = 1) -> Model:
+def open_model(
+    name: str,
+    settings: ModelSettings | None = None,
+    *,
+    threads: int = 1,
+    progress: Progress = SILENT,
+) -> Model:
     """Return a model that is ready to run.
 
     Parameters
     ----------
     name : str
-        The name of a shipped model (`bundled_models`), or a ``.onnx``, ``.keras`` or ``.h5``
+        The name of a shipped model (`bundled_models`), or an ``.onnx``, ``.keras`` or ``.h5``
         file.
     settings : ModelSettings, optional
-        What a file of others does not say.
+        What the file does not state.
     threads : int
         Threads of onnxruntime. Defaults to 1.
+    progress : Progress
+        Gets one line on what was assumed of a file that does not state it.
 
     Raises
     ------
@@ -56,24 +69,31 @@ def open_model(name: str, settings: ModelSettings | None = None, *, threads: int
         There is no such model, or the file is not one.
     """
     path = find_model(name)
-    if path.suffix in KERAS_FILES:
-        return KerasModel(path, settings)
-    return OnnxModel(path, settings, threads=threads)
+    model: Model
+    if path.suffix.lower() in KERAS_FILES:
+        model = KerasModel(path, settings)
+    else:
+        model = OnnxModel(path, settings, threads=threads)
+    line = describe_assumptions(model.card, path)
+    if line:
+        progress.note(line)
+    return model
 
 
-def open_models(names: Sequence[str], settings: ModelSettings | None = None) -> list[Model]:
-    """Return several models, as `open_model`; settings are for the foreign files.
+def open_models(
+    names: Sequence[str], settings: ModelSettings | None = None, progress: Progress = SILENT
+) -> list[Model]:
+    """Return several models, as `open_model`; settings are for those that fer did not write.
 
-    Those that say themselves what they take are left as they are. One model alone gets the
-    settings whatever it is.
+    A model alone gets the settings in any case.
 
     Raises
     ------
     OptionError
-        There are settings, and none of several models is for them.
+        There are settings, and all of several models state their input themselves.
     """
     if len(names) == 1 or settings in (None, ModelSettings()):
-        return [open_model(name, settings) for name in names]
+        return [open_model(name, settings, progress=progress) for name in names]
     foreign = [_is_foreign(find_model(name)) for name in names]
     if not any(foreign):
         raise OptionError(
@@ -81,7 +101,7 @@ def open_models(names: Sequence[str], settings: ModelSettings | None = None) -> 
             hint="remove `classes`, `size_wh`, `mean`, `std` and `color_order`",
         )
     return [
-        open_model(name, settings if needs else None)
+        open_model(name, settings if needs else None, progress=progress)
         for name, needs in zip(names, foreign, strict=True)
     ]
 
@@ -104,22 +124,28 @@ def find_model(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     path = Path(name)
-    if path.suffix not in (".onnx", *KERAS_FILES):
+    if path.suffix.lower() in (".onnx", *KERAS_FILES):
+        return path
+    if path.suffix.lower() in UNREADABLE:
         raise InputError(
-            f"There is no model {name!r}",
-            hint=f"use {', '.join(shipped)}, or a .keras, .h5 or .onnx file",
+            f"Files of {UNREADABLE[path.suffix.lower()]} cannot be run",
+            hint="export the model to .onnx there",
+            path=path,
         )
-    return path
+    raise InputError(
+        f"There is no model {name!r}",
+        hint=f"use {', '.join(shipped)}, or a .keras, .h5 or .onnx file",
+    )
 
 
 def _is_foreign(path: Path) -> bool:
-    if path.suffix in KERAS_FILES:
+    if path.suffix.lower() in KERAS_FILES:
         return read_card(path) is None
     return not has_card(path)
 
 
-def require_classes(model: Model, classes: tuple[str, ...]) -> None:
-    """Raise `OptionError` unless a data set's classes are a model's."""
+def require_classes(model: Model, classes: Sequence[str]) -> None:
+    """Raise `OptionError` unless the model knows all classes of a data set."""
     unknown = sorted(set(classes) - set(model.card.classes))
     if unknown:
         raise OptionError(

@@ -1,13 +1,14 @@
 """Runs expression models from ``.onnx`` files. Needs onnxruntime and NumPy, nothing else.
 
-Files that `fer models export` wrote say in their metadata what they take; for those of others
-the user says it (`ModelSettings`).
+Files that `fer models export` wrote state their input in their metadata; for other files the user
+states it (`ModelSettings`), or it is read from the graph, or assumed.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,37 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import DependencyError, InputError, OptionError
 from fercli.common.files import input_error
-from fercli.models.model_card import MIDDLE, ModelCard, ModelSettings, from_metadata, with_settings
+from fercli.models.model_card import (
+    ModelCard,
+    ModelSettings,
+    foreign_card,
+    from_metadata,
+    normalization_for,
+    with_normalization,
+    with_settings,
+)
+from fercli.models.onnx_graph import has_external_data, leading_scaling, require_downloaded
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 #: Faces that go through a model at once: more do not stay in a core's cache.
 CHUNK = 8
+
+#: Types of inputs that faces are converted to; integers are given pixels as they are.
+DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+#: What is noted of a model that scales its input, and of one that answers other than probabilities.
+SCALES_ITSELF = "given (pixel - {:g}) / {:g}, as it scales its input itself"
+SOFTMAX_ADDED = "softmax added, as its outputs are not probabilities"
+#: Types of outputs that are scores or probabilities.
+FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 
 
 class OnnxModel:
@@ -57,15 +82,22 @@ class OnnxModel:
         self, path: Path, settings: ModelSettings | None = None, *, threads: int | None = 1
     ) -> None:
         self.path = path
-        self._session = _open_session(path, threads)
-        given = _first_input(self._session, path)
-        self._input = given.name
-        self._dtype = np.float16 if given.type == "tensor(float16)" else np.float32
+        settings = settings or ModelSettings()
+        content = _read_file(path)
+        self._session = _open_session(content, path, threads)
+        given = _only_input(self._session, path)
+        self._input, self._dtype = given.name, DTYPES[given.type]
         self._outputs = {output.name: output for output in self._session.get_outputs()}
         self._channels_first = channels_first(given.shape, path)
         self._batch = given.shape[0] if isinstance(given.shape[0], int) else None
-        self.card = _read_card(self._session, settings or ModelSettings(), given.shape, path)
-        self._answer, self._logits = self._examine()
+        self._answer = _find_output(self._session, settings)
+        card = _stated_card(self._session, path)
+        if card is None:
+            card = _guess_card(given, self._outputs[self._answer], settings, path)
+            card = _with_own_scaling(card, given, content)
+        self.card = with_settings(card, settings, path)
+        self._require_types(path)
+        self._logits = self._examine()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -91,7 +123,7 @@ class OnnxModel:
         ndarray of float32, shape (n, number of classes)
         """
         scores = self._run(faces, self._answer, len(self.classes))
-        return softmax(scores) if self._logits else scores
+        return to_probabilities(scores, self._logits, self.card.temperature)
 
     def features(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the last layer sees of each face, shape (n, width of the layer).
@@ -129,17 +161,39 @@ class OnnxModel:
         images = scaled(faces, self.card)
         if self._channels_first:
             images = images.transpose(0, 3, 1, 2)
+        if np.issubdtype(self._dtype, np.integer):
+            images = np.rint(images)
         return np.ascontiguousarray(images, self._dtype)
 
-    def _examine(self) -> tuple[str, bool]:
-        """Return the name of the output and whether it needs a softmax, by trying."""
-        name = "probabilities" if "probabilities" in self._outputs else next(iter(self._outputs))
+    def _require_types(self, path: Path) -> None:
+        """Raise unless integers are given pixels, and the answers are floating point numbers."""
+        plain = set(self.card.mean) == {0.0} and set(self.card.std) == {1.0}
+        if np.issubdtype(self._dtype, np.integer) and not plain:
+            raise OptionError(
+                f"The model takes pixels 0…255 as {np.dtype(self._dtype)}, which cannot be "
+                "normalized",
+                hint="set `mean` to 0 and `std` to 1",
+                path=path,
+            )
+        kind = self._outputs[self._answer].type
+        if kind not in FLOATS:
+            raise InputError(
+                f"Expected an output of floating point numbers, got {kind}",
+                hint="export the model with a float output",
+                path=path,
+            )
+
+    def _examine(self) -> bool:
+        """Return whether the output needs a softmax, by trying; the card notes it."""
 
         def run(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return self._run(faces, name, len(self.card.classes))
+            return self._run(faces, self._answer, len(self.card.classes))
 
         hint = "set `classes` and `size_wh` as the authors of the model give them"
-        return name, gives_scores(run, self.card, self.path, hint)
+        logits = gives_scores(run, self.card, self.path, hint)
+        if logits:
+            self.card = replace(self.card, notes=(*self.card.notes, SOFTMAX_ADDED))
+        return logits
 
 
 def gives_scores(
@@ -207,19 +261,64 @@ def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
+def to_probabilities(
+    scores: NDArray[np.float32], logits: bool, temperature: float = 1.0
+) -> NDArray[np.float32]:
+    """Return what a model answers as probabilities, softened or sharpened by a temperature."""
+    if not logits:
+        if temperature == 1:
+            return scores
+        scores = np.log(np.maximum(scores, np.float32(1e-12)))
+    return softmax(scores / np.float32(temperature))
+
+
 def has_card(path: Path) -> bool:
     """Return whether an ``.onnx`` file's metadata are fer's; errors as `OnnxModel`."""
-    return "fer.classes" in _open_session(path, 1).get_modelmeta().custom_metadata_map
+    session = _open_session(_read_file(path), path, 1)
+    return "fer.classes" in session.get_modelmeta().custom_metadata_map
 
 
-def _first_input(session: InferenceSession, path: Path) -> Any:
+def _only_input(session: InferenceSession, path: Path) -> Any:
     inputs = session.get_inputs()
-    if not inputs or not session.get_outputs():
-        raise InputError("The model has no input", path=path)
-    return inputs[0]
+    if len(inputs) != 1:
+        names = ", ".join(one.name for one in inputs) or "none"
+        raise InputError(f"Expected a model with one input, the image, got {names}", path=path)
+    (given,) = inputs
+    if given.type not in DTYPES:
+        raise InputError(
+            f"The model takes {given.type}; expected one of {', '.join(DTYPES)}",
+            hint="export the model with a float input",
+            path=path,
+        )
+    return given
 
 
-def _open_session(path: Path, threads: int | None) -> InferenceSession:
+def _find_output(session: InferenceSession, settings: ModelSettings) -> str:
+    """Return the output "probabilities", or the first with as many numbers as classes."""
+    outputs = {output.name: output for output in session.get_outputs()}
+    if "probabilities" in outputs:
+        return "probabilities"
+    count = len(settings.classes or ())
+    fits = [name for name, output in outputs.items() if count and _width(output) == count]
+    return str(fits[0] if fits else next(iter(outputs)))
+
+
+def _width(output: Any) -> int | None:
+    """Return the number of classes of an output; some end in 1×1: (n, classes, 1, 1)."""
+    sides = (output.shape or [])[:0:-1]
+    return next((side for side in sides if isinstance(side, int) and side > 1), None)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise input_error(error, path, wanted="an .onnx file") from error
+    require_downloaded(content, path)
+    return content
+
+
+def _open_session(content: bytes, path: Path, threads: int | None) -> InferenceSession:
     # From 1.29 on onnxruntime tells its makers what it runs, unless this is set before its import.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
@@ -232,11 +331,10 @@ def _open_session(path: Path, threads: int | None) -> InferenceSession:
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    # Weights beside the model are found by its path; from bytes, in the working directory.
+    source = str(path) if has_external_data(content, path) else content
     try:
-        content = path.read_bytes()
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except OSError as error:
-        raise input_error(error, path, wanted="an .onnx file") from error
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class
         reason = str(error).splitlines()[0]
         raise InputError(
@@ -283,64 +381,52 @@ def channels_first(shape: Sequence[Any], path: Path) -> bool:
     )
 
 
-def _read_card(
-    session: InferenceSession, settings: ModelSettings, shape: Sequence[Any], path: Path
-) -> ModelCard:
-    """Return the card in a model's metadata, or one guessed, with what the user says.
-
-    Parameters
-    ----------
-    session : onnxruntime.InferenceSession
-        The model.
-    settings : ModelSettings
-        What the user says; it wins over the metadata.
-    shape : sequence
-        The shape of the model's input.
-    path : Path
-        Its file, for messages.
-
-    Raises
-    ------
-    InputError
-        The metadata are fer's but cannot be understood.
-    OptionError
-        What the user says does not fit the model, or not enough is said.
-    """
+def _stated_card(session: InferenceSession, path: Path) -> ModelCard | None:
+    """Return the card in a model's metadata, if there is one."""
     try:
-        card = from_metadata(session.get_modelmeta().custom_metadata_map)
+        return from_metadata(session.get_modelmeta().custom_metadata_map)
     except ValueError as error:
         raise InputError(str(error), path=path) from error
-    return with_settings(card or _guess_card(session, settings, shape, path), settings, path)
 
 
-def _guess_card(
-    session: InferenceSession, settings: ModelSettings, shape: Sequence[Any], path: Path
-) -> ModelCard:
-    """Return what can be told from the shapes of a model without metadata of fer's."""
+def _guess_card(given: Any, output: Any, settings: ModelSettings, path: Path) -> ModelCard:
+    """Return what the shapes of a model tell; the rest is assumed, and listed as such."""
+    shape = given.shape
     first = channels_first(shape, path)
     height, width, channels = (shape[2], shape[3], shape[1]) if first else shape[1:]
-    if isinstance(height, int) and isinstance(width, int):
-        size = (width, height)
-    elif settings.size_wh:
-        size = settings.size_wh
-    else:
+    size = (width, height) if isinstance(height, int) and isinstance(width, int) else None
+    size = size or settings.size_wh
+    if size is None:
         raise OptionError(
             "The model takes inputs of any size, so `size_wh` must be given",
             hint="set `size_wh`",
             path=path,
         )
-    outputs = session.get_outputs()[0].shape or []
-    # Some end in a convolution of 1×1, and give (n, classes, 1, 1).
-    count = next((side for side in outputs[:0:-1] if isinstance(side, int) and side > 1), None)
-    given = len(settings.classes or ())
-    if count and given and count != given:
+    count, named = _width(output), len(settings.classes or ())
+    if count and named and count != named:
         raise OptionError(
-            f"Expected {count} `classes`, one for each output of the model, got {given}", path=path
+            f"Expected {count} `classes`, one for each output of the model, got {named}", path=path
         )
-    count = count or given
+    count = count or named
     if count < 2:
         raise OptionError(
             "The model does not say how many classes it has", hint="set `classes`", path=path
         )
-    classes = tuple(settings.classes or (f"class {at}" for at in range(count)))
-    return ModelCard(classes, size, channels, (MIDDLE,) * channels, (MIDDLE,) * channels)
+    card = foreign_card(count, size, channels)
+    ambiguous = shape[1] in (1, 3) and shape[3] in (1, 3)
+    return replace(card, assumed=(*card.assumed, "layout")) if ambiguous else card
+
+
+def _with_own_scaling(card: ModelCard, given: Any, content: bytes) -> ModelCard:
+    """Return the card with the normalization that the input's type or first operations need."""
+    if np.issubdtype(DTYPES[given.type], np.integer):
+        return with_normalization(card, 0, 1, f"given pixels 0…255, as its input is {given.type}")
+    scaling = leading_scaling(content, given.name)
+    wanted = normalization_for(*scaling) if scaling else None
+    if wanted is None:
+        return card
+    return with_normalization(
+        card,
+        *wanted,
+        f"given (pixel - {wanted[0]:g}) / {wanted[1]:g}, as it scales its input itself",
+    )

@@ -104,7 +104,7 @@ def predict_files(
     """
     if out is not None:
         require_absent(out, overwrite=overwrite)
-    opened = open_model(model, settings)
+    opened = open_model(model, settings, progress=progress)
     paths = find_faces(sources)
     answers = list(predict(opened, paths, workers=workers, progress=progress))
     good = [answer for answer in answers if isinstance(answer, Prediction)]

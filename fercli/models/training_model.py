@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from fercli.common.errors import OptionError
 from fercli.common.progress import SILENT, Progress
 from fercli.models.backend import load_keras, with_fused_normalizations
-from fercli.models.keras_model import start_from
+from fercli.models.keras_model import load_model
 from fercli.models.labeled_faces import Faces
 from fercli.models.loading import find_model
 from fercli.models.model_card import MIDDLE, ModelCard
-from fercli.models.onnx_weights import measure_normalizations
+from fercli.models.onnx_weights import measure_normalizations, restore
 from fercli.models.training_options import ModelTrainingOptions, RateOptions, learning_rate
 
 if TYPE_CHECKING:
@@ -103,10 +104,46 @@ def start(
         There is no such model, or it is of another architecture.
     """
     path = find_model(init)
-    taken = start_from(model, path)
+    taken = _copy_weights(model, path)
     progress.note(f"{taken} layers start from {init}")
     if path.suffix == ".onnx":
         measure_normalizations(model, images())
+
+
+def _copy_weights(model: Model, path: Path) -> int:
+    """Copy the weights of a saved model into `model` and return how many layers were taken.
+
+    Layers are paired in order; one whose shapes differ (the last one, when the classes differ)
+    keeps its own weights.
+
+    Raises
+    ------
+    OptionError
+        The models differ in more than their last layer; an ``.onnx`` file cannot be taken back.
+    """
+    if path.suffix == ".onnx":
+        source, _ = restore(path)
+    else:
+        _, height, width, _ = model.input_shape
+        source, _ = load_model(path, (width, height))
+    ours = [layer for layer in model.layers if layer.weights]
+    theirs = [layer for layer in source.layers if layer.weights]
+    pairs = list(zip(ours, theirs, strict=False))
+    fits = [_shapes(a) == _shapes(b) for a, b in pairs]
+    if len(ours) != len(theirs) or not all(fits[:-1]):
+        raise OptionError(
+            f"`init` must be a model of the architecture {model.name}, got {source.name}",
+            hint="set `architecture` to that of the file, or remove `init`",
+            path=path,
+        )
+    for (mine, its), fit in zip(pairs, fits, strict=True):
+        if fit:
+            mine.set_weights(its.get_weights())
+    return sum(fits)
+
+
+def _shapes(layer: object) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]  # type: ignore[attr-defined]
 
 
 def _optimizer(options: ModelTrainingOptions, steps: int) -> Any:

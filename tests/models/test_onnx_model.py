@@ -7,9 +7,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fercli.common.errors import InputError, OptionError
+from fercli.common.progress import Progress
 from fercli.models.catalog import summarize
-from fercli.models.loading import open_models
-from fercli.models.onnx_model import ModelSettings, OnnxModel, softmax
+from fercli.models.loading import open_model, open_models
+from fercli.models.model_card import ModelCard, ModelSettings, to_metadata
+from fercli.models.onnx_model import OnnxModel, softmax, to_probabilities
 
 
 def write_model(path, shape=("n", 1, 8, 8), classes=3, scores=False, metadata=None):
@@ -199,7 +201,7 @@ def test_a_model_without_inputs(tmp_path):
         ir_version=8,
     )
     onnx.save(model, tmp_path / "a.onnx")
-    with pytest.raises(InputError, match="The model has no input"):
+    with pytest.raises(InputError, match="Expected a model with one input, the image, got none"):
         OnnxModel(tmp_path / "a.onnx")
 
 
@@ -211,3 +213,228 @@ def test_what_is_said_of_foreign_models_is_not_said_of_others(tmp_path):
     assert own.card == open_models(["ferplus"])[0].card
     with pytest.raises(OptionError, match=r"All models state .* ferplus, ferplus"):
         open_models(["ferplus", "ferplus"], said)
+
+
+def scaled_model(path, *operations):
+    """Write a model whose input goes through operations with a constant first."""
+    write_model(path, scores=True)
+    model = onnx.load(path)
+    name = "x"
+    for at, (kind, value) in enumerate(operations):
+        constant = np.array(value, np.float32).reshape(-1, 1, 1) if np.ndim(value) else value
+        array = numpy_helper.from_array(np.array(constant, np.float32), f"constant{at}")
+        model.graph.initializer.append(array)
+        node = helper.make_node(kind, [name, f"constant{at}"], [f"scaled{at}"])
+        model.graph.node.insert(at, node)
+        name = f"scaled{at}"
+    model.graph.node[len(operations)].input[0] = name
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("operations", "normalization"),
+    [
+        ([], None),
+        ([("Div", 255.0)], (0, 1)),  # to 0…1
+        ([("Sub", 127.5), ("Div", 127.5)], (0, 1)),  # to −1…1
+        ([("Mul", 2 / 255), ("Add", -1.0)], (0, 1)),
+        ([("Sub", 128.0)], (0, 1)),  # as Caffe does
+        ([("Mul", 2.0), ("Sub", 1.0)], (0, 255)),  # of 0…1
+        ([("Sub", [0.485]), ("Div", [0.229])], (0, 255)),  # ImageNet's, of 0…1
+        ([("Mul", 255.0)], (0, 255)),
+    ],
+)
+def test_a_model_that_scales_its_input_is_not_normalized_again(tmp_path, operations, normalization):
+    card = OnnxModel(scaled_model(tmp_path / "a.onnx", *operations)).card
+    if normalization is None:
+        assert (card.mean, card.std) == ((127.5,), (127.5,))
+        assert {"mean", "std"} <= set(card.assumed)
+    else:
+        assert (card.mean, card.std) == ((normalization[0],), (normalization[1],))
+        assert not {"mean", "std"} & set(card.assumed)
+        assert any("scales its input itself" in note for note in card.notes)
+
+
+def test_what_is_assumed_is_told_in_one_line(tmp_path):
+    path = write_model(tmp_path / "a.onnx", ("n", 3, 8, 8), scores=True)
+    told = []
+    progress = Progress()
+    progress.note = told.append
+    open_model(str(path), progress=progress)
+    assert told == [
+        f"{path}: not stated in the file, assumed: classes class 0, class 1, class 2; mean 127.5; "
+        "std 127.5; color order rgb; softmax added, as its outputs are not probabilities"
+    ]
+    told.clear()
+    said = ModelSettings(("a", "b", "c"), mean=0, std=255, color_order="bgr")
+    open_model(str(path), said, progress=progress)
+    open_model("ferplus", progress=progress)
+    assert told == [f"{path}: softmax added, as its outputs are not probabilities"]
+
+
+def test_what_contradicts_the_file_is_told(tmp_path):
+    path = write_model(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    card = ModelCard(("a", "b", "c"), (8, 8))
+    helper.set_model_props(model, to_metadata(card))
+    onnx.save(model, path)
+    assert OnnxModel(path, ModelSettings(mean=127.5)).card.notes == ()
+    changed = OnnxModel(path, ModelSettings(("c", "b", "a"), mean=0)).card
+    assert changed.notes == (
+        "its classes a,b,c replaced by c,b,a as given",
+        "its mean 127.5 replaced by 0 as given",
+    )
+
+
+def test_mean_and_std_by_channel(tmp_path):
+    path = write_model(tmp_path / "a.onnx", ("n", 3, 8, 8), scores=True)
+    faces = np.stack([face(1)] * 3, axis=-1)[None]
+    said = ModelSettings(mean=(10, 20, 30), std=(100, 50, 25))
+    planes = [(face(1).astype(float) - m) / s for m, s in ((10, 100), (20, 50), (30, 25))]
+    parts = np.array_split(np.stack(planes).ravel(), 3)
+    expected = softmax(np.array([[10 * part.mean() for part in parts]], np.float32))
+    assert OnnxModel(path, said).classify(faces) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"mean": 0.5, "std": 0.5}, r"looks like one of pixels 0…1; try: set `mean` to 127.5 and"),
+        ({"mean": (0.485, 0.456, 0.406)}, r"set `mean` to 123.675,116.28,103.53"),
+        ({"mean": 0, "std": 0.2}, "`std` is of pixels 0…255"),
+        ({"mean": (1.0, 2.0, 3.0)}, "Expected one `mean`, or one for each of 1 channels, got 3"),
+    ],
+)
+def test_a_normalization_of_other_pixels_is_questioned(tmp_path, said, message):
+    with pytest.raises(OptionError, match=message):
+        OnnxModel(write_model(tmp_path / "a.onnx"), ModelSettings(**said))
+
+
+def change_type(path, kind, *, output=False):
+    """Let a model take (or give) numbers of another kind, which it converts."""
+    model = onnx.load(path)
+    value = model.graph.output[0] if output else model.graph.input[0]
+    value.type.tensor_type.elem_type = kind
+    if output:
+        model.graph.node[-1].output[0] = "inner"
+        model.graph.node.append(helper.make_node("Cast", ["inner"], [value.name], to=kind))
+    else:
+        model.graph.node[0].input[0] = "converted"
+        cast = helper.make_node("Cast", ["x"], ["converted"], to=TensorProto.FLOAT)
+        model.graph.node.insert(0, cast)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64])
+def test_integers_are_given_pixels(tmp_path, kind):
+    path = change_type(write_model(tmp_path / "a.onnx", scores=True), kind)
+    model = OnnxModel(path)
+    assert (model.card.mean, model.card.std) == ((0,), (1,))
+    parts = [part.mean() for part in np.array_split(face(1).ravel().astype(float), 3)]
+    expected = softmax(10 * np.array([parts], np.float32))
+    assert model.classify(face(1)[None]) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(OptionError, match=r"takes pixels 0…255 as .*, which cannot be normalized"):
+        OnnxModel(path, ModelSettings(mean=127.5))
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE])
+def test_other_floating_point_numbers(tmp_path, kind):
+    path = write_model(tmp_path / "a.onnx", scores=True)
+    expected = OnnxModel(path).classify(face(1)[None])
+    change_type(change_type(path, kind), kind, output=True)
+    assert OnnxModel(path).classify(face(1)[None]) == pytest.approx(expected, abs=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "output", "message"),
+    [
+        (TensorProto.INT8, False, r"The model takes tensor\(int8\)"),
+        (TensorProto.BOOL, False, r"The model takes tensor\(bool\)"),
+        (TensorProto.UINT8, True, r"output of floating point numbers, got tensor\(uint8\)"),
+    ],
+)
+def test_quantized_numbers_are_refused(tmp_path, kind, output, message):
+    path = change_type(write_model(tmp_path / "a.onnx"), kind, output=output)
+    with pytest.raises(InputError, match=message):
+        OnnxModel(path)
+
+
+def test_the_output_with_as_many_numbers_as_classes(tmp_path):
+    path = write_model(tmp_path / "a.onnx", scores=True)
+    model = onnx.load(path)
+    first = helper.make_tensor_value_info("flat", TensorProto.FLOAT, ("n", 64))
+    model.graph.output.insert(0, first)
+    onnx.save(model, path)
+    answers = OnnxModel(path, ModelSettings(("a", "b", "c"))).classify(face(1)[None])
+    assert answers.shape == (1, 3)
+    assert answers.argmax() == 1
+
+
+def test_an_image_of_three_rows_and_three_channels_is_ambiguous(tmp_path):
+    card = OnnxModel(write_model(tmp_path / "a.onnx", ("n", 3, 3, 3))).card
+    assert "layout" in card.assumed
+
+
+@pytest.mark.parametrize("shape", [("n", "c", "h", "w"), ("n", 4, 8, 2), ("n", 8, 8)])
+def test_shapes_that_are_no_images(tmp_path, shape):
+    path = write_model(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
+    model.graph.input[0].CopyFrom(given)
+    onnx.save(model, path)
+    with pytest.raises(InputError, match="does not take images in 1 or 3 channels"):
+        OnnxModel(path)
+
+
+def test_two_inputs_are_refused(tmp_path):
+    path = write_model(tmp_path / "a.onnx")
+    model = onnx.load(path)
+    model.graph.input.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, ("n", 2)))
+    model.graph.node.append(helper.make_node("Identity", ["y"], ["z"]))
+    onnx.save(model, path)
+    with pytest.raises(InputError, match="Expected a model with one input, the image, got x, y"):
+        OnnxModel(path)
+
+
+def test_a_temperature_softens_what_a_model_answers(tmp_path):
+    """By hand: of softmax(2, 1, 0) at temperature 2, softmax(1, 0.5, 0)."""
+    path = write_model(tmp_path / "a.onnx")
+    plain = OnnxModel(path).classify(face(1)[None])
+    model = onnx.load(path)
+    card = ModelCard(("a", "b", "c"), (8, 8), temperature=2.0)
+    helper.set_model_props(model, to_metadata(card))
+    onnx.save(model, path)
+    expected = np.sqrt(plain) / np.sqrt(plain).sum()
+    assert OnnxModel(path).classify(face(1)[None]) == pytest.approx(expected, abs=1e-5)
+    exact = to_probabilities(np.array([[2.0, 1.0, 0.0]], np.float32), True, 2.0)[0]
+    assert exact == pytest.approx([0.506480, 0.307196, 0.186324], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "Git LFS pointer"),
+        (b"\n<!DOCTYPE html>\n<html></html>", "The file is a web page"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.onnx", "a.keras", "a.h5"])
+def test_what_stands_in_for_a_model_is_named(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        open_model(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.pt", "Files of PyTorch cannot be run"),
+        ("a.TFLite", "Files of TensorFlow Lite cannot be run"),
+        ("nobody", "There is no model 'nobody'"),
+    ],
+)
+def test_files_of_other_libraries(name, message):
+    with pytest.raises(InputError, match=message):
+        open_model(name)
