@@ -80,7 +80,7 @@ class TrainingResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""
-        return {**asdict(self), "network": str(self.network)}
+        return {**asdict(self), "model": str(self.model)}
 
 
 @dataclass(frozen=True)
