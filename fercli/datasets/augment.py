@@ -147,17 +147,17 @@ def generator_for(seed: int, name: str, copy: int) -> np.random.Generator:
 def _check(tree: Tree, options: AugmentOptions) -> None:
     given = [options.copies is not None, options.target is not None, options.balance]
     if sum(given) != 1:
-        raise OptionError("wanted one of --copies, --target and --balance", hint="--balance")
+        raise OptionError("Expected one of `copies`, `target` and `balance`", hint="use `balance`")
     for split in options.splits:
         if split not in ALLOWED:
             raise OptionError(
-                f"wanted splits among {', '.join(ALLOWED)}, found {split!r}",
-                hint="leave the test split as it is: changed images say nothing of real ones",
+                f"`splits`: expected some of {', '.join(ALLOWED)}, got {split!r}",
+                hint="leave the test split as it is: changed images say nothing about real ones",
             )
     if not set(options.splits) & set(tree.splits):
         raise OptionError(
-            f"wanted a split {' or '.join(options.splits)}, found {', '.join(tree.splits)}",
-            hint="fer datasets split first, or --splits",
+            f"No split {' or '.join(options.splits)}: the tree has {', '.join(tree.splits)}",
+            hint="use fer datasets split first, or set `splits`",
         )
 
 

@@ -94,13 +94,13 @@ def open_log(
         (out / CROPS).unlink(missing_ok=True)
     elif path.is_file():
         raise OutputExistsError(
-            "holds crops of other images or options",
-            hint="--overwrite, or another name",
+            "The folder holds crops of other images or options",
+            hint="use --overwrite, or another name",
             path=out,
         )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputExistsError(
-            "wanted a new or empty folder, found something in it", hint="another name", path=out
+            "The folder is not empty", hint="use another name", path=out
         )
     make_folder(out)
     write_text(path, plan, overwrite=True)
@@ -173,8 +173,8 @@ def _require_below(record: CropRecord, path: Path, line: int) -> None:
     """Raise `InputError` for a crop that is elsewhere: crops are removed by what is noted."""
     if not is_below(record.crop):
         raise InputError(
-            f"wanted a crop below the folder, found {record.crop!r}",
-            hint="take that line out",
+            f"The crop {record.crop!r} is not below the folder",
+            hint="remove that line",
             path=path,
             line=line,
         )

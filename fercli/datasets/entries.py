@@ -171,7 +171,7 @@ def read_entry(entry: Entry, size_wh: tuple[int, int] | None, channels: Channels
     height, width = image.shape[:2]
     if min(height, width) < LEAST_SIDE:
         raise ImageError(
-            f"wanted a side of at least {LEAST_SIDE} pixels, found {width} × {height}",
+            f"Expected sides of at least {LEAST_SIDE} pixels, got {width} × {height}",
             path=entry.image if isinstance(entry.image, Path) else None,
         )
     if entry.box_xywh is not None:
@@ -189,7 +189,7 @@ def cut(image: ImageArray, box_xywh: tuple[int, int, int, int]) -> ImageArray:
     x, y, width, height = box_xywh
     part = image[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
     if min(part.shape[:2]) < LEAST_SIDE:
-        raise ImageError(f"wanted a face in the image, found the box {box_xywh} outside of it")
+        raise ImageError(f"The box {box_xywh} is outside the image")
     return part
 
 
@@ -224,12 +224,12 @@ def _from_text(entry: Entry) -> ImageArray:
         levels = bytes(map(int, entry.image.split()))
     except ValueError as error:
         raise InputError(
-            f"wanted gray levels from 0 to 255: {error}", path=entry.source_file, line=entry.line
+            f"Expected gray levels from 0 to 255: {error}", path=entry.source_file, line=entry.line
         ) from error
     if len(levels) != width * height:
         raise InputError(
-            f"wanted {width * height} gray levels ({width} × {height}), found {len(levels)}",
-            hint="download it again if it is truncated",
+            f"Expected {width * height} gray levels ({width} × {height}), got {len(levels)}",
+            hint="download the file again if it is truncated",
             path=entry.source_file,
             line=entry.line,
         )

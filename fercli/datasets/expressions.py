@@ -90,7 +90,7 @@ def parse_classes(text: str | None) -> ClassScheme:
     _refuse_repeated([name for name, _ in pairs], text)
     _refuse_repeated([label for _, labels in pairs for label in labels], text)
     if len(pairs) < 2:
-        raise OptionError(f"wanted 5, 7, 8 or at least two classes, found --classes {text}")
+        raise OptionError(f"`classes`: expected 5, 7, 8 or at least two names, got {text}")
     return ClassScheme(dict(pairs))
 
 
@@ -103,7 +103,7 @@ def parse_renames(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         word, sign, label = text.partition("=")
         if not sign or not word.strip():
-            raise OptionError(f"wanted --map WORD=LABEL, found {text!r}")
+            raise OptionError(f"`renames`: expected WORD=LABEL, got {text!r}")
         renames[word.strip().lower()] = expression_of(label) or label.strip()
     return renames
 
@@ -119,8 +119,8 @@ def _parse_class(part: str) -> tuple[str, tuple[str, ...]]:
     members = [label.strip() for label in labels.split("+")] if sign else [name]
     if not all([name, *members]) or any(sign in name for sign in "/\\") or name.startswith("."):
         raise OptionError(
-            f"wanted classes such as happy,sad or rest=sad+fear, found {part!r}",
-            hint="5, 7, 8, or names with commas between them",
+            f"`classes`: expected names such as happy,sad or rest=sad+fear, got {part!r}",
+            hint="use 5, 7, 8, or names with commas between them",
         )
     return name, tuple(expression_of(label) or label for label in members)
 
@@ -128,4 +128,4 @@ def _parse_class(part: str) -> tuple[str, tuple[str, ...]]:
 def _refuse_repeated(names: Sequence[str], text: str) -> None:
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise OptionError(f"wanted each class and label once, found {repeated[0]} twice in {text}")
+        raise OptionError(f"`classes`: {repeated[0]} occurs twice in {text}")

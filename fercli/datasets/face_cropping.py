@@ -157,9 +157,9 @@ def _find_images(source: Path) -> list[Path]:
     if not images:
         others = len(find_files(source, ("",)))
         raise InputError(
-            f"wanted images, found none among {others:,} files" if others else
-            "wanted images, found none",
-            hint="names that end in .png, .jpg, …, or fer datasets import with a CSV of the files"
+            f"None of {others:,} files is an image by its suffix" if others else
+            "No images",
+            hint="rename them, or use fer datasets import with a CSV of the files"
             if others else None,
             path=source,
         )  # fmt: skip

@@ -99,7 +99,7 @@ def import_sources(
     plan = {"import": [[r.format, r.path, r.sha256] for r in reports], "options": asdict(options)}
     with Journal(out, plan, overwrite=overwrite) as journal:
         if journal.resumed:
-            progress.note(f"goes on with {len(journal.done)} images that are in {out} already")
+            progress.note(f"resumed: {len(journal.done)} images are in {out} already")
         for stage in _stages(sources, reports, options):
             _import_one(stage, journal, workers, progress)
         _require_images(reports)
@@ -239,8 +239,8 @@ def _require_images(reports: Sequence[SourceReport]) -> None:
         listed = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
         example = f", such as {skipped[0].origin}" if skipped else ""
         raise InputError(
-            f"no image came through: {listed}{example}",
-            hint="--classes, --map, or files laid out as the card of the data set shows",
+            f"No image can be used: {listed}{example}",
+            hint="use `classes`, `renames`, or the layout that the card of the data set shows",
             path=Path(reports[0].path),
         )
 

@@ -66,7 +66,7 @@ class Journal:
         self._plan = json.dumps(plan, sort_keys=True, default=str)
         make_folder(root)
         with contextlib.ExitStack() as held:
-            held.enter_context(folder_lock(root, "the making of a data set"))
+            held.enter_context(folder_lock(root, "A data set"))
             self._open(overwrite)
             self._held = held.pop_all()
 
@@ -116,8 +116,8 @@ class Journal:
             return {record.file for record in self.records()}
         except (ValueError, csv.Error) as error:
             raise InputError(
-                f"wanted the notes of an unfinished data set, found damaged ones: {error}",
-                hint="--overwrite to start anew",
+                f"The journal of an unfinished data set is damaged: {error}",
+                hint="use --overwrite to start anew",
                 path=self.path,
             ) from error
 
@@ -166,8 +166,8 @@ class Journal:
         with self.path.open("rb+") as stream:
             if stream.readline() != f"# {self._plan}\n".encode():
                 raise OutputExistsError(
-                    "holds an unfinished data set of other sources or options",
-                    hint="the same command as before to go on with it, or --overwrite",
+                    "The folder holds an unfinished data set of other sources or options",
+                    hint="run the same command as before, or use --overwrite",
                     path=self.root,
                 )
             stream.seek(0)
@@ -205,8 +205,8 @@ def require_only_ours(root: Path) -> None:
         waits = inside.parts[0] == ASIDE
         if not (of_tree or waits or path in written):
             raise OutputExistsError(
-                f"wanted only what fer wrote, found {shown_name(str(inside))} in it",
-                hint="move that elsewhere, or another name",
+                f"{shown_name(str(inside))} in it was not written by fer",
+                hint="move that elsewhere, or use another name",
                 path=root,
             )
 
@@ -229,11 +229,11 @@ def _written(root: Path) -> list[Path]:
 def _require_free(root: Path) -> None:
     if (root / MANIFEST).exists():
         raise OutputExistsError(
-            "holds a data set already", hint="--overwrite, or another name", path=root
+            "The folder holds a data set already", hint="use --overwrite, or another name", path=root
         )
     if not root.is_dir() or any(path.name != ASIDE for path in root.iterdir()):
         raise OutputExistsError(
-            "wanted a new or empty folder, found something in it", hint="another name", path=root
+            "The folder is not empty", hint="use another name", path=root
         )
 
 

@@ -63,10 +63,9 @@ class ImportOptions(ReadingOptions):
         if any(voted) and self.renames and (all(voted) or of_votes):
             word = (of_votes or list(self.renames))[0]
             raise OptionError(
-                f"wanted a source whose images have one label each, found --map {word}="
-                f"{self.renames[word]} with the votes of FER+",
-                hint="--classes, such as angry=angry+disgust,happy,neutral, for what votes count "
-                "as, or an import of each source alone",
+                f"`renames`: {word}={self.renames[word]} cannot change the votes of FER+",
+                hint="use `classes`, such as angry=angry+disgust,happy,neutral, for what votes "
+                "count as, or import each source alone",
             )
 
 

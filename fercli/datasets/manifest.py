@@ -113,7 +113,7 @@ def read_manifest(root: Path) -> Manifest | None:
         manifest = _checked(Manifest(**{f.name: content[f.name] for f in fields(Manifest)}))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            "wanted the dataset.json of a data set, found something else",
+            "The file is not the dataset.json of a data set",
             hint="import the data set again, or remove the file",
             path=path,
         ) from error
@@ -136,8 +136,8 @@ def _require_folder_names(classes: Sequence[str], path: Path) -> None:
     for name in classes:
         if not is_folder_name(name):
             raise InputError(
-                f"wanted classes without / or \\ or a dot in front, found {name!r}",
-                hint="another name, the same as that of its folder",
+                f"The class {name!r} has a / or \\ in it or a dot in front",
+                hint="use another name, the same as that of its folder",
                 path=path,
             )
 
@@ -168,12 +168,12 @@ def to_line(record: FileRecord) -> str:
 def from_fields(cells: Sequence[str]) -> FileRecord:
     """Return the image that the cells of a line describe; ValueError if they do not."""
     if len(cells) != len(COLUMNS):
-        raise ValueError(f"wanted {len(COLUMNS)} fields, found {len(cells)}")
+        raise ValueError(f"expected {len(COLUMNS)} fields, got {len(cells)}")
     file, source, origin, subject, sha256, votes = cells
     if not is_below(file):
-        raise ValueError(f"wanted a file below the tree, found {file!r}")
+        raise ValueError(f"{file!r} is not below the tree")
     if len(PurePosixPath(file).parts) != 3:
-        raise ValueError(f"wanted <split>/<class>/<image>, found {file!r}")
+        raise ValueError(f"expected <split>/<class>/<image>, got {file!r}")
     return FileRecord(file, source, origin, subject, sha256, tuple(map(int, votes.split())))
 
 
@@ -213,8 +213,8 @@ def _read_lines(stream: Iterable[str], path: Path) -> Iterator[FileRecord]:
             yield from_fields(cells)
     except (ValueError, csv.Error) as error:
         raise InputError(
-            f"not a line of {FILES}: {error}",
-            hint="take that line out",
+            f"The line is not one of {FILES}: {error}",
+            hint="remove that line",
             path=path,
             line=reader.line_num,
         ) from error

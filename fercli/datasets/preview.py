@@ -51,7 +51,7 @@ def write_previews(
     """
     if options.split is not None and options.split not in tree.splits:
         raise OptionError(
-            f"wanted the split {options.split!r}, found {', '.join(tree.splits)}",
+            f"No split {options.split!r}: the tree has {', '.join(tree.splits)}",
             hint="without --split for all of them",
         )
     records = [r for r in tree.records if options.split in (None, r.split)]

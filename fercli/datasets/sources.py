@@ -107,9 +107,9 @@ def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source
         number = used[form.name]
         sources.append(Source(form.name + (str(number) if number > 1 else ""), form, path))
     if not sources:
-        raise OptionError("wanted a data set to import, found none")
+        raise OptionError("No data set to import was given")
     if votes is not None and "ferplus" not in used:
-        raise OptionError("--votes goes with the CSV of FER-2013, which is not among the sources")
+        raise OptionError("`votes` needs the CSV of FER-2013, which is not among the sources")
     return sources
 
 

@@ -75,7 +75,7 @@ def parse_ratios(text: str) -> dict[str, float]:
         numbers = []
     if len(numbers) not in (2, 3) or not all(0 < number < 1e6 for number in numbers):
         raise OptionError(
-            f"wanted two or three positive numbers, found --ratios {text}", hint="80,10,10"
+            f"`ratios`: expected two or three positive numbers, got {text}", hint="use 80,10,10"
         )
     return {name: number / sum(numbers) for name, number in zip(names, numbers, strict=False)}
 
@@ -135,9 +135,9 @@ def _subjects(records: Sequence[FileRecord], options: SplitOptions) -> list[str]
     subjects = [_subject(record, pattern) for record in records]
     if "" in subjects:
         raise OptionError(
-            f"wanted the person in each image, found {subjects.count('')} without, "
+            f"The person is unknown in {subjects.count('')} images, "
             f"such as {records[subjects.index('')].file}",
-            hint=r"--subject-pattern with a regular expression for file names, such as '(S\d+)_'",
+            hint=r"use `subject_pattern` with a regular expression for names, such as '(S\d+)_'",
         )
     return subjects
 
@@ -146,7 +146,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise OptionError(f"--subject-pattern {pattern}: {error}") from error
+        raise OptionError(f"`subject_pattern` {pattern}: {error}") from error
 
 
 def _subject(record: FileRecord, pattern: re.Pattern[str] | None) -> str:
@@ -174,9 +174,9 @@ def _require_enough(together: Integers, parts: int) -> None:
     count = len(np.unique(together))
     if count < parts:
         raise OptionError(
-            f"wanted at least {parts} persons or groups of images that look alike, one for each "
-            f"part, found {count}",
-            hint="fewer parts, or --duplicates apart",
+            f"Expected at least {parts} persons or groups of images that look alike, one for each "
+            f"part, got {count}",
+            hint="use fewer parts, or set `duplicates` to apart",
         )
 
 
@@ -307,8 +307,8 @@ def require_filled(part: Integers, names: Sequence[str]) -> None:
     empty = [name for number, name in enumerate(names) if number not in part]
     if empty:
         raise OptionError(
-            f"wanted images in every part, found none for {', '.join(empty)}",
-            hint="fewer or larger parts, or --duplicates apart",
+            f"No image is left for {', '.join(empty)}",
+            hint="use fewer or larger parts, or set `duplicates` to apart",
         )
 
 

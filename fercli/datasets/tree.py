@@ -104,8 +104,8 @@ def read_tree(root: Path) -> Tree:
         classes = tuple(manifest.classes)
     if not records:
         raise InputError(
-            "wanted a tree <split>/<class>/*.png, found no image",
-            hint="fer datasets import",
+            "No images: expected <split>/<class>/*.png",
+            hint="use fer datasets import to make such a tree",
             path=root,
         )
     return Tree(root, classes, tuple(records), manifest)
@@ -116,8 +116,8 @@ def require_finished(root: Path) -> None:
     being_moved = is_there(root / ASIDE) and not is_there(root / MANIFEST)
     if is_there(root / JOURNAL) or is_there(root / CROPPING) or being_moved:
         raise InputError(
-            "wanted a whole data set, found an unfinished one",
-            hint="the same command as before to go on with it",
+            "The data set is unfinished",
+            hint="run the command that was making it again",
             path=root,
         )
 
@@ -130,8 +130,8 @@ def require_shape(record: FileRecord, root: Path) -> FileRecord:
         and is_folder_name(record.label)
     ):
         raise InputError(
-            f"wanted <split>/<class>/<image>, found {record.file}",
-            hint="fer datasets import folder=… makes such a tree of other folders",
+            f"Expected <split>/<class>/<image>, got {record.file}",
+            hint="use fer datasets import folder=… to make such a tree of other folders",
             path=root,
         )
     return record
@@ -142,8 +142,8 @@ def require_apart(source: Path, out: Path) -> None:
     one, other = source.resolve(), out.resolve()
     if one.is_relative_to(other) or other.is_relative_to(one):
         raise OptionError(
-            f"wanted a new tree apart from {source}, found --out {out}",
-            hint="a folder beside it",
+            f"`out` {out} overlaps the source {source}",
+            hint="use a folder beside it",
         )
 
 
@@ -228,7 +228,7 @@ def finish_tree(
     root = journal.root
     totals = counts(journal.records())
     if not totals:
-        raise OutputError("no image came through: there is nothing to make a tree of", path=root)
+        raise OutputError("No image is left to make a tree of", path=root)
     if classes is None:
         classes = sorted_classes(label for row in totals.values() for label in row)
     full = fill_counts(root, totals, classes)
@@ -281,8 +281,8 @@ def _require_readable(source: Path) -> None:
     except OSError as error:
         if source.is_symlink() and not source.exists():
             raise InputError(
-                "wanted an image, found a link to nothing",
-                hint="bring back what it leads to, or remove it",
+                "The link leads to nothing",
+                hint="restore the file that it leads to, or remove the link",
                 path=source,
             ) from error
         raise input_error(error, source, wanted="an image") from error

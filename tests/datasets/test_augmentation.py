@@ -252,10 +252,10 @@ def interrupt(*_, **__):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "wanted one of --copies"),
-        ({"copies": 1, "balance": True}, "wanted one of --copies"),
-        ({"copies": 1, "splits": ("train", "test")}, "found 'test'; try: leave the test split"),
-        ({"copies": 1, "splits": ("validation",)}, "wanted a split validation, found train, test"),
+        ({}, "Expected one of `copies`"),
+        ({"copies": 1, "balance": True}, "Expected one of `copies`"),
+        ({"copies": 1, "splits": ("train", "test")}, "got 'test'; try: leave the test split"),
+        ({"copies": 1, "splits": ("validation",)}, "No split validation: the tree has train, test"),
     ],
 )
 def test_augmentations_that_cannot_be(put, tmp_path, options, message):

@@ -103,7 +103,7 @@ def test_what_is_known_of_a_image(put, tmp_path):
     assert fingerprint_of(half.reshape(20, 10)).pixels != gray.pixels
     assert fingerprint_of(np.full((9, 9), 7, np.uint8)).constant
     (tmp_path / "b.png").write_text("text")
-    assert "wanted an image" in fingerprint(tmp_path / "b.png").error
+    assert "not an image" in fingerprint(tmp_path / "b.png").error
 
 
 @settings(deadline=None)

@@ -56,11 +56,11 @@ def test_fer2013_as_folders(put, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.replace("3,", "9,", 1), "fer2013.csv:2: wanted an emotion from 0 to 6"),
-        (lambda t: t.replace(",Training", ",Trainig"), "fer2013.csv:2: wanted one of Training"),
-        (lambda t: t.replace("pixels", "pixel"), "fer2013.csv:1: wanted a column pixels"),
-        (lambda t: t.replace(",PrivateTest", ""), r"fer2013.csv:4: wanted 3 cells .*found 2"),
-        (lambda t: "", "wanted a column emotion, found none"),
+        (lambda t: t.replace("3,", "9,", 1), "fer2013.csv:2: Expected an emotion from 0 to 6"),
+        (lambda t: t.replace(",Training", ",Trainig"), "fer2013.csv:2: Expected one of Training"),
+        (lambda t: t.replace("pixels", "pixel"), "fer2013.csv:1: Expected a column pixels"),
+        (lambda t: t.replace(",PrivateTest", ""), r"fer2013.csv:4: Expected 3 cells .*got 2"),
+        (lambda t: "", "Expected a column emotion, got none"),
         (lambda t: t.replace("3,", '3,"', 1), "fer2013.csv:.: "),
     ],
 )
@@ -77,10 +77,10 @@ TRUNCATED = gzip.compress(b"emotion,pixels,Usage\n" + b"0,1 2,Training\n" * 99)[
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"\xff\xfe\x00emotion", "wanted a table of text"),
-        ("a.csv.gz", b"not gzip", "cannot be unpacked"),
-        ("a.csv.gz", TRUNCATED, "cannot be unpacked"),
-        ("a.zip", b"PK\x03\x04", "cannot be unpacked"),
+        ("a.csv", b"\xff\xfe\x00emotion", "not a text table"),
+        ("a.csv.gz", b"not gzip", "Cannot be unpacked"),
+        ("a.csv.gz", TRUNCATED, "Cannot be unpacked"),
+        ("a.zip", b"PK\x03\x04", "Cannot be unpacked"),
     ],
     ids=["no text", "no gzip", "truncated gzip", "truncated zip"],
 )
@@ -93,7 +93,7 @@ def test_damaged_files_are_named(tmp_path, name, content, message):
 def test_a_zip_without_the_table(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("README", "")
-    with pytest.raises(InputError, match=r"wanted one \.csv file in the zip, found README"):
+    with pytest.raises(InputError, match=r"Expected one \.csv file in the zip, got README"):
         read(tmp_path / "a.zip", form="fer2013")
 
 
@@ -111,7 +111,7 @@ def test_zips_that_python_cannot_unpack_are_named(tmp_path, offset, value, messa
     for at in (6, content.index(b"PK\x01\x02") + 8):
         content[at + offset] = value
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"a.zip: cannot be unpacked: .*{message}.*; try: unpack"):
+    with pytest.raises(InputError, match=f"a.zip: Cannot be unpacked: .*{message}.*; try: unpack"):
         read(path)
 
 
@@ -122,7 +122,7 @@ def test_a_zip_with_damaged_lzma_is_named(tmp_path):
     content = path.read_bytes()
     # Behind the header of 30 bytes and the name: a version, and that five bytes describe the rest.
     path.write_bytes(content[:39] + b"\xff" * 5 + content[44:])
-    with pytest.raises(InputError, match=r"a\.zip: cannot be unpacked"):
+    with pytest.raises(InputError, match=r"a\.zip: Cannot be unpacked"):
         read(path, form="fer2013")
 
 
@@ -146,13 +146,13 @@ def test_ferplus_votes_come_in_the_order_of_expressions(fer_csv, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ("Training,a,1,0,0,0,0,0,0,0,0,0\n", "each of the 3 images .* found 1"),
+        ("Training,a,1,0,0,0,0,0,0,0,0,0\n", "each of the 3 images .* got 1"),
         (
             "Training,a,1,0,0,0,0,0,0,0,0,0\n" * 3,
-            "wanted the usage of the image in fer2013.csv:3",
+            "Expected the usage of the image in fer2013.csv:3",
         ),
-        ("Training,a,x,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: wanted whole numbers"),
-        ("Training,a,-1,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: wanted counts"),
+        ("Training,a,x,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: Expected whole numbers"),
+        ("Training,a,-1,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: Expected counts"),
     ],
 )
 def test_votes_that_do_not_go_with_the_images(fer_csv, tmp_path, rows, message):
@@ -163,7 +163,7 @@ def test_votes_that_do_not_go_with_the_images(fer_csv, tmp_path, rows, message):
 
 
 def test_ferplus_without_votes(fer_csv):
-    with pytest.raises(InputError, match="wanted the votes of FER"):
+    with pytest.raises(InputError, match="The votes of FER"):
         read(fer_csv(ROWS), form="ferplus")
 
 
@@ -184,9 +184,9 @@ def test_a_list_of_paths(tmp_path, header):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\na.png,wink\n", "list.csv:2: wanted an expression, found 'wink'; try: --map"),
-        ("path,label,split\na.png,sad,odd\n", "list.csv:2: wanted train, validation or test"),
-        ("path\na.png\n", "list.csv:1: wanted a column label or expression"),
+        ("path,label\na.png,wink\n", "list.csv:2: 'wink' is not an expression; try: use --map"),
+        ("path,label,split\na.png,sad,odd\n", "list.csv:2: Expected a split train, validation or test"),
+        ("path\na.png\n", "list.csv:1: Expected a column label or expression"),
     ],
 )
 def test_lists_that_cannot_be_used(tmp_path, text, message):
@@ -204,16 +204,16 @@ def test_folders_nested_and_with_splits(put, tmp_path):
 
 def test_folders_that_cannot_be_used(put, tmp_path):
     put("mine/wink/a.png")
-    with pytest.raises(InputError, match="wanted an expression, found 'wink'"):
+    with pytest.raises(InputError, match="'wink' is not an expression"):
         read(tmp_path / "mine")
     put("flat/train/a.png")
-    with pytest.raises(InputError, match=r"found the image train/a\.png outside of one"):
+    with pytest.raises(InputError, match=r"got the image train/a\.png outside one"):
         read(tmp_path / "flat")
 
 
 def test_what_is_of_no_known_form(tmp_path):
     (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(InputError, match="wanted a data set of a known form"):
+    with pytest.raises(InputError, match="The format is none of those known"):
         detect_format(tmp_path / "a.txt")
     with pytest.raises(InputError, match="found nothing of that name"):
         detect_format(tmp_path / "missing")

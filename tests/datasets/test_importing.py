@@ -70,9 +70,9 @@ def test_fer2013_to_a_tree(fer, fer_csv, tmp_path):
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (" ".join(["7"] * 2303), "fer2013.csv:3: wanted 2304 gray levels .*found 2303"),
-        (" ".join(["256"] * 2304), "fer2013.csv:3: wanted gray levels from 0 to 255"),
-        (" ".join(["nan"] * 2304), "fer2013.csv:3: wanted gray levels from 0 to 255"),
+        (" ".join(["7"] * 2303), "fer2013.csv:3: Expected 2304 gray levels .*got 2303"),
+        (" ".join(["256"] * 2304), "fer2013.csv:3: Expected gray levels from 0 to 255"),
+        (" ".join(["nan"] * 2304), "fer2013.csv:3: Expected gray levels from 0 to 255"),
     ],
 )
 def test_a_row_of_other_pixels_is_named_and_counted(fer_csv, tmp_path, pixels, message):
@@ -98,7 +98,7 @@ def test_finished_trees_are_not_overwritten_unless_asked(fer_csv, tmp_path):
     table = fer_csv(ROWS)
     do_import([table], tmp_path / "out")
     before = files(tmp_path / "out")
-    with pytest.raises(OutputExistsError, match="holds a data set already; try: --overwrite"):
+    with pytest.raises(OutputExistsError, match="holds a data set already; try: use --overwrite"):
         do_import([table], tmp_path / "out")
     assert files(tmp_path / "out") == before
     scheme = ImportOptions(parse_classes("happy,rest=neutral"))
@@ -110,7 +110,7 @@ def test_finished_trees_are_not_overwritten_unless_asked(fer_csv, tmp_path):
 def test_a_folder_with_other_things_is_left_alone_even_with_overwrite(fer_csv, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.txt").write_text("years of work")
-    with pytest.raises(OutputExistsError, match=r"found thesis\.txt in it"):
+    with pytest.raises(OutputExistsError, match=r"thesis\.txt in it was not written by fer"):
         import_sources(
             find_sources([str(fer_csv(ROWS))]),
             tmp_path / "out",
@@ -130,7 +130,7 @@ def test_a_tree_with_files_of_others_stays_whole_even_with_overwrite(fer, fer_cs
     (tmp_path / "out" / other).write_text("work of others")
     before = files(tmp_path / "out")
     result = fer(*command, "--overwrite")
-    told = f"found {'/'.join(other.split('/')[:3])} in it"
+    told = f"{'/'.join(other.split('/')[:3])} in it was not"
     assert (result.status, told in result.err) == (1, True), result.err
     assert files(tmp_path / "out") == before
 
@@ -207,8 +207,8 @@ def test_images_that_cannot_be_used_are_listed(fer, put, tmp_path):
     with (tmp_path / "out/skipped.csv").open() as stream:
         reasons = {row["origin"]: row["reason"] for row in csv.DictReader(stream)}
     assert {name: reasons[f"sad/{name}.png"].split(",")[0] for name in ("one", "empty")} == {
-        "one": "wanted a side of at least 8 pixels",
-        "empty": "wanted an image",
+        "one": "Expected sides of at least 8 pixels",
+        "empty": "Expected an image",
     }
     assert "megapixels" in reasons["sad/huge.png"]
     assert len(read_tree(tmp_path / "out").records) == 2
@@ -236,7 +236,7 @@ def test_own_classes_and_words(fer, put, tmp_path):
     put("in/blurred/b.png")
     put("in/masked/c.png")
     command = ["datasets", "import", tmp_path / "in", "--out", tmp_path / "out"]
-    assert "wanted an expression, found 'blurred'" in fer(*command).err
+    assert "'blurred' is not an expression" in fer(*command).err
     result = fer(
         *command, "--map", "smirk=contempt", "--map", "blurred=", "--classes", "contempt,masked",
     )  # fmt: skip
@@ -330,7 +330,7 @@ def test_words_where_votes_decide(fer_csv, put, tmp_path, word, others, refused)
     put("in/wink/a.png")
     sources = [f"ferplus={table}", *([tmp_path / "in"] if others else [])]
     if refused:
-        with pytest.raises(OptionError, match=f"found --map {word}=sad with .*; try: --classes"):
+        with pytest.raises(OptionError, match=f"`renames`: {word}=sad cannot .*; try: use `classes`"):
             do_import(sources, tmp_path / "out", renames={word: "sad"})
     else:
         do_import(sources, tmp_path / "out", renames={word: "sad"})
@@ -354,12 +354,12 @@ GOOD_ROWS = "emotion,pixels,Usage\n" + f"4,{' '.join(['9'] * 2304)},Training\n" 
 @pytest.mark.parametrize(
     ("text", "classes", "message"),
     [
-        ("path,label\na.png,wink\n", None, "list.csv:2: wanted an expression"),
-        ("path,label\n", None, "no image came through"),
-        ("path,label\na.png,sad\n", "happy,angry", r"through: sad: not among the classes \(1\)"),
+        ("path,label\na.png,wink\n", None, "list.csv:2: 'wink' is not an expression"),
+        ("path,label\n", None, "No image is left"),
+        ("path,label\na.png,sad\n", "happy,angry", r"can be used: sad: not among the classes \(1\)"),
         ("path,label\na/b.png,sad\n", None, r"found nothing of that name \(1\), such as a/b\.png"),
         ("emotion,pixels,Usage\n3,1 2 3,Training\n", None, r"gray levels .* such as list\.csv:2"),
-        (f"{GOOD_ROWS}9,1 2 3,Training\n", None, "list.csv:102: wanted an emotion"),
+        (f"{GOOD_ROWS}9,1 2 3,Training\n", None, "list.csv:102: Expected an emotion"),
     ],
     ids=["label", "no row", "no class", "no image", "pixels", "label of the last row"],
 )

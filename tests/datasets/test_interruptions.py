@@ -83,7 +83,7 @@ def test_a_killed_command_goes_on_and_ends_the_same(arguments, tmp_path):
     wait_for(process, out, 60)
     process.kill()
     process.communicate()
-    with pytest.raises(InputError, match="found an unfinished one"):
+    with pytest.raises(InputError, match="The data set is unfinished"):
         read_tree(out)
     half = next(out.rglob("*.png")).with_name(".fer-half.png")
     half.touch()

@@ -57,24 +57,24 @@ def test_what_is_no_manifest(tmp_path, text):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a,b", "wanted 6 fields, found 2"),
-        ("no-folders.png,,,,,", "wanted <split>/<class>/<image>, found 'no-folders.png'"),
-        ("a/b.png,,,,,", "wanted <split>/<class>/<image>, found 'a/b.png'"),
-        ("../b/c.png,,,,,", "wanted a file below the tree, found '../b/c.png'"),
-        ("/b/c.png,,,,,", "wanted a file below the tree, found '/b/c.png'"),
-        ("a/b/c\0.png,,,,,", r"wanted a file below the tree, found 'a/b/c\\x00.png'"),
+        ("a,b", "expected 6 fields, got 2"),
+        ("no-folders.png,,,,,", "expected <split>/<class>/<image>, got 'no-folders.png'"),
+        ("a/b.png,,,,,", "expected <split>/<class>/<image>, got 'a/b.png'"),
+        ("../b/c.png,,,,,", "'../b/c.png' is not below the tree"),
+        ("/b/c.png,,,,,", "'/b/c.png' is not below the tree"),
+        ("a/b/c\0.png,,,,,", r"'a/b/c\\x00.png' is not below the tree"),
         ("a/b/c.png,,,,,1 x", "invalid literal"),
     ],
 )
 def test_a_line_that_is_none(tmp_path, line, message):
     (tmp_path / "files.csv").write_text(f"file,source,origin,subject,sha256,votes\n{line}\n")
-    with pytest.raises(InputError, match=rf"files\.csv:2: not a line of files\.csv: {message}"):
+    with pytest.raises(InputError, match=rf"files\.csv:2: The line is not one of files\.csv: {message}"):
         list(read_files(tmp_path))
 
 
 def test_a_head_without_end(tmp_path):
     (tmp_path / "files.csv").write_text(200_000 * "a")
-    with pytest.raises(InputError, match=r"not a line of files\.csv: field larger than"):
+    with pytest.raises(InputError, match=r"The line is not one of files\.csv: field larger than"):
         list(read_files(tmp_path))
 
 
@@ -96,13 +96,13 @@ def test_a_manifest_of_other_things(tmp_path, changed):
     write_manifest(tmp_path, Manifest(["happy"], {"train": {"happy": 2}}))
     content = json.loads((tmp_path / "dataset.json").read_text())
     (tmp_path / "dataset.json").write_text(json.dumps(content | changed))
-    with pytest.raises(InputError, match=r"wanted the dataset\.json of a data set"):
+    with pytest.raises(InputError, match=r"The file is not the dataset\.json"):
         read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../../../x/esc", "/x", "a/b", "a\\b", "..", ".a", "a\0"])
 def test_a_class_that_is_no_folder(tmp_path, name):
     write_manifest(tmp_path, Manifest(["happy", name], {}))
-    with pytest.raises(InputError, match=r"dataset\.json: wanted classes without / or") as caught:
+    with pytest.raises(InputError, match=r"dataset\.json: The class .* has a / or") as caught:
         read_manifest(tmp_path)
     assert repr(name) in str(caught.value)

@@ -51,10 +51,10 @@ def test_affectnet_annotations(put, tmp_path):
         ("train-10", ("happy", "train", "")),
     ]
     (root / "train_set/annotations/9_exp.npy").write_bytes(b"\x93NUMPY")
-    with pytest.raises(InputError, match=r"9_exp\.npy: wanted an array"):
+    with pytest.raises(InputError, match=r"9_exp\.npy: Expected an array"):
         read(root)
     (root / "train_set/annotations/9_exp.npy").unlink()
-    with pytest.raises(InputError, match=r"9_exp\.npy: wanted an array"):
+    with pytest.raises(InputError, match=r"9_exp\.npy: Expected an array"):
         read(root)
 
 
@@ -89,7 +89,7 @@ def test_kdef(put, tmp_path):
 
 def test_names_that_do_not_fit_the_named_format(put, tmp_path):
     put("a/b.png")
-    with pytest.raises(InputError, match=r"wanted images with names such as AF01ANS\.JPG"):
+    with pytest.raises(InputError, match=r"No image has a name such as AF01ANS\.JPG"):
         read(tmp_path, form="kdef")
 
 
@@ -130,7 +130,7 @@ def test_ckplus_peak_frames(put, tmp_path):
 def test_ckplus_labels_that_are_none(put, tmp_path, text):
     root = few_sequences(put, tmp_path)
     (root / "Emotion/S005/001/S005_001_00000004_emotion.txt").write_text(text)
-    with pytest.raises(InputError, match="wanted a label from 0 to 7"):
+    with pytest.raises(InputError, match="Expected a label from 0 to 7"):
         read(root)
 
 
@@ -152,7 +152,7 @@ def test_rafdb(put, tmp_path, folder):
     entry = next(FORMATS["rafdb"].read(tmp_path / "RAF", OPTIONS))
     assert entry.image.is_file()
     labels.write_text("train_00001.jpg 5\ntrain_00002.jpg 8\n")
-    with pytest.raises(InputError, match=r"list_patition_label\.txt:2: wanted a line such as"):
+    with pytest.raises(InputError, match=r"list_patition_label\.txt:2: Expected a line such as"):
         read(tmp_path / "RAF")
 
 
@@ -218,7 +218,7 @@ def test_affectnet_arrays_that_are_damaged(put, tmp_path, content):
     put("AffectNet/train_set/images/9.jpg")
     (tmp_path / "AffectNet/train_set/annotations").mkdir()
     (tmp_path / "AffectNet/train_set/annotations/9_exp.npy").write_bytes(content)
-    with pytest.raises(InputError, match=r"9_exp\.npy: wanted an array"):
+    with pytest.raises(InputError, match=r"9_exp\.npy: Expected an array"):
         read(tmp_path / "AffectNet")
 
 

@@ -81,7 +81,7 @@ def test_ratios(text, wanted):
     "text", ["", "80", "80,-10", "80,0,20", "1,2,3,4", "a,b", "nan,1", "inf,1"]
 )
 def test_ratios_that_make_no_sense(text):
-    with pytest.raises(OptionError, match="wanted two or three positive numbers"):
+    with pytest.raises(OptionError, match="`ratios`: expected two or three positive numbers"):
         parse_ratios(text)
 
 
@@ -168,7 +168,7 @@ def test_folds_of_other_images_are_not_gone_on_with(small_tree, put, tmp_path, c
         put("tree/train/sad/more.png")
     else:
         (small_tree / "train/sad/0.png").rename(small_tree / "train/sad/zero.png")
-    with pytest.raises(OutputExistsError, match=r"fold1: holds .* already; .*--overwrite"):
+    with pytest.raises(OutputExistsError, match=r"fold1: The folder holds .* already; .*--overwrite"):
         split_tree(read_tree(small_tree), tmp_path / "out", options)
     assert (tmp_path / "out/fold2").exists() != killed
     again = split_tree(read_tree(small_tree), tmp_path / "out", options, overwrite=True)
@@ -184,7 +184,7 @@ def test_a_fold_that_was_stopped_at_its_very_end_is_gone_on_with(small_tree, tmp
         patched.setattr(Journal, "remove", interrupt)
         with pytest.raises(KeyboardInterrupt):
             split_tree(tree, tmp_path / "out", options)
-    with pytest.raises(InputError, match="found an unfinished one"):
+    with pytest.raises(InputError, match="The data set is unfinished"):
         read_tree(tmp_path / "out/fold1")
     split_tree(tree, tmp_path / "out", options)
     assert len(read_tree(tmp_path / "out/fold1").records) == 24
@@ -195,7 +195,7 @@ def test_no_fold_is_removed_if_one_holds_files_of_others(small_tree, tmp_path):
     split_tree(tree, out, SplitOptions(folds=2, duplicates="apart"))
     (out / "fold2/notes.txt").write_text("work of others")
     before = {path: path.stat().st_ino for path in out.rglob("*")}
-    with pytest.raises(OutputExistsError, match=r"fold2: .*found notes\.txt in it"):
+    with pytest.raises(OutputExistsError, match=r"fold2: .*notes\.txt in it was not"):
         split_tree(tree, out, SplitOptions(folds=2, duplicates="apart", seed=1), overwrite=True)
     assert {path: path.stat().st_ino for path in out.rglob("*")} == before
 
@@ -212,9 +212,9 @@ def test_ways_to_place_files(small_tree, tmp_path, placing):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (SplitOptions(by_subject=True), "wanted the person in each image, found 24 without"),
-        (SplitOptions(subject_pattern="("), "--subject-pattern"),
-        (SplitOptions(subject_pattern="png"), "wanted at least 3 persons"),
+        (SplitOptions(by_subject=True), "The person is unknown in 24 images"),
+        (SplitOptions(subject_pattern="("), "`subject_pattern`"),
+        (SplitOptions(subject_pattern="png"), "Expected at least 3 persons"),
     ],
 )
 def test_splits_that_cannot_be(small_tree, tmp_path, options, message):
@@ -226,8 +226,8 @@ def test_splits_that_cannot_be(small_tree, tmp_path, options, message):
 @pytest.mark.parametrize(
     ("ratios", "message"),
     [
-        ("80,10,10", "wanted images in every part, found none for test;"),
-        ("98,1,1", "wanted images in every part, found none for validation, test;"),
+        ("80,10,10", "No image is left for test;"),
+        ("98,1,1", "No image is left for validation, test;"),
     ],
 )
 def test_a_part_without_images_is_named(put, tmp_path, ratios, message):
@@ -251,6 +251,6 @@ def test_persons_with_a_class_each_fill_all_folds(put, tmp_path):
 
 @pytest.mark.parametrize("out", ["tree", "tree/train/new", "."])
 def test_a_tree_is_not_split_into_itself(small_tree, tmp_path, out):
-    with pytest.raises(OptionError, match="wanted a new tree apart from"):
+    with pytest.raises(OptionError, match="overlaps the source"):
         split_tree(read_tree(small_tree), tmp_path / out, SplitOptions(), overwrite=True)
     assert len(read_tree(small_tree).records) == 24

@@ -45,7 +45,7 @@ def import_again(tree, out, placing):
 def test_an_unfinished_tree_is_not_taken_for_a_whole_one(small_tree, tmp_path, command, left):
     """What a process left that was killed in it, or while it moved an old one aside."""
     write_text(small_tree / left, "{}\n")
-    message = "tree: wanted a whole data set, found an unfinished one; try: the same command as"
+    message = "tree: The data set is unfinished; try: run the command"
     with pytest.raises(InputError, match=message):
         command(small_tree, tmp_path / "out", "copy")
     assert not (tmp_path / "out").exists()
@@ -67,6 +67,6 @@ def test_what_links_lead_to_is_placed(small_tree, tmp_path, command, placing):
 @pytest.mark.parametrize("placing", ["link", "copy", "symlink"])
 def test_a_link_to_nothing_is_named(small_tree, tmp_path, placing):
     (small_tree / "train/sad/gone.png").symlink_to("nowhere.png")
-    message = r"tree/train/sad/gone\.png: wanted an image, found a link to nothing; try: bring"
+    message = r"tree/train/sad/gone\.png: The link leads to nothing; try: restore"
     with pytest.raises(InputError, match=message):
         split(small_tree, tmp_path / "out", placing)

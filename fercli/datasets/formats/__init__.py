@@ -64,7 +64,7 @@ def detect_format(path: Path) -> Format:
         with open_text(path) as stream:
             stream.readable()
     raise InputError(
-        f"wanted a data set of a known form ({', '.join(FORMATS)}), found another",
-        hint="FORMAT=PATH if it is one of them",
+        f"The format is none of those known: {', '.join(FORMATS)}",
+        hint="use FORMAT=PATH if it is one of them",
         path=path,
     )

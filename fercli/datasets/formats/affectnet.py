@@ -46,8 +46,8 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
     sets = {path / name: split for name, split in SETS.items() if (path / name).is_dir()}
     if not sets:
         raise InputError(
-            "wanted training.csv and validation.csv, or train_set/ and val_set/, found neither",
-            hint="the folder that has them, as AffectNet is published",
+            "Expected training.csv and validation.csv, or train_set/ and val_set/; neither is there",
+            hint="name the folder that has them, as AffectNet is published",
             path=path,
         )
     for folder, split in sets.items():
@@ -110,7 +110,7 @@ def _label(text: str, path: Path, line: int | None = None) -> str:
         return names[number] if number >= 0 else names[len(names)]
     except (ValueError, IndexError) as error:
         raise InputError(
-            f"wanted an expression from 0 to {len(names) - 1}, found {text[:40]!r}",
+            f"Expected an expression from 0 to {len(names) - 1}, got {text[:40]!r}",
             path=path,
             line=line,
         ) from error
@@ -134,8 +134,8 @@ def _load(path: Path) -> str:
         return str(np.load(path, allow_pickle=False).item())
     except Exception as error:  # NumPy's reader raises what its parts do, of Python's tokenizer on
         raise InputError(
-            f"wanted an array with one expression's number: {error}",
-            hint="the annotations folder as it is published",
+            f"Expected an array with the number of one expression: {error}",
+            hint="use the annotations folder as it is published",
             path=path,
         ) from error
 

@@ -47,8 +47,8 @@ def _subject(name: str) -> str:
 def _read_sequences(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
     if not (path / EMOTIONS).is_dir():
         raise InputError(
-            f"wanted the folder {EMOTIONS} with the labels beside {IMAGES}, found none",
-            hint="CK+ comes in several archives: unpack Emotion_labels.zip here",
+            f"The folder {EMOTIONS} with the labels is missing beside {IMAGES}",
+            hint="unpack Emotion_labels.zip here, one of the archives of CK+",
             path=path,
         )
     frames: dict[Path, list[Path]] = {}
@@ -85,7 +85,7 @@ def _label(path: Path) -> str:
             return LABELS[int(number)]
     except (ValueError, OverflowError):
         pass
-    raise InputError(f"wanted a label from 0 to {len(LABELS) - 1}, found {text[:40]!r}", path=path)
+    raise InputError(f"Expected a label from 0 to {len(LABELS) - 1}, got {text[:40]!r}", path=path)
 
 
 def _recognizes(path: Path) -> bool:

@@ -56,7 +56,7 @@ def _split(word: str, path: Path, line: int) -> str:
     split = split_of(word) if word.strip() else "all"
     if split is None:
         raise InputError(
-            f"wanted train, validation or test, found {word[:40]!r}", path=path, line=line
+            f"Expected a split train, validation or test, got {word[:40]!r}", path=path, line=line
         )
     return split
 

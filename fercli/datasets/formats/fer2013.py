@@ -49,14 +49,14 @@ def usage_split(usage: str, path: Path, line: int) -> str:
     split = split_of(usage)
     if split is None:
         wanted = ", ".join(USAGES)
-        raise InputError(f"wanted one of {wanted}, found {usage[:40]!r}", path=path, line=line)
+        raise InputError(f"Expected one of {wanted}, got {usage[:40]!r}", path=path, line=line)
     return split
 
 
 def _label(text: str, path: Path, line: int) -> str:
     if text.strip() not in {str(number) for number in range(len(LABELS))}:
         raise InputError(
-            f"wanted an emotion from 0 to {len(LABELS) - 1}, found {text[:40]!r}",
+            f"Expected an emotion from 0 to {len(LABELS) - 1}, got {text[:40]!r}",
             path=path,
             line=line,
         )

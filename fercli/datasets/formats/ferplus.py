@@ -34,7 +34,7 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
     votes = votes_file(path, options)
     if not votes.exists():
         raise InputError(
-            "wanted the votes of FER+, found nothing of that name", hint="--votes FILE", path=votes
+            "The votes of FER+ are missing", hint="name their file with `votes`", path=votes
         )
     _require_same_length(path, votes)
     rows = read_rows(votes, ("usage", *COLUMNS))
@@ -46,8 +46,8 @@ def _require_same_length(path: Path, votes: Path) -> None:
     images, voted = count_rows(path), count_rows(votes)
     if images != voted:
         raise InputError(
-            f"wanted one row of votes for each of the {images} images of {path}, found {voted}",
-            hint="the two files as they are published, both whole or both cut alike",
+            f"Expected one row of votes for each of the {images} images of {path}, got {voted} rows",
+            hint="use the two files as they are published, both whole or both cut alike",
             path=votes,
         )
 
@@ -56,17 +56,17 @@ def _votes(row: Row, entry: Entry, path: Path) -> tuple[int, ...]:
     line, cells = row
     if usage_split(cells["usage"], path, line) != entry.split:
         raise InputError(
-            f"wanted the usage of the image in {entry.origin}, found {cells['usage']}",
-            hint="the rows of the two files in the same order",
+            f"Expected the usage of the image in {entry.origin}, got {cells['usage']}",
+            hint="bring the rows of the two files into the same order",
             path=path,
             line=line,
         )
     try:
         counts = tuple(int(cells[column]) for column in COLUMNS)
     except ValueError as error:
-        raise InputError(f"wanted whole numbers of votes: {error}", path=path, line=line) from error
+        raise InputError(f"Expected whole numbers of votes: {error}", path=path, line=line) from error
     if min(counts) < 0:
-        raise InputError(f"wanted counts of votes, found {min(counts)}", path=path, line=line)
+        raise InputError(f"Expected counts of votes, got {min(counts)}", path=path, line=line)
     return counts
 
 

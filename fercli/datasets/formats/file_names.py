@@ -54,7 +54,7 @@ class NameCode:
             )
         if not matched:
             raise InputError(
-                f"wanted images with names such as {self.example}, found none", path=path
+                f"No image has a name such as {self.example}", path=path
             )
 
     def recognizes(self, path: Path) -> bool:

@@ -45,8 +45,8 @@ def read_folder(
 def unknown_label(word: str, path: Path, line: int | None = None) -> InputError:
     """Return the error for a word that names no expression and no class."""
     return InputError(
-        f"wanted an expression, found {word[:60]!r}",
-        hint=f"--map {word[:60]}=happy (or whatever it is), or --map {word[:60]}= to leave it out, "
+        f"{word[:60]!r} is not an expression",
+        hint=f"use --map {word[:60]}=happy (or what it is), --map {word[:60]}= to leave it out, "
         "or --classes with names of your own",
         path=path,
         line=line,
@@ -59,8 +59,8 @@ def _label_and_split(parts: tuple[str, ...], path: Path) -> tuple[str, str]:
     if len(parts) > 1 and not (len(parts) == 2 and split_of(parts[0])):
         return parts[0], "all"
     raise InputError(
-        f"wanted a folder for each class, found the image {'/'.join(parts)} outside of one",
-        hint="<class>/*.png or <split>/<class>/*.png",
+        f"Expected a folder for each class, got the image {'/'.join(parts)} outside one",
+        hint="use <class>/*.png or <split>/<class>/*.png",
         path=path,
     )
 

@@ -38,7 +38,7 @@ def _root(path: Path) -> Path:
     root = next((root for root in (path, path / "basic") if (root / LIST).is_file()), None)
     if root is None:
         raise InputError(
-            f"wanted {LIST.as_posix()}, found none", hint="the folder basic of RAF-DB", path=path
+            f"{LIST.as_posix()} is missing", hint="name the folder basic of RAF-DB", path=path
         )
     return root
 
@@ -49,8 +49,8 @@ def _entry(text: str, line: int, listed: Path, images: Path) -> Entry:
     numbers = [str(number) for number in range(1, len(LABELS) + 1)]
     if len(words) != 2 or split not in ("train", "test") or words[1] not in numbers:
         raise InputError(
-            f"wanted a line such as 'train_00001.jpg 5' with a label from 1 to {len(LABELS)}, "
-            f"found {text[:60]!r}",
+            f"Expected a line such as 'train_00001.jpg 5' with a label from 1 to {len(LABELS)}, "
+            f"got {text[:60]!r}",
             path=listed,
             line=line,
         )

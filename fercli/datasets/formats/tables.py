@@ -46,7 +46,7 @@ def read_rows(path: Path, columns: Sequence[str] | Mapping[str, Sequence[str]]) 
                     _check_width(cells, names, path, reader.line_num)
                     yield reader.line_num, dict(zip(names, cells, strict=True))
         except csv.Error as error:
-            message = f"not a table with commas: {error}"
+            message = f"The file is not a CSV table: {error}"
             raise InputError(message, path=path, line=reader.line_num) from error
 
 
@@ -72,10 +72,10 @@ def open_text(path: Path) -> Iterator[IO[str]]:
         with _open_bytes(path) as stream:
             yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     except UnicodeDecodeError as error:
-        raise InputError("wanted a table of text, found other bytes", path=path) from error
+        raise InputError("The file is not a text table", path=path) from error
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise InputError(
-            f"cannot be unpacked: {error}", hint="download it again: it is damaged", path=path
+            f"Cannot be unpacked: {error}", hint="download it again: it is damaged", path=path
         ) from error
     except OSError as error:
         raise input_error(error, path) from error
@@ -103,8 +103,8 @@ def _open_zipped(path: Path) -> IO[bytes]:
             return archive.open(_member(archive, path))
     except RuntimeError as error:  # NotImplementedError is one
         raise InputError(
-            f"cannot be unpacked: {error}",
-            hint="unpack it with another program and name the file",
+            f"Cannot be unpacked: {error}",
+            hint="unpack it with another program, and name the file",
             path=path,
         ) from error
 
@@ -116,8 +116,8 @@ def _member(archive: zipfile.ZipFile, path: Path) -> str:
     if len(preferred) != 1:
         found = ", ".join(sorted(archive.namelist())[:5]) or "nothing"
         raise InputError(
-            f"wanted one .csv file in the zip, found {found}",
-            hint="unpack it and name the file",
+            f"Expected one .csv file in the zip, got {found}",
+            hint="unpack it, and name the file",
             path=path,
         )
     return preferred[0]
@@ -133,8 +133,8 @@ def _header(
         if at is None:
             listed = ", ".join(found)[:200] or "none"
             raise InputError(
-                f"wanted a column {' or '.join(synonyms)}, found {listed}",
-                hint="the file as it is published, its header included",
+                f"Expected a column {' or '.join(synonyms)}, got {listed}",
+                hint="use the file as it is published, its header included",
                 path=path,
                 line=1,
             )
@@ -145,7 +145,7 @@ def _header(
 def _check_width(cells: Sequence[str], names: Sequence[str], path: Path, line: int) -> None:
     if len(cells) != len(names):
         raise InputError(
-            f"wanted {len(names)} cells ({', '.join(names)[:80]}), found {len(cells)}",
+            f"Expected {len(names)} cells ({', '.join(names)[:80]}), got {len(cells)}",
             hint="download it again if it is truncated",
             path=path,
             line=line,
