@@ -105,15 +105,15 @@ def show(results: dict[str, list[dict[str, Any]]]) -> None:
 def agreement(truth: list[Any], faces: list[Any]) -> list[str]:
     import numpy as np
 
-    from fercli.recognition.face_search import SAME_FACE, shared
+    from fercli.recognition.face_search import SAME_FACE, overlap
 
     if not faces:
         return ["-", "-", "-"]
     again = besides = 0
     for wanted, found in zip(truth, faces, strict=True):
         a, b = (np.array(one, np.int32).reshape(-1, 4) for one in (wanted, found))
-        again += sum(len(b) > 0 and shared(box, b).max() > SAME_FACE for box in a)
-        besides += sum(not len(a) or shared(box, a).max() <= SAME_FACE for box in b)
+        again += sum(len(b) > 0 and overlap(box, b).max() > SAME_FACE for box in a)
+        besides += sum(not len(a) or overlap(box, a).max() <= SAME_FACE for box in b)
     total = sum(map(len, truth))
     return [str(sum(map(len, faces))), f"{again / max(total, 1):.1%}", str(besides)]
 

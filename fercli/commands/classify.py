@@ -106,15 +106,10 @@ def classify(
       find . -name '*.jpg' | fer classify - --jsonl faces.jsonl
     """
     from fercli.common.signals import stopped_by_signals
-    from fercli.recognition.classify import (
-        Classifying,
-        Outputs,
-        complaints,
-        failed,
-        to_dict,
-        to_text,
-    )
+    from fercli.recognition.classify import ClassifyRun
     from fercli.recognition.recognizer import Recognizer
+    from fercli.recognition.results import complaints, failed, to_dict, to_text
+    from fercli.recognition.sinks.outputs import Outputs
     from fercli.recognition.sources.inputs import find_inputs
 
     choices["overwrite"] = overwrite
@@ -127,7 +122,7 @@ def classify(
         settings,
     )
     with stopped_by_signals() as stop:
-        run = Classifying(
+        run = ClassifyRun(
             recognizer,
             options.build(VideoOptions, choices),
             options.build(Outputs, choices),

@@ -139,8 +139,8 @@ def _settings(choices: dict[str, Any]) -> Any:
     )
     return ServerSettings(
         cascade=choices["cascade"],
-        network=choices["model"],
-        said=options.to_settings(choices),
+        model=choices["model"],
+        model_settings=options.to_settings(choices),
         recognition=options.build(RecognitionOptions, choices),
         camera="" if choices["no_camera"] else choices["camera"],
         token=choices["token"],

@@ -475,10 +475,10 @@ def _pillow_pixels(image: Any, note: _Note) -> NDArray[Any]:
         return np.asarray(upright)
     if upright.has_transparency_data:
         colors = upright.convert("RGBA")
-        least, most = colors.getchannel("A").getextrema()
-        if most == 0:
+        opacity = np.asarray(colors.getchannel("A"))
+        if not opacity.any():
             note("its colors are read as if it were opaque", "is transparent everywhere")
-        elif least < 255:
+        elif opacity.min() < 255:
             note("they are shown on white", "has transparent parts")
             ground = Image.new("RGBA", colors.size, (WHITE, WHITE, WHITE, 255))
             colors = Image.alpha_composite(ground, colors)

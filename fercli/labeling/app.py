@@ -18,8 +18,8 @@ from fercli.common.signals import signals_as_interrupts
 from fercli.labeling import AnnotationStore, BoxOutput, ReviewOutput, open_store
 from fercli.labeling.images import ImageCache
 from fercli.web import http_errors
-from fercli.web.auth import Guard
-from fercli.web.server import address_of, listening, quiet_server
+from fercli.web.auth import AccessControl
+from fercli.web.server import address_of, create_waitress, listening
 
 if TYPE_CHECKING:
     import socket
@@ -111,7 +111,7 @@ def create_app(session: LabelingSession) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     app.extensions["fer"] = session
-    Guard("").install(app)
+    AccessControl("").install(app)
     http_errors.install(app)
     app.register_blueprint(api)
     app.register_blueprint(pages)
@@ -166,4 +166,4 @@ def annotate(
 
 def make_server(app: Flask, listener: socket.socket) -> Any:
     """Return waitress's server of the page of annotation on a socket that listens."""
-    return quiet_server(app, listener, threads=THREADS, max_request_body_size=MOST_BYTES)
+    return create_waitress(app, listener, threads=THREADS, max_request_body_size=MOST_BYTES)

@@ -1,4 +1,4 @@
-"""Classifying: inputs of all kinds through a recognizer, into files, a window and results."""
+"""Classify expressions in images, videos, cameras and streams, and write what is asked for."""
 
 from __future__ import annotations
 
@@ -6,32 +6,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from fercli.common.errors import InputError, OptionError, OutputError, image_errors
 from fercli.common.files import atomic_write, require_absent
 from fercli.common.images import ImageArray, read_color, write_image
 from fercli.common.progress import SILENT, Bar, Progress
-from fercli.common.tables import format_table
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
-from fercli.recognition.results import Face, FrameFaces, Summary
-from fercli.recognition.sinks.csv_jsonl import CsvRows, JsonLines
-from fercli.recognition.sinks.outputs import OutputPaths, Outputs, Result, require_separate
+from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
+from fercli.recognition.sinks.csv_jsonl import CsvWriter, JsonLinesWriter
+from fercli.recognition.sinks.outputs import OutputPaths, Outputs, require_separate
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sinks.window import Window
+from fercli.recognition.sources.camera import Camera
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input
-from fercli.recognition.sources.live import Camera, Stream
+from fercli.recognition.sources.network_stream import Stream
 from fercli.recognition.sources.video_file import VideoFile
 
-__all__ = ["Classifying", "Outputs", "Result", "failed"]
 
-
-class Classifying:
-    """One run over some inputs.
+class ClassifyRun:
+    """One run of a recognizer over inputs of all kinds.
 
     Parameters
     ----------
@@ -39,11 +36,11 @@ class Classifying:
     options : VideoOptions
     outputs : Outputs
     workers : int, optional
-        Images that are looked at at once. Defaults to all cores.
+        Images that are classified at once. Defaults to all cores.
     attempts : int
-        How often a stream that breaks off is tried again. Defaults to 10.
+        Attempts to reconnect to a stream that broke off. Defaults to 10.
     stop : Event, optional
-        Ends the run in good order when set: what was seen so far is written.
+        Ends the run when set: results so far are written.
     progress : Progress
     """
 
@@ -65,11 +62,11 @@ class Classifying:
         self._attempts = attempts
         self._stop = stop or Event()
         self._progress = progress
-        self._rows: list[CsvRows | JsonLines] = []
+        self._rows: list[CsvWriter | JsonLinesWriter] = []
         self._window: Window | None = None
 
-    def run(self, inputs: Sequence[Input]) -> Iterator[Result]:
-        """Yield the result of each input, images first; an unreadable one never ends the run.
+    def run(self, inputs: Sequence[Input]) -> Iterator[InputResult]:
+        """Yield the result of each input, images first; an unreadable one does not end the run.
 
         Raises
         ------
@@ -80,32 +77,36 @@ class Classifying:
         DependencyError
             There is no screen for a window.
         """
-        places = self._places(inputs)
+        output_paths = self._output_paths(inputs)
         with ExitStack() as stack:
             self._open_rows(stack)
             if self._outputs.show:
                 self._window = stack.enter_context(Window())
-            yield from self._run_images([one for one in inputs if one.kind == "image"], places)
+            yield from self._run_images(
+                [one for one in inputs if one.kind == "image"], output_paths
+            )
             for one in inputs:
                 if one.kind != "image" and not self._stop.is_set():
-                    yield self._run_video(one, places)
+                    yield self._run_video(one, output_paths)
 
-    def _places(self, inputs: Sequence[Input]) -> OutputPaths:
-        """Return where results go, after a look at whether they may."""
+    def _output_paths(self, inputs: Sequence[Input]) -> OutputPaths:
+        """Return the paths of outputs after checking that they may be written."""
         outputs = self._outputs
         videos = [one for one in inputs if one.kind != "image"]
         if outputs.timeline is not None and not videos:
-            raise OptionError("a timeline needs a video, a camera or a stream; found images alone")
-        places = OutputPaths(inputs, outputs.save, outputs.timeline)
-        named = (outputs.csv, outputs.jsonl, *places.all())
-        paths = [path for path in named if path is not None]
-        require_separate(inputs, paths)
-        for path in paths:
+            raise OptionError(
+                "`timeline` needs a video, a camera or a stream; the inputs are images"
+            )
+        paths = OutputPaths(inputs, outputs.save, outputs.timeline)
+        named = (outputs.csv, outputs.jsonl, *paths.all())
+        written = [path for path in named if path is not None]
+        require_separate(inputs, written)
+        for path in written:
             require_absent(path, overwrite=outputs.overwrite)
-        return places
+        return paths
 
     def _open_rows(self, stack: ExitStack) -> None:
-        for path, kind in ((self._outputs.csv, CsvRows), (self._outputs.jsonl, JsonLines)):
+        for path, kind in ((self._outputs.csv, CsvWriter), (self._outputs.jsonl, JsonLinesWriter)):
             if path is not None:
                 whole = atomic_write(path, overwrite=self._outputs.overwrite)
                 temporary = stack.enter_context(whole)
@@ -122,55 +123,57 @@ class Classifying:
             rows.write(source.shown, frame, seconds, faces)
 
     def _draw(self, image: ImageArray, faces: Sequence[Face]) -> ImageArray:
-        # Pillow takes a moment to import, for which a photograph need not wait.
+        # Imported late: Pillow takes a moment, which an image without a copy need not wait for.
         from fercli.recognition.sinks.draw import draw_faces
 
         return draw_faces(image, faces, self._recognizer.classes, bars=self._outputs.bars)
 
     # Images
 
-    def _run_images(self, images: Sequence[Input], places: OutputPaths) -> Iterator[Result]:
+    def _run_images(
+        self, images: Sequence[Input], output_paths: OutputPaths
+    ) -> Iterator[InputResult]:
         from fercli.common.parallel import parallel_map
 
         if not images:
             return
-        looked_at = parallel_map(
-            lambda one: self._look_at(one, places),
+        results = parallel_map(
+            lambda one: self._classify_image(one, output_paths),
             images,
             workers=1 if self._outputs.show or len(images) == 1 else self._workers,
             prefer="threads",
             progress=self._progress,
             description="classifying",
         )
-        for result in looked_at:
+        for result in results:
             if not result.error:
                 self._write_rows(result.source, 0, None, result.faces)
             yield result
             if self._stop.is_set():
                 return
 
-    def _look_at(self, source: Input, places: OutputPaths) -> Result:
-        place = places.saved(source)
+    def _classify_image(self, source: Input, output_paths: OutputPaths) -> InputResult:
+        path = output_paths.saved(source)
         try:
             with image_errors(source.path):
                 image = read_color(source.path)
                 faces = self._recognizer.recognize(image)
-                if place is not None:
+                if path is not None:
                     drawn = self._draw(image, faces)
-                    write_image(place, drawn, overwrite=self._outputs.overwrite)
+                    write_image(path, drawn, overwrite=self._outputs.overwrite)
         except InputError as error:
-            return Result(source, error=str(error))
+            return InputResult(source, error=str(error))
         if self._window is not None and not self._window.show(self._draw(image, faces), wait=True):
             self._stop.set()
-        return Result(source, faces)
+        return InputResult(source, faces)
 
     # Videos, cameras, streams
 
-    def _run_video(self, source: Input, places: OutputPaths) -> Result:
-        result = Result(source, summary=Summary())
+    def _run_video(self, source: Input, output_paths: OutputPaths) -> InputResult:
+        result = InputResult(source, summary=Summary())
         try:
             with self._open(source) as video:
-                self._watch(video, result, places)
+                self._classify_frames(video, result, output_paths)
                 result.notes += video.problems
         except OutputError:
             raise
@@ -186,19 +189,19 @@ class Classifying:
             return Stream(source.name, attempts=self._attempts, stop=self._stop, note=note)
         return VideoFile(source.path)
 
-    def _watch(
-        self, video: VideoFile | Camera | Stream, result: Result, places: OutputPaths
+    def _classify_frames(
+        self, video: VideoFile | Camera | Stream, result: InputResult, output_paths: OutputPaths
     ) -> None:
         timeline = Timeline(self._recognizer.classes)
-        plot = places.timeline(result.source)
+        plot = output_paths.timeline(result.source)
         total = None if video.count is None else float(video.count)
         with ExitStack() as stack:
             bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
-            place, writer = places.saved(result.source), None
-            for one in self._seen(video, result, stack):
-                if place is not None and writer is None:
-                    writer = self._open_writer(video, place, stack)
-                self._take(one, result, writer, bar)
+            path, writer = output_paths.saved(result.source), None
+            for one in self._recognized(video, result, stack):
+                if path is not None and writer is None:
+                    writer = self._open_writer(video, path, stack)
+                self._emit(one, result, writer, bar)
                 if plot is not None:
                     timeline.add(one)
         result.notes += writer.problems if writer is not None else []
@@ -206,10 +209,10 @@ class Classifying:
             title = f"{Path(video.name).name}: expressions over time"
             timeline.save(plot, title, overwrite=self._outputs.overwrite)
 
-    def _seen(
-        self, video: VideoFile | Camera | Stream, result: Result, stack: ExitStack
+    def _recognized(
+        self, video: VideoFile | Camera | Stream, result: InputResult, stack: ExitStack
     ) -> Iterator[FrameFaces]:
-        """Yield frames with faces; a live source that fails after a while has an end there."""
+        """Yield frames with faces; a live source that fails after its first frame ends there."""
         frames = self._frames(video)
         seen = recognize_frames(self._recognizer, frames, self._options, live=video.live)
         stack.enter_context(closing(seen))
@@ -232,10 +235,10 @@ class Classifying:
                 return
 
     def _open_writer(
-        self, video: VideoFile | Camera | Stream, place: Path, stack: ExitStack
+        self, video: VideoFile | Camera | Stream, path: Path, stack: ExitStack
     ) -> VideoWriter:
         writer = VideoWriter(
-            place,
+            path,
             video.rate,
             sound=video.path if isinstance(video, VideoFile) and video.has_sound else None,
             start=self._options.start,
@@ -245,8 +248,10 @@ class Classifying:
         )
         return stack.enter_context(writer)
 
-    def _take(self, one: FrameFaces, result: Result, writer: VideoWriter | None, bar: Bar) -> None:
-        """Pass a frame on to whoever wants it."""
+    def _emit(
+        self, one: FrameFaces, result: InputResult, writer: VideoWriter | None, bar: Bar
+    ) -> None:
+        """Write, draw and show a frame."""
         assert result.summary is not None
         result.summary.add(one)
         if one.analyzed:
@@ -261,84 +266,9 @@ class Classifying:
 
 
 def _between(frames: Iterator[Frame], start: float, end: float) -> Iterator[Frame]:
-    """Yield the frames of a time; the source ends with the last."""
+    """Yield the frames from `start` to `end`, in seconds."""
     for frame in frames:
         if frame.seconds >= end:
             return
         if frame.seconds >= start:
             yield frame
-
-
-def failed(results: Sequence[Result]) -> list[Result]:
-    """Return the results of inputs that could not be read, or not to their end."""
-    return [one for one in results if one.error]
-
-
-# The report: results as the terminal shows them, and as plain values for JSON.
-
-
-HEADERS = ("image", "person", "x", "y", "width", "height", "expression", "probability")
-
-
-def to_text(results: Sequence[Result], classes: Sequence[str]) -> str:
-    """Return tables of the faces in images and of the people in each video."""
-    images = [one for one in results if one.summary is None and not one.error]
-    videos = [one for one in results if one.summary is not None and one.summary.frames]
-    parts = [_images(images)] if images else []
-    parts += [f"{one.source.shown}\n{_video(one, classes)}" for one in videos]
-    unreadable = len(results) - len(images) - len(videos)
-    if unreadable:
-        parts.append(f"{unreadable} of {len(results)} inputs could not be read")
-    return "\n\n".join(parts)
-
-
-def to_dict(results: Sequence[Result], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return results as plain values: faces of images, summaries of videos, errors."""
-    return [_plain(one, classes) for one in results]
-
-
-def complaints(results: Sequence[Result]) -> Iterator[str]:
-    """Yield a line for each thing that went wrong."""
-    for one in results:
-        yield from (f"fer: {one.source.shown}: {note}" for note in one.notes)
-        if one.error:
-            yield f"fer: left out: {one.error}" if _has_nothing(one) else f"fer: {one.error}"
-
-
-def _has_nothing(result: Result) -> bool:
-    return result.summary is None or not result.summary.frames
-
-
-def _images(results: Sequence[Result]) -> str:
-    rows: list[tuple[object, ...]] = []
-    for one in results:
-        rows += _rows(one) or [(one.source.name, "-", "-", "-", "-", "-", "no face", "-")]
-    faces = sum(len(one.faces) for one in results)
-    without = sum(not one.faces for one in results)
-    end = f"faces: {faces}, images: {len(results)}, without a face: {without}"
-    return f"{format_table(HEADERS, rows)}\n{end}"
-
-
-def _rows(result: Result) -> list[tuple[object, ...]]:
-    return [
-        (result.source.name, face.person, *face.box_xywh, face.label, f"{face.probability:.0%}")
-        for face in result.faces
-    ]
-
-
-def _video(result: Result, classes: Sequence[str]) -> str:
-    assert result.summary is not None
-    return result.summary.to_text(classes)
-
-
-def _plain(result: Result, classes: Sequence[str]) -> dict[str, Any]:
-    plain: dict[str, Any] = {"source": result.source.shown, "kind": result.source.kind}
-    if result.summary is not None:
-        plain |= result.summary.to_dict()
-    elif not result.error:
-        plain["faces"] = [face.to_dict(classes) for face in result.faces]
-    if result.notes:
-        plain["notes"] = result.notes
-    if result.error:
-        plain["error"] = result.error
-    return plain

@@ -1,7 +1,7 @@
-"""Searching: where the faces of an image are, in all of it or around places.
+"""Face search: detect the faces of a whole image, or track one around its last box.
 
-Boxes are those of ``detectMultiScale`` and its own grouping: fer's way to score detections needs
-numba, for which one photograph should not wait.
+Boxes are those of ``detectMultiScale`` and its own grouping: the scores of
+`fercli.cascade.detection.detector.detect` need numba, whose start a single image need not wait for.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from fercli.common.images import ImageArray, resize
 
 Boxes = NDArray[np.int32]
 
-#: Around a place: how far to look on each side, as a share of the face, and for what sizes.
+#: Tracking: the margin around the last box, as a share of its width, and the sizes of the face
+#: there, as shares of the last one.
 REACH, SMALLEST, LARGEST = 0.4, 0.8, 1.25
 
-#: Side, in windows of the cascade, that a face looked for around a place is brought to. From 2 on
-#: cv2 moves the window by single pixels of the window's own size.
+#: Tracking: a face is resized to so many window widths. From 2 on cv2 moves the window by single
+#: pixels of the window's own size.
 WINDOWS = 2.2
 
-#: Ratio of one window size to the next in a quick search; and how much smaller than the smallest
-#: face one may turn out to be.
+#: Quick detection: the ratio of one window size to the next, and the least width of a face as a
+#: share of `min_face`.
 COARSE, ALMOST = 1.2, 0.95
 
-#: Two boxes that share more than this, as a share of the smaller, are of one face.
+#: Two boxes that overlap by more than this share of the smaller are of one face.
 SAME_FACE = 0.5
 
-NONE: Boxes = np.empty((0, 4), np.int32)
+NO_BOXES: Boxes = np.empty((0, 4), np.int32)
 
 
-def search(
+def detect_faces(
     detector: Detector,
     gray: ImageArray,
     *,
@@ -40,14 +41,14 @@ def search(
     scale_factor: float,
     min_neighbors: int,
 ) -> Boxes:
-    """Return the faces of an image, the surest first.
+    """Detect the faces of a whole image, those of most windows first.
 
     Parameters
     ----------
     detector : Detector
     gray : ndarray of uint8, shape (height, width)
     side : int
-        Longer side that a larger image is brought to.
+        Longer side that a larger image is resized to.
     min_face : int
         Side of the smallest face, in pixels of `gray`.
     scale_factor, min_neighbors
@@ -65,7 +66,7 @@ def search(
     return np.asarray(np.rint(found / scale), np.int32)
 
 
-def search_quickly(
+def detect_faces_quickly(
     detector: Detector,
     gray: ImageArray,
     *,
@@ -74,33 +75,33 @@ def search_quickly(
     scale_factor: float,
     min_neighbors: int,
 ) -> Boxes:
-    """Return the faces of an image in a fraction of the time, and miss a few.
+    """Detect the faces of a whole image in a fraction of the time, at the cost of a few misses.
 
-    The image is searched so small that the smallest face is one window, in coarse steps; the
-    surroundings of each window that passes are then searched as thoroughly as by `search`.
+    The image is resized so that the smallest face fills one window and scanned in coarse steps;
+    each window that passes is then confirmed by `track_face`.
 
-    Parameters and result as in `search`.
+    Parameters and result as in `detect_faces`.
     """
     window = detector.cascade.size_wh[0]
     side = min(side, round(max(gray.shape) * window / max(min_face, window)))
-    places = search(
+    candidates = detect_faces(
         detector, gray, side=side, min_face=min_face, scale_factor=COARSE, min_neighbors=0
     )
     found = [
-        search_near(
+        track_face(
             detector,
             gray,
             (x, y, width, height),
             scale_factor=scale_factor,
             min_neighbors=min_neighbors,
         )[:1]
-        for x, y, width, height in places.tolist()
+        for x, y, width, height in candidates.tolist()
     ]
-    faces = without_doubles(np.concatenate([NONE, *found]))
+    faces = without_duplicates(np.concatenate([NO_BOXES, *found]))
     return faces[faces[:, 2] >= ALMOST * min_face]
 
 
-def search_near(
+def track_face(
     detector: Detector,
     gray: ImageArray,
     box_xywh: tuple[int, int, int, int],
@@ -108,16 +109,16 @@ def search_near(
     scale_factor: float,
     min_neighbors: int,
 ) -> Boxes:
-    """Return the faces like the one in `box_xywh`, at its place or beside it, the surest first.
+    """Detect faces of about the size of `box_xywh` in and around it, those of most windows first.
 
-    Parameters and result as in `search`.
+    Parameters and result as in `detect_faces`.
     """
     x, y, width, height = box_xywh
     reach = round(REACH * width)
     left, top = max(x - reach, 0), max(y - reach, 0)
     region = gray[top : y + height + reach, left : x + width + reach]
     if min(region.shape) < 4:
-        return NONE
+        return NO_BOXES
     scale = WINDOWS * detector.cascade.size_wh[0] / width
     small = _resized(region, scale)
     least, most = round(SMALLEST * width * scale), round(LARGEST * width * scale)
@@ -125,8 +126,8 @@ def search_near(
     return np.asarray(np.rint(found / scale + (left, top, 0, 0)), np.int32)
 
 
-def shared(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float64]:
-    """Return how much of the smaller of two boxes is shared, for a box and each of others."""
+def overlap(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float64]:
+    """Return the intersection of a box with each of others, as a share of the smaller box."""
     low = np.maximum(box_xywh[:2], boxes_xywh[:, :2])
     high = np.minimum(box_xywh[:2] + box_xywh[2:], boxes_xywh[:, :2] + boxes_xywh[:, 2:])
     common = np.prod(np.maximum(high - low, 0), axis=1)
@@ -134,19 +135,19 @@ def shared(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float64
     return common / np.maximum(smaller, 1)  # type: ignore[no-any-return]
 
 
-def without_doubles(boxes_xywh: Boxes) -> Boxes:
-    """Return boxes without those that share a face with an earlier one."""
+def without_duplicates(boxes_xywh: Boxes) -> Boxes:
+    """Return boxes without those that are of the same face as an earlier one."""
     kept: list[NDArray[np.int32]] = []
     for box in boxes_xywh:
-        if not kept or shared(box, np.array(kept)).max() <= SAME_FACE:
+        if not kept or overlap(box, np.array(kept)).max() <= SAME_FACE:
             kept.append(box)
     return np.array(kept, np.int32).reshape(-1, 4)
 
 
-def merged(windows_xywh: Boxes) -> Boxes:
-    """Return the means of windows that share a face, those of most windows first."""
+def merge_windows(windows_xywh: Boxes) -> Boxes:
+    """Return the mean box of each group of windows of one face, the largest group first."""
     means: list[NDArray[np.float64]] = []
-    same = np.array([shared(box, windows_xywh) > SAME_FACE for box in windows_xywh], bool)
+    same = np.array([overlap(box, windows_xywh) > SAME_FACE for box in windows_xywh], bool)
     left = np.ones(len(same), bool)
     counts = same.reshape(len(same), len(same)).sum(axis=1)
     while left.any():
@@ -172,18 +173,18 @@ def _detect(
     least: int,
     most: int,
 ) -> Boxes:
-    """Return the faces of an image whose width is from `least` to `most`, the surest first."""
+    """Detect faces that are `least` to `most` pixels wide, those of most windows first."""
     width, height = detector.cascade.size_wh
     min_wh, max_wh = ((side, round(side * height / width)) for side in (least, most))
     if gray.shape[1] < min_wh[0] or gray.shape[0] < min_wh[1]:  # cv2 would look for smaller ones
-        return NONE
+        return NO_BOXES
     boxes, neighbors = detector.classifier.detectMultiScale2(
         gray, scale_factor, min_neighbors, minSize=min_wh, maxSize=max_wh
     )
     if not len(boxes):
-        return NONE
+        return NO_BOXES
     found = np.asarray(boxes, np.int32).reshape(-1, 4)
     if not min_neighbors:  # cv2 does not join windows then
-        return merged(found)
+        return merge_windows(found)
     surest_first = np.argsort(-np.asarray(neighbors).ravel(), kind="stable")
-    return without_doubles(found[surest_first])
+    return without_duplicates(found[surest_first])

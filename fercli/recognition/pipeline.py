@@ -1,26 +1,28 @@
-"""The pipeline: frames in, frames with faces out; decoding, search and network at the same time.
+"""The pipeline: frames in, frames with faces out; decoding, detection and model run in parallel.
 
 ::
 
-    frames → search (whole or around known faces) → cut → network → people → frames with faces
+    frames → detect or track faces → crop → classify → identities → frames with faces
 
-Each arrow is a bounded queue between two threads, so that memory stays the same however long a
-video is.
+Each arrow is a bounded queue between two threads, so that memory does not grow with the length of
+a video.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from queue import Empty, Full, Queue
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.parallel import until_failure
-from fercli.recognition.face_search import NONE, Boxes
+from fercli.recognition.face_search import NO_BOXES, Boxes
 from fercli.recognition.options import VideoOptions
-from fercli.recognition.prefetch import LatestOnly, prefetch
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces
 from fercli.recognition.sources.frames import Frame
@@ -32,18 +34,18 @@ DEFAULTS = VideoOptions()
 #: Frames decoded ahead.
 DEPTH = 8
 
-#: Frames between two whole searches, at most, and their pixels: bounds what is in memory, whatever
-#: the interval. Sixteen frames of 1920×1080, four of 3840×2160.
+#: Most frames from one detection to the next, and most pixels of them: bounds memory, whatever
+#: the interval. 16 frames of 1920×1080, 4 of 3840×2160.
 LONGEST, MOST_PIXELS = 16, 16 * 1920 * 1080
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A frame, where its faces are, and the faces cut out; `cuts` is None if it was passed over."""
+class _FrameCrops:
+    """A frame, the boxes of its faces and their crops; `crops` is None if it was skipped."""
 
     frame: Frame
     boxes: Boxes
-    cuts: NDArray[np.uint8] | None
+    crops: NDArray[np.uint8] | None
     new_scene: bool = False
 
 
@@ -62,96 +64,100 @@ def recognize_frames(
     ----------
     recognizer : Recognizer
     frames : iterable of Frame
-        Used by a thread of the pipeline's own, and closed by it.
+        Iterated and closed by a thread of the pipeline.
     options : VideoOptions
-        Whoever makes `frames` sees to its part of the video.
+        `start` and `end` are up to the source of `frames`.
     live : bool
-        Answer each frame at once and drop what comes too fast. Defaults to False: some frames are
-        looked at together, which misses fewer faces and takes less time.
+        Process each frame at once and drop frames that come too fast. Defaults to False: frames
+        are processed in groups, which misses fewer faces and takes less time.
     """
     source = LatestOnly(frames) if live else prefetch(frames, DEPTH)
-    searched = prefetch(_searched(recognizer, source, options, live), 1 if live else 4)
-    grouped = _grouped(searched, 1 if live else options.batch)
-    return prefetch(_answered(recognizer, grouped, options), 1 if live else DEPTH)
+    detected = prefetch(_detected(recognizer, source, options, live), 1 if live else 4)
+    batches = _batched(detected, 1 if live else options.batch)
+    return prefetch(_identified(recognizer, batches, options), 1 if live else DEPTH)
 
 
-def _searched(
+def _detected(
     recognizer: Recognizer, frames: Iterable[Frame], options: VideoOptions, live: bool
-) -> Iterator[list[_Found]]:
-    """Yield runs of frames, searched together; each but the last ends with a whole search."""
-    searcher = _Searcher(recognizer, options)
+) -> Iterator[list[_FrameCrops]]:
+    """Yield groups of frames; each but the last ends with one in which faces were detected."""
+    stage = _DetectionStage(recognizer, options)
     failed: list[Exception] = []
-    # Closed, so that the threads before this one end whatever happens in it.
+    # Closing ends the threads before this one, whatever happens here.
     with closing(until_failure(frames, failed)) as source:
         for frame in source:
-            if searcher.begins_scene(frame):
-                yield from searcher.flush(whole=False)
-                searcher.forget()
-            searcher.take(frame)
-            whole = searcher.is_due(frame)
-            if whole or live or searcher.is_full():
-                yield from searcher.flush(whole=whole)
-    yield from searcher.flush(whole=searcher.ends_with_analysed())
+            if stage.begins_scene(frame):
+                yield from stage.flush(detect=False)
+                stage.reset()
+            stage.add(frame)
+            due = stage.is_due(frame)
+            if due or live or stage.is_full():
+                yield from stage.flush(detect=due)
+    yield from stage.flush(detect=stage.ends_with_analyzed())
     if failed:
         raise failed[0]
 
 
-class _Searcher:
-    """Gathers frames into runs that are searched together."""
+class _DetectionStage:
+    """Groups frames so that faces detected in the last can be tracked back through the others."""
 
     def __init__(self, recognizer: Recognizer, options: VideoOptions) -> None:
         self._recognizer = recognizer
         self._every = options.every
-        self._follower = FaceTracker(recognizer, options.search_interval)
-        self._scenes = SceneCuts()
-        self._run: list[Frame] = []
+        self._tracker = FaceTracker(recognizer, options.search_interval)
+        self._scene_cuts = SceneCuts()
+        self._group: list[Frame] = []
         self._new_scene = False
 
     def begins_scene(self, frame: Frame) -> bool:
-        return self._is_analysed(frame) and self._scenes.is_new(frame.gray)
+        return self._is_analyzed(frame) and self._scene_cuts.is_new(frame.gray)
 
-    def forget(self) -> None:
-        self._follower.forget()
+    def reset(self) -> None:
+        self._tracker.reset()
         self._new_scene = True
 
-    def take(self, frame: Frame) -> None:
-        self._run.append(frame)
+    def add(self, frame: Frame) -> None:
+        self._group.append(frame)
 
     def is_due(self, frame: Frame) -> bool:
-        return self._is_analysed(frame) and self._follower.is_due(frame.seconds)
+        return self._is_analyzed(frame) and self._tracker.is_due(frame.seconds)
 
     def is_full(self) -> bool:
-        return len(self._run) >= min(LONGEST, MOST_PIXELS // self._run[-1].pixels)
+        return len(self._group) >= min(LONGEST, MOST_PIXELS // self._group[-1].pixels)
 
-    def ends_with_analysed(self) -> bool:
-        return bool(self._run) and self._is_analysed(self._run[-1])
+    def ends_with_analyzed(self) -> bool:
+        return bool(self._group) and self._is_analyzed(self._group[-1])
 
-    def flush(self, *, whole: bool) -> Iterator[list[_Found]]:
-        """Yield what is in the frames that were taken, if any."""
-        if not self._run:
+    def flush(self, *, detect: bool) -> Iterator[list[_FrameCrops]]:
+        """Yield the frames of the group with their faces, if there are any."""
+        if not self._group:
             return
-        looked_at = [frame for frame in self._run if self._is_analysed(frame)]
-        boxes = iter(self._follower.find(looked_at, whole=whole) if looked_at else [])
+        analyzed = [frame for frame in self._group if self._is_analyzed(frame)]
+        boxes = iter(self._tracker.process(analyzed, detect=detect) if analyzed else [])
         yield [
-            self._cut(frame, next(boxes)) if self._is_analysed(frame) else _Found(frame, NONE, None)
-            for frame in self._run
+            self._crop(frame, next(boxes))
+            if self._is_analyzed(frame)
+            else _FrameCrops(frame, NO_BOXES, None)
+            for frame in self._group
         ]
-        self._run = []
+        self._group = []
 
-    def _is_analysed(self, frame: Frame) -> bool:
+    def _is_analyzed(self, frame: Frame) -> bool:
         return frame.number % self._every == 0
 
-    def _cut(self, frame: Frame, boxes: Boxes) -> _Found:
+    def _crop(self, frame: Frame, boxes: Boxes) -> _FrameCrops:
         gray = self._recognizer.card.channels == 1 or not len(boxes)
-        cuts = self._recognizer.cut(frame.gray if gray else frame.color, boxes)
+        crops = self._recognizer.crop(frame.gray if gray else frame.color, boxes)
         frame.forget_gray()
         new, self._new_scene = self._new_scene, False
-        return _Found(frame, boxes, cuts, new)
+        return _FrameCrops(frame, boxes, crops, new)
 
 
-def _grouped(runs: Iterable[list[_Found]], size: int) -> Generator[list[_Found], None, None]:
-    """Yield runs joined until there are at least `size` frames."""
-    group: list[_Found] = []
+def _batched(
+    runs: Iterable[list[_FrameCrops]], size: int
+) -> Generator[list[_FrameCrops], None, None]:
+    """Yield groups joined until there are at least `size` frames."""
+    group: list[_FrameCrops] = []
     failed: list[Exception] = []
     with closing(until_failure(runs, failed)) as source:
         for run in source:
@@ -165,32 +171,144 @@ def _grouped(runs: Iterable[list[_Found]], size: int) -> Generator[list[_Found],
         raise failed[0]
 
 
-def _answered(
-    recognizer: Recognizer, groups: Generator[list[_Found], None, None], options: VideoOptions
+def _identified(
+    recognizer: Recognizer, groups: Generator[list[_FrameCrops], None, None], options: VideoOptions
 ) -> Iterator[FrameFaces]:
-    tracks = Identities(recognizer.name, options.smooth)
+    identities = Identities(recognizer.label, options.smooth)
     last: tuple[Face, ...] = ()
     with closing(groups):
         for group in groups:
-            answers = _answers(recognizer, group)
+            probabilities = _probabilities(recognizer, group)
             for one in group:
-                if one.cuts is None:
+                if one.crops is None:
                     yield FrameFaces(one.frame, _unseen(last), analyzed=False)
                     continue
                 if one.new_scene:
-                    tracks.forget()
-                last = tracks.update(one.frame.seconds, one.boxes, next(answers))
+                    identities.reset()
+                last = identities.update(one.frame.seconds, one.boxes, next(probabilities))
                 yield FrameFaces(one.frame, last)
 
 
-def _answers(recognizer: Recognizer, group: list[_Found]) -> Iterator[NDArray[np.float32]]:
-    """Return the probabilities of the faces of each frame that was looked at."""
-    cuts = [one.cuts for one in group if one.cuts is not None]
-    if not cuts:
+def _probabilities(
+    recognizer: Recognizer, group: list[_FrameCrops]
+) -> Iterator[NDArray[np.float32]]:
+    """Return the probabilities of the faces of each analyzed frame."""
+    crops = [one.crops for one in group if one.crops is not None]
+    if not crops:
         return iter(())
-    ends = np.cumsum([len(faces) for faces in cuts])
-    return iter(np.split(recognizer.classify(np.concatenate(cuts)), ends[:-1]))
+    ends = np.cumsum([len(faces) for faces in crops])
+    return iter(np.split(recognizer.classify(np.concatenate(crops)), ends[:-1]))
 
 
 def _unseen(faces: tuple[Face, ...]) -> tuple[Face, ...]:
     return tuple(replace(face, seen=False) for face in faces)
+
+
+# Prefetching: each part of the pipeline in a thread of its own, a bounded number of items ahead.
+#
+# A pipeline is a chain of generators; `prefetch` between two of them lets both work at the same
+# time. Decoding, detection, models and encoding release the GIL.
+
+
+T = TypeVar("T")
+
+#: Puts an item into a queue and returns whether more are wanted.
+_HandOver = Callable[[Queue[Any], Any, threading.Event], bool]
+
+#: Seconds between two checks of a waiting thread whether it should end.
+PATIENCE = 0.1
+
+
+class _End:
+    """The end of the items, or the exception that ended them."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+    """Yield `items`, which a thread takes from their source up to `depth` ahead.
+
+    An exception of the source is raised here, after the items before it. When the generator is
+    closed early, the source is closed too, in its own thread, before this returns.
+
+    Parameters
+    ----------
+    items : iterable
+        Iterated by the new thread alone.
+    depth : int
+        Most items that wait.
+    """
+    return _taken(items, depth, _put)
+
+
+def _taken(items: Iterable[T], depth: int, hand_over: _HandOver) -> Generator[T, None, None]:
+    """Yield items that a thread takes from their source and puts into a queue."""
+    queue: Queue[Any] = Queue(depth)
+    stopped = threading.Event()
+    thread = threading.Thread(target=_produce, args=(items, queue, stopped, hand_over), daemon=True)
+    thread.start()
+    try:
+        while not isinstance(item := queue.get(), _End):
+            yield item
+        if item.error is not None:
+            raise item.error
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _produce(
+    items: Iterable[T], queue: Queue[Any], stopped: threading.Event, hand_over: _HandOver
+) -> None:
+    end = _End()
+    try:
+        for item in items:
+            if not hand_over(queue, item, stopped):
+                break
+    except BaseException as error:  # raised where the items are used
+        end = _End(error)
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+        _put(queue, end, stopped)
+
+
+def _put(queue: Queue[Any], item: Any, stopped: threading.Event) -> bool:
+    """Put an item when there is room; return False once the consumer is gone."""
+    while not stopped.is_set():
+        try:
+            queue.put(item, timeout=PATIENCE)
+        except Full:
+            continue
+        return True
+    return False
+
+
+class LatestOnly(Iterable[T]):
+    """Drops stale items: yields the latest that a thread has taken from their source.
+
+    For cameras, whose frames must not queue up behind a slow consumer.
+
+    Parameters
+    ----------
+    items : iterable
+        Iterated by a new thread alone.
+    """
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[T]:
+        return _taken(self._items, 1, _replace)
+
+
+def _replace(queue: Queue[Any], item: Any, stopped: threading.Event) -> bool:
+    """Put an item in place of the one still waiting, if any; otherwise as `_put`."""
+    if stopped.is_set():
+        return False
+    with suppress(Empty):
+        queue.get_nowait()
+    queue.put(item)  # this thread alone puts: there is room
+    return True

@@ -1,4 +1,4 @@
-"""The recognizer: a cascade and a network, loaded once, that tell the expressions in images."""
+"""The recognizer: a cascade that detects faces and a model that classifies them, loaded once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fercli.cascade.model.bundled import bundled_cascade
 from fercli.common.images import ImageArray, to_gray
 from fercli.models.loading import DEFAULT, open_model
 from fercli.models.model_card import ModelCard, ModelSettings
-from fercli.recognition.face_search import Boxes, search, search_near, search_quickly
+from fercli.recognition.face_search import Boxes, detect_faces, detect_faces_quickly, track_face
 from fercli.recognition.options import (
     IMAGE_FACE,
     IMAGE_SIDE,
@@ -23,33 +23,33 @@ from fercli.recognition.options import (
     VIDEO_SIDE,
     RecognitionOptions,
 )
-from fercli.recognition.results import Face, name_expression
+from fercli.recognition.results import Face, label_of
 
 DEFAULTS = RecognitionOptions()
 
-#: How many windows less a face needs at a place where it was a moment before.
+#: A face that is tracked needs so many neighbors fewer than one that is detected.
 LENIENT = 2
 
 
 class Recognizer:
-    """Finds faces and tells their expressions. Threads may share one.
+    """Detects faces and classifies their expressions. Threads may share one.
 
     Parameters
     ----------
     cascade : Path, optional
         The cascade's file. Defaults to the one that fer ships.
-    network : str
-        A shipped network's name, or an ``.onnx`` or ``.keras`` file. Defaults to the one that fer
+    model : str
+        A shipped model's name, or an ``.onnx`` or ``.keras`` file. Defaults to the one that fer
         ships.
     options : RecognitionOptions, optional
     settings : ModelSettings, optional
-        What an ``.onnx`` file of others does not say.
+        What the metadata of the model's file lacks, such as its classes.
 
     Attributes
     ----------
     options : RecognitionOptions
     card : ModelCard
-        What the network takes and gives.
+        Input, classes and normalization of the model.
 
     Raises
     ------
@@ -60,73 +60,74 @@ class Recognizer:
     def __init__(
         self,
         cascade: Path | None = None,
-        network: str = DEFAULT,
+        model: str = DEFAULT,
         options: RecognitionOptions = DEFAULTS,
         settings: ModelSettings | None = None,
     ) -> None:
         self.cascade = cascade or bundled_cascade()
         self.options = options
-        self._network = open_model(network, settings)
-        self._alone = threading.Lock()
+        self._model = open_model(model, settings)
+        self._keras_lock = threading.Lock()
         self._detector = Detector(self.cascade)
 
     @property
     def card(self) -> ModelCard:
-        """What the network takes and gives."""
-        return self._network.card
+        """Input, classes and normalization of the model."""
+        return self._model.card
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The expressions, in the order of the probabilities."""
-        return self._network.card.classes
+        return self._model.card.classes
 
-    def recognize(self, image: ImageArray, *, quickly: bool = False) -> list[Face]:
+    def recognize(self, image: ImageArray, *, quick: bool = False) -> list[Face]:
         """Return the faces of an image, the largest first.
 
         Parameters
         ----------
         image : ndarray of uint8, shape (height, width) or (height, width, 3)
             Gray or BGR.
-        quickly : bool
-            Whether it is searched as a frame of a video is. Defaults to False.
+        quick : bool
+            Whether faces are detected as in a frame of a video: faster, and a few are missed.
+            Defaults to False.
         """
-        return self.recognize_many([image], quickly=quickly)[0]
+        return self.recognize_many([image], quick=quick)[0]
 
     def recognize_many(
-        self, images: Sequence[ImageArray], *, quickly: bool = False
+        self, images: Sequence[ImageArray], *, quick: bool = False
     ) -> list[list[Face]]:
-        """Return the faces of each image; all go through the network in one call."""
+        """Return the faces of each image; all are classified in one call."""
         if not len(images):
             return []
-        side, least = (VIDEO_SIDE, VIDEO_FACE) if quickly else (IMAGE_SIDE, IMAGE_FACE)
+        side, least = (VIDEO_SIDE, VIDEO_FACE) if quick else (IMAGE_SIDE, IMAGE_FACE)
         found = [
-            self.find(to_gray(image), side=side, least=least, quickly=quickly) for image in images
+            self.detect(to_gray(image), side=side, least=least, quick=quick) for image in images
         ]
-        cuts = [self.cut(one, boxes) for one, boxes in zip(images, found, strict=True)]
-        answers = self.classify(np.concatenate(cuts))
+        crops = [self.crop(one, boxes) for one, boxes in zip(images, found, strict=True)]
+        probabilities = self.classify(np.concatenate(crops))
         ends = np.cumsum([len(boxes) for boxes in found])
-        shares = np.split(answers, ends[:-1])
-        return [self._faces(*both) for both in zip(found, shares, strict=True)]
+        per_image = np.split(probabilities, ends[:-1])
+        return [self._faces(*pair) for pair in zip(found, per_image, strict=True)]
 
-    def find(
+    def detect(
         self,
         gray: ImageArray,
         *,
         side: int = IMAGE_SIDE,
         least: float = IMAGE_FACE,
-        quickly: bool = False,
+        quick: bool = False,
     ) -> Boxes:
-        """Return where the faces of an image are.
+        """Detect the faces of a whole image.
 
         Parameters
         ----------
         gray : ndarray of uint8, shape (height, width)
         side : int
-            Longer side at which it is searched, unless the options say another.
+            Longer side that a larger image is resized to, unless the options give a `resolution`.
         least : float
-            The smallest face as a share of the shorter side, unless the options say its size.
-        quickly : bool
-            Whether to take a fraction of the time and miss a few. Defaults to False.
+            The smallest face as a share of the shorter side, unless the options give a `min_face`.
+        quick : bool
+            Whether to detect in a fraction of the time and miss a few. Defaults to False.
 
         Returns
         -------
@@ -134,7 +135,7 @@ class Recognizer:
             x, y, width, height, the largest first.
         """
         chosen = self.options
-        boxes = (search_quickly if quickly else search)(
+        boxes = (detect_faces_quickly if quick else detect_faces)(
             self._detector,
             gray,
             side=chosen.resolution or side,
@@ -145,20 +146,20 @@ class Recognizer:
         boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
         return boxes[:1] if chosen.largest else boxes
 
-    def find_again(self, gray: ImageArray, box_xywh: tuple[int, int, int, int]) -> Boxes:
-        """Return a face that was at a place a moment before, shape (0 or 1, 4)."""
+    def track(self, gray: ImageArray, box_xywh: tuple[int, int, int, int]) -> Boxes:
+        """Track a face: return its box near the box of a moment before, shape (0 or 1, 4)."""
         chosen = self.options
-        return search_near(
+        return track_face(
             self._detector,
             gray,
             box_xywh,
             scale_factor=chosen.scale_factor,
-            # It is there most likely: fewer windows make it believed.
+            # A face is likely there: fewer windows suffice as evidence.
             min_neighbors=max(chosen.min_neighbors - LENIENT, 0),
         )[:1]
 
-    def cut(self, image: ImageArray, boxes_xywh: Boxes) -> NDArray[np.uint8]:
-        """Return faces as the network wants them.
+    def crop(self, image: ImageArray, boxes_xywh: Boxes) -> NDArray[np.uint8]:
+        """Crop faces and resize them to the model's input.
 
         Parameters
         ----------
@@ -171,41 +172,41 @@ class Recognizer:
         ndarray of uint8, shape (n, height, width, channels)
             For `classify`; three channels are red, green, blue.
         """
-        # The module of cuts knows the eyes and the cascades' options as well.
+        # Imported late: it imports more than recognition needs.
         from fercli.datasets.face_boxes import cut_turned
 
         width, height = self.card.size_wh
-        cuts = np.empty((len(boxes_xywh), height, width, self.card.channels), np.uint8)
-        source = self._as_network_wants(image)
-        for cut, (x, y, w, h) in zip(cuts, boxes_xywh.tolist(), strict=True):
+        crops = np.empty((len(boxes_xywh), height, width, self.card.channels), np.uint8)
+        source = self._to_input_channels(image)
+        for crop, (x, y, w, h) in zip(crops, boxes_xywh.tolist(), strict=True):
             side = max(w, h) * (1 + 2 * self.options.margin)
             face = cut_turned(source, (x + w / 2, y + h / 2), side, 0.0, self.card.size_wh)
-            cut[:] = face.reshape(cut.shape)
-        return cuts
+            crop[:] = face.reshape(crop.shape)
+        return crops
 
-    def classify(self, cuts: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the probabilities of each class for faces that `cut` gave, shape (n, classes)."""
-        if not len(cuts):
+    def classify(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probabilities of each class for crops of `crop`, shape (n, classes)."""
+        if not len(crops):
             return np.empty((0, len(self.classes)), np.float32)
-        if self._network.path.suffix == ".onnx":
-            return self._network.classify(cuts)
-        with self._alone:  # Keras may not be called by two threads at once
-            return self._network.classify(cuts)
+        if self._model.path.suffix == ".onnx":
+            return self._model.classify(crops)
+        with self._keras_lock:  # Keras may not be called by two threads at once
+            return self._model.classify(crops)
 
-    def name(self, probabilities: NDArray[np.float32]) -> str:
-        """Return what a face with these probabilities is said to show."""
-        return name_expression(probabilities, self.classes, self.options.threshold)
+    def label(self, probabilities: NDArray[np.float32]) -> str:
+        """Return the label of a face with these probabilities."""
+        return label_of(probabilities, self.classes, self.options.threshold)
 
-    def _as_network_wants(self, image: ImageArray) -> ImageArray:
+    def _to_input_channels(self, image: ImageArray) -> ImageArray:
         if self.card.channels == 1:
             return to_gray(image)
         change = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_BGR2RGB
         return np.asarray(cv2.cvtColor(image, change), np.uint8)
 
-    def _faces(self, boxes: Boxes, answers: NDArray[np.float32]) -> list[Face]:
+    def _faces(self, boxes: Boxes, probabilities: NDArray[np.float32]) -> list[Face]:
         return [
-            Face(tuple(box), probabilities, self.name(probabilities), number)
-            for number, (box, probabilities) in enumerate(
-                zip(boxes.tolist(), answers, strict=True), 1
+            Face(tuple(box), values, self.label(values), number)
+            for number, (box, values) in enumerate(
+                zip(boxes.tolist(), probabilities, strict=True), 1
             )
         ]

@@ -1,9 +1,9 @@
-"""A face, and a frame of a video with its faces."""
+"""Results: a face, a frame with its faces, the people of a video, and what came of each input."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,29 +12,30 @@ from numpy.typing import NDArray
 
 from fercli.common.tables import format_table
 from fercli.recognition.sources.frames import Frame
+from fercli.recognition.sources.inputs import Input
 
-#: What a face is called whose most probable expression is below the threshold.
+#: The label of a face whose most probable expression is below the threshold.
 UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face and what it shows.
+    """A face and its expression.
 
     Parameters
     ----------
     box_xywh : tuple of 4 int
         In pixels of the image; it may reach over the image's edge by a little.
     probabilities : ndarray of float32, shape (classes,)
-        In the order of the network's classes.
+        In the order of the model's classes.
     label : str
         The most probable class, or `UNCLEAR`.
     person : int
         The number of the person, from 1 on: the same in all frames of a video. In an image,
         people are numbered from the largest face on.
     seen : bool
-        False for a face that was not found in this frame but a moment before: it is drawn, so
-        that boxes do not flicker, but never counted. Defaults to True.
+        False for a face that was lost less than a moment ago: it is drawn, so that boxes do not
+        flicker, but not counted. Defaults to True.
     """
 
     box_xywh: tuple[int, int, int, int]
@@ -69,8 +70,8 @@ class FrameFaces:
     faces : tuple of Face
         In the order of their numbers.
     analyzed : bool
-        False for a frame that was passed over (``every``); it carries the faces of the frame
-        before, not seen.
+        False for a frame that was skipped (`every`); it has the faces of the frame before, none
+        of them seen.
     """
 
     frame: Frame
@@ -79,19 +80,17 @@ class FrameFaces:
 
     @property
     def found(self) -> tuple[Face, ...]:
-        """The faces that were found in this very frame."""
+        """The faces that were detected or tracked in this very frame."""
         return tuple(face for face in self.faces if face.seen)
 
 
-def name_expression(
-    probabilities: NDArray[np.float32], classes: Sequence[str], threshold: float
-) -> str:
+def label_of(probabilities: NDArray[np.float32], classes: Sequence[str], threshold: float) -> str:
     """Return the most probable class, or `UNCLEAR` if its probability is below the threshold."""
     best = int(probabilities.argmax())
     return classes[best] if probabilities[best] >= threshold else UNCLEAR
 
 
-# Summary: who was seen in a video, for how long, and what they showed.
+# The people of a video
 
 
 #: People seen for less than this, in seconds, are counted but not listed.
@@ -108,9 +107,9 @@ class PersonSummary:
     first, last : float
         When first and last seen, in seconds.
     frames : int
-        How many frames they were found in.
+        How many frames they were seen in.
     expressions : Counter of str
-        How many of these frames showed what.
+        How many of these frames have each label.
     """
 
     number: int
@@ -120,17 +119,17 @@ class PersonSummary:
     expressions: Counter[str] = field(default_factory=Counter)
 
     def shares(self) -> dict[str, float]:
-        """Return the share of the frames that showed each expression, the largest first."""
+        """Return the share of the frames with each label, the largest first."""
         return {name: count / self.frames for name, count in self.expressions.most_common()}
 
 
 class Summary:
-    """What a video showed, gathered frame by frame; its size depends on people alone.
+    """The people of a video, counted frame by frame; its size depends on their number alone.
 
     Attributes
     ----------
     frames, analyzed, with_faces, faces : int
-        Frames read, looked at, with a face at least; and faces in all of them.
+        Frames read, analyzed, and with at least one face; and faces in all frames.
     people : dict of int to PersonSummary
     """
 
@@ -140,7 +139,7 @@ class Summary:
         self.people: dict[int, PersonSummary] = {}
 
     def add(self, one: FrameFaces) -> None:
-        """Take in a frame."""
+        """Count a frame."""
         self.frames += 1
         self.analyzed += one.analyzed
         self.with_faces += bool(one.found)
@@ -175,7 +174,7 @@ class Summary:
         }
 
     def to_text(self, classes: Sequence[str]) -> str:
-        """Return a table of people with the share of time each showed each expression."""
+        """Return a table of people with their share of each expression."""
         people = list(self.people.values())
         listed = [one for one in people if one.last - one.first >= BRIEF] or people
         lines = [format_table(*_table(listed, classes))] if listed else []
@@ -184,7 +183,7 @@ class Summary:
             lines.append(f"and {brief} seen for less than {BRIEF} s")
         without = self.analyzed - self.with_faces
         lines.append(
-            f"{self.frames} frames, {self.analyzed} looked at: "
+            f"{self.frames} frames, {self.analyzed} analyzed: "
             f"{self.with_faces} with faces, {without} without"
         )
         return "\n".join(lines)
@@ -207,3 +206,103 @@ def _table(
         for one in people
     ]
     return headers, rows
+
+
+# What inputs gave, for the terminal and for JSON
+
+
+@dataclass
+class InputResult:
+    """What an input gave.
+
+    Parameters
+    ----------
+    source : Input
+    faces : list of Face
+        Of an image.
+    summary : Summary, optional
+        Of a video, camera or stream.
+    notes : list of str
+        What the user should know, such as damaged frames.
+    error : str
+        Why the input could not be read, or not to its end; "" if it was.
+    """
+
+    source: Input
+    faces: list[Face] = field(default_factory=list)
+    summary: Summary | None = None
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def failed(results: Sequence[InputResult]) -> list[InputResult]:
+    """Return the results of inputs that could not be read, or not to their end."""
+    return [one for one in results if one.error]
+
+
+#: Columns of the table of faces.
+HEADERS = ("image", "person", "x", "y", "width", "height", "expression", "probability")
+
+
+def to_text(results: Sequence[InputResult], classes: Sequence[str]) -> str:
+    """Return tables of the faces in images and of the people in each video."""
+    images = [one for one in results if one.summary is None and not one.error]
+    videos = [one for one in results if one.summary is not None and one.summary.frames]
+    parts = [_images(images)] if images else []
+    parts += [f"{one.source.shown}\n{_video(one, classes)}" for one in videos]
+    unreadable = len(results) - len(images) - len(videos)
+    if unreadable:
+        parts.append(f"{unreadable} of {len(results)} inputs could not be read")
+    return "\n\n".join(parts)
+
+
+def to_dict(results: Sequence[InputResult], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return results as plain values: faces of images, summaries of videos, errors."""
+    return [_plain(one, classes) for one in results]
+
+
+def complaints(results: Sequence[InputResult]) -> Iterator[str]:
+    """Yield a line for each note and each error."""
+    for one in results:
+        yield from (f"fer: {one.source.shown}: {note}" for note in one.notes)
+        if one.error:
+            yield f"fer: skipped: {one.error}" if _has_nothing(one) else f"fer: {one.error}"
+
+
+def _has_nothing(result: InputResult) -> bool:
+    return result.summary is None or not result.summary.frames
+
+
+def _images(results: Sequence[InputResult]) -> str:
+    rows: list[tuple[object, ...]] = []
+    for one in results:
+        rows += _rows(one) or [(one.source.name, "-", "-", "-", "-", "-", "no face", "-")]
+    faces = sum(len(one.faces) for one in results)
+    without = sum(not one.faces for one in results)
+    end = f"faces: {faces}, images: {len(results)}, without a face: {without}"
+    return f"{format_table(HEADERS, rows)}\n{end}"
+
+
+def _rows(result: InputResult) -> list[tuple[object, ...]]:
+    return [
+        (result.source.name, face.person, *face.box_xywh, face.label, f"{face.probability:.0%}")
+        for face in result.faces
+    ]
+
+
+def _video(result: InputResult, classes: Sequence[str]) -> str:
+    assert result.summary is not None
+    return result.summary.to_text(classes)
+
+
+def _plain(result: InputResult, classes: Sequence[str]) -> dict[str, Any]:
+    plain: dict[str, Any] = {"source": result.source.shown, "kind": result.source.kind}
+    if result.summary is not None:
+        plain |= result.summary.to_dict()
+    elif not result.error:
+        plain["faces"] = [face.to_dict(classes) for face in result.faces]
+    if result.notes:
+        plain["notes"] = result.notes
+    if result.error:
+        plain["error"] = result.error
+    return plain

@@ -1,4 +1,4 @@
-"""The application: pages and API over what a server has loaded."""
+"""The Flask application: pages and API."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from fercli.web import http_errors
-from fercli.web.auth import Guard
+from fercli.web.auth import AccessControl
 from fercli.web.camera import SharedCamera
-from fercli.web.jobs import Jobs
-from fercli.web.recognition import Recognition
+from fercli.web.jobs import JobQueue
+from fercli.web.recognizers import RecognizerPool
 from fercli.web.settings import ServerSettings
 
 
 @dataclass(frozen=True)
 class Services:
-    """What pages and API share.
+    """The services that pages and API share.
 
     Parameters
     ----------
     settings : ServerSettings
-    recognition : Recognition
-    jobs : Jobs
+    recognizers : RecognizerPool
+    jobs : JobQueue
     camera : SharedCamera or None
-    guard : Guard
+    access : AccessControl
     """
 
     settings: ServerSettings
-    recognition: Recognition
-    jobs: Jobs
+    recognizers: RecognizerPool
+    jobs: JobQueue
     camera: SharedCamera | None
-    guard: Guard
+    access: AccessControl
 
     def close(self) -> None:
-        """Give back the camera, end all work, remove all files."""
+        """Release the camera, cancel all jobs, remove all files."""
         if self.camera is not None:
             self.camera.close()
             self.camera.wait()
@@ -42,12 +42,12 @@ class Services:
 
 
 def create_app(settings: ServerSettings) -> Flask:
-    """Return the application; what it has loaded is ``services(app)``.
+    """Return the application; its services are ``services(app)``.
 
     Raises
     ------
     FerError
-        The cascade or the network cannot be used, or there is no folder for temporary files.
+        The cascade or the model cannot be used, or there is no folder for temporary files.
     """
     from fercli.web.api import api
     from fercli.web.pages import pages
@@ -55,9 +55,9 @@ def create_app(settings: ServerSettings) -> Flask:
     app = Flask(__name__)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the classes have their order
-    app.config["MAX_CONTENT_LENGTH"] = 1 << 20  # uploads raise it for themselves
+    app.config["MAX_CONTENT_LENGTH"] = 1 << 20  # routes of uploads raise it
     app.extensions["fer"] = _load(settings)
-    services(app).guard.install(app)
+    services(app).access.install(app)
     http_errors.install(app)
     app.register_blueprint(api)
     app.register_blueprint(pages)
@@ -65,16 +65,17 @@ def create_app(settings: ServerSettings) -> Flask:
 
 
 def services(app: Flask | None = None) -> Services:
-    """Return what an application has loaded; the one of the request by default."""
+    """Return the services of an application, by default the one of the current request."""
     loaded = (app or current_app).extensions["fer"]
     assert isinstance(loaded, Services)
     return loaded
 
 
 def _load(settings: ServerSettings) -> Services:
-    recognition = Recognition(settings)
+    recognizers = RecognizerPool(settings)
     camera = None
     if settings.camera:
         most = settings.limits.watchers
-        camera = SharedCamera(settings.camera, recognition.recognizer(), most)
-    return Services(settings, recognition, Jobs(settings), camera, Guard(settings.token))
+        camera = SharedCamera(settings.camera, recognizers.get(), most)
+    access = AccessControl(settings.token)
+    return Services(settings, recognizers, JobQueue(settings), camera, access)

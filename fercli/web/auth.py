@@ -1,4 +1,4 @@
-"""The guard: who may come in, and what browsers are told to do with pages."""
+"""Authentication by a token, checks of the origin of requests, and security headers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 COOKIE = "fer"
 
-#: What an unknown visitor may see: how to come in, whether the server lives, how pages look.
+#: Endpoints that need no token: signing in, the health check, style sheets and scripts.
 OPEN = ("pages.login", "api.health", "static")
 
-#: Nothing from elsewhere, nothing inside the page itself.
+#: Nothing from other sites, nothing inline.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -47,68 +47,68 @@ HEADERS = {
 }
 
 
-class Guard:
-    """Checks each request, and adds the headers to each answer.
+class AccessControl:
+    """Checks each request and adds the security headers to each response.
 
-    Without a token the server trusts all of this machine, but no web page that a browser on it
-    has open: neither one that calls itself by another name for this address (DNS rebinding) nor
-    one that sends forms across.
+    Without a token the server trusts every program of this machine, but no web page of another
+    site that is open in a browser on it: neither by a host name that resolves to this address
+    (DNS rebinding) nor by requests across sites (CSRF).
 
     Parameters
     ----------
     token : str
-        What clients must know; "" for nothing.
+        The secret that clients must send; "" for none.
     """
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
 
     def install(self, app: Flask) -> None:
-        """Stand in front of an application."""
+        """Check the requests of an application."""
         app.before_request(self.check)
         app.after_request(_with_headers)
 
     def check(self) -> ResponseReturnValue | None:
-        """Refuse strangers; send people to the page where they can say the token."""
+        """Refuse requests without the token; redirect browsers to the page to sign in."""
         _refuse_other_sites()
         _refuse_unreadable()
         if not self._token:
             _refuse_other_names()
         authorization = request.headers.get("Authorization", "")
-        if request.endpoint in OPEN or self.knows(authorization, request.cookies):
+        if request.endpoint in OPEN or self.is_authorized(authorization, request.cookies):
             return None
         if request.path.startswith(API):
-            found = "another token" if authorization else "none"
-            raise HttpError(401, f"wanted the header Authorization: Bearer TOKEN, found {found}")
+            found = "got another token" if authorization else "got none"
+            raise HttpError(401, f"Expected the header Authorization: Bearer TOKEN, {found}")
         return redirect(url_for("pages.login", next=request.path))
 
-    def knows(self, authorization: str, cookies: Mapping[str, str]) -> bool:
-        """Whether someone with this header and these cookies may come in."""
+    def is_authorized(self, authorization: str, cookies: Mapping[str, str]) -> bool:
+        """Whether a request with this header and these cookies is allowed."""
         kind, _, token = authorization.partition(" ")
-        # WSGI hands headers over as Latin-1, whatever the client's bytes stand for.
-        said = token.strip().encode("latin-1", "replace")
-        known = kind.lower() == "bearer" and hmac.compare_digest(said, self._token)
+        # WSGI decodes headers as Latin-1, whatever the client's encoding.
+        sent = token.strip().encode("latin-1", "replace")
+        known = kind.lower() == "bearer" and hmac.compare_digest(sent, self._token)
         if not self._token or known:
             return True
-        return hmac.compare_digest(cookies.get(COOKIE, "").encode(), self._pass().encode())
+        return hmac.compare_digest(cookies.get(COOKIE, "").encode(), self._cookie_value().encode())
 
-    def accepts(self, token: str) -> bool:
+    def is_token(self, token: str) -> bool:
         """Whether this is the token."""
         return hmac.compare_digest(token.encode(), self._token)
 
-    def admit(self, response: Response) -> None:
-        """Let the browser that gets this response come in from now on."""
+    def sign_in(self, response: Response) -> None:
+        """Set the cookie that authorizes the browser that gets this response."""
         response.set_cookie(
-            COOKIE, self._pass(), httponly=True, samesite="Strict", secure=request.is_secure
+            COOKIE, self._cookie_value(), httponly=True, samesite="Strict", secure=request.is_secure
         )
 
-    def _pass(self) -> str:
-        """Return what a browser keeps in the token's place: the token cannot be found from it."""
+    def _cookie_value(self) -> str:
+        """Return the value of the cookie, from which the token cannot be derived."""
         return hmac.new(self._token, b"a browser of fer serve", "sha256").hexdigest()
 
 
 def local_address(address: str) -> str:
-    """Return the path that a visitor wanted, if it is one of this server; else the start page."""
+    """Return an address if it is a path of this server, otherwise that of the start page."""
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -118,29 +118,29 @@ def local_address(address: str) -> str:
 
 
 def _refuse_other_sites() -> None:
-    """Refuse what a page of another site makes a browser send; links from there are welcome."""
+    """Refuse requests that a page of another site makes a browser send; allow its links."""
     site = request.headers.get("Sec-Fetch-Site", "none")
     link = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
     if site not in ("none", "same-origin") and not link:
-        raise HttpError(403, "wanted a request of a page of this server, found another site's")
+        raise HttpError(403, "The request comes from a page of another site")
 
 
 def _refuse_unreadable() -> None:
-    """Refuse an address whose question is no text: reading it would fail wherever it is read."""
+    """Refuse a query string that is not UTF-8: reading it would fail later."""
     try:
         request.query_string.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise HttpError(400, "wanted an address in UTF-8, found another encoding") from error
+        raise HttpError(400, "The query string is not UTF-8") from error
 
 
 def _refuse_other_names() -> None:
-    """Refuse a page of another site that has given its own name the address of this machine."""
+    """Refuse host names that are not of this machine (DNS rebinding)."""
     try:
         host = urlsplit(f"//{request.host}").hostname
     except ValueError as error:  # brackets without an address between them
-        raise HttpError(421, "wanted a request to localhost, found none to a host") from error
+        raise HttpError(421, "Expected a request to localhost, got an invalid host") from error
     if not is_loopback(host or ""):
-        raise HttpError(421, f"wanted a request to localhost, found one to {host}")
+        raise HttpError(421, f"Expected a request to localhost, got one to {host}")
 
 
 def _with_headers(response: Response) -> Response:

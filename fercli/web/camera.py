@@ -1,4 +1,4 @@
-"""The server's camera: opened for the first who looks, shared by all, given back after the last."""
+"""The server's camera: opened for the first viewer, shared by all, released after the last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from fercli.common.images import ImageArray
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sinks.draw import draw_faces, draw_note
-from fercli.recognition.sources.live import Camera, Stream
+from fercli.recognition.sources.camera import Camera
+from fercli.recognition.sources.network_stream import Stream
 from fercli.web.http_errors import HttpError, without_path
 
 #: How long the camera stays open for nobody, in seconds: the page opens it, then its image comes.
@@ -26,22 +27,22 @@ LINGER = 4.0
 #: How long a viewer waits for a frame, in seconds.
 PATIENCE = 15.0
 
-#: How long one waits for another who is opening the camera, in seconds.
+#: How long a request waits while another opens the camera, in seconds.
 PATIENCE_OPENING = 2.0
 
-#: Quality of images, as JPEG counts it.
+#: Quality of JPEG.
 QUALITY = 80
 
-#: Frames from which the frames a second are told.
+#: Frames over which the frame rate is averaged.
 RECENT = 20
 
-#: A part of a multipart answer begins so; a browser shows a part when the next begins.
+#: Beginning of each part of a multipart response; a browser shows a part when the next begins.
 BOUNDARY = b"--frame\r\n"
 MIMETYPE = "multipart/x-mixed-replace; boundary=frame"
 
 
 class SharedCamera:
-    """A camera that several may look at at once.
+    """A camera with several viewers.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class SharedCamera:
         Its number, device or address.
     recognizer : Recognizer
     most : int
-        How many may look at once.
+        Most viewers at once.
     """
 
     def __init__(self, name: str, recognizer: Recognizer, most: int) -> None:
@@ -61,7 +62,7 @@ class SharedCamera:
         self._stop = Event()
         self._stop.set()
         self._thread: threading.Thread | None = None
-        self._watchers = 0
+        self._viewers = 0
         self._wanted = 0.0
         self._number = 0
         self._jpeg = b""
@@ -77,13 +78,13 @@ class SharedCamera:
         Raises
         ------
         VideoError
-            It is missing, busy, out of reach.
+            It is missing, busy or out of reach.
         HttpError
-            503: someone else is trying, and it does not answer.
+            503: another request is opening it, and it does not respond.
         """
-        # Else all threads would wait, one after the other, for a stream that is out of reach.
+        # Without a limit all threads would wait, one after the other, for a stream out of reach.
         if not self._opening.acquire(timeout=PATIENCE_OPENING):
-            raise HttpError(503, "the camera is being opened", hint="again in a moment", retry=5)
+            raise HttpError(503, "The camera is being opened", hint="try again", retry=5)
         try:
             self._wanted = time.monotonic()
             if not self.is_open:
@@ -92,7 +93,7 @@ class SharedCamera:
             self._opening.release()
 
     def _start(self) -> None:
-        self.wait()  # else it might still be in use by those who looked before
+        self.wait()  # the thread of earlier viewers may still use it
         stop = Event()
         source = Stream(self.name, stop=stop) if "://" in self.name else Camera(self.name, stop)
         self._stop = stop
@@ -102,30 +103,30 @@ class SharedCamera:
         self._thread.start()
 
     def close(self) -> None:
-        """Give the camera back; who looks sees the end."""
+        """Release the camera; the streams of its viewers end."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
 
     def wait(self) -> None:
-        """Wait until the camera is given back, after `close`.
+        """Wait until the camera is released, after `close`.
 
-        A thread that is inside of OpenCV or of a network while Python ends aborts the process.
+        A thread that is inside OpenCV or a model while Python exits aborts the process.
         """
         if self._thread is not None:
             self._thread.join(PATIENCE)
 
     def parts(self) -> Generator[bytes, None, None]:
-        """Yield frames as parts of a multipart answer, until the camera ends.
+        """Yield frames as parts of a multipart response until the camera ends.
 
         Raises
         ------
         HttpError
-            503: too many are looking already.
+            503: there are too many viewers.
         VideoError
             As `open`.
         """
-        with self._watching():
+        with self._viewing():
             self.open()
             yield BOUNDARY
             for jpeg in self._jpegs():
@@ -146,22 +147,22 @@ class SharedCamera:
         return stop.is_set() or self._number != seen
 
     @contextmanager
-    def _watching(self) -> Iterator[None]:
+    def _viewing(self) -> Iterator[None]:
         with self._changed:
-            if self._watchers >= self._most:
-                raise HttpError(503, f"{self._most} are looking at the camera already", retry=30)
-            self._watchers += 1
+            if self._viewers >= self._most:
+                raise HttpError(503, f"The camera has {self._most} viewers already", retry=30)
+            self._viewers += 1
         try:
             yield
         finally:
             with self._changed:
-                self._watchers -= 1
+                self._viewers -= 1
                 self._wanted = time.monotonic()
 
     def _run(self, source: Camera | Stream, stop: Event) -> None:
         image: ImageArray | None = None
         try:
-            with source, closing(self._seen(source)) as images:
+            with source, closing(self._recognized(source)) as images:
                 for image in images:
                     self._publish(image)
                     if not self._is_wanted():
@@ -174,8 +175,8 @@ class SharedCamera:
             with self._changed:
                 self._changed.notify_all()
 
-    def _seen(self, source: Camera | Stream) -> Generator[ImageArray, None, None]:
-        """Yield frames with what is seen in them and how fast they come."""
+    def _recognized(self, source: Camera | Stream) -> Generator[ImageArray, None, None]:
+        """Yield frames with their faces and the frame rate drawn."""
         times: deque[float] = deque(maxlen=RECENT)
         seen = recognize_frames(self._recognizer, source.frames(), live=True)
         with closing(seen):
@@ -186,7 +187,7 @@ class SharedCamera:
                 yield drawn
 
     def _is_wanted(self) -> bool:
-        return self._watchers > 0 or time.monotonic() - self._wanted < LINGER
+        return self._viewers > 0 or time.monotonic() - self._wanted < LINGER
 
     def _publish(self, image: ImageArray) -> None:
         jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()

@@ -1,4 +1,4 @@
-"""Refusals: why a request gets no result, as JSON for programs and as a page for people."""
+"""HTTP errors: as JSON for programs, as a page for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fercli.web.settings import MEGA
 if TYPE_CHECKING:
     from flask import Flask
 
-#: What is asked of programs begins so.
+#: Paths of the API begin so.
 API = "/api/"
 
 
@@ -28,7 +28,7 @@ class HttpError(FerError):
     message, hint : str
         As in `FerError`; shown to the client.
     retry : int, optional
-        Seconds after which it may be tried again.
+        Seconds after which to try again.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class HttpError(FerError):
 
 
 def install(app: Flask) -> None:
-    """Let an application answer every error with a reason, and none with a trace."""
+    """Let an application answer every error with a reason and never with a traceback."""
     app.register_error_handler(HttpError, _refused)
     app.register_error_handler(FerError, _failed)
     app.register_error_handler(HTTPException, _not_understood)
@@ -51,7 +51,7 @@ def install(app: Flask) -> None:
 
 
 def without_path(error: FerError) -> str:
-    """Return what an error says, less the file, which is the server's own affair."""
+    """Return the message of an error without the path, which clients need not know."""
     return f"{error.message}; try: {error.hint}" if error.hint else error.message
 
 
@@ -74,17 +74,17 @@ def _too_large(error: RequestEntityTooLarge) -> Response:
     if most is None or found is None or found <= most:  # a field or the number of fields
         return _not_understood(error)
     allowed, sent = (math.ceil(100 * size / MEGA) / 100 for size in (most, found))
-    return _answer(413, f"wanted at most {allowed:g} MB, found {sent:g}; try: a smaller file")
+    return _answer(413, f"Expected at most {allowed:g} MB, got {sent:g} MB; try: a smaller file")
 
 
 def _no_address(error: SecurityError | BadHost) -> Response:
-    """Answer a request whose header Host is no host: no page can be made for it."""
-    return Response("wanted a host in the header Host\n", 400, mimetype="text/plain")
+    """Answer a request without a valid Host header, for which no page can be rendered."""
+    return Response("The Host header is not a valid host\n", 400, mimetype="text/plain")
 
 
 def _broken(error: Exception) -> Response:
     current_app.logger.exception("%s %s", request.method, request.path, exc_info=error)
-    return _answer(500, "the server failed; its own log says at what")
+    return _answer(500, "The server failed; its log has the reason")
 
 
 def _answer(status: int, reason: str, headers: dict[str, Any] | None = None) -> Response:

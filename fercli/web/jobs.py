@@ -1,4 +1,4 @@
-"""Jobs: a bounded queue of videos, worked on one after the other, and removed when forgotten."""
+"""Jobs: a bounded queue of videos, processed one after the other, and removed when they expire."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from fercli.web.http_errors import HttpError
 from fercli.web.settings import ServerSettings
 from fercli.web.worker import UPLOADED
 
-#: How folders of uploads begin, and how old one without an owner is, in seconds, to be removed.
+#: Prefix of folders of uploads, and the age, in seconds, from which those of dead servers go.
 PREFIX, LEFT = "fer-serve-", 60
 
-#: Seconds between two looks for jobs that nobody wants any more.
+#: Seconds between two checks for expired jobs.
 SWEEP = 2.0
 
 
-class Jobs:
-    """The jobs of a server and the thread that works on them. A context manager.
+class JobQueue:
+    """The jobs of a server and the thread that runs them. A context manager.
 
     Parameters
     ----------
@@ -46,23 +46,23 @@ class Jobs:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._limits = settings.limits
-        self._jobs: dict[str, Job] = {}
-        self._queue: list[tuple[Job, dict[str, Any]]] = []
+        self._jobs: dict[str, VideoJob] = {}
+        self._queue: list[tuple[VideoJob, dict[str, Any]]] = []
         self._changed = threading.Condition()
         self._closed = False
         self._lock = ExitStack()
         self._folder = _private_folder(self._lock)
-        for loop in (self._work, self._sweep):
+        for loop in (self._work, self._expire_loop):
             threading.Thread(target=loop, daemon=True).start()
 
-    def __enter__(self) -> Jobs:
+    def __enter__(self) -> JobQueue:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """End all work and remove all files."""
+        """Cancel all jobs and remove all files."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -73,25 +73,25 @@ class Jobs:
         self._lock.close()
 
     def add(
-        self, save: Callable[[Path], None], network: str, said: ModelSettings, *, bars: bool
-    ) -> Job:
+        self, save: Callable[[Path], None], model: str, settings: ModelSettings, *, bars: bool
+    ) -> VideoJob:
         """Queue a video and return its job.
 
         Parameters
         ----------
         save : callable
-            Writes the upload to the file that it is given.
-        network : str
-            What a `Recognizer` opens.
-        said : ModelSettings
-            What that network's file does not say.
+            Writes the upload to the given path.
+        model : str
+            The model's file.
+        settings : ModelSettings
+            What the metadata of the model's file lacks.
         bars : bool
             Whether probabilities are drawn.
 
         Raises
         ------
         HttpError
-            503: too many wait already; and as `save`.
+            503: too many are waiting; and as `save`.
         """
         job = self._new_job()
         try:
@@ -101,33 +101,33 @@ class Jobs:
             raise
         job.asked = time.monotonic()
         with self._changed:
-            self._queue.append((job, self._task(network, said, bars)))
+            self._queue.append((job, self._task(model, settings, bars)))
             self._changed.notify_all()
         return job
 
-    def find(self, identity: str) -> Job:
-        """Return a job, for someone who wants it.
+    def find(self, identity: str) -> VideoJob:
+        """Return a job and note that it was asked for.
 
         Raises
         ------
         HttpError
-            404: there is none, any more or at all.
+            404: there is none, or it has expired.
         """
         with self._changed:
             job = self._jobs.get(identity)
         if job is None:
-            raise HttpError(404, "wanted a job, found none of that name (any more)")
+            raise HttpError(404, "There is no such job, or its results have expired")
         job.asked = time.monotonic()
         return job
 
-    def place(self, job: Job) -> int:
-        """Return how many videos are worked on before this one; 0 from its own turn on."""
+    def position(self, job: VideoJob) -> int:
+        """Return how many videos are processed before this one; 0 once it is running."""
         with self._changed:
             waiting = [one for one, _ in self._queue]
             return waiting.index(job) + self._running() if job in waiting else 0
 
     def remove(self, identity: str) -> None:
-        """End a job and remove its files; errors as `find`."""
+        """Cancel a job and remove its files; errors as `find`."""
         job = self.find(identity)
         with self._changed:
             self._jobs.pop(identity, None)
@@ -135,7 +135,7 @@ class Jobs:
         job.remove()
 
     def counts(self) -> dict[str, int]:
-        """Return how many jobs wait, run and are over."""
+        """Return how many jobs are waiting, running and over."""
         with self._changed:
             states = [job.state for job in self._jobs.values()]
         over = states.count("done") + states.count("failed")
@@ -148,27 +148,27 @@ class Jobs:
     def _running(self) -> int:
         return sum(job.state == "running" for job in self._jobs.values())
 
-    def _new_job(self) -> Job:
+    def _new_job(self) -> VideoJob:
         with self._changed:
-            # One that is being uploaded counts as well.
+            # One that is being uploaded counts, too.
             waiting = sum(job.state == "waiting" for job in self._jobs.values())
             if waiting >= self._limits.waiting or self._closed:
                 raise HttpError(
-                    503, f"{waiting} videos are waiting already", hint="again later", retry=60
+                    503, f"{waiting} videos are waiting already", hint="try again later", retry=60
                 )
             try:
-                job = Job(self._folder)
+                job = VideoJob(self._folder)
             except OSError as error:
                 raise HttpError(507, OutputError(str(error.strerror)).message) from error
             self._jobs[job.id] = job
             return job
 
-    def _task(self, network: str, said: ModelSettings, bars: bool) -> dict[str, Any]:
+    def _task(self, model: str, model_settings: ModelSettings, bars: bool) -> dict[str, Any]:
         settings = self._settings
         return {
             "cascade": str(settings.cascade.resolve()) if settings.cascade else None,
-            "network": network,
-            "said": asdict(said),
+            "model": model,
+            "model_settings": asdict(model_settings),
             "recognition": asdict(settings.recognition),
             "pixels": self._limits.video_pixels,
             "bars": bars,
@@ -183,20 +183,20 @@ class Jobs:
                 job, task = self._queue.pop(0)
             job.run(task, self._limits.job_seconds)
 
-    def _sweep(self) -> None:
+    def _expire_loop(self) -> None:
         while True:
             with self._changed:
                 if self._changed.wait_for(lambda: self._closed, SWEEP):
                     return
-                forgotten = self._forgotten()
+                forgotten = self._expired()
                 for job in forgotten:
                     del self._jobs[job.id]
                 self._queue = [entry for entry in self._queue if entry[0] not in forgotten]
             for job in forgotten:
                 job.remove()
 
-    def _forgotten(self) -> list[Job]:
-        """Return jobs that nobody asks after, and results in excess, the oldest first."""
+    def _expired(self) -> list[VideoJob]:
+        """Return abandoned jobs, expired results, and the oldest results beyond the limit."""
         now = time.monotonic()
         over = sorted((job for job in self._jobs.values() if job.is_over), key=lambda j: j.asked)
         excess = over[: max(len(over) - self._limits.kept, 0)]
@@ -210,10 +210,10 @@ class Jobs:
 
 
 def _private_folder(lock: ExitStack) -> Path:
-    """Return a new folder, ours until `lock` is closed; those of servers that died are removed."""
+    """Return a new folder, locked until `lock` is closed; remove those of dead servers."""
     parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{PREFIX}*"):
-        # In use, gone, or someone else's: nothing to be done.
+        # It may be in use, gone or another user's.
         with suppress(FerError, OSError):
             if time.time() - left.stat().st_mtime > LEFT:
                 with folder_lock(left, "serving"):
@@ -226,27 +226,27 @@ def _private_folder(lock: ExitStack) -> Path:
     return folder
 
 
-# A job: the work on one video, from its upload to the removal of its results.
+# One job
 
 
 State = Literal["waiting", "running", "done", "failed"]
 
-#: What is said of a process that ended without a word.
-CRASHED = "the work on this video broke off: its decoder failed, or memory ran out"
+#: The error of a process that ended without one.
+CRASHED = "Processing of the video crashed: its decoder failed, or memory ran out"
 
 
-class Job:
-    """The work on one video.
+class VideoJob:
+    """The processing of one video, from its upload to the removal of its results.
 
     Parameters
     ----------
     folder : Path
-        A private folder, in which the job has one of its own.
+        A private folder, in which the job gets a subfolder.
 
     Attributes
     ----------
     id : str
-        128 random bits: who knows it may see the results.
+        128 random bits: who is_admitted it may see the results.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -256,30 +256,30 @@ class Job:
         self.state: State = "waiting"
         self.asked = time.monotonic()
         self.error = ""
-        self.known: dict[str, Any] = {}
+        self.status: dict[str, Any] = {}
         self._began = self._ended = 0.0
         self._process: subprocess.Popen[str] | None = None
-        self._given_up = self._removed = False
+        self._is_canceled = self._removed = False
         self._lock = threading.Lock()
 
     @property
     def video(self) -> Path:
-        """Where the upload goes."""
+        """The path of the upload."""
         return self.folder / UPLOADED
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether it is done or failed."""
         return self.state in ("done", "failed")
 
     @property
     def seconds(self) -> float:
-        """How long the work took, or has taken until now."""
+        """How long processing took, or has taken so far."""
         end = self._ended or time.monotonic()
         return round(end - self._began, 2) if self._began else 0.0
 
     def run(self, task: dict[str, Any], limit: float) -> None:
-        """Do the work; it is ended after `limit` seconds.
+        """Process the video, for at most `limit` seconds.
 
         Parameters
         ----------
@@ -292,37 +292,39 @@ class Job:
             if not self._start():
                 return
         except OSError as error:
-            self.error = f"its process could not be started: {error.strerror}"
+            self.error = f"The process of the job could not be started: {error.strerror}"
             self._end()
             return
-        timer = threading.Timer(limit, self.give_up, [f"it took more than {limit:g} seconds"])
+        timer = threading.Timer(
+            limit, self.cancel, [f"Processing took more than {limit:g} seconds"]
+        )
         timer.start()
         try:
-            self._listen({**task, "folder": str(self.folder)})
+            self._read_status({**task, "folder": str(self.folder)})
         finally:
             timer.cancel()
             self._end()
 
-    def give_up(self, why: str) -> None:
-        """End the work, wherever it is."""
+    def cancel(self, why: str) -> None:
+        """Stop processing and fail with a reason."""
         with self._lock:
             if self.is_over:
                 return
-            self._given_up, self.error = True, why
+            self._is_canceled, self.error = True, why
             if self._process is None:
                 self.state = "failed"
             else:
                 self._process.kill()
 
     def remove(self) -> None:
-        """End the work and remove all files."""
+        """Stop processing and remove all files."""
         self._removed = True
-        self.give_up("removed")
+        self.cancel("removed")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> bool:
         with self._lock:
-            if self._given_up:
+            if self._is_canceled:
                 return False
             self.state, self._began = "running", time.monotonic()
             self._process = subprocess.Popen(
@@ -334,7 +336,7 @@ class Job:
             )
             return True
 
-    def _listen(self, task: dict[str, Any]) -> None:
+    def _read_status(self, task: dict[str, Any]) -> None:
         assert self._process is not None
         with self._process as process:
             assert process.stdin is not None
@@ -345,24 +347,24 @@ class Job:
             except BrokenPipeError:
                 return
             for line in process.stdout:
-                self._take(line)
+                self._update(line)
 
-    def _take(self, line: str) -> None:
+    def _update(self, line: str) -> None:
         try:
-            self.known.update(json.loads(line))
-        except ValueError:  # killed in the middle of a line
+            self.status.update(json.loads(line))
+        except ValueError:  # the process was killed in the middle of a line
             return
 
     def _end(self) -> None:
         with self._lock:
             self._ended = time.monotonic()
             self.video.unlink(missing_ok=True)
-            if "summary" in self.known and not self._given_up:
+            if "summary" in self.status and not self._is_canceled:
                 self.state = "done"
                 return
-            self.error = self.error or self.known.get("error", "") or CRASHED
+            self.error = self.error or self.status.get("error", "") or CRASHED
             self.state = "failed"
         for left in self.folder.glob("*"):
             left.unlink(missing_ok=True)
-        if self._removed:  # the process may have written on until it was dead
+        if self._removed:  # the process may have written until it ended
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The pages for people."""
+"""The HTML pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pages = Blueprint("pages", __name__)
 
 
 LISTED = (
-    ("pages.image", "ImageArray"),
+    ("pages.image", "Image"),
     ("pages.video", "Video"),
     ("pages.my_camera", "My camera"),
     ("pages.camera", "Server’s camera"),
@@ -42,35 +42,35 @@ def _common() -> dict[str, object]:
 
 @pages.get("/")
 def start() -> ResponseReturnValue:
-    """Show what there is."""
-    recognition = services().recognition
+    """Show the start page."""
+    recognizers = services().recognizers
     return render_template(
-        "start.html", model=recognition.default, classes=recognition.recognizer().classes
+        "start.html", model=recognizers.default, classes=recognizers.get().classes
     )
 
 
 @pages.get("/image")
 def image() -> ResponseReturnValue:
-    """Let an image be uploaded."""
+    """Show the page for images."""
     return render_template("image.html")
 
 
 @pages.get("/video")
 def video() -> ResponseReturnValue:
-    """Let a video be uploaded."""
+    """Show the page for videos."""
     return render_template("video.html")
 
 
 @pages.get("/my-camera")
 def my_camera() -> ResponseReturnValue:
-    """Show what the browser's own camera sees."""
+    """Show the page for the browser's own camera."""
     threshold = services().settings.recognition.threshold
     return render_template("my_camera.html", threshold=threshold)
 
 
 @pages.get("/camera")
 def camera() -> ResponseReturnValue:
-    """Show what the server's camera sees, once it is started."""
+    """Show the page for the server's camera, which a button starts."""
     watching, trouble = "watch" in request.args, ""
     if watching:
         try:
@@ -82,9 +82,9 @@ def camera() -> ResponseReturnValue:
 
 @pages.get("/camera/stream")
 def stream() -> ResponseReturnValue:
-    """Give the server's camera as Motion JPEG."""
+    """Return the server's camera as Motion JPEG."""
     parts = _camera().parts()
-    first = next(parts)  # its errors come before the headers are sent
+    first = next(parts)  # raises its errors before the headers are sent
     response = Response(_joined(first, parts), mimetype=MIMETYPE)
     response.call_on_close(parts.close)
     return response
@@ -92,27 +92,27 @@ def stream() -> ResponseReturnValue:
 
 @pages.route("/login", methods=["GET", "POST"])
 def login() -> ResponseReturnValue:
-    """Let someone in who knows the token."""
+    """Let someone in who is_admitted the token."""
     wanted = local_address(request.args.get("next", "/"))
     if request.method == "GET":
         return render_template("login.html", wrong=False)
-    if not services().guard.accepts(request.form.get("token", "")):
+    if not services().access.is_token(request.form.get("token", "")):
         return render_template("login.html", wrong=True), 401
     response = redirect(wanted, 303)
-    services().guard.admit(response)  # type: ignore[arg-type]  # werkzeug's, with the same methods
+    services().access.sign_in(response)  # type: ignore[arg-type]  # werkzeug's, with the same methods
     return response
 
 
 @pages.get("/favicon.ico")
 def icon() -> ResponseReturnValue:
-    """Lead browsers that ask by habit to the icon."""
+    """Redirect browsers that request the icon under its usual name."""
     return redirect(url_for("static", filename="icon.svg"), 301)
 
 
 def _camera() -> SharedCamera:
     found = services().camera
     if found is None:
-        raise HttpError(404, "this server shows no camera", hint="fer serve --camera 0")
+        raise HttpError(404, "This server shows no camera", hint="fer serve --camera 0")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The server: the application behind waitress, from its start to its end."""
+"""The server: the application behind waitress."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from fercli.web.settings import MEGA, Limits, ServerSettings, require_token
 
 if TYPE_CHECKING:
     from flask import Flask
-if TYPE_CHECKING:
-    from fercli.web.auth import Guard
+
+    from fercli.web.auth import AccessControl
 
 
-#: Threads besides those of views of the camera: more than cores, since some wait.
+#: Threads besides those of viewers of the camera: more than cores, since some wait.
 THREADS = 8
 
-#: Bytes of one answer that wait for a slow client before its thread waits too.
+#: Bytes of a response that are buffered for a slow client before its thread blocks.
 BUFFER = 2 * MEGA
 
-#: Connections at once; more wait.
+#: Most connections at once; others wait.
 CONNECTIONS = 100
 
 
 def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str], None]) -> None:
-    """Serve until the process is interrupted or told to end.
+    """Serve until the process is interrupted or terminated.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str
     host : str
         A name or address of this machine.
     port : int
-        0 for one that is free.
+        0 for a free one.
     started : callable
-        Told the address once clients can come.
+        Called with the address once the server accepts connections.
 
     Raises
     ------
     OptionError
-        Other machines could come in without a token, or the place is taken or none of ours.
+        Other machines could connect without a token, or host or port cannot be used.
     FerError
         As `create_app`.
     """
@@ -70,27 +70,27 @@ def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str
 
 
 def make_server(app: Flask, listener: socket.socket) -> Any:
-    """Return waitress's server of the page on a socket that listens."""
+    """Return the waitress server of the pages on a listening socket."""
     here = services(app)
     limits = here.settings.limits
-    server = quiet_server(
+    server = create_waitress(
         app,
         listener,
         threads=THREADS + limits.watchers,
         connection_limit=CONNECTIONS,
         outbuf_high_watermark=BUFFER,
-        # So that a client that goes away is noticed while its request waits.
+        # Lets waitress notice that a client disconnects while its request waits.
         channel_request_lookahead=1,
     )
-    server.channel_class = channel_class(here.guard, limits)
+    server.channel_class = channel_class(here.access, limits)
     return server
 
 
-def quiet_server(app: Flask, listener: socket.socket, **settings: Any) -> Any:
-    """Return waitress's server of an application, which neither names itself nor its queue."""
+def create_waitress(app: Flask, listener: socket.socket, **settings: Any) -> Any:
+    """Return a waitress server that sends no Server header and logs no waiting requests."""
     import waitress
 
-    # That requests wait for a thread is no news: each has its turn.
+    # Requests may wait for a thread: that needs no warning.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     return waitress.create_server(
         app, sockets=[listener], ident=None, clear_untrusted_proxy_headers=True, **settings
@@ -99,49 +99,50 @@ def quiet_server(app: Flask, listener: socket.socket, **settings: Any) -> Any:
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Give a socket that listens.
+    """Give a listening socket.
 
     Parameters
     ----------
     host : str
         A name or address of this machine.
     port : int
-        0 for one that is free.
+        0 for a free one.
 
     Raises
     ------
     OptionError
-        The place is taken or none of ours.
+        The port is taken, or the host is not of this machine.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address, family=family, backlog=CONNECTIONS)
     except (OSError, OverflowError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        reason = "that it is taken" if taken else getattr(error, "strerror", None) or str(error)
+        reason = "it is in use" if taken else getattr(error, "strerror", None) or str(error)
         raise OptionError(
-            f"wanted to listen on {host}, port {port}, found {reason}",
-            hint="--port 0 for one that is free, --host 127.0.0.1",
+            f"The server cannot listen on {host}, port {port}: {reason}",
+            hint="use `port` 0 for a free one, or `host` 127.0.0.1",
         ) from error
     with listener:
         yield listener
 
 
 def address_of(host: str, listener: socket.socket) -> str:
-    """Return the address of the pages that a `host` serves on a socket, the `listener`."""
+    """Return the address of the pages on a listening socket of a host."""
     port = listener.getsockname()[1]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 @contextmanager
 def _ended_by_signals(app: Flask) -> Iterator[None]:
-    """Let signals end views of the camera first, whose threads waitress would wait for.
+    """Let signals end the streams of the camera first: waitress would wait for their threads.
 
-    They are Ctrl-C, SIGTERM and, unless it is ignored (``nohup``), the end of the terminal.
+    The signals are SIGINT, SIGTERM and, unless it is ignored (``nohup``), SIGHUP.
     """
 
     def end(number: int, frame: object) -> None:
-        # A terminal that closes tells it twice, its shell first: files are removed in between.
+        # A terminal that closes sends two signals, its shell the first: ignore the second, which
+        # would interrupt the removal of files.
         for one in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(one, signal.SIG_IGN)
         camera = services(app).camera
@@ -156,37 +157,39 @@ def _ended_by_signals(app: Flask) -> Iterator[None]:
         yield
 
 
-# Early refusals: how large a body is taken, decided by the headers before it.
+# Upload limits, decided by the headers before the body
 #
-# waitress writes a body to the disk before the application sees anything of the request. A stranger
-# would fill the disk with it, so that waitress must know who may send how much.
+# waitress writes a body to the disk before the application sees the request: without a limit, a
+# client without the token could fill the disk.
 
 
-#: Where videos go.
+#: Path of uploads of videos.
 VIDEOS = "/api/v1/jobs"
 
-#: What a stranger may send: a token in a form.
+#: Most bytes of a client without the token: those of the form to sign in.
 FORM = 1 << 16
 
 
-def most_bytes(guard: Guard, limits: Limits, path: str, authorization: str, cookies: str) -> int:
-    """Return how many bytes the body of a request may have.
+def most_bytes(
+    access: AccessControl, limits: Limits, path: str, authorization: str, cookies: str
+) -> int:
+    """Return the most bytes that the body of a request may have.
 
     Parameters
     ----------
-    guard : Guard
+    access : AccessControl
     limits : Limits
     path, authorization, cookies : str
-        The address and the two headers of the request.
+        The path and two headers of the request.
     """
-    if not guard.knows(authorization, parse_cookie(cookies)):
+    if not access.is_authorized(authorization, parse_cookie(cookies)):
         return FORM
-    # A form around the file takes a little as well; the application looks once more.
+    # A form around the file needs some more; the application checks again.
     return (limits.video_bytes if path == VIDEOS else limits.image_bytes) + MEGA
 
 
-def channel_class(guard: Guard, limits: Limits) -> type[HTTPChannel]:
-    """Return waitress's class of connections, with bodies bounded by `most_bytes`."""
+def channel_class(access: AccessControl, limits: Limits) -> type[HTTPChannel]:
+    """Return a waitress channel class with bodies bounded by `most_bytes`."""
 
     class Parser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no types
         adj: Any
@@ -194,15 +197,15 @@ def channel_class(guard: Guard, limits: Limits) -> type[HTTPChannel]:
         def parse_header(self, header_plus: bytes) -> None:
             super().parse_header(header_plus)
             names = ("AUTHORIZATION", "COOKIE")
-            said = (self.headers.get(name, "") for name in names)
+            sent = (self.headers.get(name, "") for name in names)
             self.adj = copy.copy(self.adj)
-            self.adj.max_request_body_size = most_bytes(guard, limits, self.path, *said)
+            self.adj.max_request_body_size = most_bytes(access, limits, self.path, *sent)
 
         def received(self, data: bytes) -> int:
             try:
                 return int(super().received(data))
             except OSError as error:
-                self.error = _FullError(f"the upload cannot be stored: {error.strerror}")
+                self.error = _FullError(f"The upload cannot be stored: {error.strerror}")
                 self.completed = True
                 return len(data)
 
@@ -213,6 +216,6 @@ def channel_class(guard: Guard, limits: Limits) -> type[HTTPChannel]:
 
 
 class _FullError(Error):  # type: ignore[misc]
-    """What waitress answers when its disk is full."""
+    """The response of waitress when its disk is full."""
 
     code, reason = 507, "Insufficient Storage"

@@ -1,4 +1,4 @@
-"""What a server runs with: its networks, its camera, its token and its limits."""
+"""ModelSettings of the server: model, camera, token and limits."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from fercli.recognition.options import RecognitionOptions
 
 MEGA = 1 << 20
 
-#: The shortest token that is allowed beyond this machine: 16 letters cannot be guessed.
+#: The shortest token that is allowed where other machines can connect.
 TOKEN_LENGTH = 16
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client may ask for.
+    """Limits of requests.
 
     Parameters
     ----------
     image_bytes, images, image_pixels : int
-        Size of a request with images, images in it, and pixels of each image. Default to
+        Bytes of a request with images, images in it, and pixels of each image. Default to
         20 MiB, 16 and 64 million.
     video_bytes, video_pixels : int
-        Size of a request with a video, and pixels of its frames. Default to 200 MiB and 9 million
+        Bytes of a request with a video, and pixels of its frames. Default to 200 MiB and 9 million
         (3840 × 2160 and a little more).
     job_seconds : float
-        How long the work on a video may take. Defaults to 600.
+        Most time to process a video. Defaults to 600.
     waiting : int
-        Videos that wait for their turn. Defaults to 4.
+        Most videos that wait. Defaults to 4.
     kept : int
-        Videos whose results are kept. Defaults to 16.
+        Most videos whose results are kept. Defaults to 16.
     kept_seconds : float
         How long results are kept after they were last asked for. Defaults to 1800.
     patience : float
-        A video that nobody has asked after for so many seconds is given up. Defaults to 180: a
-        browser lets a page that is not in front ask once a minute.
+        A video whose progress was not requested for so many seconds is canceled. Defaults to 180:
+        a page in the background of a browser asks once a minute.
     watchers : int
-        Views of the server's camera at once; each takes a thread. Defaults to 4.
+        Most viewers of the server's camera; each takes a thread. Defaults to 4.
     """
 
     image_bytes: int = 20 * MEGA
@@ -58,27 +58,27 @@ class Limits:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What a server runs with.
+    """ModelSettings of the server.
 
     Parameters
     ----------
     cascade : Path, optional
         Defaults to the cascade that fer ships.
-    network : str
-        A shipped network's name or a file. Defaults to the one that fer ships.
-    said : ModelSettings
-        What an ``.onnx`` file of others does not say.
+    model : str
+        A shipped model's name or a file. Defaults to the one that fer ships.
+    model_settings : ModelSettings
+        What the metadata of the model's file lacks.
     recognition : RecognitionOptions
     camera : str
         The number, device or address of the camera that is shown; "" for none. Defaults to "0".
     token : str
-        What clients must know; "" for nothing. Defaults to "".
+        The secret that clients must send; "" for none. Defaults to "".
     limits : Limits
     """
 
     cascade: Path | None = None
-    network: str = DEFAULT
-    said: ModelSettings = field(default_factory=ModelSettings)
+    model: str = DEFAULT
+    model_settings: ModelSettings = field(default_factory=ModelSettings)
     recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
     camera: str = "0"
     token: str = ""
@@ -86,7 +86,7 @@ class ServerSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine alone."""
+    """Whether a host is the loopback interface of this machine."""
     import ipaddress
 
     if host == "localhost":
@@ -98,11 +98,11 @@ def is_loopback(host: str) -> bool:
 
 
 def require_token(host: str, token: str) -> None:
-    """Raise `OptionError` if other machines could come in without a token worth the name."""
+    """Raise `OptionError` if other machines could connect without a long token."""
     if not is_loopback(host) and len(token) < TOKEN_LENGTH:
-        found = "none" if not token else f"one of {len(token)}"
+        found = "got none" if not token else f"got {len(token)}"
         raise OptionError(
-            f"wanted a token of at least {TOKEN_LENGTH} letters to serve {host}, where other "
-            f"machines can come in; found {found}",
-            hint="FER_TOKEN=$(openssl rand -hex 16) in the environment, or --host 127.0.0.1",
+            f"`token` must have at least {TOKEN_LENGTH} characters where other machines can "
+            f"connect ({host}), {found}",
+            hint="set FER_TOKEN=$(openssl rand -hex 16), or use `host` 127.0.0.1",
         )

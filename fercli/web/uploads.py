@@ -1,4 +1,4 @@
-"""Uploads: what a request carries, looked at before it is decoded."""
+"""Uploads: images and videos of a request, checked before they are decoded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fercli.common.images import ImageArray, decode_color
 from fercli.web.http_errors import HttpError
 from fercli.web.settings import Limits
 
-#: Kinds of images, by Pillow's name, and how their files begin (None: any byte).
+#: Formats of images, by Pillow's name, and how their files begin (a dot: any byte).
 IMAGES = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (b"\x89PNG\r\n\x1a\n",),
@@ -25,8 +25,8 @@ IMAGES = {
     "WEBP": (b"RIFF....WEBP",),
 }
 
-#: How files of videos begin: MP4 and QuickTime, Matroska and WebM, AVI, Ogg, MPEG. Nothing that is
-#: text: FFmpeg also knows lists of other files and addresses, which it would go and read.
+#: How files of videos begin: MP4 and QuickTime, Matroska and WebM, AVI, Ogg, MPEG. No text formats:
+#: FFmpeg also opens playlists, and then the files and addresses that they name.
 VIDEOS = (
     b"....ftyp", b"....moov", b"....mdat", b"....wide", b"....free", b"....skip",
     b"\x1a\x45\xdf\xa3", b"RIFF....AVI ", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3",
@@ -37,14 +37,14 @@ SYNC, PACKET = b"G", 188
 
 
 def images_of(request: Request, limits: Limits) -> list[bytes]:
-    """Return the images that a request carries, none decoded yet, none too large.
+    """Return the images of a request, checked for format and size but not decoded.
 
-    They are files of a form, or the body itself.
+    They are the files of a form, or the body itself.
 
     Raises
     ------
     HttpError
-        400: there is none, or there are too many; 413, 415, 422: one cannot be used.
+        400: there are none or too many; 413, 415, 422: one cannot be used.
     RequestEntityTooLarge
         There are too many bytes.
     """
@@ -52,10 +52,10 @@ def images_of(request: Request, limits: Limits) -> list[bytes]:
     files = _files(request)
     found = [file.read() for file in files] if files else [request.get_data()]
     if not files and not found[0]:
-        raise HttpError(400, "wanted an image, found an empty request",
-                      hint="a form with files, or the file as the body")  # fmt: skip
+        raise HttpError(400, "Expected an image, got an empty request",
+                      hint="send a form with files, or the file as the body")  # fmt: skip
     if len(found) > limits.images:
-        raise HttpError(400, f"wanted at most {limits.images} images, found {len(found)}")
+        raise HttpError(400, f"Expected at most {limits.images} images, got {len(found)}")
     for number, data in enumerate(found, 1):
         _refuse_unusable(data, limits.image_pixels, _which(number, found))
     return found
@@ -81,12 +81,12 @@ def decode_each(images: Sequence[bytes], number: int) -> ImageArray:
 
 
 def save_video(request: Request, path: Path, limits: Limits) -> None:
-    """Write the video that a request carries, a form's file or the body, to a file.
+    """Write the video of a request, a file of a form or the body, to a path.
 
     Raises
     ------
     HttpError
-        400: there is none; 415: it is no video; 507: the disk is full.
+        400: there is none; 415: it is not a video; 507: the disk is full.
     RequestEntityTooLarge
         There are too many bytes.
     """
@@ -95,11 +95,11 @@ def save_video(request: Request, path: Path, limits: Limits) -> None:
     stream = files[0].stream if files else request.stream
     begin = stream.read(2 * PACKET)
     if not begin:
-        raise HttpError(400, "wanted a video, found an empty request",
-                      hint="a form with a file, or the file as the body")  # fmt: skip
+        raise HttpError(400, "Expected a video, got an empty request",
+                      hint="send a form with a file, or the file as the body")  # fmt: skip
     if not _is_video(begin):
-        raise HttpError(415, "wanted a video (MP4, QuickTime, Matroska, WebM, AVI, Ogg, MPEG), "
-                      "found a file that does not begin like one")  # fmt: skip
+        raise HttpError(415, "The file is not a video of a known format (MP4, QuickTime, "
+                      "Matroska, WebM, AVI, Ogg, MPEG)")  # fmt: skip
     try:
         with path.open("wb") as file:
             file.write(begin)
@@ -109,7 +109,7 @@ def save_video(request: Request, path: Path, limits: Limits) -> None:
 
 
 def _files(request: Request) -> list[FileStorage]:
-    """Return the files of a form; none if the body is the file, whatever kind it is said to be."""
+    """Return the files of a form; none if the body is not a form."""
     if request.mimetype != "multipart/form-data":
         return []
     return [file for _, file in request.files.items(multi=True)]
@@ -121,16 +121,14 @@ def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
     kind = next((kind for kind, begins in IMAGES.items() if _begins(data, begins)), None)
     if kind is None:
         names = ", ".join(IMAGES)
-        raise HttpError(
-            415, f"{which}wanted an image ({names}), found a file that does not begin like one"
-        )
+        raise HttpError(415, f"{which}The file is not an image of a known format ({names})")
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             width, height = image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(which, most_pixels, "more") from error
     except Exception as error:  # Pillow's plug-ins raise what they like
-        raise HttpError(422, f"{which}wanted an image, found a damaged {kind}") from error
+        raise HttpError(422, f"{which}The {kind} image is damaged") from error
     if width * height > most_pixels:
         raise _too_large(which, most_pixels, f"{width} × {height}")
 
@@ -138,7 +136,7 @@ def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
 def _too_large(which: str, most_pixels: int, found: str) -> HttpError:
     most = most_pixels / 1e6
     return HttpError(
-        413, f"{which}wanted at most {most:g} megapixels, found {found}", hint="a smaller copy"
+        413, f"{which}Expected at most {most:g} megapixels, got {found}", hint="use a smaller copy"
     )
 
 
@@ -147,13 +145,13 @@ def _which(number: int, images: Sequence[bytes]) -> str:
 
 
 def _is_video(begin: bytes) -> bool:
-    if begin[:1] == SYNC:  # MPEG transport stream: one letter, again after each packet
+    if begin[:1] == SYNC:  # MPEG transport stream: one byte before each packet
         return begin[PACKET : PACKET + 1] == SYNC
     return _begins(begin, VIDEOS)
 
 
 def _begins(data: bytes, patterns: Sequence[bytes]) -> bool:
-    """Whether data begin like one of the patterns, in which a dot stands for any byte."""
+    """Whether data begins like one of the patterns, in which a dot stands for any byte."""
     return any(
         len(data) >= len(pattern)
         and all(p in (ANY, byte) for p, byte in zip(pattern, data, strict=False))

@@ -1,8 +1,8 @@
-"""The work on one video, in a process of its own: ``python -m fercli.web.worker``.
+"""Process one video in a process of its own: ``python -m fercli.web.worker``.
 
-A file that breaks a decoder, or never ends, breaks or holds up nothing but this process, which the
-server can end at any time. It reads the task from standard input as JSON and writes what it did so
-far to standard output, a JSON object a line; the last holds ``summary`` or ``error``.
+A file that crashes a decoder or never ends affects this process alone, which the server can kill
+at any time. The task comes as JSON on standard input; the progress goes to standard output as one
+JSON object a line, the last with ``summary`` or ``error``.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from typing import Any, TextIO
 from fercli.common.errors import FerError, VideoError
 from fercli.common.progress import Bar, Progress
 from fercli.models.model_card import ModelSettings
-from fercli.recognition.classify import Classifying, Outputs, Result
+from fercli.recognition.classify import ClassifyRun
 from fercli.recognition.options import RecognitionOptions, VideoOptions
 from fercli.recognition.recognizer import Recognizer
+from fercli.recognition.results import InputResult
+from fercli.recognition.sinks.outputs import Outputs
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.video_file import VideoFile
 
-#: The video in the folder of its job, and what comes of it.
+#: The video in the folder of its job, and its results.
 UPLOADED = "video"
 VIDEO, TIMELINE, CSV, JSONL = "video.mp4", "timeline.png", "faces.csv", "faces.jsonl"
 
-#: How politely the work stands back for pages and live views.
+#: Added to the niceness of the process, so that pages and live views come first.
 NICENESS = 10
 
 #: Seconds between two lines about the progress.
 INTERVAL = 0.2
 
 
-class _Telling(Progress):
-    """Progress as lines of JSON; a bar and the progress in one, since there is one bar."""
+class _JsonProgress(Progress):
+    """Progress as lines of JSON; also its own bar, since there is one alone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -48,7 +50,7 @@ class _Telling(Progress):
         self.advance(0)
         return self
 
-    def __enter__(self) -> _Telling:
+    def __enter__(self) -> _JsonProgress:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -63,39 +65,39 @@ class _Telling(Progress):
         now = time.monotonic()
         if now >= self._next:
             self._next = now + INTERVAL
-            say(self._stream, frames=self._frames, total=self._total)
+            write_status(self._stream, frames=self._frames, total=self._total)
 
 
-def say(stream: TextIO, **values: Any) -> None:
-    """Write a line; whoever is not listened to any more ends with BrokenPipeError."""
+def write_status(stream: TextIO, **values: Any) -> None:
+    """Write a line; raise BrokenPipeError once the server is gone."""
     stream.write(json.dumps(values) + "\n")
     stream.flush()
 
 
-def classify_video(task: dict[str, Any], progress: Progress) -> Result:
-    """Return what a video showed, its outputs written beside it.
+def classify_video(task: dict[str, Any], progress: Progress) -> InputResult:
+    """Classify a video and write the results beside it.
 
     Parameters
     ----------
     task : dict
-        ``folder``, which holds the video and gets the results; ``cascade``, ``network``,
-        ``said``, ``recognition``: what a `Recognizer` is made of; ``pixels``: the most of a
-        frame; ``bars``: whether drawn.
+        ``folder``, which holds the video and gets the results; ``cascade``, ``model``,
+        ``model_settings``, ``recognition``: parameters of the `Recognizer`; ``pixels``: most
+        pixels of a frame; ``bars``: whether they are drawn.
     progress : Progress
 
     Raises
     ------
     FerError
-        The video is too large or is none, the disk is full, …
+        The video is too large or is not a video, the disk is full, …
     """
-    # By its bare name: results tell what was looked at, and where that is is nobody's affair.
+    # Results show the name of the video: its bare name, not the path on the server.
     os.chdir(task["folder"])
     _refuse_large(Path(UPLOADED), task["pixels"])
     recognizer = Recognizer(
         Path(task["cascade"]) if task["cascade"] else None,
-        task["network"],
+        task["model"],
         RecognitionOptions(**task["recognition"]),
-        _settings(task["said"]),
+        _settings(task["model_settings"]),
     )
     outputs = Outputs(
         csv=Path(CSV),
@@ -105,15 +107,15 @@ def classify_video(task: dict[str, Any], progress: Progress) -> Result:
         bars=task["bars"],
         empty=True,
     )
-    run = Classifying(recognizer, VideoOptions(), outputs, progress=progress)
+    run = ClassifyRun(recognizer, VideoOptions(), outputs, progress=progress)
     (result,) = run.run([Input(UPLOADED, "video")])
     return result
 
 
-def _settings(said: dict[str, Any]) -> ModelSettings:
-    """Return what JSON has brought, where a tuple became a list."""
-    size = said["size_wh"]
-    return ModelSettings(**said | {"size_wh": tuple(size) if size else None})
+def _settings(values: dict[str, Any]) -> ModelSettings:
+    """Return the settings of a model from JSON, where a tuple became a list."""
+    size = values["size_wh"]
+    return ModelSettings(**values | {"size_wh": tuple(size) if size else None})
 
 
 def _refuse_large(path: Path, most_pixels: int) -> None:
@@ -121,8 +123,8 @@ def _refuse_large(path: Path, most_pixels: int) -> None:
         width, height = video.size_wh
     if width * height > most_pixels:
         raise VideoError(
-            f"wanted frames of at most {most_pixels / 1e6:g} megapixels, found {width} × {height}",
-            hint="a smaller copy",
+            f"Expected frames of at most {most_pixels / 1e6:g} megapixels, got {width} × {height}",
+            hint="use a smaller copy",
         )
 
 
@@ -131,18 +133,18 @@ def _reason(error: FerError) -> str:
 
 
 def main() -> int:
-    """Do the task on standard input."""
+    """Run the task of standard input."""
     os.nice(NICENESS)
     task = json.load(sys.stdin)
     try:
-        result = classify_video(task, _Telling(sys.stdout))
+        result = classify_video(task, _JsonProgress(sys.stdout))
     except FerError as error:
-        say(sys.stdout, error=_reason(error))
+        write_status(sys.stdout, error=_reason(error))
         return 1
     if result.error or result.summary is None:
-        say(sys.stdout, error=result.error.removeprefix(f"{UPLOADED}: "))
+        write_status(sys.stdout, error=result.error.removeprefix(f"{UPLOADED}: "))
         return 1
-    say(sys.stdout, summary=result.summary.to_dict(), notes=result.notes)
+    write_status(sys.stdout, summary=result.summary.to_dict(), notes=result.notes)
     return 0
 
 

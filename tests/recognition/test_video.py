@@ -18,9 +18,9 @@ from fercli.common.errors import OutputError, VideoError
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.sinks.video_writer import KEPT, VideoWriter
-from fercli.recognition.sources import live
+from fercli.recognition.sources import network_stream
 from fercli.recognition.sources.frames import Frame
-from fercli.recognition.sources.live import Stream
+from fercli.recognition.sources.network_stream import Stream
 from fercli.recognition.sources.video_file import VideoFile
 
 
@@ -370,7 +370,7 @@ def test_sound_that_cannot_be_written_is_left_out(tmp_path, monkeypatch, suffix)
     monkeypatch.setitem(KEPT, suffix, ("opus",))
     source = sounding(tmp_path / "a.mkv", "libopus", 48_000)
     out, (problem,) = copy(source, tmp_path / f"out{suffix}")
-    assert problem.startswith("sound is left out from here on: ")
+    assert problem.startswith("The copy has no sound from here on: ")
     with av.open(str(out)) as container:
         assert (len(container.streams.audio), container.streams.video[0].frames) == (0, 10)
 
@@ -384,7 +384,7 @@ def test_nothing_is_left_of_a_video_whose_writing_fails(portrait, tmp_path):
     with pytest.raises(RuntimeError, match="in the middle"):
         fail()
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OutputError, match="no frame"), VideoWriter(tmp_path / "out.mp4", 20):
+    with pytest.raises(OutputError, match="no frames"), VideoWriter(tmp_path / "out.mp4", 20):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -422,7 +422,7 @@ def test_truncated_and_damaged(make_video, tmp_path, video):
     whole = video.read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) // 2])  # the index at the end is gone
-    with pytest.raises(VideoError, match=r"cannot be read as one \(.+\).*truncated"):
+    with pytest.raises(VideoError, match=r"cannot be read as a video \(.+\).*truncated"):
         VideoFile(cut)
     short = tmp_path / "short.mkv"
     content = make_video(tmp_path / "whole.mkv").read_bytes()
@@ -446,8 +446,8 @@ def test_a_stream_that_ends_in_something_else(make_video, tmp_path):
     ("content", "message"),
     [
         (b"", "an empty file"),
-        (b"just some text, as a letter has it\n" * 9, "cannot be read as one"),
-        (bytes(4000), "cannot be read as one"),
+        (b"just some text, as a letter has it\n" * 9, "cannot be read as a video"),
+        (bytes(4000), "cannot be read as a video"),
     ],
 )
 def test_files_that_are_no_videos(tmp_path, content, message):
@@ -462,7 +462,7 @@ def test_files_that_are_no_videos(tmp_path, content, message):
     with pytest.raises(VideoError, match="the name"):
         VideoFile(tmp_path / "a\0.mp4")
     os.mkfifo(tmp_path / "pipe.mp4")
-    with pytest.raises(VideoError, match="found a pipe"):
+    with pytest.raises(VideoError, match="got a pipe"):
         VideoFile(tmp_path / "pipe.mp4")
 
 
@@ -473,7 +473,7 @@ def test_sound_alone_and_no_frames(tmp_path):
         heard = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
         heard.sample_rate = 8000
         container.mux(voice.encode(heard))
-    with pytest.raises(VideoError, match="found audio alone"):
+    with pytest.raises(VideoError, match="got a file with audio only"):
         VideoFile(path)
     empty = tmp_path / "empty.avi"
     with av.open(str(empty), "w") as container:
@@ -481,7 +481,7 @@ def test_sound_alone_and_no_frames(tmp_path):
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.start_encoding()
     with (
-        pytest.raises(VideoError, match=r"without frames|cannot be read"),
+        pytest.raises(VideoError, match=r"has no frames|cannot be read"),
         VideoFile(empty) as video,
     ):
         list(video.frames())
@@ -525,22 +525,22 @@ def test_a_file_of_a_web_server_has_its_own_times_and_end(tmp_path, serve):
 
 
 def test_a_file_that_breaks_off_is_gone_on_with(make_video, tmp_path, serve, monkeypatch):
-    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(network_stream, "FIRST_WAIT", 0.01)
     size = make_video(tmp_path / "a.mkv").stat().st_size
     notes = []
     with Stream(f"{serve(size // 2, size * 3 // 4)}/a.mkv", note=notes.append) as stream:
         frames = list(stream.frames())
     assert [frame.number for frame in frames] == list(range(24))
     assert np.allclose([frame.seconds for frame in frames], np.arange(24) / 20, atol=2e-3)
-    assert any("broken off" in note for note in notes)
+    assert any("connection lost" in note for note in notes)
 
 
 def test_a_file_that_always_breaks_off_is_given_up(make_video, tmp_path, serve, monkeypatch):
-    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(network_stream, "FIRST_WAIT", 0.01)
     size = make_video(tmp_path / "a.mkv").stat().st_size
     with (
         Stream(f"{serve(*[size // 2] * 99)}/a.mkv", attempts=2) as stream,
-        pytest.raises(VideoError, match="given up after 2 attempts: breaks off at"),
+        pytest.raises(VideoError, match=r"breaks off at .* 2 attempts to reconnect failed"),
     ):
         list(stream.frames())
 
@@ -551,7 +551,7 @@ SECRET = "rtsp://admin:secret@127.0.0.1:9/s?token=secret"
 def told_of(address, monkeypatch, attempts):
     """Return what is said of a stream that breaks off and is out of reach from then on."""
     notes = []
-    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(network_stream, "FIRST_WAIT", 0.01)
     with monkeypatch.context() as within:
         within.setattr(av, "open", lambda *args, **options: mock.MagicMock())
         stream = Stream(address, attempts=attempts, note=notes.append)
@@ -563,7 +563,7 @@ def told_of(address, monkeypatch, attempts):
 @pytest.mark.parametrize("attempts", [0, 1])
 def test_what_is_said_of_a_stream_holds_no_password(monkeypatch, attempts):
     with pytest.raises(VideoError) as caught:
-        live.open_stream(SECRET)
+        network_stream.open_stream(SECRET)
     told = [str(caught.value), *told_of(SECRET, monkeypatch, attempts)]
     assert not [text for text in told if "secret" in text or "admin" in text]
     assert all("rtsp://127.0.0.1:9/s" in text for text in told)
@@ -582,4 +582,4 @@ def test_what_is_said_of_a_stream_holds_no_password(monkeypatch, attempts):
     ],
 )
 def test_addresses_are_shown_without_secrets(address, shown):
-    assert live.shown_address(address) == shown
+    assert network_stream.shown_address(address) == shown

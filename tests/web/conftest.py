@@ -25,7 +25,7 @@ from fercli.web.settings import Limits, ServerSettings
 
 TOKEN = "a token of the tests"
 
-#: What is said of a network that needs no more than its file.
+#: The settings of a model whose file lacks nothing.
 NOTHING = ModelSettings()
 
 
@@ -63,11 +63,19 @@ def make_client() -> Iterator[Callable[..., object]]:
     """Return a client of an application in this process: ``make_client(token=…, waiting=1)``."""
     apps = []
 
-    def make(*, token="", camera="", network=DEFAULT, said=NOTHING, recognition=DEFAULTS, **limits):
+    def make(
+        *,
+        token="",
+        camera="",
+        model=DEFAULT,
+        model_settings=NOTHING,
+        recognition=DEFAULTS,
+        **limits,
+    ):
         app = create_app(
             ServerSettings(
-                network=network,
-                said=said,
+                model=model,
+                model_settings=model_settings,
                 recognition=recognition,
                 camera=camera,
                 token=token,

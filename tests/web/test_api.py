@@ -116,18 +116,16 @@ def test_a_video_from_upload_to_removal(client, video):
     # Nothing tells where the server keeps its files.
     assert {row["source"] for row in rows} == {line["source"] for line in lines} == {"video"}
     assert client.delete(f"/api/v1/jobs/{job}").status_code == 204
-    assert "wanted a job" in reason(client.get(f"/api/v1/jobs/{job}"), 404)
+    assert "There is no such job" in reason(client.get(f"/api/v1/jobs/{job}"), 404)
 
 
 @pytest.mark.parametrize(
     ("query", "shown"), [("", "e"), ("?model=mine", "e"), ("?model=fer2013", "happy")]
 )
-def test_what_is_said_of_the_default_network_is_said_of_no_other(
-    make_client, video, tmp_path, query, shown
-):
+def test_settings_of_the_default_model_are_of_no_other(make_client, video, tmp_path, query, shown):
     mine = shutil.copy(bundled_models()["ferplus"], tmp_path / "mine.onnx")
     said = ModelSettings(classes=list("abcdefgh"), size_wh=(48, 48), mean=127.5, std=127.5)
-    client = make_client(network=str(mine), said=said)
+    client = make_client(model=str(mine), model_settings=said)
     job = checked(client.post(f"/api/v1/jobs{query}", data=video.read_bytes()), "Job", 202)["id"]
     known = wait_for(client, job)
     assert known["state"] == "done", known
@@ -167,7 +165,10 @@ def test_the_rest_of_a_large_file_comes_in_parts(client, video, monkeypatch):
 
 @pytest.mark.parametrize(
     ("begin", "part"),
-    [(b"\0\0\0\x18ftypisom" + bytes(500), "cannot be read as one"), (b"OggS" * 100, "wanted a")],
+    [
+        (b"\0\0\0\x18ftypisom" + bytes(500), "cannot be read as a video"),
+        (b"OggS" * 100, "cannot be read as a video"),
+    ],
 )
 def test_a_video_that_cannot_be_read_fails_with_a_reason(client, begin, part):
     job = checked(client.post("/api/v1/jobs", data=begin), "Job", 202)["id"]
@@ -175,10 +176,10 @@ def test_a_video_that_cannot_be_read_fails_with_a_reason(client, begin, part):
     assert known["state"] == "failed"
     assert part in known["error"]
     assert "/" not in known["error"].replace("/ ", "")
-    assert "wanted a job that is done" in reason(client.get(f"/api/v1/jobs/{job}/video"), 409)
+    assert "The job is not done" in reason(client.get(f"/api/v1/jobs/{job}/video"), 409)
 
 
 def test_frames_that_are_too_large(make_client, video):
     client = make_client(video_pixels=1000)
     job = checked(client.post("/api/v1/jobs", data=video.read_bytes()), "Job", 202)["id"]
-    assert "found 240 × 180" in wait_for(client, job)["error"]
+    assert "got 240 × 180" in wait_for(client, job)["error"]

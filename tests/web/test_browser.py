@@ -152,7 +152,7 @@ def test_no_image_is_named(visit, tmp_path):
     path = tmp_path / "notes.jpg"
     path.write_text("no image")
     find(browser, "#file").send_keys(str(path))
-    status_says(browser, "wanted an image")
+    status_says(browser, "not an image of a known format")
     assert not find(browser, "#result").is_displayed()
 
 
@@ -161,7 +161,7 @@ def test_the_same_file_can_be_chosen_again(visit, jpeg, tmp_path):
     path = tmp_path / "face.jpg"
     path.write_text("no image")
     find(browser, "#file").send_keys(str(path))
-    status_says(browser, "wanted an image")
+    status_says(browser, "not an image of a known format")
     path.write_bytes(jpeg)
     # What a click does before the dialog opens, without the dialog.
     browser.execute_script("document.querySelector('#file').dispatchEvent(new Event('click'))")
@@ -219,7 +219,7 @@ def test_a_video_that_the_server_has_forgotten(visit, make_video, tmp_path):
     status_says(browser, "Frame")
     job = browser.current_url.partition("#")[2]
     browser.execute_script("fetch('/api/v1/jobs/' + arguments[0], { method: 'DELETE' })", job)
-    status_says(browser, "wanted a job, found none of that name")
+    status_says(browser, "There is no such job")
     assert "#" not in browser.current_url
     assert not find(browser, "#work").is_displayed()
 

@@ -1,4 +1,4 @@
-"""Rows: faces as a CSV table or as JSON Lines, written as they come."""
+"""Faces as a CSV table or as JSON Lines, written row by row."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any, TextIO
 
 from fercli.recognition.results import Face
 
-#: Before a column for each class.
+#: Columns before those of the classes.
 COLUMNS = ("source", "frame", "seconds", "person", "x", "y", "width", "height", "expression")
 
 
-class CsvRows:
+class CsvWriter:
     """A CSV table of faces, one a row.
 
     Parameters
     ----------
     stream : text file
     classes : sequence of str
-        The network's.
+        The model's.
     empty : bool
-        Whether an image or frame without a face has a row as well.
+        Whether images and frames without a face get a row. Defaults to False.
 
     Attributes
     ----------
     errors : str
-        How `stream` is to be opened, for names that are not UTF-8: their bytes are kept.
+        Error handler to open `stream` with: keeps the bytes of names that are not UTF-8.
     """
 
     errors = "surrogateescape"
@@ -47,10 +47,11 @@ class CsvRows:
         self._table.writerows(rows or ([[*place, *self._blank]] if self._empty else []))
 
 
-class JsonLines:
-    """Faces as JSON Lines: an object an image or frame, with a list of its faces.
+class JsonLinesWriter:
+    """Faces as JSON Lines: one object an image or frame, with a list of its faces.
 
-    Parameters and attributes as in `CsvRows`; the bytes of names are escapes of JSON, "\\udce4".
+    Parameters and attributes as in `CsvWriter`; names that are not UTF-8 get JSON escapes, such as
+    "\\udce4".
     """
 
     errors = "backslashreplace"
@@ -71,7 +72,7 @@ class JsonLines:
 def to_dict(
     source: str, frame: int, seconds: float | None, faces: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return what is known of an image or frame as plain values."""
+    """Return an image or a frame with its faces as plain values."""
     rounded = None if seconds is None else round(seconds, 3)
     return {"source": source, "frame": frame, "seconds": rounded, "faces": faces}
 

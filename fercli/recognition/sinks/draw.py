@@ -1,6 +1,6 @@
-"""Faces drawn on images: box, expression, and the probability of each class as bars.
+"""Draw faces on images: box, expression, and the probability of each class as bars.
 
-Text is drawn by Pillow once for each label and kept: a video says the same again and again.
+Pillow draws each text once; a cache keeps it, since labels repeat from frame to frame.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from fercli.common.drawing import line_width
 from fercli.common.images import ImageArray
 from fercli.common.plots import COLORS
-from fercli.recognition.face_search import shared
+from fercli.recognition.face_search import overlap
 from fercli.recognition.results import Face
 
 Box = tuple[int, int, int, int]
@@ -31,8 +31,8 @@ ROOM = 480
 #: The smallest letters that can be read, in pixels.
 SMALLEST = 11
 
-#: How dark the ground of bars is: 0 black, 1 the image itself.
-GROUND = 0.35
+#: Brightness of the background of bars: 0 is black, 1 the image itself.
+DIMMED = 0.35
 
 
 def draw_faces(
@@ -40,14 +40,14 @@ def draw_faces(
 ) -> ImageArray:
     """Return a copy of an image with its faces drawn.
 
-    A small image is enlarged by a whole number, so that there is room for what is written.
+    A small image is enlarged by a whole factor to make room for text.
 
     Parameters
     ----------
     image : ndarray of uint8, shape (height, width, 3), BGR
     faces : sequence of Face
     classes : sequence of str
-        The network's.
+        The model's.
     bars : bool
         Whether each face has the probability of every class beside it. Defaults to False.
     """
@@ -79,13 +79,13 @@ def color_of(person: int) -> tuple[int, int, int]:
 
 
 def font_size(image: ImageArray) -> int:
-    """Return the height of letters on an image, in pixels."""
+    """Return the height of text on an image, in pixels."""
     longer: int = max(image.shape[:2])
     return max(SMALLEST, round(longer / 50))
 
 
 def _is_light(color: tuple[int, int, int]) -> bool:
-    """Whether black stands out from a color better than white (ITU-R BT.601's brightness)."""
+    """Whether black text has more contrast on a color than white (ITU-R BT.601's luma)."""
     red, green, blue = color
     return 0.299 * red + 0.587 * green + 0.114 * blue > 130
 
@@ -98,13 +98,13 @@ def _draw_box(image: ImageArray, face: Face) -> None:
 
 
 def _draw_label(image: ImageArray, face: Face) -> None:
-    """Write person and expression above a box, or just inside where there is no room above."""
+    """Write person and expression above a box, or inside it where there is no room above."""
     text = f"{face.person} {face.label} {face.probability:.0%}"
-    ground = color_of(face.person)
-    # A small face among others has a small label; black is read better on light colors.
+    background = color_of(face.person)
+    # A small face among others gets a small label.
     x, y, width, _ = face.box_xywh
     size = min(max(width // 7, SMALLEST), font_size(image))
-    patch = _text(text, size, BLACK if _is_light(ground) else WHITE, ground)
+    patch = _text(text, size, BLACK if _is_light(background) else WHITE, background)
     left = x - line_width((image.shape[1], image.shape[0])) // 2
     top = y - patch.shape[0]
     _paste(image, patch, left, top if top >= 0 else y)
@@ -118,8 +118,8 @@ def _draw_bars(image: ImageArray, face: Face, classes: Sequence[str], taken: Seq
     text_width, bar_width = max(patch.shape[1] for patch in names), 4 * size
     width, height = text_width + bar_width + size // 2, line * len(classes)
     left, top = _beside(image, face, (width, height), taken)
-    ground = image[top : top + height, left : left + width]
-    ground[:] = (ground * GROUND).astype(np.uint8)
+    background = image[top : top + height, left : left + width]
+    background[:] = (background * DIMMED).astype(np.uint8)
     color = color_of(face.person)[::-1]
     for at, (patch, share) in enumerate(zip(names, face.probabilities, strict=True)):
         y, x = top + at * line, left + text_width
@@ -132,20 +132,22 @@ def _draw_bars(image: ImageArray, face: Face, classes: Sequence[str], taken: Seq
 def _beside(
     image: ImageArray, face: Face, size_wh: tuple[int, int], taken: Sequence[Box]
 ) -> tuple[int, int]:
-    """Return where the bars of a face hide least: right or left of it, below or above."""
+    """Return the position of bars that covers least: right or left of a face, below or above."""
     x, y, face_width, face_height = face.box_xywh
     width, height = size_wh
     gap = line_width((image.shape[1], image.shape[0])) + 2
-    places = (
+    positions = (
         (x + face_width + gap, y),
         (x - width - gap, y),
         (x, y + face_height + gap),
         (x, y - height - 2 * font_size(image)),
     )
     most_x, most_y = max(image.shape[1] - width, 0), max(image.shape[0] - height, 0)
-    inside = [(min(max(a, 0), most_x), min(max(b, 0), most_y)) for a, b in places]
+    inside = [(min(max(a, 0), most_x), min(max(b, 0), most_y)) for a, b in positions]
     boxes = np.array(taken, np.int32)
-    hidden = [shared(np.array((*place, *size_wh), np.int32), boxes).sum() for place in inside]
+    hidden = [
+        overlap(np.array((*position, *size_wh), np.int32), boxes).sum() for position in inside
+    ]
     return inside[int(np.argmin(hidden))]
 
 
@@ -155,27 +157,29 @@ def _enlarged(face: Face, factor: int) -> Face:
 
 
 def _paste(image: ImageArray, patch: ImageArray, left: int, top: int) -> None:
-    """Put a patch (BGR and opacity) into an image, moved so that it is inside."""
+    """Blend a patch (BGR and opacity) into an image, moved so that it is inside."""
     height, width = patch.shape[:2]
     left = max(min(left, image.shape[1] - width), 0)
     top = max(min(top, image.shape[0] - height), 0)
-    place = image[top : top + height, left : left + width]
-    patch = patch[: place.shape[0], : place.shape[1]]
+    region = image[top : top + height, left : left + width]
+    patch = patch[: region.shape[0], : region.shape[1]]
     opacity = patch[:, :, 3:].astype(np.float32) / 255
-    place[:] = np.rint(place * (1 - opacity) + patch[:, :, :3] * opacity).astype(np.uint8)
+    region[:] = np.rint(region * (1 - opacity) + patch[:, :, :3] * opacity).astype(np.uint8)
 
 
 @lru_cache(maxsize=2048)
 def _text(
-    text: str, size: int, color: tuple[int, int, int], ground: tuple[int, int, int] | None
+    text: str, size: int, color: tuple[int, int, int], background: tuple[int, int, int] | None
 ) -> ImageArray:
-    """Return a line of text on its ground as blue, green, red, opacity."""
+    """Return a line of text on its background as blue, green, red, opacity."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size)
     pad = round(size * PADDING)
     width = round(font.getlength(text)) + 2 * pad
-    image = Image.new("RGBA", (width, size + 2 * pad), (*(ground or color), 255 if ground else 0))
+    image = Image.new(
+        "RGBA", (width, size + 2 * pad), (*(background or color), 255 if background else 0)
+    )
     ImageDraw.Draw(image).text(
         (pad, pad + size / 2), text, fill=(*color, 255), font=font, anchor="lm"
     )

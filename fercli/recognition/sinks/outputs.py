@@ -1,36 +1,34 @@
-"""Outputs: what a run is asked to write, and what came of each input."""
+"""Outputs: what a run writes, and under which names."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.common.errors import OptionError, OutputError
 from fercli.common.files import free_name, input_among, shortened
-from fercli.recognition.results import Face, Summary
 from fercli.recognition.sinks.video_writer import SUFFIXES
 from fercli.recognition.sources.inputs import Input
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go, besides the terminal.
+    """Files and windows for results.
 
     Parameters
     ----------
     csv, jsonl : Path, optional
         Files of all rows.
     save, timeline : Path, optional
-        Where annotated images and videos, and plots, go: a file for one input, a folder for
-        several (see `fercli.recognition.sinks.outputs`).
+        Annotated images and videos, and plots: a file for one input, a folder for several.
     show : bool
         Whether annotated images and frames are shown in a window.
     bars : bool
-        Whether annotations have the probability of each class.
+        Whether the probability of each class is drawn.
     empty : bool
-        Whether images and frames without a face have a row.
+        Whether images and frames without a face get a row.
     overwrite : bool
         Whether existing files may be replaced.
     """
@@ -45,31 +43,7 @@ class Outputs:
     overwrite: bool = False
 
 
-@dataclass
-class Result:
-    """What came of an input.
-
-    Parameters
-    ----------
-    source : Input
-    faces : list of Face
-        Of an image.
-    summary : Summary, optional
-        Of a video, camera or stream.
-    notes : list of str
-        What was met on the way, such as damaged frames.
-    error : str
-        Why there is nothing, or not all.
-    """
-
-    source: Input
-    faces: list[Face] = field(default_factory=list)
-    summary: Summary | None = None
-    notes: list[str] = field(default_factory=list)
-    error: str = ""
-
-
-# OutputPaths: which file each input's annotated copy and plot go to, and which may not be one.
+# Paths of annotated copies and plots
 
 
 #: Formats of annotated images; an image of another format is written as PNG.
@@ -83,7 +57,7 @@ LONGEST = 220
 
 
 class OutputPaths:
-    """Where annotated copies and plots go.
+    """Paths of annotated copies and plots.
 
     For one input a name with a suffix is a file. Anything else is a folder, which gets
     ``NAME.jpg``, ``NAME.mp4`` and ``NAME-timeline.png``, numbered where a name comes twice.
@@ -97,79 +71,79 @@ class OutputPaths:
     Raises
     ------
     OptionError
-        A file is given for several inputs, or one whose suffix does not suit the input.
+        A file is given for several inputs, or its suffix does not suit the input.
     """
 
     def __init__(self, inputs: Sequence[Input], save: Path | None, timeline: Path | None) -> None:
-        self._saved = {} if save is None else _spread(inputs, save, _suffix)
+        self._saved = {} if save is None else _assign_paths(inputs, save, _suffix)
         videos = [one for one in inputs if one.kind != "image"]
-        self._timelines = {} if timeline is None else _spread(videos, timeline, _plot_suffix)
+        self._timelines = {} if timeline is None else _assign_paths(videos, timeline, _plot_suffix)
 
     def saved(self, source: Input) -> Path | None:
-        """Return where the annotated copy of an input goes, or None."""
+        """Return the path of an input's annotated copy, or None."""
         return self._saved.get(source.name)
 
     def timeline(self, source: Input) -> Path | None:
-        """Return where the plot of an input goes, or None."""
+        """Return the path of an input's plot, or None."""
         return self._timelines.get(source.name)
 
     def all(self) -> Iterator[Path]:
-        """Yield all places."""
+        """Yield all paths."""
         yield from self._saved.values()
         yield from self._timelines.values()
 
 
 def require_separate(inputs: Iterable[Input], outputs: Iterable[Path]) -> None:
-    """Raise unless each output is a file of its own and none of the inputs.
+    """Raise if an output would replace an input or another output.
 
     Raises
     ------
     OutputError
-        An output is one of the inputs, which it would replace, or another output.
+        An output is an input or the same file as another output.
     """
     outputs = list(outputs)
     replaced = input_among(outputs, (one.path for one in inputs if not one.live))
     if replaced is not None:
         raise OutputError(
-            "wanted a new file for the results, found an input", hint="another name", path=replaced
+            "The output would replace an input", hint="use another name", path=replaced
         )
     written: set[str] = set()
     for path in outputs:
         name = os.path.join(os.path.realpath(path.parent), path.name)  # noqa: PTH118
         if name in written:
             raise OutputError(
-                "wanted a file for each output, found one for two", hint="another name", path=path
+                f"Two outputs would write to the same file: {path}", hint="use another name"
             )
         written.add(name)
 
 
-def _spread(inputs: Sequence[Input], place: Path, suffix: object) -> dict[str, Path]:
+def _assign_paths(inputs: Sequence[Input], folder_or_file: Path, suffix: object) -> dict[str, Path]:
     assert callable(suffix)
-    if place.suffix and not place.is_dir():
+    if folder_or_file.suffix and not folder_or_file.is_dir():
         if len(inputs) > 1:
             raise OptionError(
-                f"wanted a folder for {len(inputs)} inputs, found {place}",
-                hint="a name without a suffix",
+                f"Expected a folder for {len(inputs)} inputs, got the file name {folder_or_file}",
+                hint="use a name without a suffix",
             )
         for one in inputs:
-            _require_suitable(one, place, plot=suffix is _plot_suffix)
-        return {one.name: place for one in inputs}
+            _require_suitable(one, folder_or_file, plot=suffix is _plot_suffix)
+        return {one.name: folder_or_file for one in inputs}
     taken: dict[str, int] = {}
-    places = {}
+    paths = {}
     for one in inputs:
         wanted = Path(_stem(one) + suffix(one))
-        places[one.name] = place / free_name(wanted.stem, taken, wanted.suffix)
-    return places
+        paths[one.name] = folder_or_file / free_name(wanted.stem, taken, wanted.suffix)
+    return paths
 
 
-def _require_suitable(source: Input, place: Path, *, plot: bool) -> None:
+def _require_suitable(source: Input, folder_or_file: Path, *, plot: bool) -> None:
     allowed = (".png", ".svg", ".pdf") if plot else _allowed(source)
-    if place.suffix.lower() not in allowed:
+    if folder_or_file.suffix.lower() not in allowed:
         what = "plot" if plot else "image" if source.kind == "image" else "video"
         article = "an" if what == "image" else "a"
         raise OptionError(
-            f"wanted a name for {article} {what}, found {place}",
-            hint=f"a suffix of {', '.join(allowed)}",
+            f"Expected a name for {article} {what}, got {folder_or_file}",
+            hint=f"use one of the suffixes {', '.join(allowed)}",
         )
 
 

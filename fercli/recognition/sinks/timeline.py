@@ -1,4 +1,4 @@
-"""The timeline: each person's expressions over the time of a video, as a plot."""
+"""The timeline: a plot of each person's expressions over the time of a video."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.recognition.results import FrameFaces
 
-#: Frames of so many seconds are joined, so that an hour of video fits into a few megabytes.
+#: Probabilities are averaged over so many seconds: an hour of video takes a few megabytes.
 BIN = 0.1
 
-#: At most so many points are drawn a person, and so many people: those seen longest.
+#: Most points drawn for each person, and most people: those seen longest.
 POINTS, PEOPLE = 600, 8
 
-#: A person not seen for so many seconds has a gap.
+#: A line is interrupted where a person is not seen for so many seconds.
 GAP = 1.0
 
-#: A color for each class, the same in each plot; a gray for neutral.
+#: The color of neutral; the other classes have those of `COLORS`.
 NEUTRAL = "#999999"
 
 
 class Timeline:
-    """Probabilities of each person over time, gathered frame by frame."""
+    """Probabilities of each person over time, added frame by frame."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)
         self._people: dict[int, dict[int, NDArray[np.float32]]] = {}
 
     def add(self, one: FrameFaces) -> None:
-        """Take in a frame."""
+        """Add a frame."""
         at = int(one.frame.seconds / BIN + 1e-6)  # 0.3 / 0.1 is below 3
         for face in one.found:
             bins = self._people.setdefault(face.person, {})
@@ -77,7 +77,7 @@ class Timeline:
         for axes, person in zip(rows, shown, strict=False):
             self._draw(axes, person)
         if not shown:
-            first.text(0.5, 0.5, "no face was seen", ha="center", transform=first.transAxes)
+            first.text(0.5, 0.5, "no faces", ha="center", transform=first.transAxes)
         else:
             rows[-1].set_xlabel("time in seconds")
             handles, labels = rows[0].get_legend_handles_labels()
@@ -105,7 +105,7 @@ class Timeline:
 def _with_gaps(
     seconds: NDArray[np.float64], values: NDArray[np.float64], gap: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return a curve with a point of NaN where a person was not seen, so that no line is drawn."""
+    """Return a curve with NaN inserted at gaps, so that no line is drawn across them."""
     breaks = np.flatnonzero(np.diff(seconds) > gap) + 1
     return np.insert(seconds, breaks, seconds[breaks - 1]), np.insert(
         values, breaks, np.nan, axis=0
@@ -113,7 +113,7 @@ def _with_gaps(
 
 
 def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which points of a curve have a gap on both sides: no line leads to them."""
+    """Return which points of a curve have a gap on both sides, and so no line."""
     gap = np.pad(np.isnan(values[:, 0]), 1, constant_values=True)
     return np.asarray(~gap[1:-1] & gap[:-2] & gap[2:], bool)
 

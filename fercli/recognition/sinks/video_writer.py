@@ -26,9 +26,9 @@ QUALITY, SPEED = "21", "veryfast"
 
 
 class VideoWriter:
-    """A video that is being written. A context manager.
+    """Writes a video. A context manager.
 
-    The file appears under its name when the context ends without an exception: whole.
+    The file appears under its name only when the context ends without an exception.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class VideoWriter:
     rate : float
         Frames a second; each frame has its own time besides.
     sound : Path, optional
-        A video whose sound is taken over.
+        A video whose sound is copied.
     start : float
         Where in `sound` the first frame is, in seconds. Defaults to 0.
     begin : float
@@ -50,7 +50,7 @@ class VideoWriter:
     Attributes
     ----------
     problems : list of str
-        What was met while writing, such as sound that cannot be taken over.
+        Notes such as sound that cannot be copied.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class VideoWriter:
             try:
                 self._finish()
             except BaseException as error:
-                # What is half written goes, as if the body had failed.
+                # Remove the unfinished file, as if the body had failed.
                 if not self._stack.__exit__(type(error), error, error.__traceback__):
                     raise
                 return
@@ -111,8 +111,8 @@ class VideoWriter:
         Parameters
         ----------
         image : ndarray of uint8, shape (height, width, 3), BGR
-            An odd last row or column is left out: H.264 keeps colors for two by two pixels. An
-            image of another size is brought to the first one's.
+            An odd last row or column is dropped: H.264 stores colors for 2 × 2 pixels. An image
+            of another size is resized to that of the first.
         seconds : float
             Its time in the source.
         """
@@ -128,7 +128,7 @@ class VideoWriter:
         self._write_sound(seconds)
 
     def _add_streams(self, image: ImageArray) -> None:
-        """Add images and sound; images alone where the sound does not go into the file."""
+        """Add the streams of images and sound; without sound where the file cannot hold it."""
         import av
 
         self._stream = self._add_stream(image)
@@ -139,7 +139,7 @@ class VideoWriter:
             self._container.start_encoding()
         except (av.error.FFmpegError, ValueError) as error:
             self._give_up_sound(error)
-            _close_quietly(self._container)  # a stream cannot be taken out of it any more
+            _close_quietly(self._container)  # a stream cannot be removed from it
             self._container = _create(self._temporary)
             self._stream = self._add_stream(image)
 
@@ -150,7 +150,7 @@ class VideoWriter:
             return
         try:
             self._sound.write_until(seconds)
-        except OSError:  # the disk's, which the images meet as well
+        except OSError:  # of the disk: it concerns the images, too
             raise
         except (av.error.FFmpegError, ValueError) as error:
             self._give_up_sound(error)
@@ -158,13 +158,13 @@ class VideoWriter:
     def _give_up_sound(self, error: Exception) -> None:
         self._sound = None
         reason = getattr(error, "strerror", None) or str(error)
-        self.problems.append(f"sound is left out from here on: {reason}")
+        self.problems.append(f"The copy has no sound from here on: {reason}")
 
     def _add_stream(self, image: ImageArray) -> Any:
         height, width = image.shape[:2]
         if min(height, width) < 2:
             raise OutputError(
-                f"wanted frames of at least 2 × 2 pixels, found {width} × {height}", path=self.path
+                f"Expected frames of at least 2 × 2 pixels, got {width} × {height}", path=self.path
             )
         rate = Fraction(self._rate).limit_denominator(1001)
         stream = self._container.add_stream("libx264", rate=rate)
@@ -176,7 +176,7 @@ class VideoWriter:
 
     def _finish(self) -> None:
         if self._stream is None:
-            raise OutputError("no frame to write", path=self.path)
+            raise OutputError("There are no frames to write", path=self.path)
         self._container.mux(self._stream.encode(None))
         self._write_sound(self._start + self._last / TICKS + 1 / self._rate)
         self._container.close()
@@ -186,14 +186,14 @@ def require_video_suffix(path: Path) -> None:
     """Raise `OutputError` unless a name has the suffix of a video that can be written."""
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(
-            f"wanted the suffix of a video, found {path.suffix!r}",
-            hint="a name that ends in .mp4",
+            f"Expected the suffix of a video ({', '.join(SUFFIXES)}), got {path.suffix!r}",
+            hint="use a name that ends in .mp4",
             path=path,
         )
 
 
 def _fitted(image: ImageArray, width: int, height: int) -> ImageArray:
-    """Return an image less an odd last row or column; one of another size is scaled."""
+    """Return an image without an odd last row or column; one of another size is resized."""
     rows, columns = image.shape[:2]
     if rows - height in (0, 1) and columns - width in (0, 1):
         return np.ascontiguousarray(image[:height, :width])
@@ -212,15 +212,15 @@ def _create(path: Path) -> Any:
 
 
 def _close_quietly(container: Any) -> None:
-    """Close a container that may be closed already, or whose disk is full."""
+    """Close a container, whether it is closed already or its disk is full."""
     with suppress(Exception):
         container.close()
 
 
-# The sound of a video on its way into another: as it is where the file takes it, or as AAC.
+# Sound: copied where the file can hold its codec, otherwise encoded as AAC
 
 
-#: Kinds of sound that go into a file of each suffix as they are; others become AAC.
+#: Codecs of sound that are copied into a file of each suffix; others are encoded as AAC.
 KEPT = {
     ".mp4": ("aac", "ac3", "mp3", "opus"),
     ".m4v": ("aac", "ac3"),
@@ -228,24 +228,24 @@ KEPT = {
     ".mkv": ("aac", "ac3", "mp3", "opus"),
 }
 
-#: Samples a second that AAC knows (ISO/IEC 14496-3, table 1.18).
+#: Sample rates of AAC (ISO/IEC 14496-3, table 1.18).
 AAC_RATES = (
     7350, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000,
 )  # fmt: skip
 
-#: How far before the wanted sound its reading begins, in seconds: it may lie before the images
-#: of its time in the file.
+#: Seconds before the wanted sound at which reading begins: in the file, sound may come before the
+#: images of its time.
 LEAD = 2.0
 
 
 class Audio:
-    """The sound of a video file, written as far as the frames of another are.
+    """The sound of a video file, written step by step beside the frames of a copy.
 
     Parameters
     ----------
     path : Path
     start : float
-        What is before it is left out, in seconds since `begin`.
+        Where the copy begins, in seconds since `begin`.
     begin : float
         The time of the first image on the file's clock, in seconds.
     """
@@ -266,7 +266,7 @@ class Audio:
         Raises
         ------
         FFmpegError, ValueError
-            FFmpeg cannot read the sound, or not write it to a file of this suffix.
+            FFmpeg cannot read the sound or cannot write it to a file of this suffix.
         """
         if self._given is None:
             return
@@ -293,7 +293,7 @@ class Audio:
         self._source.close()
 
     def _copied(self) -> Iterator[tuple[float, Any]]:
-        """Yield packets as they are, with their time."""
+        """Yield copied packets with their times."""
         for packet in self._demuxed():
             seconds = float(packet.pts * packet.time_base)
             if seconds < self._start:
@@ -305,7 +305,7 @@ class Audio:
             yield seconds, packet
 
     def _encoded(self) -> Iterator[tuple[float, Any]]:
-        """Yield packets encoded anew, with their time."""
+        """Yield newly encoded packets with their times."""
         import av
 
         seconds = self._start
@@ -329,5 +329,5 @@ class Audio:
 
 
 def _aac_rate(rate: int) -> int:
-    """Return the least of AAC's rates that keeps all of a sound, or the greatest."""
+    """Return the lowest AAC rate that is not below a sample rate, or the highest."""
     return next((known for known in AAC_RATES if known >= rate), AAC_RATES[-1])

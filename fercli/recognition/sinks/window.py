@@ -12,7 +12,7 @@ from fercli.common.errors import DependencyError
 from fercli.common.images import ImageArray
 from fercli.environment import has_screen
 
-#: Keys that close it: q, Q, Escape.
+#: Keys that close the window: q, Q, Escape.
 QUIT = (ord("q"), ord("Q"), 27)
 
 _TRIAL = "import cv2; cv2.namedWindow('fer'); cv2.waitKey(1)"
@@ -28,7 +28,7 @@ class Window:
     Raises
     ------
     DependencyError
-        There is no screen, or this cv2 has no windows.
+        There is no display, or this cv2 cannot open windows.
     """
 
     def __init__(self, title: str = "fer") -> None:
@@ -40,11 +40,11 @@ class Window:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        with suppress(cv2.error):  # someone closed it
+        with suppress(cv2.error):  # it may be closed already
             cv2.destroyWindow(self._title)
 
     def show(self, image: ImageArray, *, wait: bool = False) -> bool:
-        """Show an image; return False once someone closed the window or pressed q or Escape.
+        """Show an image; return False once the window was closed or q or Escape pressed.
 
         Parameters
         ----------
@@ -63,20 +63,18 @@ class Window:
     def _is_open(self) -> bool:
         try:
             return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
-        except cv2.error:  # Qt has nobody left to ask once the last window is closed
+        except cv2.error:  # Qt raises once the last window is closed
             return False
 
 
 def _require_windows() -> None:
-    """Try a window in a process of its own: Qt ends the process where there is no screen."""
-    hint = "--save FILE instead"
+    """Try a window in a process of its own: Qt aborts the process where there is no display."""
+    hint = "use `save` instead"
     if not has_screen():
-        raise DependencyError(
-            "wanted a screen for --show, found none (DISPLAY is not set)", hint=hint
-        )
+        raise DependencyError("`show` needs a display, and DISPLAY is not set", hint=hint)
     trial = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, check=False)
     if trial.returncode:
         raise DependencyError(
-            "wanted a window for --show; this cv2 cannot open one here",
-            hint=f"a cv2 that is not headless, a screen that answers, or {hint}",
+            "`show` needs a window, and this cv2 cannot open one here",
+            hint=f"{hint}, or install a cv2 that is not headless",
         )

@@ -1,4 +1,4 @@
-"""Frames: images of a video with their number and time, converted only when asked for."""
+"""Frames: images of a video with number and time, converted to gray and color on demand."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Frame:
 
     @property
     def pixels(self) -> int:
-        """How many it has."""
+        """Number of pixels."""
         if self._native is not None:
             return int(self._native.width * self._native.height)
         return self.color.size // 3
@@ -64,7 +64,7 @@ class Frame:
         return self._gray
 
     def forget_gray(self) -> None:
-        """Free the gray levels; they are made again if asked for."""
+        """Free the gray levels; they are computed again on demand."""
         self._gray = None
 
     @property
@@ -83,9 +83,9 @@ def time_of(image: VideoFrame, stream: Any, number: int, rate: float) -> float:
     ----------
     image : VideoFrame
     stream : av.VideoStream
-        The one that it is of.
+        The stream of the frame.
     number : int
-        Its number, which tells the time where the file does not.
+        Its number, from which the time follows where the file has none.
     rate : float
         Frames a second.
     """
@@ -101,7 +101,7 @@ def begin_of(stream: Any) -> Fraction:
 
 
 def seek(container: Any, stream: Any, seconds: float) -> None:
-    """Go to a time since a stream's start; where that cannot be done, stay."""
+    """Seek to a time since a stream's start; do nothing where that is impossible."""
     import av
 
     offset = int((begin_of(stream) + seconds) / stream.time_base)
@@ -123,6 +123,6 @@ def _gray_levels(frame: VideoFrame) -> ImageArray:
 
 
 def _turned(image: ImageArray, frame: VideoFrame) -> ImageArray:
-    """Return an image upright: telephones note how they were held."""
+    """Return an image upright, as the file's rotation says (phones write it)."""
     quarters = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

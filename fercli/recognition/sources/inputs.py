@@ -1,4 +1,4 @@
-"""Inputs: what a name on the command line stands for."""
+"""Inputs: images, videos, cameras and streams named on the command line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Literal
 
 from fercli.common.errors import InputError
 from fercli.common.files import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, find_files, is_there
-from fercli.recognition.sources.live import shown_address
+from fercli.recognition.sources.network_stream import shown_address
 
 Kind = Literal["image", "video", "camera", "stream"]
 
 
 @dataclass(frozen=True)
 class Input:
-    """Something with faces in it.
+    """An image, a video, a camera or a stream.
 
     Parameters
     ----------
@@ -36,29 +36,29 @@ class Input:
 
     @property
     def shown(self) -> str:
-        """What it is called in results and messages: a stream without its secrets."""
+        """The name in results and messages: that of a stream without its secrets."""
         return shown_address(self.name)
 
     @property
     def live(self) -> bool:
-        """Whether it goes on until someone stops it."""
+        """Whether it goes on until it is stopped."""
         return self.kind in ("camera", "stream")
 
 
 def find_inputs(names: Iterable[str], lines: Iterable[str] = ()) -> list[Input]:
-    """Return what names stand for, folders and patterns opened, nothing twice.
+    """Return the inputs of names: folders and patterns are expanded, duplicates dropped.
 
     Parameters
     ----------
     names : iterable of str
         Files, folders, patterns (``*.jpg``), numbers of cameras, addresses, or ``-``.
     lines : iterable of str
-        What ``-`` stands for: a name a line.
+        What ``-`` stands for: one name a line.
 
     Raises
     ------
     InputError
-        A pattern or a folder has nothing to look at, or there is no name at all.
+        A pattern or a folder has neither images nor videos, or there is no name at all.
     """
     found: dict[str, Input] = {}
     for name in names:
@@ -67,7 +67,7 @@ def find_inputs(names: Iterable[str], lines: Iterable[str] = ()) -> list[Input]:
             if one.strip():
                 found.update((each.name, each) for each in _inputs_of(one))
     if not found:
-        raise InputError("wanted names of images or videos, found none")
+        raise InputError("Expected names of images or videos, got none")
     return list(found.values())
 
 
@@ -87,14 +87,14 @@ def _inputs_of(name: str) -> Iterator[Input]:
 def _inputs_in(folder: Path) -> Iterator[Input]:
     files = find_files(folder, (*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS))
     if not files:
-        raise InputError("wanted images or videos, found none in the folder", path=folder)
+        raise InputError("The folder has no images and no videos", path=folder)
     yield from (Input(str(path), _kind(path)) for path in files)
 
 
 def _inputs_like(pattern: str) -> Iterator[Input]:
     names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # a pattern may be absolute
     if not names:
-        raise InputError(f"wanted files like {pattern}, found none")
+        raise InputError(f"No file matches {pattern}")
     for name in names:
         yield from _inputs_of(name)
 

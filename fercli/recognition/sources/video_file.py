@@ -15,9 +15,9 @@ from fercli.recognition.sources.frames import SQUARE, Frame, begin_of, seek, tim
 if TYPE_CHECKING:
     from av import VideoFrame
 
-#: How far before a time a search for it begins, one try after the other, in seconds. In an
-#: MPEG transport stream, which has no index, a search leads to any frame, of which the decoder
-#: makes nothing until the next key frame.
+#: Seconds before the wanted time of successive attempts to seek. In an MPEG transport stream,
+#: which has no index, a seek leads to any frame, and nothing can be decoded until the next key
+#: frame.
 STEPS_BACK = (0.0, 5.0, 20.0, 80.0)
 
 
@@ -34,9 +34,9 @@ class VideoFile:
     rate : float
         Frames a second.
     seconds : float or None
-        How long it is, as far as the file says.
+        Its length, as far as the file says.
     count : int or None
-        How many frames there are, as far as can be told without decoding.
+        Number of frames, as far as can be told without decoding.
     size_wh : (int, int)
         Width and height of its frames in pixels, as they are stored.
     sample_aspect_ratio : Fraction
@@ -45,7 +45,7 @@ class VideoFile:
         The time of its first frame on the file's own clock, in seconds.
     has_sound : bool
     problems : list of str
-        What was met while reading, such as damaged frames; complete after the last frame.
+        Notes such as damaged frames; complete after the last frame.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class VideoFile:
         self._conclude(number, seconds, start)
 
     def _numbered(self, start: float) -> Iterator[tuple[int, VideoFrame]]:
-        """Yield frames with their numbers, counted from the first that a search led to."""
+        """Yield frames with their numbers, counted from the first after the seek."""
         first = None
         for count, image in enumerate(self._decoded_from(start)):
             if first is None:
@@ -123,7 +123,7 @@ class VideoFile:
             yield first + count, image
 
     def _turn_pixels(self, image: VideoFrame) -> None:
-        """Turn the shape of pixels with an image that is shown after a quarter turn."""
+        """Swap width and height of pixels where the image is turned by a quarter."""
         if round(image.rotation / 90) % 2:
             self.sample_aspect_ratio = 1 / self.sample_aspect_ratio
 
@@ -137,7 +137,7 @@ class VideoFile:
             first = next(images, None)
             if first is not None and self._time(first, 0) <= start:
                 return chain((first,), images)
-        if start:  # nothing before it is found: read from the beginning
+        if start:  # no seek led before it: read from the beginning
             self._container.close()
             self._open()
         return self._decoded()
@@ -146,15 +146,15 @@ class VideoFile:
         import av
 
         self._damaged = 0
-        self.problems.clear()  # of a search that led too far
+        self.problems.clear()  # those of a seek that led too far
         try:
             for packet in self._container.demux(self._stream):
                 yield from self._decode(packet)
         except av.error.FFmpegError as error:
-            self.problems.append(f"reading ended early: {error.strerror}")
+            self.problems.append(f"Reading ended early: {error.strerror}")
             yield from self._decode(None)  # what the decoder still has
         if self._damaged:
-            self.problems.append(f"{self._damaged} damaged frames were left out")
+            self.problems.append(f"{self._damaged} damaged frames were skipped")
 
     def _decode(self, packet: Any) -> Iterator[VideoFrame]:
         import av
@@ -171,18 +171,20 @@ class VideoFile:
 
     def _conclude(self, last: int, seconds: float, start: float) -> None:
         if last < 0 and not start:
-            raise VideoError("wanted a video, found one without frames", path=self.path)
+            raise VideoError("The video has no frames", path=self.path)
         if seconds < start - 0.5 / self.rate:
             length = self.seconds or seconds
             raise VideoError(
-                f"wanted a video longer than {start:g} s, found one of {length:.1f} s",
+                f"The video ends at {length:.1f} s, before `start` ({start:g} s)",
                 path=self.path,
             )
         expected = self._stream.frames
-        # After a search the number is an estimate; and of a video that was cut without encoding it
-        # anew the file still counts the frames that are not shown.
+        # After a seek the number is an estimate; and a video that was cut without encoding it again
+        # still counts the frames that are not shown.
         if expected and not start and last + 1 < expected and not self._reaches_end(seconds):
-            self.problems.append(f"ends after {last + 1} of {expected} frames: truncated?")
+            self.problems.append(
+                f"The video ends after {last + 1} of {expected} frames; it may be truncated"
+            )
 
     def _reaches_end(self, seconds: float) -> bool:
         """Whether the video has no room for another frame after the one of this time."""
@@ -194,22 +196,22 @@ def _open(path: Path) -> Any:
 
     try:
         if path.is_fifo():  # reading would wait for a writer for ever
-            raise VideoError("wanted a video, found a pipe", path=path)
+            raise VideoError("Expected a video, got a pipe", path=path)
         with path.open("rb"):
             pass
     except ValueError as error:
-        raise VideoError(f"wanted a video, found the name {path.name[:40]!r}") from error
+        raise VideoError(f"Expected a video, got the name {path.name[:40]!r}") from error
     except OSError as error:
         raise VideoError(input_error(error, path, wanted="a video").message, path=path) from error
     if not path.stat().st_size:
-        raise VideoError("wanted a video, found an empty file", path=path)
+        raise VideoError("Expected a video, got an empty file", path=path)
     try:
         # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
         return av.open(f"file:{path}", metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(
-            f"wanted a video, found a file that cannot be read as one ({_reason(error)})",
-            hint="is it truncated, or another kind of file?",
+            f"The file cannot be read as a video ({_reason(error)}): it is truncated or of another "
+            "kind",
             path=path,
         ) from error
 
@@ -223,7 +225,7 @@ def _video_stream(container: Any, path: Path) -> Any:
     streams = [s for s in container.streams.video if s.codec_context is not None]
     if not streams:
         kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
-        raise VideoError(f"wanted a video, found {', '.join(kinds)} alone", path=path)
+        raise VideoError(f"Expected a video, got a file with {' and '.join(kinds)} only", path=path)
     streams[0].thread_type = "AUTO"
     return streams[0]
 

@@ -1,6 +1,6 @@
-"""Identities: which faces of successive frames are the same person, and what that person shows.
+"""Identities: assign faces of successive frames to people and smooth each person's expression.
 
-A face belongs to the person whose last box is nearest and of like size. Probabilities are
+A face belongs to the person whose last box is nearest and of similar size. Probabilities are
 smoothed by an exponential mean over time, boxes the more the less they move, so that a still
 face does not tremble and a moving one is not left behind (the idea of Casiez, Roussel and Vogel,
 "1€ filter", CHI 2012).
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from fercli.recognition.face_search import Boxes
 from fercli.recognition.results import Face
 
-#: A face farther from a person's last place, in sides of the face, is another person.
+#: A face farther from a person's last box, in sides of the face, is another person.
 FARTHEST = 0.7
 #: A face whose side is more times that of the person's last one is another person.
 SIZES = 1.7
-#: How long a person is remembered and drawn after the last time seen, in seconds.
+#: How long a person is remembered, and drawn, after being seen last, in seconds.
 REMEMBERED, DRAWN = 2.0, 0.25
-#: The share of a still box's step that is taken at once, and how fast it grows with the step.
+#: Smoothing of boxes: the share of a step that is taken at once, and how it grows with the step.
 STILL, MOVING = 0.3, 6.0
 
 
@@ -42,7 +42,7 @@ class Identities:
     Parameters
     ----------
     name : callable
-        Gives the label for smoothed probabilities.
+        Returns the label of smoothed probabilities.
     smooth : float
         Time constant in seconds; 0 for none.
     """
@@ -56,7 +56,7 @@ class Identities:
     def update(
         self, seconds: float, boxes_xywh: Boxes, probabilities: NDArray[np.float32]
     ) -> tuple[Face, ...]:
-        """Return the people of the next frame, by number, those just lost included.
+        """Return the faces of the next frame by person, those just lost included.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class Identities:
             if seconds - one.seen <= DRAWN
         )
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Forget all people, but not how many there were: the next frame is of another scene."""
         self._people = []
 
@@ -110,7 +110,7 @@ class Identities:
 
 
 def _match(boxes: Boxes, people: list[NDArray[np.float64]]) -> dict[int, int]:
-    """Return which box is which person, the nearest pairs first, each at most once."""
+    """Assign boxes to people, nearest pairs first, each at most once."""
     pairs = sorted(
         (distance, at, person)
         for at, box in enumerate(boxes)

@@ -101,8 +101,9 @@ def _read_video(folder: Path) -> object:
 
 def _classify_video(folder: Path) -> object:
     """Do as ``fer serve`` does with a video, in this process."""
-    from fercli.common.progress import SILENT
     from fercli.models.model_settings import Settings
+
+    from fercli.common.progress import SILENT
     from fercli.web.worker import classify_video
 
     job = folder / "job"
@@ -111,9 +112,9 @@ def _classify_video(folder: Path) -> object:
     shutil.copyfile(folder / "upload", job / "video")
     task = {
         "cascade": None,
-        "network": "ferplus",
+        "model": "ferplus",
         "recognition": {},
-        "said": asdict(Settings()),
+        "model_settings": asdict(Settings()),
         "bars": True,
     }
     here = Path.cwd()

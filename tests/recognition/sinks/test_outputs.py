@@ -11,12 +11,19 @@ import numpy as np
 import pytest
 
 from fercli.common.errors import InputError, OptionError, OutputError
-from fercli.recognition.classify import complaints, to_dict, to_text
 from fercli.recognition.options import RecognitionOptions, VideoOptions
-from fercli.recognition.results import Face, FrameFaces, Summary
-from fercli.recognition.sinks.csv_jsonl import CsvRows, JsonLines
+from fercli.recognition.results import (
+    Face,
+    FrameFaces,
+    InputResult,
+    Summary,
+    complaints,
+    to_dict,
+    to_text,
+)
+from fercli.recognition.sinks.csv_jsonl import CsvWriter, JsonLinesWriter
 from fercli.recognition.sinks.draw import draw_faces
-from fercli.recognition.sinks.outputs import OutputPaths, Result, require_separate
+from fercli.recognition.sinks.outputs import OutputPaths, require_separate
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input, find_inputs
@@ -35,7 +42,7 @@ def frame_faces(at, *faces, rate=10):
 
 def test_csv_rows():
     stream = io.StringIO()
-    rows = CsvRows(stream, CLASSES, empty=True)
+    rows = CsvWriter(stream, CLASSES, empty=True)
     rows.write("a, b.mp4", 3, 0.15, [face(), face(person=2, label="unclear")])
     rows.write("c.jpg", 0, None, [])
     one, two, three = csv.DictReader(io.StringIO(stream.getvalue()))
@@ -50,7 +57,7 @@ def test_csv_rows():
 
 def test_json_lines():
     stream = io.StringIO()
-    rows = JsonLines(stream, CLASSES)
+    rows = JsonLinesWriter(stream, CLASSES)
     rows.write("ü.mp4", 3, 0.15, [face()])
     rows.write("b.jpg", 0, None, [])  # no row unless asked for
     (line,) = stream.getvalue().splitlines()
@@ -63,13 +70,15 @@ def test_json_lines():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "written"), [(CsvRows, b"\xe4.jpg"), (JsonLines, b"\\udce4.jpg")])
+@pytest.mark.parametrize(
+    ("kind", "written"), [(CsvWriter, b"\xe4.jpg"), (JsonLinesWriter, b"\\udce4.jpg")]
+)
 def test_names_that_are_not_utf_8(tmp_path, kind, written):
     with (tmp_path / "rows").open("w", encoding="utf-8", errors=kind.errors) as stream:
         kind(stream, CLASSES).write(os.fsdecode(b"\xe4.jpg"), 0, None, [face()])
     content = (tmp_path / "rows").read_bytes()
     assert written in content
-    if kind is JsonLines:
+    if kind is JsonLinesWriter:
         assert os.fsencode(json.loads(content)["source"]) == b"\xe4.jpg"
 
 
@@ -85,7 +94,7 @@ def test_summary():
     text = summary.to_text(CLASSES)
     assert "70%" in text
     assert "and 1 seen for less than 0.5 s" in text
-    assert text.endswith("11 frames, 11 looked at: 10 with faces, 1 without")
+    assert text.endswith("11 frames, 11 analyzed: 10 with faces, 1 without")
 
 
 def test_timeline_joins_frames_and_has_gaps(tmp_path):
@@ -171,8 +180,8 @@ def test_what_names_stand_for(tmp_path, make_image, video):
 def test_names_that_stand_for_nothing(tmp_path):
     (tmp_path / "empty").mkdir()
     for names, message in [
-        ([f"{tmp_path}/*.jpg"], "wanted files like"),
-        ([f"{tmp_path}/empty"], "none in the folder"),
+        ([f"{tmp_path}/*.jpg"], "No file matches"),
+        ([f"{tmp_path}/empty"], "has no images and no videos"),
         (["-"], "found none"),
     ]:
         with pytest.raises(InputError, match=message):
@@ -212,10 +221,10 @@ def test_a_pipe_is_not_opened(tmp_path):
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
-        (["in/a.jpg"], "in/a.jpg: wanted a new file for the results, found an input; try: another"),
-        (["link/a.jpg"], "found an input"),
-        (["in/../in/a.jpg"], "found an input"),
-        (["b.csv", "in/../b.csv"], "wanted a file for each output, found one for two"),
+        (["in/a.jpg"], "in/a.jpg: The output would replace an input; try: use another"),
+        (["link/a.jpg"], "would replace an input"),
+        (["in/../in/a.jpg"], "would replace an input"),
+        (["b.csv", "in/../b.csv"], "Two outputs would write to the same file"),
         (["b.csv", "c.csv", "in/b.csv", "missing.jpg"], None),
     ],
 )
@@ -243,11 +252,11 @@ def test_places(tmp_path):
     assert several.timeline(film) == tmp_path / "plots" / "x-timeline.png"
     assert several.timeline(photo) is None
     assert OutputPaths([photo], tmp_path / "one.png", None).saved(photo) == tmp_path / "one.png"
-    with pytest.raises(OptionError, match="wanted a folder for 2 inputs"):
+    with pytest.raises(OptionError, match="Expected a folder for 2 inputs"):
         OutputPaths([photo, other], tmp_path / "one.png", None)
     with pytest.raises(OptionError, match="a name for a video"):
         OutputPaths([film], tmp_path / "one.png", None)
-    with pytest.raises(OptionError, match=r"suffix of \.bmp, \.gif, \.jpeg, \.jpg, \.png, \.pnm"):
+    with pytest.raises(OptionError, match=r"suffixes \.bmp, \.gif, \.jpeg, \.jpg, \.png, \.pnm"):
         OutputPaths([photo], tmp_path / "one.pbm", None)
 
 
@@ -265,7 +274,7 @@ def test_places_of_streams_hold_no_password_and_fit_a_disk(tmp_path):
 
 def test_results_of_streams_hold_no_password():
     source = Input("rtsp://admin:secret@cam:554/s/1?token=secret", "stream")
-    result = Result(source, summary=Summary(), notes=["broken off"])
+    result = InputResult(source, summary=Summary(), notes=["broken off"])
     result.summary.add(frame_faces(0, face()))
     text = "\n".join([to_text([result], CLASSES), *complaints([result])])
     assert "rtsp://cam:554/s/1\n" in text

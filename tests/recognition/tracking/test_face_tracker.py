@@ -11,12 +11,12 @@ from fercli.cascade.model import read_cascade, write_cascade
 from fercli.recognition import face_search
 from fercli.recognition.face_search import (
     SAME_FACE,
-    merged,
-    search_near,
-    shared,
-    without_doubles,
+    merge_windows,
+    overlap,
+    track_face,
+    without_duplicates,
 )
-from fercli.recognition.prefetch import LatestOnly, prefetch
+from fercli.recognition.pipeline import LatestOnly, prefetch
 from fercli.recognition.tracking.face_tracker import SceneCuts
 from fercli.recognition.tracking.identities import DRAWN, REMEMBERED, Identities
 
@@ -96,21 +96,21 @@ def test_still_boxes_do_not_tremble_and_moving_ones_are_not_left_behind():
 
 def test_shares_of_boxes_by_hand():
     others = boxes((5, 0, 10, 10), (20, 0, 10, 10), (0, 0, 40, 40))
-    assert shared(np.int32([0, 0, 10, 10]), others).tolist() == [0.5, 0, 1]
-    assert len(without_doubles(boxes((0, 0, 40, 40), (1, 1, 10, 10), (30, 0, 40, 40)))) == 2
-    assert without_doubles(boxes()).shape == (0, 4)
+    assert overlap(np.int32([0, 0, 10, 10]), others).tolist() == [0.5, 0, 1]
+    assert len(without_duplicates(boxes((0, 0, 40, 40), (1, 1, 10, 10), (30, 0, 40, 40)))) == 2
+    assert without_duplicates(boxes()).shape == (0, 4)
 
 
 def test_windows_that_share_a_face_are_joined():
     windows = boxes((90, 90, 20, 20), (0, 0, 40, 40), (4, 0, 44, 40), (8, 0, 48, 40))
-    assert merged(windows).tolist() == [[4, 0, 44, 40], [90, 90, 20, 20]]
-    assert merged(boxes()).shape == (0, 4)
+    assert merge_windows(windows).tolist() == [[4, 0, 44, 40], [90, 90, 20, 20]]
+    assert merge_windows(boxes()).shape == (0, 4)
 
 
 def merged_slowly(windows):
     means, left = [], windows
     while len(left):
-        same = np.array([shared(box, left) > SAME_FACE for box in left])
+        same = np.array([overlap(box, left) > SAME_FACE for box in left])
         largest = same[int(same.sum(axis=1).argmax())]
         means.append(left[largest].mean(axis=0))
         left = left[~largest]
@@ -123,8 +123,8 @@ def test_windows_are_joined_as_by_comparing_again_for_each_group(rng, monkeypatc
     windows = np.hstack([corners, sides, sides]).astype(np.int32)
     expected = merged_slowly(windows)
     compared = []
-    monkeypatch.setattr(face_search, "shared", lambda *args: compared.append(1) or shared(*args))
-    assert merged(windows).tolist() == expected.tolist()
+    monkeypatch.setattr(face_search, "overlap", lambda *args: compared.append(1) or overlap(*args))
+    assert merge_windows(windows).tolist() == expected.tolist()
     assert len(expected) > 5
     assert len(compared) == len(windows)
 
@@ -144,10 +144,10 @@ def test_windows_that_are_not_square_are_looked_for_in_their_own_shape(
     gray = cv2.copyMakeBorder(gray, 0, 180, 0, 240, cv2.BORDER_REPLICATE)
     x, y, side = 68, 60, 90
     box = (x, y, side, 2 * side) if tall else (x, y, 2 * side, side)
-    found = search_near(detector, gray, box, scale_factor=1.1, min_neighbors=3)
+    found = track_face(detector, gray, box, scale_factor=1.1, min_neighbors=3)
     assert len(found)
-    assert shared(np.int32(box), found)[0] > 0.7
-    assert len(search_near(detector, 0 * gray + 90, box, scale_factor=1.1, min_neighbors=0)) == 0
+    assert overlap(np.int32(box), found)[0] > 0.7
+    assert len(track_face(detector, 0 * gray + 90, box, scale_factor=1.1, min_neighbors=0)) == 0
 
 
 def test_cuts(rng):

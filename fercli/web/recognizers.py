@@ -1,4 +1,4 @@
-"""Recognition for many clients: networks loaded once, a bounded number of images at a time."""
+"""Recognizers of a server: models loaded once, a bounded number of images at a time."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fercli.recognition.recognizer import Recognizer
 from fercli.web.http_errors import HttpError
 from fercli.web.settings import ServerSettings
 
-#: How long an image may wait for its turn, in seconds.
+#: How long an image may wait to be processed, in seconds.
 LONGEST_WAIT = 15.0
 
-#: How often a request that waits looks whether its client is still there, in seconds.
+#: Seconds between two checks of a waiting request whether its client is still connected.
 PATIENCE = 0.25
 
 
 class ClientGoneError(Exception):
-    """Raised when nobody is left who wants the answer."""
+    """Raised when the client of a request has disconnected."""
 
 
-class Recognition:
-    """The recognizers of a server, by the name of their network.
+class RecognizerPool:
+    """The recognizers of a server, by the name of their model.
 
     Parameters
     ----------
@@ -35,77 +35,77 @@ class Recognition:
     Attributes
     ----------
     default : str
-        The name of the network that answers unless a request names another.
+        The name of the model that is used unless a request names another.
 
     Raises
     ------
     FerError
-        The cascade or the network cannot be used.
+        The cascade or the model cannot be used.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
-        path = find_model(settings.network)
+        path = find_model(settings.model)
         self.default = path.stem
         self._files = {name: str(file) for name, file in bundled_models().items()}
         self._files[self.default] = str(path.resolve())
         self._loaded: dict[str, Recognizer] = {}
         self._loading = threading.Lock()
         self._free = threading.Semaphore(available_workers())
-        self.recognizer()
+        self.get()
 
-    def recognizer(self, name: str | None = None) -> Recognizer:
-        """Return the recognizer with a network, the default's if none is named.
+    def get(self, name: str | None = None) -> Recognizer:
+        """Return the recognizer with a model, by default that of the default model.
 
         Raises
         ------
         HttpError
-            404: there is none of that name.
+            404: there is no such model.
         """
         name = name or self.default
         file = self.file(name)
         with self._loading:
             if name not in self._loaded:
                 self._loaded[name] = Recognizer(
-                    self._settings.cascade, file, self._settings.recognition, self.said(name)
+                    self._settings.cascade, file, self._settings.recognition, self.settings(name)
                 )
             return self._loaded[name]
 
     def file(self, name: str) -> str:
-        """Return what to open for a network; errors as `recognizer`."""
+        """Return the file of a model; errors as `get`."""
         if name not in self._files:
             raise HttpError(
-                404, f"wanted a model, found none of that name; {', '.join(self._files)}"
+                404, f"There is no model {name!r}; the models are {', '.join(self._files)}"
             )
         return self._files[name]
 
-    def said(self, name: str) -> ModelSettings:
-        """Return what the user says about a network: nothing but about the default."""
-        return self._settings.said if name == self.default else ModelSettings()
+    def settings(self, name: str) -> ModelSettings:
+        """Return the settings of a model; the user gives them for the default model alone."""
+        return self._settings.model_settings if name == self.default else ModelSettings()
 
     def models(self) -> list[dict[str, Any]]:
-        """Return what each network takes and tells, the default first."""
+        """Return input and classes of each model, the default first."""
         names = sorted(self._files, key=lambda name: (name != self.default, name))
         return [
-            {"name": name, "default": name == self.default, **_describe(self.recognizer(name).card)}
+            {"name": name, "default": name == self.default, **_describe(self.get(name).card)}
             for name in names
         ]
 
     @contextmanager
-    def turn(self, is_gone: Callable[[], bool]) -> Iterator[None]:
-        """Wait until fewer images are looked at than there are cores.
+    def slot(self, is_gone: Callable[[], bool]) -> Iterator[None]:
+        """Wait until fewer images are processed than there are cores.
 
         Parameters
         ----------
         is_gone : callable
-            Whether the client went away.
+            Whether the client has disconnected.
 
         Raises
         ------
         HttpError
-            503: it takes too long.
+            503: the wait took too long.
         ClientGoneError
-            The client went away meanwhile.
+            The client disconnected meanwhile.
         """
         for _ in range(round(LONGEST_WAIT / PATIENCE)):
             if is_gone():
@@ -113,7 +113,7 @@ class Recognition:
             if self._free.acquire(timeout=PATIENCE):
                 break
         else:
-            raise HttpError(503, "too many images at once", hint="again in a moment", retry=5)
+            raise HttpError(503, "The server is busy with other images", hint="try again", retry=5)
         try:
             yield
         finally:
