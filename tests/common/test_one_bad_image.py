@@ -13,7 +13,7 @@ COMMANDS = {
     "stats": ("datasets.duplicates.gray_if_it_is", "datasets stats {tree} --json"),
     "detect": ("cascade.detection.detector.Detector.scan", "cascade detect {cascade} {in}"),
     "predict": ("models.labeled_faces.resize", "models predict ferplus {in}"),
-    "classify": ("recognition.recognizer.Recognizer.find", "classify {in}"),
+    "classify": ("recognition.recognizer.Recognizer.detect", "classify {in}"),
 }
 
 

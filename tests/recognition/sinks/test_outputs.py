@@ -182,7 +182,7 @@ def test_names_that_stand_for_nothing(tmp_path):
     for names, message in [
         ([f"{tmp_path}/*.jpg"], "No file matches"),
         ([f"{tmp_path}/empty"], "has no images and no videos"),
-        (["-"], "found none"),
+        (["-"], "got none"),
     ]:
         with pytest.raises(InputError, match=message):
             find_inputs(names)
@@ -201,11 +201,19 @@ def test_animated_images_are_videos(tmp_path, portrait):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (RecognitionOptions, {"min_neighbors": 2**31}, "min neighbors from 0 to 2147483647, found"),
-        (RecognitionOptions, {"min_face": 2**31}, "wanted a min face from 1 to 2147483647, found"),
-        (RecognitionOptions, {"resolution": 9}, "wanted a resolution from 32 to .*, found 9"),
-        (VideoOptions, {"start": 3, "end": 2.5}, r"an end after the start \(3 s\), found 2.5"),
-        (VideoOptions, {"smooth": float("nan")}, "wanted a smoothing of .*, found nan"),
+        (
+            RecognitionOptions,
+            {"min_neighbors": 2**31},
+            "`min_neighbors`: expected 0 to 2147483647, got",
+        ),
+            RecognitionOptions,
+            {"min_neighbors": 2**31},
+            r"`min_neighbors`: expected 0 to 2147483647, got",
+        ),
+        (RecognitionOptions, {"min_face": 2**31}, "`min_face`: expected 1 to 2147483647, got"),
+        (RecognitionOptions, {"resolution": 9}, r"`resolution`: expected 32 to .*, got 9"),
+        (VideoOptions, {"start": 3, "end": 2.5}, r"`end` 2.5 s must come after `start` 3 s"),
+        (VideoOptions, {"smooth": float("nan")}, "`smooth`: expected 0 or more, got nan"),
     ],
 )
 def test_options_out_of_range_are_named(kind, options, message):
