@@ -86,8 +86,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     _replace_closed_streams()
     for stream in (sys.stdin, sys.stdout):
-        if isinstance(stream, TextIOWrapper):  # names of files need not be UTF-8
-            stream.reconfigure(errors="surrogateescape")
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_encoding_errors(stream.encoding))
     try:
         status = fer.main(args=args, prog_name="fer", standalone_mode=False)
         # Help and --version end with a status; a command returns None, or a status of its own.
@@ -111,6 +111,15 @@ def main(args: Sequence[str] | None = None) -> int:
         return _report("not enough memory; try: fewer or smaller images, or fewer --workers")
     finally:
         _tell_image_notes()
+
+
+def _encoding_errors(encoding: str) -> str:
+    """Return what becomes of characters that a stream cannot hold.
+
+    Names of files need not be UTF-8: their bytes stay as they are. Consoles of other encodings,
+    as on Windows, show a question mark.
+    """
+    return "surrogateescape" if encoding.lower().replace("-", "") == "utf8" else "replace"
 
 
 def _replace_closed_streams() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fercli.annotations.base import LabeledBox, OnError, Record, raise_it
 from fercli.common.errors import AnnotationError
-from fercli.common.files import atomic_write, input_error, is_there
+from fercli.common.files import atomic_write, input_error, is_there, relative_name
 
 if TYPE_CHECKING:
     from fercli.annotations import AnnotatedImage
@@ -182,8 +182,8 @@ def name_from(
     place of asking the disk each time.
     """
     if names == "absolute":
-        return str(path.absolute())
-    return os.path.relpath(resolve(path.parent) / path.name, resolve(folder))
+        return path.absolute().as_posix()
+    return relative_name(resolve(path.parent) / path.name, resolve(folder))
 
 
 def names_from(folder: Path, paths: Iterable[Path], names: Names = "relative") -> list[str]:
@@ -225,7 +225,8 @@ def _numbers(image: AnnotatedImage) -> Iterable[str]:
 
 def _write_lines(path: Path, lines: Iterable[str], *, overwrite: bool) -> None:
     with atomic_write(path, overwrite=overwrite) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        text = "".join(f"{line}\n" for line in lines)
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 # OpenCV's info file: what ``opencv_createsamples -info`` reads, often called positives.dat.

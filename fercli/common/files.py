@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fercli.common import windows
 from fercli.common.errors import InputError, OutputError, OutputExistsError
 
 #: How the names of files and folders begin that are being written.
@@ -46,8 +46,10 @@ def require_absent(path: Path, *, overwrite: bool) -> None:
     OutputExistsError
         It exists and may not be overwritten.
     OutputError
-        It is a device or a pipe, which would be replaced by a file.
+        It is a device or a pipe, which would be replaced by a file; or Windows does not accept
+        the name.
     """
+    windows.require_usable(path)
     if is_there(path) and not (path.is_file() or path.is_dir()):
         raise OutputError(
             "wanted a file to write, found a device or a pipe", hint="another name", path=path
@@ -64,6 +66,7 @@ def make_folder(path: Path) -> Path:
     OutputError
         A parent is a file, or may not be written.
     """
+    windows.require_usable(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -109,8 +112,8 @@ def atomic_write(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise output_error(error, path) from error
     temporary = Path(name)
     try:
-        os.fchmod(handle, 0o666 & ~_umask())
         os.close(handle)
+        temporary.chmod(0o666 & ~_umask())
         yield temporary
         _give_name(temporary, path, overwrite=overwrite)
     except OSError as error:
@@ -130,7 +133,7 @@ def _give_name(temporary: Path, path: Path, *, overwrite: bool) -> None:
             require_absent(path, overwrite=False)
         except OSError:  # this disk has no links
             require_absent(path, overwrite=False)
-    temporary.replace(path)
+    windows.replace(temporary, path)
 
 
 def write_text(
@@ -155,7 +158,7 @@ def write_text(
         As `atomic_write`.
     """
     with atomic_write(path, overwrite=overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors=errors)
+        temporary.write_text(text, encoding="utf-8", errors=errors, newline="\n")
 
 
 @contextmanager
@@ -190,7 +193,7 @@ def atomic_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         yield temporary
         if overwrite and path.is_dir():
             shutil.rmtree(path)
-        temporary.rename(path)
+        windows.rename(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process was first
             require_absent(path, overwrite=False)
@@ -225,28 +228,17 @@ def folder_lock(folder: Path, doing: str) -> Iterator[int]:
         Another process holds the lock, or there is no such folder.
     """
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        handle = windows.lock_folder(folder)
     except OSError as error:
         raise output_error(error, folder) from error
+    if handle is None:
+        raise OutputError(
+            f"{doing} is under way there already", hint="wait for its end", path=folder
+        )
     try:
-        if not _lock(handle):
-            raise OutputError(
-                f"{doing} is under way there already", hint="wait for its end", path=folder
-            )
         yield handle
     finally:
         os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    """Return whether the lock was to be had; yes where there are no locks."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 def read_text(path: Path, *, errors: str = "strict") -> str:
@@ -384,8 +376,10 @@ def output_error(error: OSError, path: Path) -> OutputError:
         errno.EACCES: "another folder, or its owner's rights",
         errno.EROFS: "another folder: this disk is read-only",
     }
-    reason = error.strerror or str(error)
-    return OutputError(f"cannot be written: {reason}", hint=hints.get(error.errno or 0), path=path)
+    reason, hint = error.strerror or str(error), hints.get(error.errno or 0)
+    if windows.too_long(path):
+        hint = "use a folder of a shorter name, or enable long paths in Windows"
+    return OutputError(f"cannot be written: {reason}", hint=hint, path=path)
 
 
 def _umask() -> int:
@@ -403,6 +397,17 @@ def input_among(outputs: Iterable[Path], inputs: Iterable[Path]) -> Path | None:
     """Return the first file to be written that is one of those to be read, whatever its name."""
     read = {_identity(path) for path in inputs} - {None}
     return next((path for path in outputs if _identity(path) in read), None)
+
+
+def relative_name(path: Path, folder: Path) -> str:
+    """Return the name of a file as seen from a folder, with slashes on every system.
+
+    On Windows there is none from one drive to another: then the name is absolute.
+    """
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return path.as_posix()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -171,14 +172,14 @@ def _interrupts_held() -> Iterator[None]:
     Processes that are started meanwhile never see it. It goes to all processes of a terminal, and
     each worker would answer with a traceback; this one stops them in good order.
     """
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":  # there a process that is started cannot be spared by its parent
         yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    else:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def until_failure(items: Iterable[T], failed: list[Exception]) -> Generator[T, None, None]:

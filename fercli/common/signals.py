@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
+#: What ends a process beside Ctrl-C: a request, and the end of its terminal.
+END_SIGNALS: tuple[signal.Signals, ...]
+if sys.platform == "win32":
+    END_SIGNALS = (signal.SIGTERM, signal.SIGBREAK)
+else:
+    END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
 Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
 def signals_as_interrupts() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt while the body runs.
+    """Turn SIGTERM and SIGHUP (Windows: SIGBREAK) into KeyboardInterrupt while the body runs.
 
     Signals that are ignored (``nohup``) stay so. Only the main thread can set handlers; in another
     nothing is changed.
@@ -22,8 +30,7 @@ def signals_as_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    ours = [number for number in END_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     with handled(ours, _interrupt):
         yield
 
@@ -42,7 +49,7 @@ def stopped_by_signals() -> Iterator[Event]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, *END_SIGNALS)
     before = {number: signal.getsignal(number) for number in numbers}
     ours = [number for number in numbers if before[number] is not signal.SIG_IGN]
 

@@ -19,6 +19,7 @@ from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.files import free_name, shortened
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
+from fercli.common.windows import usable_name
 from fercli.datasets.entries import Dropped, Entry, read_entry
 from fercli.datasets.journal import Journal
 from fercli.datasets.labels import ImportOptions, decide_by_votes
@@ -166,7 +167,7 @@ def _stages(
 def _file_name(prefix: str, name: str) -> str:
     """Return the name of an image's file: printable, not hidden, not too long for a disk."""
     plain = "".join(c if c.isprintable() else "_" for c in name).lstrip(".") or "image"
-    return _fitting(f"{prefix}{plain}", f"{prefix}{name}")
+    return _fitting(usable_name(f"{prefix}{plain}"), f"{prefix}{name}")
 
 
 def _fitting(plain: str, whole: str) -> str:

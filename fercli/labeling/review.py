@@ -24,6 +24,7 @@ from fercli.annotations.base import AnnotatedImage, Box
 from fercli.annotations.opencv_lists import write_background_list
 from fercli.common.boxes import clip_box, fit_box
 from fercli.common.errors import ImageError, OptionError, OutputExistsError
+from fercli.common.files import relative_name
 from fercli.common.images import read_color, write_image
 from fercli.labeling.outputs import BoxOutput
 
@@ -120,7 +121,7 @@ class ReviewOutput(BoxOutput):
 
     def _stem(self, image: AnnotatedImage) -> str:
         """Return a name that any list can hold, another for each image."""
-        name = os.path.relpath(image.path, self.folder)
+        name = relative_name(image.path, self.folder)
         digest = hashlib.blake2b(os.fsencode(name), digest_size=4)
         return re.sub(r"[^A-Za-z0-9_]", "_", name)[:100] + "-" + digest.hexdigest()
 

@@ -17,7 +17,7 @@ from waitress.utilities import Error
 from werkzeug.http import parse_cookie
 
 from fercli.common.errors import OptionError
-from fercli.common.signals import handled
+from fercli.common.signals import END_SIGNALS, handled
 from fercli.web.app import create_app, services
 from fercli.web.settings import MEGA, Limits, ServerSettings, require_token
 
@@ -141,18 +141,24 @@ def _ended_by_signals(app: Flask) -> Iterator[None]:
     """
 
     def end(number: int, frame: object) -> None:
+<<<<<<< HEAD
         # A terminal that closes sends two signals, its shell the first: ignore the second, which
         # would interrupt the removal of files.
         for one in (signal.SIGTERM, signal.SIGHUP):
+=======
+        # A terminal that closes tells it twice, its shell first: files are removed in between.
+        for one in END_SIGNALS:
+>>>>>>> 4ad8ab2 (Windows: locks, signals, ends of processes, names, files in use, consoles and line ends have a portable way; make lint checks types for three systems)
             signal.signal(one, signal.SIG_IGN)
         camera = services(app).camera
         if camera is not None:
             camera.close()
         raise SystemExit
 
+    terminal = END_SIGNALS[1]
     signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signals.append(signal.SIGHUP)
+    if signal.getsignal(terminal) is not signal.SIG_IGN:
+        signals.append(terminal)
     with handled(signals, end):
         yield
 

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from fercli.common.errors import FerError, VideoError
 from fercli.common.progress import Bar, Progress
+from fercli.common.subprocesses import lower_priority
 from fercli.models.model_card import ModelSettings
 from fercli.recognition.classify import ClassifyRun
 from fercli.recognition.options import RecognitionOptions, VideoOptions
@@ -133,8 +134,13 @@ def _reason(error: FerError) -> str:
 
 
 def main() -> int:
+<<<<<<< HEAD
     """Run the task of standard input."""
     os.nice(NICENESS)
+=======
+    """Do the task on standard input."""
+    lower_priority(NICENESS)
+>>>>>>> 4ad8ab2 (Windows: locks, signals, ends of processes, names, files in use, consoles and line ends have a portable way; make lint checks types for three systems)
     task = json.load(sys.stdin)
     try:
         result = classify_video(task, _JsonProgress(sys.stdout))
