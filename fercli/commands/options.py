@@ -533,10 +533,8 @@ data = click.option(
 )
 split = click.option(
     "--split",
-    default="validation",
-    show_default=True,
     metavar="NAME",
-    help="Use this split of the tree.",
+    help="Use this split of the tree.  [default: validation, or the only one]",
 )
 network = click.argument("network", metavar="MODEL")
 

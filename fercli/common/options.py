@@ -240,7 +240,8 @@ def from_options(kind: type[T], given: Mapping[str, Any]) -> T:
     Raises
     ------
     OptionError
-        A name is none of the dataclass's, or a field that has no default is missing.
+        A name is none of the dataclass's, a field that has no default is missing, or a value is
+        out of range.
     """
     hints = get_type_hints(kind)
     names = {key_of(name): name for name in hints} | {name: name for name in hints}
@@ -255,7 +256,24 @@ def from_options(kind: type[T], given: Mapping[str, Any]) -> T:
     for one in fields(kind):  # type: ignore[arg-type]  # a dataclass
         if one.default is MISSING and one.default_factory is MISSING and one.name not in typed:
             raise OptionError(f"`{one.name}` is missing")
-    return kind(**typed)
+    made = kind(**typed)
+    check(made)
+    return made
+
+
+def changed(options: T, values: Mapping[str, Any]) -> T:
+    """Return an options dataclass with some values changed, by the names of options or of fields.
+
+    Raises
+    ------
+    OptionError
+        A name is none of the dataclass's, or a value is out of range.
+    """
+    if not values:
+        return options
+    kept = {one.name: getattr(options, one.name) for one in fields(options)}  # type: ignore[arg-type]
+    named = {key_of(name): name for name in kept}
+    return from_options(type(options), {**kept, **{named.get(n, n): v for n, v in values.items()}})
 
 
 def to_options(options: Any) -> dict[str, Any]:
@@ -290,6 +308,8 @@ def fits(value: Any, wanted: Any) -> bool:
 def in_words(wanted: Any) -> str:
     """Return what to call a type in a message."""
     wanted = _without_none(wanted)
+    if get_origin(wanted) in (Union, UnionType):
+        return " or ".join(map(in_words, get_args(wanted)))
     if get_origin(wanted) is Literal:
         return " or ".join(get_args(wanted))
     return _WORDS[get_origin(wanted) or wanted]
@@ -324,5 +344,5 @@ def _typed(value: Any, kind: Any) -> Any:
 
 def _without_none(wanted: Any) -> Any:
     if get_origin(wanted) in (Union, UnionType):
-        return next(one for one in get_args(wanted) if one is not NoneType)
+        return Union[tuple(one for one in get_args(wanted) if one is not NoneType)]  # noqa: UP007
     return wanted

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fercli.common.errors import OutputError
@@ -60,6 +61,14 @@ def _style(axes: Axes, title: str, x_label: str, y_label: str) -> None:
     axes.grid(color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def png_of(draw: Callable[[Path], object]) -> bytes:
+    """Return what a function that writes a PNG file draws, for Jupyter."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "plot.png")
+        draw(path)
+        return path.read_bytes()
 
 
 def save_plot(figure: Figure, path: Path, *, overwrite: bool = False) -> None:

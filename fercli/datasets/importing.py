@@ -52,6 +52,12 @@ class ImportResult:
     reports: list[SourceReport]
     resumed: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what was imported as plain values."""
+        from fercli.datasets.reports import import_as_json
+
+        return import_as_json(self)
+
 
 def import_sources(
     sources: Sequence[Source],

@@ -19,6 +19,7 @@ from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 from fercli.datasets.tree import read_tree
+from fercli.models.evaluation import choose_split
 from fercli.models.labeled_faces import Faces, read_split
 from fercli.models.loading import Model, open_model
 from fercli.models.model_card import ModelSettings
@@ -133,7 +134,7 @@ def write_embedding(
 def embed_tree(
     name: str,
     data: Path,
-    split: str,
+    split: str | None,
     out: Path,
     *,
     settings: ModelSettings | None = None,
@@ -152,9 +153,10 @@ def embed_tree(
     _require_seed(seed)
     model = open_model(name, settings, progress=progress)
     card = model.card
+    tree = read_tree(data)
     faces = read_split(
-        read_tree(data),
-        split,
+        tree,
+        choose_split(tree, split, progress),
         card.size_wh,
         channels=card.channels,
         workers=workers,

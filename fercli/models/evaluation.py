@@ -65,6 +65,17 @@ class Evaluation:
     size: int
     copies: int | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        return to_dict(self)
+
+    def _repr_png_(self) -> bytes:
+        """Draw the confusion table, for Jupyter."""
+        from fercli.common.plots import png_of, save_plot
+
+        figure = draw_confusion(self.metrics, self.model)
+        return png_of(lambda path: save_plot(figure, path))
+
 
 def evaluate(
     model: Model,
@@ -249,7 +260,7 @@ def draw_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> Any:
 def evaluate_files(
     names: Sequence[str],
     data: Path,
-    split: str,
+    split: str | None = None,
     *,
     settings: ModelSettings | None = None,
     average: str = "none",
@@ -259,7 +270,7 @@ def evaluate_files(
 ) -> tuple[Faces, list[Evaluation]]:
     """Measure models on a split of a tree; return the faces for the first, and the measures.
 
-    `settings` are as in `fercli.models.loading.open_models`.
+    `settings` are as in `fercli.models.loading.open_models`, `split` as in `choose_split`.
 
     Raises
     ------
@@ -267,6 +278,7 @@ def evaluate_files(
         A model or a split is not there, or their classes do not fit.
     """
     tree = read_tree(data)
+    split = choose_split(tree, split, progress)
     models = open_models(names, settings, progress)
     for model in models:
         require_classes(model, tree.classes)
@@ -280,6 +292,16 @@ def evaluate_files(
         )
         kept.append(faces)
     return kept[0], results
+
+
+def choose_split(tree: Tree, split: str | None, progress: Progress = SILENT) -> str:
+    """Return the split that was asked for, else "validation", or the only one that there is."""
+    if split is not None:
+        return split
+    if "validation" in tree.splits or len(tree.splits) != 1:
+        return "validation"
+    progress.note(f"The tree has no split validation: its only one, {tree.splits[0]}, is used")
+    return tree.splits[0]
 
 
 def _faces(tree: Tree, split: str, model: Model, workers: int | None, progress: Progress) -> Faces:

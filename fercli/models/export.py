@@ -16,7 +16,7 @@ from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.backend import quiet_stderr, quiet_warnings
-from fercli.models.evaluation import classify_all
+from fercli.models.evaluation import choose_split, classify_all
 from fercli.models.keras_model import KerasModel, load_model, read_card, with_features
 from fercli.models.labeled_faces import Faces, read_split
 from fercli.models.metrics import accuracy
@@ -253,7 +253,7 @@ def export_file(
     model: Path,
     out: Path,
     data: Path | None = None,
-    split: str = "validation",
+    split: str | None = None,
     settings: ModelSettings | None = None,
     *,
     storage: Storage = "float32",
@@ -272,7 +272,7 @@ def export_file(
         settings = settings or ModelSettings()
         card = read_card(model) or load_model(model, settings.size_wh)[1]
         card = with_settings(card, settings, model)
-        faces = _faces(card, tree, split, progress)
+        faces = _faces(card, tree, choose_split(tree, split, progress), progress)
         learns = storage == "int8" and has_training(tree)
         calibration = _faces(card, tree, "train", progress) if learns else None
     return export_onnx(

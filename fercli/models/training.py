@@ -82,6 +82,10 @@ class TrainingResult:
         """Return the result as plain values."""
         return {**asdict(self), "model": str(self.model)}
 
+    def _repr_png_(self) -> bytes:
+        """Show the curves of the training, for Jupyter."""
+        return (self.model.parent / CURVES).read_bytes()
+
 
 @dataclass(frozen=True)
 class _Task:

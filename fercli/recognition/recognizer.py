@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from fercli.cascade.detection.detector import Detector
 from fercli.cascade.model.bundled import bundled_cascade
 from fercli.common.images import ImageArray, to_gray
+from fercli.common.options import changed
 from fercli.models.loading import DEFAULT, open_model
 from fercli.models.model_card import ModelCard, ModelSettings
 from fercli.recognition.face_search import Boxes, detect_faces, detect_faces_quickly, track_face
@@ -22,8 +26,9 @@ from fercli.recognition.options import (
     VIDEO_FACE,
     VIDEO_SIDE,
     RecognitionOptions,
+    VideoOptions,
 )
-from fercli.recognition.results import Face, label_of
+from fercli.recognition.results import Face, FrameFaces, label_of
 
 DEFAULTS = RecognitionOptions()
 
@@ -36,7 +41,7 @@ class Recognizer:
 
     Parameters
     ----------
-    cascade : Path, optional
+    cascade : path-like, optional
         The cascade's file. Defaults to the one that fer ships.
     model : str
         A shipped model's name, or an ``.onnx`` or ``.keras`` file. Defaults to the one that fer
@@ -44,6 +49,8 @@ class Recognizer:
     options : RecognitionOptions, optional
     settings : ModelSettings, optional
         What the metadata of the model's file lacks, such as its classes.
+    **changes
+        Fields of `options`, such as ``min_face=40``.
 
     Attributes
     ----------
@@ -59,13 +66,14 @@ class Recognizer:
 
     def __init__(
         self,
-        cascade: Path | None = None,
+        cascade: str | PathLike[str] | None = None,
         model: str = DEFAULT,
         options: RecognitionOptions = DEFAULTS,
         settings: ModelSettings | None = None,
+        **changes: Any,
     ) -> None:
-        self.cascade = cascade or bundled_cascade()
-        self.options = options
+        self.cascade = Path(cascade) if cascade else bundled_cascade()
+        self.options = changed(options, changes)
         self._model = open_model(model, settings)
         self._keras_lock = threading.Lock()
         self._detector = Detector(self.cascade)
@@ -92,6 +100,31 @@ class Recognizer:
             Defaults to False.
         """
         return self.recognize_many([image], quick=quick)[0]
+
+    def recognize_video(self, path: str | PathLike[str], **options: Any) -> Iterator[FrameFaces]:
+        """Yield the frames of a video with their faces, in order; people keep their numbers.
+
+        Parameters
+        ----------
+        path : path-like
+        **options
+            Fields of `VideoOptions`, such as ``every=2``, ``start=10``, ``end=20``.
+
+        Raises
+        ------
+        OptionError
+            An option is unknown or out of range.
+        VideoError
+            The video cannot be read.
+        """
+        from fercli.recognition.pipeline import recognize_frames
+        from fercli.recognition.sources.video_file import VideoFile
+
+        chosen = changed(VideoOptions(), options)
+        with VideoFile(Path(path)) as video:
+            frames = video.frames(chosen.start, chosen.end)
+            with closing(recognize_frames(self, frames, chosen)) as found:
+                yield from found
 
     def recognize_many(
         self, images: Sequence[ImageArray], *, quick: bool = False

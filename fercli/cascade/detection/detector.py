@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.model import Cascade, cascade_text, read_cascade
 from fercli.common.errors import CascadeFileError, DependencyError, ImageError
 from fercli.common.images import ImageArray, to_gray
+from fercli.common.options import changed
 
 #: What cv2 subtracts from the thresholds of stages when it loads them.
 EPSILON = 1e-5
@@ -37,6 +38,10 @@ class Detections(NamedTuple):
     boxes_xywh: NDArray[np.int32]
     scores: NDArray[np.float64]
     neighbors: NDArray[np.int32]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the detections as plain values."""
+        return {name: array.tolist() for name, array in self._asdict().items()}
 
 
 class AcceptedWindows(NamedTuple):
@@ -107,7 +112,9 @@ class Detector:
             self._begin()
         return self._own.classifier  # type: ignore[no-any-return]
 
-    def detect(self, image: ImageArray, options: DetectionOptions = DEFAULTS) -> Detections:
+    def detect(
+        self, image: ImageArray, options: DetectionOptions = DEFAULTS, **changes: Any
+    ) -> Detections:
         """Return the objects in an image: the boxes of ``detectMultiScale``, with scores.
 
         The score is the root of the sum of squares, over the windows that were joined, of how far
@@ -134,7 +141,10 @@ class Detector:
             Gray, or in cv2's order of colors (BGR).
         options : DetectionOptions, optional
             Defaults to those of ``detectMultiScale``.
+        **changes
+            Fields of `options`, such as ``min_size=(40, 40)``.
         """
+        options = changed(options, changes)
         return self.scan(image, options).group(options.min_neighbors)
 
     def scan(self, image: ImageArray, options: DetectionOptions = DEFAULTS) -> AcceptedWindows:

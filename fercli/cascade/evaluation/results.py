@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.evaluation.curves import Curve, average_precision, curve_of
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
 from fercli.common.errors import ImageError
+from fercli.common.plots import png_of
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,18 @@ class Evaluation:
     left_out: tuple[ImageError, ...]
     options: DetectionOptions
     rule: MatchRule
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        from fercli.cascade.evaluation.report import summary
+
+        return dict(summary(self))
+
+    def _repr_png_(self) -> bytes:
+        """Draw the recall over false alarms, for Jupyter."""
+        from fercli.cascade.evaluation.report import plot_recall
+
+        return png_of(lambda path: plot_recall(self, path))
 
     @property
     def images(self) -> int:

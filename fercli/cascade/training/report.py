@@ -162,6 +162,12 @@ class TrainingResult:
         size = self.cascade.stat().st_size
         return "\n".join([*lines, f"{self.cascade}: {size / 1000:.1f} kB"])
 
+    def _repr_png_(self) -> bytes:
+        """Draw the false alarms, stage by stage, for Jupyter."""
+        from fercli.common.plots import png_of
+
+        return png_of(lambda path: draw_rates(path, self.stages))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the same in the types that JSON has."""
         return {

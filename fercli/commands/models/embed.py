@@ -36,7 +36,7 @@ from fercli.common.progress import Progress
 def embed(
     network: str,
     data: Path,
-    split: str,
+    split: str | None,
     out: Path,
     clusters: int | None,
     projection: str,

@@ -38,7 +38,7 @@ from fercli.common.progress import Progress
 def evaluate(
     network: str,
     data: Path,
-    split: str,
+    split: str | None,
     compare: tuple[str, ...],
     average: str,
     check_copies: bool,

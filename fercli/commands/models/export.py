@@ -33,7 +33,7 @@ def export(
     network: Path,
     out: Path,
     data: Path | None,
-    split: str,
+    split: str | None,
     float16: bool,
     int8: bool,
     overwrite: bool,
