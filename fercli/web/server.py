@@ -141,14 +141,9 @@ def _ended_by_signals(app: Flask) -> Iterator[None]:
     """
 
     def end(number: int, frame: object) -> None:
-<<<<<<< HEAD
         # A terminal that closes sends two signals, its shell the first: ignore the second, which
         # would interrupt the removal of files.
-        for one in (signal.SIGTERM, signal.SIGHUP):
-=======
-        # A terminal that closes tells it twice, its shell first: files are removed in between.
         for one in END_SIGNALS:
->>>>>>> 4ad8ab2 (Windows: locks, signals, ends of processes, names, files in use, consoles and line ends have a portable way; make lint checks types for three systems)
             signal.signal(one, signal.SIG_IGN)
         camera = services(app).camera
         if camera is not None:

@@ -134,13 +134,8 @@ def _reason(error: FerError) -> str:
 
 
 def main() -> int:
-<<<<<<< HEAD
     """Run the task of standard input."""
-    os.nice(NICENESS)
-=======
-    """Do the task on standard input."""
     lower_priority(NICENESS)
->>>>>>> 4ad8ab2 (Windows: locks, signals, ends of processes, names, files in use, consoles and line ends have a portable way; make lint checks types for three systems)
     task = json.load(sys.stdin)
     try:
         result = classify_video(task, _JsonProgress(sys.stdout))
