@@ -12,10 +12,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fercli.common.boxes import Box as Box
 from fercli.common.errors import AnnotationError, FerError
-
-#: x, y of the top-left pixel (counted from 0), width, height.
-Box = tuple[int, int, int, int]
 
 #: Coordinates beyond this are noise, not boxes: no image that fer opens is so wide or high.
 LARGEST = 1 << 28

@@ -1,11 +1,35 @@
-"""Boxes: clipped to their image, padded, widened to the shape of the training window."""
+"""Boxes: their overlap; clipped to an image, padded, widened to the shape of a window."""
 
 from __future__ import annotations
 
-from fercli.annotations.base import Box
+import numpy as np
+from numpy.typing import NDArray
 
-#: A box of which less lies in the image is left out rather than clipped.
+#: x, y of the top-left pixel (counted from 0), width, height.
+Box = tuple[int, int, int, int]
+
+#: A box of which a smaller share lies in the image is left out instead of clipped.
 LEAST_INSIDE = 0.5
+
+
+def intersections(
+    boxes_xywh: NDArray[np.generic], others_xywh: NDArray[np.generic]
+) -> NDArray[np.float64]:
+    """Return the common area of each box with each of others.
+
+    Parameters
+    ----------
+    boxes_xywh, others_xywh : ndarray, shapes (n, 4) and (m, 4)
+
+    Returns
+    -------
+    ndarray of float64, shape (n, m)
+    """
+    boxes, others = boxes_xywh.astype(np.float64), others_xywh.astype(np.float64)
+    starts = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
+    ends = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, np.newaxis], others[:, :2] + others[:, 2:])
+    common: NDArray[np.float64] = np.clip(ends - starts, 0, None).prod(axis=2)
+    return common
 
 
 def clip_box(box_xywh: Box, image_wh: tuple[int, int]) -> Box | None:

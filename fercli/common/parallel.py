@@ -1,4 +1,4 @@
-"""The one seam through which work is spread over cores and machines: joblib.
+"""Spread work over cores and machines, by threads, joblib and Dask.
 
 Results come back in the order of the items, whatever the number of workers, so that everything
 built on `parallel_map` is the same on one core and on many, and on a cluster.
@@ -32,7 +32,7 @@ SCHEDULER_TIMEOUT = 10
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers there are, and where.
+    """The number of workers, and where they run.
 
     Parameters
     ----------
@@ -113,21 +113,21 @@ def _results(function: Callable[[T], R], items: Iterator[T], where: Workers) -> 
 
 
 def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: int) -> Iterator[R]:
-    """Yield results from threads, which run a little ahead of whoever takes them.
+    """Yield results from threads, with a few of them computed in advance.
 
     Not joblib's: its threads run on when the work is given up, and a process that ends while one
     is inside cv2 aborts.
     """
     failed: list[Exception] = []
     with ThreadPoolExecutor(count) as pool:
-        ahead: deque[Future[R]] = deque()
+        pending: deque[Future[R]] = deque()
         try:
             for item in until_failure(items, failed):
-                ahead.append(pool.submit(function, item))
-                if len(ahead) > 4 * count:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+                pending.append(pool.submit(function, item))
+                if len(pending) > 4 * count:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
     if failed:
@@ -148,8 +148,8 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
         yield from results
     except TerminatedWorkerError as error:
         raise FerError(
-            "a worker process was killed, most likely for want of memory",
-            hint="fewer --workers, or smaller images",
+            "A worker process was killed, probably because memory ran out",
+            hint="use fewer `workers`, or smaller images",
         ) from error
     if failed:
         raise failed[0]
@@ -167,10 +167,10 @@ def _start_trackers() -> None:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment.
+    """Block Ctrl-C for a moment.
 
-    Processes that are started meanwhile never see it. It goes to all processes of a terminal, and
-    each worker would answer with a traceback; this one stops them in good order.
+    Processes that are started meanwhile never get it. It goes to all processes of a terminal, and
+    each worker would print a traceback; this process stops them instead.
     """
     if sys.platform == "win32":  # there a process that is started cannot be spared by its parent
         yield
@@ -183,7 +183,7 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def until_failure(items: Iterable[T], failed: list[Exception]) -> Generator[T, None, None]:
-    """Yield items until their source fails, and keep the failure until their results are out."""
+    """Yield items until their source fails; append its exception to `failed` instead of raising."""
     try:
         yield from items
     except Exception as error:
@@ -207,8 +207,8 @@ def _spread_over_cluster(
             yield from _spread(_call_pickled, calls)
         except KilledWorker as error:
             raise DependencyError(
-                f"the cluster at {scheduler} gave up: the same work killed several workers",
-                hint="workers with more memory, and their logs",
+                f"The cluster at {scheduler} gave up: the same work killed several workers",
+                hint="give workers more memory, and read their logs",
             ) from error
 
 
@@ -225,20 +225,21 @@ def _client(scheduler: str) -> Iterator[Any]:
         from distributed import Client
     except ImportError as error:
         raise DependencyError(
-            "--parallel dask needs the library distributed", hint="pip install 'fercli[cluster]'"
+            "Dask needs the library distributed, which is not installed",
+            hint="pip install 'fercli[cluster]'",
         ) from error
     try:
         client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         raise DependencyError(
-            f"no Dask scheduler answers at {scheduler}",
-            hint="dask scheduler, then its address, such as tcp://node1:8786",
+            f"No Dask scheduler answers at {scheduler}",
+            hint="start one by `dask scheduler`, and give its address, such as tcp://node1:8786",
         ) from error
     with client:
         if not client.ncores():
             raise DependencyError(
-                f"the Dask scheduler at {scheduler} has no workers",
-                hint=f"dask worker {scheduler}",
+                f"The Dask scheduler at {scheduler} has no workers",
+                hint=f"start some by `dask worker {scheduler}`",
             )
         yield client
 

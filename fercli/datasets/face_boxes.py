@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import AcceptedWindows, Detector
 from fercli.cascade.detection.options import DetectionOptions
+from fercli.common.boxes import Box
 from fercli.common.images import ImageArray, resize, to_gray
 from fercli.datasets.options import FaceOptions
 
@@ -206,8 +207,6 @@ def eye_map(smooth: NDArray[np.float32]) -> NDArray[np.float32]:
 # pixels as of 240. The search therefore begins with the largest windows and goes on to smaller ones
 # only as long as they could change the result, which is that of a search over all sizes.
 
-
-Box = tuple[int, int, int, int]
 
 #: Ratio of the narrowest windows of one step to those of the next.
 STEP = 1.5

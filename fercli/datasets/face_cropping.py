@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.cascade.detection.detector import Detector
+from fercli.common.boxes import Box
 from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.files import find_files, free_name
 from fercli.common.images import ImageArray, read_color, read_gray
@@ -27,7 +28,7 @@ from fercli.datasets.crop_log import (
     rewrite_log,
 )
 from fercli.datasets.entries import fit
-from fercli.datasets.face_boxes import Box, cut_face, find_faces
+from fercli.datasets.face_boxes import cut_face, find_faces
 from fercli.datasets.manifest import (
     FileRecord,
     Manifest,

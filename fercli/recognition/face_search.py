@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import Detector
+from fercli.common.boxes import intersections
 from fercli.common.images import ImageArray, resize
 
 Boxes = NDArray[np.int32]
@@ -128,9 +129,7 @@ def track_face(
 
 def overlap(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float64]:
     """Return the intersection of a box with each of others, as a share of the smaller box."""
-    low = np.maximum(box_xywh[:2], boxes_xywh[:, :2])
-    high = np.minimum(box_xywh[:2] + box_xywh[2:], boxes_xywh[:, :2] + boxes_xywh[:, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=1)
+    common = intersections(box_xywh[np.newaxis], boxes_xywh)[0]
     smaller = np.minimum(np.prod(box_xywh[2:]), np.prod(boxes_xywh[:, 2:], axis=1))
     return common / np.maximum(smaller, 1)  # type: ignore[no-any-return]
 

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fercli.common.boxes import intersections
 from fercli.common.errors import OptionError
 
 Boxes = NDArray[np.float64]
@@ -174,14 +175,6 @@ def scaled(boxes_xywh: ArrayLike, factor: float) -> Boxes:
     boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
     sizes = boxes[:, 2:] * factor
     return np.hstack([centers(boxes) - sizes / 2, sizes])
-
-
-def intersections(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
-    """Return the common area of each box (row) with each other box (column)."""
-    starts = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
-    ends = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, np.newaxis], others[:, :2] + others[:, 2:])
-    common: NDArray[np.float64] = np.clip(ends - starts, 0, None).prod(axis=2)
-    return common
 
 
 def centers(boxes: Boxes) -> NDArray[np.float64]:

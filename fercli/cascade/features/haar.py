@@ -117,15 +117,15 @@ class HaarFeatures:
             Ascending, each once; without those of `chosen` that are nobody's neighbor.
         """
         steps = np.zeros((16, 5), np.int64)
-        for place, step in enumerate((-2, -1, 1, 2)):
-            steps[4 * place : 4 * place + 4, 1:] = step * np.eye(4, dtype=np.int64)
+        for index, step in enumerate((-2, -1, 1, 2)):
+            steps[4 * index : 4 * index + 4, 1:] = step * np.eye(4, dtype=np.int64)
         moved = self.parts[chosen][:, None, :].astype(np.int64) + steps
         moved = moved.reshape(-1, 5)
         sensible = ((moved >= 0) & (moved < 256)).all(axis=1)
         wanted = np.unique(_keys(moved[sensible]))
-        places = np.searchsorted(self._all_keys, wanted)
-        places[places == len(self)] = 0
-        found: NDArray[np.int64] = places[self._all_keys[places] == wanted].astype(np.int64)
+        indices = np.searchsorted(self._all_keys, wanted)
+        indices[indices == len(self)] = 0
+        found: NDArray[np.int64] = indices[self._all_keys[indices] == wanted].astype(np.int64)
         return found
 
     @cached_property
@@ -203,8 +203,8 @@ def corner_table(size_wh: tuple[int, int]) -> NDArray[np.int32]:
     table = np.zeros((len(KINDS), MOST_CORNERS, 4), np.int32)
     for number, kind in enumerate(KINDS):
         start = tilted_rows if kind.tilted else 0
-        for place, ((x_dx, x_dy, y_dx, y_dy), weight) in enumerate(_corners(kind).items()):
-            table[number, place] = (start, y_dx * line + x_dx, y_dy * line + x_dy, weight)
+        for index, ((x_dx, x_dy, y_dx, y_dy), weight) in enumerate(_corners(kind).items()):
+            table[number, index] = (start, y_dx * line + x_dx, y_dy * line + x_dy, weight)
     return table
 
 
@@ -250,12 +250,12 @@ def _fits(
     """Return where all corners of the kind lie within the window."""
     width, height = size_wh
     fits = np.ones(np.broadcast_shapes(y.shape, dx.shape, dy.shape), np.bool_)
-    for corner_x, corner_y in _corner_places(kind, x, y, dx, dy):
+    for corner_x, corner_y in _corner_positions(kind, x, y, dx, dy):
         fits &= (corner_x >= 0) & (corner_x <= width) & (corner_y <= height)
     return fits
 
 
-def _corner_places(
+def _corner_positions(
     kind: HaarKind, x: int, y: NDArray[np.int_], dx: NDArray[np.int_], dy: NDArray[np.int_]
 ) -> Iterator[tuple[NDArray[np.int_], NDArray[np.int_]]]:
     for x_dx, x_dy, y_dx, y_dy in _corners(kind):

@@ -49,10 +49,10 @@ def find_corners(table: Ints, part: Bytes, line: int, rows: Uints, weights: Ints
     """
     kind, dx, dy = np.uint32(part[0]), np.int64(part[3]), np.int64(part[4])
     first = np.int64(part[2]) * line + np.int64(part[1])
-    for place in range(9):
-        start, by_dx, by_dy = table[kind, place, 0], table[kind, place, 1], table[kind, place, 2]
-        rows[place] = np.uint32(first + start + dx * by_dx + dy * by_dy)
-        weights[place] = table[kind, place, 3]
+    for index in range(9):
+        start, by_dx, by_dy = table[kind, index, 0], table[kind, index, 1], table[kind, index, 2]
+        rows[index] = np.uint32(first + start + dx * by_dx + dy * by_dy)
+        weights[index] = table[kind, index, 3]
 
 
 @compiled
@@ -354,12 +354,12 @@ def split_values(
     order = work[0]
     sort_order(values, order, work[1], work[2])
     if criterion == LEAST_SQUARES:
-        best, place = best_least_squares(values, order, samples)
+        best, index = best_least_squares(values, order, samples)
     else:
-        best, place = best_of_classes(values, order, samples, criterion == GINI)
-    if place < 0:
+        best, index = best_of_classes(values, order, samples, criterion == GINI)
+    if index < 0:
         return -1.0, np.float32(0.0)
-    low, high = values[order[place]], values[order[place + 1]]
+    low, high = values[order[index]], values[order[index + 1]]
     middle = (low + high) * np.float32(0.5)
     # The midpoint of close values may round to the lower one, which must stay below it.
     return best, middle if middle > low else high
@@ -373,7 +373,7 @@ def best_least_squares(values: Floats, order: Uints, samples: Doubles) -> tuple[
         weight_right += samples[i, 0]
         response_right += samples[i, 0] * samples[i, 1]
     weight_left = response_left = 0.0
-    best, place = -1.0, -1
+    best, index = -1.0, -1
     for i in range(len(order) - 1):
         sample = samples[order[i]]
         weight_left += sample[0]
@@ -386,8 +386,8 @@ def best_least_squares(values: Floats, order: Uints, samples: Doubles) -> tuple[
                 + response_right * response_right * weight_left
             ) / (weight_left * weight_right)
             if gain > best:
-                best, place = gain, i
-    return best, place
+                best, index = gain, i
+    return best, index
 
 
 @compiled
@@ -398,7 +398,7 @@ def best_of_classes(
     right, left = np.zeros(2), np.zeros(2)
     for i in range(len(order)):
         right[int(samples[i, 1] > 0)] += samples[i, 0]
-    best, place = -1.0, -1
+    best, index = -1.0, -1
     for i in range(len(order) - 1):
         weight, class_ = samples[order[i], 0], int(samples[order[i], 1] > 0)
         left[class_] += weight
@@ -412,5 +412,5 @@ def best_of_classes(
             else:
                 purity = max(left[0] + right[1], left[1] + right[0])
             if purity > best:
-                best, place = purity, i
-    return best, place
+                best, index = purity, i
+    return best, index

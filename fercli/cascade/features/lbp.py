@@ -185,7 +185,7 @@ def split_by_groups(
     """
     codes = histograms.shape[1]
     weights, responses = np.empty(codes, np.float64), np.empty(codes, np.float64)
-    places = np.empty(codes, np.int32)
+    indices = np.empty(codes, np.int32)
     groups = np.empty((GROUPS, 2), np.float64)
     scale = 0.5 * GROUPS / largest_mean
     for feature in range(len(quality)):
@@ -197,13 +197,13 @@ def split_by_groups(
             weights[code] = np.float64((packed - low) >> 32)
             responses[code] = np.float64(low)
             mean = responses[code] / max(weights[code], 1.0)
-            places[code] = np.int32(min(max(mean * scale + 0.5 * GROUPS, 0.0), GROUPS - 1.0))
+            indices[code] = np.int32(min(max(mean * scale + 0.5 * GROUPS, 0.0), GROUPS - 1.0))
         groups[:] = 0.0
         all_weight = all_response = 0.0
         for code in range(codes):
-            place = places[code]
-            groups[place, 0] += weights[code]
-            groups[place, 1] += responses[code]
+            index = indices[code]
+            groups[index, 0] += weights[code]
+            groups[index, 1] += responses[code]
             all_weight += weights[code]
             all_response += responses[code]
         left = left_response = best = 0.0

@@ -1,4 +1,4 @@
-"""SampleMatrix: samples of the detector's size, and the values of features on them.
+"""The sample matrix: windows of one size as columns, and the values of features on them.
 
 Windows are stored as columns, a row for each pixel, so that everything is vectorized over
 windows. The arithmetic is the detector's (sums of rectangles in int32, values of features in
@@ -116,8 +116,8 @@ def haar_values(
     values = np.zeros(len(windows), np.float32)
     for rectangle in feature.rectangles:
         corner = rectangle.x, rectangle.y, rectangle.width, rectangle.height
-        places = _tilted_places if feature.tilted else _upright_places
-        sums = _sums(windows, places(corner, windows.size_wh), pool)
+        indices = _tilted_pixels if feature.tilted else _upright_pixels
+        sums = _sums(windows, indices(corner, windows.size_wh), pool)
         values += np.float32(rectangle.weight) * sums.astype(np.float32)
     return values * windows.inverse_norms
 
@@ -140,20 +140,20 @@ def _block_sums(
     windows: SampleMatrix, feature: LbpFeature, column: int, row: int, pool: KernelPool
 ) -> NDArray[np.int32]:
     x, y = feature.x + column * feature.width, feature.y + row * feature.height
-    places = _upright_places((x, y, feature.width, feature.height), windows.size_wh)
-    return _sums(windows, places, pool)
+    indices = _upright_pixels((x, y, feature.width, feature.height), windows.size_wh)
+    return _sums(windows, indices, pool)
 
 
-def _upright_places(
+def _upright_pixels(
     rectangle: tuple[int, int, int, int], size_wh: tuple[int, int]
 ) -> NDArray[np.intp]:
     x, y, width, height = rectangle
     rows, columns = np.mgrid[y : y + height, x : x + width]
-    places: NDArray[np.intp] = (rows * size_wh[0] + columns).ravel()
-    return places
+    indices: NDArray[np.intp] = (rows * size_wh[0] + columns).ravel()
+    return indices
 
 
-def _tilted_places(
+def _tilted_pixels(
     rectangle: tuple[int, int, int, int], size_wh: tuple[int, int]
 ) -> NDArray[np.intp]:
     """Return the pixels of a rectangle that stands on a corner.
@@ -177,9 +177,9 @@ def _tilted_places(
     return np.flatnonzero(inside)
 
 
-def _sums(windows: SampleMatrix, places: NDArray[np.intp], pool: KernelPool) -> NDArray[np.int32]:
+def _sums(windows: SampleMatrix, indices: NDArray[np.intp], pool: KernelPool) -> NDArray[np.int32]:
     sums = np.zeros(len(windows), np.int32)
-    rows = places.astype(np.uint32)
+    rows = indices.astype(np.uint32)
     pool.share(lambda begin, end: _add_rows(windows.pixels, rows, begin, end, sums),
                len(windows), piece=PIECE)  # fmt: skip
     return sums

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.training.options import Jitter
+from fercli.common.boxes import Box
 
 ImageArray = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
 
 #: Variants are drawn at so many times the window's size, if the image has it, and reduced.
 OVERSAMPLING = 2

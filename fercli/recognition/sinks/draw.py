@@ -12,13 +12,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from fercli.common.boxes import Box
 from fercli.common.drawing import line_width
 from fercli.common.images import ImageArray
 from fercli.common.plots import COLORS
 from fercli.recognition.face_search import overlap
 from fercli.recognition.results import Face
-
-Box = tuple[int, int, int, int]
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 

@@ -14,13 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.common.boxes import Box
 from fercli.common.images import ImageArray
 from fercli.recognition.face_search import NO_BOXES, SAME_FACE, Boxes, overlap, without_duplicates
 from fercli.recognition.options import VIDEO_FACE, VIDEO_SIDE
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sources.frames import Frame
-
-Box = tuple[int, int, int, int]
 
 #: How long a lost face is tracked at its last box, in seconds.
 LOST_SECONDS = 0.5

@@ -162,6 +162,6 @@ def _in_stripes(layer: Layer, first: Layer) -> Layer:
     last row may be left out.
     """
     stripes = -(-(first.size_wh[0] + 1 - layer.window_wh[0]) // 32)
-    places = layer.size_wh[1] + 1 - layer.window_wh[1]
-    steps = max(-(-(places // layer.step) // stripes), 1) * stripes
+    positions = layer.size_wh[1] + 1 - layer.window_wh[1]
+    steps = max(-(-(positions // layer.step) // stripes), 1) * stripes
     return dataclasses.replace(layer, rows=min(layer.rows, steps))

@@ -220,7 +220,7 @@ def _tilt(pixels: UInt8s, row: int, lines: Int32s) -> None:
 
 
 @compiled
-def _place_corners(tables: Tables, grid: Grid, stage: int, places: UInt32s) -> None:
+def _locate_corners(tables: Tables, grid: Grid, stage: int, offsets: UInt32s) -> None:
     """Compute where the corners of a stage's nodes are, from a window's element."""
     corners, tilted = tables.corners, tables.tilted
     step, plane, stride, x0 = grid.step, grid.plane, grid.stride, grid.x
@@ -229,7 +229,7 @@ def _place_corners(tables: Tables, grid: Grid, stage: int, places: UInt32s) -> N
         for corner in range(corners.shape[1]):
             x = x0 + corners[node, corner, 0]
             y = corners[node, corner, 1]
-            places[node, corner] = start + y * stride + (x % step) * plane + x // step
+            offsets[node, corner] = start + y * stride + (x % step) * plane + x // step
 
 
 @compiled
@@ -239,7 +239,7 @@ def _compute_norms(
 ) -> None:  # fmt: skip
     """Compute 1 / (area · deviation) of `count` windows, the first of them at element `at`.
 
-    `a` and `b` are the places of the upper corners of the window without its border, `down` the
+    `a` and `b` are the offsets of the upper corners of the window without its border, `down` the
     way to the lower ones, `inner` its area. Flat windows get 1, which `_is_flat` refuses.
     """
     area = np.float64(inner)
@@ -261,7 +261,7 @@ def _is_flat(norm: Any, area: float) -> Any:
 
 
 def haar_mask(
-    sums: Int32s, at: int, places: UInt32s, weights: Float32s, thresholds: Float32s,
+    sums: Int32s, at: int, offsets: UInt32s, weights: Float32s, thresholds: Float32s,
     roots: Bools, children: Int32s, leaves: Float64s, first: int, last: int,
     norms: Float32s, norms_at: int, stage_threshold: float,
 ) -> int:  # fmt: skip
@@ -274,7 +274,7 @@ def haar_mask(
     sums : ndarray of int32
     at : int
         The element of the group's first window; the others follow.
-    places : ndarray of uint32, shape (nodes, 12)
+    offsets : ndarray of uint32, shape (nodes, 12)
         Where the corners are, from there.
     weights, thresholds, roots, children, leaves
         As in `Tables`.
@@ -300,7 +300,7 @@ def haar_mask(
                 continue
             value = np.float32(0)
             for k in range(3):
-                a, b, c, d = (int(sums[at + lane + p]) for p in places[node, 4 * k : 4 * k + 4])
+                a, b, c, d = (int(sums[at + lane + p]) for p in offsets[node, 4 * k : 4 * k + 4])
                 value += weights[node, k] * np.float32(_wrapped(a - b - c + d))
             right = int(not value * norms[norms_at + lane] < thresholds[node])
             vote += leaves[node, right]
@@ -310,7 +310,7 @@ def haar_mask(
 
 
 def lbp_mask(
-    sums: Int32s, at: int, places: UInt32s, subsets: Int32s,
+    sums: Int32s, at: int, offsets: UInt32s, subsets: Int32s,
     roots: Bools, children: Int32s, leaves: Float64s, first: int, last: int,
     stage_threshold: float,
 ) -> int:  # fmt: skip
@@ -323,7 +323,7 @@ def lbp_mask(
             reached = node if roots[node] else reached
             if reached != node:
                 continue
-            corners = [int(sums[at + lane + place]) for place in places[node]]
+            corners = [int(sums[at + lane + offset]) for offset in offsets[node]]
             code = _code(corners)
             right = int(not int(subsets[node, code // 32]) >> code % 32 & 1)
             vote += leaves[node, right]
@@ -353,7 +353,7 @@ def _wrapped(value: int) -> int:
 
 
 class _Vectors:
-    """LLVM instructions on vectors of `LANES`, for one place in a kernel.
+    """LLVM instructions on vectors of `LANES`, for one call in a kernel.
 
     numba has no vectors of its own, and LLVM finds none here by itself: for all it knows, what a
     loop writes could be what it reads next.
@@ -379,8 +379,8 @@ class _Vectors:
 
     def neighbors(self, pointer: Any, at: Any, kind: ir.Type) -> Any:
         """Load `LANES` elements that follow each other."""
-        place = self.builder.gep(pointer, [at])
-        vector = self.builder.bitcast(place, self.of(kind).as_pointer())
+        offset = self.builder.gep(pointer, [at])
+        vector = self.builder.bitcast(offset, self.of(kind).as_pointer())
         return self.builder.load(vector, align=4)
 
     def spread(self, value: Any) -> Any:
@@ -422,12 +422,12 @@ def _walk_trees(
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _haar_mask(
-    typing_context: Any, sums: Any, at: Any, places: Any, weights: Any, thresholds: Any,
+    typing_context: Any, sums: Any, at: Any, offsets: Any, weights: Any, thresholds: Any,
     roots: Any, children: Any, leaves: Any, first: Any, last: Any, norms: Any, norms_at: Any,
     stage_threshold: Any,
 ) -> Any:  # fmt: skip
     """Compute `haar_mask` with vector instructions."""
-    given = (sums, types.int64, places, weights, thresholds, roots, children, leaves,
+    given = (sums, types.int64, offsets, weights, thresholds, roots, children, leaves,
              types.int64, types.int64, norms, types.int64, types.float64)  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -435,14 +435,14 @@ def _haar_mask(
         b = builder
         kinds = signature.args
         base = b.gep(v.pointer(kinds[0], args[0]), [args[1]])
-        places, weights, thresholds, roots, children, leaves = (
+        offsets, weights, thresholds, roots, children, leaves = (
             v.pointer(kinds[i], args[i]) for i in range(2, 8)
         )
         norms = v.neighbors(v.pointer(kinds[10], args[10]), args[11], _F32)
         value = cgutils.alloca_once(b, v.of(_F32))
 
         def part(node: Any, k: int) -> Any:
-            corners = (b.zext(v.item(places, node, 4 * k + i, 12), _I64) for i in range(4))
+            corners = (b.zext(v.item(offsets, node, 4 * k + i, 12), _I64) for i in range(4))
             total = v.rectangle(*(v.neighbors(base, corner, _I32) for corner in corners))
             weight = v.spread(v.item(weights, node, k, 3))
             return b.fmul(weight, b.sitofp(total, v.of(_F32)))
@@ -461,11 +461,11 @@ def _haar_mask(
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _lbp_mask(
-    typing_context: Any, sums: Any, at: Any, places: Any, subsets: Any, roots: Any,
+    typing_context: Any, sums: Any, at: Any, offsets: Any, subsets: Any, roots: Any,
     children: Any, leaves: Any, first: Any, last: Any, stage_threshold: Any,
 ) -> Any:  # fmt: skip
     """Compute `lbp_mask` with vector instructions."""
-    given = (sums, types.int64, places, subsets, roots, children, leaves,
+    given = (sums, types.int64, offsets, subsets, roots, children, leaves,
              types.int64, types.int64, types.float64)  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -473,13 +473,13 @@ def _lbp_mask(
         b = builder
         kinds = signature.args
         base = b.gep(v.pointer(kinds[0], args[0]), [args[1]])
-        places, subsets, roots, children, leaves = (
+        offsets, subsets, roots, children, leaves = (
             v.pointer(kinds[i], args[i]) for i in range(2, 7)
         )
 
         def code_of(node: Any) -> Any:
-            at = [b.zext(v.item(places, node, i, 16), _I64) for i in range(16)]
-            corner = [v.neighbors(base, place, _I32) for place in at]
+            at = [b.zext(v.item(offsets, node, i, 16), _I64) for i in range(16)]
+            corner = [v.neighbors(base, offset, _I32) for offset in at]
 
             def block(first: int) -> Any:
                 return v.rectangle(*(corner[first + way] for way in (0, 1, 4, 5)))
@@ -511,15 +511,15 @@ def _lbp_mask(
 
 @overload(haar_mask)  # type: ignore[untyped-decorator]
 def _overload_haar_mask(
-    sums: Any, at: Any, places: Any, weights: Any, thresholds: Any, roots: Any, children: Any,
+    sums: Any, at: Any, offsets: Any, weights: Any, thresholds: Any, roots: Any, children: Any,
     leaves: Any, first: Any, last: Any, norms: Any, norms_at: Any, stage_threshold: Any,
 ) -> Any:  # fmt: skip
     def compute(
-        sums: Any, at: Any, places: Any, weights: Any, thresholds: Any, roots: Any, children: Any,
+        sums: Any, at: Any, offsets: Any, weights: Any, thresholds: Any, roots: Any, children: Any,
         leaves: Any, first: Any, last: Any, norms: Any, norms_at: Any, stage_threshold: Any,
     ) -> Any:  # fmt: skip
         return _haar_mask(
-            sums, at, places, weights, thresholds, roots, children, leaves, first, last, norms,
+            sums, at, offsets, weights, thresholds, roots, children, leaves, first, last, norms,
             norms_at, stage_threshold,
         )  # fmt: skip
 
@@ -528,15 +528,15 @@ def _overload_haar_mask(
 
 @overload(lbp_mask)  # type: ignore[untyped-decorator]
 def _overload_lbp_mask(
-    sums: Any, at: Any, places: Any, subsets: Any, roots: Any, children: Any, leaves: Any,
+    sums: Any, at: Any, offsets: Any, subsets: Any, roots: Any, children: Any, leaves: Any,
     first: Any, last: Any, stage_threshold: Any,
 ) -> Any:  # fmt: skip
     def compute(
-        sums: Any, at: Any, places: Any, subsets: Any, roots: Any, children: Any, leaves: Any,
+        sums: Any, at: Any, offsets: Any, subsets: Any, roots: Any, children: Any, leaves: Any,
         first: Any, last: Any, stage_threshold: Any,
     ) -> Any:  # fmt: skip
         return _lbp_mask(
-            sums, at, places, subsets, roots, children, leaves, first, last, stage_threshold
+            sums, at, offsets, subsets, roots, children, leaves, first, last, stage_threshold
         )
 
     return compute
@@ -544,7 +544,7 @@ def _overload_lbp_mask(
 
 @compiled
 def _run_stage(
-    sums: Int32s, places: UInt32s, tables: Tables, stage: int, norms: Float32s,
+    sums: Int32s, offsets: UInt32s, tables: Tables, stage: int, norms: Float32s,
     elements: Int64s, norms_at: Int64s, masks: UInt8s, count: int, drops: bool,
 ) -> int:  # fmt: skip
     """Send groups of windows through a stage.
@@ -573,11 +573,11 @@ def _run_stage(
     for i in range(count):
         if tables.lbp:
             passed = lbp_mask(
-                sums, elements[i], places, subsets, roots, children, leaves, first, last, threshold
+                sums, elements[i], offsets, subsets, roots, children, leaves, first, last, threshold
             )
         else:
             passed = haar_mask(
-                sums, elements[i], places, weights, thresholds, roots, children, leaves,
+                sums, elements[i], offsets, weights, thresholds, roots, children, leaves,
                 first, last, norms, norms_at[i], threshold,
             )  # fmt: skip
         left = np.uint8(masks[i] & passed)
@@ -658,7 +658,7 @@ def _leave_out(before: UInt8s, masks: UInt8s, count: int, columns: int, entered:
 
 @compiled
 def scan(
-    pixels: UInt8s, grid: Grid, tables: Tables, places: UInt32s,
+    pixels: UInt8s, grid: Grid, tables: Tables, offsets: UInt32s,
     sums: Int32s, squares: Int32s, lines: Int32s, entered: Int64s, found: Int32s,
 ) -> int:  # fmt: skip
     """Send the windows of an image through the cascade.
@@ -668,7 +668,7 @@ def scan(
     pixels : ndarray of uint8, shape (height, width)
     grid : Grid
     tables : Tables
-    places : ndarray of uint32, shape (nodes, corners)
+    offsets : ndarray of uint32, shape (nodes, corners)
         Scratch.
     sums, squares, lines
         Scratch, as `integrate` describes, with `LANES` elements to spare at the end.
@@ -689,7 +689,7 @@ def scan(
     elements = np.empty(depth * across, np.int64)
     norms_at = np.empty(depth * across, np.int64)
     masks = np.empty(depth * across, np.uint8)
-    placed = 0
+    located = 0
     integrated = 0
     accepted = 0
     for top in range(0, grid.rows, depth):
@@ -706,16 +706,16 @@ def scan(
         for stage in range(stages):
             if count == 0:
                 break
-            if placed <= stage:
-                _place_corners(tables, grid, stage, places)
-                placed = stage + 1
+            if located <= stage:
+                _locate_corners(tables, grid, stage, offsets)
+                located = stage + 1
             if stage == 0 and grid.skips:
                 before = masks[:count].copy()
-                _run_stage(sums, places, tables, 0, norms, elements, norms_at, masks, count, False)
+                _run_stage(sums, offsets, tables, 0, norms, elements, norms_at, masks, count, False)
                 _leave_out(before, masks, count, grid.columns, entered)
             else:
                 count = _run_stage(
-                    sums, places, tables, stage, norms, elements, norms_at, masks, count, True
+                    sums, offsets, tables, stage, norms, elements, norms_at, masks, count, True
                 )
             entered[stage + 2] += _count(masks, count)
         for i in range(count):
@@ -752,10 +752,10 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
     sums = np.zeros(2 * size * LANES, np.int32)
     squares = np.zeros(size * LANES, np.int32)
     lines = np.zeros((5, width + 3), np.int32)
-    places = np.zeros(tables.corners.shape[:2], np.uint32)
+    offsets = np.zeros(tables.corners.shape[:2], np.uint32)
     for stage in range(stages):
-        _place_corners(tables, grid, stage, places)
-    places *= np.uint32(LANES)
+        _locate_corners(tables, grid, stage, offsets)
+    offsets *= np.uint32(LANES)
     norms = np.ones(LANES, np.float32)
     zeros = np.zeros(1, np.int64)
     masks = np.zeros(1, np.uint8)
@@ -782,7 +782,7 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
             before = masks[0]
             if before == 0:
                 break
-            _run_stage(sums, places, tables, stage, norms, zeros, zeros, masks, 1, False)
+            _run_stage(sums, offsets, tables, stage, norms, zeros, zeros, masks, 1, False)
             for lane in range(lanes):
                 if (before & ~masks[0]) >> lane & 1:
                     passed[start + lane] = stage

@@ -192,7 +192,7 @@ class Scanner:
         grid = Grid(step, x, 0, columns, rows, skips, plane, stride, tilted_at)
         found = self._array("found", columns * rows * 2).reshape(-1, 2)
         count = scan(
-            np.ascontiguousarray(pixels), grid, self._tables, self._places(),
+            np.ascontiguousarray(pixels), grid, self._tables, self._offsets(),
             self._array("sums", size + tilted_at + 2 * LANES),
             self._array("squares", size + 2 * LANES),
             self._array("lines", 5 * (width + 3)).reshape(5, -1),
@@ -208,11 +208,11 @@ class Scanner:
             setattr(self._scratch, name, array)
         return array[:size]
 
-    def _places(self) -> NDArray[np.uint32]:
-        if not hasattr(self._scratch, "places"):
-            self._scratch.places = np.zeros(self._tables.corners.shape[:2], np.uint32)
-        places: NDArray[np.uint32] = self._scratch.places
-        return places
+    def _offsets(self) -> NDArray[np.uint32]:
+        if not hasattr(self._scratch, "offsets"):
+            self._scratch.offsets = np.zeros(self._tables.corners.shape[:2], np.uint32)
+        offsets: NDArray[np.uint32] = self._scratch.offsets
+        return offsets
 
 
 def _clipped(boxes: list[NDArray[np.int32]], image_wh: tuple[int, int]) -> NDArray[np.int32]:

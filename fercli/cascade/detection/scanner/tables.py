@@ -111,7 +111,7 @@ class _Rows:
     def add_tree(self, weak: WeakClassifier) -> None:
         order = list(_from_the_root(weak))
         start = len(self.nodes)
-        place = {number: start + at for at, number in enumerate(order)}
+        position = {number: start + at for at, number in enumerate(order)}
         for number in order:
             node = weak.nodes[number]
             left, right = node.left, node.right
@@ -119,7 +119,7 @@ class _Rows:
             self.features.append(self._features[node.feature])
             self.roots.append(number == 0)
             self.children.append(
-                (place[left] if left > 0 else -1, place[right] if right > 0 else -1)
+                (position[left] if left > 0 else -1, position[right] if right > 0 else -1)
             )
             self.leaves.append((_leaf(weak, left), _leaf(weak, right)))
 

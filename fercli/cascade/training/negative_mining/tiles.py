@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.scanner.grid import Layer, Size, detector_scales, layer_at
+from fercli.common.boxes import Box
 
-#: x, y, width, height of each.
-Boxes = tuple[tuple[int, int, int, int], ...]
+Boxes = tuple[Box, ...]
 
 #: About how many windows a tile has; more in large layers, as each tile resizes its whole layer.
 TILE_WINDOWS = 1 << 15

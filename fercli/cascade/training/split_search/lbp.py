@@ -170,8 +170,8 @@ def best_subset(
     else:
         divisors = np.where(splits, left * right, 1.0)
         gains = (left_response**2 * right + right_response**2 * left) / divisors
-    place = int(np.argmax(np.where(splits, gains, -1.0)))
+    index = int(np.argmax(np.where(splits, gains, -1.0)))
     goes_left = np.zeros(CODES, np.bool_)
-    goes_left[order[: place + 1]] = True
+    goes_left[order[: index + 1]] = True
     subset = np.packbits(goes_left, bitorder="little").view("<i4")
-    return float(gains[place]), tuple(int(word) for word in subset)
+    return float(gains[index]), tuple(int(word) for word in subset)
