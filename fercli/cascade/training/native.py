@@ -89,7 +89,7 @@ def train(
         _lay_out(folder, wanted, going_on=going_on)
         if checkpoint.records:
             count = len(checkpoint.cascade.stages)
-            progress.note(f"{count} stage{' is' if count == 1 else 's are'} there already")
+            progress.note(f"{count} stage{' is' if count == 1 else 's are'} trained already")
 
         def save(reached: Checkpoint) -> None:
             save_checkpoint(folder.engine, reached)
@@ -134,7 +134,9 @@ def finish(
         there = options_there(out)
         checkpoint = read_checkpoint(folder.engine)
         if not there or checkpoint is None or not checkpoint.records:
-            raise TrainingError("wanted a training with at least one whole stage", path=out)
+            raise TrainingError(
+                "The folder has no training with at least one finished stage", path=out
+            )
         options = CascadeTrainingOptions.from_options(there)
         reached = checkpoint if stages is None else _cut(checkpoint, stages)
         reached = replace(reached, seconds=sum(record.seconds or 0 for record in reached.records))
@@ -161,7 +163,7 @@ def _refuse_other(folder: RunFolder, options: CascadeTrainingOptions, *, resume:
     given = {"engine": ENGINE, **options.to_options()}
     going_on = refuse_other_training(folder, given, resume=resume)
     if resume and not going_on:
-        raise TrainingError("wanted a training to go on with, found none", path=folder.path)
+        raise TrainingError("The folder has no training to resume", path=folder.path)
     return going_on
 
 
@@ -172,9 +174,9 @@ def _require_lasting(continue_from: Path | None, out: Path) -> None:
     given, folder = continue_from.resolve(), RunFolder(out)
     if given == folder.cascade.resolve() or given.is_relative_to(folder.engine.resolve()):
         raise OptionError(
-            "--continue-from: wanted a cascade that stays as it is, found one of the training in "
-            f"--out: {continue_from}",
-            hint="--resume without it, or another --out",
+            f"`continue_from` is a file of the training in `out`, which would replace it: "
+            f"{continue_from}",
+            hint="use `resume` without it, or another `out`",
         )
 
 
@@ -208,14 +210,15 @@ def _require_alike(given: Cascade, options: CascadeTrainingOptions) -> None:
     )
     if wanted != found:
         raise InputError(
-            f"wanted a cascade of {wanted}, found {found}",
-            hint="--feature-type and --size as the cascade has them",
+            f"The cascade to continue from is of {found}, and the training of {wanted}",
+            hint="set `feature_type` and `size_wh` as the cascade has them",
             path=options.continue_from,
         )
     if len(given.stages) >= options.stages:
         raise OptionError(
-            f"--stages: wanted more than the {len(given.stages)} that {options.continue_from} "
-            f"has, found {options.stages}"
+            f"There is no new stage to train: {options.continue_from} has {len(given.stages)} "
+            f"stages, and `stages` is {options.stages}, which counts them too",
+            hint=f"set `stages` to {len(given.stages) + 1} or more",
         )
 
 
@@ -228,8 +231,8 @@ def _where_to_start(
     there = len(checkpoint.cascade.stages)
     if there > options.stages:
         raise TrainingError(
-            f"holds {there} stages, found --stages {options.stages}",
-            hint=f"--finish --stages {options.stages}, to write the first ones",
+            f"The training has {there} stages already, and `stages` is {options.stages}",
+            hint=f"write the cascade of the first {options.stages} by --finish",
             path=folder.path,
         )
     # A cascade's file has the parameters of its last training.
@@ -244,8 +247,9 @@ def _same_origin(
     changed = [name for name in now if checkpoint.origin.get(name) != now[name]]
     if checkpoint.records and changed and not resume:
         raise TrainingError(
-            f"holds stages of other samples: what has changed are the {' and the '.join(changed)}",
-            hint="--resume to go on with the present ones, or --overwrite to start anew",
+            f"The stages there were trained on other samples: the {' and the '.join(changed)} "
+            "changed since",
+            hint="use `resume` to go on with the present ones, or `overwrite` to start again",
             path=folder.path,
         )
     return replace(checkpoint, origin=now)
@@ -281,6 +285,7 @@ def _conclude(
         seconds=round(reached.seconds, 2),
         stopped_because=f"{ending.why}{after}",
         advice=ending.advice,
+        acceptance_ratio=ending.acceptance_ratio,
     )
     folder.write_stages(list(reached.records))
     folder.write_result(result)
@@ -289,7 +294,7 @@ def _conclude(
     return result
 
 
-# The folder of a training at work: ours alone, and in order when the training breaks off.
+# The folder of a training that fails or is interrupted.
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a training of a cascade tells: a record a stage, and the result at the end.
+"""The report of a cascade training: a record of each stage, and the result.
 
 Both engines fill the same records, so that their trainings can be compared.
 """
@@ -101,7 +101,10 @@ class TrainingResult:
     stopped_because : str
         Why it ended: "all stages are trained", or what the rule that stopped it says.
     advice : str
-        What to do if that is not what was wanted; empty where there is nothing to say.
+        What to do for more stages; empty where there is nothing to say.
+    acceptance_ratio : float or None
+        Share of the windows of the backgrounds that pass all stages, where it was counted: by the
+        search for negatives that ended the training.
     """
 
     cascade: Path
@@ -113,6 +116,7 @@ class TrainingResult:
     seconds: float
     stopped_because: str
     advice: str = ""
+    acceptance_ratio: float | None = None
 
     @property
     def weak_classifiers(self) -> int:
@@ -125,21 +129,28 @@ class TrainingResult:
         return _product([stage.hit_rate for stage in self.stages])
 
     @property
+    def validation_hit_rate(self) -> float | None:
+        """The share of the held-out positives that pass all stages, if there are any."""
+        return _product([stage.validation_hit_rate for stage in self.stages])
+
+    @property
     def false_alarm_rate(self) -> float | None:
         """The product of the stages' false alarm rates, if all are known."""
         return _product([stage.false_alarm_rate for stage in self.stages])
 
     @property
     def passing(self) -> float | None:
-        """About which share of the backgrounds' windows passes all stages, if it is known.
+        """The share of the backgrounds' windows that passes all stages, if it is known.
 
-        What passes all stages but the last was counted; the last lets as much of that pass as of
-        the negatives that it was trained with.
+        It is the one counted, `acceptance_ratio`. Where all stages were trained, only the windows
+        that pass all stages but the last were counted; the last passes as many of those as of its
+        held-out negatives, or, where none were held out, of the negatives that it was trained on.
         """
-        if not self.stages:
-            return None
+        if self.acceptance_ratio is not None or not self.stages:
+            return self.acceptance_ratio
         last = self.stages[-1]
-        return _product([last.acceptance_ratio, last.false_alarm_rate])
+        rate = last.validation_false_alarm_rate
+        return _product([last.acceptance_ratio, last.false_alarm_rate if rate is None else rate])
 
     def to_text(self) -> str:
         """Return the table of stages and a few lines on the whole."""
@@ -155,9 +166,13 @@ class TrainingResult:
             f"engine {self.engine}",
         ]
         if self.hit_rate is not None and self.passing is not None:
+            held_out = self.validation_hit_rate
             lines.append(
-                f"of its own positives {self.hit_rate:.1%} pass all stages, of the windows of the "
-                f"backgrounds about {self.passing:.2g}"
+                f"of its own positives {self.hit_rate:.1%} pass all stages"
+                + ("" if held_out is None else f", of those held out {held_out:.1%}")
+                + ", of the windows of the backgrounds "
+                + ("about " if self.acceptance_ratio is None else "")
+                + f"{self.passing:.2g}"
             )
         size = self.cascade.stat().st_size
         return "\n".join([*lines, f"{self.cascade}: {size / 1000:.1f} kB"])
@@ -175,6 +190,7 @@ class TrainingResult:
             "cascade": str(self.cascade),
             "weak_classifiers": self.weak_classifiers,
             "hit_rate": self.hit_rate,
+            "validation_hit_rate": self.validation_hit_rate,
             "false_alarm_rate": self.false_alarm_rate,
             "passing": self.passing,
         }

@@ -45,10 +45,14 @@ Samples = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class StopReason:
-    """The reason why a training ended before all stages were trained, and what to do."""
+    """The reason why a training ended before all stages were trained, and what to do.
+
+    `acceptance_ratio` is that of all stages that there are, where it was counted.
+    """
 
     why: str
     advice: str = ""
+    acceptance_ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -147,11 +151,11 @@ class Training:
             return StopReason(f"only {len(chosen)} positives pass the stages so far")
         bar.figures(f"stage {index}: mining negatives")
         mined = self._mine(cascade)
+        ratio = mined.acceptance_ratio
         stop_reason = self._stop_reason(mined, index)
         if stop_reason is not None:
-            return stop_reason
+            return replace(stop_reason, acceptance_ratio=ratio) if index else stop_reason
         negatives, held_out_negatives = self._split_negatives(mined.windows, index)
-        ratio = mined.acceptance_ratio
         del mined  # with its windows, of which there are copies now
         trained = self._train(self._positives[chosen], negatives, index, bar)
         if trained is None:
@@ -159,6 +163,7 @@ class Training:
                 f"stage {index} cannot be trained: no feature separates its "
                 f"{len(chosen)} positives from its {len(negatives)} negatives",
                 "use more samples, or more different ones",
+                ratio if index else None,
             )
         cascade = with_stage(cascade, trained.stage, self._features.feature)
         last = replace(cascade, stages=cascade.stages[-1:])

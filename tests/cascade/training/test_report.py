@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,34 @@ def test_rates_of_the_whole_are_products(result):
     assert result.weak_classifiers == 8
     assert result.hit_rate == pytest.approx(0.996 * 0.995)
     assert result.false_alarm_rate == pytest.approx(0.2)
+
+
+HELD_OUT = (
+    replace(FIRST, validation_hit_rate=0.9, validation_false_alarm_rate=0.5),
+    replace(SECOND, validation_hit_rate=0.8, validation_false_alarm_rate=0.6),
+)
+
+
+def test_the_closing_line_has_the_ratio_that_was_counted(result):
+    """0.25 of the windows pass stage 0; a search for a third stage counted 0.041 behind both."""
+    counted = replace(result, stages=HELD_OUT, acceptance_ratio=0.041)
+    # 0.996 · 0.995 of its own positives, 0.9 · 0.8 of those held out.
+    assert (
+        "of its own positives 99.1% pass all stages, of those held out 72.0%, "
+        "of the windows of the backgrounds 0.041"
+    ) in counted.to_text()
+    assert counted.to_dict()["validation_hit_rate"] == pytest.approx(0.72)
+    assert counted.to_dict()["passing"] == 0.041
+
+
+def test_without_a_count_the_last_stage_is_estimated_by_what_it_was_not_trained_on(result):
+    # 0.25 · 0.6 by the held-out negatives, 0.25 · 0.5 by its own.
+    assert replace(result, stages=HELD_OUT).passing == pytest.approx(0.15)
+    assert (
+        "of the windows of the backgrounds about 0.15" in replace(result, stages=HELD_OUT).to_text()
+    )
+    assert result.passing == pytest.approx(0.125)
+    assert "held out" not in result.to_text()
 
 
 def test_a_rate_that_is_not_known_leaves_the_product_unknown(result):

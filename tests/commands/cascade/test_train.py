@@ -173,4 +173,4 @@ def test_to_finish_a_recipe_may_say_what_it_likes(fer, tmp_path):
     words = ("--recipe", tmp_path / "recipe.toml", "--tools", tmp_path, "--engine", "native")
     result = fer("cascade", "train", "--finish", *words, "--out", tmp_path / "o", "--json", "-q")
     assert result.status == 1
-    assert "wanted a training with at least one whole stage" in result.err
+    assert "no training with at least one finished stage" in result.err
