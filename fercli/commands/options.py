@@ -193,6 +193,10 @@ class FieldValue(click.ParamType):  # type: ignore[type-arg]  # generic from cli
         return typed
 
 
+def _none_if_empty(ctx: click.Context, param: click.Parameter, values: Any) -> Any:
+    return values or None
+
+
 class FieldOption(click.Option):
     """The option of a field of an options dataclass; None where it is not given.
 
@@ -213,6 +217,9 @@ class FieldOption(click.Option):
             attributes["is_flag"] = True
             if field.default is True:
                 names[0] = f"{names[0]}/--no-{names[0][2:]}"
+        elif is_list(field.kind):
+            attributes["multiple"] = True
+            attributes["callback"] = _none_if_empty
         else:
             attributes["type"] = _click_type(field, checked)
         super().__init__(names, default=None, help=_field_help(field), **attributes)

@@ -279,9 +279,7 @@ def changed(options: T, values: Mapping[str, Any]) -> T:
 def to_options(options: Any) -> dict[str, Any]:
     """Return the values of an options dataclass by the names of its options, as recipes have."""
     return {
-        key_of(one.name): shown_value(value) if isinstance(value, tuple) else value
-        for one in fields(options)
-        for value in [getattr(options, one.name)]
+        key_of(one.name): _as_plain(getattr(options, one.name)) for one in fields(options)
     }
 
 
@@ -295,6 +293,8 @@ def fits(value: Any, wanted: Any) -> bool:
         return any(fits(value, one) for one in get_args(wanted))
     if origin is Literal:
         return value in get_args(wanted)
+    if is_list(wanted):
+        return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
     if origin is tuple and not isinstance(value, str):
         numbers = isinstance(value, tuple) and len(value) == 2
         return numbers and all(fits(each, get_args(wanted)[0]) for each in value)
@@ -305,11 +305,21 @@ def fits(value: Any, wanted: Any) -> bool:
     return isinstance(value, {int: Integral, float: Real, Path: str | Path}.get(origin, origin))
 
 
+def is_list(wanted: Any) -> bool:
+    """Return whether a type is that of any number of texts."""
+    return bool(wanted == tuple[str, ...])
+
+
 def in_words(wanted: Any) -> str:
     """Return what to call a type in a message."""
     wanted = _without_none(wanted)
+<<<<<<< HEAD
     if get_origin(wanted) in (Union, UnionType):
         return " or ".join(map(in_words, get_args(wanted)))
+=======
+    if is_list(wanted):
+        return "a list of texts"
+>>>>>>> 2247a47 (wip)
     if get_origin(wanted) is Literal:
         return " or ".join(get_args(wanted))
     return _WORDS[get_origin(wanted) or wanted]
@@ -327,6 +337,12 @@ def shown_value(value: Any) -> str:
 def quoted_value(value: Any) -> str:
     """Return a value for a message: texts in quotes, and nothing that is longer than a line."""
     return (repr(value) if isinstance(value, str) else shown_value(value))[:40]
+
+
+def _as_plain(value: Any) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    return list(value) if all(isinstance(each, str) for each in value) else shown_value(value)
 
 
 def _plain(number: float) -> str:

@@ -235,6 +235,13 @@ class CascadeTrainingOptions(EngineOptions):
         metavar="PATH",
         engine="native",
     )
+    label: tuple[str, ...] = option(
+        (),
+        help="With --info, use only boxes of this label; may be repeated.",
+        metavar="NAME",
+        default_text="all",
+        engine="native",
+    )
     search: SearchName = option(
         "fast",
         help="Choose features this way; exhaustive is as slow and as thorough as "
