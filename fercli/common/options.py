@@ -313,13 +313,10 @@ def is_list(wanted: Any) -> bool:
 def in_words(wanted: Any) -> str:
     """Return what to call a type in a message."""
     wanted = _without_none(wanted)
-<<<<<<< HEAD
     if get_origin(wanted) in (Union, UnionType):
         return " or ".join(map(in_words, get_args(wanted)))
-=======
     if is_list(wanted):
         return "a list of texts"
->>>>>>> 2247a47 (wip)
     if get_origin(wanted) is Literal:
         return " or ".join(get_args(wanted))
     return _WORDS[get_origin(wanted) or wanted]
