@@ -8,7 +8,8 @@ where that is needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -163,6 +164,18 @@ def joined_by_path(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
         before = joined.get(image.path, AnnotatedImage(image.path, ()))
         joined[image.path] = _joined(before, image)
     return list(joined.values())
+
+
+def label_counts(records: Iterable[Record]) -> dict[str, int]:
+    """Return how many boxes have each label, the most frequent first; "" is for no label."""
+    return dict(Counter(box.label for record in records for box in record.boxes).most_common())
+
+
+def labels_text(counts: Mapping[str, int], most: int = 8) -> str:
+    """Return the counts of labels in words: ``car 120, bus 30``, and how many more there are."""
+    shown = [f"{label or 'no label'} {count}" for label, count in list(counts.items())[:most]]
+    more = [f"{len(counts) - most} more"] if len(counts) > most else []
+    return ", ".join(shown + more)
 
 
 def raise_it(error: FerError) -> None:

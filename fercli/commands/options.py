@@ -25,6 +25,7 @@ from fercli.common.options import (
     Option,
     OptionField,
     in_words,
+    is_list,
     key_of,
     option_fields,
     quoted_value,

@@ -278,9 +278,7 @@ def changed(options: T, values: Mapping[str, Any]) -> T:
 
 def to_options(options: Any) -> dict[str, Any]:
     """Return the values of an options dataclass by the names of its options, as recipes have."""
-    return {
-        key_of(one.name): _as_plain(getattr(options, one.name)) for one in fields(options)
-    }
+    return {key_of(one.name): _as_plain(getattr(options, one.name)) for one in fields(options)}
 
 
 def fits(value: Any, wanted: Any) -> bool:
@@ -339,7 +337,11 @@ def quoted_value(value: Any) -> str:
 def _as_plain(value: Any) -> Any:
     if not isinstance(value, tuple):
         return value
-    return list(value) if all(isinstance(each, str) for each in value) else shown_value(value)
+    return (
+        (list(value) or None)
+        if all(isinstance(each, str) for each in value)
+        else shown_value(value)
+    )
 
 
 def _plain(number: float) -> str:

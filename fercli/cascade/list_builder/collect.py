@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fercli.annotations.base import OnError, Record, raise_it
+from fercli.annotations.base import OnError, Record, label_counts, raise_it
 from fercli.annotations.formats import FORMATS, detect_format, read_records
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.annotations.whole_images import read as read_images
@@ -127,7 +127,7 @@ def _records(
             on_error=raise_it if name == "info" else _noting(left_out, path),
         )
     title = f"boxes found by {options.detect}" if options.detect else FORMATS[name].title
-    return ImageSource(path, title, len(records), _count_labels(records)), records
+    return ImageSource(path, title, len(records), label_counts(records)), records
 
 
 def _listed(path: Path, out: Path, options: CollectOptions) -> tuple[ImageSource, list[Path]]:
@@ -156,10 +156,6 @@ def _noting(left_out: list[LeftOut], source: Path) -> OnError:
         )
 
     return note
-
-
-def _count_labels(records: Sequence[Record]) -> dict[str, int]:
-    return dict(Counter(box.label for record in records for box in record.boxes).most_common())
 
 
 def _usable(found: Iterable[AuditedImage | LeftOut], left_out: list[LeftOut]) -> list[AuditedImage]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fercli.annotations import FORMATS, AnnotatedImage, Box, csv_table, read_annotations
-from fercli.annotations.formats import detect_format
+from fercli.annotations import FORMATS, Box, csv_table
+from fercli.annotations.base import Record, label_counts, labels_text
+from fercli.annotations.formats import detect_format, read_records
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
@@ -17,10 +18,14 @@ _TRIED = 20
 
 @dataclass(frozen=True)
 class BackgroundFiles:
-    """Background images, and boxes (x, y, width, height) that no negative may touch."""
+    """Background images, and boxes (x, y, width, height) that no negative may touch.
+
+    `notes` say what of the source is not used as a negative.
+    """
 
     paths: tuple[Path, ...]
     objects: dict[Path, tuple[Box, ...]]
+    notes: tuple[str, ...] = ()
 
 
 def read_backgrounds(path: Path) -> BackgroundFiles:
@@ -52,9 +57,26 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
 
 
 def _read_folder(path: Path) -> BackgroundFiles:
-    if any(FORMATS[name].looks_like(path) for name in ("voc", "yolo")):
-        return _with_objects(read_annotations(path))
-    return BackgroundFiles(tuple(find_files(path)), {})
+    images = find_files(path)
+    if not images and not any(f.looks_like(path) for f in FORMATS.values()):
+        return BackgroundFiles((), {})
+    try:
+        form = detect_format(path)
+    except AnnotationError as error:
+        if error.path == path:
+            raise
+        # A text beside an image, such as a caption.
+        note = f"{error.path} is not read as annotations: all of its image may be taken"
+        return BackgroundFiles(tuple(images), {}, (note,))
+    if form.name == "images":
+        return BackgroundFiles(tuple(images), {})
+    found = _with_objects(read_records(path, format=form.name))
+    listed = {image.resolve() for image in found.paths}
+    others = sum(image.resolve() not in listed for image in images)
+    if not others:
+        return found
+    note = f"{others} images of {path} are not used: its annotations ({form.title}) lack them"
+    return replace(found, notes=(*found.notes, note))
 
 
 def _read_file(path: Path) -> BackgroundFiles:
@@ -64,7 +86,7 @@ def _read_file(path: Path) -> BackgroundFiles:
         paths = read_background_list(path)
     except AnnotationError:
         # A binary file is not a list, but may be annotations of another kind.
-        return _with_objects(read_annotations(path))
+        return _with_objects(read_records(path))
     # In a table, too, a name may stand alone.
     is_list = any(is_there(name) for name in paths[:_TRIED]) and not csv_table.looks_like(path)
     if not paths or is_list:
@@ -77,12 +99,21 @@ def _read_file(path: Path) -> BackgroundFiles:
             hint="use names relative to the list's folder or to the working directory",
             path=path,
         ) from None
-    return _with_objects(read_annotations(path, format=form.name))
+    return _with_objects(read_records(path, format=form.name))
 
 
-def _with_objects(annotated: list[AnnotatedImage]) -> BackgroundFiles:
+def _with_objects(records: list[Record]) -> BackgroundFiles:
     objects: dict[Path, tuple[Box, ...]] = {}
-    for image in annotated:
+    for record in records:
+        image = record.in_pixels()
         boxes = image.boxes_xywh + image.ignored_xywh
         objects[image.path] = objects.get(image.path, ()) + boxes
-    return BackgroundFiles(tuple(objects), {path: b for path, b in objects.items() if b})
+    spared = {path: boxes for path, boxes in objects.items() if boxes}
+    if not spared:
+        return BackgroundFiles(tuple(objects), {})
+    counts = label_counts(records)
+    note = (
+        f"{len(spared)} of {len(objects)} backgrounds have {sum(counts.values())} annotated boxes "
+        f"({labels_text(counts)}): windows that touch one are not taken as negatives"
+    )
+    return BackgroundFiles(tuple(objects), spared, (note,))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,8 +27,9 @@ from fercli.cascade.model import (
 from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.report import StageRecord
-from fercli.common.errors import FerError, TrainingError
+from fercli.common.errors import FerError, InputError, TrainingError
 from fercli.common.files import input_error, parse_json, read_text, write_text
+from fercli.common.parallel import parallel_map
 
 STAGES, STATE = "stages.xml", "training.json"
 
@@ -157,7 +157,7 @@ def with_stage(
 
 
 #: Incremented whenever the engine trains other stages of the same samples.
-ENGINE = 3
+ENGINE = 4
 
 
 def origin(options: CascadeTrainingOptions, backgrounds: BackgroundFiles) -> dict[str, str | int]:
@@ -171,7 +171,7 @@ def origin(options: CascadeTrainingOptions, backgrounds: BackgroundFiles) -> dic
     found: dict[str, str | int] = {
         "version of the engine": ENGINE,
         "positives": _digest_positives(options),
-        "backgrounds": _digest_backgrounds(backgrounds),
+        "backgrounds": _digest_backgrounds(backgrounds, options.workers),
     }
     if options.continue_from is not None:
         found["first stages"] = _digest_file(options.continue_from)
@@ -182,13 +182,31 @@ def _digest_positives(options: CascadeTrainingOptions) -> str:
     if options.vec is not None:
         return _digest_file(options.vec)
     assert options.info is not None
-    records = read_records(options.info)
-    return _digest_lines(f"{r.boxes} {r.normalized} {_size(r.path)}" for r in records)
+    records = read_records(options.info, labels=options.label)
+    images = _digest_images((record.path for record in records), options.workers)
+    return _digest_lines(f"{r.boxes} {r.normalized} {images[r.path]}" for r in records)
 
 
-def _digest_backgrounds(backgrounds: BackgroundFiles) -> str:
-    objects = backgrounds.objects
-    return _digest_lines(f"{_size(path)} {objects.get(path, ())}" for path in backgrounds.paths)
+def _digest_backgrounds(backgrounds: BackgroundFiles, workers: int | None) -> str:
+    objects, images = backgrounds.objects, _digest_images(backgrounds.paths, workers)
+    return _digest_lines(f"{images[path]} {objects.get(path, ())}" for path in backgrounds.paths)
+
+
+def _digest_images(paths: Iterable[Path], workers: int | None) -> dict[Path, str]:
+    """Return the digests of the content of images: names may change, a copy is as good.
+
+    Neither the size of a file nor its time says whether it was edited in place.
+    """
+
+    def digest(path: Path) -> str:
+        try:
+            return _digest_file(path)
+        except InputError:  # it is reported where it is read
+            return "none"
+
+    different = list(dict.fromkeys(paths))
+    digests = parallel_map(digest, different, workers=workers, prefer="threads")
+    return dict(zip(different, digests, strict=True))
 
 
 def _digest_file(path: Path) -> str:
@@ -207,11 +225,3 @@ def _digest_lines(lines: Iterable[str]) -> str:
     for line in lines:
         digest.update(f"{line}\n".encode())
     return digest.hexdigest()
-
-
-def _size(path: Path) -> int:
-    """Return the bytes of a file, -1 if there is none: its name may change, a copy is as good."""
-    try:
-        return os.stat(path).st_size  # noqa: PTH116  (a tenth of the time, for thousands)
-    except OSError:
-        return -1

@@ -81,10 +81,13 @@ def train(
     with locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
         going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
         checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
-        checkpoint = _same_origin(checkpoint, origin(wanted, backgrounds), folder, resume=resume)
+        now = origin(wanted, backgrounds)
+        changed = _changed_samples(checkpoint, now, folder, resume=resume)
+        checkpoint = replace(checkpoint, origin=now)
         positives = load_positives(wanted, progress=progress)
         training = Training(wanted, positives, backgrounds, pool, progress)
-        for note in positives.notes:
+        notes = (*changed, *positives.notes, *backgrounds.notes)
+        for note in notes:
             progress.note(note)
         _lay_out(folder, wanted, going_on=going_on)
         if checkpoint.records:
@@ -102,7 +105,8 @@ def train(
                 raise TrainingError(
                     f"no stage could be trained: {ending.why}", hint=ending.advice or None
                 )
-        return _conclude(folder, wanted, outcome.checkpoint, outcome.stop_reason)
+        notes = (*notes, *training.notes)
+        return _conclude(folder, wanted, outcome.checkpoint, outcome.stop_reason, notes)
 
 
 def finish(
@@ -240,19 +244,25 @@ def _where_to_start(
     return replace(checkpoint, cascade=cascade)
 
 
-def _same_origin(
+def _changed_samples(
     checkpoint: Checkpoint, now: Mapping[str, Any], folder: RunFolder, *, resume: bool
-) -> Checkpoint:
-    """Return a checkpoint of the present samples; raise if its stages had others."""
+) -> tuple[str, ...]:
+    """Return a note if the stages that there are had other samples; raise unless resuming."""
     changed = [name for name in now if checkpoint.origin.get(name) != now[name]]
-    if checkpoint.records and changed and not resume:
+    if not checkpoint.records or not changed:
+        return ()
+    if not resume:
         raise TrainingError(
             f"The stages there were trained on other samples: the {' and the '.join(changed)} "
             "changed since",
             hint="use `resume` to go on with the present ones, or `overwrite` to start again",
             path=folder.path,
         )
-    return replace(checkpoint, origin=now)
+    count = len(checkpoint.records)
+    return (
+        f"the {' and the '.join(changed)} changed since the first {count} "
+        f"stage{' was' if count == 1 else 's were'} trained: further stages use the present ones",
+    )
 
 
 def _lay_out(folder: RunFolder, options: CascadeTrainingOptions, *, going_on: bool) -> None:
@@ -271,6 +281,7 @@ def _conclude(
     options: CascadeTrainingOptions,
     reached: Checkpoint,
     ending: StopReason | None,
+    notes: tuple[str, ...] = (),
 ) -> TrainingResult:
     """Write down what came of the training, and put the cascade in its place."""
     ending = ending or StopReason("all stages are trained")
@@ -286,6 +297,7 @@ def _conclude(
         stopped_because=f"{ending.why}{after}",
         advice=ending.advice,
         acceptance_ratio=ending.acceptance_ratio,
+        notes=notes,
     )
     folder.write_stages(list(reached.records))
     folder.write_result(result)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.annotations.base import Record
+from fercli.annotations.base import Record, label_counts, labels_text
 from fercli.annotations.formats import read_records
 from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.samples.from_annotations import crop_record
@@ -72,9 +72,9 @@ def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILE
     if options.vec is not None:
         source = _VecPositives(options.vec, options.size_wh, progress)
     else:
-        assert options.info is not None
-        source = _AnnotatedPositives(options.info, options.size_wh, options.workers, progress)
+        source = _AnnotatedPositives(options, progress)
     originals, notes = _usable(source, options)
+    notes = [*source.notes, *notes]
     held_out = _held_out(len(originals), options)
     kept = np.setdiff1d(np.arange(len(originals)), held_out)
     _require_enough(len(kept), source.path, "left for the training")
@@ -94,6 +94,8 @@ def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILE
 class _VecPositives:
     """Positives of a ``.vec`` file."""
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, path: Path, size_wh: tuple[int, int], progress: Progress) -> None:
         self.path = path
         self.samples = read_vec(path, size_wh, progress=progress)
@@ -108,15 +110,15 @@ class _VecPositives:
 class _AnnotatedPositives:
     """Positives cut out of annotated images."""
 
-    def __init__(
-        self, path: Path, size_wh: tuple[int, int], workers: int | None, progress: Progress
-    ) -> None:
-        self.path = path
-        self._size_wh = size_wh
-        records = read_records(path)
+    def __init__(self, options: CascadeTrainingOptions, progress: Progress) -> None:
+        assert options.info is not None
+        self.path = options.info
+        size_wh = self._size_wh = options.size_wh
+        records = read_records(self.path, labels=options.label)
+        self.notes = _label_notes(label_counts(records), options)
         crops = list(
             parallel_map(
-                lambda record: crop_record(record, size_wh), records, workers=workers,
+                lambda record: crop_record(record, size_wh), records, workers=options.workers,
                 prefer="threads", progress=progress, description="Positives",
             )
         )  # fmt: skip
@@ -137,6 +139,15 @@ class _AnnotatedPositives:
         if self._last is None or self._last[0] != record.path:
             self._last = record.path, read_gray(record.path)
         return vary(self._last[1], box, self._size_wh, jitter, rng)
+
+
+def _label_notes(counts: dict[str, int], options: CascadeTrainingOptions) -> tuple[str, ...]:
+    if len(counts) < 2 or options.label:
+        return ()
+    return (
+        f"boxes of {len(counts)} labels are trained as one object: {labels_text(counts)}; the "
+        "option label chooses among them",
+    )
 
 
 def _usable(

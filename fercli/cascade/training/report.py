@@ -105,6 +105,8 @@ class TrainingResult:
     acceptance_ratio : float or None
         Share of the windows of the backgrounds that pass all stages, where it was counted: by the
         search for negatives that ended the training.
+    notes : tuple of str
+        What was assumed of the samples, and which of them were not used.
     """
 
     cascade: Path
@@ -117,6 +119,7 @@ class TrainingResult:
     stopped_because: str
     advice: str = ""
     acceptance_ratio: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def weak_classifiers(self) -> int:

@@ -107,6 +107,13 @@ class Training:
             refuse_flat=options.feature_type == "HAAR",
         )
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell of the backgrounds at the end."""
+        left_out = len(self._miner.left_out)
+        count = len(self._miner.backgrounds)
+        return (f"{left_out} of {count} backgrounds are not used",) if left_out else ()
+
     def run(self, checkpoint: Checkpoint, save: Callable[[Checkpoint], None]) -> TrainingOutcome:
         """Train the stages that are missing.
 

@@ -192,7 +192,7 @@ def test_names_that_opencv_does_not_open(face_cascade, astronaut, tmp_path, name
 def test_what_is_wrong_is_found_before_opencv_sees_it(face_cascade, tmp_path, capfd):
     path = tmp_path / "bad.xml"
     path.write_text(face_cascade.read_text().replace("0 -1 46 -67130709", "0 -1 999 -67130709"))
-    with pytest.raises(CascadeFileError, match="wanted the index of one of the 136 features"):
+    with pytest.raises(CascadeFileError, match="expected the index of one of the 136 features"):
         Detector(path)
     with pytest.raises(CascadeFileError, match="nothing of that name"):
         Detector(tmp_path / "missing.xml")

@@ -39,12 +39,31 @@ def test_folder_with_labels_gives_the_objects_to_spare(make_image, tmp_path):
     found = read_backgrounds(tmp_path)
     assert found.paths == (first, second)
     assert found.objects == {first: ((40, 15, 20, 20),)}
+    assert found.notes == (
+        "1 of 2 backgrounds have 1 annotated boxes (0 1): windows that touch one are not taken as "
+        "negatives",
+    )
+
+
+def test_images_that_the_labels_of_their_folder_lack_are_counted(make_image, tmp_path):
+    """Nobody looked for objects in an image without an annotation file."""
+    first = make_image("a.png")
+    make_image("b.png"), make_image("c.png")
+    (tmp_path / "a.xml").write_text(
+        "<annotation><filename>a.png</filename><object><name>dog</name><bndbox><xmin>3</xmin>"
+        "<ymin>4</ymin><xmax>12</xmax><ymax>14</ymax></bndbox></object></annotation>"
+    )
+    found = read_backgrounds(tmp_path)
+    assert (found.paths, found.objects) == ((first,), {first: ((2, 3, 10, 11),)})
+    assert found.notes[0].startswith("1 of 1 backgrounds have 1 annotated boxes (dog 1)")
+    assert found.notes[1].startswith("2 images of ")
 
 
 def test_folder_with_other_texts_is_one_of_images(images, tmp_path):
     (tmp_path / "a b.txt").write_text("a caption\n")
     found = read_backgrounds(tmp_path)
     assert (found.paths, found.objects) == (tuple(images), {})
+    assert "a b.txt is not read as annotations" in found.notes[0]
 
 
 def test_table_in_which_a_name_stands_alone(make_image, tmp_path):

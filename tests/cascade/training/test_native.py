@@ -18,6 +18,7 @@ from fercli.cascade.samples.vec import write_vec
 from fercli.cascade.training.engines import train_cascade
 from fercli.cascade.training.native import finish, options_there, train
 from fercli.common.errors import (
+    AnnotationError,
     FerError,
     InputError,
     OptionError,
@@ -174,6 +175,89 @@ def test_changed_samples_are_noticed(small, tmp_path, lfw):
     with pytest.raises(TrainingError, match="the positives changed since"):
         train({**small, "stages": 1}, tmp_path / "out")
     assert len(train({**small, "stages": 2}, tmp_path / "out", resume=True).stages) == 2
+
+
+@pytest.fixture
+def edited(tmp_path, lfw):
+    """Changes the gray levels of an image in place: same size in bytes, same time."""
+
+    def edit(path):
+        before, content = path.stat(), path.read_bytes()
+        path.write_bytes(content[:-300] + bytes(255 - byte for byte in content[-300:]))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        after = path.stat()
+        assert (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+
+    return edit
+
+
+def as_bmp(folder, target):
+    """Write the images of a folder as BMP: whatever bytes are its pixels, it can be read."""
+    target.mkdir(exist_ok=True)
+    for path in folder.glob("*.png"):
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(target / f"{path.stem}.bmp"), image)
+    return target
+
+
+def test_backgrounds_edited_in_place_are_noticed(small, scenes, tmp_path, edited):
+    small["bg"] = as_bmp(scenes, tmp_path / "bg")
+    out = tmp_path / "out"
+    train({**small, "stages": 1}, out)
+    edited(small["bg"] / "coins.bmp")
+    (out / "cascade.xml").unlink()
+    with pytest.raises(TrainingError, match="the backgrounds changed since"):
+        train({**small, "stages": 1}, out)
+    notes = Notes()
+    result = train({**small, "stages": 2}, out, resume=True, progress=notes)
+    said = "the backgrounds changed since the first 1 stage was trained: further stages use the"
+    assert any(text.startswith(said) for text in notes.texts)
+    assert any(text.startswith(said) for text in result.to_dict()["notes"])
+
+
+def test_images_of_positives_edited_in_place_are_noticed(small, marked, tmp_path, edited):
+    as_bmp(tmp_path, tmp_path)
+    marked.write_text(marked.read_text().replace(".png", ".bmp"))
+    del small["vec"]
+    small |= {"info": marked, "stages": 1}
+    train(small, tmp_path / "out")
+    (tmp_path / "out" / "cascade.xml").unlink()
+    train(small, tmp_path / "out")
+    edited(tmp_path / "sheet3.bmp")
+    (tmp_path / "out" / "cascade.xml").unlink()
+    with pytest.raises(TrainingError, match="the positives changed since"):
+        train(small, tmp_path / "out")
+
+
+@pytest.fixture
+def labeled(marked):
+    """The faces of `marked` as a table: 60 of one label and 40 of another."""
+    lines = ["path,x,y,w,h,label"]
+    for number, line in enumerate(marked.read_text().splitlines()):
+        name, _, *numbers = line.split()
+        label = "face" if number < 3 else "portrait"
+        boxes = [numbers[at : at + 4] for at in range(0, len(numbers), 4)]
+        lines += [",".join([name, *box, label]) for box in boxes]
+    path = marked.with_name("boxes.csv")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_several_labels_are_told_and_one_can_be_chosen(small, labeled, tmp_path):
+    del small["vec"]
+    small |= {"info": labeled, "stages": 1, "validation": 0.0}
+    both = train(small, tmp_path / "both")
+    assert both.stages[0].positives == 100
+    assert both.notes[0].startswith(
+        "boxes of 2 labels are trained as one object: face 60, portrait 40"
+    )
+    one = train({**small, "label": ("portrait",)}, tmp_path / "one")
+    assert (one.stages[0].positives, one.notes) == (40, ())
+    assert options_there(tmp_path / "one")["label"] == ["portrait"]
+    (tmp_path / "one" / "cascade.xml").unlink()
+    train({**small, "label": ("portrait",)}, tmp_path / "one")
+    with pytest.raises(AnnotationError, match="No box is labeled 'dog'"):
+        train({**small, "label": ("dog",)}, tmp_path / "none")
 
 
 def test_finish_writes_the_first_stages(small, tmp_path):

@@ -49,6 +49,7 @@ def test_defaults():
         ),
         ({"feature_type": "HOG"}, "`feature_type`: expected HAAR or LBP, got HOG"),
         ({"boost_type": "XYZ"}, "`boost_type`: expected DAB, RAB, LB or GAB, got XYZ"),
+        ({"label": ("face",)}, "`label` chooses boxes of `info`"),
         ({"variants": -1}, "`variants`: expected 0 to 1000, got -1"),
         ({"jitter_angle": 200.0}, "`jitter_angle`: expected 0 to 180, got 200"),
         ({"jitter_shift": 0.1}, "`jitter_shift` 0.1 has no effect without `variants`"),
