@@ -51,7 +51,7 @@ def test_a_broken_image_is_named_and_the_rest_searched(fer, face_cascade, photo,
     broken.write_text("no image")
     result = fer("cascade", "detect", face_cascade, tmp_path, photo)
     assert result.status == 1
-    assert f"{broken}: wanted an image" in result.err
+    assert f"{broken}: The file is not an image" in result.err
     assert "in 1 images, 1 unreadable" in result.out
 
 
