@@ -18,8 +18,9 @@ import pytest
 
 from fercli import cli
 from fercli.annotations.opencv_lists import write_background_list
+from fercli.cascade.opencv3.build import require_compilers
 from fercli.common import files, signals, windows
-from fercli.common.errors import OutputError
+from fercli.common.errors import DependencyError, OutputError
 from fercli.common.recipes import read_recipe
 from fercli.common.subprocesses import lower_priority, running
 from fercli.common.work_folder import alone_in
@@ -286,3 +287,16 @@ def test_names_in_lists_have_slashes(monkeypatch):
     )
     other_drive = PureWindowsPath(r"D:\faces\a.png")
     assert files.relative_name(other_drive, folder) == "D:/faces/a.png"
+
+
+@pytest.mark.parametrize(
+    ("system", "hint"),
+    [("win32", "MinGW-w64"), ("darwin", "xcode-select --install"), ("freebsd14", "apt-get")],
+)
+def test_a_build_without_a_compiler_says_how_to_get_one(system, hint, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(sys, "platform", system)
+    with pytest.raises(DependencyError, match="The build needs a C compiler") as caught:
+        require_compilers(tmp_path)
+    assert hint in caught.value.hint

@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -266,6 +267,16 @@ _LANGUAGES = (
 )  # fmt: skip
 
 
+#: How to get one, by system. Without one everything but ``--engine opencv`` works.
+COMPILER_HINTS = {
+    "linux": "install one; on Debian and Ubuntu, as root: apt-get install g++",
+    "darwin": "install Apple's: xcode-select --install",
+    "win32": "use fer's own engine, which needs no program, or install one such as MinGW-w64 and "
+    "name it by the variables CC and CXX; or name a folder that has OpenCV 3.4's programs, which "
+    "its releases for Windows contain, by --tools",
+}
+
+
 def require_compilers(folder: Path) -> None:
     """Raise `DependencyError` unless C and C++ programs can be compiled (in `folder`)."""
     for language in _LANGUAGES:
@@ -291,7 +302,7 @@ def _compiler(language: _Language) -> list[str]:
 def _no_compiler(language: _Language, found: str) -> DependencyError:
     return DependencyError(
         f"The build needs a {language.name} compiler, but {found}",
-        hint="install one; on Debian and Ubuntu, as root: apt-get install g++",
+        hint=COMPILER_HINTS.get(sys.platform, COMPILER_HINTS["linux"]),
     )
 
 

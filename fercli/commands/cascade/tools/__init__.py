@@ -14,7 +14,8 @@ def tools() -> None:
     """Find or build OpenCV's own training programs.
 
     opencv_createsamples and opencv_traincascade, which OpenCV stopped building in 4.0. Only
-    `--engine opencv` needs them.
+    `--engine opencv` needs them; everything else works without. To build them takes a C++
+    compiler, on Windows and macOS as well.
 
     \b
     They are looked for in this order:
