@@ -134,10 +134,15 @@ def _replace_closed_streams() -> None:
 
 
 def _tell_image_notes() -> None:
-    """Say what was assumed about images, if any were read."""
+    """Say what was assumed about images and annotations, if any were read."""
     images = sys.modules.get("fercli.common.images")
     for line in images.IMAGE_NOTES.take() if images else ():
         click.echo(f"fer: {line}", err=True)
+    notes = sys.modules.get("fercli.annotations.notes")
+    if notes:
+        for line in notes.NOTES.take():
+            click.echo(f"note: {line}", err=True)
+        notes.NOTES.forget()
 
 
 def _report(text: str) -> int:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fercli.annotations.notes import NOTES
 from fercli.common.boxes import Box as Box
-from fercli.common.errors import AnnotationError, FerError
+from fercli.common.errors import AnnotationError, FerError, ImageError
 
 #: Coordinates beyond this are noise, not boxes: no image that fer opens is so wide or high.
 LARGEST = 1 << 28
@@ -70,6 +71,25 @@ class LabeledBox:
             height=self.height * height,
         )
 
+    def turned(self, orientation: int, size_wh: tuple[int, int]) -> LabeledBox:
+        """Return the box in the upright image.
+
+        Parameters
+        ----------
+        orientation : int
+            EXIF's, 1 to 8: how the stored image, in which the box is, has to be turned.
+        size_wh : (int, int)
+            The size of the stored image.
+        """
+        wide, high = size_wh
+        far_x, far_y = wide - self.x - self.width, high - self.y - self.height
+        left = {1: self.x, 2: far_x, 3: far_x, 4: self.x, 5: self.y, 6: far_y, 7: far_y, 8: self.y}
+        top = {1: self.y, 2: self.y, 3: far_y, 4: far_y, 5: self.x, 6: self.x, 7: far_x, 8: far_x}
+        sides = (self.width, self.height) if orientation < 5 else (self.height, self.width)
+        return replace(
+            self, x=left[orientation], y=top[orientation], width=sides[0], height=sides[1]
+        )
+
     def rounded(self) -> Box:
         """Return the box in whole pixels, as `round_box`."""
         return round_box(self.x, self.y, self.width, self.height)
@@ -91,6 +111,8 @@ class Record:
         The line, or record, in it that the image begins at.
     normalized : bool
         Whether the boxes are fractions of the image's width and height. Defaults to False.
+    stated_wh : (int, int), optional
+        The size of the image that the file states.
     """
 
     path: Path
@@ -98,6 +120,7 @@ class Record:
     source: Path
     line: int | None = None
     normalized: bool = False
+    stated_wh: tuple[int, int] | None = None
 
     def with_labels(self, labels: Collection[str]) -> Record:
         """Return the record with the boxes of these labels alone."""
@@ -109,20 +132,23 @@ class Record:
         Parameters
         ----------
         size_wh : (int, int), optional
-            The image's size; needed for normalized boxes, and read from the image when not
-            given.
+            The image's size; needed for normalized boxes and for images whose size the file
+            states, and read from the image when not given.
 
         Raises
         ------
         AnnotationError
-            A box is not finite, or absurdly large.
+            A box is not finite, or absurdly large, or the file states a size of the image from
+            which its boxes cannot be brought to the image (`fit_to_image`).
         ImageError
             The size is needed and the image cannot be read.
         """
         boxes = self.boxes
         if self.normalized and boxes:
-            size = size_wh or _size_of(self.path)
-            boxes = tuple(box.scaled(size) for box in boxes)
+            size_wh = size_wh or _size_of(self.path)
+            boxes = tuple(box.scaled(size_wh) for box in boxes)
+        elif self.stated_wh and boxes:
+            boxes = fit_to_image(self, size_wh)
         try:
             return AnnotatedImage(
                 self.path,
@@ -151,6 +177,80 @@ def round_box(x: float, y: float, width: float, height: float) -> Box:
         raise AnnotationError(f"Expected a box in pixels, got {found}")
     left, top = _nearest(x), _nearest(y)
     return left, top, _extent(left, x, width), _extent(top, y, height)
+
+
+def fit_to_image(record: Record, size_wh: tuple[int, int] | None) -> tuple[LabeledBox, ...]:
+    """Return the boxes of a record in the pixels of the image as it is.
+
+    Where the image has another size than the file states, but the same shape, it was scaled after
+    it was annotated, and so are the boxes. Where width and height are swapped and the image has
+    an EXIF orientation that swaps them, the boxes were drawn in the stored image, and are turned
+    as it is. Both are noted.
+
+    Parameters
+    ----------
+    record : Record
+        With `stated_wh`.
+    size_wh : (int, int), optional
+        The image's size. Defaults to reading it; an image that cannot be read is left to those
+        who open it.
+
+    Raises
+    ------
+    AnnotationError
+        The two sizes do not agree in any of these ways.
+    """
+    stated = record.stated_wh
+    try:
+        found = size_wh or _size_of(record.path)
+    except ImageError:
+        return record.boxes
+    if stated is None or stated == found:
+        return record.boxes
+    boxes, detail = record.boxes, f"{record.path}, {_by(stated)} stated, {_by(found)} found"
+    if not _same_shape(stated, found):
+        orientation = _orientation_of(record.path)
+        if orientation < 5 or not _same_shape(stated[::-1], found):
+            raise AnnotationError(
+                f"The file states a size of {_by(stated)} for {record.path}, which is "
+                f"{_by(found)}: its boxes cannot be placed",
+                hint="annotate the image anew, or correct the stated size",
+                path=record.source,
+                line=record.line,
+            )
+        boxes = tuple(box.turned(orientation, stated) for box in boxes)
+        stated = stated[::-1]
+        NOTES.add(record.source, "images turned by EXIF after they were annotated, boxes turned "
+                  "with them", record.path, detail)  # fmt: skip
+    if stated == found:
+        return boxes
+    NOTES.add(record.source, "images of another size than stated, boxes scaled", record.path,
+              detail)  # fmt: skip
+    across, down = found[0] / stated[0], found[1] / stated[1]
+    return tuple(
+        replace(
+            box,
+            x=box.x * across,
+            y=box.y * down,
+            width=box.width * across,
+            height=box.height * down,
+        )
+        for box in boxes
+    )
+
+
+def are_fractions(boxes: Iterable[LabeledBox]) -> bool:
+    """Whether all boxes of a file lie in 0 … 1 and not all numbers are whole: of no pixel format.
+
+    Some write boxes as fractions of the image in formats that have pixels (Azure, AutoML).
+    """
+    whole = True
+    for box in boxes:
+        numbers = (box.x, box.y, box.width, box.height)
+        if not all(-0.01 <= number <= 1.01 for number in numbers):
+            return False
+        whole = whole and all(number == int(number) for number in numbers)
+    return not whole
 
 
 def joined_by_path(images: Iterable[AnnotatedImage]) -> list[AnnotatedImage]:
@@ -198,8 +298,22 @@ def _extent(start: int, value: float, extent: float) -> int:
     return max(rounded, 1) if extent > 0 else min(rounded, 0)
 
 
-def _size_of(path: Path) -> tuple[int, int]:
-    from fercli.common.images import read_gray
+def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one image can be a scaled copy of the other, sides being whole pixels."""
+    return abs(one[0] * other[1] - other[0] * one[1]) <= max(*one, *other)
 
-    height, width = read_gray(path).shape
-    return width, height
+
+def _by(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    from fercli.annotations.image_sizes import image_size
+
+    return image_size(path)
+
+
+def _orientation_of(path: Path) -> int:
+    from fercli.annotations.image_sizes import exif_orientation
+
+    return exif_orientation(path)

@@ -10,7 +10,7 @@ See: https://cocodataset.org/#format-data
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,20 @@ from fercli.annotations.base import (
     LabeledBox,
     OnError,
     Record,
+    are_fractions,
     raise_it,
 )
-from fercli.annotations.image_paths import locate
+from fercli.annotations.image_paths import ImageLocator
+from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import names_from
+from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
 from fercli.common.errors import AnnotationError
-from fercli.common.files import parse_json, read_text, write_text
+from fercli.common.files import write_text
 
 
 def looks_like(path: Path) -> bool:
-    """Whether a file is named as JSON is."""
-    return path.suffix.lower() == ".json" and path.is_file()
+    """Whether a file is named as JSON is, and is none of another format."""
+    return path.suffix.lower() == ".json" and path.is_file() and json_kind(path) in ("", "coco")
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
@@ -53,11 +56,19 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
         The file cannot be read.
     """
     content = _content(path)
-    names = _names(content, path, on_error)
-    boxes = _boxes(content, names, path, on_error)
+    images_by_id = _images(content, path, on_error)
+    boxes = _boxes(content, images_by_id, path, on_error)
+    normalized = are_fractions(box for of_image in boxes.values() for box in of_image)
+    locator = ImageLocator(path, images)
     return [
-        Record(locate(name, path.parent, images), tuple(boxes[image]), path)
-        for image, name in names.items()
+        Record(
+            locator.find(_name(image)),
+            tuple(boxes[key]),
+            path,
+            normalized=normalized,
+            stated_wh=size_of(image.get("width"), image.get("height")),
+        )
+        for key, image in images_by_id.items()
     ]
 
 
@@ -84,14 +95,7 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
 
 
 def _content(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = parse_json(read_text(path))
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            f"The file is not JSON: {error.msg}", path=path, line=error.lineno
-        ) from error
-    except ValueError as error:  # nested too deeply, or a whole number of thousands of digits
-        raise AnnotationError(f"The file is not COCO's JSON: {error}", path=path) from error
+    content = json_of(path)
     lists: dict[str, Any] = content if isinstance(content, dict) else {}
     for key in ("images", "annotations"):
         if not isinstance(lists.get(key), list):
@@ -99,72 +103,105 @@ def _content(path: Path) -> dict[str, Any]:
     return lists
 
 
-def _labels(content: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    """Yield the number and name of each category that is well-formed; the others have no name."""
+def _labels(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the name of each category that is well-formed by its id; the others have no name."""
     categories = content.get("categories")
-    for category in categories if isinstance(categories, list) else []:
-        if isinstance(category, dict) and isinstance(category.get("id"), int):
-            yield category["id"], str(category.get("name", category["id"]))
+    return {
+        str(category["id"]): str(category.get("name", category["id"]))
+        for category in (categories if isinstance(categories, list) else [])
+        if isinstance(category, dict) and category.get("id") is not None
+    }
 
 
-def _names(content: Mapping[str, Any], path: Path, on_error: OnError) -> dict[int, str]:
-    """Return the name of each image by its id."""
-    names: dict[int, str] = {}
+def _images(
+    content: Mapping[str, Any], path: Path, on_error: OnError
+) -> dict[str, Mapping[str, Any]]:
+    """Return the entry of each image by its id."""
+    found: dict[str, Mapping[str, Any]] = {}
     for at, image in enumerate(content["images"]):
         try:
-            number = _integer(image, "id")
-            if number in names:
-                raise AnnotationError(f"Expected another id for each image, got {number} twice")
-            names[number] = _name(image)
+            key = _id(image, "id")
+            if key in found:
+                raise AnnotationError(f"Expected another id for each image, got {key} twice")
+            _name(image)
+            found[key] = image
         except AnnotationError as error:
             on_error(AnnotationError(f"images[{at}]: {error.message}", path=path))
-    return names
+    return found
 
 
 def _name(image: Mapping[str, Any]) -> str:
-    name = image.get("file_name")
+    name = image.get("file_name") or image.get("coco_url")
     if not isinstance(name, str) or not name or "\0" in name:
         raise AnnotationError(f"Expected the file_name of an image, got {name!r}")
     return name
 
 
 def _boxes(
-    content: Mapping[str, Any], names: Collection[int], path: Path, on_error: OnError
-) -> dict[int, list[LabeledBox]]:
+    content: Mapping[str, Any], images: Collection[str], path: Path, on_error: OnError
+) -> dict[str, list[LabeledBox]]:
     """Return the boxes of each image by its id."""
-    labels = dict(_labels(content))
-    boxes: dict[int, list[LabeledBox]] = {image: [] for image in names}
+    labels = _labels(content)
+    boxes: dict[str, list[LabeledBox]] = {image: [] for image in images}
     for at, annotation in enumerate(content["annotations"]):
         try:
-            image = _integer(annotation, "image_id")
+            image = _id(annotation, "image_id")
             if image not in boxes:
                 raise AnnotationError(f"There is no image with the id {image}")
-            boxes[image].append(_box(annotation, labels))
+            box = _box(annotation, labels)
         except AnnotationError as error:
             on_error(AnnotationError(f"annotations[{at}]: {error.message}", path=path))
+            continue
+        if not annotation.get("bbox"):
+            NOTES.add(path, "polygons without a bbox, their bounding boxes used", at)
+        if not box.label:
+            NOTES.add(path, "boxes without a category", at)
+        boxes[image].append(box)
     return boxes
 
 
-def _box(annotation: Mapping[str, Any], labels: Mapping[int, str]) -> LabeledBox:
-    x, y, width, height = _bbox(annotation.get("bbox"))
+def _box(annotation: Mapping[str, Any], labels: Mapping[str, str]) -> LabeledBox:
+    bbox = annotation.get("bbox")
+    outline = annotation.get("segmentation")
+    if not bbox and isinstance(outline, list) and outline:
+        x, y, width, height = _bounds(outline)
+    else:
+        x, y, width, height = _bbox(bbox)
     category = annotation.get("category_id")
-    label = labels.get(category, str(category)) if isinstance(category, int) else ""
+    label = "" if category in (None, "") else labels.get(str(category), str(category))
     ignored = bool(annotation.get("iscrowd")) or bool(annotation.get("ignore"))
     return LabeledBox(x, y, width, height, label, ignored)
 
 
 def _bbox(value: Any) -> Sequence[float]:
-    numbers = value if isinstance(value, list) else []
-    if len(numbers) != 4 or not all(type(number) in (int, float) for number in numbers):
+    try:
+        numbers = [number_of(each) for each in value] if isinstance(value, list) else []
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4:
         raise AnnotationError(f"Expected bbox [x, y, width, height], got {str(value)[:60]}")
     return numbers
 
 
-def _integer(entry: Any, key: str) -> int:
+def _bounds(outline: Sequence[Any]) -> Sequence[float]:
+    """Return the box around the polygons of a segmentation, lists x, y, x, y, and so on."""
+    try:
+        across = [number_of(value) for part in outline for value in part[0::2]]
+        down = [number_of(value) for part in outline for value in part[1::2]]
+        return min(across), min(down), max(across) - min(across), max(down) - min(down)
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(
+            f"Expected a segmentation of polygons, got {str(outline)[:60]}"
+        ) from error
+
+
+def _id(entry: Any, key: str) -> str:
     value = entry.get(key) if isinstance(entry, dict) else None
-    if not isinstance(value, int):
-        raise AnnotationError(f"Expected an integer {key}, got {str(value)[:60]}")
-    return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise AnnotationError(f"Expected a number or text as {key}, got {str(value)[:60]}")
+    return str(value)
 
 
 def _image(number: int, name: str, image: AnnotatedImage) -> dict[str, object]:

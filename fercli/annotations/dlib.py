@@ -10,6 +10,7 @@ See: ``dlib/data_io/load_image_dataset.h`` and ``tools/imglab`` of dlib.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
@@ -19,10 +20,13 @@ from fercli.annotations.base import (
     LabeledBox,
     OnError,
     Record,
+    are_fractions,
     raise_it,
 )
-from fercli.annotations.image_paths import locate
+from fercli.annotations.image_paths import ImageLocator
+from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import names_from
+from fercli.annotations.text_files import size_of
 from fercli.common.errors import AnnotationError
 from fercli.common.files import atomic_write
 from fercli.common.xml import Document, fits_xml, read_xml, root_tag
@@ -57,12 +61,17 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     document = read_xml(path)
     if document.root.tag != "dataset":
         raise document.error(document.root, f"Expected <dataset>, got <{document.root.tag}>")
+    if document.encoding_ignored:
+        NOTES.add(path, f"declared as {document.encoding_ignored}, but UTF-8, and read so", count=0)
+    locator = ImageLocator(path, images)
     records = []
     for image in document.root.iter("image"):
         try:
-            records.append(_record(document, image, images))
+            records.append(_record(document, image, locator))
         except AnnotationError as error:
             on_error(error)
+    if are_fractions(box for record in records for box in record.boxes):
+        records = [replace(record, normalized=True) for record in records]
     return records
 
 
@@ -96,12 +105,17 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
         ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
 
 
-def _record(document: Document, image: Element, images: Path | None) -> Record:
+def _record(document: Document, image: Element, locator: ImageLocator) -> Record:
     name = image.get("file")
     if not name:
         raise document.error(image, "Expected <image file='…'>, but it names no file")
-    path = locate(name, document.path.parent, images)
-    return Record(path, tuple(_boxes(document, image)), document.path, document.lines[image])
+    return Record(
+        locator.find(name),
+        tuple(_boxes(document, image)),
+        document.path,
+        document.lines[image],
+        stated_wh=size_of(image.get("width"), image.get("height")),
+    )
 
 
 def _boxes(document: Document, image: Element) -> Iterator[LabeledBox]:

@@ -1,18 +1,42 @@
-"""The formats of annotations that fer reads, and how they are told apart."""
+"""The formats of annotations that fer reads, and how they are told apart.
+
+A folder of images may hold annotations of several kinds: a file an image, one file among the images
+or in a folder beside them. `find_annotations` finds them, so that no folder with annotations is
+taken for one of whole images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
-from fercli.annotations import coco, csv_table, dlib, opencv_lists, voc, whole_images, yolo
+from fercli.annotations import (
+    coco,
+    createml,
+    csv_table,
+    cvat,
+    dlib,
+    label_studio,
+    labelme,
+    opencv_lists,
+    supervisely,
+    via,
+    voc,
+    whole_images,
+    yolo,
+)
 from fercli.annotations.base import AnnotatedImage, OnError, Record, raise_it
 from fercli.annotations.image_paths import label_of_a_image
+from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import write_info
-from fercli.common.errors import AnnotationError, OptionError
-from fercli.common.files import input_error
+from fercli.annotations.text_files import forget_json, json_kind
+from fercli.common.errors import AnnotationError, FerError, OptionError
+from fercli.common.files import input_error, list_folder
 
 
 class Reader(Protocol):
@@ -75,40 +99,228 @@ class Format:
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
+        Format("via", "VIA JSON or CSV", via.looks_like, via.read, via.write),
         Format("csv", "CSV table", csv_table.looks_like, csv_table.read, csv_table.write),
+        Format(
+            "labelme", "LabelMe JSON", labelme.looks_like, labelme.read, None,
+            labelme.write_each, ".json",
+        ),
+        Format("supervisely", "Supervisely JSON", supervisely.looks_like, supervisely.read),
+        Format("createml", "Create ML JSON", createml.looks_like, createml.read, createml.write),
+        Format("label-studio", "Label Studio JSON", label_studio.looks_like, label_studio.read),
         Format("coco", "COCO JSON", coco.looks_like, coco.read, coco.write),
         Format("dlib", "dlib XML", dlib.looks_like, dlib.read, dlib.write),
+        Format("cvat", "CVAT XML", cvat.looks_like, cvat.read, cvat.write),
         Format("voc", "Pascal VOC XML", voc.looks_like, voc.read, None, voc.write_each, ".xml"),
         Format(
             "yolo", "YOLO text files", yolo.looks_like, yolo.read, None, yolo.write_each, ".txt"
         ),
+        Format(
+            "info-folder", "text files of count x y w h", opencv_lists.looks_like_folder,
+            opencv_lists.read_folder,
+        ),
         Format("images", "whole images", whole_images.looks_like, whole_images.read),
         Format("info", "OpenCV info file", opencv_lists.looks_like, opencv_lists.read, write_info),
     )
-}
+}  # fmt: skip
+
+#: Formats of one file an image.
+OF_ONE_IMAGE = ("voc", "yolo", "labelme", "supervisely", "info-folder")
+
+#: What files of annotations end in, lower case.
+SUFFIXES = (".json", ".xml", ".csv", ".tsv", ".txt", ".dat", ".info", ".lst", "")
+
+#: Folders of annotations that lie beside a folder of images, lower case.
+BESIDE = (
+    "labels", "annotations", "annotation", "ann", "xml", "xmls", "bboxes", "labeltxt", "boxes",
+)  # fmt: skip
 
 
-def detect_format(path: Path) -> Format:
-    """Return the format that a file or folder seems to be of.
+@dataclass(frozen=True)
+class AnnotationSource:
+    """Annotations that were found.
+
+    Parameters
+    ----------
+    format : Format
+        Their format.
+    paths : tuple of Path
+        The files, or the folder.
+    images : Path, optional
+        The folder of the images, where that was given and the annotations lie elsewhere.
+    folder : Path, optional
+        The folder that was given where they are files in or beside it: only what they say of
+        images below it is taken.
+    """
+
+    format: Format
+    paths: tuple[Path, ...]
+    images: Path | None = None
+    folder: Path | None = None
+
+
+def detect_format(path: Path, *, ignored: Path | None = None) -> Format:
+    """Return the format that a file or folder seems to be of; as `find_annotations`."""
+    return find_annotations(path, ignored=ignored).format
+
+
+def find_annotations(
+    path: Path, format: str | None = None, *, ignored: Path | None = None
+) -> AnnotationSource:
+    """Return the annotations that a file is, or that a folder holds or has beside it.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder of annotations or of images.
+    format : str, optional
+        The only format to look for, a name of `FORMATS`. Defaults to all.
+    ignored : Path, optional
+        A folder whose files are no annotations: that of the results. Defaults to none.
 
     Raises
     ------
+    OptionError
+        `format` is no name of `FORMATS`.
     AnnotationError
-        It is like none of `FORMATS`, or a folder with labels of images that are like none.
+        It is like none of `FORMATS`, a folder with labels of images that are like none, or a
+        folder with annotations in several formats.
     InputError
         It is missing or cannot be read.
     """
+    if format is not None and format not in FORMATS:
+        raise OptionError(f"`format` must be one of {', '.join(FORMATS)}, not {format}")
     _require_there(path)
-    for format in FORMATS.values():
-        if format.looks_like(path):
-            if format.name == "images" and path.is_dir():
-                _refuse_labels(path)
-            return format
+    if not path.is_dir() or format == "images":
+        return AnnotationSource(_format_of_file(path, format), (path,))
+    found = _in_folder(path, format, ignored) or _beside_folder(path, format)
+    if found is not None:
+        return found
+    if format is None:
+        _refuse_labels(path)
+    return AnnotationSource(FORMATS[format or "images"], (path,))
+
+
+def _format_of_file(path: Path, format: str | None) -> Format:
+    if format is not None:
+        return FORMATS[format]
+    for each in FORMATS.values():
+        if each.looks_like(path):
+            return each
     raise AnnotationError(
         f"Expected annotations ({_titles()}), but it looks like none of them",
         hint="use --format, which then tells what is wrong with it",
         path=path,
     )
+
+
+def _in_folder(folder: Path, format: str | None, ignored: Path | None) -> AnnotationSource | None:
+    """Return the annotations in a folder; None if there are none."""
+    others = list_folder(folder).skipped
+    if ignored is not None and not _is_below(folder, ignored):
+        others = [file for file in others if not _is_below(file, ignored)]
+    suffixes = {file.suffix.lower() for file in others}
+    found: dict[str, list[Path]] = {}
+    for name in OF_ONE_IMAGE:
+        may_be = {"voc": ".xml", "labelme": ".json", "supervisely": ".json"}.get(name, ".txt")
+        if format in (None, name) and may_be in suffixes and FORMATS[name].looks_like(folder):
+            found[name] = [folder]
+    # The files of several images; what has the name of an image and lies beside it is of one.
+    for file, name in _files_of_many(others, folder, format, set(found)):
+        found.setdefault(name, []).append(file)
+    if not found:
+        return None
+    name = _only_format(found, folder)
+    inside = None if name in OF_ONE_IMAGE else folder
+    return AnnotationSource(FORMATS[name], tuple(found[name]), folder=inside)
+
+
+def _beside_folder(folder: Path, format: str | None) -> AnnotationSource | None:
+    """Return the annotations beside a folder of images, in ``labels``, say; None for none."""
+    whole = _absolute(folder)
+    around = [whole.parent / name for name in _names_in(whole.parent) if name.lower() in BESIDE]
+    if whole.parent.name.lower() == "images":  # images/train, labels/train
+        above = whole.parent.parent
+        names = [name for name in _names_in(above) if name.lower() in BESIDE]
+        around += [above / name / whole.name for name in names]
+    found: dict[str, list[Path]] = {}
+    stems: set[str] | None = None
+    for place in around:
+        if place == whole or not place.is_dir():
+            continue
+        files = list_folder(place).skipped
+        stems = {file.stem for file in list_folder(folder).found} if stems is None else stems
+        if any(file.stem in stems or Path(file.stem).stem in stems for file in files):
+            for name in OF_ONE_IMAGE:
+                if format in (None, name) and FORMATS[name].looks_like(place):
+                    found.setdefault(name, []).append(_as_given(place, folder))
+        for file, name in _files_of_many(files, folder, format, set(found)):
+            found.setdefault(name, []).append(_as_given(file, folder))
+    if not found:
+        return None
+    name = _only_format(found, folder)
+    images = folder if name in OF_ONE_IMAGE else None
+    return AnnotationSource(FORMATS[name], tuple(found[name]), images, folder)
+
+
+def _files_of_many(
+    files: Sequence[Path], folder: Path, format: str | None, taken: set[str]
+) -> Iterator[tuple[Path, str]]:
+    """Yield the files that annotate several images, among them some of a folder, and formats."""
+    many = [each for each in FORMATS.values() if each.name not in (*OF_ONE_IMAGE, "images")]
+    of_one = {".txt"} if taken & {"yolo", "info-folder"} else set()
+    for file in files:
+        suffix = file.suffix.lower()
+        if suffix not in SUFFIXES or suffix in of_one or file.name.endswith("_left_out.csv"):
+            continue
+        if suffix == ".json" and not json_kind(file):
+            continue
+        each = next((each for each in many if each.looks_like(file)), None)
+        if each is not None and format in (None, each.name) and _names_images(each, file, folder):
+            yield file, each.name
+
+
+def _names_images(format: Format, file: Path, folder: Path) -> bool:
+    """Whether a file of annotations names an image below a folder."""
+    errors: list[FerError] = []
+    try:
+        with NOTES.muted():
+            records = format.read(file, None, errors.append)
+    except FerError:  # of another kind than its name says
+        return False
+    return any(_is_below(record.path, folder) and record.path.exists() for record in records)
+
+
+def _only_format(found: dict[str, list[Path]], folder: Path) -> str:
+    if len(found) > 1:
+        listed = ", ".join(f"{FORMATS[n].title} ({paths[0]})" for n, paths in found.items())
+        raise AnnotationError(
+            f"The folder holds annotations in several formats: {listed}",
+            hint="use --format, or give the file",
+            path=folder,
+        )
+    return next(iter(found))
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return _absolute(path).is_relative_to(_absolute(folder))
+
+
+def _absolute(path: Path) -> Path:
+    """Return an absolute path without "..", links not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _as_given(path: Path, folder: Path) -> Path:
+    """Return a path beside a folder as the folder was given, relative if it was."""
+    return path if folder.is_absolute() else Path(os.path.relpath(path))
 
 
 def read_records(
@@ -117,9 +329,13 @@ def read_records(
     format: str | None = None,
     images: Path | None = None,
     labels: Collection[str] = (),
+    box_format: Literal["xywh", "xyxy"] | None = None,
     on_error: OnError = raise_it,
+    ignored: Path | None = None,
 ) -> list[Record]:
     """Return the records of a file or folder of annotations, boxes as they are there.
+
+    What had to be assumed about them is in `fercli.annotations.notes.NOTES` afterwards.
 
     Parameters as `read_annotations`, and:
 
@@ -127,18 +343,94 @@ def read_records(
     ----------
     on_error : callable
         Told of what is malformed and left out. Defaults to raising it.
+    ignored : Path, optional
+        As `find_annotations`.
 
     Raises
     ------
     OptionError, AnnotationError
         As `read_annotations`.
     """
-    if format is not None and format not in FORMATS:
-        raise OptionError(f"`format` must be one of {', '.join(FORMATS)}, not {format}")
-    _require_there(path)
-    reader = detect_format(path) if format is None else FORMATS[format]
-    records = reader.read(path, images, on_error)
+    source = find_annotations(path, format, ignored=ignored)
+    reader = source.format.read
+    if box_format is not None:
+        if source.format.name != "csv":
+            raise OptionError(f"`box_format` is for tables (CSV), not for {source.format.title}")
+        reader = partial(csv_table.read, box_format=box_format)
+    records = [
+        record
+        for each in source.paths
+        for record in reader(each, images or source.images, on_error)
+    ]
+    forget_json()
+    if source.folder is not None:
+        records = _of_folder(records, source)
+    records = _without_rivals(records, on_error)
+    _note(records, source, path, labels)
     return _labeled(records, labels, path) if labels else records
+
+
+def _of_folder(records: Sequence[Record], source: AnnotationSource) -> list[Record]:
+    """Return the records of images in the folder that was given, and note where they come from."""
+    assert source.folder is not None
+    files = ", ".join(str(path) for path in source.paths[:5])
+    NOTES.add(
+        source.folder, f"the annotations in {files} ({source.format.title}) are used", count=0
+    )
+    inside = [record for record in records if _is_below(record.path, source.folder)]
+    if len(inside) < len(records):
+        NOTES.add(
+            source.folder,
+            "records of images outside this folder, not used",
+            count=len(records) - len(inside),
+        )
+    return inside
+
+
+def _without_rivals(records: Sequence[Record], on_error: OnError) -> list[Record]:
+    """Return the records less those of images that another file describes, too."""
+    first: dict[Path, Record] = {}
+    kept = []
+    for record in records:
+        other = first.setdefault(record.path, record)
+        if other is record or other.source == record.source:
+            kept.append(record)
+        elif other.boxes == record.boxes:
+            NOTES.add(record.source, "files that repeat what another says of the same image")
+        else:
+            on_error(
+                AnnotationError(
+                    f"Both this file and {other.source} describe {record.path}, with other boxes",
+                    hint="correct the names in them, or remove one",
+                    path=record.source,
+                )
+            )
+    return kept
+
+
+def _note(
+    records: Sequence[Record], source: AnnotationSource, path: Path, labels: Collection[str]
+) -> None:
+    """Note what is to be known of records, whatever their format."""
+    name = source.format.name
+    if name not in ("yolo", "images", "label-studio"):
+        fractions = sum(len(record.boxes) for record in records if record.normalized)
+        if fractions:
+            NOTES.add(path, "boxes given as fractions of their images", count=fractions)
+    counts = Counter(box.label for record in records for box in record.boxes)
+    if len(counts) > 1 and not labels:
+        listed = ", ".join(f"{n} {label or 'without label'}" for label, n in counts.most_common(10))
+        NOTES.add(
+            path, f"boxes of several labels, all taken ({listed}); `--label` takes some", count=0
+        )
+    if path.is_dir() and name not in ("yolo", "info-folder", "images"):
+        named = {_absolute(record.path) for record in records}
+        unnamed = [p for p in list_folder(path).found if _absolute(p) not in named]
+        if unnamed:
+            NOTES.add(
+                path, "images that the annotations do not name, not used", None, str(unnamed[0]),
+                len(unnamed),
+            )  # fmt: skip
 
 
 def read_annotations(
@@ -147,13 +439,15 @@ def read_annotations(
     format: str | None = None,
     images: Path | None = None,
     labels: Collection[str] = (),
+    box_format: Literal["xywh", "xyxy"] | None = None,
 ) -> list[AnnotatedImage]:
     """Return the images and boxes of a file or folder of annotations.
 
     Parameters
     ----------
     path : Path
-        The file, or the folder for formats of one file an image and for whole images.
+        The file, or a folder: of files of one image each, of images with a file of annotations
+        among or beside them, or of whole images.
     format : str, optional
         A name of `FORMATS`. Defaults to the one that it looks like.
     images : Path, optional
@@ -161,6 +455,9 @@ def read_annotations(
         mostly the folder of the file.
     labels : collection of str, optional
         Only boxes of these labels are kept. Defaults to all boxes, whatever their label.
+    box_format : {"xywh", "xyxy"}, optional
+        For tables: whether a box is x, y, width, height or two corners. Defaults to what the
+        names of the columns say, else to the former.
 
     Returns
     -------
@@ -179,7 +476,7 @@ def read_annotations(
     OptionError
         `format` is no name of `FORMATS`.
     """
-    records = read_records(path, format=format, images=images, labels=labels)
+    records = read_records(path, format=format, images=images, labels=labels, box_format=box_format)
     return [record.in_pixels() for record in records]
 
 

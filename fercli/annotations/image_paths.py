@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from fercli.annotations.notes import NOTES
+from fercli.common.errors import ImageError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
 
 #: Folders of images, seen from the folder of the annotations, in the order they are tried.
@@ -18,8 +21,182 @@ PARTED = ("images", "labels", "jpegimages", "annotations")
 #: Of the files of one image each.
 LABEL_SUFFIXES = (".txt", ".xml")
 
+#: Files of a folder that are looked at when names lead nowhere.
+MOST_INDEXED = 200_000
+
 #: Among so many files a folder's format is looked for: other texts may lie before the labels.
 MOST_TRIED = 100
+
+
+class ImageLocator:
+    """Finds the images that a file of annotations names.
+
+    A name is looked for as it stands (`locate`). If that leads nowhere, as on another machine or
+    after a folder was renamed, its last parts are, below the folder of the images; then the file
+    of that base name below it, if there is only one. What was found in such a way is noted.
+
+    Parameters
+    ----------
+    source : Path
+        The file of annotations.
+    images : Path, optional
+        The folder that the user said the names are relative to. Absolute names are redirected to
+        it. Defaults to the file's folder, or one of the usual.
+    """
+
+    def __init__(self, source: Path, images: Path | None = None) -> None:
+        self.source = source
+        self.images = images
+        self._index: dict[str, Path | None] | None = None
+
+    def find(self, name: str, extra: Sequence[Path] = ()) -> Path:
+        """Return the path of an image; if there is none, where it was looked for first.
+
+        Parameters
+        ----------
+        name : str
+            As it stands in the annotations.
+        extra : sequence of Path
+            Folders to look in besides, when the name leads nowhere else.
+        """
+        folder = self.source.parent
+        if self.images is None or not _is_absolute(name):
+            path = locate(name, folder, self.images)
+            if is_there(path):
+                return path
+        else:
+            path = self.images / _parts(name)[-1]
+        found = self._elsewhere(name, extra)
+        if found is None:
+            return path
+        kind = "image names that lead nowhere, found by their last part in another folder"
+        NOTES.add(self.source, kind, name, f"{name} is {found}")
+        return found
+
+    def _elsewhere(self, name: str, extra: Sequence[Path]) -> Path | None:
+        parts = _parts(name)
+        if not parts or parts[-1] in (".", ".."):
+            return None
+        folder = self.source.parent
+        bases = [self.images] if self.images else [folder, *(folder / each for each in USUAL[1:4])]
+        for base in (*bases, *extra):
+            for start in range(len(parts)):
+                path = base.joinpath(*parts[start:])
+                if is_there(path):
+                    return path
+        return self._indexed(parts[-1])
+
+    def _indexed(self, name: str) -> Path | None:
+        """Return the only file of a base name, or without a suffix the only image of a stem."""
+        if self._index is None:
+            self._index = _index_of(self.images or self.source.parent)
+        found = self._index.get(name, self._index.get(f"{name}.*"))
+        if found is None and name in self._index:
+            NOTES.add(self.source, "image names that several files have, not used", name, name)
+        return found
+
+
+def paired_image(
+    locator: ImageLocator, names: Sequence[str], stated_wh: tuple[int, int] | None = None
+) -> Path:
+    """Return the image of a file of annotations of one image.
+
+    It is the image that the file names; but where an image has the name of the file itself, and
+    the file names another, the name in the file is taken for stale: files and images were
+    renumbered together. If the stated size fits the other alone, that one is the image. The
+    contradiction is noted.
+
+    Parameters
+    ----------
+    locator : ImageLocator
+        Of the file.
+    names : sequence of str
+        The names of the image in the file, the most trusted first.
+    stated_wh : (int, int), optional
+        The size of the image that the file states.
+    """
+    stem = locator.source.stem
+    named = next(_existing(locator, names), None)
+    if named is not None and named.stem == stem:
+        return named
+    if named is not None:
+        own = _beside(named, stem)
+    else:
+        own = next(_existing(locator, (stem + suffix for suffix in IMAGE_EXTENSIONS)), None)
+    if own is None:
+        return named or locator.find(names[0] if names else stem + IMAGE_EXTENSIONS[0])
+    if named is None:
+        return own
+    kind = "files that name another image than the one called like them, which is used"
+    used = own
+    if _fits_alone(named, own, stated_wh):
+        kind = "files that name another image than the one called like them, used for its size"
+        used = named
+    NOTES.add(locator.source, kind, None, f"names {named.name}, {used.name} is used")
+    return used
+
+
+def _existing(locator: ImageLocator, names: Iterable[str]) -> Iterator[Path]:
+    """Yield the images of these names that are there as they are named."""
+    for name in names:
+        path = locate(name, locator.source.parent, locator.images)
+        if is_there(path):
+            yield path
+
+
+def _beside(image: Path, stem: str) -> Path | None:
+    """Return the image of another stem in the folder of an image; None if there is none."""
+    try:
+        changed = image.parent.stat().st_mtime_ns
+    except OSError:
+        return None
+    name = _stems_in(image.parent, changed).get(stem)
+    return None if name is None else image.with_name(name)
+
+
+@lru_cache(maxsize=4)
+def _stems_in(folder: Path, changed: int) -> dict[str, str]:
+    names = sorted(path.name for path in folder.iterdir())
+    return {Path(name).stem: name for name in names if name.lower().endswith(IMAGE_EXTENSIONS)}
+
+
+def _fits_alone(named: Path, own: Path, stated_wh: tuple[int, int] | None) -> bool:
+    from fercli.annotations.image_sizes import image_size
+
+    try:
+        return stated_wh is not None and image_size(named) == stated_wh != image_size(own)
+    except ImageError:
+        return False
+
+
+def _is_absolute(name: str) -> bool:
+    return PurePosixPath(name).is_absolute() or PureWindowsPath(name).is_absolute() or "://" in name
+
+
+def _parts(name: str) -> list[str]:
+    """Return the parts of a name of any system, without a drive, a root or a protocol."""
+    name = name.rpartition("://")[2].replace("\\", "/")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return (parts[1:] if len(parts) > 1 and parts[0].endswith(":") else parts) or [name]
+
+
+def _index_of(folder: Path) -> dict[str, Path | None]:
+    """Return the files below a folder by base name, images by stem (``a.*``); None for several."""
+    index: dict[str, Path | None] = {}
+    seen = 0
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            seen += 1
+            stem, _, suffix = name.rpartition(".")
+            keys = [name]
+            if f".{suffix.lower()}" in IMAGE_EXTENSIONS:
+                keys.append(f"{stem}.*")
+            for key in keys:
+                index[key] = None if key in index else Path(parent, name)
+        if seen > MOST_INDEXED:
+            break
+    return index
 
 
 def locate(name: str, folder: Path, images: Path | None = None) -> Path:

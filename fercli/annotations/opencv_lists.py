@@ -8,14 +8,25 @@ stands, relative to the working directory, and stops at a blank one.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fercli.annotations.base import LabeledBox, OnError, Record, raise_it
-from fercli.common.errors import AnnotationError
-from fercli.common.files import atomic_write, input_error, is_there, relative_name
+from fercli.annotations.image_paths import ImageLocator, first_files
+from fercli.annotations.notes import NOTES
+from fercli.annotations.text_files import UTF_16_MARKS
+from fercli.common.errors import AnnotationError, FerError
+from fercli.common.files import (
+    IMAGE_EXTENSIONS,
+    atomic_write,
+    find_files,
+    input_error,
+    is_there,
+    relative_name,
+)
 
 if TYPE_CHECKING:
     from fercli.annotations import AnnotatedImage
@@ -34,13 +45,22 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PLAIN_FORMATS = (b"\xff\xd8", b"\x89P", b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
 
-def read_background_list(path: Path) -> list[Path]:
+def read_background_list(path: Path, images: Path | None = None) -> list[Path]:
     """Return the images that a background list names.
 
     A name a line; ``#`` in the first column begins a comment; blanks, tabs and carriage returns
     at the end of a line are no part of the name. More forgiving than ``opencv_traincascade``,
     which stops at a blank line and looks for names in the working directory alone: blank lines
-    are skipped, and a name is looked for beside the list first, then in the working directory.
+    are skipped, quotes around a name are dropped, and a name is looked for beside the list first,
+    then in the working directory, then as `ImageLocator` does (backslashes, names of another
+    machine).
+
+    Parameters
+    ----------
+    path : Path
+        The list.
+    images : Path, optional
+        The folder that the names are relative to. Defaults to the list's.
 
     Returns
     -------
@@ -59,11 +79,32 @@ def read_background_list(path: Path) -> list[Path]:
         raise AnnotationError("Expected a list of images, got a binary file", path=path)
     lines = (line.rstrip(b" \t\r") for line in content.split(b"\n"))
     names = [os.fsdecode(line) for line in lines if line and not line.startswith(b"#")]
-    return [_beside_or_here(path.parent, name) for name in names]
+    locator = ImageLocator(path, images)
+    return [_listed(path, name, locator) for name in names]
+
+
+def _listed(path: Path, name: str, locator: ImageLocator) -> Path:
+    beside = (locator.images or path.parent) / name
+    if is_there(beside):
+        return beside
+    if is_there(Path(name)):
+        return Path(name)
+    unquoted = _unquoted(name)
+    if unquoted != name:
+        NOTES.add(path, "names in quotes, read without them", name, name)
+    found = locator.find(unquoted, extra=(Path(),))
+    return found if is_there(found) else beside
+
+
+def _unquoted(name: str) -> str:
+    quoted = len(name) > 2 and name[0] == name[-1] and name[0] in "\"'"
+    return name[1:-1] if quoted else name
 
 
 def read_list(path: Path, *, wanted: str = "a file") -> bytes:
     """Return the content of an info file or a background list, less a byte-order mark.
+
+    UTF-16 with a mark, as PowerShell writes it, becomes UTF-8, which is noted.
 
     Raises
     ------
@@ -71,15 +112,17 @@ def read_list(path: Path, *, wanted: str = "a file") -> bytes:
         The file is missing or cannot be read.
     """
     try:
-        return path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+        content = path.read_bytes()
     except OSError as error:
         raise input_error(error, path, wanted=wanted) from error
-
-
-def _beside_or_here(folder: Path, name: str) -> Path:
-    beside = folder / name
-    here = Path(name)
-    return here if not is_there(beside) and is_there(here) else beside
+    if content.startswith(UTF_16_MARKS):
+        try:
+            text = content.decode("utf-16")
+        except UnicodeDecodeError:
+            return content
+        NOTES.add(path, "the list is UTF-16, which OpenCV's programs do not read", count=0)
+        return text.encode()
+    return content.removeprefix(BYTE_ORDER_MARK)
 
 
 def write_info(
@@ -245,9 +288,12 @@ def looks_like(path: Path) -> bool:
     """Whether a file begins with a name and whole numbers, count of them and all."""
     try:
         with path.open("rb") as file:
-            words = file.read(4096).split()[:6]
+            begin = file.read(4096)
     except OSError:
         return False
+    if begin.startswith(UTF_16_MARKS):
+        begin = begin.decode("utf-16", "replace").encode()
+    words = list(_words(begin.removeprefix(BYTE_ORDER_MARK)))[:6]
     return len(words) > 1 and _as_int(words[0]) is None and all(
         _as_int(word) is not None for word in words[1 : 2 + 4 * min(_as_int(words[1]) or 0, 1)]
     )  # fmt: skip
@@ -273,16 +319,36 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     InputError
         The file cannot be read.
     """
+    words = _words(read_list(path))
+    locator = ImageLocator(path, images)
     folder = path.parent if images is None else images
-    words = iter(read_list(path).split())
     records: list[Record] = []
     try:
         for word in words:
             name = _name(word)
-            records.append(Record(folder / name, _boxes(words, name), path, len(records) + 1))
+            image = folder / name
+            if not is_there(image):
+                image = _named_image(path, name, locator)
+            records.append(Record(image, _boxes(words, name), path, len(records) + 1))
     except AnnotationError as error:
         on_error(AnnotationError(error.message, hint=HINT, path=path, line=len(records) + 1))
     return records
+
+
+def _words(content: bytes) -> Iterator[bytes]:
+    """Return the words of an info file; one that begins with a quote ends with one."""
+    if b'"' not in content:
+        return iter(content.split())
+    return iter(re.findall(rb'"[^"\r\n]+"(?=\s|$)|\S+', content))
+
+
+def _named_image(path: Path, name: str, locator: ImageLocator) -> Path:
+    """Return the image of a name that leads nowhere as it stands."""
+    unquoted = _unquoted(name)
+    if unquoted != name:
+        NOTES.add(path, "names in quotes, read without them", name, name)
+    found = locator.find(unquoted, extra=(Path(),))
+    return found if is_there(found) else (locator.images or path.parent) / name
 
 
 def _name(word: bytes) -> str:
@@ -324,3 +390,79 @@ def _as_int(word: bytes) -> int | None:
 def _shown(word: bytes) -> str:
     text = repr(word[:40].decode("utf-8", "backslashreplace"))
     return text if len(word) <= 40 else f"{text}…"
+
+
+# A folder of text files, one an image: NAME.txt holds ``count x y width height …`` for the image of
+# that stem, as some tools write in place of an info file.
+
+
+def looks_like_folder(path: Path) -> bool:
+    """Whether a folder has such a file among its first text files."""
+    return path.is_dir() and any(_counted(file) for file in first_files(path, ".txt"))
+
+
+def read_folder(
+    path: Path, images: Path | None = None, on_error: OnError = raise_it
+) -> list[Record]:
+    """Return a record for each image of a folder of text files ``count x y width height …``.
+
+    Parameters
+    ----------
+    path : Path
+        The folder of the text files.
+    images : Path, optional
+        The folder of the images. Defaults to `path`.
+    on_error : callable
+        Told of each malformed file, and of each without an image. Defaults to raising it.
+
+    Raises
+    ------
+    AnnotationError
+        A file is malformed, or its image is not to be found.
+    InputError
+        A file or folder cannot be read.
+    """
+    folder = images or path
+    texts = {_stem_key(file, path): file for file in find_files(path, (".txt",))}
+    found = [(_stem_key(file, folder), file) for file in find_files(folder, IMAGE_EXTENSIONS)]
+    imaged = {key for key, _ in found}
+    for key, text in texts.items():
+        if key not in imaged and _counted(text) is not None:
+            on_error(AnnotationError("There is no image of the same name", path=text))
+    records = []
+    for key, image in found:
+        try:
+            boxes = _boxes_of(texts[key]) if key in texts else ()
+        except FerError as error:
+            on_error(error)
+            continue
+        records.append(Record(image, boxes, texts.get(key, image)))
+    return records
+
+
+def _stem_key(file: Path, root: Path) -> Path:
+    return file.relative_to(root).with_suffix("")
+
+
+def _boxes_of(path: Path) -> tuple[LabeledBox, ...]:
+    try:
+        words = iter(read_list(path).split())
+        boxes = _boxes(words, path.name)
+        extra = next(words, None)
+        if extra is not None:
+            raise AnnotationError(f"Expected {len(boxes)} boxes, got more: {_shown(extra)}")
+        return boxes
+    except AnnotationError as error:
+        raise AnnotationError(error.message, path=path) from None
+
+
+def _counted(path: Path) -> int | None:
+    """Return the count of boxes of such a text file; None if it is none."""
+    try:
+        numbers = [_as_int(word) for word in path.read_bytes()[: 1 << 20].split()]
+    except OSError:
+        return None
+    count = numbers[0] if numbers else None
+    if count is None or len(numbers) != 1 + 4 * count or None in numbers:
+        return None
+    return count

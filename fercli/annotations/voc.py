@@ -2,7 +2,8 @@
 
 ``<annotation>`` holds ``<filename>`` and, for each object, ``<object>`` with ``<name>`` and
 ``<bndbox>``: ``xmin ymin xmax ymax``, the first and the last pixel, counted from 1. Objects
-marked ``<difficult>1`` are to be ignored.
+marked ``<difficult>1`` are to be ignored. Of the rotated boxes of roLabelImg, ``<robndbox>``
+(center, width, height, angle in radians), the box around them is taken.
 
 See: "The PASCAL Visual Object Classes Challenge 2012 Development Kit", section 4 and
 ``VOCcode/PASreadrecord.m``.
@@ -10,6 +11,7 @@ See: "The PASCAL Visual Object Classes Challenge 2012 Development Kit", section 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
@@ -20,11 +22,14 @@ from fercli.annotations.base import (
     LabeledBox,
     OnError,
     Record,
+    are_fractions,
     raise_it,
 )
-from fercli.annotations.image_paths import first_files, locate
+from fercli.annotations.image_paths import ImageLocator, first_files, paired_image
+from fercli.annotations.notes import NOTES
+from fercli.annotations.text_files import size_of
 from fercli.common.errors import AnnotationError, FerError
-from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, find_files, is_there
+from fercli.common.files import atomic_write, find_files
 from fercli.common.xml import Document, read_xml, root_tag
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -113,27 +118,48 @@ def _record(document: Document, images: Path | None) -> Record:
     root = document.root
     if root.tag != "annotation":
         raise document.error(root, f"Expected <annotation>, got <{root.tag}>")
-    path = _image(document, images)
-    return Record(path, tuple(_boxes(document)), document.path)
+    if document.encoding_ignored:
+        encoding = f"files declared as {document.encoding_ignored}, but UTF-8, and read so"
+        NOTES.add(document.path, encoding)
+    stated = _stated_size(document)
+    path = _image(document, images, stated)
+    boxes = tuple(_boxes(document))
+    normalized = are_fractions(boxes)
+    if not normalized:  # corners are pixels, the first of which is 1
+        boxes = tuple(
+            LabeledBox(b.x - 1, b.y - 1, b.width + 1, b.height + 1, b.label, b.ignored)
+            for b in boxes
+        )
+    boxes += tuple(_rotated_boxes(document))
+    return Record(path, boxes, document.path, normalized=normalized, stated_wh=stated)
 
 
-def _image(document: Document, images: Path | None) -> Path:
+def _stated_size(document: Document) -> tuple[int, int] | None:
+    size = document.root.find("size")
+    if size is None:
+        return None
+    width, height = (document.text(size, side, "") for side in ("width", "height"))
+    found = size_of(width, height)
+    if found is None and (width or height):
+        NOTES.add(document.path, f"files that state an image of {width}x{height}, not considered")
+    return found
+
+
+def _image(document: Document, images: Path | None, stated_wh: tuple[int, int] | None) -> Path:
     """Return where the image is: by its name, by its <path>, by the name of the XML file."""
-    folder = document.path.parent
     name = document.text(document.root, "filename", "")
     whole = document.text(document.root, "path", "")
-    stem = document.path.stem
     names = [name, whole] if images is None else [name]
-    names = [*filter(None, names), *(stem + suffix for suffix in IMAGE_EXTENSIONS)]
-    tried = (locate(each, folder, images) for each in names)
-    there = next((path for path in tried if is_there(path)), None)
-    return there or locate(names[0], folder, images)
+    return paired_image(ImageLocator(document.path, images), [*filter(None, names)], stated_wh)
 
 
 def _boxes(document: Document) -> Iterator[LabeledBox]:
+    """Yield the boxes by their corners as they are: x, y and the differences."""
     for thing in document.root.iterfind("object"):
         box = thing.find("bndbox")
         if box is None:
+            if thing.find("robndbox") is not None:
+                continue
             raise document.error(thing, "Expected <bndbox> in <object>, but there is none")
         label = document.text(thing, "name", "")
         yield _box(document, box, label, document.text(thing, "difficult", "0") == "1")
@@ -148,4 +174,22 @@ def _box(document: Document, box: Element, label: str, difficult: bool) -> Label
             path=document.path,
             line=document.lines.get(box),
         )
-    return LabeledBox(left - 1, top - 1, right - left + 1, bottom - top + 1, label, difficult)
+    return LabeledBox(left, top, right - left, bottom - top, label, difficult)
+
+
+def _rotated_boxes(document: Document) -> Iterator[LabeledBox]:
+    for number, thing in enumerate(document.root.iterfind("object")):
+        box = thing.find("robndbox")
+        if box is None or thing.find("bndbox") is not None:
+            continue
+        x, y, width, height, angle = (
+            document.number(box, name, document.text(box, name))
+            for name in ("cx", "cy", "w", "h", "angle")
+        )
+        NOTES.add(document.path, "rotated boxes, the boxes around them used", number)
+        across = abs(width * math.cos(angle)) + abs(height * math.sin(angle))
+        down = abs(width * math.sin(angle)) + abs(height * math.cos(angle))
+        difficult = document.text(thing, "difficult", "0") == "1"
+        yield LabeledBox(
+            x - across / 2, y - down / 2, across, down, document.text(thing, "name", ""), difficult
+        )

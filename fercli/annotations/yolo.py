@@ -2,14 +2,16 @@
 
 The numbers are fractions of the image's width and height. The text file has the image's name
 and lies beside it, or in ``labels`` where the image lies in ``images``. An image without a
-text file has no object. ``classes.txt``, where there is one, names the classes.
+text file has no object. ``classes.txt``, ``obj.names`` or ``data.yaml``, where there is one, names
+the classes. Of polygons (class x y x y …) the bounding box is taken, of poses the box.
 
-See: https://docs.ultralytics.com/datasets/detect/
+See: https://docs.ultralytics.com/datasets/detect/, …/segment/, …/pose/
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fercli.annotations.base import (
@@ -21,14 +23,19 @@ from fercli.annotations.base import (
     raise_it,
 )
 from fercli.annotations.image_paths import first_files
+from fercli.annotations.notes import NOTES
+from fercli.annotations.text_files import text_of
 from fercli.common.errors import AnnotationError, FerError
-from fercli.common.files import find_files, read_text, write_text
+from fercli.common.files import find_files, write_text
 
 #: A center or side beyond this is in pixels or noise; rounding leaves true ones just above 1.
 LARGEST_FRACTION = 1.01
 
 #: Text files that lie beside labels and are none.
 NO_LABELS = ("classes.txt",)
+
+#: Files that name the classes.
+NAMES = ("classes.txt", "obj.names", "data.yaml", "data.yml", "dataset.yaml")
 
 #: Where an image or its label lies below the root, and its name without the suffix.
 Key = tuple[tuple[str, ...], str]
@@ -116,17 +123,45 @@ def class_names(root: Path) -> list[str]:
     Parameters
     ----------
     root : Path
-        The folder of the labels; ``classes.txt`` lies in it, in its ``labels`` or beside it.
+        The folder of the labels. A file of `NAMES` is looked for in it, in its ``labels``, and in
+        the two folders that it lies in.
 
     Raises
     ------
+    AnnotationError
+        The names in a YAML file cannot be made out.
     InputError
         The file cannot be read.
     """
-    for folder in (root, root / "labels", root.parent):
-        if (folder / "classes.txt").is_file():
-            return read_text(folder / "classes.txt").split("\n")
+    above = root.absolute().parents
+    for folder in (root, root / "labels", *above[:2]):
+        for name in NAMES:
+            if (folder / name).is_file():
+                text = text_of(folder / name)
+                if name.endswith((".yaml", ".yml")):
+                    return _yaml_names(text, folder / name)
+                return [line.strip() for line in text.split("\n")]
     return []
+
+
+def _yaml_names(text: str, path: Path) -> list[str]:
+    """Return the names of Ultralytics' YAML: a list or numbers with names, on one line or many."""
+    found = re.search(r"^names\s*:[ \t]*(.*(?:\n(?:[ \t]+\S.*|[ \t]*-.*|[ \t]*))*)", text, re.M)
+    if found is None:
+        return []
+    body = re.sub(r"(^|\s)#.*", "", found.group(1)).strip()
+    if body[:1] in ("[", "{"):
+        items = re.findall(r"""\s*((?:"[^"]*"|'[^']*'|[^,\]}"'])+)[,\]}]""", body[1:])
+    else:
+        items = [re.sub(r"^\s*-\s*", "", line) for line in body.splitlines() if line.strip()]
+    names: dict[int, str] = {}
+    for at, item in enumerate(items):
+        numbered = re.fullmatch(r"""["']?(\d+)["']?\s*:\s*(.*)""", item.strip())
+        number, name = (int(numbered[1]), numbered[2]) if numbered else (at, item)
+        names[number] = name.strip().strip("\"'")
+    if not names or max(names) > 10 * len(names) + 1000:
+        raise AnnotationError("Expected a list of names under `names`", path=path)
+    return [names.get(number, "") for number in range(max(names) + 1)]
 
 
 def _fractions(box: Box, image: AnnotatedImage) -> str:
@@ -163,33 +198,61 @@ def _record(image: Path, label: Path | None, names: list[str]) -> Record:
 
 
 def _boxes(label: Path, names: list[str]) -> Iterator[LabeledBox]:
-    for number, line in enumerate(read_text(label).splitlines(), 1):
+    for number, line in enumerate(text_of(label).splitlines(), 1):
         if line.strip():
             try:
-                yield _box(line, names)
+                box, kind = _box(line, names)
             except AnnotationError as error:
                 raise AnnotationError(error.message, path=label, line=number) from None
+            if kind:
+                NOTES.add(label, kind, number)
+            yield box
 
 
-def _box(line: str, names: list[str]) -> LabeledBox:
+def _box(line: str, names: list[str]) -> tuple[LabeledBox, str]:
+    """Return the box of a line, and what it was taken from if it is more than a box."""
     words = line.split()
     try:
-        category, (x, y, width, height) = int(words[0]), map(float, words[1:5])
-    except (ValueError, IndexError):
-        raise AnnotationError(f"Expected a class and 4 numbers, got {line[:60]!r}") from None
-    if len(words) > 6:
-        raise AnnotationError(f"Expected a class and 4 numbers, got {len(words) - 1}: polygons?")
-    if not all(0 <= value <= LARGEST_FRACTION for value in (x, y, width, height)):
+        number, *values = map(float, words)
+        category = int(number)
+    except (ValueError, OverflowError):
+        category, number, values = 0, 0.5, []
+    if len(values) < 4 or category != number:
+        raise AnnotationError(f"Expected a class and 4 numbers, got {line[:60]!r}")
+    kind = ""
+    if len(values) < 6:  # perhaps a confidence
+        x, y, width, height = values[:4]
+    elif _are_keypoints(values):
+        x, y, width, height = values[:4]
+        kind = "boxes with keypoints, which are not considered"
+    elif len(values) % 2 == 0:
+        across, down = values[0::2], values[1::2]
+        _require_fractions(values, line)
+        width, height = max(across) - min(across), max(down) - min(down)
+        x, y = min(across) + width / 2, min(down) + height / 2
+        kind = "polygons, their bounding boxes used"
+    else:
+        raise AnnotationError(f"Expected a class and 4 numbers, or a polygon, got {len(words) - 1}")
+    _require_fractions((x, y, width, height), line)
+    name = names[category] if 0 <= category < len(names) and names[category] else str(category)
+    return LabeledBox(x - width / 2, y - height / 2, width, height, name), kind
+
+
+def _are_keypoints(values: Sequence[float]) -> bool:
+    """Whether what follows 4 numbers of a box are points x, y, visibility."""
+    return len(values) % 3 == 1 and all(value in (0, 1, 2) for value in values[6::3])
+
+
+def _require_fractions(values: Sequence[float], line: str) -> None:
+    if not all(0 <= value <= LARGEST_FRACTION for value in values):
         raise AnnotationError(f"Expected fractions from 0 to 1, got {line[:60]!r}")
-    name = names[category] if 0 <= category < len(names) else str(category)
-    return LabeledBox(x - width / 2, y - height / 2, width, height, name)
 
 
 def _is_label(path: Path) -> bool:
     """Whether a text file begins with a line of YOLO's, blank ones aside."""
     try:
         with path.open("rb") as file:
-            text = file.read(4096).decode("utf-8-sig", "replace")
+            text = file.read(1 << 16).decode("utf-8-sig", "replace")
         return bool(_box(next(filter(str.strip, text.splitlines()), ""), []))
     except (OSError, AnnotationError):
         return False

@@ -447,7 +447,10 @@ def split_extensions(text: str) -> tuple[str, ...]:
 
 
 #: The names of `fercli.annotations.FORMATS`, which a command does not import for its help.
-ANNOTATION_FORMATS = ("csv", "coco", "dlib", "voc", "yolo", "images", "info")
+ANNOTATION_FORMATS = (
+    "via", "csv", "labelme", "supervisely", "createml", "label-studio", "coco", "dlib", "cvat",
+    "voc", "yolo", "info-folder", "images", "info",
+)  # fmt: skip
 
 
 class FormatName(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
@@ -481,8 +484,15 @@ _label = click.option(
     help="Use only boxes of this label; may be repeated.  [default: all]",
 )
 
+_box_format = click.option(
+    "--box-format",
+    type=click.Choice(["xywh", "xyxy"]),
+    help="What the numbers of a table are: corner and size, or two corners."
+    "  [default: what its columns are called, else xywh]",
+)
+
 #: What annotations take.
-annotation_options = each((_format, _images, _label))
+annotation_options = each((_format, _images, _label, _box_format))
 
 #: How images are searched.
 detection_options = from_fields(DetectionOptions)

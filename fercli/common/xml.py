@@ -22,6 +22,7 @@ DEEPEST = 64
 #: How messages on XML that is not well-formed begin.
 MALFORMED = "The file is not XML"
 
+_DECLARATION = re.compile(rb"""<\?xml[^>]*encoding=["']([\w.-]+)""")
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -37,11 +38,15 @@ class Document:
         Its outermost element.
     lines : dict of Element to int
         The line that each element begins at, from 1.
+    encoding_ignored : str
+        The encoding of single bytes that the file declares though it is UTF-8, as which it was
+        read: dlib's imglab writes ISO-8859-1 over the bytes of UTF-8. "" if it declares none such.
     """
 
     path: Path
     root: Element
     lines: dict[Element, int] = field(default_factory=dict)
+    encoding_ignored: str = ""
 
     def text(self, element: Element, name: str, default: str | None = None) -> str:
         """Return the text of a child, stripped; without `default` the child must be there."""
@@ -86,7 +91,25 @@ def read_xml(path: Path) -> Document:
             f"The file is larger than {LARGEST_FILE >> 20} MiB, the most that is read of XML",
             path=path,
         )
-    return parse_xml(content, path)
+    declared = _misleading_encoding(content)
+    document = _Parser(path, encoding="utf-8" if declared else None).parse(content)
+    document.encoding_ignored = declared
+    return document
+
+
+def _misleading_encoding(content: bytes) -> str:
+    """Return the encoding of single bytes that is declared for what is UTF-8 beyond ASCII."""
+    found = _DECLARATION.match(content)
+    if found is None or content.isascii():
+        return ""
+    declared = found.group(1).decode("ascii", "replace")
+    if not declared.lower().startswith(("iso-8859", "latin", "windows-125", "cp125")):
+        return ""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return declared
 
 
 def parse_xml(
@@ -137,7 +160,15 @@ def root_tag(path: Path) -> str | None:
 
 
 class _Parser:
-    def __init__(self, path: Path, error: type[FerError], deepest: int, *, plain: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        error: type[FerError] = AnnotationError,
+        deepest: int = DEEPEST,
+        *,
+        plain: bool = False,
+        encoding: str | None = None,
+    ) -> None:
         self.path = path
         self.error_type = error
         self.deepest = deepest
@@ -145,7 +176,7 @@ class _Parser:
         self.builder = TreeBuilder()
         self.lines: dict[Element, int] = {}
         self.depth = 0
-        self.expat = expat.ParserCreate()
+        self.expat = expat.ParserCreate(encoding)
         self.expat.buffer_text = True
         self.expat.StartElementHandler = self.start
         self.expat.EndElementHandler = self.end

@@ -23,7 +23,7 @@ from fercli.common.xml import fits_xml
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".json": "coco", ".xml": "dlib"}
 
 #: Formats whose files are XML.
-XML_FORMATS = ("dlib", "voc")
+XML_FORMATS = ("dlib", "cvat", "voc")
 
 #: What boxes are called in formats that name them.
 LABEL = "object"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedImage, dlib, read_annotations, voc
+from fercli.annotations import AnnotatedImage, dlib, image_paths, read_annotations, voc
 from fercli.annotations.image_paths import locate
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.xml import DEEPEST, read_xml
@@ -187,6 +187,6 @@ def test_a_voc_image_that_is_where_it_should_be_is_looked_for_once(
         looked.append(args)
         return locate(*args)
 
-    monkeypatch.setattr(voc, "locate", counted)
+    monkeypatch.setattr(image_paths, "locate", counted)
     read_annotations(voc_tree(tmp_path, VOC))
     assert len(looked) == 1

@@ -69,7 +69,7 @@ def test_one_number_more_is_the_confidence_and_empty_labels_are_fine(tree):
     [
         ("0 0.5 0.5 1\n", "Expected a class and 4 numbers, got '0 0.5 0.5 1'"),
         ("face 0.5 0.5 1 1\n", "Expected a class and 4 numbers"),
-        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n", "got 8: polygons"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1\n", "or a polygon, got 7"),
         ("0 32 24 16 16\n", "Expected fractions from 0 to 1"),
         ("0 nan 0.5 1 1\n", "Expected fractions from 0 to 1"),
         ("0 -0.5 0.5 1 1\n", "Expected fractions from 0 to 1"),
@@ -121,7 +121,7 @@ def test_a_malformed_first_label_does_not_hide_the_others(tree, complaints):
     ("image", "label", "text"),
     [
         ("a.png", "a.txt", "0 32 24 16 16\n"),
-        ("images/a.png", "labels/a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n"),
+        ("images/a.png", "labels/a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2 0.1\n"),
         ("JPEGImages/a.png", "Annotations/a.xml", "<data/>"),
     ],
 )

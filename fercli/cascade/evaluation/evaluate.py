@@ -256,6 +256,7 @@ def evaluate_files(
     format: str | None = None,
     images: Path | None = None,
     labels: Collection[str] = (),
+    box_format: Literal["xywh", "xyxy"] | None = None,
     options: DetectionOptions = DEFAULTS,
     rule: MatchRule | None = None,
     box_scale: float | Literal["auto"] = 1.0,
@@ -269,7 +270,7 @@ def evaluate_files(
     ----------
     cascades : sequence of Path
     truth : Path, optional
-        Annotations, with `format`, `images` and `labels` as `read_records`.
+        Annotations, with `format`, `images`, `labels` and `box_format` as `read_records`.
     backgrounds : Path, optional
         A list of images without an object, or a folder of them.
     options, rule, box_scale, progress
@@ -291,7 +292,9 @@ def evaluate_files(
         )
     annotated: list[AnnotatedImage] = []
     if truth is not None:
-        records = read_records(truth, format=format, images=images, labels=labels)
+        records = read_records(
+            truth, format=format, images=images, labels=labels, box_format=box_format
+        )
         # An image may have several records; taken separately, objects of the others would be
         # false alarms.
         annotated = joined_by_path(_in_pixels(record) for record in records)

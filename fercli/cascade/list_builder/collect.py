@@ -112,7 +112,8 @@ def _records(
     path: Path, out: Path, options: CollectOptions, left_out: list[LeftOut]
 ) -> tuple[ImageSource, list[Record]]:
     """Return what a source of positives says; what is malformed in it goes to `left_out`."""
-    name = "images" if options.detect else options.format or detect_format(path).name
+    form = options.format
+    name = "images" if options.detect else form or detect_format(path, ignored=out).name
     if name == "images":
         extensions, recursive = options.extensions, options.recursive
         records = read_images(path, extensions=extensions, recursive=recursive)
@@ -120,11 +121,13 @@ def _records(
     else:
         records = read_records(
             path,
-            format=name,
+            format=form,
             images=options.images,
             labels=options.labels,
+            box_format=options.box_format,
             # What follows a malformed record of an info file is lost: too much to go on.
             on_error=raise_it if name == "info" else _noting(left_out, path),
+            ignored=out,
         )
     title = f"boxes found by {options.detect}" if options.detect else FORMATS[name].title
     return ImageSource(path, title, len(records), label_counts(records)), records

@@ -53,6 +53,7 @@ class CollectOptions:
     format: str | None = None
     images: Path | None = None
     labels: Sequence[str] = ()
+    box_format: Literal["xywh", "xyxy"] | None = None
     detect: Path | None = option(
         None,
         help="Take as boxes what this cascade detects in the images.",

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -41,6 +42,7 @@ def create_from_annotations(
     format: str | None = None,
     images: Path | None = None,
     labels: Collection[str] = (),
+    box_format: Literal["xywh", "xyxy"] | None = None,
     engine: Engine = "native",
     tools: Path | None = None,
     workers: int | None = None,
@@ -52,8 +54,8 @@ def create_from_annotations(
     Parameters
     ----------
     annotations : Path
-        An info file, or annotations of any other format; `format`, `images` and `labels` as
-        in `fercli.annotations.read_annotations`.
+        An info file, or annotations of any other format; `format`, `images`, `labels` and
+        `box_format` as in `fercli.annotations.read_annotations`.
     out : Path
         The ``.vec`` file, written whole or not at all.
     rules : CropRules, optional
@@ -82,7 +84,9 @@ def create_from_annotations(
         raise OptionError(
             "opencv_createsamples cannot do what `mirror` asks for", hint="set `engine` to native"
         )
-    records = read_records(annotations, format=format, images=images, labels=labels)
+    records = read_records(
+        annotations, format=format, images=images, labels=labels, box_format=box_format
+    )
     _require_boxes(records, annotations)
     counter = _CropCounter(Created(out, 0, rules.size_wh), rules)
     crops = counter.counted(_cropped(records, rules, workers, progress))

@@ -9,7 +9,7 @@ from fercli.cascade.detection.options import DetectionOptions
 from fercli.commands import options
 
 #: Formats of boxes that can be written.
-FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
+FORMATS = ("info", "csv", "coco", "dlib", "cvat", "via", "createml", "voc", "yolo", "labelme")
 
 
 @options.command()
@@ -22,7 +22,7 @@ FORMATS = ("info", "csv", "coco", "dlib", "voc", "yolo")
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="Write the boxes in this format; voc and yolo are folders.  [default: what the name says]",
+    help="Write the boxes in this format; voc, yolo and labelme are folders.  [default: what the name says]",
 )
 @click.option(
     "--bg",

@@ -15,7 +15,7 @@ from fercli.common.options import shown_value
 COMMON = ("engine", "tools", "workers", "overwrite", "progress")
 
 #: Options that mean something in one way of making samples only.
-FOR_BOXES = ("format", "images", "labels", "mirror")
+FOR_BOXES = ("format", "images", "labels", "box_format", "mirror")
 DISTORTION = ("max_x_angle", "max_y_angle", "max_z_angle", "max_intensity_deviation", "invert")
 FOR_IMAGES = (
     *("backgrounds", "bg_color", "bg_threshold", "seed", "test_images", "max_scale"),
@@ -105,7 +105,7 @@ def _create_from_boxes(given: dict[str, Any]) -> Any:
     from fercli.cascade.samples.from_annotations import create_from_annotations
 
     rules = options.build(CropRules, given)
-    names = ("format", "images", "labels", *COMMON)
+    names = ("format", "images", "labels", "box_format", *COMMON)
     return create_from_annotations(given["info"], given["out"], rules, **_of(given, names))
 
 

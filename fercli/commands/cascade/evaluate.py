@@ -94,6 +94,7 @@ def evaluate(
     format: str | None,
     images: Path | None,
     labels: tuple[str, ...],
+    box_format: Any,
     **search: Any,
 ) -> None:
     """Measure how well CASCADES find the objects of annotated images, side by side.
@@ -135,6 +136,7 @@ def evaluate(
             format=format,
             images=images,
             labels=labels,
+            box_format=box_format,
             options=options.build(DetectionOptions, search),
             rule=match_rule(
                 match, minimum=iou, max_distance=max_distance, max_size_ratio=max_size_ratio

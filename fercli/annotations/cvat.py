@@ -1,0 +1,163 @@
+"""CVAT's XML, "CVAT for images".
+
+``<annotations>`` with ``<image name='…' width='…' height='…'>`` and in it ``<box label='…' xtl='…'
+ytl='…' xbr='…' ybr='…'/>``, edges in pixels from 0. Of polygons, polylines and ellipses, and of
+rotated boxes, the bounding box is taken.
+
+See: https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+
+from fercli.annotations.base import AnnotatedImage, LabeledBox, OnError, Record, raise_it
+from fercli.annotations.image_paths import ImageLocator
+from fercli.annotations.labelme import box_around
+from fercli.annotations.notes import NOTES
+from fercli.annotations.opencv_lists import names_from
+from fercli.annotations.text_files import size_of
+from fercli.common.errors import AnnotationError
+from fercli.common.files import atomic_write
+from fercli.common.xml import Document, fits_xml, read_xml, root_tag
+
+EDGES = ("xtl", "ytl", "xbr", "ybr")
+
+
+def looks_like(path: Path) -> bool:
+    """Whether the file's outermost element is CVAT's."""
+    return path.is_file() and root_tag(path) == "annotations"
+
+
+def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
+    """Return a record for each <image>.
+
+    Parameters
+    ----------
+    path : Path
+        The XML file.
+    images : Path, optional
+        The folder that the names are relative to. Defaults to the file's, or one of the usual.
+    on_error : callable
+        Told of each malformed <image>, which is left out. Defaults to raising it.
+
+    Raises
+    ------
+    AnnotationError
+        The file is not XML or not CVAT's, is of a video, or an <image> is malformed.
+    InputError
+        The file cannot be read.
+    """
+    document = read_xml(path)
+    root = document.root
+    if root.tag != "annotations":
+        raise document.error(root, f"Expected <annotations>, got <{root.tag}>")
+    if root.find("track") is not None:
+        raise AnnotationError(
+            "The file has tracks of a video (CVAT for video)",
+            hint="export the task as `CVAT for images`",
+            path=path,
+        )
+    locator = ImageLocator(path, images)
+    records = []
+    for image in root.iterfind("image"):
+        try:
+            records.append(_record(document, image, locator))
+        except AnnotationError as error:
+            on_error(error)
+    return records
+
+
+def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
+    """Write images and boxes as a file that `read`, and CVAT, read; ignored boxes are left out.
+
+    Raises
+    ------
+    AnnotationError
+        An image's name cannot stand in XML.
+    OutputError
+        The file exists and `overwrite` is False, or cannot be written.
+    """
+    root = Element("annotations")
+    SubElement(root, "version").text = "1.1"
+    names = names_from(path.parent, [image.path for image in images])
+    for number, (name, image) in enumerate(zip(names, images, strict=True)):
+        if not fits_xml(name):
+            raise AnnotationError(
+                f"The file cannot hold the name {name!r}",
+                hint="write CSV or COCO, or rename the image",
+                path=path,
+            )
+        element = SubElement(root, "image", {"id": str(number), "name": name})
+        if image.size_wh is not None:
+            element.set("width", str(image.size_wh[0]))
+            element.set("height", str(image.size_wh[1]))
+        for x, y, width, height in image.boxes_xywh:
+            edges = zip(EDGES, (x, y, x + width, y + height), strict=True)
+            attributes = {"label": "object", "occluded": "0"}
+            SubElement(element, "box", attributes | {edge: str(at) for edge, at in edges})
+    indent(root)
+    with atomic_write(path, overwrite=overwrite) as temporary:
+        ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+
+
+def _record(document: Document, image: Element, locator: ImageLocator) -> Record:
+    name = image.get("name")
+    if not name:
+        raise document.error(image, "Expected <image name='…'>, but it names no file")
+    return Record(
+        locator.find(name),
+        tuple(_boxes(document, image)),
+        document.path,
+        document.lines[image],
+        stated_wh=size_of(image.get("width"), image.get("height")),
+    )
+
+
+def _boxes(document: Document, image: Element) -> Iterator[LabeledBox]:
+    for shape in image:
+        line = document.lines[shape]
+        if shape.tag in ("points", "skeleton", "cuboid"):
+            NOTES.add(document.path, f"shapes <{shape.tag}>, left out", line)
+        elif shape.tag in ("box", "polygon", "polyline", "ellipse", "mask"):
+            if shape.tag != "box":
+                NOTES.add(document.path, "outlines, their bounding boxes used", line)
+            yield _box(document, shape)
+
+
+def _box(document: Document, shape: Element) -> LabeledBox:
+    label = shape.get("label", "")
+
+    def number(name: str) -> float:
+        return document.number(shape, name, shape.get(name))
+
+    if shape.tag == "box":
+        left, top, right, bottom = map(number, EDGES)
+        turn = math.radians(number("rotation")) if shape.get("rotation") else 0.0
+        if not turn:
+            return LabeledBox(left, top, right - left, bottom - top, label)
+        NOTES.add(document.path, "rotated boxes, the boxes around them used", document.lines[shape])
+        width, height, sine, cosine = right - left, bottom - top, math.sin(turn), math.cos(turn)
+        across = abs(width * cosine) + abs(height * sine)
+        down = abs(width * sine) + abs(height * cosine)
+        x, y = (left + right - across) / 2, (top + bottom - down) / 2
+        return LabeledBox(x, y, across, down, label)
+    if shape.tag == "ellipse":
+        x, y, across, down = map(number, ("cx", "cy", "rx", "ry"))
+        return LabeledBox(x - across, y - down, 2 * across, 2 * down, label)
+    if shape.tag == "mask":
+        left, top, width, height = map(number, ("left", "top", "width", "height"))
+        return LabeledBox(left, top, width, height, label)
+    points = [point.partition(",")[::2] for point in shape.get("points", "").split(";") if point]
+    if not points:
+        raise document.error(shape, f"Expected points in <{shape.tag}>, but there are none")
+    return box_around(
+        [
+            (document.number(shape, "points", x), document.number(shape, "points", y))
+            for x, y in points
+        ],
+        label,
+    )

@@ -1,0 +1,91 @@
+"""Supervisely's JSON, one file an image: ``ann/NAME.png.json`` for ``img/NAME.png``.
+
+``size`` with ``width`` and ``height``, and ``objects`` with ``classTitle``, ``geometryType`` and
+``points.exterior``. A rectangle has its first and its last pixel; of polygons and lines the
+bounding box is taken.
+
+See: https://docs.supervisely.com/data-organization/00_ann_format_navi
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fercli.annotations.base import LabeledBox, OnError, Record, raise_it
+from fercli.annotations.image_paths import ImageLocator, first_files
+from fercli.annotations.labelme import box_around
+from fercli.annotations.notes import NOTES
+from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
+from fercli.common.errors import AnnotationError, FerError
+from fercli.common.files import find_files
+
+
+def looks_like(path: Path) -> bool:
+    """Whether this is such a file, or a folder with one among its first JSON files."""
+    files = first_files(path, ".json") if path.is_dir() else [path]
+    return any(json_kind(file) == "supervisely" for file in files)
+
+
+def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
+    """Return a record for each JSON file of Supervisely's below a folder, or for one file.
+
+    Parameters
+    ----------
+    path : Path
+        The folder, or one file.
+    images : Path, optional
+        The folder of the images. Defaults to ``img`` beside the JSON file's folder.
+    on_error : callable
+        Told of each malformed file, which is left out. Defaults to raising it.
+
+    Raises
+    ------
+    AnnotationError
+        A file is malformed.
+    InputError
+        A file cannot be read.
+    """
+    records = []
+    for file in find_files(path, (".json",)) if path.is_dir() else [path]:
+        if path.is_dir() and json_kind(file) != "supervisely":  # meta.json, say
+            continue
+        try:
+            records.append(_record(file, images))
+        except FerError as error:
+            on_error(error)
+    return records
+
+
+def _record(path: Path, images: Path | None) -> Record:
+    content = json_of(path)
+    if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
+        raise AnnotationError("The file is not Supervisely's: it has no list 'objects'", path=path)
+    boxes = []
+    for at, thing in enumerate(content["objects"]):
+        try:
+            box = _box(thing)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise AnnotationError(
+                f"objects[{at}]: Expected classTitle and points, got {str(thing)[:60]}", path=path
+            ) from error
+        if box is None:
+            NOTES.add(path, "points and bitmaps, left out", at)
+            continue
+        if thing.get("geometryType") != "rectangle":
+            NOTES.add(path, "outlines, their bounding boxes used", at)
+        boxes.append(box)
+    size = content.get("size") or {}
+    stated = size_of(size.get("width"), size.get("height"))
+    image = ImageLocator(path, images).find(path.stem, extra=(path.parent.parent / "img",))
+    return Record(image, tuple(boxes), path, stated_wh=stated)
+
+
+def _box(thing: dict[str, Any]) -> LabeledBox | None:
+    """Return the box around an object, its last pixels included; None if it has none."""
+    if thing.get("geometryType") in ("bitmap", "point"):
+        return None
+    points = [(number_of(x), number_of(y)) for x, y in thing["points"]["exterior"]]
+    box = box_around(points, str(thing.get("classTitle") or ""))
+    return replace(box, width=box.width + 1, height=box.height + 1)
