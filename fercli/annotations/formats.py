@@ -332,6 +332,7 @@ def read_records(
     box_format: Literal["xywh", "xyxy"] | None = None,
     on_error: OnError = raise_it,
     ignored: Path | None = None,
+    backgrounds: bool = False,
 ) -> list[Record]:
     """Return the records of a file or folder of annotations, boxes as they are there.
 
@@ -345,6 +346,9 @@ def read_records(
         Told of what is malformed and left out. Defaults to raising it.
     ignored : Path, optional
         As `find_annotations`.
+    backgrounds : bool
+        Whether the boxes are only to be avoided: then what is not used is not noted. Defaults to
+        False.
 
     Raises
     ------
@@ -366,7 +370,9 @@ def read_records(
     if source.folder is not None:
         records = _of_folder(records, source)
     records = _without_rivals(records, on_error)
-    _note(records, source, path, labels)
+    _note_fractions(records, source, path)
+    if not backgrounds:
+        _note(records, source, path, labels)
     return _labeled(records, labels, path) if labels else records
 
 
@@ -408,15 +414,41 @@ def _without_rivals(records: Sequence[Record], on_error: OnError) -> list[Record
     return kept
 
 
-def _note(
-    records: Sequence[Record], source: AnnotationSource, path: Path, labels: Collection[str]
-) -> None:
-    """Note what is to be known of records, whatever their format."""
-    name = source.format.name
-    if name not in ("yolo", "images", "label-studio"):
+def read_objects(path: Path, *, ignored: Path | None = None) -> list[Record] | None:
+    """Return what is said of the objects in backgrounds; None if there are no annotations.
+
+    Parameters
+    ----------
+    path : Path
+        A folder of images, perhaps with annotations, or a file.
+    ignored : Path, optional
+        As `find_annotations`.
+
+    Raises
+    ------
+    AnnotationError, InputError
+        As `read_records`.
+    """
+    if path.is_dir():
+        if not (_in_folder(path, None, ignored) or _beside_folder(path, None)):
+            return None
+    elif path.suffix.lower() not in (".json", ".xml", ".csv", ".tsv"):
+        return None
+    return read_records(path, ignored=ignored, backgrounds=True)
+
+
+def _note_fractions(records: Sequence[Record], source: AnnotationSource, path: Path) -> None:
+    if source.format.name not in ("yolo", "images"):
         fractions = sum(len(record.boxes) for record in records if record.normalized)
         if fractions:
             NOTES.add(path, "boxes given as fractions of their images", count=fractions)
+
+
+def _note(
+    records: Sequence[Record], source: AnnotationSource, path: Path, labels: Collection[str]
+) -> None:
+    """Note several labels, and images that are not used."""
+    name = source.format.name
     counts = Counter(box.label for record in records for box in record.boxes)
     if len(counts) > 1 and not labels:
         listed = ", ".join(f"{n} {label or 'without label'}" for label, n in counts.most_common(10))

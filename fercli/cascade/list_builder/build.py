@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from fercli.annotations.notes import NOTES
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, describe_sizes, plot_sizes
 from fercli.cascade.list_builder.collect import collect_negatives, collect_positives
 from fercli.cascade.list_builder.image_audit import AuditedImage
@@ -77,11 +78,23 @@ def build_description(
         )
     if negatives:
         empty = collect_negatives(
-            negatives, out, objects, options, workers=workers, progress=progress
+            negatives,
+            out,
+            objects,
+            options,
+            labels=_labels(found),
+            workers=workers,
+            progress=progress,
         )
     sizes = None if found is None else _sizes(found, options)
     written = _all_or_nothing(_write(found, empty, sizes, out, files), files)
-    return BuildReport(found, empty, sizes, written)
+    return BuildReport(found, empty, sizes, written, tuple(NOTES.take()))
+
+
+def _labels(positives: CollectedImages | None) -> set[str]:
+    """Return the labels of the object; none if its boxes have none."""
+    sources = positives.sources if positives else ()
+    return {label for source in sources for label in source.labels if label}
 
 
 def _sizes(part: CollectedImages, options: CollectOptions) -> SizeStatistics:

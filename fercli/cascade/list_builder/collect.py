@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from fercli.annotations.base import OnError, Record, label_counts, raise_it
-from fercli.annotations.formats import FORMATS, detect_format, read_records
+from fercli.annotations.formats import FORMATS, detect_format, read_objects, read_records
+from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.annotations.whole_images import read as read_images
 from fercli.cascade.list_builder.image_audit import (
@@ -25,7 +26,7 @@ from fercli.cascade.list_builder.output_files import NEGATIVE_LINKS, POSITIVE_LI
 from fercli.cascade.list_builder.report import CollectedImages, ImageSource
 from fercli.cascade.list_builder.sampling import draw, in_drawn_order, number_of
 from fercli.common.errors import AnnotationError, FerError, OptionError
-from fercli.common.files import IMAGE_EXTENSIONS, find_files
+from fercli.common.files import IMAGE_EXTENSIONS, find_files, list_folder
 from fercli.common.progress import SILENT, Progress
 
 
@@ -71,16 +72,22 @@ def collect_negatives(
     objects: Sequence[AuditedImage],
     options: CollectOptions,
     *,
+    labels: Collection[str] = (),
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> CollectedImages:
-    """Return what is used of the negatives, images that are among `objects` left out."""
+    """Return what is used of the negatives.
+
+    Left out are images that are among `objects`, and those that annotations among the negatives
+    say to hold the object: boxes of `labels`, or any boxes if the objects have no labels.
+    """
     left_out: list[LeftOut] = []
-    sources, names = [], []
+    sources, names, total = [], [], 0
     for path in paths:
         source, found = _listed(path, out, options)
+        total += len(found)
         sources.append(source)
-        names += found
+        names += _without_objects(path, found, out, labels, left_out, options)
     audited = _usable(
         audit_negatives(
             names,
@@ -94,7 +101,7 @@ def collect_negatives(
     if not options.keep_duplicates:
         audited = _usable(without_equals(audited, objects), left_out)
     if not audited:
-        raise _nothing("negative", paths, len(names), left_out)
+        raise _nothing("negative", paths, total, left_out)
     part = CollectedImages(tuple(sources), tuple(audited), (), tuple(left_out))
     return _drawn(part, options, "negatives", options.take_negatives)
 
@@ -118,6 +125,7 @@ def _records(
         extensions, recursive = options.extensions, options.recursive
         records = read_images(path, extensions=extensions, recursive=recursive)
         records = [record for record in records if not _is_link(record.path, out)]
+        _note_skipped(path, options)
     else:
         records = read_records(
             path,
@@ -141,8 +149,54 @@ def _listed(path: Path, out: Path, options: CollectOptions) -> tuple[ImageSource
         return ImageSource(path, "folder", len(names)), names
     if path.suffix.lower() in {*IMAGE_EXTENSIONS, *options.extensions} - {""}:
         return ImageSource(path, "image", 1), [path]
+    records = read_objects(path, ignored=out)
+    if records is not None:
+        names = list(dict.fromkeys(record.path for record in records))
+        return ImageSource(path, detect_format(path).title, len(names)), names
     names = read_background_list(path)
     return ImageSource(path, "background list", len(names)), names
+
+
+def _without_objects(
+    path: Path,
+    names: Sequence[Path],
+    out: Path,
+    labels: Collection[str],
+    left_out: list[LeftOut],
+    options: CollectOptions,
+) -> list[Path]:
+    """Return the negatives in which no object is marked; the others go to `left_out`."""
+    records = read_objects(path, ignored=out)
+    if records is None:
+        _note_skipped(path, options)
+        return list(names)
+    marked: Counter[Path] = Counter()
+    others = 0
+    for record in records:
+        for box in record.boxes:
+            if not labels or not box.label or box.label in labels:
+                marked[record.path.absolute()] += 1
+            else:
+                others += 1
+    if others:
+        NOTES.add(path, "boxes of other labels in negatives, not considered", count=others)
+    kept = []
+    for name in names:
+        count = marked[name.absolute()]
+        if count:
+            detail = f"boxes marked in it: {count}"
+            left_out.append(LeftOut(name, "the object is marked in it", detail))
+        else:
+            kept.append(name)
+    return kept
+
+
+def _note_skipped(path: Path, options: CollectOptions) -> None:
+    """Note the files of a folder that are not images by their suffix."""
+    if path.is_dir():
+        note = list_folder(path, options.extensions, recursive=options.recursive).note()
+        if note is not None:
+            NOTES.add(path, note.removeprefix(f"{path}: "), count=0)
 
 
 def _is_link(path: Path, out: Path) -> bool:

@@ -16,7 +16,10 @@ from fercli.cascade.samples.statistics import usable_positives
 SHOWN = 10
 
 #: Left out for these reasons, an image is named in the report; for others it is only counted.
-NAMED = ("unreadable", "malformed annotation", "seems to hold the object", "also a positive")
+NAMED = (
+    "unreadable", "malformed annotation", "seems to hold the object", "the object is marked in it",
+    "also a positive",
+)  # fmt: skip
 
 #: A hit rate that asks less of the number of samples than the usual one.
 HIGHER_HIT_RATE = 0.999
@@ -80,12 +83,15 @@ class BuildReport:
         Of the positives' boxes.
     files : dict of Path to str
         What was written, and what is in it.
+    notes : tuple of str
+        What was assumed about annotations, and which files were skipped.
     """
 
     positives: CollectedImages | None
     negatives: CollectedImages | None
     sizes: SizeStatistics | None
     files: Mapping[Path, str]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON."""
@@ -96,6 +102,7 @@ class BuildReport:
             "sizes": None if self.sizes is None else asdict(self.sizes),
             "usable_positives": usable_positives(boxes) if boxes else None,
             "files": {str(path): content for path, content in self.files.items()},
+            "notes": list(self.notes),
         }
 
     def to_text(self) -> str:

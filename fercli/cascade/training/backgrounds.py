@@ -8,6 +8,7 @@ from pathlib import Path
 from fercli.annotations import FORMATS, Box, csv_table
 from fercli.annotations.base import Record, label_counts, labels_text
 from fercli.annotations.formats import detect_format, read_records
+from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
@@ -36,7 +37,7 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
     path : Path
         A list of images, one a line; a folder of images; one image; or annotated images in
         any format that `fercli.annotations` knows, such as an info file, or a folder with
-        Pascal VOC's or YOLO's labels.
+        annotations in or beside it.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def _read_folder(path: Path) -> BackgroundFiles:
         return BackgroundFiles(tuple(images), {}, (note,))
     if form.name == "images":
         return BackgroundFiles(tuple(images), {})
-    found = _with_objects(read_records(path, format=form.name))
+    found = _with_objects(read_records(path, format=form.name, backgrounds=True))
     listed = {image.resolve() for image in found.paths}
     others = sum(image.resolve() not in listed for image in images)
     if not others:
@@ -82,11 +83,14 @@ def _read_folder(path: Path) -> BackgroundFiles:
 def _read_file(path: Path) -> BackgroundFiles:
     if path.name.lower().endswith(IMAGE_EXTENSIONS):
         return BackgroundFiles((path,), {})
+    if path.suffix.lower() in (".json", ".xml"):
+        return _with_objects(read_records(path, backgrounds=True))
     try:
-        paths = read_background_list(path)
+        with NOTES.muted():
+            paths = read_background_list(path)
     except AnnotationError:
         # A binary file is not a list, but may be annotations of another kind.
-        return _with_objects(read_records(path))
+        return _with_objects(read_records(path, backgrounds=True))
     # In a table, too, a name may stand alone.
     is_list = any(is_there(name) for name in paths[:_TRIED]) and not csv_table.looks_like(path)
     if not paths or is_list:
@@ -99,7 +103,7 @@ def _read_file(path: Path) -> BackgroundFiles:
             hint="use names relative to the list's folder or to the working directory",
             path=path,
         ) from None
-    return _with_objects(read_records(path, format=form.name))
+    return _with_objects(read_records(path, format=form.name, backgrounds=True))
 
 
 def _with_objects(records: list[Record]) -> BackgroundFiles:

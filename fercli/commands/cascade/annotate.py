@@ -9,7 +9,9 @@ from fercli.cascade.detection.options import DetectionOptions
 from fercli.commands import options
 
 #: Formats of boxes that can be written.
-FORMATS = ("info", "csv", "coco", "dlib", "cvat", "via", "createml", "voc", "yolo", "labelme")
+FORMATS = (
+    "info", "csv", "coco", "dlib", "cvat", "via", "createml", "voc", "yolo", "labelme"
+)  # fmt: skip
 
 
 @options.command()
@@ -22,7 +24,8 @@ FORMATS = ("info", "csv", "coco", "dlib", "cvat", "via", "createml", "voc", "yol
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="Write the boxes in this format; voc, yolo and labelme are folders.  [default: what the name says]",
+    help="Write the boxes in this format; voc, yolo and labelme are folders."
+    "  [default: what the name says]",
 )
 @click.option(
     "--bg",

@@ -105,4 +105,6 @@ def build_info(
             workers=workers,
             progress=progress,
         )
+    for note in report.notes:
+        click.echo(f"note: {note}", err=True)
     options.echo(report, as_json)

@@ -205,7 +205,7 @@ def test_a_image_whose_objects_are_to_be_ignored_is_no_negative(tmp_path, crops,
     report = build([crops / "boxes.xml"], [crops])
     assert list(info(tmp_path)) == ["00.png"]
     assert report.positives.reasons == {"to be ignored": 1}
-    assert report.negatives.reasons == {"also a positive": 2}
+    assert report.negatives.reasons == {"the object is marked in it": 2}
 
 
 def test_links_of_an_earlier_run_are_no_images_of_either_kind(tmp_path, build, make_image):
