@@ -87,6 +87,23 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5
         return size
 
 
+class Numbers(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
+    """One number, or several with commas between them, such as one for each channel."""
+
+    name = "X,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"expected numbers with commas between them, got {value!r}", param, ctx)
+
+
 def _to_progress(ctx: click.Context, param: click.Parameter, quiet: bool) -> Progress:
     return SILENT if quiet else TerminalProgress()
 
@@ -581,14 +598,13 @@ model_settings = each(
         click.option("--size", type=Size(), help="Foreign model: give its input size."),
         click.option(
             "--mean",
-            type=float,
-            metavar="X",
-            help="Foreign model: feed it (pixel - mean) / std.  [default: 127.5]",
+            type=Numbers(),
+            help="Foreign model: feed it (pixel - mean) / std of pixels 0…255; one number, or one "
+            "for each channel.  [default: 127.5]",
         ),
         click.option(
             "--std",
-            type=float,
-            metavar="X",
+            type=Numbers(),
             help="Foreign model: see --mean.  [default: 127.5]",
         ),
         click.option(

@@ -19,8 +19,7 @@ from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 from fercli.datasets.tree import read_tree
-from fercli.models.evaluation import choose_split
-from fercli.models.labeled_faces import Faces, read_split
+from fercli.models.labeled_faces import Faces, choose_split, read_split
 from fercli.models.loading import Model, open_model
 from fercli.models.model_card import ModelSettings
 

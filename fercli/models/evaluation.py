@@ -19,10 +19,10 @@ from fercli.common.plots import save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 from fercli.datasets.tree import Tree, read_tree
-from fercli.models.labeled_faces import Faces, read_split
+from fercli.models.labeled_faces import Faces, choose_split, read_split
 from fercli.models.loading import Model, open_models, require_classes
 from fercli.models.metrics import Metrics, measure
-from fercli.models.model_card import ModelSettings
+from fercli.models.model_card import ModelSettings, describe_assumptions
 
 REPORT = "report.json"
 CONFUSION = "confusion.png"
@@ -55,6 +55,8 @@ class Evaluation:
         Bytes of the file.
     copies : int, optional
         Images that occur among the training images; None if these were not given.
+    assumptions : str, optional
+        What was assumed of a model that fer did not write.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Evaluation:
     milliseconds: float
     size: int
     copies: int | None = None
+    assumptions: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain values."""
@@ -110,6 +113,7 @@ def evaluate(
         milliseconds=time_one_face(model, faces),
         size=model.path.stat().st_size,
         copies=None if new is None else int(np.count_nonzero(~new)),
+        assumptions=describe_assumptions(model.card, model.path),
     )
 
 
@@ -270,7 +274,8 @@ def evaluate_files(
 ) -> tuple[Faces, list[Evaluation]]:
     """Measure models on a split of a tree; return the faces for the first, and the measures.
 
-    `settings` are as in `fercli.models.loading.open_models`, `split` as in `choose_split`.
+    `settings` are as in `fercli.models.loading.open_models`, `split` as in
+    `fercli.models.labeled_faces.choose_split`.
 
     Raises
     ------
@@ -292,16 +297,6 @@ def evaluate_files(
         )
         kept.append(faces)
     return kept[0], results
-
-
-def choose_split(tree: Tree, split: str | None, progress: Progress = SILENT) -> str:
-    """Return the split that was asked for, else "validation", or the only one that there is."""
-    if split is not None:
-        return split
-    if "validation" in tree.splits or len(tree.splits) != 1:
-        return "validation"
-    progress.note(f"The tree has no split validation: its only one, {tree.splits[0]}, is used")
-    return tree.splits[0]
 
 
 def _faces(tree: Tree, split: str, model: Model, workers: int | None, progress: Progress) -> Faces:
@@ -363,6 +358,7 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
         "without_copies": _plain(again) if again else None,
         "milliseconds_a_face": round(evaluation.milliseconds, 3),
         "bytes": evaluation.size,
+        "assumptions": evaluation.assumptions,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +16,19 @@ from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import split_of
 from fercli.datasets.tree import Tree, read_tree
 from fercli.models.backend import quiet_stderr, quiet_warnings
-from fercli.models.evaluation import choose_split, classify_all
+from fercli.models.calibration import Calibration
+from fercli.models.calibration import calibrate as calibration_of
+from fercli.models.evaluation import classify_all
 from fercli.models.keras_model import KerasModel, load_model, read_card, with_features
-from fercli.models.labeled_faces import Faces, read_split
+from fercli.models.labeled_faces import Faces, choose_split, read_split
 from fercli.models.metrics import accuracy
-from fercli.models.model_card import ModelCard, ModelSettings, to_metadata, with_settings
+from fercli.models.model_card import (
+    ModelCard,
+    ModelSettings,
+    describe_assumptions,
+    to_metadata,
+    with_settings,
+)
 from fercli.models.onnx_model import OnnxModel, scaled
 
 if TYPE_CHECKING:
@@ -52,6 +60,10 @@ class ExportResult:
         The largest difference of a probability.
     accuracy_before, accuracy_after : float, optional
         On those faces; None without labels.
+    calibration : Calibration, optional
+        The temperature that was written, and what it does; None if none was asked for.
+    assumptions : str, optional
+        What was written into the card although neither the file nor the user stated it.
     """
 
     path: Path
@@ -60,6 +72,12 @@ class ExportResult:
     difference: float
     accuracy_before: float | None = None
     accuracy_after: float | None = None
+    calibration: Calibration | None = None
+    assumptions: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain values."""
+        return {**asdict(self), "path": str(self.path)}
 
 
 def export_onnx(
@@ -69,6 +87,7 @@ def export_onnx(
     *,
     faces: Faces | None = None,
     calibration: Faces | None = None,
+    calibrate: bool = False,
     storage: Storage = "float32",
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -89,6 +108,9 @@ def export_onnx(
     calibration : Faces, optional
         Real faces that the ranges of 8 bits are measured on. Defaults to `faces`, which then say
         a little too much good of the result.
+    calibrate : bool
+        Find a temperature on half of `faces`, check it on the other half, and write it into the
+        card. Defaults to False.
     storage : {"float32", "float16", "int8"}
         float16: kernels in half the size, answers nearly the same. int8: weights and activations
         in 8 bits, a quarter of the size.
@@ -100,7 +122,7 @@ def export_onnx(
     TrainingError
         The two models answer differently by more than `TOLERANCES` allow.
     OptionError
-        int8 without faces.
+        int8 or `calibrate` without faces.
     DependencyError
         What Keras needs to write ONNX is not installed.
     """
@@ -110,8 +132,11 @@ def export_onnx(
         raise OptionError(
             "int8 needs faces to measure the ranges of activations on", hint="give `data`"
         )
+    if calibrate and faces is None:
+        raise OptionError("`calibrate` needs labeled faces", hint="give `data`")
     source = KerasModel(model, settings)
     card = source.card
+    assumptions = describe_assumptions(card, model)
     with atomic_write(out, overwrite=overwrite) as temporary:
         progress.note(f"writing {out}")
         _write(source, temporary)
@@ -120,7 +145,14 @@ def export_onnx(
         elif storage == "int8" and calibration is not None:
             progress.note("calibrating int8")
             _quantize(temporary, _calibrating(calibration), card)
-        _add_metadata(temporary, replace(card, training={**card.training, "storage": storage}))
+        card = replace(card, training={**card.training, "storage": storage})
+        _add_metadata(temporary, card)
+        found = None
+        if calibrate and faces is not None:
+            found = _calibrate(temporary, card, faces, progress)
+            card = replace(card, temperature=found.temperature)
+            _add_metadata(temporary, card)
+        source.card = replace(source.card, temperature=card.temperature)
         result = _compare(source, temporary, faces, progress)
         if not result.difference <= TOLERANCES[storage]:
             raise TrainingError(
@@ -131,7 +163,15 @@ def export_onnx(
                 else "set KERAS_BACKEND=tensorflow",
                 path=model,
             )
+    result = replace(result, calibration=found, assumptions=assumptions)
     return replace(result, path=out, size=out.stat().st_size)
+
+
+def _calibrate(path: Path, card: ModelCard, faces: Faces, progress: Progress) -> Calibration:
+    """Return the temperature of an exported file, found with its own answers."""
+    exported = OnnxModel(path)
+    exported.card = replace(card, temperature=1.0)
+    return calibration_of(classify_all(exported, faces, progress=progress), faces.labels)
 
 
 def _calibrating(faces: Faces) -> NDArray[np.uint8]:
@@ -256,6 +296,7 @@ def export_file(
     split: str | None = None,
     settings: ModelSettings | None = None,
     *,
+    calibrate: bool = False,
     storage: Storage = "float32",
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -276,7 +317,8 @@ def export_file(
         learns = storage == "int8" and has_training(tree)
         calibration = _faces(card, tree, "train", progress) if learns else None
     return export_onnx(
-        model, out, settings, faces=faces, calibration=calibration, storage=storage,
+        model, out, settings, faces=faces, calibration=calibration, calibrate=calibrate,
+        storage=storage,
         overwrite=overwrite, progress=progress,
     )  # fmt: skip
 
@@ -294,6 +336,10 @@ def describe_export(result: ExportResult) -> str:
             f"accuracy on them: {result.accuracy_after:.4f}, {loss:+.4f} lost from "
             f"{result.accuracy_before:.4f}"
         )
+    if result.calibration is not None:
+        lines.append(result.calibration.to_text())
+    if result.assumptions is not None:
+        lines.append(f"warning: {result.assumptions}")
     return "\n".join(lines)
 
 

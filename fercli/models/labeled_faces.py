@@ -17,8 +17,10 @@ from fercli.common.images import ImageArray, read_color, read_gray, resize
 from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
+from fercli.datasets.duplicates import exact_pairs, fingerprints, groups, near_pairs
 from fercli.datasets.entries import split_of
 from fercli.datasets.manifest import FILES, FileRecord
+from fercli.datasets.splitting import assign, require_filled
 from fercli.datasets.tree import Tree
 from fercli.models.training_options import ModelTrainingOptions
 
@@ -77,6 +79,17 @@ class Faces:
         return np.bincount(self.labels, minlength=len(self.classes))
 
 
+def choose_split(tree: Tree, split: str | None, progress: Progress = SILENT) -> str:
+    """Return the split that was asked for, else "validation", or the only one that there is."""
+    if split is not None:
+        return split
+    known = {split_of(name) or name for name in tree.splits}
+    if "validation" in known or len(tree.splits) != 1:
+        return "validation"
+    progress.note(f"The tree has no split validation: its only one, {tree.splits[0]}, is used")
+    return tree.splits[0]
+
+
 def read_split(
     tree: Tree,
     split: str,
@@ -118,8 +131,26 @@ def read_split(
     ImageError
         Images that cannot be read: the first is named, with how many there are.
     """
-    classes = tuple(classes or tree.classes)
     records = _records(tree, split)
+    return _read_records(
+        tree, records, size_wh, channels=channels, classes=classes, soft_labels=soft_labels,
+        streamed=streamed, workers=workers, progress=progress,
+    )  # fmt: skip
+
+
+def _read_records(
+    tree: Tree,
+    records: Sequence[FileRecord],
+    size_wh: tuple[int, int],
+    *,
+    channels: int,
+    classes: Sequence[str] | None = None,
+    soft_labels: bool = False,
+    streamed: bool | None = None,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Faces:
+    classes = tuple(classes or tree.classes)
     labels = _labels(records, tree, classes)
     one_hot = np.eye(len(classes), dtype=np.float32)[labels]
     targets = _votes(records, tree, classes) if soft_labels else one_hot
@@ -130,9 +161,8 @@ def read_split(
         streamed = needed > available_memory() * MEMORY_SHARE
     if streamed:
         return faces
-    pixels = read_faces(
-        paths, size_wh, channels, workers=workers, progress=progress, name=f"reading {split}"
-    )
+    name = f"read {records[0].split}"
+    pixels = read_faces(paths, size_wh, channels, workers=workers, progress=progress, name=name)
     return replace(faces, pixels=pixels)
 
 
@@ -261,10 +291,16 @@ def check_classes(tree: Tree) -> None:
         )
 
 
+#: The share of an unsplit tree that epochs are compared on.
+HELD_OUT = 0.2
+
+
 def read_splits(
     tree: Tree, options: ModelTrainingOptions, workers: int | None, progress: Progress
 ) -> tuple[Faces, Faces]:
     """Return the images that are learned from, and those that epochs are compared on.
+
+    A tree with one split is divided; see `divide`.
 
     Parameters
     ----------
@@ -284,7 +320,7 @@ def read_splits(
         A split is missing; an image cannot be read.
     """
     read = partial(
-        read_split,
+        _read_records,
         tree,
         size_wh=options.size_wh,
         channels=options.found.channels,
@@ -292,9 +328,44 @@ def read_splits(
         workers=workers,
         progress=progress,
     )
-    training = read("train", soft_labels=options.soft_labels)
+    if len(tree.splits) == 1:
+        learned, held_out = divide(tree, options.seed, workers, progress)
+    else:
+        learned, held_out = _records(tree, "train"), _records(tree, options.validation)
+    training = read(learned, soft_labels=options.soft_labels)
     _check_counts(training)
-    return training, read(options.validation)
+    return training, read(held_out)
+
+
+def divide(
+    tree: Tree, seed: int, workers: int | None, progress: Progress
+) -> tuple[list[FileRecord], list[FileRecord]]:
+    """Return the images of an unsplit tree to learn from, and a fifth of each class held out.
+
+    Images that look alike stay together. The same images and seed give the same division.
+
+    Raises
+    ------
+    OptionError
+        There are too few different images.
+    """
+    paths = [tree.path(record) for record in tree.records]
+    prints = fingerprints(paths, workers=workers, progress=progress)
+    alike = [*exact_pairs([one.pixels for one in prints]), *map(tuple, near_pairs(prints).tolist())]
+    together = groups(len(prints), alike)
+    labels = np.unique([record.label for record in tree.records], return_inverse=True)[1]
+    part = assign(labels, together, (1 - HELD_OUT, HELD_OUT), np.random.default_rng(seed))
+    require_filled(part, ("train", "validation"))
+    learned, held_out = (
+        [record for record, its in zip(tree.records, part, strict=True) if its == number]
+        for number in (0, 1)
+    )
+    kept = int((np.bincount(together) > 1).sum())
+    progress.note(
+        f"{tree.root} is not split: {len(learned)} images are learned from, {len(held_out)} compare "
+        f"epochs; {kept} groups of images that look alike stay together"
+    )
+    return learned, held_out
 
 
 def identify(training: Faces, validation: Faces) -> dict[str, Any]:
@@ -315,6 +386,6 @@ def _check_counts(training: Faces) -> None:
     ]
     if empty:
         raise TrainingError(
-            f"The split train has no image of {', '.join(empty)}",
+            f"The images to learn from have none of {', '.join(empty)}",
             hint="import the data set again with the classes that it has",
         )

@@ -407,7 +407,7 @@ def test_a_streamed_image_that_cannot_be_read_is_named(tmp_path, split):
 
 @pytest.mark.parametrize(
     ("classes", "empty", "message"),
-    [(("left",), None, "at least two classes"), (CLASSES, "right", "no image of right")],
+    [(("left",), None, "at least two classes"), (CLASSES, "right", "have none of right")],
 )
 def test_trees_that_cannot_be_learned_from(tmp_path, classes, empty, message):
     root = make_tree(tmp_path / "tree", (("train", 2), ("validation", 2)), classes)

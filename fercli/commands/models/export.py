@@ -26,6 +26,11 @@ from fercli.common.progress import Progress
 @click.option(
     "--int8", is_flag=True, help="Compute in 8 bits instead of 32, calibrated on the split train."
 )
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Find a temperature on half of the faces, check it on the other half, and store it.",
+)
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -36,6 +41,7 @@ def export(
     split: str | None,
     float16: bool,
     int8: bool,
+    calibrate: bool,
     overwrite: bool,
     as_json: bool,
     progress: Progress,
@@ -50,6 +56,7 @@ def export(
     Examples:
       fer models export run/best.keras --out model.onnx --data ferplus/
       fer models export run/best.keras --out half.onnx --data ferplus/ --float16
+      fer models export run/best.keras --out model.onnx --data ferplus/ --calibrate
       fer models export run/best.keras --out small.onnx --data ferplus/ --int8
       fer models export theirs.h5 --out theirs.onnx --classes angry,happy,sad --mean 0 --std 255
     """
@@ -63,6 +70,7 @@ def export(
         data,
         split,
         options.to_settings(said),
+        calibrate=calibrate,
         storage="float16" if float16 else "int8" if int8 else "float32",
         overwrite=overwrite,
         progress=progress,
