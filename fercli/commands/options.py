@@ -409,11 +409,13 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 seed = from_option("seed", 0, int, SEED)
 
 
-def recipe(kind: Kind) -> Callable[..., Any]:
-    """Return the option ``--recipe`` of a command that takes recipes of this kind."""
+def recipe(kind: Kind, *names_too: str) -> Callable[..., Any]:
+    """Return the option ``--recipe``, perhaps by other names too, for recipes of this kind."""
     names = ", ".join(bundled_recipes(kind))
     return click.option(
         "--recipe",
+        *names_too,
+        "recipe",
         type=str,
         is_eager=True,
         callback=functools.partial(_read_recipe, kind),

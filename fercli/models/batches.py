@@ -33,6 +33,9 @@ Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 #: The share of a batch that is all of it.
 ALL = slice(None)
 
+#: Ends of the seeds of the two kinds of random numbers.
+SHUFFLING, CHANGING = 1, 2
+
 THREADS = 2
 QUEUE = 8
 
@@ -56,6 +59,10 @@ class BatchOptions:
     mixup : float
         Parameter of the beta distribution that two images are mixed by; 0: not mixed.
         Zhang et al., "mixup: beyond empirical risk minimization", arXiv 1710.09412.
+    cutmix : float
+        Parameter of the beta distribution of the area that a rectangle of another image takes; 0:
+        none. With `mixup` too, either is done, by turns at random. Yun et al., "CutMix", ICCV 2019
+        (arXiv 1905.04899).
     balanced : bool
         Whether rare classes weigh more, in inverse proportion to their number.
     """
@@ -66,6 +73,7 @@ class BatchOptions:
     crop: int | None = None
     label_smoothing: float = 0.0
     mixup: float = 0.0
+    cutmix: float = 0.0
     balanced: bool = False
 
 
@@ -89,9 +97,8 @@ class BatchMaker:
     def make(self, epoch: int, number: int) -> Batch:
         """Return batch `number` of `epoch`, both counted from 0."""
         options = self.options
-        order = np.random.default_rng((options.seed, epoch)).permutation(len(self.faces))
-        indices = order[number * options.size : (number + 1) * options.size]
-        rng = np.random.default_rng((options.seed, epoch, number))
+        indices = self.order(epoch)[number * options.size : (number + 1) * options.size]
+        rng = np.random.default_rng((options.seed, epoch, number, CHANGING))
         pixels = self.faces.take(indices)
         if options.augment is not None:
             pixels = options.augment(pixels, rng)
@@ -101,13 +108,21 @@ class BatchMaker:
         weights = self._weights(targets)
         targets = smooth(targets, options.label_smoothing)
         images = normalize(pixels)
-        if options.mixup:
+        if options.mixup or options.cutmix:
             # A class weighs as much in a mixture as it does alone.
             weighted = targets * weights[:, None]
-            images, weighted = mix(images, weighted, options.mixup, rng)
+            cuts = options.cutmix and (not options.mixup or rng.random() < 0.5)
+            combine, alpha = (cut_mix, options.cutmix) if cuts else (mix, options.mixup)
+            images, weighted = combine(images, weighted, alpha, rng)
             weights = weighted.sum(axis=1)
             targets = weighted / weights[:, None]
         return images, targets, weights
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the order of the images in an epoch."""
+        # NumPy takes (seed, epoch) for (seed, epoch, 0, 0): the last number keeps streams apart.
+        rng = np.random.default_rng((self.options.seed, epoch, 0, SHUFFLING))
+        return rng.permutation(len(self.faces))
 
     def _weights(self, targets: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.class_weights is None:
@@ -139,6 +154,27 @@ def mix(
         by_image * images + (1 - by_image) * images[other],
         by_target * targets + (1 - by_target) * targets[other],
     )
+
+
+def cut_mix(
+    images: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    alpha: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return a batch with a rectangle of another image in each, targets in proportion to areas."""
+    count, height, width = images.shape[:3]
+    side = np.sqrt(rng.beta(alpha, alpha, count))
+    other = rng.permutation(count)
+    mixed, own = images.copy(), np.empty(count, np.float32)
+    middles = rng.integers(0, (height, width), (count, 2))
+    for at, (row, column) in enumerate(middles.tolist()):  # what is outside of the image is lost
+        half_h, half_w = side[at] * height / 2, side[at] * width / 2
+        top, bottom = max(round(row - half_h), 0), min(round(row + half_h), height)
+        left, right = max(round(column - half_w), 0), min(round(column + half_w), width)
+        mixed[at, top:bottom, left:right] = images[other[at], top:bottom, left:right]
+        own[at] = 1 - (bottom - top) * (right - left) / (height * width)
+    return mixed, own[:, None] * targets + (1 - own[:, None]) * targets[other]
 
 
 def random_crops(

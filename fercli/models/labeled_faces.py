@@ -328,7 +328,7 @@ def read_splits(
         workers=workers,
         progress=progress,
     )
-    if len(tree.splits) == 1:
+    if len(tree.splits) == 1 and options.validation == "validation":
         learned, held_out = divide(tree, options.seed, workers, progress)
     else:
         learned, held_out = _records(tree, "train"), _records(tree, options.validation)
@@ -362,8 +362,8 @@ def divide(
     )
     kept = int((np.bincount(together) > 1).sum())
     progress.note(
-        f"{tree.root} is not split: {len(learned)} images are learned from, {len(held_out)} compare "
-        f"epochs; {kept} groups of images that look alike stay together"
+        f"{tree.root} is not split: {len(learned)} images are learned from, {len(held_out)} "
+        f"compare epochs; {kept} groups of images that look alike stay together"
     )
     return learned, held_out
 

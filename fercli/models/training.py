@@ -186,6 +186,7 @@ def _batch_options(options: ModelTrainingOptions) -> BatchOptions:
         options.crop,
         options.label_smoothing,
         options.mixup,
+        options.cutmix,
         options.class_weights == "balanced",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,13 @@ def compiled_model(training: Faces, steps: int, options: ModelTrainingOptions) -
     if _on_tensorflows_cpu():
         model = with_fused_normalizations(model)
     _freeze(model, options.freeze)
+    adjusted = options.class_weights == "logit-adjusted"
+    optimizer = _optimizer(options, steps)
+    if options.frozen_epochs:
+        _freeze_at_first(optimizer, model, round(options.frozen_epochs * steps))
     model.compile(
-        _optimizer(options, steps),
-        loss="categorical_crossentropy",
+        optimizer,
+        loss=logit_adjusted(training) if adjusted else "categorical_crossentropy",
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         # XLA makes convolutions several times slower on TensorFlow's CPU, and faster elsewhere.
         jit_compile=False if _on_tensorflows_cpu() else "auto",
@@ -154,19 +159,57 @@ def _optimizer(options: ModelTrainingOptions, steps: int) -> Any:
     momentum = min(options.average, max(1 - PARTS / total, 0.0))
     common = {
         "learning_rate": learning_rate(rate),
-        "weight_decay": options.weight_decay or None,
+        "weight_decay": options.decay or None,
         "global_clipnorm": options.clip_norm or None,
         "use_ema": bool(options.average),
         "ema_momentum": momentum,
     }
-    if options.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=options.momentum, nesterov=True, **common)
-    else:
-        kinds = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}
-        optimizer = kinds[options.optimizer](**common)
-    if options.weight_decay:
+    kinds = {
+        "sgd": partial(keras.optimizers.SGD, momentum=options.momentum, nesterov=True),
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+    }
+    optimizer = kinds[options.optimizer](**common)
+    if options.decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+def _freeze_at_first(optimizer: Any, model: Model, steps: int) -> None:
+    """Let the optimizer change the last layer alone for so many steps.
+
+    Its momenta of the other layers stay 0 until then.
+    """
+    ops = load_keras().ops
+    last = next(layer for layer in reversed(model.layers) if layer.trainable_weights)
+    first = len(model.trainable_variables) - len(last.trainable_variables)
+    update = optimizer.update_step
+
+    def update_step(gradient: Any, variable: Any, rate: Any) -> None:
+        # TensorFlow's optimizers see variables of their own, which are known by their order.
+        if optimizer._get_variable_index(variable) < first:
+            gradient = gradient * ops.cast(optimizer.iterations >= steps, gradient.dtype)
+        update(gradient, variable, rate)
+
+    optimizer.update_step = update_step
+
+
+def logit_adjusted(training: Faces) -> Callable[[Any, Any], Any]:
+    """Return the cross-entropy of logits to which the logarithms of the classes' shares are added.
+
+    What a model learns with it are the logits without these: rare classes are not passed over.
+    Source: Menon et al., "Long-tail learning via logit adjustment", ICLR 2021 (arXiv 2007.07314),
+    equation 10 with tau = 1.
+    """
+    keras = load_keras()
+    shares = np.maximum(training.targets.mean(axis=0), 1e-6).astype(np.float32)
+
+    def loss(targets: Any, probabilities: Any) -> Any:
+        weighted = probabilities * shares
+        weighted = weighted / keras.ops.sum(weighted, axis=-1, keepdims=True)
+        return keras.losses.categorical_crossentropy(targets, weighted)
+
+    return loss
 
 
 def _on_tensorflows_cpu() -> bool:

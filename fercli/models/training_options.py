@@ -21,6 +21,9 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MONITORS = ("val_accuracy", "val_loss")
 NAMES = tuple(ARCHITECTURES)
 
+#: The decay of weights where none is given, of all optimizers but adam.
+WEIGHT_DECAY = 5e-4
+
 #: From the share of the training that is done (0…1) to the share of the highest rate.
 SCHEDULES: dict[str, Callable[[Any, Any], Any]] = {
     "constant": lambda done, ops: ops.ones_like(done),
@@ -28,6 +31,12 @@ SCHEDULES: dict[str, Callable[[Any, Any], Any]] = {
     "linear": lambda done, ops: 1 - done,
     # Constant, then linearly down over the last third: can be prolonged at any time before.
     "trapezoid": lambda done, ops: ops.minimum(ops.ones_like(done), (1 - done) * 3),
+    # From 1/25 up over three tenths, then down to 0. Smith and Topin, arXiv 1708.07120.
+    "onecycle": lambda done, ops: ops.where(
+        done < 0.3,
+        0.04 + 0.48 * (1 - ops.cos(math.pi * done / 0.3)),
+        (1 + ops.cos(math.pi * (done - 0.3) / 0.7)) / 2,
+    ),
     # A tenth after half of the training, a hundredth after three quarters.
     "steps": lambda done, ops: ops.where(done < 0.5, 1.0, 0.1) * ops.where(done < 0.75, 1.0, 0.1),
 }
@@ -64,7 +73,13 @@ class ModelTrainingOptions:
         0.1, help="Reach this learning rate at the highest.", metavar="X", above=0
     )
     momentum: float = option(0.9, help="Give sgd this momentum.", metavar="X", minimum=0, below=1)
-    weight_decay: float = option(5e-4, help="Decay weights by this.", metavar="X", minimum=0)
+    weight_decay: float | None = option(
+        None,
+        help="Decay weights by this; adam has none, adamw is the one with it.",
+        metavar="X",
+        minimum=0,
+        default_text=f"{WEIGHT_DECAY:g}; 0 with adam",
+    )
     clip_norm: float = option(
         0.0, help="Shorten longer gradients to this norm; 0: never.", metavar="X", minimum=0
     )
@@ -112,9 +127,17 @@ class ModelTrainingOptions:
     mixup: float = option(
         0.0, help="Mix images with this parameter; 0: never.", metavar="X", minimum=0
     )
+    cutmix: float = option(
+        0.0,
+        help="Put rectangles of other images into images, of areas with this parameter; 0: never.",
+        metavar="X",
+        minimum=0,
+    )
     soft_labels: bool = option(False, help="Learn the distribution of people's votes.")
-    class_weights: Literal["none", "balanced"] = option(
-        "none", help="Weigh classes; balanced: rare ones weigh more."
+    class_weights: Literal["none", "balanced", "logit-adjusted"] = option(
+        "none",
+        help="Favor rare classes; balanced: their images weigh more; logit-adjusted: they are "
+        "learned as if all classes were as frequent.",
     )
     patience: int = option(
         0,
@@ -137,6 +160,12 @@ class ModelTrainingOptions:
         help="Do not train the first N layers that have weights; negative: all but the last N.",
         metavar="N",
     )
+    frozen_epochs: float = option(
+        0.0,
+        help="Train the last layer alone for this many epochs first.",
+        metavar="X",
+        minimum=0,
+    )
     validation: str = option("validation", help="Compare epochs on this split.", metavar="SPLIT")
     stream: bool = option(False, help="Read images again in each epoch, to save memory.")
     tensorboard: bool = option(False, help="Write a log for TensorBoard.")
@@ -154,29 +183,48 @@ class ModelTrainingOptions:
         """The input size: the one given, or the architecture's."""
         return self.size or self.found.size_wh
 
+    @property
+    def decay(self) -> float:
+        """The decay of weights: the one given, or the optimizer's usual one."""
+        if self.weight_decay is None:
+            return 0.0 if self.optimizer == "adam" else WEIGHT_DECAY
+        return self.weight_decay
+
 
 def check_options(options: ModelTrainingOptions) -> None:
     """Raise `OptionError` for the first option that cannot be."""
     find_architecture(options.architecture)  # names the closest one
     check(options)
+    if options.optimizer == "adam" and options.decay:
+        raise OptionError(
+            f"`weight_decay`: adam has none, got {options.decay:g}",
+            hint="set `optimizer` to adamw, or `weight_decay` to 0",
+        )
     most = min(options.size_wh)
     if options.crop is not None and options.crop > most:
         raise OptionError(f"`crop`: expected 16 to {most} pixels, got {options.crop}")
 
 
 def to_recipe(options: ModelTrainingOptions) -> dict[str, Any]:
-    """Return the options as a recipe's keys and values; the input size is spelt out."""
+    """Return the options as a recipe's keys and values; size and weight decay are spelt out."""
     width, height = options.size_wh
-    return {**asdict(options), "size": f"{width}x{height}"}
+    return {**asdict(options), "size": f"{width}x{height}", "weight_decay": options.decay}
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return, as ``"name before → now"``, options that differ and may not."""
-    names = sorted((set(before) | set(now)) - MAY_CHANGE)
+    """Return, as ``"name before → now"``, options that differ and may not.
+
+    A recipe that an older version wrote lacks the options that are newer; they have defaults then.
+    """
+    defaults = asdict(ModelTrainingOptions())
+    pairs = {
+        name: (before.get(name, defaults.get(name)), now.get(name, defaults.get(name)))
+        for name in sorted((set(before) | set(now)) - MAY_CHANGE)
+    }
     return [
-        f"--{name.replace('_', '-')} {before.get(name)} → {now.get(name)}"
-        for name in names
-        if str(before.get(name)) != str(now.get(name))
+        f"--{name.replace('_', '-')} {old} → {new}"
+        for name, (old, new) in pairs.items()
+        if str(old) != str(new)
     ]
 
 

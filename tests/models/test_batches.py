@@ -3,9 +3,11 @@ import pytest
 
 from fercli.datasets.augment import find_policy
 from fercli.models.batches import (
+    CHANGING,
     BatchMaker,
     BatchOptions,
     balanced_weights,
+    cut_mix,
     mix,
     normalize,
     random_crops,
@@ -83,3 +85,36 @@ def test_classes_count_alike_in_mixtures_too(faces):
         assert targets.sum(axis=1) == pytest.approx(1)
         total += (targets * weights[:, None]).sum(axis=0)
     assert total / total.sum() == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_order_of_an_epoch_and_its_batches_are_independent(faces):
+    """NumPy takes (seed, epoch) for (seed, epoch, 0): the first batch had the order's numbers."""
+    maker = BatchMaker(faces, BatchOptions(8, seed=3))
+    streams = [
+        np.random.default_rng(seed).permutation(40).tolist()
+        for seed in ((3, 5), (3, 5, 0), (3, 5, 0, CHANGING), (3, 5, 1, CHANGING))
+    ]
+    assert streams[0] == streams[1]
+    assert maker.order(5).tolist() not in streams
+    assert streams[2] != streams[3]
+
+
+def test_a_rectangle_of_another_image_counts_by_its_area(rng):
+    """An image of class k is k everywhere, so that each pixel tells where it is from."""
+    targets = np.eye(6, dtype=np.float32)
+    images = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None, None], (6, 20, 10, 1))
+    mixed, labels = cut_mix(images, targets, 1.0, rng)
+    for image, label in zip(mixed, labels, strict=True):
+        shares = np.bincount(image.astype(int).ravel(), minlength=6) / image.size
+        assert label == pytest.approx(shares, abs=1e-6)
+    assert (labels > 0).sum() > 6  # some are mixed
+    assert (images == np.arange(6).reshape(6, 1, 1, 1)).all()  # and the batch is left as it was
+
+
+def test_mixup_and_cutmix_take_turns(faces):
+    maker = BatchMaker(faces, BatchOptions(8, mixup=1.0, cutmix=1.0))
+    own = set(np.unique(normalize(faces.pixels)).tolist())
+    kinds = {
+        set(np.unique(maker.make(epoch, 0)[0]).tolist()) <= own for epoch in range(12)
+    }  # CutMix makes no new gray levels
+    assert kinds == {True, False}

@@ -7,8 +7,11 @@ import pytest
 
 from fercli.common.errors import InputError, OptionError, TrainingError
 from fercli.datasets.tree import read_tree
+from fercli.models.backend import load_keras, quiet_warnings
 from fercli.models.export import TOLERANCES, describe_export, export_file, export_onnx, has_training
 from fercli.models.keras_model import load_model, save_model
+from fercli.models.labeled_faces import Faces
+from fercli.models.model_card import ModelCard
 from fercli.models.onnx_model import OnnxModel
 
 
@@ -132,3 +135,43 @@ def test_one_face_takes_less_than_a_millisecond(tmp_path):
         model.classify(face)
         times.append(time.perf_counter() - start)
     assert min(times) < 1e-3
+
+
+def save_too_sure(path, rng, count=400):
+    """Write a model that is right on 7 faces of 10 and sure of all; return such faces."""
+    keras = load_keras()
+    with quiet_warnings():
+        inputs = keras.Input((8, 8, 3))
+        pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+        dense = keras.layers.Dense(3, activation="softmax")
+        model = keras.Model(inputs, dense(pooled))
+        dense.set_weights([12 * np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
+    save_model(path, model, ModelCard(("a", "b", "c"), (8, 8), 3))
+    shown = rng.integers(0, 3, count)
+    labels = np.where(rng.random(count) < 0.7, shown, (shown + 1) % 3)
+    pixels = rng.integers(60, 90, (count, 8, 8, 3)).astype(np.uint8)
+    pixels[np.arange(count), :, :, shown] += 60
+    targets = np.eye(3, dtype=np.float32)[labels]
+    return Faces(("",) * count, labels, targets, ("a", "b", "c"), (8, 8), 3, pixels)
+
+
+def test_a_temperature_is_found_checked_and_stored(tmp_path, rng):
+    faces = save_too_sure(tmp_path / "a.keras", rng)
+    plain = export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx", faces=faces)
+    found = export_onnx(tmp_path / "a.keras", tmp_path / "b.onnx", faces=faces, calibrate=True)
+    assert plain.calibration is None
+    assert found.calibration.faces == 200
+    assert found.calibration.error_after < 0.1 < found.calibration.error_before
+    assert found.difference < TOLERANCES["float32"]
+    before, after = (OnnxModel(one.path) for one in (plain, found))
+    assert after.card.temperature == pytest.approx(found.calibration.temperature) != 1
+    assert (before.classify(faces.pixels).argmax(axis=1)
+            == after.classify(faces.pixels).argmax(axis=1)).all()  # fmt: skip
+    assert "calibration error" in describe_export(found)
+    assert found.to_dict()["calibration"]["faces"] == 200
+
+
+def test_calibration_wants_faces(tmp_path, rng):
+    save_too_sure(tmp_path / "a.keras", rng, 2)
+    with pytest.raises(OptionError, match="`calibrate` needs labeled faces"):
+        export_onnx(tmp_path / "a.keras", tmp_path / "a.onnx", calibrate=True)

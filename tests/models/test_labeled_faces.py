@@ -1,13 +1,17 @@
 """Images of a split, and what is said when they do not fit what is asked of them."""
 
+import shutil
+
 import pytest
 
 from fercli.common.errors import InputError, OptionError
+from fercli.common.progress import Progress
 from fercli.datasets.manifest import FileRecord, Manifest
 from fercli.datasets.tree import Tree, read_tree
-from fercli.models.labeled_faces import read_split
+from fercli.models.labeled_faces import identify, read_split, read_splits
+from fercli.models.training_options import ModelTrainingOptions
 
-from .conftest import CLASSES
+from .conftest import CLASSES, make_tree
 
 SHAPE = {"size_wh": (48, 48), "channels": 1}
 
@@ -38,3 +42,46 @@ def test_a_class_that_is_not_asked_for_is_named(tree):
         InputError, match=f"Expected images of the classes .*, got {CLASSES[-1]} too"
     ):
         read_split(read_tree(tree), "train", classes=CLASSES[:-1], **SHAPE)
+
+
+def test_the_only_split_is_the_one_that_is_read(tmp_path):
+    root = make_tree(tmp_path / "tree", (("all", 3),))
+    told = []
+    progress = Progress()
+    progress.note = told.append
+    assert len(read_split(read_tree(root), None, progress=progress, **SHAPE)) == 9
+    assert told == [f"{root} has one split, all, which is used"]
+    with pytest.raises(OptionError, match="There is no split 'test': the tree has all"):
+        read_split(read_tree(root), "test", **SHAPE)
+    make_tree(root, (("test", 1),))
+    with pytest.raises(OptionError, match="There is no split 'validation': the tree has test, all"):
+        read_split(read_tree(root), None, **SHAPE)
+
+
+def test_an_unsplit_tree_is_divided_by_class_and_without_leaks(tmp_path):
+    root = make_tree(tmp_path / "tree", (("all", 20),))
+    for number in range(4):  # copies of one image
+        shutil.copy(root / "all/left/000.png", root / f"all/left/copy{number}.png")
+    told = []
+    progress = Progress()
+    progress.note = told.append
+    options = ModelTrainingOptions(architecture="mini-xception")
+    training, validation = read_splits(read_tree(root), options, None, progress)
+    assert training.counts().sum() + validation.counts().sum() == 64
+    assert (validation.counts() >= 3).all()
+    assert 10 <= len(validation) <= 15
+    names = [{path.name for path in one.paths if path.parent.name == "left"}
+             for one in (training, validation)]  # fmt: skip
+    copies = {"000.png", *(f"copy{number}.png" for number in range(4))}
+    assert copies <= names[0] or copies <= names[1]
+    assert f"{root} is not split: {len(training)} images are learned from" in told[0]
+    again = read_splits(read_tree(root), options, None, Progress())
+    assert identify(*again) == identify(training, validation)
+    assert [path.name for path in again[1].paths] == [path.name for path in validation.paths]
+
+
+def test_a_split_that_was_asked_for_by_name_must_be_there(tmp_path):
+    root = make_tree(tmp_path / "tree", (("train", 2),))
+    options = ModelTrainingOptions(architecture="mini-xception", validation="test")
+    with pytest.raises(OptionError, match="There is no split 'test'"):
+        read_splits(read_tree(root), options, None, Progress())

@@ -27,13 +27,14 @@ from fercli.common.files import folder_lock
 from fercli.common.progress import Progress
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import precision_policy
+from fercli.models.batches import SHUFFLING
 from fercli.models.callbacks import averaged
 from fercli.models.checkpoint import images_of, read_checkpoint
 from fercli.models.distributed import check_devices
 from fercli.models.keras_model import load_model, read_card
 from fercli.models.labeled_faces import read_split
 from fercli.models.training import train
-from fercli.models.training_model import compiled_model
+from fercli.models.training_model import compiled_model, logit_adjusted
 from fercli.models.training_options import ModelTrainingOptions, check_options
 
 from .conftest import CLASSES, QUICK, make_tree
@@ -398,7 +399,7 @@ def test_a_streamed_image_that_cannot_be_read_is_named(tmp_path, split):
     """In a later batch: Keras reads the first ones itself."""
     root = make_tree(tmp_path / "tree", (("train", 24), ("validation", 60)))
     files = sorted((root / split).glob("*/*.png"))
-    last = np.random.default_rng((QUICK.seed, 0)).permutation(72)[-1]  # of the first epoch
+    last = np.random.default_rng((QUICK.seed, 0, 0, SHUFFLING)).permutation(72)[-1]
     broken = files[last if split == "train" else -1]
     broken.write_bytes(b"no image")
     with pytest.raises(ImageError, match=f"{broken.parent.name}/{broken.name}"):
@@ -429,8 +430,8 @@ def test_images_of_two_sizes_are_brought_to_one(tmp_path):
 
 
 def test_no_validation_split(tmp_path):
-    root = make_tree(tmp_path / "tree", (("train", 2),))
-    with pytest.raises(OptionError, match="There is no split 'validation': the tree has train"):
+    root = make_tree(tmp_path / "tree", (("train", 2), ("test", 1)))
+    with pytest.raises(OptionError, match="no split 'validation': the tree has train, test"):
         train(root, tmp_path / "out", QUICK)
 
 
@@ -563,3 +564,32 @@ def test_hosts_that_differ_say_so(tree, tmp_path):
     )
     for _, said, code in ends:
         assert (code, "The hosts differ in options" in said) == (1, True), said
+
+
+def test_a_frozen_start_trains_the_last_layer_alone(validation):
+    """For one epoch of two steps; without decay, which would move the others."""
+    options = replace(
+        QUICK, optimizer="adam", learning_rate=1e-3, frozen_epochs=1, schedule="constant"
+    )
+    model = compiled_model(validation, 2, options)
+    images = validation.pixels[:12].astype(np.float32) / 127.5 - 1
+    changed = []
+    for _ in range(3):
+        before = [weight.numpy().copy() for weight in model.trainable_variables]
+        model.train_on_batch(images, validation.targets[:12])
+        pairs = zip(before, model.trainable_variables, strict=True)
+        changed.append([bool((old != new.numpy()).any()) for old, new in pairs])
+    last = [False] * (len(changed[0]) - 2) + [True, True]
+    assert changed[:2] == [last, last]
+    assert sum(changed[2]) > len(last) // 2
+
+
+def test_logit_adjusted_loss_by_hand(validation):
+    """Shares 3/4 and 1/4; answers 1/2 and 1/2 become 3/4 and 1/4."""
+    faces = replace(
+        validation, labels=np.array([0, 0, 0, 1]), targets=np.eye(2, dtype=np.float32)[[0, 0, 0, 1]]
+    )
+    loss = logit_adjusted(faces)
+    answers = np.array([[0.5, 0.5], [0.5, 0.5]], np.float32)
+    found = np.asarray(loss(np.eye(2, dtype=np.float32), answers))
+    assert found == pytest.approx([-math.log(3 / 4), -math.log(1 / 4)], rel=1e-5)

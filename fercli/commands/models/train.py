@@ -12,7 +12,7 @@ from fercli.models.training_options import ModelTrainingOptions
 
 
 @options.command()
-@options.recipe("models")
+@options.recipe("models", "--preset")
 @options.data
 @options.out("DIR", "Write the results to this folder.")
 @options.from_fields(ModelTrainingOptions)
@@ -32,6 +32,9 @@ def train(
 ) -> None:
     """Train a model on the split "train" of a tree and keep the epoch best on "validation".
 
+    A tree with one split is divided: a fifth of each class is held out to compare epochs, and
+    images that look alike stay together.
+
     A model is a neural network that gives each face the probabilities of the expressions. The
     output folder gets best.keras, checkpoint.npz, history.csv, curves.png, recipe.toml and
     result.json. After an interruption the same command continues from the last complete epoch.
@@ -45,7 +48,7 @@ def train(
     Examples:
       fer models train --recipe fernet-ferplus --data ferplus/ --out run/
       fer models train --data fer2013/ --architecture mini-xception --epochs 100 --out run/
-      fer models train --data mine/ --architecture fernet --crop 40 --init ferplus --out mine_run/
+      fer models train --preset finetune --data mine/ --out mine_run/
       fer models train --data mine/ --init run/best.keras --freeze -1 --epochs 10 --out head/
     """
     from fercli.models.training import describe_result, train
