@@ -8,7 +8,7 @@ from fercli.common.errors import InputError, OptionError
 from fercli.common.progress import Progress
 from fercli.datasets.manifest import FileRecord, Manifest
 from fercli.datasets.tree import Tree, read_tree
-from fercli.models.labeled_faces import identify, read_split, read_splits
+from fercli.models.labeled_faces import choose_split, identify, read_split, read_splits
 from fercli.models.training_options import ModelTrainingOptions
 
 from .conftest import CLASSES, make_tree
@@ -44,18 +44,23 @@ def test_a_class_that_is_not_asked_for_is_named(tree):
         read_split(read_tree(tree), "train", classes=CLASSES[:-1], **SHAPE)
 
 
-def test_the_only_split_is_the_one_that_is_read(tmp_path):
-    root = make_tree(tmp_path / "tree", (("all", 3),))
-    told = []
+@pytest.mark.parametrize(
+    ("splits", "asked", "chosen", "told"),
+    [
+        (("all",), None, "all", ["The tree has no split validation: its only one, all, is used"]),
+        (("train", "val"), None, "validation", []),  # by another name
+        (("val",), None, "validation", []),
+        (("train", "test"), None, "validation", []),  # which is then missing
+        (("all",), "test", "test", []),
+    ],
+)
+def test_the_split_that_is_measured_on(tmp_path, splits, asked, chosen, told):
+    tree = read_tree(make_tree(tmp_path / "tree", [(split, 1) for split in splits]))
+    notes = []
     progress = Progress()
-    progress.note = told.append
-    assert len(read_split(read_tree(root), None, progress=progress, **SHAPE)) == 9
-    assert told == [f"{root} has one split, all, which is used"]
-    with pytest.raises(OptionError, match="There is no split 'test': the tree has all"):
-        read_split(read_tree(root), "test", **SHAPE)
-    make_tree(root, (("test", 1),))
-    with pytest.raises(OptionError, match="There is no split 'validation': the tree has test, all"):
-        read_split(read_tree(root), None, **SHAPE)
+    progress.note = notes.append
+    assert choose_split(tree, asked, progress) == chosen
+    assert notes == told
 
 
 def test_an_unsplit_tree_is_divided_by_class_and_without_leaks(tmp_path):
