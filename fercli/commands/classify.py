@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fercli.commands import options
+from fercli.common.files import FolderFiles
 from fercli.common.progress import Progress
 from fercli.recognition.options import RecognitionOptions, VideoOptions
 
@@ -114,7 +115,8 @@ def classify(
 
     choices["overwrite"] = overwrite
     settings = options.to_settings(choices)
-    found = find_inputs(inputs, sys.stdin)
+    folders: list[FolderFiles] = []
+    found = find_inputs(inputs, sys.stdin, folders)
     recognizer = Recognizer(
         choices.pop("cascade"),
         choices.pop("model"),
@@ -132,10 +134,12 @@ def classify(
             progress=progress,
         )
         results = list(run.run(found))
-    for line in complaints(results):
+    notes = [files.note("images or videos") for files in folders] + run.notes
+    for line in (*(f"fer: {note}" for note in notes), *complaints(results)):
         click.echo(line, err=True)
     if as_json:
-        click.echo(json.dumps(to_dict(results, recognizer.classes), indent=2))
+        plain = to_dict(results, recognizer.classes, folders)
+        click.echo(json.dumps(plain, indent=2))
     else:
         click.echo(to_text(results, recognizer.classes))
     if stop.is_set() and not all(one.live for one in found):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import ImageError
-from fercli.common.files import atomic_write, input_error
+from fercli.common.files import VIDEO_EXTENSIONS, atomic_write, input_error
 
 ImageArray = NDArray[np.uint8]
 
@@ -31,6 +31,9 @@ INTEGER_LIMITS, FLOAT_LIMITS = (255, 1023, 4095, 16_383, 65_535), (1, 255)
 
 #: Pixels that use less of the range of their kind are scaled by the range that they use.
 LEAST_RANGE = 0.25
+
+#: Bytes from a file's beginning that tell its format and whether it may be animated.
+HEAD = 1 << 16
 
 #: Transparent parts are shown on this.
 WHITE = 255
@@ -49,8 +52,8 @@ def read_gray(path: Path, notes: list[str] | None = None) -> ImageArray:
     path : Path
     notes : list of str, optional
         Gets a text for each assumption that was made: pixels of more than 8 bits scaled by their
-        range, transparent parts shown on white, the first of several frames taken. Defaults to
-        `IMAGE_NOTES`, which counts them for the whole run.
+        range, transparent parts shown on white, the first of several frames taken, a suffix that
+        does not fit the content. `IMAGE_NOTES` counts them for the whole run besides.
 
     Returns
     -------
@@ -221,7 +224,7 @@ def _note_to(path: Path | None, notes: list[str] | None) -> _Note:
     def note(kind: str, detail: str) -> None:
         if notes is not None:
             notes.append(f"{detail}: {kind}")
-        elif path is not None:
+        if path is not None:
             IMAGE_NOTES.add(path, kind, detail)
 
     return note
@@ -260,6 +263,16 @@ def content_kind(data: bytes) -> tuple[str, str]:
     return "", ""
 
 
+#: The formats that a suffix may stand for; others are not checked.
+_BY_SUFFIX = {
+    ".apng": ("PNG",), ".avif": ("AVIF",), ".bmp": ("BMP",), ".dib": ("BMP",), ".gif": ("GIF",),
+    ".heic": ("HEIC",), ".heif": ("HEIC", "AVIF"), ".hif": ("HEIC", "AVIF"),
+    ".j2k": ("JPEG 2000",), ".jp2": ("JPEG 2000",), ".jfif": ("JPEG",), ".jpe": ("JPEG",),
+    ".jpeg": ("JPEG",), ".jpg": ("JPEG",), ".mpo": ("JPEG",), ".pbm": ("PNM",), ".pgm": ("PNM",),
+    ".png": ("PNG",), ".pnm": ("PNM",), ".ppm": ("PNM",), ".tif": ("TIFF",), ".tiff": ("TIFF",),
+    ".webp": ("WebP",), **dict.fromkeys(VIDEO_EXTENSIONS, ()),
+}  # fmt: skip
+
 #: Kind, name and possible beginnings of files.
 _SIGNATURES = (
     ("image", "JPEG", (b"\xff\xd8\xff",)),
@@ -290,15 +303,21 @@ def _iso_kind(data: bytes) -> tuple[str, str]:
     return "video", "QuickTime" if data[8:12] == b"qt  " else "MP4"
 
 
+def may_be_animated(data: bytes) -> bool:
+    """Whether an image may have frames that are shown one after the other, by its first bytes."""
+    name = content_kind(data)[1]
+    return (
+        name == "GIF"
+        or (name == "PNG" and b"acTL" in _png_begin(data))
+        or (name == "WebP" and data[12:16] == b"VP8X" and _flag(data, 20, 2))
+        or (name == "AVIF" and b"avis" in data[8:64])
+    )
+
+
 def frame_count(data: bytes) -> int:
     """Return how many frames or pages an image file holds; 1 if that cannot be told."""
     name = content_kind(data)[1]
-    may_have_more = (
-        name in ("GIF", "TIFF", "AVIF", "HEIC")
-        or (name == "PNG" and b"acTL" in _png_begin(data))
-        or (name == "WebP" and data[12:16] == b"VP8X" and bool(data[20] & 2))
-    )
-    if not may_have_more:
+    if name not in ("TIFF", "HEIC") and not may_be_animated(data):
         return 1
     try:
         with _pillow_open(data, name) as image:
@@ -307,9 +326,14 @@ def frame_count(data: bytes) -> int:
         return 1
 
 
+def _flag(data: bytes, at: int, bit: int) -> bool:
+    return len(data) > at and bool(data[at] & bit)
+
+
 def _png_begin(data: bytes) -> bytes:
-    """Return what comes before the pixels of a PNG."""
-    return data[: max(data.find(b"IDAT"), 0)]
+    """Return what comes before the pixels of a PNG, if need be cut."""
+    end = data.find(b"IDAT")
+    return data[: end if end >= 0 else HEAD]
 
 
 # Reading
@@ -340,6 +364,8 @@ def _decode(data: bytes, path: Path | None, notes: list[str] | None) -> ImageArr
     name = content_kind(data)[1]
     _refuse_unusable(data, name, path)
     note = _note_to(path, notes)
+    if path is not None and name not in _BY_SUFFIX.get(path.suffix.lower(), (name,)):
+        note("read by its content", f"is {name}, although its name ends in {path.suffix}")
     image: Any = None
     if _is_transparent(data, name):
         image = _composite(data, name, note)
@@ -389,7 +415,7 @@ def _is_transparent(data: bytes, name: str) -> bool:
     if name == "PNG":
         return data[25:26] in (b"\4", b"\6") or b"tRNS" in _png_begin(data)
     if name == "WebP":
-        return data[12:16] == b"VP8L" or (data[12:16] == b"VP8X" and bool(data[20] & 16))
+        return data[12:16] == b"VP8L" or (data[12:16] == b"VP8X" and _flag(data, 20, 16))
     return name in ("GIF", "TIFF", "JPEG 2000")
 
 
@@ -467,22 +493,37 @@ def _pillow_open(data: bytes, name: str) -> Any:
     return Image.open(io.BytesIO(data))
 
 
+def white_background(image: Any, note: _Note | None = None) -> Any:
+    """Return one of Pillow's images with white in place of what is transparent.
+
+    The colors of an image without any opaque pixel are kept: its opacity means nothing.
+    """
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    colors = image.convert("RGBA")
+    opacity = np.asarray(colors.getchannel("A"))
+    if opacity.min() == 255:
+        return colors
+    if not opacity.any():
+        if note is not None:
+            note("its colors are read as if it were opaque", "is transparent everywhere")
+        return colors
+    if note is not None:
+        note("they are shown on white", "has transparent parts")
+    white = Image.new("RGBA", colors.size, (WHITE, WHITE, WHITE, 255))
+    return Image.alpha_composite(white, colors)
+
+
 def _pillow_pixels(image: Any, note: _Note) -> NDArray[Any]:
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):  # 16 or 32 bits
         return np.asarray(upright)
     if upright.has_transparency_data:
-        colors = upright.convert("RGBA")
-        opacity = np.asarray(colors.getchannel("A"))
-        if not opacity.any():
-            note("its colors are read as if it were opaque", "is transparent everywhere")
-        elif opacity.min() < 255:
-            note("they are shown on white", "has transparent parts")
-            ground = Image.new("RGBA", colors.size, (WHITE, WHITE, WHITE, 255))
-            colors = Image.alpha_composite(ground, colors)
-        upright = colors
+        upright = white_background(upright, note)
     pixels = np.asarray(upright.convert("L" if upright.mode in ("1", "L") else "RGB"))
     return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, ::-1])
 

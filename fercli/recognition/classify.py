@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from fercli.common.errors import InputError, OptionError, OutputError, image_errors
-from fercli.common.files import atomic_write, require_absent
+from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
 from fercli.common.images import ImageArray, read_color, write_image
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.recognition.options import VideoOptions
@@ -20,11 +20,21 @@ from fercli.recognition.sinks.outputs import OutputPaths, Outputs, require_separ
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sinks.window import Window
+from fercli.recognition.sources.animation import Animation, is_animation
 from fercli.recognition.sources.camera import Camera
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.network_stream import Stream
 from fercli.recognition.sources.video_file import VideoFile
+
+Video = VideoFile | Animation | Camera | Stream
+
+#: Suffixes of images that are never animated.
+STILLS = tuple(
+    suffix
+    for suffix in IMAGE_EXTENSIONS
+    if suffix not in (".apng", ".avif", ".gif", ".png", ".webp")
+)
 
 
 class ClassifyRun:
@@ -42,6 +52,11 @@ class ClassifyRun:
     stop : Event, optional
         Ends the run when set: results so far are written.
     progress : Progress
+
+    Attributes
+    ----------
+    notes : list of str
+        What the user should know of the whole run, such as copies whose names were numbered.
     """
 
     def __init__(
@@ -64,6 +79,7 @@ class ClassifyRun:
         self._progress = progress
         self._rows: list[CsvWriter | JsonLinesWriter] = []
         self._window: Window | None = None
+        self.notes: list[str] = []
 
     def run(self, inputs: Sequence[Input]) -> Iterator[InputResult]:
         """Yield the result of each input, images first; an unreadable one does not end the run.
@@ -98,6 +114,7 @@ class ClassifyRun:
                 "`timeline` needs a video, a camera or a stream; the inputs are images"
             )
         paths = OutputPaths(inputs, outputs.save, outputs.timeline)
+        self.notes += paths.notes
         named = (outputs.csv, outputs.jsonl, *paths.all())
         written = [path for path in named if path is not None]
         require_separate(inputs, written)
@@ -153,24 +170,28 @@ class ClassifyRun:
                 return
 
     def _classify_image(self, source: Input, output_paths: OutputPaths) -> InputResult:
-        path = output_paths.saved(source)
+        path, result = output_paths.saved(source), InputResult(source)
         try:
             with image_errors(source.path):
-                image = read_color(source.path)
-                faces = self._recognizer.recognize(image)
+                image = read_color(source.path, result.notes)
+                faces = result.faces = self._recognizer.recognize(image)
                 if path is not None:
                     drawn = self._draw(image, faces)
                     write_image(path, drawn, overwrite=self._outputs.overwrite)
+                    result.saved = path
         except InputError as error:
             return InputResult(source, error=str(error))
         if self._window is not None and not self._window.show(self._draw(image, faces), wait=True):
             self._stop.set()
-        return InputResult(source, faces)
+        return result
 
     # Videos, cameras, streams
 
     def _run_video(self, source: Input, output_paths: OutputPaths) -> InputResult:
         result = InputResult(source, summary=Summary())
+        if source.kind == "video" and source.path.suffix.lower() in STILLS:
+            result.notes.append(f"Read as a video by its content, although its name ends in "
+                                f"{source.path.suffix}")  # fmt: skip
         try:
             with self._open(source) as video:
                 self._classify_frames(video, result, output_paths)
@@ -181,16 +202,16 @@ class ClassifyRun:
             result.error = str(error)
         return result
 
-    def _open(self, source: Input) -> VideoFile | Camera | Stream:
+    def _open(self, source: Input) -> Video:
         if source.kind == "camera":
             return Camera(source.name, self._stop)
         if source.kind == "stream":
             note = self._progress.note
             return Stream(source.name, attempts=self._attempts, stop=self._stop, note=note)
-        return VideoFile(source.path)
+        return Animation(source.path) if is_animation(source.path) else VideoFile(source.path)
 
     def _classify_frames(
-        self, video: VideoFile | Camera | Stream, result: InputResult, output_paths: OutputPaths
+        self, video: Video, result: InputResult, output_paths: OutputPaths
     ) -> None:
         timeline = Timeline(self._recognizer.classes)
         plot = output_paths.timeline(result.source)
@@ -204,13 +225,16 @@ class ClassifyRun:
                 self._emit(one, result, writer, bar)
                 if plot is not None:
                     timeline.add(one)
+            assert result.summary is not None
+            result.summary.finish()
+            result.saved = path if writer is not None else None
         result.notes += writer.problems if writer is not None else []
         if plot is not None:
             title = f"{Path(video.name).name}: expressions over time"
             timeline.save(plot, title, overwrite=self._outputs.overwrite)
 
     def _recognized(
-        self, video: VideoFile | Camera | Stream, result: InputResult, stack: ExitStack
+        self, video: Video, result: InputResult, stack: ExitStack
     ) -> Iterator[FrameFaces]:
         """Yield frames with faces; a live source that fails after its first frame ends there."""
         frames = self._frames(video)
@@ -223,7 +247,7 @@ class ClassifyRun:
                 raise
             result.error = str(error)
 
-    def _frames(self, video: VideoFile | Camera | Stream) -> Iterator[Frame]:
+    def _frames(self, video: Video) -> Iterator[Frame]:
         options = self._options
         if isinstance(video, VideoFile):
             frames = video.frames(options.start, options.end)
@@ -234,9 +258,7 @@ class ClassifyRun:
             if self._stop.is_set():
                 return
 
-    def _open_writer(
-        self, video: VideoFile | Camera | Stream, path: Path, stack: ExitStack
-    ) -> VideoWriter:
+    def _open_writer(self, video: Video, path: Path, stack: ExitStack) -> VideoWriter:
         writer = VideoWriter(
             path,
             video.rate,

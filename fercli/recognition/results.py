@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.common.files import FolderFiles
 from fercli.common.tables import format_table
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input
@@ -108,23 +109,33 @@ class PersonSummary:
         When first and last seen, in seconds.
     frames : int
         How many frames they were seen in.
-    expressions : Counter of str
-        How many of these frames have each label.
+    expressions : dict of str to float
+        How long each label was shown, in seconds: a frame lasts until the next one.
     """
 
     number: int
     first: float
     last: float
     frames: int = 0
-    expressions: Counter[str] = field(default_factory=Counter)
+    expressions: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long they were seen, in seconds."""
+        return sum(self.expressions.values())
 
     def shares(self) -> dict[str, float]:
-        """Return the share of the frames with each label, the largest first."""
-        return {name: count / self.frames for name, count in self.expressions.most_common()}
+        """Return the share of the time with each label, the largest first."""
+        total = self.seconds or 1.0
+        ordered = sorted(self.expressions.items(), key=lambda item: -item[1])
+        return {name: seconds / total for name, seconds in ordered}
 
 
 class Summary:
     """The people of a video, counted frame by frame; its size depends on their number alone.
+
+    Shares of expressions are of time, which differs from frames where the rate varies. `finish`
+    counts the last frame.
 
     Attributes
     ----------
@@ -137,6 +148,8 @@ class Summary:
         self.frames = self.analyzed = self.with_faces = self.faces = 0
         self.seconds = 0.0
         self.people: dict[int, PersonSummary] = {}
+        self._shown: tuple[Face, ...] = ()
+        self._since = self._step = self._end = 0.0
 
     def add(self, one: FrameFaces) -> None:
         """Count a frame."""
@@ -145,13 +158,31 @@ class Summary:
         self.with_faces += bool(one.found)
         self.faces += len(one.found)
         self.seconds = one.frame.seconds
+        if one.analyzed:
+            if self.analyzed > 1:
+                self._step = max(self.seconds - self._since, 0.0)
+            self._add_time(self._step)
+            self._shown, self._since = one.found, self.seconds
+        self._end = self.seconds + one.frame.duration
         for face in one.found:
             person = self.people.setdefault(
                 face.person, PersonSummary(face.person, self.seconds, self.seconds)
             )
             person.last = self.seconds
             person.frames += 1
-            person.expressions[face.label] += 1
+            person.expressions.setdefault(face.label, 0.0)
+
+    def finish(self) -> None:
+        """Count the time of the last frame: its own, or else that of the one before."""
+        if self.analyzed:
+            last = self._end - self._since
+            self._add_time(last if last > 0 else self._step or 1.0)
+            self._shown = ()
+
+    def _add_time(self, seconds: float) -> None:
+        """Count the time for which the last faces were shown."""
+        for face in self._shown:
+            self.people[face.person].expressions[face.label] += seconds
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as plain values, for JSON."""
@@ -161,6 +192,7 @@ class Summary:
                 "first_seconds": round(one.first, 3),
                 "last_seconds": round(one.last, 3),
                 "frames": one.frames,
+                "seconds": round(one.seconds, 3),
                 "expressions": {name: round(share, 4) for name, share in one.shares().items()},
             }
             for one in self.people.values()
@@ -201,7 +233,7 @@ def _table(
             f"{one.first:.1f}",
             f"{one.last:.1f}",
             str(one.frames),
-            *(f"{one.expressions[name] / one.frames:.0%}" for name in columns),
+            *(f"{one.shares().get(name, 0.0):.0%}" for name in columns),
         ]
         for one in people
     ]
@@ -224,6 +256,8 @@ class InputResult:
         Of a video, camera or stream.
     notes : list of str
         What the user should know, such as damaged frames.
+    saved : Path, optional
+        The annotated copy.
     error : str
         Why the input could not be read, or not to its end; "" if it was.
     """
@@ -232,6 +266,7 @@ class InputResult:
     faces: list[Face] = field(default_factory=list)
     summary: Summary | None = None
     notes: list[str] = field(default_factory=list)
+    saved: Path | None = None
     error: str = ""
 
 
@@ -256,15 +291,28 @@ def to_text(results: Sequence[InputResult], classes: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-def to_dict(results: Sequence[InputResult], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return results as plain values: faces of images, summaries of videos, errors."""
-    return [_plain(one, classes) for one in results]
+def to_dict(
+    results: Sequence[InputResult], classes: Sequence[str], folders: Sequence[FolderFiles] = ()
+) -> list[dict[str, Any]]:
+    """Return results as plain values: faces of images, summaries of videos, errors.
+
+    Folders with files that were skipped come last.
+    """
+    return [_plain(one, classes) for one in results] + [
+        {
+            "source": str(files.folder),
+            "kind": "folder",
+            "skipped": [str(path) for path in files.skipped],
+        }
+        for files in folders
+    ]
 
 
 def complaints(results: Sequence[InputResult]) -> Iterator[str]:
     """Yield a line for each note and each error."""
     for one in results:
-        yield from (f"fer: {one.source.shown}: {note}" for note in one.notes)
+        if one.summary is not None:  # those of images are counted in `IMAGE_NOTES`
+            yield from (f"fer: {one.source.shown}: {note}" for note in one.notes)
         if one.error:
             yield f"fer: skipped: {one.error}" if _has_nothing(one) else f"fer: {one.error}"
 
@@ -301,6 +349,8 @@ def _plain(result: InputResult, classes: Sequence[str]) -> dict[str, Any]:
         plain |= result.summary.to_dict()
     elif not result.error:
         plain["faces"] = [face.to_dict(classes) for face in result.faces]
+    if result.saved is not None:
+        plain["saved"] = str(result.saved)
     if result.notes:
         plain["notes"] = result.notes
     if result.error:

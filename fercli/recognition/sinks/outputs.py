@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.common.errors import OptionError, OutputError
-from fercli.common.files import free_name, input_among, shortened
+from fercli.common.files import LISTED, free_name, input_among, shortened
 from fercli.recognition.sinks.video_writer import SUFFIXES
 from fercli.recognition.sources.inputs import Input
 
@@ -60,13 +60,19 @@ class OutputPaths:
     """Paths of annotated copies and plots.
 
     For one input a name with a suffix is a file. Anything else is a folder, which gets
-    ``NAME.jpg``, ``NAME.mp4`` and ``NAME-timeline.png``, numbered where a name comes twice.
+    ``NAME.jpg``, ``NAME.mp4`` and ``NAME-timeline.png``, in the subfolders in which the inputs
+    are; names that come twice are numbered, which `notes` lists.
 
     Parameters
     ----------
     inputs : sequence of Input
     save, timeline : Path, optional
         As given by the user.
+
+    Attributes
+    ----------
+    notes : list of str
+        Which names were numbered.
 
     Raises
     ------
@@ -75,9 +81,32 @@ class OutputPaths:
     """
 
     def __init__(self, inputs: Sequence[Input], save: Path | None, timeline: Path | None) -> None:
-        self._saved = {} if save is None else _assign_paths(inputs, save, _suffix)
+        self._numbered: list[str] = []
+        self._saved = {} if save is None else self._assign(inputs, save, _suffix)
         videos = [one for one in inputs if one.kind != "image"]
-        self._timelines = {} if timeline is None else _assign_paths(videos, timeline, _plot_suffix)
+        self._timelines = {} if timeline is None else self._assign(videos, timeline, _plot_suffix)
+        self.notes: list[str] = []
+        if self._numbered:
+            listed = ", ".join(self._numbered[:LISTED]) + ", …" * (len(self._numbered) > LISTED)
+            self.notes.append(
+                f"{len(self._numbered)} outputs of the same name are numbered: {listed}"
+            )
+
+    def _assign(
+        self, inputs: Sequence[Input], folder_or_file: Path, suffix: Callable[[Input], str]
+    ) -> dict[str, Path]:
+        if folder_or_file.suffix and not folder_or_file.is_dir():
+            _require_file_name(inputs, folder_or_file, plot=suffix is _plot_suffix)
+            return {one.name: folder_or_file for one in inputs}
+        taken: dict[Path, dict[str, int]] = {}
+        paths = {}
+        for one in inputs:
+            name, below = Path(_stem(one) + suffix(one)), _subfolder(one)
+            free = free_name(name.stem, taken.setdefault(below, {}), name.suffix, fold=True)
+            paths[one.name] = folder_or_file / below / free
+            if free != name.name:
+                self._numbered.append(f"{one.shown} → {paths[one.name]}")
+        return paths
 
     def saved(self, source: Input) -> Path | None:
         """Return the path of an input's annotated copy, or None."""
@@ -117,23 +146,25 @@ def require_separate(inputs: Iterable[Input], outputs: Iterable[Path]) -> None:
         written.add(name)
 
 
-def _assign_paths(inputs: Sequence[Input], folder_or_file: Path, suffix: object) -> dict[str, Path]:
-    assert callable(suffix)
-    if folder_or_file.suffix and not folder_or_file.is_dir():
-        if len(inputs) > 1:
-            raise OptionError(
-                f"Expected a folder for {len(inputs)} inputs, got the file name {folder_or_file}",
-                hint="use a name without a suffix",
-            )
-        for one in inputs:
-            _require_suitable(one, folder_or_file, plot=suffix is _plot_suffix)
-        return {one.name: folder_or_file for one in inputs}
-    taken: dict[str, int] = {}
-    paths = {}
+def _require_file_name(inputs: Sequence[Input], path: Path, *, plot: bool) -> None:
+    """Raise unless a file name suits the one input."""
+    if len(inputs) > 1:
+        raise OptionError(
+            f"Expected a folder for {len(inputs)} inputs, got the file name {path}",
+            hint="use a name without a suffix",
+        )
     for one in inputs:
-        wanted = Path(_stem(one) + suffix(one))
-        paths[one.name] = folder_or_file / free_name(wanted.stem, taken, wanted.suffix)
-    return paths
+        _require_suitable(one, path, plot=plot)
+
+
+def _subfolder(source: Input) -> Path:
+    """Return where an input is below the folder that was named."""
+    if not source.folder:
+        return Path()
+    try:
+        return source.path.parent.relative_to(source.folder)
+    except ValueError:
+        return Path()
 
 
 def _require_suitable(source: Input, folder_or_file: Path, *, plot: bool) -> None:

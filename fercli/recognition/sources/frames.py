@@ -37,11 +37,16 @@ class Frame:
         Time since the video's start.
     image : ndarray of uint8, shape (height, width, 3), or VideoFrame
         BGR, or as PyAV decodes it.
+    duration : float
+        How long it is shown, in seconds; 0 if that is not known. Defaults to 0.
     """
 
-    def __init__(self, number: int, seconds: float, image: ImageArray | VideoFrame) -> None:
+    def __init__(
+        self, number: int, seconds: float, image: ImageArray | VideoFrame, duration: float = 0.0
+    ) -> None:
         self.number = number
         self.seconds = seconds
+        self.duration = duration
         self._native = None if isinstance(image, np.ndarray) else image
         self._color = image if isinstance(image, np.ndarray) else None
         self._gray: ImageArray | None = None
@@ -93,6 +98,11 @@ def time_of(image: VideoFrame, stream: Any, number: int, rate: float) -> float:
         return number / rate
     unit = image.time_base or stream.time_base  # the last of a broken stream have none
     return max(float(image.pts * unit - begin_of(stream)), 0.0)
+
+
+def duration_of(image: VideoFrame, stream: Any) -> float:
+    """Return how long a decoded frame is shown, in seconds; 0 if the file does not say."""
+    return float((image.duration or 0) * (image.time_base or stream.time_base))
 
 
 def begin_of(stream: Any) -> Fraction:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fercli.common.errors import VideoError
 from fercli.common.files import input_error
-from fercli.recognition.sources.frames import SQUARE, Frame, begin_of, seek, time_of
+from fercli.recognition.sources.frames import SQUARE, Frame, begin_of, duration_of, seek, time_of
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -110,7 +110,7 @@ class VideoFile:
             if seconds >= end:
                 return
             if seconds >= start - 0.5 / self.rate:
-                yield Frame(number, seconds, image)
+                yield Frame(number, seconds, image, duration_of(image, self._stream))
         self._conclude(number, seconds, start)
 
     def _numbered(self, start: float) -> Iterator[tuple[int, VideoFrame]]:

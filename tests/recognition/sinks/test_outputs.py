@@ -9,9 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from fercli.common.errors import InputError, OptionError, OutputError
+from fercli.recognition.classify import ClassifyRun
 from fercli.recognition.options import RecognitionOptions, VideoOptions
+from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import (
     Face,
     FrameFaces,
@@ -23,12 +26,13 @@ from fercli.recognition.results import (
 )
 from fercli.recognition.sinks.csv_jsonl import CsvWriter, JsonLinesWriter
 from fercli.recognition.sinks.draw import draw_faces
-from fercli.recognition.sinks.outputs import OutputPaths, require_separate
+from fercli.recognition.sinks.outputs import OutputPaths, Outputs, require_separate
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input, find_inputs
 
 CLASSES = ("angry", "happy", "neutral")
+BLACK = np.zeros((4, 4, 3), np.uint8)
 
 
 def face(box=(10, 20, 30, 30), probabilities=(0.1, 0.7, 0.2), person=1, label="happy", seen=True):
@@ -95,6 +99,35 @@ def test_summary():
     assert "70%" in text
     assert "and 1 seen for less than 0.5 s" in text
     assert text.endswith("11 frames, 11 analyzed: 10 with faces, 1 without")
+
+
+def test_shares_are_of_time_where_the_rate_varies():
+    summary = Summary()
+    for seconds, label in ((0, "happy"), (0.1, "happy"), (0.2, "happy"), (0.3, "neutral")):
+        summary.add(FrameFaces(Frame(0, seconds, BLACK), (face(label=label),)))
+    summary.add(FrameFaces(Frame(0, 0.7, BLACK), ()))
+    summary.add(FrameFaces(Frame(0, 0.9, BLACK, duration=0.3), (face(label="angry"),)))
+    summary.finish()
+    (person,) = summary.to_dict()["people"]
+    # happy 3 × 0.1 s, neutral 0.4 s, nobody 0.2 s, angry as long as its frame says: 1.0 s
+    assert person["expressions"] == {"neutral": 0.4, "happy": 0.3, "angry": 0.3}
+    assert person["seconds"] == 1.0
+
+
+def test_a_frame_that_is_skipped_belongs_to_the_one_before():
+    summary = Summary()
+    for at, label in enumerate(("happy", None, None, "neutral")):  # every third
+        shown = (face(label=label or "happy", seen=label is not None),)
+        summary.add(FrameFaces(Frame(at, at / 10, BLACK), shown, analyzed=label is not None))
+    summary.finish()  # the last lasts as long as the one before: 0.3 s
+    assert summary.to_dict()["people"][0]["expressions"] == {"happy": 0.5, "neutral": 0.5}
+
+
+def test_one_frame_has_all_of_the_time():
+    summary = Summary()
+    summary.add(frame_faces(0, face()))
+    summary.finish()
+    assert summary.to_dict()["people"][0]["expressions"] == {"happy": 1.0}
 
 
 def test_timeline_joins_frames_and_has_gaps(tmp_path):
@@ -189,7 +222,6 @@ def test_names_that_stand_for_nothing(tmp_path):
 
 
 def test_animated_images_are_videos(tmp_path, portrait):
-    from PIL import Image
 
     still = Image.fromarray(portrait[:, :, ::-1])
     still.save(tmp_path / "still.gif")
@@ -304,3 +336,82 @@ def test_many_inputs_of_one_name(tmp_path, monkeypatch):
     names = [places.saved(one).name for one in inputs]
     assert names == ["x.jpg", *(f"x-{at}.jpg" for at in range(2, 51))]
     assert len(tried) < 100
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\xff\xd8\xff")
+
+
+def test_copies_of_a_folder_keep_its_shape(tmp_path):
+    touch(tmp_path, "in/rest.jpg", "in/a/rest.jpg", "in/a/b/rest.jpg", "in/a/rest.heic")
+    inputs = find_inputs([f"{tmp_path}/in"])
+    paths = OutputPaths(inputs, tmp_path / "out", None)
+    copies = [paths.saved(one).relative_to(tmp_path / "out").as_posix() for one in inputs]
+    assert copies == ["a/b/rest.jpg", "a/rest.png", "a/rest.jpg", "rest.jpg"]
+    assert paths.notes == []
+    pattern = find_inputs([f"{tmp_path}/in/**/*.jpg"])
+    below = OutputPaths(pattern, tmp_path / "out", None)
+    assert below.saved(pattern[0]) == tmp_path / "out" / "a/b/rest.jpg"
+
+
+def test_copies_that_are_numbered_are_named(tmp_path):
+    touch(tmp_path, "a/rest.jpg", "b/rest.jpg")
+    inputs = find_inputs([f"{tmp_path}/a/rest.jpg", f"{tmp_path}/b/rest.jpg"])
+    paths = OutputPaths(inputs, Path("out"), None)
+    assert paths.saved(inputs[0]) == Path("out/rest.jpg")
+    moved = f"{tmp_path}/b/rest.jpg → out/rest-2.jpg"
+    assert paths.notes == [f"1 outputs of the same name are numbered: {moved}"]
+
+
+def test_files_of_a_folder_that_are_not_read_are_listed(tmp_path):
+    touch(tmp_path, "a.jpg", "b.avif", "c.MPO", "d.jp2", "e.heic", "f.webp", "sub/g.txt", "h.psd")
+    folders = []
+    found = find_inputs([str(tmp_path)], skipped=folders)
+    assert [one.path.name for one in found] == [
+        "a.jpg", "b.avif", "c.MPO", "d.jp2", "e.heic", "f.webp",
+    ]  # fmt: skip
+    (listed,) = to_dict([], CLASSES, folders)
+    names = [f"{tmp_path}/h.psd", f"{tmp_path}/sub/g.txt"]
+    assert listed == {"source": str(tmp_path), "kind": "folder", "skipped": names}
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_animated_images_of_all_formats_are_videos(tmp_path, portrait, format_name):
+    still = Image.fromarray(portrait[:, :, ::-1])
+    path = tmp_path / f"a.{format_name.lower()}"
+    still.save(path, format_name)
+    assert find_inputs([str(path)])[0].kind == "image"
+    frames = [still.rotate(5), still.rotate(9)]
+    still.save(path, format_name, save_all=True, append_images=frames, duration=[100, 400, 200])
+    (source,) = find_inputs([str(path)])
+    assert source.kind == "video"
+    with ClassifyRun(None, None, None)._open(source) as video:
+        read = list(video.frames())
+    assert [frame.number for frame in read] == [0, 1, 2]
+    assert [frame.seconds for frame in read] == pytest.approx([0, 0.1, 0.5], abs=1e-3)
+    assert read[2].duration == pytest.approx(0.2, abs=1e-3)
+    assert abs(read[0].color.astype(int) - portrait).mean() < 12  # GIF has few colors
+
+
+def test_files_are_what_their_content_is(tmp_path, portrait, make_video):
+    (tmp_path / "a.jpg").write_bytes(make_video(tmp_path / "a.mp4").read_bytes())
+    (tmp_path / "b.mp4").write_bytes(cv2.imencode(".png", portrait)[1].tobytes())
+    (tmp_path / "c.png").write_bytes(cv2.imencode(".jpg", portrait)[1].tobytes())
+    (tmp_path / "d.jpg").write_text("<html>")
+    inputs = find_inputs([f"{tmp_path}/{name}" for name in ("a.jpg", "b.mp4", "c.png", "d.jpg")])
+    assert [one.kind for one in inputs] == ["video", "image", "image", "image"]
+    results = {
+        one.source.path.name: one
+        for one in ClassifyRun(Recognizer(), VideoOptions(), Outputs()).run(inputs)
+    }
+    said = "Read as a video by its content, although its name ends in .jpg"
+    assert results["a.jpg"].notes == [said]
+    assert results["a.jpg"].summary.frames == 24
+    assert len(results["b.mp4"].faces) == len(results["c.png"].faces) == 1
+    said = "is PNG, although its name ends in .mp4: read by its content"
+    assert results["b.mp4"].notes == [said]
+    said = "is JPEG, although its name ends in .png: read by its content"
+    assert results["c.png"].notes == [said]
+    assert "The file is not an image: its content is HTML" in results["d.jpg"].error
