@@ -76,8 +76,8 @@ def test_a_folder_with_all_outputs(fer, photo, make_film, make_image, tmp_path):
         out / "faces.jsonl", "--timeline", out, "--bars", "--empty",
     )  # fmt: skip
     assert result.status == 1
-    assert "broken.jpg: wanted an image" in result.err
-    assert "letter.mp4: wanted a video" in result.err
+    assert "broken.jpg: The file is not an image" in result.err
+    assert "letter.mp4: The file cannot be read as a video" in result.err
     assert "2 of 5 inputs could not be read" in result.out
     assert sorted(path.name for path in out.iterdir()) == [
         "empty.png", "faces.csv", "faces.jsonl", "film-timeline.png", "film.mp4", "photo.png",
@@ -178,20 +178,26 @@ def test_tiny_images(fer, tmp_path, size):
     ("arguments", "message"),
     [
         (["missing.png"], "wanted an image, found nothing of that name"),
-        (["*.xyz"], "wanted files like *.xyz, found none"),
-        (["photo.png", "--timeline", "a.png"], "a timeline needs a video"),
-        (["photo.png", "--save", "a.mp4"], "wanted a name for an image"),
+        (["*.xyz"], "No file matches *.xyz"),
+        (["photo.png", "--timeline", "a.png"], "--timeline needs a video"),
+        (["photo.png", "--save", "a.mp4"], "Expected a name for an image"),
         (["photo.png", "--cascade", "photo.png"], "photo.png"),
         (["photo.png", "--model", "photo.png"], "There is no model"),
-        (["photo.png", "--csv", "photo.png"], "wanted a new file for the results, found an input"),
-        (["photo.png", "--save", ".", "--overwrite"], "photo.png: wanted a new file for the res"),
-        (["photo.png", "--csv", "a", "--jsonl", "a"], "wanted a file for each output, found one"),
+        (["photo.png", "--csv", "photo.png"], "photo.png: The output would replace an input"),
+        (
+            ["photo.png", "--save", ".", "--overwrite"],
+            "photo.png: The output would replace an input",
+        ),
+        (
+            ["photo.png", "--csv", "a", "--jsonl", "a"],
+            "Two outputs would write to the same file: a",
+        ),
         (["photo.png", "--csv", "film.mp4"], "already exists"),
         (["photo.png", "--csv", "photo.png/a.csv"], "wanted a folder to write to, found a file"),
-        (["99999999999"], "wanted the number of a camera, at most 2147483647, found 99999999999"),
-        (["77"], "wanted camera 77, found no /dev/video77"),
-        (["http://127.0.0.1:9/a"], "http://127.0.0.1:9/a: wanted a stream"),
-        (["film.mp4", "--start", "9:00"], "wanted a video longer than 540 s, found one of 1.0 s"),
+        (["99999999999"], "Expected a camera number of at most 2147483647, got 99999999999"),
+        (["77"], "Camera 77 cannot be opened: there is no /dev/video77"),
+        (["http://127.0.0.1:9/a"], "http://127.0.0.1:9/a: The stream cannot be opened"),
+        (["film.mp4", "--start", "9:00"], "The video ends at 1.0 s, before the start of 540 s"),
     ],
 )
 def test_what_cannot_be_done_is_named(fer, photo, make_film, monkeypatch, arguments, message):
@@ -208,7 +214,7 @@ def test_no_screen(fer, photo, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     result = fer("classify", photo, "--show")
-    assert (result.status, "wanted a screen for --show" in result.err) == (1, True)
+    assert (result.status, "--show needs a display" in result.err) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +227,7 @@ def test_times(text, seconds):
     from fercli.commands.classify import Seconds
 
     if seconds is None:
-        with pytest.raises(click.BadParameter, match="wanted a time"):
+        with pytest.raises(click.BadParameter, match="expected a time"):
             Seconds().convert(text, None, None)
     else:
         assert Seconds().convert(text, None, None) == seconds
@@ -340,8 +346,8 @@ def test_a_stream_that_breaks_off_is_reached_again(fer, sender, tmp_path):
     (plain,) = json.loads(result.out)
     assert result.status == 0, result.err
     assert plain["frames"] > 16  # more than the first connection gave
-    assert "broken off" in result.err
-    assert "back after 2 attempts" in result.err
+    assert "connection lost" in result.err
+    assert "reconnected after 2 attempts" in result.err
     assert count_frames(out) == plain["frames"]
     assert plain["people"][0]["expressions"] == {"happy": 1.0}
 

@@ -33,20 +33,23 @@ def test_it_serves_until_it_is_told_to_end(end, tmp_path):
 def test_other_machines_need_a_token(fer, token):
     result = fer("serve", "--host", "0.0.0.0", "--token", token)
     assert result.status == 1
-    assert "wanted a token of at least 16 letters to serve 0.0.0.0" in result.err
+    assert (
+        "--token must have at least 16 characters where other machines can connect (0.0.0.0)"
+        in result.err
+    )
 
 
 def test_a_place_that_is_taken(fer):
     with socket.create_server(("127.0.0.1", 0)) as other:
         result = fer("serve", "--port", other.getsockname()[1])
     assert result.status == 1
-    assert "found that it is taken; try: --port 0" in result.err
+    assert "it is in use; try: use --port 0" in result.err
 
 
 def test_a_host_that_is_none_of_ours(fer):
     result = fer("serve", "--host", "192.0.2.1", "--token", "x" * 16)
     assert result.status == 1
-    assert "wanted to listen on 192.0.2.1" in result.err
+    assert "The server cannot listen on 192.0.2.1" in result.err
 
 
 def test_a_network_that_is_not_there(fer):

@@ -175,7 +175,7 @@ class VideoFile:
         if seconds < start - 0.5 / self.rate:
             length = self.seconds or seconds
             raise VideoError(
-                f"The video ends at {length:.1f} s, before `start` ({start:g} s)",
+                f"The video ends at {length:.1f} s, before the start of {start:g} s",
                 path=self.path,
             )
         expected = self._stream.frames
