@@ -99,9 +99,7 @@ def open_log(
             path=out,
         )
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(
-            "The folder is not empty", hint="use another name", path=out
-        )
+        raise OutputExistsError("The folder is not empty", hint="use another name", path=out)
     make_folder(out)
     write_text(path, plan, overwrite=True)
     return {}

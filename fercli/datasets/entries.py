@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,6 +63,10 @@ class Entry:
     mapped : bool
         Whether `label` is what `ReadOptions.label_of` made of a word, which the user's ``--map``
         must then not change once more. Defaults to False.
+    word : str
+        The source's own word for `label`; where they differ, the renaming is told.
+    votes_of : mapping
+        Votes for labels of the source, of a tree that fer made. Defaults to none.
     """
 
     name: str
@@ -77,6 +81,8 @@ class Entry:
     source_file: Path | None = None
     line: int | None = None
     mapped: bool = False
+    word: str = ""
+    votes_of: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,17 @@ class Dropped:
 
     origin: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reader had to assume, or noticed: one line for people."""
+
+    text: str
+
+
+#: What a reader yields.
+Item = Entry | Dropped | Note
 
 
 @dataclass(frozen=True)
@@ -111,10 +128,45 @@ class ReadOptions:
 
 
 #: A reader: from a source to what is in it, in an order that is always the same.
-Reader = Callable[[Path, ReadOptions], Iterator[Entry | Dropped]]
+Reader = Callable[[Path, ReadOptions], Iterator[Item]]
 
 #: Published counts: images by split and expression.
 Counts = Mapping[str, Mapping[str, int]]
+
+
+def numbered_label(
+    text: str, names: Sequence[str], options: ReadOptions, *, first: int = 0
+) -> tuple[str, bool] | None:
+    """Return the label that a number in a source means, and whether ``--map`` says so.
+
+    Parameters
+    ----------
+    text : str
+        The number, such as ``3``, ``3.0`` or, of a table of Excel, ``3,0``; or a word.
+    names : sequence of str
+        The labels in the order of the source's numbers.
+    options : ReadOptions
+        What words mean, numbers included.
+    first : int
+        The number of the first label. Defaults to 0.
+
+    Returns
+    -------
+    (label, mapped), or None if it means nothing
+        As in `Entry`.
+    """
+    word = text.strip()
+    try:
+        number = float(word.replace(",", "."))
+        whole = str(int(number)) if number == int(number) else word
+    except (ValueError, OverflowError):
+        whole = word
+    given = options.label_of(word)
+    given = options.label_of(whole) if given is None else given
+    if given is not None:
+        return given, True
+    known = {str(first + at): name for at, name in enumerate(names)}
+    return (known[whole], False) if whole in known else None
 
 
 @dataclass(frozen=True)
@@ -133,6 +185,9 @@ class Format:
         Whether a path looks like this format, without reading much of it.
     published : mapping
         The counts that its authors or card give; empty if there are none.
+    closed : bool
+        Whether a source with other labels than the published ones is another data set, whose
+        counts are not compared. Defaults to False.
     count : callable
         How many records a source has, for the bar; None if that would take long.
     """
@@ -142,6 +197,7 @@ class Format:
     read: Reader
     recognizes: Callable[[Path], bool]
     published: Counts = field(default_factory=dict)
+    closed: bool = False
     count: Callable[[Path], int | None] = field(default=lambda path: None)
 
 

@@ -5,6 +5,7 @@ The eight expressions are Ekman's six, contempt, and the neutral face.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +16,20 @@ from fercli.common.errors import OptionError
 EXPRESSIONS = ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 SYNONYMS = {
-    "angry": ("anger", "an"),
-    "contempt": ("contemptuous", "co"),
-    "disgust": ("disgusted", "di"),
-    "fear": ("fearful", "afraid", "scared", "fe", "af"),
-    "happy": ("happiness", "joy", "smile", "ha"),
-    "neutral": ("neutrality", "normal", "ne"),
-    "sad": ("sadness", "sa"),
-    "surprise": ("surprised", "su"),
+    "angry": ("anger",),
+    "contempt": ("contemptuous",),
+    "disgust": ("disgusted",),
+    "fear": ("fearful", "afraid", "scared"),
+    "happy": ("happiness", "joy", "smile"),
+    "neutral": ("neutrality", "normal"),
+    "sad": ("sadness",),
+    "surprise": ("surprised",),
 }
+#: The codes of JAFFE and KDEF, which mean nothing elsewhere.
+CODES = {
+    "an": "angry", "di": "disgust", "fe": "fear", "af": "fear", "ha": "happy", "ne": "neutral",
+    "sa": "sad", "su": "surprise",
+}  # fmt: skip
 _NAMES = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
 
 #: What ``--classes 5``, ``7`` and ``8`` mean. Seven: without contempt, as in FER-2013. Five:
@@ -39,6 +45,11 @@ SCHEMES = {
 def expression_of(word: str) -> str | None:
     """Return the expression that `word` names (any case), or None."""
     return _NAMES.get(word.strip().lower())
+
+
+def fold_name(name: str) -> str:
+    """Return what names have in common that differ in case or in the encoding of accents alone."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 @dataclass(frozen=True)
@@ -61,17 +72,45 @@ class ClassScheme:
         """The classes, in the order of the alphabet."""
         return tuple(sorted(self.members))
 
-    def class_of(self, label: str) -> str | None:
-        """Return the class that `label` is counted as, or None if it is left out."""
-        return next((name for name, labels in self.members.items() if label in labels), None)
+    @property
+    def of_expressions(self) -> bool:
+        """Whether all labels are names of expressions, whose synonyms then mean the same."""
+        return all(label in EXPRESSIONS for labels in self.members.values() for label in labels)
 
-    def knows(self, label: str) -> bool:
-        """Whether `label` is an expression or a label of one of the classes."""
-        return label in EXPRESSIONS or self.class_of(label) is not None
+    def class_of(self, label: str, *, synonyms: bool = True) -> str | None:
+        """Return the class that `label` is counted as, or None if it is left out.
+
+        With `synonyms`, an expression is also counted as the class that has another word for it,
+        such as ``smile``.
+        """
+        for name, labels in self.members.items():
+            if label in labels:
+                return name
+        for name, labels in self.members.items() if synonyms else ():
+            if _meaning(label) in map(_meaning, labels):
+                return name
+        return None
+
+    def literal(self, word: str) -> str | None:
+        """Return the label that `word` is but for case and the encoding of accents, or None."""
+        labels = [label for labels in self.members.values() for label in labels]
+        if word in labels:
+            return word
+        return next((label for label in labels if fold_name(label) == fold_name(word)), None)
+
+    def with_labels(self, labels: Iterable[str]) -> ClassScheme:
+        """Return the scheme with labels that are classes of their own, unless it is fixed."""
+        if self.fixed:
+            return self
+        return ClassScheme({**self.members, **{name: (name,) for name in labels}}, fixed=False)
+
+
+def _meaning(label: str) -> str:
+    return expression_of(label) or label
 
 
 def parse_classes(text: str | None) -> ClassScheme:
-    """Return the scheme that ``--classes`` describes.
+    """Return the scheme that ``--classes`` describes. Names are taken as they are given.
 
     Parameters
     ----------
@@ -104,7 +143,7 @@ def parse_renames(texts: Iterable[str]) -> dict[str, str]:
         word, sign, label = text.partition("=")
         if not sign or not word.strip():
             raise OptionError(f"`renames`: expected WORD=LABEL, got {text!r}")
-        renames[word.strip().lower()] = expression_of(label) or label.strip()
+        renames[word.strip().lower()] = label.strip()
     return renames
 
 
@@ -115,17 +154,19 @@ def sorted_classes(names: Iterable[str]) -> tuple[str, ...]:
 
 def _parse_class(part: str) -> tuple[str, tuple[str, ...]]:
     name, sign, labels = part.partition("=")
-    name = expression_of(name) or name.strip()
+    name = name.strip()
     members = [label.strip() for label in labels.split("+")] if sign else [name]
     if not all([name, *members]) or any(sign in name for sign in "/\\") or name.startswith("."):
         raise OptionError(
             f"`classes`: expected names such as happy,sad or rest=sad+fear, got {part!r}",
             hint="use 5, 7, 8, or names with commas between them",
         )
-    return name, tuple(expression_of(label) or label for label in members)
+    return name, tuple(members)
 
 
 def _refuse_repeated(names: Sequence[str], text: str) -> None:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
+    """Raise `OptionError` for names that are equal, also where case makes no difference."""
+    counts = Counter(map(fold_name, names))
+    repeated = [name for name in names if counts[fold_name(name)] > 1]
     if repeated:
         raise OptionError(f"`classes`: {repeated[0]} occurs twice in {text}")

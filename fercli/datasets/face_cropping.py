@@ -12,7 +12,7 @@ from typing import Any
 from fercli.cascade.detection.detector import Detector
 from fercli.common.boxes import Box
 from fercli.common.errors import ImageError, InputError, image_errors
-from fercli.common.files import find_files, free_name
+from fercli.common.files import FolderFiles, free_name, list_folder
 from fercli.common.images import ImageArray, read_color, read_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -60,10 +60,16 @@ class CropResult:
         Of all images, those of earlier runs included.
     looked_at : int
         Images that this run looked at.
+    skipped : list of str
+        Files below the source that are not images by their suffix.
+    note : str, optional
+        Counts and lists them.
     """
 
     records: Sequence[CropRecord]
     looked_at: int
+    skipped: Sequence[str] = ()
+    note: str | None = None
 
     @property
     def crops(self) -> int:
@@ -89,6 +95,7 @@ class CropResult:
             "crops": self.crops,
             "without_face": self.without_face,
             "unreadable": self.unreadable,
+            "skipped": list(self.skipped),
         }
 
 
@@ -132,7 +139,8 @@ def crop_folder(
     require_apart(source, out)
     require_finished(source)
     Detector(options.cascade)
-    images = _find_images(source)
+    files = list_folder(source)
+    images = _require_images(files, source)
     manifest = read_manifest(source)
     if manifest is not None:
         for image in images:
@@ -150,13 +158,16 @@ def crop_folder(
         if manifest is not None:
             _write_manifest(source, manifest, out, records, options)
         (out / CROPPING).unlink()
-    return CropResult(records, len(jobs))
+    if manifest is not None:  # what fer itself writes beside the images is no news
+        files = replace(files, skipped=[path for path in files.skipped if path.parent != source])
+    skipped = [path.relative_to(source).as_posix() for path in files.skipped]
+    return CropResult(records, len(jobs), skipped, files.note())
 
 
-def _find_images(source: Path) -> list[Path]:
-    images = find_files(source)
-    if not images:
-        others = len(find_files(source, ("",)))
+def _require_images(files: FolderFiles, source: Path) -> list[Path]:
+    """Return the images; raise `InputError` if there is none."""
+    if not files.found:
+        others = len(files.skipped)
         raise InputError(
             f"None of {others:,} files is an image by its suffix" if others else
             "No images",
@@ -164,7 +175,7 @@ def _find_images(source: Path) -> list[Path]:
             if others else None,
             path=source,
         )  # fmt: skip
-    return images
+    return files.found
 
 
 def _waiting(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,8 @@ from fercli.common.files import free_name, shortened
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.common.windows import usable_name
-from fercli.datasets.entries import Dropped, Entry, read_entry
+from fercli.datasets.entries import Dropped, Entry, Note, read_entry
+from fercli.datasets.formats.fer_tree import classes_of
 from fercli.datasets.journal import Journal
 from fercli.datasets.labels import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import FileRecord, Manifest
@@ -45,12 +46,30 @@ LONGEST_NAME = 180
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """Images that occur more than once in a tree, pixel by pixel, and those of them that matter.
+
+    Parameters
+    ----------
+    images : int
+        All of them.
+    across_splits, across_classes : int
+        Those that are in several splits, or under several classes.
+    """
+
+    images: int
+    across_splits: int
+    across_classes: int
+
+
+@dataclass(frozen=True)
 class ImportResult:
     """What an import gave: the manifest, a report for each source, whether it was resumed."""
 
     manifest: Manifest
     reports: list[SourceReport]
     resumed: bool
+    repeated: Repeated
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was imported as plain values."""
@@ -104,6 +123,8 @@ def import_sources(
         for source in sources
     ]
     plan = {"import": [[r.format, r.path, r.sha256] for r in reports], "options": asdict(options)}
+    labels = [name for source in sources for name in classes_of(source.path)]
+    options = replace(options, scheme=options.scheme.with_labels(labels))
     with Journal(out, plan, overwrite=overwrite) as journal:
         if journal.resumed:
             progress.note(f"resumed: {len(journal.done)} images are in {out} already")
@@ -111,6 +132,7 @@ def import_sources(
             _import_one(stage, journal, workers, progress)
         _require_images(reports)
         write_skipped(out, [(r.name, item) for r in reports for item in r.skipped])
+        repeated = _repeated(journal.records())
         manifest = finish_tree(
             journal,
             options.scheme.classes if options.scheme.fixed else None,
@@ -118,7 +140,26 @@ def import_sources(
             sources=[report.to_dict() for report in reports],
             made_by=[{"command": "import", "options": _plain(options)}],
         )
-    return ImportResult(manifest, reports, journal.resumed)
+    return ImportResult(manifest, reports, journal.resumed, repeated)
+
+
+def _repeated(records: Iterable[FileRecord]) -> Repeated:
+    """Count images that are, pixel by pixel, in several splits or under several classes."""
+    places: dict[bytes, set[tuple[str, str]]] = {}
+    counted: Counter[bytes] = Counter()
+    for record in records:
+        digest = bytes.fromhex(record.sha256)
+        counted[digest] += 1
+        if counted[digest] == 1:
+            places[digest] = {(record.split, record.label)}
+        else:
+            places[digest].add((record.split, record.label))
+    again = [digest for digest, count in counted.items() if count > 1]
+    return Repeated(
+        sum(counted[one] for one in again),
+        sum(counted[one] for one in again if len({split for split, _ in places[one]}) > 1),
+        sum(counted[one] for one in again if len({label for _, label in places[one]}) > 1),
+    )
 
 
 @dataclass
@@ -135,14 +176,18 @@ class _Stage:
     def jobs(self) -> Iterator[tuple[Entry, FileRecord]]:
         """Yield the images that belong into the tree, with the files they become."""
         for item in self.source.form.read(self.source.path, self.options.reading()):
+            if isinstance(item, Note):
+                self.report.notes.append(item.text)
+                continue
             entry = item if isinstance(item, Entry) else None
             self.found[entry.split if entry else "", entry.label if entry else ""] += 1
             name, votes, reason = self._decide(item)
             if entry is None or name is None:
                 self.report.dropped[reason] += 1
                 continue
+            self._note_renaming(entry, name)
             file = self._free_name(f"{entry.split}/{name}/{_file_name(self.prefix, entry.name)}")
-            subject = f"{self.source.name}:{entry.subject}" if entry.subject else ""
+            subject = self._subject(entry)
             yield entry, FileRecord(file, self.source.name, entry.origin, subject, "", votes)
 
     def _decide(self, item: Entry | Dropped) -> tuple[str | None, tuple[int, ...], str]:
@@ -152,8 +197,35 @@ class _Stage:
             return decide_by_votes(item.votes, self.options)
         label = item.label if item.mapped else self.options.renamed(item.label)
         if not label:
-            return None, (), f"labeled {item.label}"
-        return self.options.scheme.class_of(label), (), f"{label}: not among the classes"
+            return None, (), f"labeled {item.word or item.label}"
+        name = self.options.scheme.class_of(label, synonyms=not item.mapped)
+        votes = self._votes(item.votes_of) if item.votes_of else ()
+        return name, votes, f"{label}: not among the classes"
+
+    def _votes(self, votes_of: Mapping[str, int]) -> tuple[int, ...]:
+        """Return the votes for each class, of votes for labels of a tree that fer made."""
+        scheme = self.options.scheme
+        votes = Counter(dict.fromkeys(scheme.classes, 0))
+        for label, count in votes_of.items():
+            name = scheme.class_of(self.options.label_of(label) or label, synonyms=False)
+            if name is not None:
+                votes[name] += count
+        return tuple(votes[name] for name in scheme.classes)
+
+    def _subject(self, entry: Entry) -> str:
+        """Return the person, with the source in front; a tree's persons have one already."""
+        if not entry.subject or self.source.form.name == "tree":
+            return entry.subject
+        return f"{self.source.name}:{entry.subject}"
+
+    def _note_renaming(self, entry: Entry, name: str) -> None:
+        """Count an image whose class is called otherwise than the source calls it."""
+        if entry.votes:
+            return
+        word = entry.word or entry.label
+        label = entry.label if entry.mapped else self.options.renamed(entry.label)
+        if word != name and not (word == label and label in self.options.scheme.members[name]):
+            self.report.renamed[f"{word} to {name}"] += 1
 
     def _free_name(self, stem: str) -> str:
         """Return a file name that no other image has, also where case makes no difference."""
@@ -202,7 +274,9 @@ def _import_one(
             stage.report.skipped += [item for item in results if isinstance(item, Skipped)]
             bar.advance(len(results))
     if stage.options.as_published:
-        stage.report.published = compare_counts(stage.found, stage.source.form.published)
+        stage.report.published = compare_counts(
+            stage.found, stage.source.form.published, closed=stage.source.form.closed
+        )
 
 
 def _unwritten(

@@ -229,12 +229,12 @@ def _written(root: Path) -> list[Path]:
 def _require_free(root: Path) -> None:
     if (root / MANIFEST).exists():
         raise OutputExistsError(
-            "The folder holds a data set already", hint="use --overwrite, or another name", path=root
+            "The folder holds a data set already",
+            hint="use --overwrite, or another name",
+            path=root,
         )
     if not root.is_dir() or any(path.name != ASIDE for path in root.iterdir()):
-        raise OutputExistsError(
-            "The folder is not empty", hint="use another name", path=root
-        )
+        raise OutputExistsError("The folder is not empty", hint="use another name", path=root)
 
 
 # A finished tree that is to be replaced stands aside until the new one is whole.

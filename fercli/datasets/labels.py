@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from fercli.common.errors import OptionError
 from fercli.datasets.entries import VOTED, ReadOptions
-from fercli.datasets.expressions import ClassScheme, expression_of
+from fercli.datasets.expressions import CODES, ClassScheme, expression_of
 from fercli.datasets.options import ReadingOptions
 
 
@@ -37,19 +37,32 @@ class ImportOptions(ReadingOptions):
         return ReadOptions(self.votes, self.all_angles, self.peak_frames, self.label_of)
 
     def label_of(self, word: str) -> str | None:
-        """Return the label that a word of a source means; see `ReadOptions.label_of`."""
+        """Return the label that a word of a source means; see `ReadOptions.label_of`.
+
+        It is that of ``--map``, or a label of the classes as it stands; else an expression, or one
+        of its synonyms where the classes are expressions.
+        """
         renamed = self.renames.get(word.strip().lower())
         if renamed is not None:
-            return renamed
-        return expression_of(word) or (word if self.scheme.knows(word) else None)
+            return self._target(renamed)
+        literal = self.scheme.literal(word.strip())
+        expression = expression_of(word)
+        if literal is None and expression and not self.scheme.of_expressions:
+            return word.strip()  # none of the classes: left out under its own name
+        return literal or expression
 
     def renamed(self, label: str) -> str:
         """Return what `renames` make of a label that a source gives by number or by code.
 
         The label's own name comes first, then its synonyms: ``di`` is a word for ``disgust``.
         """
-        synonyms = {expression_of(word): meaning for word, meaning in self.renames.items()}
-        return self.renames.get(label.lower(), synonyms.get(label, label))
+        words = {_meaning(word): meaning for word, meaning in self.renames.items()}
+        renamed = self.renames.get(label.lower(), words.get(label))
+        return label if renamed is None else self._target(renamed)
+
+    def _target(self, label: str) -> str:
+        """Return a label of ``--map`` as the classes have it; ``""`` stays."""
+        return self.scheme.literal(label) or expression_of(label) or label
 
     def require_renamable(self, voted: Sequence[bool]) -> None:
         """Raise `OptionError` if `renames` are of words that only votes could be for.
@@ -59,7 +72,7 @@ class ImportOptions(ReadingOptions):
         voted : sequence of bool
             For each source whether people's votes decide on its labels.
         """
-        of_votes = [word for word in self.renames if expression_of(word) or word in VOTED]
+        of_votes = [word for word in self.renames if _meaning(word) in VOTED]
         if any(voted) and self.renames and (all(voted) or of_votes):
             word = (of_votes or list(self.renames))[0]
             raise OptionError(
@@ -109,3 +122,8 @@ def decide_by_votes(
     if leader.startswith("-"):
         return None, (), f"voted {leader[1:]}"
     return leader, tuple(tally[name] for name in options.scheme.classes), ""
+
+
+def _meaning(word: str) -> str:
+    """Return the expression that a word or a code such as ``di`` means, or the word itself."""
+    return expression_of(word) or CODES.get(word, word)

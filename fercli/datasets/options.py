@@ -197,7 +197,7 @@ class CopyOptions:
     copies: int | None = option(None, help="Make N copies of each image.", metavar="N", minimum=1)
     target: int | None = option(None, help="Bring each class to N images.", metavar="N", minimum=1)
     balance: bool = option(False, help="Bring each class to the size of the largest.")
-    splits: Sequence[str] = ("train", "validation")
+    splits: Sequence[str] = ("train",)
     placing: Placing = option("link", PLACING)
     seed: int = option(0, SEED)
 

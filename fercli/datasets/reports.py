@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from fercli.datasets.face_cropping import CropResult
 from fercli.datasets.importing import ImportResult
 from fercli.datasets.sources import SourceReport
 from fercli.datasets.splitting import SplitResult
+
+#: Reasons that are shown of images that could not be used.
+SHOWN_REASONS = 5
 
 
 def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> str:
@@ -32,6 +36,15 @@ def import_as_text(result: ImportResult, out: Path) -> str:
     parts = [counts_table(result.manifest.counts, result.manifest.classes), ""]
     for report in result.reports:
         parts += _source_lines(report, out)
+    repeated = result.repeated
+    if repeated.images:
+        parts.append(
+            f"the same pixels more than once: {repeated.images:,} images, "
+            f"{repeated.across_splits:,} of them in several splits, "
+            f"{repeated.across_classes:,} under several classes"
+        )
+    if repeated.across_splits:
+        parts.append("  fer datasets split keeps such images in one split")
     return "\n".join([*parts, f"wrote {out}/"])
 
 
@@ -42,16 +55,22 @@ def import_as_json(result: ImportResult) -> dict[str, Any]:
         "counts": result.manifest.counts,
         "sources": list(result.manifest.sources),
         "resumed": result.resumed,
+        "repeated": asdict(result.repeated),
     }
 
 
 def _source_lines(report: SourceReport, out: Path) -> list[str]:
     lines = [f"{report.name} ({report.path}): {report.images:,} images"]
+    lines += [f"  note: {note}" for note in report.notes]
+    lines += [f"  renamed: {words} ({count:,})" for words, count in report.renamed.most_common()]
     lines += [f"  left out: {count:,} {reason}" for reason, count in report.dropped.most_common()]
     if report.skipped:
         lines.append(
             f"  could not be used: {len(report.skipped):,}, listed in {out / 'skipped.csv'}"
         )
+        lines += [
+            f"    {count:,} {reason}" for reason, count in report.reasons.most_common(SHOWN_REASONS)
+        ]
     lines += [
         f"  {split}: {'counts ' if verdict == 'as published' else ''}"
         f"{verdict if verdict in ('as published', 'absent') else 'not as published: ' + verdict}"
@@ -115,4 +134,6 @@ def crop_as_text(result: CropResult, out: Path) -> str:
         if files:
             more = f" and {len(files) - 3:,} more" if len(files) > 3 else ""
             lines.append(f"{title} {len(files):,}: {', '.join(files[:3])}{more}")
+    if result.note:
+        lines.append(result.note)
     return "\n".join([*lines, f"wrote {out}/ and {out / 'crops.csv'}"])

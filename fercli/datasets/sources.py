@@ -46,6 +46,10 @@ def write_skipped(root: Path, skipped: Sequence[tuple[str, Skipped]]) -> None:
     write_text(root / "skipped.csv", text.getvalue(), overwrite=True, errors="backslashreplace")
 
 
+#: Reasons that are counted in the manifest; there may be one for each image.
+MOST_REASONS = 20
+
+
 @dataclass
 class SourceReport:
     """What came of a source.
@@ -58,6 +62,10 @@ class SourceReport:
         How many were left out on purpose, by reason.
     skipped : list of Skipped
         Those that could not be used.
+    renamed : Counter
+        Images whose class is called otherwise than in the source: ``"joy to happy"``.
+    notes : list of str
+        What had to be assumed, and what was noticed.
     published : dict
         For each split that has published counts: ``"as published"``, ``"absent"``, or what
         differs.
@@ -71,10 +79,22 @@ class SourceReport:
     dropped: Counter[str] = field(default_factory=Counter)
     skipped: list[Skipped] = field(default_factory=list)
     published: dict[str, str] = field(default_factory=dict)
+    renamed: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many could not be used, by reason."""
+        return Counter(item.reason for item in self.skipped)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for the manifest, where images that were skipped are only counted."""
-        return asdict(self) | {"skipped": len(self.skipped), "dropped": dict(self.dropped)}
+        return asdict(self) | {
+            "skipped": len(self.skipped),
+            "skipped_reasons": dict(self.reasons.most_common(MOST_REASONS)),
+            "dropped": dict(self.dropped),
+            "renamed": dict(self.renamed),
+        }
 
 
 def parse_source(text: str) -> tuple[str | None, Path]:
@@ -113,8 +133,17 @@ def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source
     return sources
 
 
-def compare_counts(found: Mapping[tuple[str, str], int], published: Counts) -> dict[str, str]:
-    """Return for each split how what was found compares with what is published."""
+def compare_counts(
+    found: Mapping[tuple[str, str], int], published: Counts, *, closed: bool = False
+) -> dict[str, str]:
+    """Return for each split how what was found compares with what is published.
+
+    Nothing if the set is `closed` and has labels of another one.
+    """
+    known = {label for wanted in published.values() for label in wanted}
+    others = {label for (_, label), count in found.items() if count and label} - known
+    if closed and others:
+        return {}
     verdicts = {}
     for split, wanted in published.items():
         differing = [

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,7 +27,7 @@ from fercli.common.images import ImageArray
 from fercli.common.work_folder import remove_all_unfinished
 from fercli.datasets.crop_log import CROPPING
 from fercli.datasets.entries import SPLITS, split_of
-from fercli.datasets.expressions import sorted_classes
+from fercli.datasets.expressions import fold_name, sorted_classes
 from fercli.datasets.journal import ASIDE, JOURNAL, Journal
 from fercli.datasets.manifest import (
     MANIFEST,
@@ -59,12 +59,16 @@ class Tree:
         The images that are there, in the order of their paths.
     manifest : Manifest, optional
         What ``dataset.json`` says. Defaults to None: there is none.
+    places : mapping of str to str
+        Where an image lies below the root, by the file of its record, if that is elsewhere: of a
+        tree that is split in memory, or that has no folders of splits.
     """
 
     root: Path
     classes: tuple[str, ...]
     records: tuple[FileRecord, ...]
     manifest: Manifest | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -81,11 +85,13 @@ class Tree:
 
     def path(self, record: FileRecord) -> Path:
         """Return the file of an image."""
-        return self.root / record.file
+        return self.root / self.places.get(record.file, record.file)
 
 
 def read_tree(root: Path) -> Tree:
     """Return the images below `root`, whether fer made the tree or not.
+
+    A folder a class without folders of splits is a tree of the one split ``all``.
 
     Raises
     ------
@@ -94,9 +100,15 @@ def read_tree(root: Path) -> Tree:
     """
     require_finished(root)
     manifest = read_manifest(root)
+    places: dict[str, str] = {}
     if manifest is None:
-        records = [_unlisted(file, root) for file in find_files(root)]
+        names = [file.relative_to(root).as_posix() for file in find_files(root)]
+        if names and all(_is_unsplit(name) for name in names):
+            places = {f"all/{name}": name for name in names}
+            names = list(places)
+        records = [require_shape(FileRecord(name), root) for name in names]
         classes = sorted_classes(record.label for record in records)
+        _refuse_alike(classes, root)
     else:
         known = {record.file: record for record in read_files(root)}
         files = (file.relative_to(root).as_posix() for file in find_files(root))
@@ -108,7 +120,26 @@ def read_tree(root: Path) -> Tree:
             hint="use fer datasets import to make such a tree",
             path=root,
         )
-    return Tree(root, classes, tuple(records), manifest)
+    return Tree(root, classes, tuple(records), manifest, places)
+
+
+def _is_unsplit(name: str) -> bool:
+    """Whether a path is ``<class>/<image>``, and its folder none of a split."""
+    parts = PurePosixPath(name).parts
+    return len(parts) == 2 and split_of(parts[0]) is None
+
+
+def _refuse_alike(classes: Sequence[str], root: Path) -> None:
+    """Raise `InputError` for folders of one class under two names, as of two splits."""
+    first: dict[str, str] = {}
+    for name in classes:
+        other = first.setdefault(fold_name(name), name)
+        if other != name:
+            raise InputError(
+                f"Two classes differ in case or in the encoding of accents alone: {other}, {name}",
+                hint="give their folders the same name",
+                path=root,
+            )
 
 
 def require_finished(root: Path) -> None:
@@ -262,11 +293,6 @@ def fill_counts(
         for name in classes:
             make_folder(root / split / name)
     return {split: {name: row.get(name, 0) for name in classes} for split, row in totals.items()}
-
-
-def _unlisted(file: Path, root: Path) -> FileRecord:
-    relative = file.relative_to(root).as_posix()
-    return require_shape(FileRecord(relative), root)
 
 
 def _split_order(split: str) -> tuple[int, str]:

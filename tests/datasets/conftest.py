@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.datasets.entries import Dropped, Entry, ReadOptions
+from fercli.datasets.entries import Dropped, Entry, Note, ReadOptions
 from fercli.datasets.expressions import expression_of
 from fercli.datasets.formats import FORMATS, detect_format
 
@@ -34,6 +34,12 @@ def texture(seed, width=48, height=48):
     """An image of smooth random texture: all seeds give different ones."""
     noise = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
     return cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+
+
+def notes(path, options=OPTIONS, form=None):
+    """Return what the found-out format notes."""
+    form = FORMATS[form] if form else detect_format(path)
+    return [item.text for item in form.read(path, options) if isinstance(item, Note)]
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import json
 from dataclasses import fields, replace
 
 import cv2
@@ -274,3 +275,16 @@ def test_images_that_cannot_be_read_are_listed_and_left_out(put, tmp_path):
     listed = (tmp_path / "out/skipped.csv").read_text().splitlines()
     assert listed[0] == "source,origin,reason"
     assert all("sad/0.png" in line for line in listed[1:])
+
+
+def test_only_train_is_augmented_unless_others_are_named(fer, put, tmp_path):
+    """Models are chosen and measured by validation, which stays as it is."""
+    for split in ("train", "validation"):
+        for number in range(3):
+            put(f"tree/{split}/happy/{number}.png")
+        put(f"tree/{split}/sad/0.png")
+    command = ["datasets", "augment", tmp_path / "tree", "--balance", "--json", "--out"]
+    after = json.loads(fer(*command, tmp_path / "a").out)["after"]
+    assert after == {"train": {"happy": 3, "sad": 3}, "validation": {"happy": 3, "sad": 1}}
+    both = fer(*command, tmp_path / "b", "--splits", "train,validation")
+    assert json.loads(both.out)["after"]["validation"] == {"happy": 3, "sad": 3}

@@ -108,7 +108,7 @@ def test_a_sheet_without_images_is_not_written(fer, small_tree, tmp_path):
     [
         ([], "No images"),
         (["a.png"], "got a.png"),
-        (["a/b.png"], "got a/b.png"),
+        (["train/b.png"], "got train/b.png"),
         (["a/b/c/d.png"], "got a/b/c/d.png"),
         (["a/b\\c/d.png"], "Expected <split>/<class>/<image>, got a/b"),
     ],

@@ -29,10 +29,11 @@ from fercli.datasets.options import CopyOptions, PolicyOptions
 @options.from_fields(PolicyOptions)
 @click.option(
     "--splits",
-    default="train,validation",
+    default="train",
     show_default=True,
     metavar="NAMES",
-    help="Copy images of these splits; test never gets copies.",
+    help="Copy images of these splits. Models are chosen and measured by validation: changed "
+    "images in it change the result; test never gets copies.",
 )
 @options.from_fields(CopyOptions, only=["placing", "seed"])
 @options.overwrite
@@ -52,14 +53,15 @@ def augment(
 ) -> None:
     """Add changed copies of images to a tree, so that each class has enough.
 
-    A copy is named after its original: a.png gives a-aug1.png. `fer models train --augment` takes
-    the same policies and changes images on the fly, which takes no space.
+    Only the split train gets copies, unless --splits names others. A copy is named after its
+    original: a.png gives a-aug1.png. `fer models train --augment` takes the same policies and
+    changes images on the fly, which takes no space.
 
     \b
     Examples:
       fer datasets augment clean/ --balance --out balanced/
       fer datasets augment clean/ --target 5000 --policy strong --out more/
-      fer datasets augment clean/ --copies 2 --rotation 15 --noise 0 --splits train --out twice/
+      fer datasets augment clean/ --copies 2 --rotation 15 --noise 0 --out twice/
     """
     from fercli.datasets import reports
     from fercli.datasets import tree as trees

@@ -13,7 +13,8 @@ from fercli.datasets.options import ReadingOptions
 
 #: The named formats are listed here again because reading them off the library is slow.
 FORMATS = (
-    "ferplus", "fer2013", "affectnet", "rafdb", "ckplus", "rafd", "jaffe", "kdef", "csv", "folder",
+    "ferplus", "tree", "fer2013", "affectnet", "rafdb", "ckplus", "rafd", "jaffe", "kdef", "csv",
+    "folder",
 )  # fmt: skip
 
 
@@ -53,9 +54,10 @@ def import_(
 
     The format of a PATH is found out, or named: fer2013 (fer2013.csv, .gz, .zip, or folders),
     ferplus (the same with --votes), affectnet, rafd, ckplus, jaffe, kdef, rafdb, csv (columns path
-    and label), folder (a folder a class). The cards in datasets/ say where to get each and how it
-    must lie. A run that was stopped goes on when the same command is given again. Images that
-    cannot be used are listed in skipped.csv.
+    and label), folder (a folder a class), tree (one that fer made). The cards in datasets/ say
+    where to get each and how it must lie. Names of --classes are taken as they stand; where a word
+    of a source is called otherwise in the tree, that is said. A run that was stopped goes on when
+    the same command is given again. Images that cannot be used are listed in skipped.csv.
 
     \b
     Examples:

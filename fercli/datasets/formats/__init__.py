@@ -12,6 +12,7 @@ from fercli.datasets.formats import (
     ckplus,
     csv_list,
     fer2013,
+    fer_tree,
     ferplus,
     file_names,
     folder,
@@ -24,6 +25,7 @@ FORMATS = {
     form.name: form
     for form in (
         ferplus.FORMAT,
+        fer_tree.FORMAT,
         fer2013.FORMAT,
         affectnet.FORMAT,
         rafdb.FORMAT,

@@ -19,7 +19,7 @@ import numpy as np
 
 from fercli.common.errors import InputError
 from fercli.common.files import find_files, is_there
-from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
+from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, numbered_label
 from fercli.datasets.formats.tables import Row, read_rows
 
 #: The expressions, in the order of the set's numbers; then why an image has none.
@@ -41,17 +41,17 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
     tables = _tables(path)
     if tables:
         for table, split in tables.items():
-            yield from _read_table(table, split)
+            yield from _read_table(table, split, options)
         return
     sets = {path / name: split for name, split in SETS.items() if (path / name).is_dir()}
     if not sets:
         raise InputError(
-            "Expected training.csv and validation.csv, or train_set/ and val_set/; neither is there",
+            "Expected training.csv and validation.csv, or train_set/ and val_set/, got neither",
             hint="name the folder that has them, as AffectNet is published",
             path=path,
         )
     for folder, split in sets.items():
-        yield from _read_annotations(folder, split)
+        yield from _read_annotations(folder, split, options)
 
 
 def _tables(path: Path) -> dict[Path, str]:
@@ -62,12 +62,12 @@ def _tables(path: Path) -> dict[Path, str]:
     return {table: split for table, split in found if table.is_file()}
 
 
-def _read_table(table: Path, split: str) -> Iterator[Entry | Dropped]:
+def _read_table(table: Path, split: str, options: ReadOptions) -> Iterator[Entry | Dropped]:
     rows = read_rows(table, COLUMNS)
     images: Path | None = None
     for row in rows:
         images = images or _images_folder(table, row[1]["subdirectory_filepath"])
-        yield _table_entry(row, table, images, split)
+        yield _table_entry(row, table, images, split, options)
 
 
 def _images_folder(table: Path, first: str) -> Path:
@@ -76,11 +76,13 @@ def _images_folder(table: Path, first: str) -> Path:
     return next((folder for folder in candidates if is_there(folder / first)), candidates[0])
 
 
-def _table_entry(row: Row, table: Path, images: Path, split: str) -> Entry | Dropped:
+def _table_entry(
+    row: Row, table: Path, images: Path, split: str, options: ReadOptions
+) -> Entry | Dropped:
     line, cells = row
     origin = cells["subdirectory_filepath"]
-    label = _label(cells["expression"], table, line)
-    if label not in LABELS:
+    label, mapped = _label(cells["expression"], options, table, line)
+    if not mapped and label not in LABELS:
         return Dropped(origin, f"labeled {label}")
     return Entry(
         name=os.path.splitext(origin)[0].replace("/", "-"),  # noqa: PTH122  # any text
@@ -91,6 +93,8 @@ def _table_entry(row: Row, table: Path, images: Path, split: str) -> Entry | Dro
         box_xywh=_box(cells),
         source_file=table,
         line=line,
+        mapped=mapped,
+        word=cells["expression"].strip() if mapped else "",
     )
 
 
@@ -103,27 +107,29 @@ def _box(cells: dict[str, str]) -> tuple[int, int, int, int] | None:
     return (x, y, width, height) if width > 0 and height > 0 else None
 
 
-def _label(text: str, path: Path, line: int | None = None) -> str:
-    names = (*LABELS, *NO_LABEL)
-    try:
-        number = int(text)
-        return names[number] if number >= 0 else names[len(names)]
-    except (ValueError, IndexError) as error:
+def _label(
+    text: str, options: ReadOptions, path: Path, line: int | None = None
+) -> tuple[str, bool]:
+    found = numbered_label(text, (*LABELS, *NO_LABEL), options)
+    if found is None:
+        most = len(LABELS) + len(NO_LABEL) - 1
         raise InputError(
-            f"Expected an expression from 0 to {len(names) - 1}, got {text[:40]!r}",
-            path=path,
-            line=line,
-        ) from error
+            f"Expected an expression from 0 to {most}, got {text[:40]!r}", path=path, line=line
+        )
+    return found
 
 
-def _read_annotations(folder: Path, split: str) -> Iterator[Entry | Dropped]:
+def _read_annotations(folder: Path, split: str, options: ReadOptions) -> Iterator[Entry | Dropped]:
     images = {file.stem: file for file in find_files(folder / "images")}
     for stem in sorted(images, key=lambda stem: (len(stem), stem)):
         annotation = folder / "annotations" / f"{stem}_exp.npy"
         origin = f"{folder.name}/images/{images[stem].name}"
-        label = _label(_load(annotation), annotation)
-        if label in LABELS:
-            yield Entry(f"{split}-{stem}", images[stem], origin, label, split)
+        if not annotation.exists():
+            yield Dropped(origin, "without an annotation")
+            continue
+        label, mapped = _label(_load(annotation), options, annotation)
+        if mapped or label in LABELS:
+            yield Entry(f"{split}-{stem}", images[stem], origin, label, split, mapped=mapped)
         else:
             yield Dropped(origin, f"labeled {label}")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fercli.common.errors import InputError
 from fercli.common.files import find_files, read_text
-from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
+from fercli.datasets.entries import Dropped, Entry, Format, Item, ReadOptions, numbered_label
 from fercli.datasets.formats.folder import read_folder
 
 IMAGES, EMOTIONS = "cohn-kanade-images", "Emotion"
@@ -33,10 +33,10 @@ PUBLISHED = {"all": {label: 3 * count for label, count in SEQUENCES.items()}}
 _SUBJECT = re.compile(r"(S\d+)_")
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+def _read(path: Path, options: ReadOptions) -> Iterator[Item]:
     if (path / IMAGES).is_dir():
         return _read_sequences(path, options)
-    return read_folder(path, options, subject_of=_subject)
+    return read_folder(path, options, subject_of=_subject, known=True)
 
 
 def _subject(name: str) -> str:
@@ -55,37 +55,41 @@ def _read_sequences(path: Path, options: ReadOptions) -> Iterator[Entry | Droppe
     for file in find_files(path / IMAGES):
         frames.setdefault(file.parent, []).append(file)
     for sequence, files in frames.items():
-        yield from _read_sequence(path, sequence, files, options.peak_frames)
+        yield from _read_sequence(path, sequence, files, options)
 
 
 def _read_sequence(
-    path: Path, sequence: Path, frames: list[Path], peaks: int
+    path: Path, sequence: Path, frames: list[Path], options: ReadOptions
 ) -> Iterator[Entry | Dropped]:
     labels = sorted((path / EMOTIONS / sequence.relative_to(path / IMAGES)).glob("*_emotion.txt"))
     if not labels:
         yield Dropped(str(sequence.relative_to(path)), "a sequence without a label")
         return
-    label = _label(labels[0])
+    label, mapped = _label(labels[0], options)
     # A sequence shorter than that would give its neutral frame as a peak.
-    peaks = min(peaks, len(frames) - 1)
+    peaks = min(options.peak_frames, len(frames) - 1)
     if peaks < 1:
         yield Dropped(str(sequence.relative_to(path)), "a sequence of a single frame")
         return
-    for frame, name in [(frames[0], "neutral"), *((frame, label) for frame in frames[-peaks:])]:
-        origin = frame.relative_to(path).as_posix()
-        yield Entry(frame.stem, frame, origin, name, subject=_subject(frame.name))
+    yield _frame(frames[0], path, "neutral", False)
+    for frame in frames[-peaks:]:
+        yield _frame(frame, path, label, mapped)
 
 
-def _label(path: Path) -> str:
+def _frame(frame: Path, path: Path, label: str, mapped: bool) -> Entry:
+    origin = frame.relative_to(path).as_posix()
+    return Entry(frame.stem, frame, origin, label, subject=_subject(frame.name), mapped=mapped)
+
+
+def _label(path: Path, options: ReadOptions) -> tuple[str, bool]:
     """Return the expression in a label file, which holds a number such as ``3.0000000e+00``."""
     text = read_text(path).strip()
-    try:
-        number = float(text)
-        if number == int(number) and 0 <= number < len(LABELS):
-            return LABELS[int(number)]
-    except (ValueError, OverflowError):
-        pass
-    raise InputError(f"Expected a label from 0 to {len(LABELS) - 1}, got {text[:40]!r}", path=path)
+    found = numbered_label(text, LABELS, options)
+    if found is None:
+        raise InputError(
+            f"Expected a label from 0 to {len(LABELS) - 1}, got {text[:40]!r}", path=path
+        )
+    return found
 
 
 def _recognizes(path: Path) -> bool:

@@ -2,47 +2,86 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.common.files import IMAGE_EXTENSIONS
-from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, split_of
+from fercli.common.files import IMAGE_EXTENSIONS, is_there
+from fercli.datasets.entries import (
+    Dropped,
+    Entry,
+    Format,
+    Item,
+    Note,
+    ReadOptions,
+    numbered_label,
+    split_of,
+)
 from fercli.datasets.formats.folder import unknown_label
-from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
+from fercli.datasets.formats.tables import Row, count_rows, header_of, read_rows
 
+#: The names of columns, the plainest first: that one is read if a table has several.
 COLUMNS = {
-    "path": ("path", "file", "filename", "file_name", "image", "image_path", "image"),
+    "path": ("path", "file", "filename", "file_name", "image", "image_path", "pth", "img"),
     "label": ("label", "expression", "emotion", "class"),
 }
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+def _read(path: Path, options: ReadOptions) -> Iterator[Item]:
+    yield from _assumptions(header_of(path))
+    labels: dict[str, str] = {}
+    differing = 0
     for row in read_rows(path, COLUMNS):
-        yield _entry(row, path, options)
+        item = _entry(row, path, options)
+        if isinstance(item, Entry) and item.origin in labels:
+            if labels[item.origin] == item.label:
+                item = Dropped(item.origin, "listed twice")
+            else:
+                differing += 1
+        elif isinstance(item, Entry):
+            labels[item.origin] = item.label
+        yield item
+    if differing:
+        yield Note(f"images listed again with another label: {differing:,}")
+
+
+def _assumptions(header: list[str]) -> Iterator[Note]:
+    """Say which column is read where a table has several that could be meant."""
+    for name, words in COLUMNS.items():
+        possible = [word for word in words if word in header]
+        if len(possible) > 1 or (possible and possible[0] != name):
+            others = f", not {', '.join(possible[1:])}" if possible[1:] else ""
+            yield Note(f"the column {possible[0]} is read as the {name}{others}")
 
 
 def _entry(row: Row, path: Path, options: ReadOptions) -> Entry | Dropped:
     line, cells = row
-    label = options.label_of(cells["label"])
+    found = numbered_label(cells["label"], (), options)
     origin = f"{path.name}:{line}"
-    if label is None:
+    if found is None:
         raise unknown_label(cells["label"], path, line)
+    label, word = found[0], cells["label"].strip()
     if not label:
-        return Dropped(origin, f"labeled {cells['label']}")
-    file = Path(cells["path"])
+        return Dropped(origin, f"labeled {word}")
+    file = _file(cells["path"].strip(), path.parent)
     return Entry(
-        name=_flat_name(file),
-        image=path.parent / file,
+        name=_flat_name(Path(cells["path"].strip().replace("\\", "/"))),
+        image=file,
         origin=cells["path"],
         label=label,
-        split=_split(cells.get("split", ""), path, line),
-        subject=cells.get("subject", ""),
+        split=_split(cells.get("split") or cells.get("usage", ""), path, line),
+        subject=cells.get("subject", "").strip(),
         source_file=path,
         line=line,
         mapped=True,
+        word=word,
     )
+
+
+def _file(name: str, folder: Path) -> Path:
+    """Return the image that a table of this folder names, perhaps with Windows' separators."""
+    file = folder / name
+    return folder / name.replace("\\", "/") if "\\" in name and not is_there(file) else file
 
 
 def _flat_name(file: Path) -> str:
@@ -62,8 +101,7 @@ def _split(word: str, path: Path, line: int) -> str:
 
 
 def _recognizes(path: Path) -> bool:
-    line = first_line(path) if path.is_file() else ""
-    found = [cell.strip() for cell in next(csv.reader([line]), [])]
+    found = header_of(path) if path.is_file() else []
     return all(any(word in found for word in words) for words in COLUMNS.values())
 
 

@@ -6,16 +6,30 @@ contests", ICONIP 2013; card ``datasets/fer2013.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, split_of
+from fercli.datasets.entries import (
+    LEAST_SIDE,
+    Entry,
+    Format,
+    Item,
+    Note,
+    ReadOptions,
+    numbered_label,
+    split_of,
+)
 from fercli.datasets.formats.folder import read_folder
-from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
+from fercli.datasets.formats.tables import Row, count_rows, header_of, read_rows
 
 #: The expressions, in the order of the file's numbers.
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+#: Rows by which the size of the images is told.
+SAMPLE = 5
 USAGES = ("Training", "PublicTest", "PrivateTest")
 PUBLISHED = {
     split: dict(zip(LABELS, counts, strict=True))
@@ -27,21 +41,51 @@ PUBLISHED = {
 }
 
 
-def read_table(path: Path) -> Iterator[tuple[Row, Entry]]:
-    """Yield the rows of Kaggle's CSV (``emotion,pixels,Usage``) and the images in them."""
-    for row, (line, cells) in enumerate(read_rows(path, ("emotion", "pixels", "usage"))):
+def read_table(path: Path, options: ReadOptions) -> Iterator[tuple[Row, Entry | Note]]:
+    """Yield the rows of Kaggle's CSV (``emotion,pixels,Usage``) and the images in them.
+
+    In place of an image, a note may say what had to be assumed: the split of a table without
+    ``Usage``, the size of images other than 48 × 48, the label 7 of CK+'s table of this form.
+    """
+    rows = read_rows(path, ("emotion", "pixels"))
+    first = list(islice(rows, SAMPLE))
+    size_wh = _size_of(first)
+    split = split_of(path.name.partition(".")[0]) or "all"
+    if first and "usage" not in first[0][1]:
+        yield first[0], Note(f"no column usage: the images are in the split {split}")
+    if first and size_wh != (48, 48):
+        yield first[0], Note(f"the pixels are of images of {size_wh[0]} × {size_wh[1]}")
+    contempt_noted = False
+    for number, row in enumerate(chain(first, rows)):
+        line, cells = row
+        label, mapped = _label(cells["emotion"], options, path, line)
+        if not mapped and label == "contempt" and not contempt_noted:
+            contempt_noted = True
+            yield row, Note("label 7 is taken for contempt, as in CK+'s table of this form")
+        usage = cells.get("usage")
         yield (
-            (line, cells),
+            row,
             Entry(
-                name=f"fer{row:07d}",
+                name=f"fer{number:07d}",
                 image=cells["pixels"].encode(),
                 origin=f"{path.name}:{line}",
-                label=_label(cells["emotion"], path, line),
-                split=usage_split(cells["usage"], path, line),
+                label=label,
+                split=split if usage is None else usage_split(usage, path, line),
+                size_wh=size_wh,
                 source_file=path,
                 line=line,
+                mapped=mapped,
+                word=cells["emotion"].strip() if mapped else "",
             ),
         )
+
+
+def _size_of(rows: Sequence[Row]) -> tuple[int, int]:
+    """Return the size of the images, which are square, by most of the first ones."""
+    lengths = Counter(len(cells["pixels"].split()) for _, cells in rows)
+    side = math.isqrt(lengths.most_common(1)[0][0]) if lengths else 0
+    square = side >= LEAST_SIDE and lengths[side * side] > len(rows) / 2
+    return (side, side) if square else (48, 48)
 
 
 def usage_split(usage: str, path: Path, line: int) -> str:
@@ -53,38 +97,36 @@ def usage_split(usage: str, path: Path, line: int) -> str:
     return split
 
 
-def _label(text: str, path: Path, line: int) -> str:
-    if text.strip() not in {str(number) for number in range(len(LABELS))}:
+def _label(text: str, options: ReadOptions, path: Path, line: int) -> tuple[str, bool]:
+    found = numbered_label(text, (*LABELS, "contempt"), options)
+    if found is None:
         raise InputError(
-            f"Expected an emotion from 0 to {len(LABELS) - 1}, got {text[:40]!r}",
+            f"Expected an emotion from 0 to {len(LABELS) - 1} (7: contempt), got {text[:40]!r}",
+            hint=f"use --map {text.strip()[:40]}=happy, or what it is",
             path=path,
             line=line,
         )
-    return LABELS[int(text)]
+    return found
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+def _read(path: Path, options: ReadOptions) -> Iterator[Item]:
     if path.is_dir():
-        return read_folder(path, options)
-    return (entry for _, entry in read_table(path))
+        return read_folder(path, options, known=True)
+    return (item for _, item in read_table(path, options))
 
 
 def _recognizes(path: Path) -> bool:
     if path.is_dir():
         return any((path / "train" / "angry").glob("Training_*"))
-    line = first_line(path)
-    return "emotion" in line and "pixels" in line
-
-
-def _count(path: Path) -> int | None:
-    return count_rows(path) if path.suffix.lower() == ".csv" else None
+    return {"emotion", "pixels"} <= set(header_of(path))
 
 
 FORMAT = Format(
     name="fer2013",
-    title="FER-2013: Kaggle's fer2013.csv (plain, .gz, .zip), or its folder form",
+    title="FER-2013: Kaggle's CSV (plain, .gz, .zip; CK+'s too), or its folder form",
     read=_read,
     recognizes=_recognizes,
     published=PUBLISHED,
-    count=_count,
+    closed=True,
+    count=lambda path: count_rows(path) if path.suffix.lower() == ".csv" else None,
 )

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.datasets.entries import VOTED, Dropped, Entry, Format, ReadOptions
+from fercli.datasets.entries import VOTED, Entry, Format, Item, Note, ReadOptions
 from fercli.datasets.formats.fer2013 import read_table, usage_split
-from fercli.datasets.formats.tables import Row, count_rows, first_line, read_rows
+from fercli.datasets.formats.tables import Row, count_rows, header_of, read_rows
 
 VOTES_FILE = "fer2013new.csv"
 
@@ -30,7 +30,7 @@ def votes_file(path: Path, options: ReadOptions) -> Path:
     return options.votes or path.parent / VOTES_FILE
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+def _read(path: Path, options: ReadOptions) -> Iterator[Item]:
     votes = votes_file(path, options)
     if not votes.exists():
         raise InputError(
@@ -38,15 +38,27 @@ def _read(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
         )
     _require_same_length(path, votes)
     rows = read_rows(votes, ("usage", *COLUMNS))
-    for (_, entry), vote_row in zip(read_table(path), rows, strict=True):
+    with_usage = True
+    for _, item in read_table(path, replace(options, label_of=_nothing)):
+        if isinstance(item, Note):
+            with_usage = with_usage and "usage" not in item.text
+            yield item
+            continue
+        vote_row = next(rows)
+        split = usage_split(vote_row[1]["usage"], votes, vote_row[0])
+        entry = item if with_usage else replace(item, split=split)
         yield replace(entry, label="", votes=_votes(vote_row, entry, votes))
+
+
+def _nothing(word: str) -> None:
+    """Take no word for a label: the votes decide."""
 
 
 def _require_same_length(path: Path, votes: Path) -> None:
     images, voted = count_rows(path), count_rows(votes)
     if images != voted:
         raise InputError(
-            f"Expected one row of votes for each of the {images} images of {path}, got {voted} rows",
+            f"Expected a row of votes for each of the {images} images of {path}, got {voted}",
             hint="use the two files as they are published, both whole or both cut alike",
             path=votes,
         )
@@ -64,15 +76,16 @@ def _votes(row: Row, entry: Entry, path: Path) -> tuple[int, ...]:
     try:
         counts = tuple(int(cells[column]) for column in COLUMNS)
     except ValueError as error:
-        raise InputError(f"Expected whole numbers of votes: {error}", path=path, line=line) from error
+        message = f"Expected whole numbers of votes: {error}"
+        raise InputError(message, path=path, line=line) from error
     if min(counts) < 0:
         raise InputError(f"Expected counts of votes, got {min(counts)}", path=path, line=line)
     return counts
 
 
 def _recognizes(path: Path) -> bool:
-    line = first_line(path) if path.is_file() else ""
-    return "pixels" in line and (path.parent / VOTES_FILE).exists()
+    with_votes = path.is_file() and (path.parent / VOTES_FILE).exists()
+    return with_votes and "pixels" in header_of(path)
 
 
 FORMAT = Format(

@@ -10,7 +10,7 @@ from pathlib import Path
 from fercli.common.errors import InputError
 from fercli.common.files import find_files
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
-from fercli.datasets.expressions import expression_of
+from fercli.datasets.expressions import CODES, expression_of
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,7 @@ class NameCode:
                 else Dropped(origin, "its name has another form")
             )
         if not matched:
-            raise InputError(
-                f"No image has a name such as {self.example}", path=path
-            )
+            raise InputError(f"No image has a name such as {self.example}", path=path)
 
     def recognizes(self, path: Path) -> bool:
         """Whether one of the first files below `path` has such a name."""
@@ -70,7 +68,8 @@ class NameCode:
         groups: Mapping[str, str] = match.groupdict()
         if self.frontal and groups["angle"] != self.frontal and not options.all_angles:
             return Dropped(origin, "not seen from the front")
-        label = expression_of(groups["expression"]) or groups["expression"]
+        code = groups["expression"].lower()
+        label = CODES.get(code) or expression_of(code) or code
         return Entry(file.stem, file, origin, label, subject=self.subject_of(match))
 
 

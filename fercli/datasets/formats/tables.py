@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -10,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -20,8 +22,21 @@ from fercli.common.files import input_error
 Row = tuple[int, dict[str, str]]
 
 
+#: Cells may hold an image: the numbers of 1,000 × 1,000 pixels.
+LONGEST_CELL = 1 << 22
+
+#: No header is longer; other files may have no end of line at all.
+LONGEST_HEADER = 1 << 16
+
+#: What stands between cells; Excel writes semicolons where numbers have commas in them.
+DELIMITERS = ",;\t"
+
+
 def read_rows(path: Path, columns: Sequence[str] | Mapping[str, Sequence[str]]) -> Iterator[Row]:
     """Yield the rows of a CSV file with a header.
+
+    Cells are separated by commas, semicolons or tabs; a byte-order mark and Excel's line ``sep=;``
+    are passed over.
 
     Parameters
     ----------
@@ -37,32 +52,49 @@ def read_rows(path: Path, columns: Sequence[str] | Mapping[str, Sequence[str]]) 
         The file cannot be read or unpacked, a column is missing, or a row has too few or too
         many cells.
     """
+    csv.field_size_limit(LONGEST_CELL)
     with open_text(path) as stream:
-        reader = csv.reader(stream)
+        line, text = _first_row(stream)
+        reader = csv.reader(chain([text], stream), delimiter=_delimiter(text))
         try:
             names = _header(next(reader, []), columns, path)
             for cells in reader:
-                if cells:
-                    _check_width(cells, names, path, reader.line_num)
-                    yield reader.line_num, dict(zip(names, cells, strict=True))
+                at = reader.line_num + line - 1
+                if any(cell.strip() for cell in cells):
+                    _check_width(cells, names, path, at)
+                    yield at, dict(zip(names, cells, strict=True))
         except csv.Error as error:
             message = f"The file is not a CSV table: {error}"
-            raise InputError(message, path=path, line=reader.line_num) from error
+            raise InputError(message, path=path, line=reader.line_num + line - 1) from error
 
 
 def count_rows(path: Path) -> int:
     """Return the number of rows below the header; for a packed file this unpacks it once."""
     with open_text(path) as stream:
-        return max(sum(1 for line in stream if line.strip()) - 1, 0)
+        return max(sum(1 for line in stream if line.strip(" \r\n,;\t")) - 1, 0)
 
 
-def first_line(path: Path) -> str:
-    """Return the first line of a table, lower case, or ``""`` if there is none to be had."""
+def header_of(path: Path) -> list[str]:
+    """Return the columns of a table, lower case, or none if there is no table to be read."""
     try:
         with open_text(path) as stream:
-            return stream.readline(4096).lower()
-    except InputError:
-        return ""
+            _, text = _first_row(stream)
+        cells = next(csv.reader([text], delimiter=_delimiter(text)), [])
+    except (InputError, csv.Error):
+        return []
+    return [cell.strip().lower() for cell in cells]
+
+
+def _first_row(stream: IO[str]) -> tuple[int, str]:
+    """Return the line of the header, which Excel may put below ``sep=;``, and its text."""
+    text = stream.readline(LONGEST_HEADER)
+    if text.strip().strip('"').lower().startswith("sep="):
+        return 2, stream.readline(LONGEST_HEADER)
+    return 1, text
+
+
+def _delimiter(header: str) -> str:
+    return max(DELIMITERS, key=header.count)
 
 
 @contextmanager
@@ -70,9 +102,13 @@ def open_text(path: Path) -> Iterator[IO[str]]:
     """Open a table as text; what goes wrong while reading is an `InputError` too."""
     try:
         with _open_bytes(path) as stream:
-            yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-    except UnicodeDecodeError as error:
-        raise InputError("The file is not a text table", path=path) from error
+            buffered = io.BufferedReader(stream)  # type: ignore[type-var]  # it reads as one
+            wide = buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            yield io.TextIOWrapper(buffered, "utf-16" if wide else "utf-8-sig", newline="")
+    except UnicodeError as error:
+        raise InputError(
+            "The file is not a text table in UTF-8", hint="save it as UTF-8", path=path
+        ) from error
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise InputError(
             f"Cannot be unpacked: {error}", hint="download it again: it is damaged", path=path
