@@ -74,7 +74,7 @@ def _chosen(patterns: str) -> list[str]:
     wanted = [pattern.strip() for pattern in patterns.split(";")]
     found = [name for name in READERS if any(fnmatch.fnmatch(name, each) for each in wanted)]
     if not found:
-        raise argparse.ArgumentTypeError(f"wanted some of {'; '.join(READERS)}, found {patterns}")
+        raise argparse.ArgumentTypeError(f"{patterns} is none of {'; '.join(READERS)}")
     return found
 
 

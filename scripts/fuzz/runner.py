@@ -123,7 +123,8 @@ class Fuzz:
         return self.outcomes
 
     def _start(self, reader: str, begin: int, end: int) -> _WorkerRun:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["scripts.fuzz.preload"])
         ours, theirs = context.Pipe(duplex=False)
         files = CaseFiles(reader, self._folder, self._failed)
         process = context.Process(target=work, args=(files, begin, end, self._seed, theirs))

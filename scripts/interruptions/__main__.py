@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fercli.common.files import UNFINISHED
@@ -82,28 +83,47 @@ def rounds_of(
     return disturbed, found
 
 
+def _chosen(names: str) -> list[str]:
+    chosen = [name.strip() for name in names.split(";")]
+    for name in chosen:
+        if name not in JOBS:
+            raise argparse.ArgumentTypeError(f"{name} is none of {'; '.join(JOBS)}")
+    return chosen
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as asked for; 1 if something was not whole."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20, help="of each job")
     parser.add_argument("--seed", type=int, default=None, help="of the moments; printed")
-    parser.add_argument("--jobs", default=";".join(JOBS), help="names, with ; between them")
+    parser.add_argument(
+        "--jobs", type=_chosen, default=";".join(JOBS), help="names, with ; between them"
+    )
     parser.add_argument("--ways", default=None, help="names, with ; between them")
+    parser.add_argument("--small", action="store_true", help="small inputs, for a short check")
+    parser.add_argument("--workers", type=int, default=1, help="jobs at once")
     asked = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     able = list(WAYS) if os.geteuid() == 0 else ["kill -9", "Ctrl-C"]
     ways = asked.ways.split(";") if asked.ways else able
     print(f"seed {seed}")
-    rows, found = [], []
-    with tempfile.TemporaryDirectory(prefix="fer-inputs-") as folder:
-        make_inputs(Path(folder))
-        for name in asked.jobs.split(";"):
+    with (
+        tempfile.TemporaryDirectory(prefix="fer-inputs-") as folder,
+        ThreadPoolExecutor(asked.workers) as pool,
+    ):
+        make_inputs(Path(folder), small=asked.small)
+
+        def check(name: str) -> tuple[int, list[str]]:
             rng = random.Random(f"{seed}:{name}")
-            disturbed, wrong = rounds_of(JOBS[name], ways, asked.rounds, rng, Path(folder))
-            rows.append([name, asked.rounds, disturbed, len(wrong)])
-            found += wrong
+            return rounds_of(JOBS[name], ways, asked.rounds, rng, Path(folder))
+
+        results = list(pool.map(check, asked.jobs))
+    rows = [
+        [name, asked.rounds, disturbed, len(wrong)]
+        for name, (disturbed, wrong) in zip(asked.jobs, results, strict=True)
+    ]
     print(format_table(["job", "rounds", "disturbed before the end", "problems"], rows))
-    return 1 if found else 0
+    return 1 if any(wrong for _, wrong in results) else 0
 
 
 if __name__ == "__main__":

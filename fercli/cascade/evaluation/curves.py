@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,17 +57,73 @@ def curve_of(scores: ArrayLike, is_hit: ArrayLike, truths: int) -> Curve:
     truths : int
         Number of objects in all images.
     """
-    values = np.asarray(scores, np.float64)
-    hit = np.asarray(is_hit, bool)
+    return rank([scores], [is_hit], [truths]).curve()
+
+
+@dataclass(frozen=True)
+class RankedDetections:
+    """The detections of all images by falling score, with the image that each is of.
+
+    Attributes
+    ----------
+    scores : ndarray of float64, shape (n,)
+    is_hit : ndarray of bool, shape (n,)
+    image : ndarray of int, shape (n,)
+        Index of the image, from 0.
+    truths : ndarray of int, shape (images,)
+        Number of objects in each image.
+    """
+
+    scores: NDArray[np.float64]
+    is_hit: NDArray[np.bool_]
+    image: NDArray[np.intp]
+    truths: NDArray[np.intp]
+
+    def curve(self, times: NDArray[np.intp] | None = None) -> Curve:
+        """Return the curve.
+
+        Parameters
+        ----------
+        times : ndarray of int, shape (images,), optional
+            How often each image counts. Defaults to once.
+        """
+        hits = self.is_hit.astype(np.intp)
+        alarms = 1 - hits
+        truths = int(self.truths.sum())
+        if times is not None:
+            of_detection = times[self.image]
+            hits, alarms = hits * of_detection, alarms * of_detection
+            truths = int(self.truths @ times)
+        last = self._last_of_score
+        return Curve(self.scores[last], np.cumsum(hits)[last], np.cumsum(alarms)[last], truths)
+
+    @cached_property
+    def _last_of_score(self) -> NDArray[np.intp]:
+        return last_of_each(self.scores)
+
+
+def rank(
+    scores: Sequence[ArrayLike], is_hit: Sequence[ArrayLike], truths: ArrayLike
+) -> RankedDetections:
+    """Return the detections of images, ranked.
+
+    Parameters
+    ----------
+    scores, is_hit : sequence of array-like
+        Those of each image.
+    truths : array-like of int
+        The number of objects in each image.
+    """
+    values = np.concatenate([np.asarray(each, np.float64) for each in scores])
+    hits = np.concatenate([np.asarray(each, bool) for each in is_hit])
+    image = np.repeat(np.arange(len(scores)), [len(np.atleast_1d(each)) for each in scores])
     order = np.argsort(-values, kind="stable")
-    values, hit = values[order], hit[order]
-    last_of_score = np.flatnonzero(np.append(values[1:] != values[:-1], True)[: len(values)])
-    return Curve(
-        values[last_of_score],
-        np.cumsum(hit)[last_of_score],
-        np.cumsum(~hit)[last_of_score],
-        truths,
-    )
+    return RankedDetections(values[order], hits[order], image[order], np.asarray(truths, np.intp))
+
+
+def last_of_each(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the index of the last of each run of equal values."""
+    return np.flatnonzero(np.append(values[1:] != values[:-1], True)[: len(values)])
 
 
 def average_precision(curve: Curve) -> float | None:
@@ -76,11 +134,13 @@ def average_precision(curve: Curve) -> float | None:
     """
     if curve.truths == 0:
         return None
-    best_from_here = np.maximum.accumulate(curve.precision[::-1])[::-1]
+    found = curve.hits + curve.false_alarms
+    precision = curve.hits / np.maximum(found, 1)  # none yet, where an image counts 0 times
+    best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
     return float(np.sum(np.diff(curve.recall, prepend=0.0) * best_from_here))
 
 
-def recall_at(curve: Curve, false_alarms: int) -> float | None:
+def recall_at(curve: Curve, false_alarms: float) -> float | None:
     """Return the recall at the lowest threshold with at most this many false alarms.
 
     None if there are no objects.

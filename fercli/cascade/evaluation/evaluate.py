@@ -10,9 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from fercli.annotations.base import AnnotatedImage, Record, joined_by_path
+from fercli.annotations.base import AnnotatedImage, Record, joined_by_path, mixed_labels_note
 from fercli.annotations.formats import read_records
-from fercli.annotations.opencv_lists import read_background_list
 from fercli.cascade.detection.detector import (
     DEFAULTS,
     Detections,
@@ -37,10 +36,12 @@ from fercli.cascade.evaluation.results import (
     count_detections,
     total,
 )
+from fercli.cascade.training.backgrounds import read_backgrounds
 from fercli.common.errors import AnnotationError, ImageError, InputError, OptionError, image_errors
 from fercli.common.files import shown_name
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 #: The curve uses all detections, even those of a single window.
 CURVE_NEIGHBORS = 0
@@ -295,15 +296,15 @@ def evaluate_files(
         records = read_records(
             truth, format=format, images=images, labels=labels, box_format=box_format
         )
+        mixed = None if labels else mixed_labels_note(records)
+        if mixed:
+            progress.note(f"{truth}: {mixed}")
         # An image may have several records; taken separately, objects of the others would be
         # false alarms.
         annotated = joined_by_path(_in_pixels(record) for record in records)
         _refuse_empty(annotated, truth)
     if backgrounds is not None:
-        names = read_background_list(backgrounds)
-        if not names:
-            raise AnnotationError("The list names no image", path=backgrounds)
-        annotated += [AnnotatedImage(path, ()) for path in names]
+        annotated += _without_objects(backgrounds, progress)
     if out is not None:
         prepare_report_folder(out, overwrite=overwrite)
     evaluation = evaluate(
@@ -324,6 +325,18 @@ def _in_pixels(record: Record) -> AnnotatedImage:
         return record.in_pixels()
     except ImageError:
         return AnnotatedImage(record.path, ())
+
+
+def _without_objects(backgrounds: Path, progress: Progress) -> list[AnnotatedImage]:
+    """Return the images of a list or folder; objects that are annotated in them are ignored."""
+    files = read_backgrounds(backgrounds)
+    objects = sum(len(boxes) for boxes in files.objects.values())
+    if objects:
+        progress.note(
+            f"{backgrounds}: {counted(objects, 'annotated object')} in "
+            f"{counted(len(files.objects), 'background')}; detections of them are ignored"
+        )
+    return [AnnotatedImage(path, (), files.objects.get(path, ())) for path in files.paths]
 
 
 def _refuse_empty(images: Sequence[AnnotatedImage], truth: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fercli.cascade.detection.batch import numbered
+from fercli.cascade.evaluation.bootstrap import CONFIDENCE, Interval
 from fercli.cascade.evaluation.curves import recall_at
 from fercli.cascade.evaluation.error_images import (
     remove_error_images,
@@ -20,7 +21,13 @@ from fercli.cascade.evaluation.error_images import (
     write_error_sheet,
 )
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
-from fercli.cascade.evaluation.results import CascadeResult, DetectionCounts, Evaluation
+from fercli.cascade.evaluation.results import (
+    FALSE_ALARM_RATES,
+    CascadeResult,
+    DetectionCounts,
+    Difference,
+    Evaluation,
+)
 from fercli.common.errors import OutputExistsError
 from fercli.common.files import make_folder, write_text
 from fercli.common.plots import COLORS, new_plot, save_plot
@@ -43,11 +50,65 @@ def report_text(evaluation: Evaluation) -> str:
     table = format_table(HEADERS, [_row(result) for result in evaluation.cascades])
     images, objects = evaluation.images, evaluation.cascades[0].counts.truths
     left_out = f" ({len(evaluation.left_out)} left out)" if evaluation.left_out else ""
+    details = f"\n\n{details_text(evaluation)}" if objects else ""
     return (
-        f"{table}\n\n"
+        f"{table}{details}\n\n"
         f"{counted(images, 'image')}{left_out}, {counted(objects, 'object')}; "
         f"a hit: {evaluation.rule}; min neighbors {evaluation.options.min_neighbors}"
         + "".join(map(_advice, evaluation.cascades))
+    )
+
+
+def details_text(evaluation: Evaluation) -> str:
+    """Return tables of intervals, of recall at given false alarms and of recall by size."""
+    confidence = f"{CONFIDENCE:.0%}".replace("%", " %")
+    lines = [
+        f"{confidence} confidence intervals (bootstrap over images); recall at most so many false "
+        "alarms an image:",
+        format_table(
+            ("cascade", "AP", "recall", *(f"at {rate:g}" for rate in FALSE_ALARM_RATES)),
+            [_interval_row(result) for result in evaluation.cascades],
+        ),
+        *(_difference_line(difference) for difference in evaluation.differences()),
+        "",
+        "recall by the side of the object in pixels (objects):",
+        format_table(
+            (
+                "cascade",
+                *(f"{group} ({group.objects})" for group in evaluation.cascades[0].by_size),
+            ),
+            [
+                (result.name, *(_with_interval(g.recall, g.interval) for g in result.by_size))
+                for result in evaluation.cascades
+            ],
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _interval_row(result: CascadeResult) -> list[str]:
+    rates = {f"recall_at_{rate:g}": result.recall_at_rate(rate) for rate in FALSE_ALARM_RATES}
+    figures = {
+        "average_precision": result.average_precision,
+        "recall": result.counts.recall,
+        **rates,
+    }
+    return [
+        result.name,
+        *(_with_interval(value, result.intervals[name]) for name, value in figures.items()),
+    ]
+
+
+def _with_interval(value: float | None, interval: Interval | None) -> str:
+    shown = "-" if value is None else f"{value:.3f}"
+    return shown if interval is None else f"{shown} ({interval})"
+
+
+def _difference_line(difference: Difference) -> str:
+    verdict = "may be noise" if difference.is_noise else "more than noise"
+    return (
+        f"AP of {difference.better} is {difference.difference:.3f} above {difference.other}'s "
+        f"({difference.interval}): {verdict}"
     )
 
 
@@ -73,6 +134,16 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
         "detection": vars(evaluation.options),
         "match": {"rule": type(evaluation.rule).__name__, **vars(evaluation.rule)},
         "cascades": [_figures(result) for result in evaluation.cascades],
+        "differences": [
+            {
+                "better": each.better,
+                "other": each.other,
+                "average_precision": each.difference,
+                "confidence_interval": _bounds(each.interval),
+                "may_be_noise": each.is_noise,
+            }
+            for each in evaluation.differences()
+        ],
     }
 
 
@@ -159,6 +230,10 @@ def _figures_of_counts(counts: DetectionCounts) -> dict[str, object]:
     }
 
 
+def _bounds(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
 def _figures(result: CascadeResult) -> dict[str, object]:
     return {
         "cascade": str(result.path),
@@ -177,6 +252,22 @@ def _figures(result: CascadeResult) -> dict[str, object]:
         "recall_at_false_alarms": {
             str(count): recall_at(result.curve, count) for count in REPORTED_FALSE_ALARMS
         },
+        "recall_at_false_alarms_per_image": {
+            f"{rate:g}": result.recall_at_rate(rate) for rate in FALSE_ALARM_RATES
+        },
+        "confidence_intervals": {
+            name: _bounds(interval) for name, interval in result.intervals.items()
+        },
+        "by_size": [
+            {
+                "side": [group.low, group.high],
+                "objects": group.objects,
+                "hits": group.hits,
+                "recall": group.recall,
+                "confidence_interval": _bounds(group.interval),
+            }
+            for group in result.by_size
+        ],
     }
 
 

@@ -13,10 +13,30 @@ from numpy.typing import NDArray
 
 from fercli.annotations import AnnotatedImage
 from fercli.cascade.detection.options import DetectionOptions
-from fercli.cascade.evaluation.curves import Curve, average_precision, curve_of
+from fercli.cascade.evaluation.bootstrap import (
+    Interval,
+    Values,
+    curve_values,
+    draw_images,
+    draws_for,
+    interval_of,
+    share_values,
+)
+from fercli.cascade.evaluation.curves import (
+    Curve,
+    RankedDetections,
+    average_precision,
+    rank,
+    recall_at,
+)
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
 from fercli.common.errors import ImageError
 from fercli.common.plots import png_of
+
+#: False alarms an image at which the recall is reported.
+FALSE_ALARM_RATES = (0.01, 0.1, 1.0)
+#: Sides of objects, in pixels, at which one group of sizes ends and the next begins.
+SIDES = (32, 64, 128)
 
 
 @dataclass(frozen=True)
@@ -104,6 +124,45 @@ def count_detections(verdicts: NDArray[np.intp], image: AnnotatedImage) -> Detec
 
 
 @dataclass(frozen=True)
+class SizeGroup:
+    """The recall of objects of similar size.
+
+    Attributes
+    ----------
+    low, high : int
+        The bounds of the side (the root of the area) in pixels, `high` excluded; None for none.
+    hits, objects : int
+    interval : Interval, optional
+        The confidence interval of the recall.
+    """
+
+    low: int
+    high: int | None
+    hits: int
+    objects: int
+    interval: Interval | None
+
+    @property
+    def recall(self) -> float:
+        """The share of the objects that are found."""
+        return self.hits / self.objects
+
+    def __str__(self) -> str:
+        """Return the range in words: "below 32", "32 to 63", "128 or more"."""
+        if self.high is None:
+            return f"{self.low} or more"
+        return f"{self.low} to {self.high - 1}" if self.low else f"below {self.high}"
+
+
+def _hits_of_side(result: ImageResult, low: int, high: int | None) -> tuple[int, int]:
+    """Return how many objects of a range of sides are found, and how many there are."""
+    missed = set(result.missed)
+    sides = [(width * height) ** 0.5 for _, _, width, height in result.image.boxes_xywh]
+    own = [at for at, side in enumerate(sides) if low <= side and (high is None or side < high)]
+    return sum(at not in missed for at in own), len(own)
+
+
+@dataclass(frozen=True)
 class CascadeResult:
     """The result of a cascade on all images.
 
@@ -134,18 +193,73 @@ class CascadeResult:
         return total(result.counts for result in self.images)
 
     @cached_property
+    def ranked(self) -> RankedDetections:
+        """All detections that count, ranked."""
+        judged = [result.ranked for result in self.images]
+        counted = [each.verdicts != IGNORED for each in judged]
+        return rank(
+            [each.scores[kept] for each, kept in zip(judged, counted, strict=True)],
+            [each.verdicts[kept] >= 0 for each, kept in zip(judged, counted, strict=True)],
+            [len(result.image.boxes_xywh) for result in self.images],
+        )
+
+    @cached_property
     def curve(self) -> Curve:
         """Recall, precision and false alarms at all scores."""
-        judged = [result.ranked for result in self.images]
-        scores = np.concatenate([image.scores for image in judged])
-        verdicts = np.concatenate([image.verdicts for image in judged])
-        counted = verdicts != IGNORED
-        return curve_of(scores[counted], verdicts[counted] >= 0, self.counts.truths)
+        return self.ranked.curve()
 
     @property
     def average_precision(self) -> float | None:
         """See `curves.average_precision`."""
         return average_precision(self.curve)
+
+    def recall_at_rate(self, rate: float) -> float | None:
+        """Return the recall with at most `rate` false alarms an image; None without objects."""
+        return recall_at(self.curve, rate * len(self.images))
+
+    @cached_property
+    def draws(self) -> Mapping[str, Values]:
+        """Figures in each draw of the bootstrap, by name.
+
+        ``average_precision``, ``precision``, ``recall``, ``false_alarms_per_image``, and
+        ``recall_at_RATE`` for each of `FALSE_ALARM_RATES`.
+        """
+        counts = [result.counts for result in self.images]
+        hits = np.array([each.hits for each in counts])
+        alarms = np.array([each.false_alarms for each in counts])
+        of_curve = curve_values(self.ranked, self._times, self._curve_figures)
+        names = ["average_precision", *(f"recall_at_{rate:g}" for rate in FALSE_ALARM_RATES)]
+        return {
+            **dict(zip(names, of_curve.T, strict=True)),
+            "precision": share_values(hits, hits + alarms, self._times),
+            "recall": share_values(hits, self.ranked.truths, self._times),
+            "false_alarms_per_image": share_values(alarms, np.ones_like(alarms), self._times),
+        }
+
+    @cached_property
+    def intervals(self) -> Mapping[str, Interval | None]:
+        """The confidence interval of each figure of `draws`; None where it is undefined."""
+        return {name: interval_of(values) for name, values in self.draws.items()}
+
+    @cached_property
+    def by_size(self) -> tuple[SizeGroup, ...]:
+        """The recall of objects by their side, for the sizes that occur."""
+        groups = []
+        for low, high in zip((0, *SIDES), (*SIDES, None), strict=True):
+            found = [_hits_of_side(result, low, high) for result in self.images]
+            hits, objects = np.array(found).reshape(-1, 2).T
+            if objects.sum():
+                interval = interval_of(share_values(hits, objects, self._times))
+                groups.append(SizeGroup(low, high, int(hits.sum()), int(objects.sum()), interval))
+        return tuple(groups)
+
+    @cached_property
+    def _times(self) -> NDArray[np.intp]:
+        return draw_images(len(self.images), draws_for(len(self.ranked.scores)))
+
+    def _curve_figures(self, curve: Curve) -> list[float | None]:
+        rates = [recall_at(curve, rate * len(self.images)) for rate in FALSE_ALARM_RATES]
+        return [average_precision(curve), *rates]
 
     @property
     def best_neighbors(self) -> int | None:
@@ -199,3 +313,55 @@ class Evaluation:
     def images(self) -> int:
         """Number of images that were read."""
         return len(self.cascades[0].images)
+
+    def differences(self, figure: str = "average_precision") -> list[Difference]:
+        """Return how much better the best cascade is than each other, by a figure of `draws`."""
+        means = [np.nanmean(each.draws[figure]) for each in self.cascades if each.counts.truths]
+        if len(means) < 2:
+            return []
+        best = self.cascades[int(np.nanargmax(means))]
+        return [_difference(best, other, figure) for other in self.cascades if other is not best]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the figures of all cascades as JSON-compatible values."""
+        from fercli.cascade.evaluation.report import summary
+
+        return summary(self)
+
+    def to_text(self) -> str:
+        """Return the figures of all cascades as tables for the terminal."""
+        from fercli.cascade.evaluation.report import report_text
+
+        return report_text(self)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one cascade is than another on the same images.
+
+    Attributes
+    ----------
+    better, other : str
+        The names of the cascades.
+    difference : float
+        The difference of the figure, the mean over the draws.
+    interval : Interval, optional
+        Its confidence interval; None if it is undefined.
+    """
+
+    better: str
+    other: str
+    difference: float
+    interval: Interval | None
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether other images of the same kind might show no difference, or the contrary."""
+        return self.interval is None or self.interval.includes_zero
+
+
+def _difference(better: CascadeResult, other: CascadeResult, figure: str) -> Difference:
+    draws = min(len(better.draws[figure]), len(other.draws[figure]))
+    values = better.draws[figure][:draws] - other.draws[figure][:draws]
+    mean = float(np.nanmean(values))
+    return Difference(better.name, other.name, mean, interval_of(values))

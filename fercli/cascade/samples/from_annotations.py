@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fercli.annotations import Box
-from fercli.annotations.base import Record
+from fercli.annotations.base import Record, mixed_labels_note
 from fercli.annotations.formats import read_records
 from fercli.cascade.samples.options import CropRules
 from fercli.cascade.samples.results import Created, Engine
@@ -88,7 +88,8 @@ def create_from_annotations(
         annotations, format=format, images=images, labels=labels, box_format=box_format
     )
     _require_boxes(records, annotations)
-    counter = _CropCounter(Created(out, 0, rules.size_wh), rules)
+    mixed = None if labels else mixed_labels_note(records)
+    counter = _CropCounter(Created(out, 0, rules.size_wh, notes=[mixed] if mixed else []), rules)
     crops = counter.counted(_cropped(records, rules, workers, progress))
     if engine == "native":
         _write_natively(crops, out, rules, overwrite)

@@ -48,17 +48,18 @@ def _go_on(out: str) -> Callable[[Path], object]:
     """Return what opens an output, looks at all of it, and draws one box more."""
 
     def go_on(folder: Path) -> object:
-        from fercli.labeling import BoxOutput, Work, open_store
+        from fercli.labeling import BoxOutput, ImageAnnotation, open_store
 
         path = folder / out
         before = path.read_bytes()
         try:
             store = open_store(BoxOutput(path, folder / "photos"), folder / "bg.txt")
             store.states(), store.counts()
-            work = store.work(0, (SIDE, SIDE))
-            more = Work((*work.boxes_xywh, (1, 1, 5, 5)), work.ignored_xywh)
-            store.save(0, more, work.revision(store.names[0]), (SIDE, SIDE))
-            assert (1, 1, 5, 5) in store.work(0, (SIDE, SIDE)).boxes_xywh
+            before_save = store.annotation(0, (SIDE, SIDE))
+            boxes = (*before_save.boxes_xywh, (1, 1, 5, 5))
+            more = ImageAnnotation(boxes, before_save.ignored_xywh)
+            store.save(0, more, before_save.revision(store.names[0]), (SIDE, SIDE))
+            assert (1, 1, 5, 5) in store.annotation(0, (SIDE, SIDE)).boxes_xywh
             return store
         finally:
             path.write_bytes(before)

@@ -132,3 +132,39 @@ def test_a_box_that_a_table_has_twice_is_one_object(face_cascade, make_annotated
     truth.write_text(2 * f"a.png,{','.join(map(str, face))}\n")
     counts = evaluate_files([face_cascade], truth).cascades[0].counts
     assert (counts.truths, counts.hits, counts.false_alarms) == (1, 1, 0)
+
+
+def test_a_folder_of_backgrounds_will_do(face_cascade, make_annotated, blank, tmp_path):
+    """The face in the folder's image is a false alarm."""
+    (tmp_path / "scenes" / "deep").mkdir(parents=True)
+    make_annotated("scenes/deep/a.png")
+    (result,) = evaluate_files([face_cascade], None, tmp_path / "scenes").cascades
+    assert (len(result.images), result.counts.truths, result.counts.false_alarms) == (1, 0, 1)
+
+
+def test_annotated_objects_in_backgrounds_are_ignored_and_counted(
+    face_cascade, make_annotated, face, tmp_path
+):
+    make_annotated("a.png")
+    info = write_info(tmp_path, f"a.png 1 {numbers(face)}")
+    progress = Notes()
+    (result,) = evaluate_files([face_cascade], None, info, progress=progress).cascades
+    assert (result.counts.truths, result.counts.false_alarms) == (0, 0)
+    assert progress.notes == [
+        f"{info}: 1 annotated object in 1 background; detections of them are ignored"
+    ]
+
+
+def test_labels_that_are_mixed_are_counted_in_a_note(face_cascade, make_annotated, face, tmp_path):
+    make_annotated("a.png")
+    rows = [(face, "face"), (ELSEWHERE, "flag"), ((1, 2, 30, 30), "flag")]
+    lines = [f"a.png,{','.join(map(str, box))},{label}" for box, label in rows]
+    (tmp_path / "boxes.csv").write_text("path,x,y,w,h,label\n" + "\n".join(lines) + "\n")
+    progress = Notes()
+    evaluate_files([face_cascade], tmp_path / "boxes.csv", progress=progress)
+    assert progress.notes[0].endswith(
+        "boxes of 2 labels are used as one object: flag 2, face 1; --label selects one"
+    )
+    progress = Notes()
+    evaluate_files([face_cascade], tmp_path / "boxes.csv", labels=["face"], progress=progress)
+    assert progress.notes == []

@@ -348,3 +348,19 @@ def test_what_becomes_of_shapes(box, enlarged, stretched):
     assert is_enlarged(box, (24, 24)) is enlarged
     assert is_stretched(box, (24, 24)) is stretched
     assert is_stretched((0, 0, box[2] * 2, box[3]), (48, 24)) is stretched
+
+
+def test_several_labels_are_counted_in_a_note(make_image, tmp_path):
+    make_image("a.png", 60, 50)
+    rows = ["a.png,1,2,20,20,cat", "a.png,3,4,20,20,dog", "a.png,5,6,20,20,cat", "a.png,7,8,9,9,"]
+    (tmp_path / "boxes.csv").write_text("path,x,y,w,h,label\n" + "\n".join(rows) + "\n")
+    created = create_from_annotations(tmp_path / "boxes.csv", tmp_path / "a.vec", CropRules(SIZE))
+    assert created.count == 4
+    assert created.to_dict()["notes"][0] == (
+        "boxes of 3 labels are used as one object: cat 2, dog 1, no label 1; "
+        "--label selects one"
+    )
+    created = create_from_annotations(
+        tmp_path / "boxes.csv", tmp_path / "b.vec", CropRules(SIZE), labels=["cat"]
+    )
+    assert (created.count, [note for note in created.notes if "label" in note]) == (2, [])
