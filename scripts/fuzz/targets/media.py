@@ -101,8 +101,6 @@ def _read_video(folder: Path) -> object:
 
 def _classify_video(folder: Path) -> object:
     """Do as ``fer serve`` does with a video, in this process."""
-    from fercli.models.model_settings import Settings
-
     from fercli.common.progress import SILENT
     from fercli.web.worker import classify_video
 

@@ -160,3 +160,29 @@ def test_curves_of_an_earlier_report_do_not_stay(
     without_objects = evaluate([face_cascade], [make_annotated("a.png")])
     files = save_report(without_objects, folder, overwrite=True)
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in files)
+
+
+def test_recall_by_size_and_at_false_alarms_an_image(evaluation, face):
+    """One of two objects is found, with as many false alarms: none at 0.01 or 0.1 an image."""
+    (figures,) = evaluation.to_dict()["cascades"]
+    side = face[2]
+    assert 64 <= side < 128
+    # Hit and false alarm have the same score, so that neither comes without the other.
+    assert figures["recall_at_false_alarms_per_image"] == {"0.01": 0.0, "0.1": 0.0, "1": 0.5}
+    sizes = {tuple(group["side"]): group for group in figures["by_size"]}
+    assert sizes[32, 64]["recall"] == 0.0  # the object of 60 that is not there
+    assert (sizes[64, 128]["hits"], sizes[64, 128]["objects"]) == (1, 1)
+    assert figures["confidence_intervals"]["recall"][0] == 0.0
+    assert "64 to 127 (1)" in evaluation.to_text()
+
+
+def test_a_cascade_differs_from_itself_by_noise(face_cascade, make_annotated, face, tmp_path):
+    other = tmp_path / "other.xml"
+    other.write_bytes(face_cascade.read_bytes())
+    images = [make_annotated("a.png", face), make_annotated("b.png", ELSEWHERE)]
+    evaluation = evaluate([face_cascade, other], images)
+    (difference,) = evaluation.differences()
+    assert (difference.difference, difference.is_noise) == (0.0, True)
+    assert "may be noise" in evaluation.to_text()
+    (told,) = evaluation.to_dict()["differences"]
+    assert (told["better"], told["other"], told["may_be_noise"]) == ("faces", "other", True)
