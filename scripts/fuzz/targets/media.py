@@ -112,7 +112,7 @@ def _classify_video(folder: Path) -> object:
         "cascade": None,
         "model": "ferplus",
         "recognition": {},
-        "model_settings": asdict(Settings()),
+        "model_settings": asdict(ModelSettings()),
         "bars": True,
     }
     here = Path.cwd()

@@ -29,10 +29,11 @@ def rows(path):
 
 def test_the_table_has_the_figures(evaluation):
     text = report_text(evaluation)
-    header, line, _, summary = text.splitlines()
+    header, line, *details, summary = text.splitlines()
     assert header.split()[:5] == ["cascade", "AP", "precision", "recall", "F1"]
     # The hit and the false alarm are the same face in two images: one score, together 1/2.
     assert line.split()[:8] == ["faces", "0.250", "0.500", "0.500", "0.500", "1", "1", "1"]
+    assert any(each.startswith("95 % confidence intervals") for each in details)
     assert summary.startswith("3 images, 2 objects; a hit: intersection over union of at least 0.5")
 
 

@@ -23,7 +23,7 @@ def truth(tmp_path):
 def test_a_table(fer, cascade, truth):
     result = fer("cascade", "evaluate", cascade, "--truth", truth)
     assert result.status == 0
-    header, line, _, summary = result.out.splitlines()
+    header, line, *_, summary = result.out.splitlines()
     assert header.startswith("cascade")
     assert line.split()[:4] == ["faces", "1.000", "1.000", "1.000"]
     assert summary.startswith("1 image, 1 object; ")
@@ -74,14 +74,14 @@ def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
 @pytest.mark.parametrize(
     ("args", "status", "message"),
     [
-        ([], 2, "wanted --truth PATH, --bg FILE or both"),
+        ([], 2, "--truth PATH, --bg FILE or both are needed"),
         (["--truth", "info.dat", "--box-scale", "0"], 2, "'--box-scale': 0.0 is not in the range"),
         (["--truth", "info.dat", "--box-scale", "big"], 2, "'--box-scale': 'big' is not a valid"),
         (["--truth", "info.dat", "--max-distance", "1"], 1, "The rule iou has no"),
         (["--truth", "missing.dat"], 1, "missing.dat: wanted annotations"),
         (["--truth", "empty.dat"], 1, "empty.dat: Expected annotat"),
         (["--truth", "empty.csv"], 1, "empty.csv: The file lists no image"),
-        (["--bg", "empty.dat"], 1, "empty.dat: The list names no image"),
+        (["--bg", "empty.dat"], 1, "empty.dat: There are no background images"),
         (["--bg", "missing.txt"], 1, "missing.txt: wanted a list of images, found nothing"),
         (["--truth", "info.dat", "--out", "info.dat"], 1, "info.dat: "),
     ],
