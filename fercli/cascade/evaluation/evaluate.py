@@ -331,11 +331,15 @@ def _without_objects(backgrounds: Path, progress: Progress) -> list[AnnotatedIma
     """Return the images of a list or folder; objects that are annotated in them are ignored."""
     files = read_backgrounds(backgrounds)
     objects = sum(len(boxes) for boxes in files.objects.values())
+    notes = list(files.notes)
     if objects:
-        progress.note(
-            f"{backgrounds}: {counted(objects, 'annotated object')} in "
+        # The first is on what a training does with them.
+        notes[:1] = [
+            f"{counted(objects, 'annotated object')} in "
             f"{counted(len(files.objects), 'background')}; detections of them are ignored"
-        )
+        ]
+    for note in notes:
+        progress.note(f"{backgrounds}: {note}")
     return [AnnotatedImage(path, (), files.objects.get(path, ())) for path in files.paths]
 
 
