@@ -322,12 +322,6 @@ class Evaluation:
         best = self.cascades[int(np.nanargmax(means))]
         return [_difference(best, other, figure) for other in self.cascades if other is not best]
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the figures of all cascades as JSON-compatible values."""
-        from fercli.cascade.evaluation.report import summary
-
-        return summary(self)
-
     def to_text(self) -> str:
         """Return the figures of all cascades as tables for the terminal."""
         from fercli.cascade.evaluation.report import report_text

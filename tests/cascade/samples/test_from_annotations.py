@@ -357,8 +357,7 @@ def test_several_labels_are_counted_in_a_note(make_image, tmp_path):
     created = create_from_annotations(tmp_path / "boxes.csv", tmp_path / "a.vec", CropRules(SIZE))
     assert created.count == 4
     assert created.to_dict()["notes"][0] == (
-        "boxes of 3 labels are used as one object: cat 2, dog 1, no label 1; "
-        "--label selects one"
+        "boxes of 3 labels are used as one object: cat 2, dog 1, no label 1; --label selects one"
     )
     created = create_from_annotations(
         tmp_path / "boxes.csv", tmp_path / "b.vec", CropRules(SIZE), labels=["cat"]
