@@ -102,6 +102,7 @@ def _read_video(folder: Path) -> object:
 def _classify_video(folder: Path) -> object:
     """Do as ``fer serve`` does with a video, in this process."""
     from fercli.common.progress import SILENT
+    from fercli.models.model_card import ModelSettings
     from fercli.web.worker import classify_video
 
     job = folder / "job"
