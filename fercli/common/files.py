@@ -340,6 +340,13 @@ def list_folder(
     return FolderFiles(folder, sorted(found), sorted(skipped))
 
 
+def subfolder_of(path: Path, folders: Iterable[Path | str]) -> Path:
+    """Return where a file is below the first of `folders` that it is in; "." if it is in none."""
+    return next(
+        (path.parent.relative_to(one) for one in folders if path.is_relative_to(one)), Path()
+    )
+
+
 def find_files(
     folder: Path, extensions: Sequence[str] = IMAGE_EXTENSIONS, *, recursive: bool = True
 ) -> list[Path]:

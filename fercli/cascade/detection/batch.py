@@ -12,7 +12,15 @@ from fercli.cascade.detection.detector import DEFAULTS, Detections, Detector
 from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.drawing import draw_boxes
 from fercli.common.errors import ImageError, InputError, OutputError, image_errors
-from fercli.common.files import find_files, free_name, input_among, make_folder, shortened
+from fercli.common.files import (
+    FolderFiles,
+    free_name,
+    input_among,
+    list_folder,
+    make_folder,
+    shortened,
+    subfolder_of,
+)
 from fercli.common.images import read_color, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
@@ -49,15 +57,26 @@ class ImageDetections:
                 yield str(self.path), x, y, width, height, score
 
 
-def images_of(inputs: Sequence[Path]) -> list[Path]:
+def images_of(inputs: Sequence[Path], notes: list[str] | None = None) -> list[Path]:
     """Return the images among `inputs`, and those in and below the folders among them.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+    notes : list of str, optional
+        Gets a line for each folder with files that are not images by their suffix.
 
     Raises
     ------
     InputError
         A file is missing, or there is no image at all.
     """
-    found = [path for name in inputs for path in (find_files(name) if name.is_dir() else [name])]
+    found: list[Path] = []
+    for name in inputs:
+        files = list_folder(name) if name.is_dir() else FolderFiles(name, [name], [])
+        found += files.found
+        if notes is not None:
+            notes += filter(None, [files.note()])
     if not found:
         folders = ", ".join(map(str, inputs))
         raise InputError(f"There are no images in {folders}")
@@ -70,6 +89,7 @@ def find_objects(
     options: DetectionOptions = DEFAULTS,
     *,
     out: Path | None = None,
+    folders: Sequence[Path] = (),
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
@@ -87,6 +107,8 @@ def find_objects(
     out : Path, optional
         The folder for copies of the images with the boxes drawn: ``NAME.png`` each, numbered
         where a name comes twice.
+    folders : sequence of Path
+        Copies of images below one of these are in the same subfolders of `out`.
     overwrite : bool
         Whether files in `out` may be replaced. Defaults to False.
     workers, progress
@@ -102,7 +124,7 @@ def find_objects(
     detector = Detector(cascade)
     output_paths: list[Path] = []
     if out is not None:
-        output_paths = [out / f"{stem}.png" for stem in numbered(path.stem for path in images)]
+        output_paths = _copies(out, images, folders)
         require_apart(output_paths, [cascade, *images])
         make_folder(out)
 
@@ -160,6 +182,17 @@ def require_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
             hint="use another folder or name",
             path=replaced,
         )
+
+
+def _copies(out: Path, images: Sequence[Path], folders: Sequence[Path]) -> list[Path]:
+    """Return the path of each image's copy."""
+    taken: dict[Path, dict[str, int]] = {}
+    paths = []
+    for image in images:
+        below = subfolder_of(image, folders)
+        stem = free_name(short_stem(image.stem), taken.setdefault(below, {}))
+        paths.append(out / below / f"{stem}.png")
+    return paths
 
 
 def numbered(stems: Iterable[str]) -> list[str]:

@@ -60,7 +60,8 @@ def detect(
     from fercli.common.tables import format_table
     from fercli.common.work_folder import alone_in
 
-    images = images_of(inputs)
+    notes: list[str] = []
+    images = images_of(inputs, notes)
     if csv_file is not None:
         require_apart([csv_file], [cascade, *images])
         require_absent(csv_file, overwrite=overwrite)
@@ -70,6 +71,7 @@ def detect(
             images,
             options.build(DetectionOptions, choices),
             out=out,
+            folders=[name for name in inputs if name.is_dir()],
             overwrite=overwrite,
             workers=workers,
             progress=progress,
@@ -81,6 +83,8 @@ def detect(
         click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
     elif rows:
         click.echo(format_table(COLUMNS, rows))
+    for note in notes:
+        click.echo(f"fer: {note}", err=True)
     for one in found:
         if one.error:
             click.echo(one.error, err=True)

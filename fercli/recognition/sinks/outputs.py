@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.common.errors import OptionError, OutputError
-from fercli.common.files import LISTED, free_name, input_among, shortened
+from fercli.common.files import LISTED, free_name, input_among, shortened, subfolder_of
 from fercli.recognition.sinks.video_writer import SUFFIXES
 from fercli.recognition.sources.inputs import Input
 
@@ -101,7 +101,10 @@ class OutputPaths:
         taken: dict[Path, dict[str, int]] = {}
         paths = {}
         for one in inputs:
-            name, below = Path(_stem(one) + suffix(one)), _subfolder(one)
+            name, below = (
+                Path(_stem(one) + suffix(one)),
+                subfolder_of(one.path, [one.folder] if one.folder else []),
+            )
             free = free_name(name.stem, taken.setdefault(below, {}), name.suffix, fold=True)
             paths[one.name] = folder_or_file / below / free
             if free != name.name:
@@ -155,16 +158,6 @@ def _require_file_name(inputs: Sequence[Input], path: Path, *, plot: bool) -> No
         )
     for one in inputs:
         _require_suitable(one, path, plot=plot)
-
-
-def _subfolder(source: Input) -> Path:
-    """Return where an input is below the folder that was named."""
-    if not source.folder:
-        return Path()
-    try:
-        return source.path.parent.relative_to(source.folder)
-    except ValueError:
-        return Path()
 
 
 def _require_suitable(source: Input, folder_or_file: Path, *, plot: bool) -> None:

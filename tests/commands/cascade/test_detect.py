@@ -55,7 +55,7 @@ def test_a_broken_image_is_named_and_the_rest_searched(fer, face_cascade, photo,
     assert "in 1 images, 1 unreadable" in result.out
 
 
-def test_the_same_at_any_number_of_workers_and_equal_names_are_told_apart(
+def test_the_same_at_any_number_of_workers_and_copies_in_the_same_subfolders(
     fer, face_cascade, photo, tmp_path
 ):
     for at in range(20):
@@ -66,8 +66,22 @@ def test_the_same_at_any_number_of_workers_and_equal_names_are_told_apart(
     one = fer(*arguments, "-j", 1, "--out", tmp_path / "one")
     four = fer(*arguments, "-j", 4, "--out", tmp_path / "four")
     assert one.out == four.out
-    names = sorted(path.name for path in (tmp_path / "four").iterdir())
-    assert names == sorted(["a.png", *(f"a-{number}.png" for number in range(2, 21))])
+    names = sorted(path.as_posix() for path in (tmp_path / "four").glob("*/*"))
+    assert names == sorted(f"{tmp_path}/four/{at}/a.png" for at in range(20))
+
+
+def test_equal_names_are_numbered_and_files_that_are_not_read_are_listed(
+    fer, face_cascade, photo, tmp_path
+):
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").symlink_to(photo)
+    (tmp_path / "y" / "b.psd").touch()
+    single = tmp_path / "x" / "a.png"
+    result = fer("cascade", "detect", face_cascade, single, tmp_path / "y", "--out", tmp_path)
+    assert result.status == 0
+    assert (tmp_path / "a-2.png").is_file()
+    assert f"fer: {tmp_path}/y: skipped 1 of 2 files that are not images" in result.err
 
 
 @pytest.mark.parametrize(
