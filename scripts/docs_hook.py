@@ -3,6 +3,7 @@
 - The cards and results in cascade/, datasets/ and models/, and BENCHMARKS.md, become pages.
 - ``{{ session README.md }}`` becomes the console session of that file, which a test runs.
 - ``{{ results five-class }}`` becomes that network's row of the table in models/README.md.
+- ``{{ table README.md Measured }}`` becomes the table below that heading of the file.
 - ``{{ recipes models }}`` becomes the files of ``fercli/recipes/models``.
 - ``{{ card ferplus }}`` becomes the rows of that shipped network's metadata.
 
@@ -33,6 +34,7 @@ MEANINGS = {
     "fer.std": "for each channel, JSON",
     "fer.crop": "side of the middle square that the network sees, or empty",
     "fer.color_order": "`rgb` or `bgr`",
+    "fer.temperature": "what logits are divided by before the softmax, so that probabilities fit",
     "fer.architecture": "its name in fer",
     "fer.training": "what it was trained on and how, with its accuracy, JSON",
 }
@@ -55,7 +57,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Fill in what a page takes from elsewhere, and its links to files outside docs/."""
-    filled = re.sub(r"\{\{ (session|results|card|recipes) (.+?) \}\}", _fill, markdown)
+    filled = re.sub(r"\{\{ (session|results|card|recipes|table) (.+?) \}\}", _fill, markdown)
     if "/" in page.file.src_uri:
         return filled.replace("](../BENCHMARKS.md", "](../benchmarks.md")
     filled = filled.replace("](../BENCHMARKS.md", "](benchmarks.md")
@@ -65,7 +67,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def _fill(match: re.Match[str]) -> str:
     if match[1] == "results":
         return results(match[2].split())
-    return {"session": session, "card": card, "recipes": recipes}[match[1]](match[2])
+    fill = {"session": session, "card": card, "recipes": recipes, "table": table}[match[1]]
+    return fill(match[2])
 
 
 def session(name: str) -> str:
@@ -74,6 +77,16 @@ def session(name: str) -> str:
     if found is None:
         raise PluginError(f"wanted a console session in {name}, found none")
     return found[0]
+
+
+def table(where: str) -> str:
+    """Return the table below a heading of a file."""
+    name, _, heading = where.partition(" ")
+    _, _, below = _read(name).partition(f"\n## {heading}\n")
+    rows = [line for line in below.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    if not rows:
+        raise PluginError(f"There is no table below the heading {heading!r} of {name}")
+    return re.sub(r"\]\((?!http)", "](../", "\n".join(rows))
 
 
 def recipes(kind: str) -> str:

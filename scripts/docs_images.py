@@ -1,7 +1,8 @@
 """Make the images of the documentation from real runs: ``docs_images.py docs/images``.
 
 Trains small cascades on the stop signs of `fer demo signs`, one setting changed at a time, and
-measures them on its test photographs; minutes on two cores. Two plots are arithmetic alone.
+measures them on its test photographs; minutes on two cores. Two plots are arithmetic alone. The
+images of the front page are of a clip made from one photograph, in and out of focus.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import cv2
 import matplotlib
 import numpy as np
+from PIL import Image
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -56,6 +58,8 @@ def main(out: Path) -> None:
         for name, names in COMPARED.items():
             compare(work, names, out / f"{name}.png")
         copy_run(work, out)
+        fer(work, "demo", "faces", "faces")
+        copy_front_page(work, out)
 
 
 def fer(work: Path, *words: str) -> None:
@@ -92,6 +96,42 @@ def copy_run(work: Path, out: Path) -> None:
         shutil.copy(work / source, out / name)
     photo = cv2.imread(str(work / "signs" / "photos" / "00.png"))
     cv2.imwrite(str(out / "photo.png"), photo)
+
+
+def copy_front_page(work: Path, out: Path) -> None:
+    """Keep a frame and the timeline of a clip, and features of the shipped cascade on faces."""
+    from fercli.cascade.model.bundled import bundled_cascade
+
+    write_clip(work / "faces" / "astronaut.png", work / "clip.mp4")
+    fer(work, "classify", "clip.mp4", "--save", "saved.mp4", "--timeline", "timeline.png", "--bars")
+    fer(work, "cascade", "create-samples", "--info", "faces/faces", "--size", "24x24", "--out",
+        "faces.vec")  # fmt: skip
+    fer(work, "cascade", "visualize", str(bundled_cascade()), "--vec", "faces.vec", "--out",
+        "features")  # fmt: skip
+    video = cv2.VideoCapture(str(work / "saved.mp4"))
+    video.set(cv2.CAP_PROP_POS_FRAMES, 40)
+    cv2.imwrite(str(work / "frame.png"), video.read()[1])
+    for source, name in (
+        ("frame.png", "frame.png"),
+        ("timeline.png", "timeline.png"),
+        ("features/stage_01.png", "face-features.png"),
+    ):
+        with Image.open(work / source) as image:  # few colors: a third of the bytes
+            image.convert("RGB").quantize(256).save(out / name, optimize=True)
+
+
+def write_clip(photograph: Path, video: Path) -> None:
+    """Write four seconds in which a photograph comes nearer, leans and leaves the focus."""
+    image, (width, height) = cv2.imread(str(photograph)), (400, 300)
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"mp4v"), 25, (width, height))
+    for t in np.linspace(0, 1, 100):
+        x, y = 240 - 25 * np.cos(2 * np.pi * t), 150 - 20 * t
+        scale = height / (300 - 110 * np.sin(np.pi * t))
+        moved = cv2.getRotationMatrix2D((x, y), 14 * np.sin(3 * np.pi * t), scale)
+        moved[:, 2] += (width / 2 - x, height / 2 - y)
+        frame = cv2.warpAffine(image, moved, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        writer.write(cv2.GaussianBlur(frame, (0, 0), 0.5 + 9 * np.sin(2.5 * np.pi * t) ** 2))
+    writer.release()
 
 
 def draw_whole() -> plt.Figure:

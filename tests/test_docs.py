@@ -136,3 +136,21 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_
         assert not re.search(r"\{\{ (results|session|card|recipes)", text), page.name
         loaded = re.findall(r'<(?:script|img|link)[^>]*(?:src|href)="(https?:[^"]*)"', text)
         assert not [address for address in loaded if "canonical" not in address], page.name
+
+
+@pytest.mark.parametrize("page", [DOCS / "architecture.md", ROOT / "CONTRIBUTING.md"], ids=str)
+def test_files_and_folders_that_are_named_exist(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    named = set(re.findall(r"`((?:fercli|tests|scripts)/[\w/.]*)`", text))
+    assert len(named) > 5
+    examples = {"tests/commands/datasets/test_count.py", "fercli/recipes/models/lenet.toml"}
+    assert not [name for name in named - examples if not (ROOT / name).exists()]
+
+
+def test_a_walk_passes_through_few_files():
+    """As the page tells it: from info.dat to cascade.xml 25 files at most, to a row of CSV 20."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    walks = re.split(r"^## ", text, flags=re.M)[1:3]
+    files = [len(set(re.findall(r"`(fercli/[\w/.]*\.py)`", walk))) for walk in walks]
+    assert files[0] <= 25
+    assert files[1] <= 20
