@@ -13,7 +13,8 @@ import click
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LEFT_OUT = (".*", "build", "demo", "dist", "runs", "*.egg-info", "__pycache__")
+#: What a copy of the tree does not need: what builds and runs left there.
+LEFT_OUT = {"build", "demo", "dist", "runs"}
 
 #: Pages with console sessions, each run from the first to the last in one folder.
 PAGES = [
@@ -40,7 +41,12 @@ def run(*command, cwd=None):
 def wheel(tmp_path_factory):
     """The wheel, built from a copy of the tree."""
     folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT, folder / "tree", ignore=shutil.ignore_patterns(*LEFT_OUT))
+    ignored = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__")
+
+    def ignore(parent, names):
+        return ignored(parent, names) | (LEFT_OUT if Path(parent) == ROOT else set())
+
+    shutil.copytree(ROOT, folder / "tree", ignore=ignore)
     run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, folder / "tree")
     (wheel,) = folder.glob("fercli-*.whl")
     return wheel

@@ -72,6 +72,7 @@ def test_a_command_that_fails_ends_the_demo(fer, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_whole_demo(fer, tmp_path):
     result = fer("demo", "--out", tmp_path / "demo")
     assert result.status == 0, result.err
