@@ -10,7 +10,7 @@ import io
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -203,14 +203,33 @@ class ImageNotes:
 
     def take(self) -> list[str]:
         """Return a line for each kind of assumption with the number of images, and forget them."""
+        return _note_lines(self.hand_over())
+
+    def lines(self) -> list[str]:
+        """Return the lines of `take` without forgetting anything."""
+        with self._lock:
+            return _note_lines(self._paths)
+
+    def hand_over(self) -> dict[str, dict[Path, str]]:
+        """Return all assumptions by kind and image, and forget them: `merge` takes them in."""
         with self._lock:
             paths, self._paths = self._paths, {}
-        lines = []
-        for kind, images in paths.items():
-            (path, detail), count = next(iter(images.items())), len(images)
-            first = f"{path}: {detail}"
-            lines.append(f"{first}: {kind}" if count == 1 else f"{count} images: {kind}; {first}")
-        return lines
+        return paths
+
+    def merge(self, paths: Mapping[str, Mapping[Path, str]]) -> None:
+        """Take in the assumptions of another process."""
+        with self._lock:
+            for kind, images in paths.items():
+                self._paths.setdefault(kind, {}).update(images)
+
+
+def _note_lines(paths: Mapping[str, Mapping[Path, str]]) -> list[str]:
+    lines = []
+    for kind, images in paths.items():
+        (path, detail), count = next(iter(images.items())), len(images)
+        first = f"{path}: {detail}"
+        lines.append(f"{first}: {kind}" if count == 1 else f"{count} images: {kind}; {first}")
+    return lines
 
 
 #: The assumptions of this process.

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from fercli.common.errors import DependencyError, FerError
 from fercli.common.progress import SILENT, Progress
@@ -103,13 +103,35 @@ def _results(function: Callable[[T], R], items: Iterator[T], where: Workers) -> 
     first = list(islice(items, SMALL))
     items = chain(first, items)
     if where.scheduler is not None:
-        return _spread_over_cluster(function, items, where.scheduler)
+        return _with_notes(_spread_over_cluster(_NotesReturned(function), items, where.scheduler))
     count = where.count or available_workers()
     if count == 1 or len(first) < SMALL:
         return map(function, items)
     if where.prefer == "threads":
         return _spread_over_threads(function, items, count)
-    return _spread(function, items, n_jobs=count, prefer=where.prefer)
+    return _with_notes(_spread(_NotesReturned(function), items, n_jobs=count, prefer=where.prefer))
+
+
+@dataclass(frozen=True)
+class _NotesReturned(Generic[T, R]):
+    """A function that also returns what was assumed about images in its process."""
+
+    function: Callable[[T], R]
+
+    def __call__(self, item: T) -> tuple[R, Any]:
+        result = self.function(item)
+        images = sys.modules.get("fercli.common.images")
+        return result, images.IMAGE_NOTES.hand_over() if images else {}
+
+
+def _with_notes(results: Iterator[tuple[R, Any]]) -> Iterator[R]:
+    """Yield the results of workers; what they assumed about images is told by this process."""
+    for result, notes in results:
+        if notes:
+            from fercli.common.images import IMAGE_NOTES
+
+            IMAGE_NOTES.merge(notes)
+        yield result
 
 
 def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: int) -> Iterator[R]:

@@ -13,7 +13,7 @@ from fercli.cascade.detection.detector import Detector
 from fercli.common.boxes import Box
 from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.files import FolderFiles, free_name, list_folder
-from fercli.common.images import ImageArray, read_color, read_gray
+from fercli.common.images import IMAGE_NOTES, ImageArray, read_color, read_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.common.work_folder import alone_in, remove_all_unfinished
@@ -96,6 +96,7 @@ class CropResult:
             "without_face": self.without_face,
             "unreadable": self.unreadable,
             "skipped": list(self.skipped),
+            "image_notes": IMAGE_NOTES.lines(),
         }
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fercli.common.images import IMAGE_NOTES
 from fercli.common.tables import format_table
 from fercli.datasets.augment import AugmentResult
 from fercli.datasets.face_cropping import CropResult
@@ -56,6 +57,7 @@ def import_as_json(result: ImportResult) -> dict[str, Any]:
         "sources": list(result.manifest.sources),
         "resumed": result.resumed,
         "repeated": asdict(result.repeated),
+        "image_notes": IMAGE_NOTES.lines(),
     }
 
 

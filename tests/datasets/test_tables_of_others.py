@@ -227,3 +227,22 @@ def test_which_format_is_found(tmp_path):
     path = write(tmp_path / "a.csv", ("Emotion", "Pixels"), ("0", PIXELS), delimiter=";")
     assert detect_format(path).name == "fer2013"
     assert expression_of("an") is None
+
+
+def test_what_workers_assumed_about_images_is_told(fer, tmp_path):
+    """Of 20 images, which two processes read, three are animated: their first frames are taken."""
+    from PIL import Image
+
+    for number in range(20):
+        path = tmp_path / f"in/{'happy' if number % 2 else 'sad'}/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(texture(number)).save(path)
+    frames = [Image.fromarray(texture(seed)) for seed in (50, 51)]
+    for number in range(3):
+        path = tmp_path / f"in/sad/moving{number}.webp"
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+    command = ["datasets", "import", tmp_path / "in", "-j2", "--out", tmp_path / "out", "--json"]
+    result = fer(*command)
+    (note,) = json.loads(result.out)["image_notes"]
+    assert note.startswith("3 images: ")
+    assert note in result.err

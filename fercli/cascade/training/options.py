@@ -367,9 +367,7 @@ class CascadeTrainingOptions(EngineOptions):
             found = "neither" if self.vec is None else "both"
             raise OptionError(f"Expected positives by `vec` or by `info`, got {found}")
         if self.label and self.info is None:
-            raise OptionError(
-                "`label` chooses boxes of `info`; samples of a .vec have none"
-            )
+            raise OptionError("`label` chooses boxes of `info`; samples of a .vec have none")
         super().check()
         for side in self.size_wh:
             if not SMALLEST_SIDE <= side <= LARGEST_SIDE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.common.files import find_files
+from fercli.common.files import list_folder
 from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
 from fercli.datasets.expressions import CODES, expression_of
 
@@ -43,7 +43,8 @@ class NameCode:
             No name has.
         """
         matched = False
-        for file in find_files(path):
+        files = list_folder(path)
+        for file in files.found:
             match = self.pattern.fullmatch(file.name)
             origin = file.relative_to(path).as_posix()
             matched |= match is not None
@@ -52,6 +53,8 @@ class NameCode:
                 if match
                 else Dropped(origin, "its name has another form")
             )
+        for file in files.skipped:
+            yield Dropped(file.relative_to(path).as_posix(), "not an image by its suffix")
         if not matched:
             raise InputError(f"No image has a name such as {self.example}", path=path)
 

@@ -153,7 +153,7 @@ def _member(archive: zipfile.ZipFile, path: Path) -> str:
         found = ", ".join(sorted(archive.namelist())[:5]) or "nothing"
         raise InputError(
             f"Expected one .csv file in the zip, got {found}",
-            hint="unpack it, and name the file",
+            hint="unpack it, and name the table or the folder of images",
             path=path,
         )
     return preferred[0]
