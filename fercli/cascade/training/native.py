@@ -11,6 +11,8 @@ from typing import Any
 import cv2
 import numba
 
+from fercli.cascade.detection.scanner.kernels import scan
+from fercli.cascade.features import haar_kernels, lbp
 from fercli.cascade.model import Cascade, read_cascade, write_cascade
 from fercli.cascade.training.backgrounds import read_backgrounds
 from fercli.cascade.training.checkpoint import (
@@ -27,6 +29,7 @@ from fercli.cascade.training.report import TrainingResult
 from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
 from fercli.common.files import make_folder
+from fercli.common.kernels import note_compilation
 from fercli.common.parallel import KernelPool
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
@@ -34,6 +37,9 @@ from fercli.common.signals import signals_as_interrupts
 from fercli.run_folder import RunFolder, locked, refuse_other_training
 
 ENGINE = "native"
+
+#: The largest kernel of each search, by type of features.
+KERNELS = {"HAAR": haar_kernels.split_by_histogram, "LBP": lbp.count_codes}
 
 
 def train(
@@ -86,6 +92,7 @@ def train(
         checkpoint = replace(checkpoint, origin=now)
         positives = load_positives(wanted, progress=progress)
         training = Training(wanted, positives, backgrounds, pool, progress)
+        note_compilation(progress, scan, KERNELS[wanted.feature_type])
         notes = (*changed, *positives.notes, *backgrounds.notes)
         for note in notes:
             progress.note(note)
