@@ -165,6 +165,59 @@ def count_codes(
 
 
 @compiled
+def write_all_codes(
+    integral: Ints, parts: Bytes, begin: int, end: int, width: int, codes: Bytes
+) -> None:
+    """Write the codes of the features from `begin` to `end` for all samples.
+
+    Parameters
+    ----------
+    integral : ndarray of int32, shape (rows, n)
+    parts : ndarray of uint8, shape (features, 4)
+    width : int
+        Of the window.
+    codes : ndarray of uint8, shape (features, n)
+    """
+    for feature in range(begin, end):
+        write_codes(integral, parts[feature], width, 0, integral.shape[1], codes[feature])
+
+
+@compiled
+def count_kept_codes(
+    codes: Bytes,
+    columns: NDArray[np.uint32],
+    packed: Longs,
+    chosen: Longs,
+    begin: int,
+    end: int,
+    histograms: Longs,
+) -> None:
+    """Sum the weights of samples by code, as `count_codes`, from codes that were kept.
+
+    Parameters
+    ----------
+    codes : ndarray of uint8, shape (features, all samples)
+        Of `write_all_codes`.
+    columns : ndarray of uint32, shape (n,)
+        Which samples.
+    packed, chosen, begin, end, histograms
+        As in `count_codes`.
+    """
+    odd = np.empty(256, np.int64)
+    for at in range(begin, end):
+        row = codes[chosen[at]]
+        even = histograms[at - begin]
+        even[:] = 0
+        odd[:] = 0
+        for pair in range(len(columns) // 2):
+            even[row[columns[2 * pair]]] += packed[2 * pair]
+            odd[row[columns[2 * pair + 1]]] += packed[2 * pair + 1]
+        if len(columns) % 2:
+            even[row[columns[-1]]] += packed[-1]
+        even += odd
+
+
+@compiled
 def split_by_groups(
     histograms: Longs, largest_mean: float, misclassification: bool, quality: Doubles
 ) -> None:

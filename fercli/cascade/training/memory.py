@@ -18,6 +18,9 @@ LEAST_FOR_BACKGROUNDS = 32 << 20
 #: The integral images of the search take no more than this, whatever is free: the result of a
 #: search depends on the number of samples that it has at once.
 INTEGRAL_BYTES = 128 << 20
+#: Codes of local binary patterns are kept if they take no more than this share of what the
+#: backgrounds would get.
+CODES_SHARE = 0.5
 #: Integral images that there are in any case.
 FEWEST_INTEGRALS = 4096
 #: Negatives are as many as positives unless told otherwise, but no more than this.
@@ -38,12 +41,15 @@ class Memory:
         Integral images of the search.
     backgrounds : int
         Images that are kept.
+    codes : int
+        Codes of local binary patterns that are kept; 0 if they are computed again each time.
     """
 
     samples: int
     features: int
     integrals: int
     backgrounds: int
+    codes: int = 0
 
 
 def memory_of(options: CascadeTrainingOptions, positives: int, held_out: int) -> Memory:
@@ -121,7 +127,10 @@ def share_memory(
             f"{_megabytes(memory)}",
             hint=_hint(options),
         )
-    return Memory(samples, listed, integrals, rest)
+    codes = features * (used + negatives) if options.feature_type == "LBP" else 0
+    if codes > CODES_SHARE * rest:
+        codes = 0
+    return Memory(samples, listed, integrals, rest - codes, codes)
 
 
 def most_integrals(options: CascadeTrainingOptions) -> int:

@@ -38,8 +38,8 @@ from fercli.run_folder import RunFolder, locked, refuse_other_training
 
 ENGINE = "native"
 
-#: The largest kernel of each search, by type of features.
-KERNELS = {"HAAR": haar_kernels.split_by_histogram, "LBP": lbp.count_codes}
+#: A kernel that every search among features of a type uses.
+KERNELS = {"HAAR": haar_kernels.find_corners, "LBP": lbp.write_codes}
 
 
 def train(

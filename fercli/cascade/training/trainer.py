@@ -97,6 +97,7 @@ class Training:
         self._wanted = negatives_wanted(options, len(self._positives))
         self._wanted_to_hold_out = negatives_to_hold_out(options, self._wanted)
         memory = memory_of(options, len(self._positives), len(self._held_out))
+        self._keeps_codes = memory.codes > 0
         self._miner = NegativeMiner(
             backgrounds.paths,
             options.size_wh,
@@ -257,7 +258,10 @@ class Training:
         windows, method = to_sample_matrix(positives, negatives), self._options.search
         most = most_integrals(self._options)
         if isinstance(self._features, LbpFeatures):
-            return LbpSearch(self._features, windows, self._pool, method=method, most_samples=most)
+            return LbpSearch(
+                self._features, windows, self._pool,
+                method=method, most_samples=most, keep_codes=self._keeps_codes,
+            )  # fmt: skip
         return HaarSearch(self._features, windows, self._pool, method=method, most_samples=most)
 
     def _split_negatives(self, windows: Samples, index: int) -> tuple[Samples, Samples]:

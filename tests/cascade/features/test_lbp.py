@@ -52,6 +52,27 @@ def test_histograms_of_codes(rng, windows):
         assert np.allclose(found_responses * unit, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 76, 77])
+def test_kept_codes_give_the_same_histograms(rng, windows, count):
+    features, pool = lbp_features((9, 8)), KernelPool(1)
+    images = IntegralImages(windows, tilted=False, pool=pool)
+    codes = np.empty((len(features), 77), np.uint8)
+    kernels.write_all_codes(images.of(np.arange(77)), features.parts, 0, len(features), 9, codes)
+    for number in (0, 5, len(features) - 1):
+        assert codes[number].tolist() == lbp_codes(windows, features.feature(number), pool).tolist()
+    columns = np.sort(rng.choice(77, count, replace=False))
+    packed = rng.integers(1, 1 << 40, count)
+    chosen, kept, computed = np.array([5, 0, 30]), *np.full((2, 2, 256), 7, np.int64)
+    kernels.count_kept_codes(codes, columns.astype(np.uint32), packed, chosen, 1, 3, kept)
+    kernels.count_codes(images.of(columns), packed, features.parts, chosen, 1, 3, 9, computed)
+    assert (kept == computed).all()
+    # By hand: each sample adds its number to the bin of its code.
+    expected = np.zeros(256, np.int64)
+    for column, number in zip(columns, packed, strict=True):
+        expected[codes[0, column]] += number
+    assert kept[0].tolist() == expected.tolist()
+
+
 def brute_force_subset(weights, responses):
     """Try every subset of the codes that occur."""
     codes = np.flatnonzero(weights)

@@ -41,6 +41,19 @@ def test_too_little_is_named_with_what_would_do():
         share(options(memory=needed - 1))
 
 
+def test_codes_of_patterns_are_kept_where_there_is_room():
+    """A byte for each of 8,464 features (24×24) of 10,000 + 5,000 samples: 127 MB."""
+    roomy, tight = (
+        share(options(memory=memory, feature_type="LBP"), features=8464) for memory in (1000, 300)
+    )
+    assert (roomy.codes, tight.codes) == (8464 * 15_000, 0)
+    haar = share(options(memory=1000))
+    assert haar.codes == 0
+    total = roomy.samples + roomy.features + roomy.integrals + roomy.backgrounds + roomy.codes
+    assert total == 1000 * 10**6
+    assert roomy.backgrounds >= roomy.codes
+
+
 def test_exhaustive_search_needs_all_samples_at_once():
     with pytest.raises(OptionError, match="use `search` fast"):
         share(options(memory=1000, search="exhaustive"), positives=500_000)

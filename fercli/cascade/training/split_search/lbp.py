@@ -7,7 +7,7 @@ have many: then a first round on fewer samples, drawn by weight, leaves a few hu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,27 @@ MOST_EVALUATIONS = 1 << 30
 SECOND_FEATURES = 512
 #: Features whose best subset is found exactly.
 LAST_FEATURES = 16
+#: Windows whose codes are computed at once, where they are kept.
+BLOCK = 4096
 #: Features whose weights by code are in memory at once.
 PIECE = 2048
 
 Longs = NDArray[np.int64]
+#: Sums packed weights by code for features ``chosen[begin:end]``, into the last argument.
+Counter = Callable[[Longs, Longs, int, int, Longs], None]
 
 
 class LbpSearch:
-    """Finds splits of windows by local binary patterns; parameters as `HaarSearch`."""
+    """Finds splits of windows by local binary patterns.
+
+    Parameters
+    ----------
+    features, windows, pool, method, most_samples
+        As in `HaarSearch`.
+    keep_codes : bool
+        Whether the codes of all features are computed once and kept: a byte for each feature of
+        each window. The splits are the same. Defaults to False.
+    """
 
     def __init__(
         self,
@@ -50,6 +63,7 @@ class LbpSearch:
         *,
         method: SearchName = "fast",
         most_samples: int = 32_768,
+        keep_codes: bool = False,
     ) -> None:
         self.features = features
         self.windows = windows
@@ -57,6 +71,7 @@ class LbpSearch:
         self.most_samples = most_samples
         self._pool = pool
         self._images = IntegralImages(windows, tilted=False, pool=pool)
+        self._codes = self._all_codes() if keep_codes else None
 
     def best_split(self, samples: WeightedSamples, rng: np.random.Generator) -> Split | None:
         """Return the best split, or None if no feature tells the samples apart."""
@@ -92,14 +107,14 @@ class LbpSearch:
             drawn, positives = draw_by_weight(samples.influence(), samples.positives, size, rng)
             columns, weights = columns[drawn], np.ones(len(drawn))
             targets = np.where(np.arange(len(drawn)) < positives, 1.0, -1.0)
-        integral, packed = self._images.of(columns, keep=True), pack(weights, targets)
+        count, packed = self._counter(columns), pack(weights, targets)
         largest = float(np.abs(targets).max())
         misclassification = samples.criterion == "misclassification"
         quality = np.empty(len(chosen))
 
         def evaluate(begin: int, end: int) -> None:
             histograms = np.empty((end - begin, CODES), np.int64)
-            self._count(integral, packed, chosen, begin, end, histograms)
+            count(packed, chosen, begin, end, histograms)
             kernels.split_by_groups(histograms, largest, misclassification, quality[begin:end])
 
         self._pool.share(evaluate, len(chosen), piece=32)
@@ -115,27 +130,47 @@ class LbpSearch:
                 np.add.at(histogram, codes[samples.columns], packed)
                 yield histogram
             return
-        integral = self._images.of(samples.columns, keep=True)
+        count = self._counter(samples.columns)
         for start in range(0, len(chosen), PIECE):
-            yield from self._count_all(integral, packed, chosen[start : start + PIECE])
+            yield from self._count_all(count, packed, chosen[start : start + PIECE])
 
-    def _count_all(self, integral: NDArray[np.int32], packed: Longs, chosen: Longs) -> Longs:
+    def _count_all(self, count: Counter, packed: Longs, chosen: Longs) -> Longs:
         """Return the packed weights by code, shape (features, 256)."""
         histograms = np.empty((len(chosen), CODES), np.int64)
-
-        def count(begin: int, end: int) -> None:
-            self._count(integral, packed, chosen, begin, end, histograms[begin:end])
-
-        self._pool.share(count, len(chosen), piece=32)
+        self._pool.share(
+            lambda begin, end: count(packed, chosen, begin, end, histograms[begin:end]),
+            len(chosen), piece=32,
+        )  # fmt: skip
         return histograms
 
-    def _count(
-        self, integral: NDArray[np.int32], packed: Longs, chosen: Longs,
-        begin: int, end: int, histograms: Longs,
-    ) -> None:  # fmt: skip
-        width = self.windows.size_wh[0]
-        parts = self.features.parts
-        kernels.count_codes(integral, packed, parts, chosen, begin, end, width, histograms)
+    def _counter(self, columns: NDArray[np.intp]) -> Counter:
+        """Return what sums the packed weights of some windows by code."""
+        codes = self._codes
+        if codes is not None:
+            rows = columns.astype(np.uint32)
+            return lambda packed, chosen, begin, end, histograms: kernels.count_kept_codes(
+                codes, rows, packed, chosen, begin, end, histograms
+            )
+        integral = self._images.of(columns, keep=True)
+        parts, width = self.features.parts, self.windows.size_wh[0]
+        return lambda packed, chosen, begin, end, histograms: kernels.count_codes(
+            integral, packed, parts, chosen, begin, end, width, histograms
+        )
+
+    def _all_codes(self) -> NDArray[np.uint8]:
+        """Return the codes of all features for all windows, shape (features, windows)."""
+        codes = np.empty((len(self.features), len(self.windows)), np.uint8)
+        parts, width = self.features.parts, self.windows.size_wh[0]
+        for start in range(0, len(self.windows), BLOCK):
+            block = np.arange(start, min(start + BLOCK, len(self.windows)))
+            integral, out = self._images.of(block), codes[:, start : start + len(block)]
+            self._pool.share(
+                lambda begin, end, integral=integral, out=out: kernels.write_all_codes(  # type: ignore[misc]
+                    integral, parts, begin, end, width, out
+                ),
+                len(parts), piece=128,
+            )  # fmt: skip
+        return codes
 
 
 def best_subset(

@@ -132,6 +132,23 @@ def test_result_does_not_depend_on_the_number_of_threads(windows, kind):
 
 
 @pytest.mark.compiled
+@pytest.mark.parametrize("method", ["fast", "exhaustive"])
+def test_kept_codes_give_the_same_splits(rng, windows, monkeypatch, method):
+    monkeypatch.setattr(lbp_search, "BLOCK", 90)  # several, and the last is not full
+    features = lbp_features((8, 8))
+    computed, kept = (
+        LbpSearch(features, windows, KernelPool(2), method=method, keep_codes=keep)
+        for keep in (False, True)
+    )
+    for seed in range(4):
+        samples = weighted(rng)
+        splits = [
+            search.best_split(samples, np.random.default_rng(seed)) for search in (computed, kept)
+        ]
+        assert splits[0] == splits[1]
+
+
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", ["BASIC", "LBP"])
 def test_more_samples_than_memory_has_room_for(rng, windows, kind):
     if kind == "LBP":
