@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 from fercli.cascade.opencv3.stage_files import PARAMETERS
 from fercli.cascade.training.report import TrainingResult
-from fercli.common.errors import OptionError
+from fercli.common.errors import OptionError, TrainingError
 from fercli.common.progress import Progress
 from fercli.run_folder import RunFolder
 
@@ -146,19 +146,26 @@ def train_cascade(
         raise OptionError("`resume` and `overwrite` cannot be used together")
     chosen = find_engine(engine or (engine_there(out) if resume else DEFAULT))
     if resume:
-        options = {**_that_still_hold(chosen.options_there(out), options), **options}
+        before = chosen.options_there(out)
+        if not before and options.get("bg") is None:
+            raise TrainingError("There is no training to resume", path=out)
+        options = {**_that_still_hold(before, options), **options}
     return chosen.train(options, out, resume=resume, overwrite=overwrite, progress=progress)
 
 
 def _that_still_hold(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a training, without those that given ones make pointless.
 
-    Those are the positives where others are given, and how variants differ where there are to be
-    none.
+    Those are the positives where others are given, the label of boxes where samples are, how
+    variants differ where there are to be none, and the set of features of another type.
     """
     dropped: set[str] = set()
     if any(options.get(name) is not None for name in POSITIVES):
         dropped.update(POSITIVES)
+    if options.get("vec") is not None:
+        dropped.add("label")
+    if options.get("feature_type") not in (None, before.get("feature_type")):
+        dropped.add("mode")
     if options.get("variants") == 0:
         dropped.update(name for name in before if name.startswith("jitter_"))
     return {name: value for name, value in before.items() if name not in dropped}

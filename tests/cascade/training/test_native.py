@@ -161,6 +161,26 @@ def test_positives_of_another_kind_to_go_on_with(small, marked, tmp_path):
         train_cascade(None, both, out, resume=True, progress=Notes())
 
 
+def test_samples_in_place_of_boxes_of_a_label_to_go_on_with(small, labeled, tmp_path):
+    vec = small.pop("vec")
+    train({**small, "info": labeled, "label": ("face",), "stages": 1}, tmp_path / "out")
+    train_cascade(None, {"vec": vec, "stages": 2}, tmp_path / "out", resume=True, progress=Notes())
+    assert "label" not in {k for k, v in options_there(tmp_path / "out").items() if v}
+
+
+def test_another_type_of_features_cannot_be_resumed_with(small, tmp_path):
+    train({**small, "stages": 1}, tmp_path / "out")
+    options = {"feature_type": "LBP", "stages": 2}
+    with pytest.raises(TrainingError, match="--feature-type HAAR there, LBP here"):
+        train_cascade(None, options, tmp_path / "out", resume=True, progress=Notes())
+
+
+def test_a_folder_without_a_training_cannot_be_resumed(tmp_path):
+    with pytest.raises(TrainingError, match="nowhere: There is no training to resume"):
+        train_cascade(None, {"stages": 2}, tmp_path / "nowhere", resume=True, progress=Notes())
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_no_variants_any_more_to_go_on_with(small, tmp_path):
     out = tmp_path / "out"
     train({**small, "stages": 1, "variants": 1, "jitter_shift": 0.1}, out)
