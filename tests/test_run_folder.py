@@ -2,16 +2,17 @@ import json
 
 import pytest
 
+from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.report import StageRecord, TrainingResult
 from fercli.common.errors import OutputExistsError, RecipeError, TrainingError
-from fercli.run_folder import RunFolder, changes, locked, refuse_other_training
+from fercli.run_folder import changes
 
 OPTIONS = {"engine": "opencv", "size": "20x20", "stages": 3, "min_hit_rate": 0.995, "tools": None}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    return RunFolder(tmp_path)
+    return CascadeFolder(tmp_path)
 
 
 @pytest.fixture
@@ -22,65 +23,67 @@ def begun(folder):
 
 def test_an_empty_folder_has_no_training(folder):
     assert folder.read_recipe() is None
-    assert refuse_other_training(folder, OPTIONS, resume=False) is False
+    assert folder.may_continue(OPTIONS, resume=False) is False
 
 
 def test_the_same_settings_go_on(begun):
     assert begun.read_recipe() == {name: v for name, v in OPTIONS.items() if v is not None}
-    assert refuse_other_training(begun, OPTIONS, resume=False) is True
+    assert begun.may_continue(OPTIONS, resume=False) is True
 
 
 @pytest.mark.parametrize("name", ["workers", "tools", "value_buffer", "index_buffer"])
 def test_what_does_not_change_the_cascade_may_change(begun, name):
-    assert refuse_other_training(begun, {**OPTIONS, name: 5}, resume=False) is True
+    assert begun.may_continue({**OPTIONS, name: 5}, resume=False) is True
 
 
 def test_settings_that_may_change_need_a_word(begun):
     more = {**OPTIONS, "stages": 5}
-    with pytest.raises(TrainingError, match="--stages 3 there, 5 here") as caught:
-        refuse_other_training(begun, more, resume=False)
-    assert caught.value.hint.startswith("--resume")
-    assert refuse_other_training(begun, more, resume=True) is True
+    with pytest.raises(TrainingError, match="`stages` 3 there, 5 here") as caught:
+        begun.may_continue(more, resume=False)
+    assert caught.value.hint.startswith("use --resume")
+    assert begun.may_continue(more, resume=True) is True
 
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_settings_that_are_fixed_may_not_change(begun, resume):
-    with pytest.raises(TrainingError, match="--size 20x20 there, 24x24 here") as caught:
-        refuse_other_training(begun, {**OPTIONS, "size": "24x24", "stages": 9}, resume=resume)
-    assert "--stages" not in caught.value.message
+    with pytest.raises(TrainingError, match="`size` 20x20 there, 24x24 here") as caught:
+        begun.may_continue({**OPTIONS, "size": "24x24", "stages": 9}, resume=resume)
+    assert "`stages`" not in caught.value.message
     assert "--resume" not in caught.value.hint
 
 
 def test_an_ended_training_is_not_repeated(begun):
     begun.cascade.touch()
     with pytest.raises(OutputExistsError, match="has ended"):
-        refuse_other_training(begun, OPTIONS, resume=False)
-    assert refuse_other_training(begun, OPTIONS, resume=True) is True
+        begun.may_continue(OPTIONS, resume=False)
+    assert begun.may_continue(OPTIONS, resume=True) is True
 
 
 @pytest.mark.parametrize("name", ["cascade.xml", "result.json", "training.log"])
 def test_files_of_something_else_are_not_overwritten(folder, name):
     (folder.path / name).write_text("mine")
     with pytest.raises(OutputExistsError, match=f"{name}: already exists"):
-        refuse_other_training(folder, OPTIONS, resume=False)
+        folder.may_continue(OPTIONS, resume=False)
 
 
 def test_a_folder_engine_of_something_else_is_refused(folder):
     folder.engine.mkdir()
     (folder.engine / "mine.txt").write_text("mine")
-    with pytest.raises(OutputExistsError, match="engine: holds files of no training"):
-        locked(folder.path).__enter__()
+    with pytest.raises(
+        OutputExistsError, match="engine: The folder holds files that no training has written"
+    ):
+        CascadeFolder.locked(folder.path).__enter__()
     assert (folder.engine / "mine.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["stages.xml", "training.json", "params.xml", "../recipe.toml"])
 def test_the_folder_engine_of_a_training_is_known(folder, name):
     folder.engine.mkdir()
-    with locked(folder.path):
+    with CascadeFolder.locked(folder.path):
         pass
     (folder.engine / "stage0.xml").touch()
     (folder.engine / name).touch()
-    with locked(folder.path):
+    with CascadeFolder.locked(folder.path):
         pass
 
 
@@ -88,15 +91,15 @@ def test_what_a_killed_training_was_writing_is_removed(begun):
     begun.engine.mkdir()
     for name in (".fer-1.xml", ".fer-2.json", "stages.xml", "training.json"):
         (begun.engine / name).touch()
-    with locked(begun.path):
+    with CascadeFolder.locked(begun.path):
         pass
     assert {path.name for path in begun.engine.iterdir()} == {"stages.xml", "training.json"}
 
 
 def test_a_broken_recipe_is_named(folder):
     folder.recipe.write_text("no toml")
-    with pytest.raises(RecipeError, match="not a TOML file"):
-        refuse_other_training(folder, OPTIONS, resume=False)
+    with pytest.raises(RecipeError, match="Not a TOML file"):
+        folder.may_continue(OPTIONS, resume=False)
 
 
 def test_clearing_removes_a_training_and_nothing_else(begun):
@@ -134,10 +137,10 @@ def test_a_result_is_drawn_and_written(folder):
 
 def test_changes_compare_as_recipes_do(tmp_path):
     assert changes({"vec": str(tmp_path)}, {"vec": tmp_path}) == {}
-    assert changes({"a": 1}, {"a": None}) == {"a": "--a 1 there, None here"}
+    assert changes({"a": 1}, {"a": None}) == {"a": "`a` 1 there, None here"}
 
 
 def test_what_is_kept_of_an_interrupted_training_is_counted(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = CascadeFolder(tmp_path)
     assert "interrupted; 0 whole stages are kept in" in folder.what_is_kept(0)
     assert "interrupted; 1 whole stage is kept in" in folder.what_is_kept(1)

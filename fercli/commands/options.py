@@ -483,7 +483,9 @@ class FormatName(click.Choice):  # type: ignore[type-arg]  # generic from click 
 _format = click.option(
     "--format",
     type=FormatName(ANNOTATION_FORMATS),
-    help="Read the boxes in this format.  [default: what it looks like]",
+    metavar="FORMAT",
+    help=f"Read the boxes in this format: {', '.join(ANNOTATION_FORMATS)}.  [default: what it looks "
+    "like]",
 )
 
 _images = click.option(

@@ -38,15 +38,7 @@ from fercli.models.checkpoint import (
 from fercli.models.distributed import count_hosts, join_hosts, require_alike, share_of_host, spread
 from fercli.models.keras_model import rebuild, save_model
 from fercli.models.labeled_faces import Faces, check_classes, identify, read_splits
-from fercli.models.run_folder import (
-    BEST,
-    CHECKPOINT,
-    CURVES,
-    HISTORY,
-    continue_folder,
-    prepare_folder,
-    write_result,
-)
+from fercli.models.run_folder import BEST, CHECKPOINT, CURVES, HISTORY, ModelFolder
 from fercli.models.training_model import compiled_model, start, training_card
 from fercli.models.training_options import ModelTrainingOptions, check_options, to_recipe
 
@@ -156,11 +148,12 @@ def train(
     tree = read_tree(data)
     check_classes(tree)
     with folder_lock(make_folder(out), "a training"):
-        going_on = prepare_folder(out, options, data, overwrite=overwrite)
+        folder = ModelFolder(out)
+        going_on = folder.prepare(options, data, overwrite=overwrite)
         training, validation = read_splits(tree, options, workers, progress)
         images = identify(training, validation)
         if going_on:
-            continue_folder(out, options, data, images)
+            folder.go_on(options, data, images)
         maker = BatchMaker(training, _batch_options(options))
         task = _Task(maker, validation, images, out, options, progress)
         with precision_policy(options.precision), quiet_warnings(), spread(options):
@@ -290,6 +283,6 @@ def _finish(task: _Task, watch: Watch) -> TrainingResult:
     seconds = sum(row["seconds"] for row in state.history)
     result = TrainingResult(task.out / BEST, state.epoch, best, seconds, reason)
     about = {"epochs": state.epoch, "best": best, "seconds": round(seconds, 1)}
-    write_result(task.out, {"model": BEST, **about, "stopped_because": reason})
+    ModelFolder(task.out).write_result({"model": BEST, **about, "stopped_because": reason})
     draw_curves(task.out / CURVES, state.history, task.options.architecture)
     return result

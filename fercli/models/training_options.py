@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -13,9 +13,6 @@ from fercli.common.recipes import bundled_recipes
 from fercli.models.architectures import ARCHITECTURES, find_architecture
 from fercli.models.architectures.base import Architecture
 from fercli.models.backend import load_keras
-
-#: Those that may change between a training and its continuation.
-MAY_CHANGE = frozenset({"epochs", "patience", "stream", "tensorboard", "data", "workers"})
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MONITORS = ("val_accuracy", "val_loss")
@@ -209,23 +206,6 @@ def to_recipe(options: ModelTrainingOptions) -> dict[str, Any]:
     """Return the options as a recipe's keys and values; size and weight decay are spelt out."""
     width, height = options.size_wh
     return {**asdict(options), "size": f"{width}x{height}", "weight_decay": options.decay}
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return, as ``"name before → now"``, options that differ and may not.
-
-    A recipe that an older version wrote lacks the options that are newer; they have defaults then.
-    """
-    defaults = asdict(ModelTrainingOptions())
-    pairs = {
-        name: (before.get(name, defaults.get(name)), now.get(name, defaults.get(name)))
-        for name in sorted((set(before) | set(now)) - MAY_CHANGE)
-    }
-    return [
-        f"--{name.replace('_', '-')} {old} → {new}"
-        for name, (old, new) in pairs.items()
-        if str(old) != str(new)
-    ]
 
 
 # Learning rates over a training, as functions of the step.

@@ -3,17 +3,17 @@ import threading
 
 import pytest
 
+from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.native import told_what_is_kept
 from fercli.common.progress import SILENT
 from fercli.common.signals import signals_as_interrupts, stopped_by_signals
-from fercli.run_folder import RunFolder
 
 
 @pytest.fixture(params=["alone", "of a training"])
 def interrupts(request, tmp_path):
     if request.param == "alone":
         return signals_as_interrupts
-    return lambda: told_what_is_kept(RunFolder(tmp_path), SILENT)
+    return lambda: told_what_is_kept(CascadeFolder(tmp_path), SILENT)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -256,7 +256,7 @@ def test_two_trainings_in_one_folder(run, tree):
 
 
 def test_other_options_do_not_go_on(run, tree):
-    with pytest.raises(TrainingError, match=r"--learning-rate 0\.05 → 0\.01"):
+    with pytest.raises(TrainingError, match=r"`learning_rate` 0\.05 there, 0\.01 here"):
         train(tree, run, replace(QUICK, learning_rate=0.01))
 
 

@@ -45,12 +45,13 @@ from fercli.cascade.opencv3.traincascade import (
     explain_stop,
 )
 from fercli.cascade.samples.vec import write_vec
+from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.report import StageRecord, TrainingResult
 from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
 from fercli.common.files import make_folder
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.recipes import typed_options
-from fercli.run_folder import RunFolder, changes, locked, refuse_other_training
+from fercli.run_folder import changes, other_training
 
 BACKGROUNDS = "bg.txt"
 
@@ -76,7 +77,7 @@ def train(
     options : mapping
         The settings of `ProgramSettings` by option.
     out : Path
-        The folder of results; see `RunFolder`.
+        The folder of results; see `CascadeFolder`.
     resume : bool
         Whether to go on with a training that has ended, or with other settings than it began
         with, as far as they may change. Defaults to False.
@@ -108,7 +109,7 @@ def train(
     settings = ProgramSettings.from_options(options)
     program = _program(settings.tools)
     settings = resolve_counts(settings, check_positives(settings, progress))
-    with locked(out) as (folder, lock):
+    with CascadeFolder.locked(out) as (folder, lock):
         going_on = not overwrite and refuse_other(folder, settings, resume=resume)
         backgrounds = check_backgrounds(settings.bg, settings.size_wh, progress=progress)
         buffers = plan_buffers(settings, count_features(settings))
@@ -150,11 +151,13 @@ def finish(
         As `train`.
     """
     program = _program(tools)
-    with locked(out) as (folder, lock):
+    with CascadeFolder.locked(out) as (folder, lock):
         adopt_by_hand(folder)
         there = keep_whole_stages(folder.engine, progress)
         if there == 0:
-            raise TrainingError("wanted a training with at least one whole stage", path=out)
+            raise TrainingError(
+                "The folder has no training with at least one finished stage", path=out
+            )
         count = min(stages or there, there)
         with tempfile.TemporaryDirectory(prefix="fer-finish-") as name:
             settings = _stand_in(options_there(out), Path(name), count)
@@ -180,7 +183,7 @@ def _stand_in(options: Mapping[str, Any], folder: Path, stages: int) -> ProgramS
 
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
-    folder = RunFolder(out)
+    folder = CascadeFolder(out)
     there = typed_options(folder.read_recipe() or {}, ProgramSettings, folder.recipe)
     there = there or read_parameters(folder.engine) or read_parameters(out) or {}
     return {name: value for name, value in there.items() if name != "engine"}
@@ -191,7 +194,7 @@ class _Training:
 
     def __init__(
         self,
-        folder: RunFolder,
+        folder: CascadeFolder,
         settings: ProgramSettings,
         bg: Path,
         buffers: Buffers,
@@ -252,7 +255,7 @@ class _Training:
         self.settings = replace(self.settings, positives=fewer)
 
 
-def known_stages(folder: RunFolder, count: int) -> list[StageRecord]:
+def known_stages(folder: CascadeFolder, count: int) -> list[StageRecord]:
     """Return a record for each of the first `count` stages on the disk, however little is known."""
     known = {stage.index: stage for stage in folder.read_stages(count)}
     return [
@@ -262,7 +265,7 @@ def known_stages(folder: RunFolder, count: int) -> list[StageRecord]:
 
 
 def _conclude(
-    folder: RunFolder,
+    folder: CascadeFolder,
     settings: ProgramSettings,
     run: ProgramRun,
     stages: list[StageRecord],
@@ -311,21 +314,17 @@ def _program(tools: Path | None) -> Path:
 ENGINE = "opencv"
 
 
-def refuse_other(folder: RunFolder, settings: ProgramSettings, *, resume: bool) -> bool:
+def refuse_other(folder: CascadeFolder, settings: ProgramSettings, *, resume: bool) -> bool:
     """Return whether to go on with what is there; `TrainingError` if it is of other settings."""
     options = {"engine": ENGINE, **settings.to_options()}
     there = read_parameters(folder.engine)
     by_hand = folder.read_recipe() is None and (there or read_parameters(folder.path)) is not None
-    going_on = refuse_other_training(folder, options, resume=resume)
+    going_on = folder.may_continue(options, resume=resume)
     there = there or (read_parameters(folder.path) if by_hand else None)
     if there is not None:
         different = changes(there, {name: options[name] for name in there}).values()
         if different:
-            raise TrainingError(
-                f"holds stages trained with other settings: {'; '.join(different)}",
-                hint="another --out, or --overwrite to start anew",
-                path=folder.path,
-            )
+            raise other_training(folder.path, [*different], resumable=False)
     if by_hand and not resume:
         raise TrainingError(
             "holds stages that opencv_traincascade was run for by hand",
@@ -333,18 +332,20 @@ def refuse_other(folder: RunFolder, settings: ProgramSettings, *, resume: bool) 
             path=folder.path,
         )
     if resume and not (going_on or by_hand):
-        raise TrainingError("wanted a training to go on with, found none", path=folder.path)
+        raise TrainingError("The folder has no training to resume", path=folder.path)
     return going_on or by_hand
 
 
-def adopt_by_hand(folder: RunFolder) -> None:
+def adopt_by_hand(folder: CascadeFolder) -> None:
     """Take over the stages of a training that the program was run for by hand in this folder."""
     by_hand = folder.read_recipe() is None and (folder.path / PARAMETERS).exists()
     if by_hand and not (folder.engine / PARAMETERS).exists():
         copy_stages(folder.path, folder.engine)
 
 
-def lay_out(folder: RunFolder, settings: ProgramSettings, program: Path, *, going_on: bool) -> None:
+def lay_out(
+    folder: CascadeFolder, settings: ProgramSettings, program: Path, *, going_on: bool
+) -> None:
     """Write down what is about to be done, in a folder without another training."""
     if not going_on:
         folder.clear()

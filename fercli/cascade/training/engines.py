@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from fercli.cascade.opencv3.stage_files import PARAMETERS
+from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.report import TrainingResult
 from fercli.common.errors import OptionError, TrainingError
 from fercli.common.progress import Progress
-from fercli.run_folder import RunFolder
 
 #: The modules of the engines; each has the functions of `Engine`.
 ENGINES = {
@@ -67,7 +67,7 @@ def find_engine(name: str) -> Engine:
 
 def engine_there(out: Path) -> str:
     """Return the engine of the training that a folder holds; the default where there is none."""
-    recipe = RunFolder(out).read_recipe()
+    recipe = CascadeFolder(out).read_recipe()
     if recipe is not None:
         return str(recipe.get("engine", DEFAULT))
     return "opencv" if (out / PARAMETERS).exists() else DEFAULT
@@ -139,6 +139,8 @@ def train_cascade(
     ------
     OptionError
         Both `resume` and `overwrite`, or no such engine.
+    TrainingError
+        There is no training to continue.
     FerError
         As the engine's `train`.
     """
@@ -147,8 +149,12 @@ def train_cascade(
     chosen = find_engine(engine or (engine_there(out) if resume else DEFAULT))
     if resume:
         before = chosen.options_there(out)
-        if not before and options.get("bg") is None:
-            raise TrainingError("There is no training to resume", path=out)
+        if not before:
+            raise TrainingError(
+                "The folder has no training to resume",
+                hint="leave out `resume` to begin one",
+                path=out,
+            )
         options = {**_that_still_hold(before, options), **options}
     return chosen.train(options, out, resume=resume, overwrite=overwrite, progress=progress)
 

@@ -23,6 +23,7 @@ from fercli.cascade.training.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
+from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.report import TrainingResult
@@ -34,7 +35,6 @@ from fercli.common.parallel import KernelPool
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
 from fercli.common.signals import signals_as_interrupts
-from fercli.run_folder import RunFolder, locked, refuse_other_training
 
 ENGINE = "native"
 
@@ -57,7 +57,7 @@ def train(
     options : mapping
         The options of `CascadeTrainingOptions`, by the command's names.
     out : Path
-        The folder of results; see `RunFolder`.
+        The folder of results; see `CascadeFolder`.
     resume : bool
         Whether to go on with a training that has ended, or with other options than it began
         with, as far as they may change. Defaults to False.
@@ -84,7 +84,7 @@ def train(
     _require_lasting(wanted.continue_from, out)
     backgrounds = read_backgrounds(wanted.bg)
     start = _start(wanted)
-    with locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
+    with CascadeFolder.locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
         going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
         checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
         now = origin(wanted, backgrounds)
@@ -141,7 +141,7 @@ def finish(
     OutputError
         The folder cannot be written.
     """
-    with locked(out) as (folder, _):
+    with CascadeFolder.locked(out) as (folder, _):
         there = options_there(out)
         checkpoint = read_checkpoint(folder.engine)
         if not there or checkpoint is None or not checkpoint.records:
@@ -164,15 +164,15 @@ def _cut(checkpoint: Checkpoint, count: int) -> Checkpoint:
 
 def options_there(out: Path) -> dict[str, Any]:
     """Return the options of the training that a folder holds; none if there is no training."""
-    folder = RunFolder(out)
+    folder = CascadeFolder(out)
     there = typed_options(folder.read_recipe() or {}, CascadeTrainingOptions, folder.recipe)
     return {name: value for name, value in there.items() if name != "engine"}
 
 
-def _refuse_other(folder: RunFolder, options: CascadeTrainingOptions, *, resume: bool) -> bool:
+def _refuse_other(folder: CascadeFolder, options: CascadeTrainingOptions, *, resume: bool) -> bool:
     """Return whether to go on with what is there; raise if it is not of these options."""
     given = {"engine": ENGINE, **options.to_options()}
-    going_on = refuse_other_training(folder, given, resume=resume)
+    going_on = folder.may_continue(given, resume=resume)
     if resume and not going_on:
         raise TrainingError("The folder has no training to resume", path=folder.path)
     return going_on
@@ -182,7 +182,7 @@ def _require_lasting(continue_from: Path | None, out: Path) -> None:
     """Raise if a cascade to go on from is removed or written anew by a training in `out`."""
     if continue_from is None:
         return
-    given, folder = continue_from.resolve(), RunFolder(out)
+    given, folder = continue_from.resolve(), CascadeFolder(out)
     if given == folder.cascade.resolve() or given.is_relative_to(folder.engine.resolve()):
         raise OptionError(
             f"`continue_from` is a file of the training in `out`, which would replace it: "
@@ -234,7 +234,7 @@ def _require_alike(given: Cascade, options: CascadeTrainingOptions) -> None:
 
 
 def _where_to_start(
-    folder: RunFolder, options: CascadeTrainingOptions, start: Cascade, *, going_on: bool
+    folder: CascadeFolder, options: CascadeTrainingOptions, start: Cascade, *, going_on: bool
 ) -> Checkpoint:
     checkpoint = read_checkpoint(folder.engine) if going_on else None
     if checkpoint is None:
@@ -252,7 +252,7 @@ def _where_to_start(
 
 
 def _changed_samples(
-    checkpoint: Checkpoint, now: Mapping[str, Any], folder: RunFolder, *, resume: bool
+    checkpoint: Checkpoint, now: Mapping[str, Any], folder: CascadeFolder, *, resume: bool
 ) -> tuple[str, ...]:
     """Return a note if the stages that there are had other samples; raise unless resuming."""
     changed = [name for name in now if checkpoint.origin.get(name) != now[name]]
@@ -272,7 +272,7 @@ def _changed_samples(
     )
 
 
-def _lay_out(folder: RunFolder, options: CascadeTrainingOptions, *, going_on: bool) -> None:
+def _lay_out(folder: CascadeFolder, options: CascadeTrainingOptions, *, going_on: bool) -> None:
     """Write down what is about to be done, in a folder without another training."""
     if going_on:
         folder.reopen()
@@ -284,7 +284,7 @@ def _lay_out(folder: RunFolder, options: CascadeTrainingOptions, *, going_on: bo
 
 
 def _conclude(
-    folder: RunFolder,
+    folder: CascadeFolder,
     options: CascadeTrainingOptions,
     reached: Checkpoint,
     ending: StopReason | None,
@@ -317,7 +317,7 @@ def _conclude(
 
 
 @contextmanager
-def cleared_without_a_stage(folder: RunFolder) -> Iterator[None]:
+def cleared_without_a_stage(folder: CascadeFolder) -> Iterator[None]:
     """Empty the folder if the body fails before the first stage: there is nothing to go on with."""
     try:
         yield
@@ -328,7 +328,7 @@ def cleared_without_a_stage(folder: RunFolder) -> Iterator[None]:
 
 
 @contextmanager
-def told_what_is_kept(folder: RunFolder, progress: Progress) -> Iterator[None]:
+def told_what_is_kept(folder: CascadeFolder, progress: Progress) -> Iterator[None]:
     """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
     try:
         with signals_as_interrupts():

@@ -161,13 +161,14 @@ def _read_table(folder: Path) -> object:
 
 def _read_recipe(folder: Path) -> object:
     """Read the recipe of a training that is to be gone on with, and compare it with another."""
-    from fercli.run_folder import RunFolder, changes, refuse_other_training
+    from fercli.cascade.training.folder import CascadeFolder
+    from fercli.run_folder import changes
 
-    there = RunFolder(folder)
+    there = CascadeFolder(folder)
     wanted = {"engine": "native", "size": "24x24", "stages": 3, "min_hit_rate": 0.99}
     for resume in (False, True):
         with suppress(FerError):
-            refuse_other_training(there, wanted, resume=resume)
+            there.may_continue(wanted, resume=resume)
     return changes(there.read_recipe() or {}, wanted)
 
 

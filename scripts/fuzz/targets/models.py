@@ -208,11 +208,11 @@ def _read_checkpoint(folder: Path) -> object:
 
 def _read_recipe(folder: Path) -> object:
     """Go on with the training of a folder whose recipe is this."""
-    from fercli.models.run_folder import prepare_folder
+    from fercli.models.run_folder import ModelFolder
     from fercli.models.training_options import ModelTrainingOptions
 
     (folder / "checkpoint.npz").touch()
-    return prepare_folder(folder, ModelTrainingOptions(), Path("tree"), overwrite=False)
+    return ModelFolder(folder).prepare(ModelTrainingOptions(), Path("tree"), overwrite=False)
 
 
 READERS = (

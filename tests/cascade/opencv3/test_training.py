@@ -148,7 +148,7 @@ def test_a_training_that_has_ended_is_not_repeated(copied, train):
     before = (copied / "cascade.xml").read_bytes()
     result = train("--recipe", copied / "recipe.toml", "--out", copied)
     assert result.status == 1
-    assert "holds a training that has ended; try: --resume with more --stages" in result.err
+    assert "holds a training that has ended; try: use --resume with more --stages" in result.err
     assert (copied / "cascade.xml").read_bytes() == before
 
 
@@ -178,7 +178,7 @@ def test_other_settings_are_refused_unless_they_may_change(copied, train, option
     assert "--resume" not in fixed.err
     free = train(*options, "--out", copied, "--negatives", 50)
     assert free.status == 1
-    assert "--negatives 98 there, 50 here; try: --resume to go on" in free.err
+    assert "--negatives 98 there, 50 here; try: use --resume to continue" in free.err
     resumed = train(*options, "--out", copied, "--negatives", 50, "--resume", "--stages", 4)
     assert resumed.status == 0
     assert json.loads((copied / "result.json").read_text())["stages"][3]["negatives"] == 50

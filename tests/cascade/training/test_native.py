@@ -113,7 +113,7 @@ def test_more_stages_go_on_with_what_is_there(small, tmp_path):
     whole = train(small, tmp_path / "whole").cascade.read_bytes()
     first = train({**small, "stages": 2}, tmp_path / "out")
     assert first.cascade.read_bytes() != whole
-    with pytest.raises(TrainingError, match="--stages 2 there, 3 here"):
+    with pytest.raises(TrainingError, match="`stages` 2 there, 3 here"):
         train(small, tmp_path / "out")
     result = train(small, tmp_path / "out", resume=True)
     assert result.cascade.read_bytes() == whole

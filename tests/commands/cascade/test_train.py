@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade import HAAR_MODES
+from fercli.cascade.model.bundled import bundled_cascade
 from fercli.cascade.training.engines import DEFAULT, ENGINES, engine_there, find_engine
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.commands.cascade import train as command
@@ -174,3 +175,34 @@ def test_to_finish_a_recipe_may_say_what_it_likes(fer, tmp_path):
     result = fer("cascade", "train", "--finish", *words, "--out", tmp_path / "o", "--json", "-q")
     assert result.status == 1
     assert "no training with at least one finished stage" in result.err
+
+
+@pytest.mark.parametrize("engine", [[], ["--engine", "native"], ["--engine", "opencv"]])
+def test_to_resume_where_no_training_is_says_so(fer, tmp_path, engine):
+    result = fer("cascade", "train", "--resume", "--out", tmp_path / "nowhere", *engine)
+    assert result.status == 1
+    assert f"{tmp_path / 'nowhere'}: The folder has no training to resume" in result.err
+    assert "leave out --resume" in result.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_to_resume_with_other_features_names_the_features(fer, tmp_path, make_image):
+    """The set of Haar features that is there is none of LBP's: it is not what contradicts."""
+    make_image("scene.png")
+    (tmp_path / "bg.txt").write_text("scene.png\n")
+    given = {"bg": tmp_path / "bg.txt", "vec": "a.vec", "mode": "ALL"}
+    options = CascadeTrainingOptions.from_options(given).to_options()
+    write_recipe(tmp_path / "run/recipe.toml", {"engine": "native", **options})
+    result = fer("cascade", "train", "--resume", "--feature-type", "LBP", "--out", tmp_path / "run")
+    assert result.status == 1
+    assert "other settings: --feature-type HAAR there, LBP here; --mode ALL there" in result.err
+
+
+def test_a_cascade_with_all_stages_leaves_none_to_train(fer, tmp_path, make_image):
+    make_image("scene.png")
+    (tmp_path / "bg.txt").write_text("scene.png\n")
+    result = fer("cascade", "train", "--vec", "a.vec", "--bg", tmp_path / "bg.txt", "--out",
+                 tmp_path / "run", "--continue-from", bundled_cascade())  # fmt: skip
+    assert result.status == 1
+    assert "There is no new stage to train" in result.err
+    assert "try: set --stages to 21 or more" in result.err
