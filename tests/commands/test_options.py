@@ -125,6 +125,7 @@ DIFFERENT = {
     "--data": "a second use, in `models export`, is optional",
     "--engine": "of samples and of training",
     "--format": "of what is read, and of what `annotate` writes",
+    "--label": "of one engine, and of --info, in `cascade train`",
     "--image": "of the object, warped or drawn under features",
     "--info": "OpenCV's name; `train` takes it in place of --vec",
     "--mirror": "of samples and in training",

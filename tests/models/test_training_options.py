@@ -9,7 +9,6 @@ from fercli.models.training_options import (
     ModelTrainingOptions,
     RateOptions,
     check_options,
-    differences,
     learning_rate,
     to_recipe,
 )
@@ -62,11 +61,3 @@ def test_recipes_of_older_projects_mean_what_they_did():
         recipe = tomllib.loads(path.read_text())
         if recipe.get("optimizer") == "adam":
             assert recipe["weight-decay"] == 0.0, name
-
-
-def test_a_recipe_of_an_older_version_lacks_newer_options():
-    now = to_recipe(ModelTrainingOptions())
-    old = {n: v for n, v in now.items() if n not in ("cutmix", "frozen_epochs") and v is not None}
-    assert differences(old, now) == []
-    assert differences(old, now | {"cutmix": 0.5}) == ["--cutmix 0.0 → 0.5"]
-    assert differences(old | {"epochs": 9}, now) == []
