@@ -484,7 +484,7 @@ _format = click.option(
     "--format",
     type=FormatName(ANNOTATION_FORMATS),
     metavar="FORMAT",
-    help=f"Read the boxes in this format: {', '.join(ANNOTATION_FORMATS)}.  [default: what it looks "
+    help=f"Read boxes in this format: {', '.join(ANNOTATION_FORMATS)}.  [default: what it looks "
     "like]",
 )
 

@@ -332,7 +332,7 @@ def refuse_other(folder: CascadeFolder, settings: ProgramSettings, *, resume: bo
             path=folder.path,
         )
     if resume and not (going_on or by_hand):
-        raise TrainingError("The folder has no training to resume", path=folder.path)
+        raise TrainingError("There is no training to resume", path=folder.path)
     return going_on or by_hand
 
 

@@ -151,7 +151,7 @@ def train_cascade(
         before = chosen.options_there(out)
         if not before:
             raise TrainingError(
-                "The folder has no training to resume",
+                "There is no training to resume",
                 hint="leave out `resume` to begin one",
                 path=out,
             )

@@ -174,7 +174,7 @@ def _refuse_other(folder: CascadeFolder, options: CascadeTrainingOptions, *, res
     given = {"engine": ENGINE, **options.to_options()}
     going_on = folder.may_continue(given, resume=resume)
     if resume and not going_on:
-        raise TrainingError("The folder has no training to resume", path=folder.path)
+        raise TrainingError("There is no training to resume", path=folder.path)
     return going_on
 
 
