@@ -383,7 +383,7 @@ def _decode(data: bytes, path: Path | None, notes: list[str] | None) -> ImageArr
     name = content_kind(data)[1]
     _refuse_unusable(data, name, path)
     note = _note_to(path, notes)
-    if path is not None and name not in _BY_SUFFIX.get(path.suffix.lower(), (name,)):
+    if path is not None and name and name not in _BY_SUFFIX.get(path.suffix.lower(), (name,)):
         note("read by its content", f"is {name}, although its name ends in {path.suffix}")
     image: Any = None
     if _is_transparent(data, name):
