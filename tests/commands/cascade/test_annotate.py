@@ -101,7 +101,7 @@ def test_a_port_that_is_taken(fer, photos, tmp_path):
         port = other.getsockname()[1]
         result = fer("cascade", "annotate", photos, "--out", tmp_path / "info.dat", "--port", port)
     assert result.status == 1
-    assert "found that it is taken; try: --port 0" in result.err
+    assert "it is in use; try: use --port 0" in result.err
 
 
 def test_a_review_goes_alone(fer, photos):
