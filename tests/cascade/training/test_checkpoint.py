@@ -116,5 +116,5 @@ def test_damage_is_named(tmp_path, checkpoint, damage):
         save_checkpoint(tmp_path, Checkpoint(grown(stage_of(1)), (StageRecord(3, 1),)))
     else:
         state.write_text(json.dumps([1, 2]))
-    with pytest.raises(TrainingError, match="--overwrite to start anew"):
+    with pytest.raises(TrainingError, match="start again with `overwrite`"):
         read_checkpoint(tmp_path)
