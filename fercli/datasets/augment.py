@@ -41,7 +41,7 @@ ALLOWED = ("train", "validation", "all")
 
 @dataclass(frozen=True)
 class AugmentOptions(CopyOptions):
-    """How many changed copies there are, and how they are changed.
+    """The options of an augmentation.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class AugmentOptions(CopyOptions):
 
 @dataclass(frozen=True)
 class AugmentResult:
-    """What came of it.
+    """The result of an augmentation.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def copies_of(count: int, largest: int, options: AugmentOptions) -> int:
 
 
 def generator_for(seed: int, name: str, copy: int) -> np.random.Generator:
-    """Return the random numbers of a copy: the same whatever else is augmented, and where."""
+    """Return the random generator of a copy, which depends on seed, name and number alone."""
     return np.random.default_rng([seed, zlib.crc32(name.encode()), copy])
 
 
@@ -188,7 +188,7 @@ def _chosen(
 
 
 def _copy(tree: Tree, record: FileRecord, number: int, taken: set[str]) -> _Job:
-    """Return a copy's job under the first name from `number` on that is free, and take it."""
+    """Return the job of a copy, with the first free number from `number` on in its name."""
     stem = PurePosixPath(record.file).with_suffix("").as_posix()
     while (file := f"{stem}-aug{number}.png").casefold() in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""What a run of cropping notes, so that a later one does only what is missing.
+"""The log of a crop, by which a later run does only what is missing.
 
 ``crop.json`` in the new folder says what was cropped and how; ``crops.csv`` says for each image
 what was found in it. It is written as the crops are made, and put in order at the end. While there
@@ -24,12 +24,12 @@ from fercli.datasets.options import FaceOptions
 CROPS, PLAN, CROPPING = "crops.csv", "crop.json", ".cropping"
 
 #: Images between two notes in ``crops.csv``.
-NOTED_AT_ONCE = 32
+FLUSH_EVERY = 32
 
 
 @dataclass(frozen=True)
 class CropRecord:
-    """What was found in an image: a line of ``crops.csv``.
+    """The faces of an image: a line of ``crops.csv``.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def crop_names(stem: str, count: int) -> list[str]:
 def open_log(
     out: Path, source: Path, options: FaceOptions, *, overwrite: bool
 ) -> dict[str, CropRecord]:
-    """Return what earlier runs with the same plan did, by image, and make ready for another.
+    """Prepare the folder, and return the records of earlier runs with the same plan by image.
 
     Raises
     ------
@@ -106,28 +106,28 @@ def open_log(
 
 
 def plan_of(source: Path, options: FaceOptions) -> dict[str, Any]:
-    """Return what is cropped and how, as JSON can hold it."""
+    """Return the source and the options as plain values."""
     digest = hashlib.sha256(options.cascade.read_bytes()).hexdigest()
     choices = asdict(options) | {"cascade": str(options.cascade)}
     return {"source": str(source), "cascade_sha256": digest, "options": choices}
 
 
 def remove_crops(out: Path, records: Iterable[CropRecord]) -> None:
-    """Remove the crops of images that are gone, have changed, or are to be cut otherwise."""
+    """Remove the crops of these records."""
     for record in records:
         for file in record.files:
             (out / file).unlink(missing_ok=True)
 
 
-def noted(records: Iterable[CropRecord], out: Path) -> Iterator[CropRecord]:
-    """Append records to ``crops.csv`` as they come, so that a killed run can be gone on with."""
+def append_to_log(records: Iterable[CropRecord], out: Path) -> Iterator[CropRecord]:
+    """Append records to ``crops.csv`` as they come, so that a killed run can be resumed."""
     path = out / CROPS
     try:
         with path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             for number, record in enumerate(records, start=1):
                 writer.writerow(astuple(record))
-                if number % NOTED_AT_ONCE == 0:
+                if number % FLUSH_EVERY == 0:
                     stream.flush()
                 yield record
     except OSError as error:
@@ -145,7 +145,7 @@ def rewrite_log(out: Path, records: Sequence[CropRecord]) -> None:
 
 
 def _read(path: Path) -> Iterator[CropRecord]:
-    """Yield the records of ``crops.csv``; a line that was cut off or damaged is passed over."""
+    """Yield the records of ``crops.csv``, except of damaged lines."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
@@ -168,7 +168,7 @@ def _record(cells: Sequence[str]) -> Iterator[CropRecord]:
 
 
 def _require_below(record: CropRecord, path: Path, line: int) -> None:
-    """Raise `InputError` for a crop that is elsewhere: crops are removed by what is noted."""
+    """Raise `InputError` for a crop outside the folder: listed crops may be removed."""
     if not is_below(record.crop):
         raise InputError(
             f"The crop {record.crop!r} is not below the folder",

@@ -44,7 +44,7 @@ Pairs = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What is to be known of an image without its pixels.
+    """The size, gray levels and hashes of an image.
 
     Parameters
     ----------

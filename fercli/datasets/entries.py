@@ -1,4 +1,4 @@
-"""What a format's reader yields: images with labels, not decoded yet, and what it leaves out."""
+"""Entries: images with labels that format readers yield, and their decoding."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Note:
-    """What a reader had to assume, or noticed: one line for people."""
+    """An assumption or observation of a reader: one line of text."""
 
     text: str
 
@@ -106,7 +106,7 @@ Item = Entry | Dropped | Note
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What readers of formats may be told; each looks at what concerns it.
+    """The options of format readers; each uses those that concern it.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def numbered_label(
 
 
 @dataclass(frozen=True)
-class Format:
+class DatasetFormat:
     """A published form of a data set.
 
     Parameters

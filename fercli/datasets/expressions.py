@@ -48,13 +48,13 @@ def expression_of(word: str) -> str | None:
 
 
 def fold_name(name: str) -> str:
-    """Return what names have in common that differ in case or in the encoding of accents alone."""
+    """Return a name without its case and in one encoding of accents, for comparison."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 @dataclass(frozen=True)
 class ClassScheme:
-    """Which classes a tree has and which label goes into which.
+    """The classes of a tree, and the labels that each of them takes.
 
     Parameters
     ----------

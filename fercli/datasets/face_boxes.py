@@ -179,7 +179,7 @@ def _eye_center(
 
 
 def eye_map(smooth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much each point is like the center of an eye, shape as `smooth`.
+    """Return the likelihood of each point to be the center of an eye, shape as `smooth`.
 
     With d the direction from the point to another and g the direction of the gradient there, this
     is the mean of max(0, d·g)² over the points with strong gradients, times the darkness.

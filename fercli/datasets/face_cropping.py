@@ -1,4 +1,4 @@
-"""Crop: the faces of a folder of images, in a folder of the same shape."""
+"""Crop the faces of a folder of images into a folder of the same shape."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fercli.common.work_folder import alone_in, remove_all_unfinished
 from fercli.datasets.crop_log import (
     CROPPING,
     CropRecord,
+    append_to_log,
     crop_names,
-    noted,
     open_log,
     plan_of,
     remove_crops,
@@ -52,7 +52,7 @@ from fercli.datasets.tree import (
 
 @dataclass(frozen=True)
 class CropResult:
-    """What a run gave.
+    """The result of a crop.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class CropResult:
         return {r.image: r.problem for r in self.records if r.problem not in ("", "no face")}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """Return plain values."""
         return {
             "images": len(self.records),
             "looked_at": self.looked_at,
@@ -149,10 +149,10 @@ def crop_folder(
     with alone_in(out, "cropping"):
         known = open_log(out, source, options, overwrite=overwrite)
         (out / CROPPING).touch()
-        jobs = _waiting(images, source, out, known)
+        jobs = _pending_jobs(images, source, out, known)
         work = partial(_crop_one, source=source, out=out, options=options)
         done = parallel_map(work, jobs, workers=workers, progress=progress, description="crop")
-        known |= {record.image: record for record in noted(done, out)}
+        known |= {record.image: record for record in append_to_log(done, out)}
         records = [known[name] for name in sorted(p.relative_to(source).as_posix() for p in images)]
         remove_all_unfinished(out)
         rewrite_log(out, records)
@@ -179,25 +179,25 @@ def _require_images(files: FolderFiles, source: Path) -> list[Path]:
     return files.found
 
 
-def _waiting(
+def _pending_jobs(
     images: Sequence[Path], source: Path, out: Path, known: dict[str, CropRecord]
 ) -> list[tuple[Path, str]]:
-    """Return what is to be done, with the names of crops; what is known of it is removed."""
+    """Return the images to be cropped with their stems; outdated records and crops are removed."""
     stems = unique_stems([image.relative_to(source) for image in images])
-    unseen = {_unseen(image, source): image for image in images}
+    new_records = {_new_record(image, source): image for image in images}
     jobs = [
         (image, stem)
-        for (record, image), stem in zip(unseen.items(), stems, strict=True)
+        for (record, image), stem in zip(new_records.items(), stems, strict=True)
         if not _is_done(record, stem, out, known)
     ]
     again = {image.relative_to(source).as_posix() for image, _ in jobs}
-    present = {record.image for record in unseen}
+    present = {record.image for record in new_records}
     outdated = [name for name in known if name in again or name not in present]
     remove_crops(out, [known.pop(name) for name in outdated])
     return jobs
 
 
-def _unseen(image: Path, source: Path) -> CropRecord:
+def _new_record(image: Path, source: Path) -> CropRecord:
     name = image.relative_to(source).as_posix()
     try:
         status = image.stat()
@@ -206,11 +206,11 @@ def _unseen(image: Path, source: Path) -> CropRecord:
     return CropRecord(name, status.st_size, status.st_mtime_ns)
 
 
-def _is_done(unseen: CropRecord, stem: str, out: Path, known: dict[str, CropRecord]) -> bool:
-    record = known.get(unseen.image)
+def _is_done(new: CropRecord, stem: str, out: Path, known: dict[str, CropRecord]) -> bool:
+    record = known.get(new.image)
     return (
         record is not None
-        and (record.size, record.modified) == (unseen.size, unseen.modified)
+        and (record.size, record.modified) == (new.size, new.modified)
         and record.crop in ("", f"{stem}.png")
         and all((out / file).is_file() for file in record.files)
     )
@@ -233,14 +233,14 @@ def unique_stems(names: Sequence[Path]) -> list[str]:
 
 
 def _with_further_face(stem: str) -> str:
-    """Return ``a`` for ``a-face2``: one of its crops would be called so; ``""`` for others."""
+    """Return ``a`` for ``a-face2``, the name of a further crop of ``a``; else ``""``."""
     first, dash, number = stem.rpartition("-face")
     return first if dash and number.isdigit() else ""
 
 
 def _crop_one(job: tuple[Path, str], source: Path, out: Path, options: FaceOptions) -> CropRecord:
     path, stem = job
-    record = _unseen(path, source)
+    record = _new_record(path, source)
     try:
         read = read_gray if options.channels == "gray" else read_color
         with image_errors(path):

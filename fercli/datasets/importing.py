@@ -1,4 +1,4 @@
-"""Import: published sources to one tree, as a stream, over many cores, resumable.
+"""Import published sources into one tree, as a stream, on many cores, resumable.
 
 The readers of `fercli.datasets.formats` yield entries in an order that is always the same. They
 pass in batches to the workers, which decode, cut, scale and write the images; the journal notes
@@ -47,7 +47,7 @@ LONGEST_NAME = 180
 
 @dataclass(frozen=True)
 class Repeated:
-    """Images that occur more than once in a tree, pixel by pixel, and those of them that matter.
+    """Counts of images that occur more than once in a tree, pixel by pixel.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Repeated:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import gave: the manifest, a report for each source, whether it was resumed."""
+    """The result of an import."""
 
     manifest: Manifest
     reports: list[SourceReport]
@@ -164,7 +164,7 @@ def _repeated(records: Iterable[FileRecord]) -> Repeated:
 
 @dataclass
 class _Stage:
-    """One source on its way into the tree."""
+    """A source that is being imported."""
 
     source: Source
     report: SourceReport
@@ -311,7 +311,7 @@ class _Write:
 
 
 def _require_images(reports: Sequence[SourceReport]) -> None:
-    """Raise `InputError` with the most frequent reasons if all that was found is left out."""
+    """Raise `InputError` with the most frequent reasons if no image can be used."""
     skipped = [item for report in reports for item in report.skipped]
     reasons = Counter(item.reason for item in skipped)
     for report in reports:

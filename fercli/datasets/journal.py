@@ -36,7 +36,7 @@ OWN_FILES = (MANIFEST, FILES, JOURNAL, "skipped.csv")
 
 
 class Journal:
-    """What is in a tree already.
+    """The images that are in an unfinished tree.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Journal:
     def _open(self, overwrite: bool) -> None:
         try:
             if not self.path.exists():
-                settle(self.root)
+                recover(self.root)
             if overwrite:
                 self._make_room()
             self.resumed = self._matches()
@@ -89,15 +89,15 @@ class Journal:
         self._give_up()
         if (self.root / MANIFEST).exists():
             self._replacing = True
-            set_aside(self.root)
+            move_old_tree_aside(self.root)
         else:
             remove_tree(self.root)
 
     def _give_up(self) -> None:
-        """Remove what is unfinished; what was to be replaced by it comes back."""
+        """Remove the unfinished tree, and restore the one that it was to replace."""
         if self.path.exists():
             remove_tree(self.root)
-        put_back(self.root)
+        restore_old_tree(self.root)
 
     def _begin(self) -> None:
         try:
@@ -154,10 +154,10 @@ class Journal:
         return map(from_fields, csv.reader(self.lines()))
 
     def remove(self) -> None:
-        """Remove the journal, and what was replaced: the tree is whole."""
+        """Remove the journal and the replaced tree, after the new tree is complete."""
         self._stream.close()
         self.path.unlink()
-        forget(self.root)
+        remove_old_tree(self.root)
 
     def _matches(self) -> bool:
         """Whether there is a journal with the same plan; cuts a half-written last line off."""
@@ -176,7 +176,7 @@ class Journal:
 
 
 def summarize(lines: Iterable[str]) -> dict[str, Any]:
-    """Return what tells, in a plan, whether it is of the same images: how many, a checksum."""
+    """Return the number of lines and their checksum, to compare the images of two plans."""
     count, digest = 0, hashlib.sha256()
     for line in lines:
         count += 1
@@ -246,19 +246,19 @@ def _require_free(root: Path) -> None:
 ASIDE = ".replaced"
 
 
-def set_aside(root: Path) -> None:
-    """Move all that is in the root of a finished tree aside."""
+def move_old_tree_aside(root: Path) -> None:
+    """Move the content of a finished tree into its hidden folder `ASIDE`."""
     aside = make_folder(root / ASIDE)
     try:
         for path in _manifest_first(root):
             path.rename(aside / path.name)
     except OSError:  # a folder in it may not be moved
-        put_back(root)
+        restore_old_tree(root)
         raise
 
 
-def put_back(root: Path) -> None:
-    """Move a tree that stands aside, if there is one, back into its root, which is free."""
+def restore_old_tree(root: Path) -> None:
+    """Move an old tree back into its root, which must be empty, if there is one."""
     aside = root / ASIDE
     if aside.is_dir():
         for path in reversed(_manifest_first(aside)):
@@ -266,18 +266,18 @@ def put_back(root: Path) -> None:
         aside.rmdir()
 
 
-def forget(root: Path) -> None:
-    """Remove a tree that stands aside, if there is one: the new one is whole."""
+def remove_old_tree(root: Path) -> None:
+    """Remove the old tree, if there is one, after the new one is complete."""
     if (root / ASIDE).is_dir():
         shutil.rmtree(root / ASIDE)
 
 
-def settle(root: Path) -> None:
-    """End what a killed process began: the removal of an old tree, or its moving to and fro."""
+def recover(root: Path) -> None:
+    """Finish what a killed process began: removing or moving an old tree."""
     if (root / MANIFEST).exists():
-        forget(root)
+        remove_old_tree(root)
     else:
-        put_back(root)
+        restore_old_tree(root)
 
 
 def _manifest_first(root: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Labels: from what a source says, or people voted, to the class of an image."""
+"""Labels of sources, or votes of people, to classes of a tree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fercli.datasets.options import ReadingOptions
 
 @dataclass(frozen=True)
 class ImportOptions(ReadingOptions):
-    """What becomes of the images of a source.
+    """The options of an import.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class ImportOptions(ReadingOptions):
         return not self.all_angles and self.peak_frames == 3
 
     def reading(self) -> ReadOptions:
-        """Return what readers of formats are told."""
+        """Return the options of format readers."""
         return ReadOptions(self.votes, self.all_angles, self.peak_frames, self.label_of)
 
     def label_of(self, word: str) -> str | None:
@@ -65,7 +65,7 @@ class ImportOptions(ReadingOptions):
         return self.scheme.literal(label) or expression_of(label) or label
 
     def require_renamable(self, voted: Sequence[bool]) -> None:
-        """Raise `OptionError` if `renames` are of words that only votes could be for.
+        """Raise `OptionError` if `renames` would change labels that votes decide.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What stands beside a tree: ``dataset.json`` for the whole, ``files.csv`` for each image.
+"""The manifest of a tree: ``dataset.json`` for the whole, ``files.csv`` for each image.
 
 ``dataset.json`` is small and meant to be read: classes, counts, sources, options. What belongs to
 a single image (its source, subject, checksum and votes) stands in ``files.csv``, one line an
@@ -122,12 +122,12 @@ def read_manifest(root: Path) -> Manifest | None:
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a class may be called this: it names a folder, which is not hidden."""
+    """Whether a class may have this name: that of a folder which is not hidden."""
     return not set("/\\\0") & set(name) and not name.startswith(".")
 
 
 def is_below(file: str) -> bool:
-    """Whether a path stays in the folder that it is taken from, so that it may be removed."""
+    """Whether a relative path stays below its folder."""
     path = PurePosixPath(file)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in file
 

@@ -1,4 +1,4 @@
-"""What the work on data sets is told: faces, imports, splits, changed copies, contact sheets."""
+"""Options of the commands for data sets: crop, import, split, augment, preview."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLACING = Option(
 
 @dataclass(frozen=True)
 class FaceOptions:
-    """Which faces are cut, and how.
+    """The options of a crop.
 
     `align` turns each face so that its eyes are level and centers it on them; a face whose eyes
     are not found stays as it is. An image without a face is left out, or cut about its center to
@@ -61,7 +61,7 @@ class FaceOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingOptions:
-    """What becomes of the images of a source.
+    """The options of an import.
 
     FER+'s `agreement` of 0.5 is the majority, 0 takes any class that leads; `least_votes` is that
     of the authors' own program.
@@ -108,7 +108,7 @@ class ReadingOptions:
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """How a tree is split.
+    """The options of a split.
 
     `ratios` are the shares of the splits. With `folds`, that many trees ``fold1``, ``fold2``, …
     are made: each image is in the validation split of one and in the train split of the others.
@@ -204,7 +204,7 @@ class CopyOptions:
 
 @dataclass(frozen=True)
 class PreviewOptions:
-    """What stands on a contact sheet."""
+    """The options of contact sheets."""
 
     split: str | None = option(
         None, help="Draw only this split.", metavar="NAME", default_text="all"

@@ -1,4 +1,4 @@
-"""What the commands say at their end: tables of counts, and what became of each source."""
+"""Reports of the commands: tables of counts, and the results as text and plain values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]
 
 
 def import_as_text(result: ImportResult, out: Path) -> str:
-    """Return what an import did, for people."""
+    """Describe the result of an import as text."""
     parts = [counts_table(result.manifest.counts, result.manifest.classes), ""]
     for report in result.reports:
         parts += _source_lines(report, out)
@@ -50,7 +50,7 @@ def import_as_text(result: ImportResult, out: Path) -> str:
 
 
 def import_as_json(result: ImportResult) -> dict[str, Any]:
-    """Return what an import did, for programs."""
+    """Return the result of an import as plain values."""
     return {
         "classes": list(result.manifest.classes),
         "counts": result.manifest.counts,
@@ -82,7 +82,7 @@ def _source_lines(report: SourceReport, out: Path) -> list[str]:
 
 
 def split_as_text(result: SplitResult) -> str:
-    """Return what a split did, for people."""
+    """Describe the result of a split as text."""
     parts = []
     for root, manifest in result.trees.items():
         parts += [*([f"{root}:"] if len(result.trees) > 1 else [])]
@@ -98,7 +98,7 @@ def split_as_text(result: SplitResult) -> str:
 
 
 def split_as_json(result: SplitResult) -> dict[str, Any]:
-    """Return what a split did, for programs."""
+    """Return the result of a split as plain values."""
     return {
         "trees": {str(root): manifest.counts for root, manifest in result.trees.items()},
         "groups_alike": result.alike,
@@ -108,7 +108,7 @@ def split_as_json(result: SplitResult) -> dict[str, Any]:
 
 
 def augment_as_text(result: AugmentResult, out: Path) -> str:
-    """Return what an augmentation did, for people."""
+    """Describe the result of an augmentation as text."""
     before = sum(sum(row.values()) for row in result.before.values()) - result.skipped
     after = sum(sum(row.values()) for row in result.manifest.counts.values())
     table = counts_table(result.manifest.counts, result.manifest.classes)
@@ -119,12 +119,12 @@ def augment_as_text(result: AugmentResult, out: Path) -> str:
 
 
 def augment_as_json(result: AugmentResult) -> dict[str, Any]:
-    """Return what an augmentation did, for programs."""
+    """Return the result of an augmentation as plain values."""
     return {"before": result.before, "after": result.manifest.counts}
 
 
 def crop_as_text(result: CropResult, out: Path) -> str:
-    """Return what a run of cropping did, for people."""
+    """Describe the result of a crop as text."""
     faces = sum(record.faces for record in result.records)
     lines = [f"{len(result.records):,} images, {faces:,} faces, {result.crops:,} crops"]
     if result.looked_at < len(result.records):

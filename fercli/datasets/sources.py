@@ -1,4 +1,4 @@
-"""Sources: what the user names to be imported, and the report of what came of each."""
+"""The sources of an import, and the report of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from fercli.common.errors import OptionError
 from fercli.common.files import find_files, input_error, write_text
-from fercli.datasets.entries import Counts, Format, ReadOptions
+from fercli.datasets.entries import Counts, DatasetFormat, ReadOptions
 from fercli.datasets.formats import FORMATS, detect_format, require_there
 from fercli.datasets.formats.ferplus import votes_file
 from fercli.datasets.tree import require_finished
@@ -24,7 +24,7 @@ class Source:
     """A source as the user gives it: a format and a path, and the name it has in the tree."""
 
     name: str
-    form: Format
+    form: DatasetFormat
     path: Path
 
 
@@ -52,7 +52,7 @@ MOST_REASONS = 20
 
 @dataclass
 class SourceReport:
-    """What came of a source.
+    """The result of one source of an import.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class SourceReport:
         return Counter(item.reason for item in self.skipped)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for the manifest, where images that were skipped are only counted."""
+        """Return plain values for the manifest; skipped images are counted, not listed."""
         return asdict(self) | {
             "skipped": len(self.skipped),
             "skipped_reasons": dict(self.reasons.most_common(MOST_REASONS)),

@@ -1,4 +1,4 @@
-"""Split: which images are for training and which for tests, without leaks between them.
+"""Split a tree into training, validation and test images without leaks between them.
 
 Images that belong together (duplicates, near duplicates, one person's) form a group, and a group
 goes into one split as a whole. Within that bound every split gets its share of every class.
@@ -40,7 +40,7 @@ NOTED_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class SplitResult:
-    """What a split gave.
+    """The result of a split.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def _assigned(
 
 
 def _subjects(records: Sequence[FileRecord], options: SplitOptions) -> list[str]:
-    """Return the person of each image, or ``""`` for each if that makes no difference."""
+    """Return the person of each image; ``""`` for each if persons may be split."""
     if not options.by_subject and options.subject_pattern is None:
         return [""] * len(records)
     pattern = _compile(options.subject_pattern) if options.subject_pattern else None
@@ -235,7 +235,7 @@ def _require_enough(together: Integers, parts: int) -> None:
 
 
 def _names(options: SplitOptions) -> list[str]:
-    """Return what the parts are called."""
+    """Return the names of the parts."""
     if options.folds is None:
         return list(options.ratios)
     return [f"fold{number}" for number in range(1, options.folds + 1)]
@@ -295,7 +295,7 @@ def _finished(out: Path, made: dict[str, Any]) -> Manifest | None:
 def _moved(
     records: Sequence[FileRecord], names: Sequence[str]
 ) -> list[tuple[FileRecord, FileRecord]]:
-    """Return each image's old and new record; what two splits call the same gets a number."""
+    """Return each image's old and new record; equal names of several splits get numbers."""
     moved, taken = [], set()
     for record, split in zip(records, names, strict=True):
         path = Path(record.file)

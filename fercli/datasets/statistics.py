@@ -63,7 +63,7 @@ class Alike:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What is in a tree.
+    """The statistics of a tree.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Statistics:
     unreadable: Mapping[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """Return plain values."""
         return asdict(self) | {"root": str(self.root)}
 
 
@@ -152,7 +152,7 @@ def describe_tree(
 
 
 def find_alike(records: Sequence[FileRecord], pairs: Sequence[tuple[int, int]]) -> Alike:
-    """Return what pairs of images that are alike mean for splits and classes."""
+    """Summarize pairs of similar images: groups, and how many cross splits or classes."""
     members: dict[int, list[FileRecord]] = {}
     for record, group in zip(records, groups(len(records), pairs).tolist(), strict=True):
         members.setdefault(group, []).append(record)

@@ -143,7 +143,7 @@ def _refuse_alike(classes: Sequence[str], root: Path) -> None:
 
 
 def require_finished(root: Path) -> None:
-    """Raise `InputError` if `root` is a tree whose making was stopped or is under way."""
+    """Raise `InputError` if `root` is an unfinished tree."""
     being_moved = is_there(root / ASIDE) and not is_there(root / MANIFEST)
     if is_there(root / JOURNAL) or is_there(root / CROPPING) or being_moved:
         raise InputError(
@@ -301,7 +301,7 @@ def _split_order(split: str) -> tuple[int, str]:
 
 
 def _require_readable(source: Path) -> None:
-    """Raise `InputError` before placing, where errors would be taken for those of the target."""
+    """Raise `InputError` if a file cannot be read, before errors of the target can occur."""
     try:
         source.open("rb").close()
     except OSError as error:

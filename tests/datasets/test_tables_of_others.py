@@ -1,5 +1,6 @@
 """Tables and folders of data sets as others pass them on, and what is said of each."""
 
+import csv
 import json
 
 import pytest
@@ -246,3 +247,12 @@ def test_what_workers_assumed_about_images_is_told(fer, tmp_path):
     (note,) = json.loads(result.out)["image_notes"]
     assert note.startswith("3 images: ")
     assert note in result.err
+
+
+def test_cells_that_are_longer_than_python_reads_by_itself(tmp_path):
+    """An image of 300 × 300 has 360,000 characters; csv stops at 131,072."""
+    limit = csv.field_size_limit()
+    header = ("emotion", "pixels", "usage")
+    path = write(tmp_path / "a.csv", header, ("3", " ".join(["100"] * 90_000), "Training"))
+    assert notes(path) == ["the pixels are of images of 300 × 300"]
+    assert csv.field_size_limit() == limit

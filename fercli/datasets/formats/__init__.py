@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fercli.common.errors import InputError
 from fercli.common.files import input_error
-from fercli.datasets.entries import Format
+from fercli.datasets.entries import DatasetFormat
 from fercli.datasets.formats import (
     affectnet,
     ckplus,
@@ -47,7 +47,7 @@ def require_there(path: Path) -> None:
         raise input_error(error, path, wanted="a data set") from error
 
 
-def detect_format(path: Path) -> Format:
+def detect_format(path: Path) -> DatasetFormat:
     """Return the format of what is at `path`.
 
     FER-2013's CSV is taken for FER+ only if that is asked for: `ferplus` is never guessed.

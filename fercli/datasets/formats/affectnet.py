@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from fercli.common.errors import InputError
-from fercli.common.files import find_files, is_there
-from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions, numbered_label
+from fercli.common.files import is_there, list_folder
+from fercli.datasets.entries import DatasetFormat, Dropped, Entry, ReadOptions, numbered_label
 from fercli.datasets.formats.tables import Row, read_rows
 
 #: The expressions, in the order of the set's numbers; then why an image has none.
@@ -120,7 +120,10 @@ def _label(
 
 
 def _read_annotations(folder: Path, split: str, options: ReadOptions) -> Iterator[Entry | Dropped]:
-    images = {file.stem: file for file in find_files(folder / "images")}
+    files = list_folder(folder / "images")
+    images = {file.stem: file for file in files.found}
+    for file in files.skipped:
+        yield Dropped(file.relative_to(folder.parent).as_posix(), "not an image by its suffix")
     for stem in sorted(images, key=lambda stem: (len(stem), stem)):
         annotation = folder / "annotations" / f"{stem}_exp.npy"
         origin = f"{folder.name}/images/{images[stem].name}"
@@ -152,7 +155,7 @@ def _recognizes(path: Path) -> bool:
     return bool(_tables(path)) or any((path / name / "annotations").is_dir() for name in SETS)
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="affectnet",
     title="AffectNet: training.csv and validation.csv, or train_set/ and val_set/ with *_exp.npy",
     read=_read,

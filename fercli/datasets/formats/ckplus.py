@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.common.files import find_files, read_text
-from fercli.datasets.entries import Dropped, Entry, Format, Item, ReadOptions, numbered_label
+from fercli.common.files import list_folder, read_text
+from fercli.datasets.entries import DatasetFormat, Dropped, Entry, Item, ReadOptions, numbered_label
 from fercli.datasets.formats.folder import read_folder
 
 IMAGES, EMOTIONS = "cohn-kanade-images", "Emotion"
@@ -44,7 +44,7 @@ def _subject(name: str) -> str:
     return match[1] if match else ""
 
 
-def _read_sequences(path: Path, options: ReadOptions) -> Iterator[Entry | Dropped]:
+def _read_sequences(path: Path, options: ReadOptions) -> Iterator[Item]:
     if not (path / EMOTIONS).is_dir():
         raise InputError(
             f"The folder {EMOTIONS} with the labels is missing beside {IMAGES}",
@@ -52,10 +52,13 @@ def _read_sequences(path: Path, options: ReadOptions) -> Iterator[Entry | Droppe
             path=path,
         )
     frames: dict[Path, list[Path]] = {}
-    for file in find_files(path / IMAGES):
+    files = list_folder(path / IMAGES)
+    for file in files.found:
         frames.setdefault(file.parent, []).append(file)
-    for sequence, files in frames.items():
-        yield from _read_sequence(path, sequence, files, options)
+    for file in files.skipped:
+        yield Dropped(file.relative_to(path).as_posix(), "not an image by its suffix")
+    for sequence, of_sequence in frames.items():
+        yield from _read_sequence(path, sequence, of_sequence, options)
 
 
 def _read_sequence(
@@ -98,7 +101,7 @@ def _recognizes(path: Path) -> bool:
     return path.is_dir() and any(_SUBJECT.match(file.name) for file in path.glob("*/S[0-9]*_*.png"))
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="ckplus",
     title=f"CK+: a folder a class (48×48), or {IMAGES}/ and {EMOTIONS}/",
     read=_read,

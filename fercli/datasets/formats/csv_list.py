@@ -8,9 +8,9 @@ from pathlib import Path
 from fercli.common.errors import InputError
 from fercli.common.files import IMAGE_EXTENSIONS, is_there
 from fercli.datasets.entries import (
+    DatasetFormat,
     Dropped,
     Entry,
-    Format,
     Item,
     Note,
     ReadOptions,
@@ -105,7 +105,7 @@ def _recognizes(path: Path) -> bool:
     return all(any(word in found for word in words) for words in COLUMNS.values())
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="csv",
     title="a CSV with columns path and label, and if known split and subject",
     read=_read,

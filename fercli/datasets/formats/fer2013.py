@@ -15,8 +15,8 @@ from pathlib import Path
 from fercli.common.errors import InputError
 from fercli.datasets.entries import (
     LEAST_SIDE,
+    DatasetFormat,
     Entry,
-    Format,
     Item,
     Note,
     ReadOptions,
@@ -121,7 +121,7 @@ def _recognizes(path: Path) -> bool:
     return {"emotion", "pixels"} <= set(header_of(path))
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="fer2013",
     title="FER-2013: Kaggle's CSV (plain, .gz, .zip; CK+'s too), or its folder form",
     read=_read,

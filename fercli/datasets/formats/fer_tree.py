@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fercli.common.files import list_folder
-from fercli.datasets.entries import Dropped, Entry, Format, Item, ReadOptions, split_of
+from fercli.datasets.entries import DatasetFormat, Dropped, Entry, Item, ReadOptions, split_of
 from fercli.datasets.manifest import MANIFEST, FileRecord, read_manifest
 from fercli.datasets.tree import read_tree
 
@@ -47,7 +47,7 @@ def classes_of(path: Path) -> list[str]:
     return list(manifest.classes) if manifest else []
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="tree",
     title="a tree that fer made, with dataset.json",
     read=_read,

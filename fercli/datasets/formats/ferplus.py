@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.datasets.entries import VOTED, Entry, Format, Item, Note, ReadOptions
+from fercli.datasets.entries import VOTED, DatasetFormat, Entry, Item, Note, ReadOptions
 from fercli.datasets.formats.fer2013 import read_table, usage_split
 from fercli.datasets.formats.tables import Row, count_rows, header_of, read_rows
 
@@ -88,7 +88,7 @@ def _recognizes(path: Path) -> bool:
     return with_votes and "pixels" in header_of(path)
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="ferplus",
     title=f"FER+: FER-2013's CSV with the votes of {VOTES_FILE} (--votes) as labels",
     read=_read,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from fercli.common.errors import InputError
 from fercli.common.files import list_folder
-from fercli.datasets.entries import Dropped, Entry, Format, ReadOptions
+from fercli.datasets.entries import DatasetFormat, Dropped, Entry, ReadOptions
 from fercli.datasets.expressions import CODES, expression_of
 
 
 @dataclass(frozen=True)
 class NameCode:
-    """What a set's file names say.
+    """The file names of a data set that hold its labels.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ class NameCode:
 
 def _format(
     name: str, title: str, code: NameCode, counts: Mapping[str, int], published_as: str = "all"
-) -> Format:
-    return Format(name, title, code.entries, code.recognizes, {published_as: counts})
+) -> DatasetFormat:
+    return DatasetFormat(name, title, code.entries, code.recognizes, {published_as: counts})
 
 
 #: Langner, Dotsch, Bijlstra, Wigboldus, Hawk and van Knippenberg, "Presentation and validation of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fercli.common.errors import InputError
 from fercli.common.files import LISTED, FolderFiles, list_folder
-from fercli.datasets.entries import Dropped, Entry, Format, Item, Note, ReadOptions, split_of
+from fercli.datasets.entries import DatasetFormat, Dropped, Entry, Item, Note, ReadOptions, split_of
 from fercli.datasets.expressions import expression_of
 from fercli.datasets.formats.tables import read_rows
 
@@ -174,7 +174,7 @@ def _recognizes(path: Path) -> bool:
     return path.is_dir() and any(child.is_dir() for child in path.iterdir())
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="folder",
     title="a folder a class: <class>/* or <split>/<class>/*",
     read=read_folder,

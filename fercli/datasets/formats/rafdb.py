@@ -13,7 +13,15 @@ from pathlib import Path
 
 from fercli.common.errors import InputError
 from fercli.common.files import read_text
-from fercli.datasets.entries import Dropped, Entry, Format, Item, Note, ReadOptions, numbered_label
+from fercli.datasets.entries import (
+    DatasetFormat,
+    Dropped,
+    Entry,
+    Item,
+    Note,
+    ReadOptions,
+    numbered_label,
+)
 from fercli.datasets.formats.folder import read_folder
 
 #: As it is published, misspelling included.
@@ -101,7 +109,7 @@ def _entry(text: str, line: int, listed: Path, images: Path, options: ReadOption
     )
 
 
-FORMAT = Format(
+FORMAT = DatasetFormat(
     name="rafdb",
     title=f"RAF-DB: the folder basic with {LIST.as_posix()} and Image/aligned, or folders 1 to 7",
     read=_read,

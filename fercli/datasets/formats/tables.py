@@ -52,8 +52,7 @@ def read_rows(path: Path, columns: Sequence[str] | Mapping[str, Sequence[str]]) 
         The file cannot be read or unpacked, a column is missing, or a row has too few or too
         many cells.
     """
-    csv.field_size_limit(LONGEST_CELL)
-    with open_text(path) as stream:
+    with _long_cells(), open_text(path) as stream:
         line, text = _first_row(stream)
         reader = csv.reader(chain([text], stream), delimiter=_delimiter(text))
         try:
@@ -98,8 +97,18 @@ def _delimiter(header: str) -> str:
 
 
 @contextmanager
+def _long_cells() -> Iterator[None]:
+    """Let the module csv, whose limit is global, read cells of `LONGEST_CELL` for a while."""
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextmanager
 def open_text(path: Path) -> Iterator[IO[str]]:
-    """Open a table as text; what goes wrong while reading is an `InputError` too."""
+    """Open a table as text; errors of reading are raised as `InputError`."""
     try:
         with _open_bytes(path) as stream:
             buffered = io.BufferedReader(stream)  # type: ignore[type-var]  # it reads as one
