@@ -64,11 +64,14 @@ class AugmentResult:
         Images before, by split and class.
     skipped : int
         Originals that could not be read; ``skipped.csv`` lists them. They have no copies.
+    notes : tuple of str
+        As in `fercli.datasets.tree.Tree`.
     """
 
     manifest: Manifest
     before: Mapping[str, Mapping[str, int]]
     skipped: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,8 @@ def augment_tree(
                 {"command": "augment", "of": str(tree.root), "options": asdict(options)},
             ],
         )
-    return AugmentResult(manifest, counts(tree.records), len({one.origin for one in skipped}))
+    unreadable = len({one.origin for one in skipped})
+    return AugmentResult(manifest, counts(tree.records), unreadable, tree.notes)
 
 
 def copies_of(count: int, largest: int, options: AugmentOptions) -> int:

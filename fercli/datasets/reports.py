@@ -94,6 +94,7 @@ def split_as_text(result: SplitResult) -> str:
         )
     if result.subjects:
         parts.append(f"kept together: the images of each of {result.subjects:,} persons")
+    parts += result.notes
     return "\n".join([*parts, *(f"wrote {root}/" for root in result.trees)])
 
 
@@ -104,6 +105,7 @@ def split_as_json(result: SplitResult) -> dict[str, Any]:
         "groups_alike": result.alike,
         "images_alike": result.alike_images,
         "subjects": result.subjects,
+        "notes": list(result.notes),
     }
 
 
@@ -115,12 +117,18 @@ def augment_as_text(result: AugmentResult, out: Path) -> str:
     lines = [table, "", f"{before:,} images and {after - before:,} changed copies"]
     if result.skipped:
         lines.append(f"could not be read: {result.skipped:,}, listed in {out / 'skipped.csv'}")
+    lines += result.notes
     return "\n".join([*lines, f"wrote {out}/"])
 
 
 def augment_as_json(result: AugmentResult) -> dict[str, Any]:
     """Return the result of an augmentation as plain values."""
-    return {"before": result.before, "after": result.manifest.counts}
+    return {
+        "before": result.before,
+        "after": result.manifest.counts,
+        "skipped": result.skipped,
+        "notes": list(result.notes),
+    }
 
 
 def crop_as_text(result: CropResult, out: Path) -> str:

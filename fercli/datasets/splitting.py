@@ -52,12 +52,15 @@ class SplitResult:
         Images in them.
     subjects : int
         Persons that were kept together; 0 if that was not asked for.
+    notes : tuple of str
+        As in `fercli.datasets.tree.Tree`.
     """
 
     trees: Mapping[Path, Manifest]
     alike: int
     alike_images: int
     subjects: int
+    notes: tuple[str, ...] = ()
 
 
 def parse_ratios(text: str) -> dict[str, float]:
@@ -117,6 +120,7 @@ def split_tree(
         int((sizes > 1).sum()),
         int(sizes[sizes > 1].sum()),
         len(set(subjects)) if any(subjects) else 0,
+        tree.notes,
     )
 
 

@@ -91,6 +91,8 @@ class Statistics:
         Files whose pixels are all the same.
     unreadable : dict
         Files that cannot be read, and why.
+    notes : sequence of str
+        As in `fercli.datasets.tree.Tree`.
     """
 
     root: Path
@@ -107,6 +109,7 @@ class Statistics:
     near: Alike
     constant: Sequence[str]
     unreadable: Mapping[str, str]
+    notes: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -148,6 +151,7 @@ def describe_tree(
             for record, print_ in zip(tree.records, prints, strict=True)
             if print_.error
         },
+        notes=tree.notes,
     )
 
 
@@ -210,6 +214,7 @@ def to_text(found: Statistics) -> str:
     parts += _alike("exact duplicates", found.exact) + _alike("near duplicates", found.near)
     parts += _named("constant images", found.constant)
     parts += _named("unreadable files", [f"{k} ({v})" for k, v in found.unreadable.items()])
+    parts += found.notes
     return "\n".join(parts)
 
 

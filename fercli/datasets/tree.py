@@ -16,10 +16,11 @@ import cv2
 
 from fercli.common.errors import InputError, OptionError, OutputError
 from fercli.common.files import (
+    FolderFiles,
     atomic_write,
-    find_files,
     input_error,
     is_there,
+    list_folder,
     make_folder,
     output_error,
 )
@@ -62,6 +63,9 @@ class Tree:
     places : mapping of str to str
         Where an image lies below the root, by the file of its record, if that is elsewhere: of a
         tree that is split in memory, or that has no folders of splits.
+    notes : tuple of str
+        A line for each kind of thing that is not used: files that are no images, images that
+        ``files.csv`` lists and that are missing.
     """
 
     root: Path
@@ -69,6 +73,7 @@ class Tree:
     records: tuple[FileRecord, ...]
     manifest: Manifest | None = None
     places: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -100,9 +105,11 @@ def read_tree(root: Path) -> Tree:
     """
     require_finished(root)
     manifest = read_manifest(root)
+    folder = list_folder(root)
+    names = [file.relative_to(root).as_posix() for file in folder.found]
+    known: dict[str, FileRecord] = {}
     places: dict[str, str] = {}
     if manifest is None:
-        names = [file.relative_to(root).as_posix() for file in find_files(root)]
         if names and all(_is_unsplit(name) for name in names):
             places = {f"all/{name}": name for name in names}
             names = list(places)
@@ -111,8 +118,7 @@ def read_tree(root: Path) -> Tree:
         _refuse_alike(classes, root)
     else:
         known = {record.file: record for record in read_files(root)}
-        files = (file.relative_to(root).as_posix() for file in find_files(root))
-        records = [known.get(file) or require_shape(FileRecord(file), root) for file in files]
+        records = [known.get(name) or require_shape(FileRecord(name), root) for name in names]
         classes = tuple(manifest.classes)
     if not records:
         raise InputError(
@@ -120,7 +126,24 @@ def read_tree(root: Path) -> Tree:
             hint="use fer datasets import to make such a tree",
             path=root,
         )
-    return Tree(root, classes, tuple(records), manifest, places)
+    return Tree(root, classes, tuple(records), manifest, places, _notes(folder, known, names))
+
+
+def _notes(
+    folder: FolderFiles, known: Mapping[str, FileRecord], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Return what is not used of a folder, and what is missing in it."""
+    notes = []
+    others = [path for path in folder.skipped if path.parent != folder.folder]  # fer's own there
+    if others:
+        notes.append(replace(folder, skipped=others).note() or "")
+    missing = sorted(known.keys() - set(names))
+    if missing:
+        notes.append(
+            f"images that files.csv lists and that are missing: {len(missing):,}, such as "
+            f"{missing[0]}"
+        )
+    return tuple(notes)
 
 
 def _is_unsplit(name: str) -> bool:

@@ -119,3 +119,17 @@ def test_what_is_no_tree(put, tmp_path, names, message):
         put(f"tree/{name}")
     with pytest.raises(InputError, match=message):
         read_tree(tmp_path / "tree")
+
+
+def test_what_is_not_used_of_a_tree_is_told(fer, small_tree, tmp_path):
+    """A file that is no image, and one of 24 images that was removed by hand."""
+    assert fer("datasets", "import", small_tree, "--out", tmp_path / "made").status == 0
+    (tmp_path / "made/train/happy/notes.txt").touch()
+    (tmp_path / "made/train/sad/0.png").unlink()
+    command = ["--out", tmp_path / "out", "--json"]
+    for words in (["stats"], ["split", *command], ["augment", *command[:1], tmp_path / "more",
+                  "--copies=1", "--json"]):  # fmt: skip
+        result = fer("datasets", words[0], tmp_path / "made", *words[1:])
+        assert result.status == 0, result.err
+        assert "skipped 1 of 24 files that are not images by their suffix (1 .txt)" in result.out
+        assert "files.csv lists and that are missing: 1, such as train/sad/0.png" in result.out
