@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.common.errors import InputError, OutputExistsError
-from fercli.common.files import atomic_write, make_folder, output_error, write_text
+from fercli.common.files import atomic_write, is_there, make_folder, output_error, write_text
 from fercli.datasets.manifest import is_below
 from fercli.datasets.options import FaceOptions
 
@@ -116,7 +116,11 @@ def remove_crops(out: Path, records: Iterable[CropRecord]) -> None:
     """Remove the crops of these records."""
     for record in records:
         for file in record.files:
-            (out / file).unlink(missing_ok=True)
+            if is_there(out / file):  # a damaged log may have names that no disk takes
+                try:
+                    (out / file).unlink()
+                except OSError as error:
+                    raise output_error(error, out / file) from error
 
 
 def append_to_log(records: Iterable[CropRecord], out: Path) -> Iterator[CropRecord]:

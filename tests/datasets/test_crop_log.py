@@ -3,8 +3,16 @@ from dataclasses import replace
 import pytest
 
 from fercli.cascade.model.bundled import FRONTAL_FACE
-from fercli.common.errors import InputError, OutputExistsError
-from fercli.datasets.crop_log import COLUMNS, CROPS, PLAN, CropRecord, open_log, rewrite_log
+from fercli.common.errors import InputError, OutputError, OutputExistsError
+from fercli.datasets.crop_log import (
+    COLUMNS,
+    CROPS,
+    PLAN,
+    CropRecord,
+    open_log,
+    remove_crops,
+    rewrite_log,
+)
 from fercli.datasets.options import FaceOptions
 
 OPTIONS = FaceOptions(FRONTAL_FACE)
@@ -51,3 +59,10 @@ def test_a_plan_that_is_no_text_is_another_plan(log, tmp_path):
     (log / PLAN).write_bytes(b"\xff\xfe")
     with pytest.raises(OutputExistsError, match="holds crops of other images"):
         open_log(log, tmp_path / "in", OPTIONS, overwrite=False)
+
+
+def test_names_that_no_disk_takes_and_folders_called_as_crops(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    remove_crops(tmp_path, [CropRecord("a.jpg", 1, 1, 1, crop="x" * 5000 + ".png")])
+    with pytest.raises(OutputError, match=r"a\.png: "):
+        remove_crops(tmp_path, [CropRecord("a.jpg", 1, 1, 1, crop="a.png")])
