@@ -134,7 +134,7 @@ def unknown_label(word: str, path: Path, line: int | None = None) -> InputError:
         f"use --map {shown}=happy (or what it is), --map {shown}= to leave it out, "
         "or --classes with names of your own"
     )
-    if word.strip().replace(",", "").replace(".", "").isdigit():  # which number is which differs from set to set
+    if word.strip().replace(",", "").replace(".", "").isdigit():  # each set numbers otherwise
         hint = (
             f"use --map {shown}=LABEL as the card of the data set says, or rafdb={path} if it is "
             "RAF-DB (1 surprise, 2 fear, 3 disgust, 4 happy, 5 sad, 6 angry, 7 neutral)"
