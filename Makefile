@@ -7,7 +7,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist test test-fast coverage fuzz interruptions versions lint format docs tools browser bench cascade datasets models clean
+.PHONY: help setup demo dist test test-fast coverage fuzz interruptions versions lint format docs tools browser bench detection-quality cascade datasets models clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ browser:  ## install Chromium for the tests of the web page; without it they are
 bench: $(VENV)/.setup-dev tools  ## run the timed comparisons, on an idle machine: DATA=folder NAMES=some
 	@test -d "$(DATA)" || { echo "make bench DATA=folder of the development data" >&2; exit 1; }
 	$(BIN)/python scripts/benchmarks.py --data "$(DATA)" --out BENCHMARKS.md $(OPTIONS) $(NAMES)
+
+detection-quality: $(VENV)/.setup  ## measure cascades, with intervals: TRUTH='a/info.dat b/info.dat' CASCADES=some
+	$(BIN)/python scripts/detection_quality.py $(CASCADES) $(patsubst %,--truth %,$(TRUTH))
 
 cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder, else fetched ones
 	$(if $(and $(VEC),$(NEGATIVES)),,$(BIN)/fer cascade fetch-faces --out runs/cascade/faces.vec \

@@ -3,6 +3,7 @@
 from fercli.cascade.evaluation.curves import Curve as Curve
 from fercli.cascade.evaluation.curves import average_precision as average_precision
 from fercli.cascade.evaluation.curves import curve_of as curve_of
+from fercli.cascade.evaluation.evaluate import Ranking as Ranking
 from fercli.cascade.evaluation.evaluate import evaluate as evaluate
 from fercli.cascade.evaluation.evaluate import evaluate_files as evaluate_files
 from fercli.cascade.evaluation.matching import CenterRule as CenterRule

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from fercli.annotations.base import AnnotatedImage, Record, joined_by_path, mixe
 from fercli.annotations.formats import read_records
 from fercli.cascade.detection.detector import (
     DEFAULTS,
+    AcceptedWindows,
     Detections,
     Detector,
 )
@@ -45,13 +46,44 @@ from fercli.common.tables import counted
 
 #: The curve uses all detections, even those of a single window.
 CURVE_NEIGHBORS = 0
-#: Values of ``min_neighbors`` that are compared. From 3 on, a larger value only drops detections:
-#: those inside a larger group are dropped already (see `grouping`).
-TRIED_NEIGHBORS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)
+#: From this ``min_neighbors`` on, a larger value only drops detections: those inside a larger group
+#: are dropped already (see `grouping`).
+DROPPING_NEIGHBORS = 3
+#: Values of ``min_neighbors`` that are compared.
+TRIED_NEIGHBORS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)
 #: Matching for the ratio of sizes: the same center, any size.
 ANY_SIZE = CenterRule(max_distance=0.3, max_size_ratio=3.0)
 #: Least number of hits for a ratio of sizes.
 MIN_HITS_FOR_RATIO = 5
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Which detections the curve is made of, and in which order.
+
+    Parameters
+    ----------
+    min_neighbors : int
+        Groups of more windows than this are detections. Defaults to 0: all are.
+    by : {"margin", "neighbors"}
+        The score: `Detections.scores`, or the number of windows, as ``detectMultiScale2`` gives
+        it. Defaults to "margin".
+    """
+
+    min_neighbors: int = CURVE_NEIGHBORS
+    by: Literal["margin", "neighbors"] = "margin"
+
+    def of(self, windows: AcceptedWindows) -> Detections:
+        """Return the detections of an image, best first."""
+        found = windows.group(self.min_neighbors)
+        if self.by == "margin":
+            return found
+        order = np.argsort(-found.neighbors, kind="stable")
+        boxes, neighbors = found.boxes_xywh[order], found.neighbors[order]
+        return Detections(boxes, neighbors.astype(np.float64), neighbors)
+
+
+DEFAULT_RANKING = Ranking()
 
 
 @dataclass(frozen=True)
@@ -60,7 +92,7 @@ class _ImageDetections:
 
     chosen: Detections
     ranked: Detections
-    tried: Detections
+    tried: Mapping[int, Detections]
     milliseconds: float
 
 
@@ -71,6 +103,7 @@ def evaluate(
     options: DetectionOptions = DEFAULTS,
     rule: MatchRule | None = None,
     box_scale: float | Literal["auto"] = 1.0,
+    ranking: Ranking = DEFAULT_RANKING,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Run cascades over annotated images and match their detections.
@@ -90,6 +123,8 @@ def evaluate(
         Factor by which detections are enlarged around their centers before matching, for a
         cascade trained on narrower or wider crops than the annotations. "auto" uses, for each
         cascade, the factor that makes the median size equal. Defaults to 1.
+    ranking : Ranking, optional
+        Which detections the curve is made of, and their score. Defaults to all, by the margin.
     progress : Progress, optional
 
     Raises
@@ -107,7 +142,7 @@ def evaluate(
         raise InputError("Expected at least one cascade and one annotated image")
     rule = rule or IouRule()
     detectors = [Detector(path) for path in cascades]
-    searched, found, left_out = _search_all(detectors, images, options, progress)
+    searched, found, left_out = _search_all(detectors, images, options, ranking, progress)
     results = tuple(
         _judge(path, name, searched, of_cascade, rule, box_scale)
         for path, name, of_cascade in zip(cascades, short_names(cascades), found, strict=True)
@@ -149,6 +184,7 @@ def _search_all(
     detectors: Sequence[Detector],
     images: Sequence[AnnotatedImage],
     options: DetectionOptions,
+    ranking: Ranking,
     progress: Progress,
 ) -> tuple[list[AnnotatedImage], list[list[_ImageDetections]], list[ImageError]]:
     """Return the images that can be read, the detections of each cascade, and the errors."""
@@ -161,7 +197,7 @@ def _search_all(
         try:
             with image_errors(image.path):
                 gray = read_gray(image.path)
-                of_image = [_search(detector, gray, options) for detector in detectors]
+                of_image = [_search(detector, gray, options, ranking) for detector in detectors]
         except ImageError as error:
             left_out.append(error)
             continue
@@ -173,13 +209,15 @@ def _search_all(
     return searched, found, left_out
 
 
-def _search(detector: Detector, gray: ImageArray, options: DetectionOptions) -> _ImageDetections:
+def _search(
+    detector: Detector, gray: ImageArray, options: DetectionOptions, ranking: Ranking
+) -> _ImageDetections:
     start = time.perf_counter()
     windows = detector.scan(gray, options)
     chosen = windows.group(options.min_neighbors)
     milliseconds = 1000 * (time.perf_counter() - start)
-    ranked, tried = windows.group(CURVE_NEIGHBORS), windows.group(TRIED_NEIGHBORS[0])
-    return _ImageDetections(chosen, ranked, tried, milliseconds)
+    tried = {count: windows.group(count) for count in range(1, DROPPING_NEIGHBORS + 1)}
+    return _ImageDetections(chosen, ranking.of(windows), tried, milliseconds)
 
 
 def _judge(
@@ -203,7 +241,7 @@ def _judge(
     )
     by_neighbors = {
         count: total(
-            _counts_above(count, of_image.tried, image, rule, scale)
+            _counts_above(count, of_image.tried[min(count, DROPPING_NEIGHBORS)], image, rule, scale)
             for image, of_image in zip(images, found, strict=True)
         )
         for count in TRIED_NEIGHBORS

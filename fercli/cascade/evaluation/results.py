@@ -35,6 +35,8 @@ from fercli.common.plots import png_of
 
 #: False alarms an image at which the recall is reported.
 FALSE_ALARM_RATES = (0.01, 0.1, 1.0)
+#: The default of ``detectMultiScale``.
+CV2_NEIGHBORS = 3
 #: Sides of objects, in pixels, at which one group of sizes ends and the next begins.
 SIDES = (32, 64, 128)
 
@@ -263,10 +265,14 @@ class CascadeResult:
 
     @property
     def best_neighbors(self) -> int | None:
-        """The least ``min_neighbors`` with the best F1; None without objects."""
+        """The ``min_neighbors`` with the best F1, of several the nearest to cv2's 3.
+
+        None without objects.
+        """
         if not self.counts.truths:
             return None
-        return max(sorted(self.by_neighbors), key=lambda count: self.by_neighbors[count].f1 or 0.0)
+        near = sorted(self.by_neighbors, key=lambda count: (abs(count - CV2_NEIGHBORS), count))
+        return max(near, key=lambda count: self.by_neighbors[count].f1 or 0.0)
 
     @property
     def false_alarms_per_image(self) -> float:
