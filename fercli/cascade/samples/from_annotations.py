@@ -29,6 +29,9 @@ from fercli.common.progress import SILENT, Progress
 #: Records that a worker crops at a time.
 BATCH = 8
 
+#: Samples that are written together.
+WRITTEN_AT_ONCE = 512
+
 #: Below this time per image (in seconds) one core crops all of them: threads would lose more to
 #: the interpreter's lock than they gain.
 QUICK = 200e-6
@@ -167,13 +170,18 @@ def _cropped(
     batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
     crop_batch = partial(_crop_batch, size_wh=rules.size_wh)
     with progress.bar("cropping", total=len(records), unit="image") as bar:
-        started = time.perf_counter()
-        first = crop_batch(batches[0])
-        quick = time.perf_counter() - started < QUICK * len(first)
+        # The first image takes longer than others; and what else the machine does is no matter.
+        first: list[Crops] = []
+        second: list[Crops] = []
+        seconds = math.inf
+        for batch in batches[:2]:
+            started = time.thread_time()
+            first, second = second, crop_batch(batch)
+            seconds = min(seconds, (time.thread_time() - started) / len(batch))
         others = parallel_map(
-            crop_batch, batches[1:], workers=1 if quick else workers, prefer="threads"
+            crop_batch, batches[2:], workers=1 if seconds < QUICK else workers, prefer="threads"
         )
-        for crops in itertools.chain([first], others):
+        for crops in itertools.chain([first, second], others):
             yield from crops
             bar.advance(len(crops))
 
@@ -185,11 +193,22 @@ def _crop_batch(records: Sequence[Record], size_wh: tuple[int, int]) -> list[Cro
 def _write_natively(crops: Iterator[Crops], out: Path, rules: CropRules, overwrite: bool) -> None:
     left = rules.num
     with vec_writer(out, rules.size_wh, overwrite=overwrite) as write:
-        for each in crops:
-            samples = to_array(each.samples, rules.size_wh)
+        for images in _batched(crops):
+            samples = to_array(images, rules.size_wh)
             samples = _with_mirrors(samples)[:left] if rules.mirror else samples
             write(samples)
             left = None if left is None else left - len(samples)
+
+
+def _batched(crops: Iterator[Crops]) -> Iterator[list[ImageArray]]:
+    """Yield samples, `WRITTEN_AT_ONCE` or more at a time."""
+    images: list[ImageArray] = []
+    for each in crops:
+        images += each.samples
+        if len(images) >= WRITTEN_AT_ONCE:
+            yield images
+            images = []
+    yield images
 
 
 def _with_mirrors(samples: Samples) -> Samples:
