@@ -14,6 +14,7 @@ import pytest
 import skimage.data
 from hypothesis import settings
 
+from fercli.annotations.notes import NOTES
 from fercli.cli import main
 from fercli.common.images import IMAGE_NOTES
 
@@ -43,6 +44,7 @@ def fer(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
 
     def run(*args: object) -> Result:
         IMAGE_NOTES.take()  # of what other tests read in this process
+        NOTES.forget()
         capfd.readouterr()
         status = main([str(arg) for arg in args])
         out, err = capfd.readouterr()

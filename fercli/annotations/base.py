@@ -278,16 +278,6 @@ def labels_text(counts: Mapping[str, int], most: int = 8) -> str:
     return ", ".join(shown + more)
 
 
-def mixed_labels_note(records: Iterable[Record]) -> str | None:
-    """Return a note that boxes of several labels are used as one object; None if they are not."""
-    counts = label_counts(records)
-    if len(counts) < 2:
-        return None
-    return (
-        f"boxes of {len(counts)} labels are used as one object: {labels_text(counts)}; "
-        "--label selects one"
-    )
-
 
 def raise_it(error: FerError) -> None:
     """Raise an error: the `OnError` of those who want all or nothing."""

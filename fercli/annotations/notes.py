@@ -58,6 +58,11 @@ class AnnotationNotes:
             self._told.update((kind, *key) for kind, items in notes.items() for key in items)
         return [_line(kind, items) for kind, items in notes.items()]
 
+    def lines(self) -> list[str]:
+        """Return the lines of `take`, which are still to be told."""
+        with self._lock:
+            return [_line(kind, items) for kind, items in self._notes.items()]
+
     def forget(self) -> None:
         """Begin anew, as at the start of a command."""
         with self._lock:
@@ -79,3 +84,10 @@ def _line(kind: str, items: dict[tuple[Path, Hashable], tuple[int, str]]) -> str
 
 #: The notes of this process.
 NOTES = AnnotationNotes()
+
+
+def input_notes() -> list[str]:
+    """Return a line for each kind of assumption about annotations and images, for results."""
+    from fercli.common.images import IMAGE_NOTES  # imports cv2, which not all readers need
+
+    return NOTES.lines() + IMAGE_NOTES.lines()

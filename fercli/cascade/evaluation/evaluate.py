@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from fercli.annotations.base import AnnotatedImage, Record, joined_by_path, mixed_labels_note
+from fercli.annotations.base import AnnotatedImage, Record, joined_by_path
 from fercli.annotations.formats import read_records
+from fercli.annotations.notes import input_notes
 from fercli.cascade.detection.detector import (
     DEFAULTS,
     AcceptedWindows,
@@ -334,9 +335,6 @@ def evaluate_files(
         records = read_records(
             truth, format=format, images=images, labels=labels, box_format=box_format
         )
-        mixed = None if labels else mixed_labels_note(records)
-        if mixed:
-            progress.note(f"{truth}: {mixed}")
         # An image may have several records; taken separately, objects of the others would be
         # false alarms.
         annotated = joined_by_path(_in_pixels(record) for record in records)
@@ -348,6 +346,7 @@ def evaluate_files(
     evaluation = evaluate(
         cascades, annotated, options=options, rule=rule, box_scale=box_scale, progress=progress
     )
+    evaluation = replace(evaluation, notes=tuple(input_notes()))
     for error in evaluation.left_out:
         progress.note(f"left out: {error}")
     for result in evaluation.cascades:

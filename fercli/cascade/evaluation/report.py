@@ -131,6 +131,7 @@ def summary(evaluation: Evaluation) -> dict[str, object]:
         "images": evaluation.images,
         "objects": first.counts.truths,
         "left_out": [str(error) for error in evaluation.left_out],
+        "notes": list(evaluation.notes),
         "detection": vars(evaluation.options),
         "match": {"rule": type(evaluation.rule).__name__, **vars(evaluation.rule)},
         "cascades": [_figures(result) for result in evaluation.cascades],

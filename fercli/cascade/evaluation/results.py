@@ -296,12 +296,15 @@ class Evaluation:
         The images that could not be read.
     options : DetectionOptions
     rule : MatchRule
+    notes : tuple of str
+        What was assumed about the annotations and images. The command line tells it at its end.
     """
 
     cascades: tuple[CascadeResult, ...]
     left_out: tuple[ImageError, ...]
     options: DetectionOptions
     rule: MatchRule
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as plain values."""

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 
 from fercli.annotations import Box
-from fercli.annotations.base import Record, mixed_labels_note
+from fercli.annotations.base import Record
 from fercli.annotations.formats import read_records
+from fercli.annotations.notes import input_notes
 from fercli.cascade.samples.options import CropRules
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.vec import Samples, vec_writer
@@ -91,8 +92,7 @@ def create_from_annotations(
         annotations, format=format, images=images, labels=labels, box_format=box_format
     )
     _require_boxes(records, annotations)
-    mixed = None if labels else mixed_labels_note(records)
-    counter = _CropCounter(Created(out, 0, rules.size_wh, notes=[mixed] if mixed else []), rules)
+    counter = _CropCounter(Created(out, 0, rules.size_wh), rules)
     crops = counter.counted(_cropped(records, rules, workers, progress))
     if engine == "native":
         _write_natively(crops, out, rules, overwrite)
@@ -132,6 +132,7 @@ class _CropCounter:
     def result(self, seconds: float) -> Created:
         """Return the finished result, with notes."""
         created, num = self.created, self.rules.num
+        created.input_notes = input_notes()
         created.seconds = seconds
         made = self.boxes * (2 if self.rules.mirror else 1)
         created.count = made if num is None else min(made, num)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fercli.annotations.notes import input_notes
 from fercli.cascade.samples.options import WarpRules
 from fercli.cascade.samples.results import Created, Engine
 from fercli.cascade.samples.scene import (
@@ -94,6 +95,7 @@ def create_from_images(
         with atomic_write(out, overwrite=overwrite) as temporary:
             left_out = write_warped(scene, temporary, num, tools, workers, progress)
     created.left_out = left_out
+    created.input_notes = input_notes()
     created.seconds = time.monotonic() - started
     return created
 

@@ -35,6 +35,8 @@ class Created:
         Why each unusable item was left out, in the order of the input.
     notes : list of str
         Remarks on the result, one sentence each.
+    input_notes : list of str
+        What was assumed about the annotations and images. The command line tells it at its end.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Created:
     seconds: float = math.nan
     left_out: list[FerError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    input_notes: list[str] = field(default_factory=list)
 
     def to_text(self) -> str:
         """Return the result as text."""
@@ -66,7 +69,7 @@ class Created:
             "size": list(self.size_wh),
             "seconds": round(self.seconds, 3),
             "left_out": [_without_hint(error) for error in self.left_out],
-            "notes": self.notes,
+            "notes": self.notes + self.input_notes,
         }
 
 

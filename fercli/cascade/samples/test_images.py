@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fercli.annotations import AnnotatedImage, Box
+from fercli.annotations.notes import input_notes
 from fercli.annotations.opencv_lists import write_info
 from fercli.cascade.samples.options import WarpRules
 from fercli.cascade.samples.results import Created, Engine
@@ -96,6 +97,7 @@ def create_test_images(
         else:
             work = _paste_with_program(scene, staging, num, max_scale, tools, workers, progress)
         created.count, created.left_out = work
+    created.input_notes = input_notes()
     created.seconds = time.monotonic() - started
     return created
 

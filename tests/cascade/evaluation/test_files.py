@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from fercli.annotations.notes import NOTES
 from fercli.cascade.evaluation import evaluate_files
 from fercli.common.errors import AnnotationError, OptionError, OutputExistsError
 from fercli.common.progress import Progress
@@ -160,11 +161,10 @@ def test_labels_that_are_mixed_are_counted_in_a_note(face_cascade, make_annotate
     rows = [(face, "face"), (ELSEWHERE, "flag"), ((1, 2, 30, 30), "flag")]
     lines = [f"a.png,{','.join(map(str, box))},{label}" for box, label in rows]
     (tmp_path / "boxes.csv").write_text("path,x,y,w,h,label\n" + "\n".join(lines) + "\n")
-    progress = Notes()
-    evaluate_files([face_cascade], tmp_path / "boxes.csv", progress=progress)
-    assert progress.notes[0].endswith(
-        "boxes of 2 labels are used as one object: flag 2, face 1; --label selects one"
-    )
-    progress = Notes()
-    evaluate_files([face_cascade], tmp_path / "boxes.csv", labels=["face"], progress=progress)
-    assert progress.notes == []
+    NOTES.forget()
+    evaluation = evaluate_files([face_cascade], tmp_path / "boxes.csv")
+    (note,) = [note for note in evaluation.to_dict()["notes"] if "labels" in note]
+    assert "boxes of several labels, all taken (2 flag, 1 face)" in note
+    NOTES.forget()
+    evaluation = evaluate_files([face_cascade], tmp_path / "boxes.csv", labels=["face"])
+    assert not [note for note in evaluation.notes if "labels" in note]
