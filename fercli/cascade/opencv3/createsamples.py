@@ -92,8 +92,10 @@ class LinkFolder:
 def _is_read_otherwise(image: Path) -> bool:
     """Whether fer had to make assumptions to read an image, which the program does not share."""
     notes: list[str] = []
-    with suppress(ImageError):  # the program will say so
+    try:
         read_gray(image, notes)
+    except ImageError:  # the program will say so
+        return False
     return bool(notes)
 
 
