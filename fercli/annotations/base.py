@@ -278,7 +278,6 @@ def labels_text(counts: Mapping[str, int], most: int = 8) -> str:
     return ", ".join(shown + more)
 
 
-
 def raise_it(error: FerError) -> None:
     """Raise an error: the `OnError` of those who want all or nothing."""
     raise error
