@@ -2,10 +2,10 @@
 
 - The cards and results in cascade/, datasets/ and models/, and BENCHMARKS.md, become pages.
 - ``{{ session README.md }}`` becomes the console session of that file, which a test runs.
-- ``{{ results five-class }}`` becomes that network's row of the table in models/README.md.
+- ``{{ results five-class }}`` becomes that model's row of the table in models/README.md.
 - ``{{ table README.md Measured }}`` becomes the table below that heading of the file.
 - ``{{ recipes models }}`` becomes the files of ``fercli/recipes/models``.
-- ``{{ card ferplus }}`` becomes the rows of that shipped network's metadata.
+- ``{{ card ferplus }}`` becomes the rows of that shipped model's metadata.
 
 See: https://www.mkdocs.org/user-guide/configuration/#hooks
 """
@@ -32,7 +32,8 @@ MEANINGS = {
     "fer.channels": "1: gray, 3: color",
     "fer.mean": "for each channel, JSON",
     "fer.std": "for each channel, JSON",
-    "fer.crop": "side of the middle square that the network sees, or empty",
+    "fer.temperature": "logits are divided by this before the softmax",
+    "fer.crop": "side of the middle square that the model sees, or empty",
     "fer.color_order": "`rgb` or `bgr`",
     "fer.temperature": "what logits are divided by before the softmax, so that probabilities fit",
     "fer.architecture": "its name in fer",
@@ -99,23 +100,23 @@ def recipes(kind: str) -> str:
     )
 
 
-def results(networks: list[str]) -> str:
-    """Return the rows of these networks in the table of models/README.md, with its head."""
+def results(models: list[str]) -> str:
+    """Return the rows of these models in the table of models/README.md, with its head."""
     lines = _read("models/README.md").splitlines()
-    head = next((at for at, line in enumerate(lines) if line.startswith("| network | data")), None)
+    head = next((at for at, line in enumerate(lines) if line.startswith("| model | data")), None)
     table = list(takewhile(lambda line: line.startswith("|"), lines[head or 0 :]))
-    rows = [line for line in table for network in networks if line.startswith(f"| `{network}`")]
-    if head is None or len(rows) < len(networks):
-        raise PluginError(f"wanted rows of {', '.join(networks)} in models/README.md's results")
+    rows = [line for line in table for model in models if line.startswith(f"| `{model}`")]
+    if head is None or len(rows) < len(models):
+        raise PluginError(f"wanted rows of {', '.join(models)} in models/README.md's results")
     return "\n".join([*table[:2], *rows])
 
 
-def card(network: str) -> str:
-    """Return the metadata of a shipped network as rows of a table."""
+def card(model: str) -> str:
+    """Return the metadata of a shipped model as rows of a table."""
     from fercli.models.loading import open_model
     from fercli.models.model_card import to_metadata
 
-    metadata = to_metadata(open_model(network).card)
+    metadata = to_metadata(open_model(model).card)
     return "\n".join(
         f"| `{key}` | {MEANINGS[key]} | {_shortened(value)} |" for key, value in metadata.items()
     )

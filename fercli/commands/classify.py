@@ -123,6 +123,8 @@ def classify(
         options.build(RecognitionOptions, choices),
         settings,
     )
+    if recognizer.assumptions:
+        progress.note(recognizer.assumptions)
     with stopped_by_signals() as stop:
         run = ClassifyRun(
             recognizer,
@@ -139,7 +141,8 @@ def classify(
         click.echo(line, err=True)
     if as_json:
         plain = to_dict(results, recognizer.classes, folders)
-        click.echo(json.dumps(plain, indent=2))
+        said = {"assumptions": recognizer.assumptions} if recognizer.assumptions else {}
+        click.echo(json.dumps([{**row, **said} for row in plain], indent=2))
     else:
         click.echo(to_text(results, recognizer.classes))
     if stop.is_set() and not all(one.live for one in found):

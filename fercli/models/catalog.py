@@ -13,7 +13,7 @@ from fercli.common.tables import format_table
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras
 from fercli.models.loading import bundled_models
-from fercli.models.model_card import ModelCard
+from fercli.models.model_card import ASSUMABLE, ModelCard
 from fercli.models.onnx_model import OnnxModel
 
 
@@ -69,6 +69,12 @@ def describe_card(card: ModelCard) -> str:
         "classes": ", ".join(card.classes),
         "input": f"{card.size_wh[0]}x{card.size_wh[1]} {colors}{crop}",
         "normalized": f"(pixel - {_numbers(card.mean)}) / {_numbers(card.std)}",
+        **({"temperature": f"{card.temperature:g}"} if card.temperature != 1 else {}),
+        **(
+            {"assumed": ", ".join(ASSUMABLE.get(n, n) for n in card.assumed)}
+            if card.assumed
+            else {}
+        ),
         **_describe_training(card.training),
     }
     return "\n".join(f"{name:<12}  {value}" for name, value in lines.items())

@@ -18,7 +18,7 @@ from fercli.cascade.model.bundled import bundled_cascade
 from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
 from fercli.models.loading import DEFAULT, open_model
-from fercli.models.model_card import ModelCard, ModelSettings
+from fercli.models.model_card import ModelCard, ModelSettings, describe_assumptions
 from fercli.recognition.face_search import Boxes, detect_faces, detect_faces_quickly, track_face
 from fercli.recognition.options import (
     IMAGE_FACE,
@@ -82,6 +82,11 @@ class Recognizer:
     def card(self) -> ModelCard:
         """Input, classes and normalization of the model."""
         return self._model.card
+
+    @property
+    def assumptions(self) -> str | None:
+        """One line on what was assumed of a model whose file does not state it."""
+        return describe_assumptions(self.card, self._model.path)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> Non
       fer models summary fernet
       fer models summary mini-xception --classes 8 --size 64x64
       fer models summary run/best.keras
-      fer models summary network.onnx
+      fer models summary model.onnx
     """
     from fercli.models.catalog import summarize
 
