@@ -575,7 +575,7 @@ split = click.option(
     metavar="NAME",
     help="Use this split of the tree.  [default: validation, or the only one]",
 )
-network = click.argument("network", metavar="MODEL")
+model_argument = click.argument("model", metavar="MODEL")
 
 
 # Options of the commands that detect and classify faces.

@@ -10,7 +10,7 @@ from fercli.common.progress import Progress
 
 
 @options.command()
-@options.network
+@options.model_argument
 @options.data
 @options.split
 @options.out("DIR", "Write the results to this folder.")
@@ -34,7 +34,7 @@ from fercli.common.progress import Progress
 @options.as_json
 @options.quiet
 def embed(
-    network: str,
+    model: str,
     data: Path,
     split: str | None,
     out: Path,
@@ -62,7 +62,7 @@ def embed(
 
     with alone_in(out, "an embedding"):
         embedding, classes = embed_tree(
-            network,
+            model,
             data,
             split,
             out,

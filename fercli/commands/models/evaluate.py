@@ -11,7 +11,7 @@ from fercli.common.progress import Progress
 
 
 @options.command()
-@options.network
+@options.model_argument
 @options.data
 @options.split
 @click.option(
@@ -36,7 +36,7 @@ from fercli.common.progress import Progress
 @options.as_json
 @options.quiet
 def evaluate(
-    network: str,
+    model: str,
     data: Path,
     split: str | None,
     compare: tuple[str, ...],
@@ -68,7 +68,7 @@ def evaluate(
         if out is not None:
             report.require_no_report(out, overwrite=overwrite)
         faces, found = evaluate_files(
-            [network, *compare],
+            [model, *compare],
             data,
             split,
             settings=options.to_settings(said),

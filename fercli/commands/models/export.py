@@ -10,7 +10,7 @@ from fercli.common.progress import Progress
 
 
 @options.command()
-@click.argument("network", metavar="MODEL", type=options.path_type())
+@click.argument("model", metavar="MODEL", type=options.path_type())
 @options.out("FILE.onnx", "Write the model to this .onnx file.")
 @click.option(
     "--data",
@@ -35,7 +35,7 @@ from fercli.common.progress import Progress
 @options.as_json
 @options.quiet
 def export(
-    network: Path,
+    model: Path,
     out: Path,
     data: Path | None,
     split: str | None,
@@ -65,7 +65,7 @@ def export(
     if float16 and int8:
         raise click.UsageError("--float16 and --int8 cannot be used together")
     result = export_file(
-        network,
+        model,
         out,
         data,
         split,

@@ -1,4 +1,4 @@
-"""``fer models list``: the architectures and the networks that come with fer."""
+"""``fer models list``: the architectures and the models that come with fer."""
 
 import json
 

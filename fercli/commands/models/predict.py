@@ -13,7 +13,7 @@ from fercli.common.progress import Progress
 
 
 @options.command()
-@options.network
+@options.model_argument
 @click.argument("faces", nargs=-1, required=True, type=options.path_type())
 @options.out(
     "FILE.csv", "Write the table to this CSV file.  [default: standard output]", required=False
@@ -24,7 +24,7 @@ from fercli.common.progress import Progress
 @options.as_json
 @options.quiet
 def predict(
-    network: str,
+    model: str,
     faces: tuple[Path, ...],
     out: Path | None,
     workers: int | None,
@@ -47,7 +47,7 @@ def predict(
     from fercli.models.prediction import predict_files
 
     text, unreadable = predict_files(
-        network, faces, options.to_settings(said), out, overwrite, workers, progress
+        model, faces, options.to_settings(said), out, overwrite, workers, progress
     )
     if as_json and out is None:
         click.echo(json.dumps(list(csv.DictReader(io.StringIO(text))), indent=2))

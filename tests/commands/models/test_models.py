@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from fercli.cli import main
@@ -53,8 +55,8 @@ def trained(tree, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def network(trained, tree):
-    out = trained / "network.onnx"
+def model(trained, tree):
+    out = trained / "model.onnx"
     command = [sys.executable, "-m", "fercli", "models", "export", trained / "best.keras"]
     done = subprocess.run(
         [*command, "--out", out, "--data", tree], capture_output=True, text=True, check=True
@@ -71,20 +73,20 @@ def test_list(fer):
     assert {one["name"] for one in plain["models"]} == set(bundled_models())
 
 
-def test_summary_of_a_network(fer, network):
-    result = fer("models", "summary", network)
+def test_summary_of_a_model(fer, model):
+    result = fer("models", "summary", model)
     assert "down, left, right" in result.out
     assert "(pixel - 127.5) / 127.5" in result.out
 
 
 def test_summary_of_nothing(fer):
-    result = fer("models", "summary", "no-such-network")
+    result = fer("models", "summary", "no-such-model")
     assert result.status == 1
-    assert "There is no model 'no-such-network'" in result.err
+    assert "There is no model 'no-such-model'" in result.err
 
 
-def test_evaluate(fer, network, tree, tmp_path):
-    result = fer("models", "evaluate", network, "--data", tree, "--out", tmp_path, "--check-copies")
+def test_evaluate(fer, model, tree, tmp_path):
+    result = fer("models", "evaluate", model, "--data", tree, "--out", tmp_path, "--check-copies")
     assert result.status == 0, result.err
     assert "accuracy" in result.out
     report = json.loads((tmp_path / "report.json").read_text())
@@ -97,16 +99,16 @@ def test_evaluate(fer, network, tree, tmp_path):
     assert "--overwrite" in before_work.err
 
 
-def test_evaluate_compares(fer, network, tree):
-    result = fer("models", "evaluate", network, "--compare", network, "--data", tree, "-q")
+def test_evaluate_compares(fer, model, tree):
+    result = fer("models", "evaluate", model, "--compare", model, "--data", tree, "-q")
     header, *rows = result.out.splitlines()
     assert header.split()[:2] == ["model", "accuracy"]
     assert len(rows) == 2
-    averaged = fer("models", "evaluate", network, "--average", "ten", "--data", tree, "--json")
+    averaged = fer("models", "evaluate", model, "--average", "ten", "--data", tree, "--json")
     assert 0 <= json.loads(averaged.out)[0]["accuracy"] <= 1
 
 
-def test_check_copies_finds_copies(fer, network, tree, tmp_path):
+def test_check_copies_finds_copies(fer, model, tree, tmp_path):
     root = tmp_path / "tree"
     for path in tree.glob("*/*/*.png"):
         target = root / path.relative_to(tree)
@@ -114,29 +116,29 @@ def test_check_copies_finds_copies(fer, network, tree, tmp_path):
         target.write_bytes(path.read_bytes())
     source = root / "train" / "left" / "3.png"
     (root / "validation" / "left" / "again.png").write_bytes(source.read_bytes())
-    result = fer("models", "evaluate", network, "--data", root, "--check-copies", "--json")
+    result = fer("models", "evaluate", model, "--data", root, "--check-copies", "--json")
     (report,) = json.loads(result.out)
     assert (report["count"], report["without_copies"]["count"]) == (25, 24)
 
 
-def test_check_copies_says_that_all_are_copies(fer, network, tree):
+def test_check_copies_says_that_all_are_copies(fer, model, tree):
     said = ("--data", tree, "--split", "train", "--check-copies")
-    result = fer("models", "evaluate", network, *said)
+    result = fer("models", "evaluate", model, *said)
     assert "all 60 images are copies of training images" in result.out
 
 
-def test_evaluate_other_classes(fer, network, tmp_path):
+def test_evaluate_other_classes(fer, model, tmp_path):
     for name in ("left", "up"):
         folder = tmp_path / "validation" / name
         folder.mkdir(parents=True)
         cv2.imwrite(str(folder / "a.png"), np.zeros((48, 48), np.uint8))
-    result = fer("models", "evaluate", network, "--data", tmp_path)
+    result = fer("models", "evaluate", model, "--data", tmp_path)
     assert result.status == 1
     assert "classes up, which the model does not know" in result.err
 
 
-def test_predict(fer, network, tree, tmp_path):
-    result = fer("models", "predict", network, tree / "validation", "-q")
+def test_predict(fer, model, tree, tmp_path):
+    result = fer("models", "predict", model, tree / "validation", "-q")
     rows = list(csv.DictReader(io.StringIO(result.out)))
     assert len(rows) == 24
     assert list(rows[0])[:2] == ["file", "class"]
@@ -147,22 +149,20 @@ def test_predict(fer, network, tree, tmp_path):
     broken = tmp_path / "ü broken.png"
     broken.write_bytes(b"no image")
     good = next(tree.glob("train/left/*.png"))
-    result = fer("models", "predict", network, good, broken, "--out", tmp_path / "a.csv")
+    result = fer("models", "predict", model, good, broken, "--out", tmp_path / "a.csv")
     assert result.status == 1
     assert "ü broken.png" in result.err
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 
 
-def test_predict_on_nothing(fer, network, tmp_path):
-    result = fer("models", "predict", network, tmp_path)
+def test_predict_on_nothing(fer, model, tmp_path):
+    result = fer("models", "predict", model, tmp_path)
     assert result.status == 1
     assert "There is no image in the input" in result.err
 
 
-def test_embed(fer, network, tree, tmp_path):
-    result = fer(
-        "models", "embed", network, "--data", tree, "--out", tmp_path, "--projection", "pca"
-    )
+def test_embed(fer, model, tree, tmp_path):
+    result = fer("models", "embed", model, "--data", tree, "--out", tmp_path, "--projection", "pca")
     assert result.status == 0, result.err
     assert "purity" in result.out
     with np.load(tmp_path / "features.npz") as stored:
@@ -198,8 +198,8 @@ def test_names_that_are_not_utf8(fer, tmp_path, monkeypatch):
     assert stream.buffer.getvalue() == (tmp_path / "a.csv").read_bytes()
 
 
-def test_embed_with_more_clusters_than_faces(fer, network, tree, tmp_path):
-    result = fer("models", "embed", network, "--data", tree, "--out", tmp_path, "--clusters", 99)
+def test_embed_with_more_clusters_than_faces(fer, model, tree, tmp_path):
+    result = fer("models", "embed", model, "--data", tree, "--out", tmp_path, "--clusters", 99)
     assert result.status == 1
     assert "--clusters must be from 2 to 24" in result.err
 
@@ -218,7 +218,7 @@ def test_export_to_another_suffix(fer, trained, tmp_path):
     assert "must end in .onnx" in result.err
 
 
-def test_shipped_networks(fer):
+def test_shipped_models(fer):
     """Each is small, knows itself, and is the better for a smile."""
     assert next(iter(bundled_models())) == DEFAULT
     for name, path in bundled_models().items():
@@ -227,7 +227,7 @@ def test_shipped_networks(fer):
 
 
 @pytest.mark.data
-def test_shipped_network_on_real_faces(data):
+def test_shipped_model_on_real_faces(data):
     from fercli.models.labeled_faces import read_faces
     from fercli.models.onnx_model import OnnxModel
 
@@ -236,3 +236,35 @@ def test_shipped_network_on_real_faces(data):
     answers = classifier.classify(read_faces(paths, (48, 48)))
     happy = answers.argmax(axis=1) == classifier.classes.index("happy")
     assert happy.mean() > 0.9
+
+
+def test_finetuning_on_a_tree_that_is_not_split(fer, tree, tmp_path):
+    """Without a word on the model, the rate or the splits."""
+    shutil.copytree(tree / "train", tmp_path / "mine" / "all")
+    run = tmp_path / "run"
+    quick = ("--epochs", 1, "--frozen-epochs", 0.5, "--batch-size", 16)
+    result = fer(
+        "models", "train", "--preset", "finetune", "--data", tmp_path / "mine", "--out", run, *quick
+    )
+    assert result.status == 0, result.err
+    assert "30 layers start from ferplus" in result.err
+    assert "is not split: " in result.err
+    found = json.loads(
+        fer("models", "evaluate", run / "best.keras", "--data", tmp_path / "mine", "--json").out
+    )
+    assert found[0]["count"] == 60
+    assert found[0]["assumptions"] is None
+
+
+def test_what_was_assumed_of_a_model_is_in_the_json(fer, model, tree, tmp_path):
+    content = onnx.load(model)
+    del content.metadata_props[:]
+    onnx.save(content, tmp_path / "bare.onnx")
+    said = ("--classes", "down,left,right", "--mean", "127.5", "--data", tree)
+    result = fer("models", "evaluate", tmp_path / "bare.onnx", *said, "--json")
+    expected = f"{tmp_path / 'bare.onnx'}: not stated in the file, assumed: std 127.5"
+    assert expected in result.err
+    assert json.loads(result.out)[0]["assumptions"] == expected
+    wrong = fer("models", "evaluate", tmp_path / "bare.onnx", *said, "--std", "0.5")
+    assert "`std`" not in wrong.err
+    assert "--std is of pixels 0…255, and 0.5 looks like one of pixels 0…1" in wrong.err
