@@ -22,7 +22,7 @@ from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sinks.window import Window
 from fercli.recognition.sources.animation import Animation, is_animation
 from fercli.recognition.sources.camera import Camera
-from fercli.recognition.sources.frames import Frame
+from fercli.recognition.sources.frames import Colors, Frame
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.network_stream import Stream
 from fercli.recognition.sources.video_file import VideoFile
@@ -218,16 +218,19 @@ class ClassifyRun:
         total = None if video.count is None else float(video.count)
         with ExitStack() as stack:
             bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
-            path, writer = output_paths.saved(result.source), None
+            path, writer, colors = output_paths.saved(result.source), None, None
             for one in self._recognized(video, result, stack):
+                colors = colors or one.frame.colors
                 if path is not None and writer is None:
-                    writer = self._open_writer(video, path, stack)
+                    writer = self._open_writer(video, path, colors, stack)
                 self._emit(one, result, writer, bar)
                 if plot is not None:
                     timeline.add(one)
             assert result.summary is not None
             result.summary.finish()
             result.saved = path if writer is not None else None
+            if colors is not None and colors.hdr:
+                result.notes.append(f"The video is HDR ({colors.hdr}); its tones are not mapped")
         result.notes += writer.problems if writer is not None else []
         if plot is not None:
             title = f"{Path(video.name).name}: expressions over time"
@@ -258,7 +261,9 @@ class ClassifyRun:
             if self._stop.is_set():
                 return
 
-    def _open_writer(self, video: Video, path: Path, stack: ExitStack) -> VideoWriter:
+    def _open_writer(
+        self, video: Video, path: Path, colors: Colors | None, stack: ExitStack
+    ) -> VideoWriter:
         writer = VideoWriter(
             path,
             video.rate,
@@ -266,6 +271,7 @@ class ClassifyRun:
             start=self._options.start,
             begin=video.begin,
             sample_aspect_ratio=video.sample_aspect_ratio,
+            colors=colors,
             overwrite=self._outputs.overwrite,
         )
         return stack.enter_context(writer)

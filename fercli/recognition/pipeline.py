@@ -147,7 +147,7 @@ class _DetectionStage:
 
     def _crop(self, frame: Frame, boxes: Boxes) -> _FrameCrops:
         gray = self._recognizer.card.channels == 1 or not len(boxes)
-        crops = self._recognizer.crop(frame.gray if gray else frame.color, boxes)
+        crops = self._recognizer.crop(frame.gray if gray else frame.square_color, boxes)
         frame.forget_gray()
         new, self._new_scene = self._new_scene, False
         return _FrameCrops(frame, boxes, crops, new)
@@ -185,7 +185,10 @@ def _identified(
                     continue
                 if one.new_scene:
                     identities.reset()
-                last = identities.update(one.frame.seconds, one.boxes, next(probabilities))
+                found = identities.update(one.frame.seconds, one.boxes, next(probabilities))
+                last = tuple(
+                    replace(face, box_xywh=one.frame.stored_box(face.box_xywh)) for face in found
+                )
                 yield FrameFaces(one.frame, last)
 
 

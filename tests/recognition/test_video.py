@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import struct
 import threading
 import time
 from contextlib import closing
@@ -19,7 +20,7 @@ from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.sinks.video_writer import KEPT, VideoWriter
 from fercli.recognition.sources import network_stream
-from fercli.recognition.sources.frames import Frame
+from fercli.recognition.sources.frames import Colors, Frame
 from fercli.recognition.sources.network_stream import Stream
 from fercli.recognition.sources.video_file import VideoFile
 
@@ -261,14 +262,16 @@ def test_frames_of_another_size_are_brought_to_that_of_the_first(portrait, tmp_p
     assert np.abs(frames[3].color.astype(int) - frames[1].color).mean() < 8
 
 
-def with_wide_pixels(path, images=3):
+def with_wide_pixels(path, images=None, aspect=Fraction(16, 11)):
     """Write a video of 64 by 48 pixels whose own shape is 16:11, as those of PAL are."""
+    images = images or [np.full((48, 64, 3), 90, np.uint8)] * 3
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=20)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
-        for _ in range(images):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -407,6 +410,86 @@ def turned(content):
     last = (0x40000000).to_bytes(4, "big")
     content[at : at + 36] = none + one + none + minus + none + none + none + none + last
     return content
+
+
+def with_matrix(content, a, b, c, d):
+    """Return a video's file with another matrix, without its shift, in its first track's header."""
+    content = bytearray(content)
+    at = content.index(b"tkhd") + 4 + 4 + 36  # ISO/IEC 14496-12, 8.3.2
+    values = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    content[at : at + 36] = struct.pack(">9i", *values)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((1, 0, 0, 1), lambda image: image),
+        ((-1, 0, 0, 1), np.fliplr),
+        ((1, 0, 0, -1), np.flipud),
+        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+        ((0, -1, 1, 0), np.rot90),
+        ((0, 1, 1, 0), lambda image: image.swapaxes(0, 1)),
+        ((0, -1, -1, 0), lambda image: np.rot90(image, 2).swapaxes(0, 1)),
+    ],
+)
+def test_the_display_matrix_turns_and_mirrors(video, tmp_path, matrix, shown):
+    path = tmp_path / "shown.mp4"
+    path.write_bytes(with_matrix(video.read_bytes(), *matrix))
+    stored, frame = read(video)[0][0], read(path)[0][0]
+    assert np.array_equal(frame.color, shown(stored.color))
+    assert np.array_equal(frame.gray, shown(stored.gray))
+
+
+def test_faces_of_mirrored_video_and_of_pixels_that_are_not_square(
+    recognizer, portrait, make_video, tmp_path
+):
+    plain = make_video(tmp_path / "plain.mp4", [portrait] * 3)
+    (face,) = look(recognizer, plain)[0].faces
+    x, y, width, height = face.box_xywh
+    mirrored = tmp_path / "mirrored.mp4"
+    mirrored.write_bytes(with_matrix(plain.read_bytes(), -1, 0, 0, 1))
+    (found,) = look(recognizer, mirrored)[0].faces
+    assert found.box_xywh == pytest.approx((portrait.shape[1] - x - width, y, width, height), abs=6)
+    # Half of the columns, twice as wide each: boxes are in the pixels of the file.
+    narrow = cv2.resize(portrait, (portrait.shape[1] // 2, portrait.shape[0]))
+    wide = with_wide_pixels(tmp_path / "wide.mp4", [narrow] * 3, Fraction(2))
+    (found,) = look(recognizer, wide)[0].faces
+    assert found.box_xywh == pytest.approx((x / 2, y, width / 2, height), abs=5)
+    assert found.label == face.label
+    low = cv2.resize(portrait, (portrait.shape[1], portrait.shape[0] // 2))
+    high = with_wide_pixels(tmp_path / "high.mp4", [low] * 3, Fraction(1, 2))
+    (found,) = look(recognizer, high)[0].faces
+    assert found.box_xywh == pytest.approx((x, y / 2, width, height / 2), abs=5)
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "tags", "full"),
+    [
+        ((1280, 720), (1, 1, 1), False),
+        ((320, 240), (6, 6, 6), False),
+        ((320, 240), (1, 1, 13), True),
+        ((1280, 720), (2, 2, 2), False),
+        ((1280, 720), (9, 9, 14), False),
+    ],
+)
+def test_copies_have_the_colors_of_the_source(tmp_path, size_wh, tags, full):
+    image = np.full((*size_wh[::-1], 3), (2, 220, 12), np.uint8)  # a green, in cv2's order
+    source, out = tmp_path / "in.mp4", tmp_path / "out.mp4"
+    matrix = {1: 1, 9: 9}.get(tags[0], 5) if tags[0] != 2 else 1
+    with VideoWriter(source, 20, colors=Colors(matrix, *tags, full)) as writer:
+        writer.write(image, 0.0)
+    with VideoFile(source) as video:
+        (frame,) = video.frames()
+        assert frame.colors == Colors(matrix, *tags, full)
+        assert abs(frame.color[9, 9].astype(int) - (2, 220, 12)).max() <= 4
+        with VideoWriter(out, 20, colors=frame.colors) as writer:
+            writer.write(frame.color, 0.0)
+    with VideoFile(out) as video:
+        (frame,) = video.frames()
+        assert frame.colors == Colors(matrix, *tags, full)
+        assert abs(frame.color[9, 9].astype(int) - (2, 220, 12)).max() <= 6
 
 
 def test_a_telephone_held_upright(video, tmp_path):

@@ -13,13 +13,18 @@ import numpy as np
 from fercli.common.errors import OutputError
 from fercli.common.files import atomic_write, output_error
 from fercli.common.images import ImageArray, resize
-from fercli.recognition.sources.frames import SQUARE
+from fercli.recognition.sources.frames import SD_LINES, SQUARE, Colors
 
 #: Suffixes of what can be written.
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 
 #: Ticks a second: those of MPEG, of which all usual frame rates are parts.
 TICKS = 90_000
+
+#: Ranges of colors, and how those of cameras and drawn images are stored (ITU-T H.273).
+LIMITED, FULL = 1, 2
+HD = Colors(matrix=1, colorspace=1, primaries=1, transfer=1, full_range=False)
+SD = Colors(matrix=5, colorspace=6, primaries=6, transfer=6, full_range=False)
 
 #: x264's quality (smaller is better, 23 its default) and speed.
 QUALITY, SPEED = "21", "veryfast"
@@ -44,6 +49,9 @@ class VideoWriter:
         (`VideoFile.begin`). Defaults to 0.
     sample_aspect_ratio : Fraction
         Width of a pixel by its height. Defaults to 1.
+    colors : Colors, optional
+        How colors are stored: as in the source. Defaults to BT.709 for more than 576 lines and
+        BT.601 for others.
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
@@ -67,6 +75,7 @@ class VideoWriter:
         start: float = 0.0,
         begin: float = 0.0,
         sample_aspect_ratio: Fraction = SQUARE,
+        colors: Colors | None = None,
         overwrite: bool = False,
     ) -> None:
         require_video_suffix(path)
@@ -77,6 +86,7 @@ class VideoWriter:
         self._start = start
         self._begin = begin
         self._sample_aspect_ratio = sample_aspect_ratio
+        self._colors = colors
         self._overwrite = overwrite
         self._last = -1
 
@@ -121,11 +131,26 @@ class VideoWriter:
         if self._stream is None:
             self._add_streams(image)
         fitting = _fitted(image, self._stream.width, self._stream.height)
-        frame = av.VideoFrame.from_ndarray(fitting, format="bgr24")
+        frame = self._converted(av.VideoFrame.from_ndarray(fitting, format="bgr24"))
         self._last = max(round((seconds - self._start) * TICKS), self._last + 1)
         frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         self._container.mux(self._stream.encode(frame))
         self._write_sound(seconds)
+
+    def _converted(self, frame: Any) -> Any:
+        """Return a frame with its colors stored as those of the source."""
+        colors = self._colors_of(frame.height)
+        stored = frame.reformat(
+            format="yuv420p",
+            dst_colorspace=colors.matrix,
+            dst_color_range=FULL if colors.full_range else LIMITED,
+        )
+        stored.colorspace, stored.color_range = colors.colorspace, _range(colors)
+        stored.color_primaries, stored.color_trc = colors.primaries, colors.transfer
+        return stored
+
+    def _colors_of(self, height: int) -> Colors:
+        return self._colors or (HD if height > SD_LINES else SD)
 
     def _add_streams(self, image: ImageArray) -> None:
         """Add the streams of images and sound; without sound where the file cannot hold it."""
@@ -171,6 +196,9 @@ class VideoWriter:
         stream.width, stream.height, stream.pix_fmt = width // 2 * 2, height // 2 * 2, "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS)
         stream.codec_context.sample_aspect_ratio = self._sample_aspect_ratio
+        codec, colors = stream.codec_context, self._colors_of(height)
+        codec.colorspace, codec.color_range = colors.colorspace, _range(colors)
+        codec.color_primaries, codec.color_trc = colors.primaries, colors.transfer
         stream.options = {"crf": QUALITY, "preset": SPEED}
         return stream
 
@@ -180,6 +208,11 @@ class VideoWriter:
         self._container.mux(self._stream.encode(None))
         self._write_sound(self._start + self._last / TICKS + 1 / self._rate)
         self._container.close()
+
+
+def _range(colors: Colors) -> int:
+    """Return the range of colors that the file states."""
+    return FULL if colors.full_range else LIMITED
 
 
 def require_video_suffix(path: Path) -> None:

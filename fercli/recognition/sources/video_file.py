@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from fercli.common.errors import VideoError
 from fercli.common.files import input_error
-from fercli.recognition.sources.frames import SQUARE, Frame, begin_of, duration_of, seek, time_of
+from fercli.recognition.sources.frames import (
+    SQUARE,
+    Frame,
+    begin_of,
+    duration_of,
+    orientation_of,
+    seek,
+    time_of,
+)
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -110,7 +118,8 @@ class VideoFile:
             if seconds >= end:
                 return
             if seconds >= start - 0.5 / self.rate:
-                yield Frame(number, seconds, image, duration_of(image, self._stream))
+                duration = duration_of(image, self._stream)
+                yield Frame(number, seconds, image, duration, self.sample_aspect_ratio)
         self._conclude(number, seconds, start)
 
     def _numbered(self, start: float) -> Iterator[tuple[int, VideoFrame]]:
@@ -124,7 +133,7 @@ class VideoFile:
 
     def _turn_pixels(self, image: VideoFrame) -> None:
         """Swap width and height of pixels where the image is turned by a quarter."""
-        if round(image.rotation / 90) % 2:
+        if orientation_of(image)[0]:
             self.sample_aspect_ratio = 1 / self.sample_aspect_ratio
 
     def _decoded_from(self, start: float) -> Iterator[VideoFrame]:

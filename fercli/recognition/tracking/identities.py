@@ -9,6 +9,7 @@ face does not tremble and a moving one is not left behind (the idea of Casiez, R
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,8 +23,12 @@ from fercli.recognition.results import Face
 FARTHEST = 0.7
 #: A face whose side is more times that of the person's last one is another person.
 SIZES = 1.7
-#: How long a person is remembered, and drawn, after being seen last, in seconds.
-REMEMBERED, DRAWN = 2.0, 0.25
+#: How long a person is remembered, and drawn, after being seen last, in seconds; where frames are
+#: far apart, a person is remembered for so many of their intervals.
+REMEMBERED, DRAWN, INTERVALS = 2.0, 0.25, 3
+
+#: Intervals between frames that tell how far apart they are.
+RECENT = 4
 #: Smoothing of boxes: the share of a step that is taken at once, and how it grows with the step.
 STILL, MOVING = 0.3, 6.0
 
@@ -52,6 +57,8 @@ class Identities:
         self._smooth = smooth
         self._people: list[_Person] = []
         self._count = 0
+        self._updated = math.nan
+        self._intervals: deque[float] = deque(maxlen=RECENT)
 
     def update(
         self, seconds: float, boxes_xywh: Boxes, probabilities: NDArray[np.float32]
@@ -65,7 +72,12 @@ class Identities:
         boxes_xywh : ndarray of int32, shape (n, 4)
         probabilities : ndarray of float32, shape (n, classes)
         """
-        self._people = [one for one in self._people if 0 <= seconds - one.seen <= REMEMBERED]
+        if not math.isnan(self._updated):
+            self._intervals.append(seconds - self._updated)
+        self._updated = seconds
+        # The least of some: one gap among frames that come quickly is no time lapse.
+        memory = max(REMEMBERED, INTERVALS * min(self._intervals, default=0.0))
+        self._people = [one for one in self._people if 0 <= seconds - one.seen <= memory]
         matches = _match(boxes_xywh, [one.box for one in self._people])
         for at, (box, answer) in enumerate(zip(boxes_xywh, probabilities, strict=True)):
             if at in matches:

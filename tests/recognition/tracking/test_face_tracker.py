@@ -188,3 +188,15 @@ def test_the_newest_of_a_source_that_is_faster():
     assert seen == sorted(seen)
     assert len(seen) < 40
     assert seen[-1] >= 45
+
+
+def test_a_person_keeps_the_number_where_frames_are_far_apart():
+    identities = Identities(lambda probabilities: "happy", smooth=0.3)
+    box, answers = np.array([[10, 10, 40, 40]], np.int32), np.ones((1, 3), np.float32) / 3
+    seen = [identities.update(at * 2.4, box, answers)[0].person for at in range(8)]
+    assert seen == [1] * 8
+    # away for more than three looks
+    nobody = np.empty((0, 4), np.int32), np.empty((0, 3), np.float32)
+    for at in range(8, 12):
+        assert identities.update(at * 2.4, *nobody) == ()
+    assert identities.update(12 * 2.4, box, answers)[0].person == 2
