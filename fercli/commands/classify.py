@@ -138,7 +138,7 @@ def classify(
         results = list(run.run(found))
     notes = [files.note("images or videos") for files in folders] + run.notes
     for line in (*(f"fer: {note}" for note in notes), *complaints(results)):
-        click.echo(line, err=True)
+        click.echo(line.replace("`min_face`", "--min-face"), err=True)
     if as_json:
         plain = to_dict(results, recognizer.classes, folders)
         said = {"assumptions": recognizer.assumptions} if recognizer.assumptions else {}

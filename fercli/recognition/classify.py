@@ -9,9 +9,9 @@ from threading import Event
 
 from fercli.common.errors import InputError, OptionError, OutputError, image_errors
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
-from fercli.common.images import ImageArray, read_color, write_image
+from fercli.common.images import ImageArray, ImageNotes, read_color, write_image
 from fercli.common.progress import SILENT, Bar, Progress
-from fercli.recognition.options import VideoOptions
+from fercli.recognition.options import IMAGE_SIDE, VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
@@ -35,6 +35,11 @@ STILLS = tuple(
     for suffix in IMAGE_EXTENSIONS
     if suffix not in (".apng", ".avif", ".gif", ".png", ".webp")
 )
+
+
+#: A face is near the smallest that is detected if it is less than so many times as wide.
+NEAR = 1.3
+SMALLER_FACES = "smaller faces may be missed; a smaller `min_face` detects them"
 
 
 class ClassifyRun:
@@ -79,6 +84,7 @@ class ClassifyRun:
         self._progress = progress
         self._rows: list[CsvWriter | JsonLinesWriter] = []
         self._window: Window | None = None
+        self._small_faces = ImageNotes()
         self.notes: list[str] = []
 
     def run(self, inputs: Sequence[Input]) -> Iterator[InputResult]:
@@ -104,6 +110,7 @@ class ClassifyRun:
             for one in inputs:
                 if one.kind != "image" and not self._stop.is_set():
                     yield self._run_video(one, output_paths)
+        self.notes += self._small_faces.take()
 
     def _output_paths(self, inputs: Sequence[Input]) -> OutputPaths:
         """Return the paths of outputs after checking that they may be written."""
@@ -175,6 +182,7 @@ class ClassifyRun:
             with image_errors(source.path):
                 image = read_color(source.path, result.notes)
                 faces = result.faces = self._recognizer.recognize(image)
+                self._note_small_faces(result, image)
                 if path is not None:
                     drawn = self._draw(image, faces)
                     write_image(path, drawn, overwrite=self._outputs.overwrite)
@@ -184,6 +192,15 @@ class ClassifyRun:
         if self._window is not None and not self._window.show(self._draw(image, faces), wait=True):
             self._stop.set()
         return result
+
+    def _note_small_faces(self, result: InputResult, image: ImageArray) -> None:
+        """Note that smaller faces than those found were not looked for, if there may be some."""
+        limit = self._recognizer.smallest_face(image)
+        smallest = min((face.box_xywh[2] for face in result.faces), default=None)
+        detail = _near_limit(smallest, limit, searched_smaller=max(image.shape) > IMAGE_SIDE)
+        if detail:
+            self._small_faces.add(result.source.path, SMALLER_FACES, detail)
+            result.notes.append(f"{detail}: {SMALLER_FACES}")
 
     # Videos, cameras, streams
 
@@ -219,7 +236,9 @@ class ClassifyRun:
         with ExitStack() as stack:
             bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
             path, writer, colors = output_paths.saved(result.source), None, None
+            last = None
             for one in self._recognized(video, result, stack):
+                last = one.frame
                 colors = colors or one.frame.colors
                 if path is not None and writer is None:
                     writer = self._open_writer(video, path, colors, stack)
@@ -228,6 +247,10 @@ class ClassifyRun:
                     timeline.add(one)
             assert result.summary is not None
             result.summary.finish()
+            if last is not None:
+                limit = self._recognizer.smallest_face(last.color, video=True)
+                detail = _near_limit(result.summary.smallest, limit)
+                result.notes += [f"{detail}: {SMALLER_FACES}"] if detail else []
             result.saved = path if writer is not None else None
             if colors is not None and colors.hdr:
                 result.notes.append(f"The video is HDR ({colors.hdr}); its tones are not mapped")
@@ -291,6 +314,15 @@ class ClassifyRun:
             if self._window is not None and not self._window.show(drawn):
                 self._stop.set()
         bar.advance()
+
+
+def _near_limit(smallest: int | None, limit: int, *, searched_smaller: bool = False) -> str:
+    """Return what suggests that there are faces under the smallest size that is detected."""
+    if smallest is not None and smallest < NEAR * limit:
+        return f"has a face of {smallest} pixels, near the least of {limit} that is detected"
+    if smallest is None and searched_smaller:
+        return f"was searched at a lower resolution, for faces of at least {limit} pixels"
+    return ""
 
 
 def _between(frames: Iterator[Frame], start: float, end: float) -> Iterator[Frame]:

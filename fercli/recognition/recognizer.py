@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -173,16 +174,37 @@ class Recognizer:
             x, y, width, height, the largest first.
         """
         chosen = self.options
+        side, min_face = self._search_size(gray.shape, side, least)
         boxes = (detect_faces_quickly if quick else detect_faces)(
             self._detector,
             gray,
-            side=chosen.resolution or side,
-            min_face=chosen.min_face or round(least * min(gray.shape)),
+            side=side,
+            min_face=min_face,
             scale_factor=chosen.scale_factor,
             min_neighbors=chosen.min_neighbors,
         )
         boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
         return boxes[:1] if chosen.largest else boxes
+
+    def smallest_face(self, image: ImageArray, *, video: bool = False) -> int:
+        """Return the width of the smallest face that is detected in an image, in its pixels."""
+        shape = image.shape[:2]
+        defaults = (VIDEO_SIDE, VIDEO_FACE) if video else (IMAGE_SIDE, IMAGE_FACE)
+        side, min_face = self._search_size(shape, *defaults)
+        window = int(self._detector.cascade.size_wh[0])
+        return int(max(min_face, math.ceil(window * max(max(shape) / side, 1))))
+
+    def _search_size(self, shape: tuple[int, ...], side: int, least: float) -> tuple[int, int]:
+        """Return the longer side of the image that is searched, and the smallest face.
+
+        Where the user says the smallest face but no resolution, the image is large enough for it.
+        """
+        chosen = self.options
+        if chosen.min_face is None:
+            return chosen.resolution or side, round(least * min(shape))
+        window = self._detector.cascade.size_wh[0]
+        needed = math.ceil(max(shape) * window / max(chosen.min_face, window))
+        return chosen.resolution or max(side, needed), chosen.min_face
 
     def track(self, gray: ImageArray, box_xywh: tuple[int, int, int, int]) -> Boxes:
         """Track a face: return its box near the box of a moment before, shape (0 or 1, 4)."""

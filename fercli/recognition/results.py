@@ -141,12 +141,15 @@ class Summary:
     ----------
     frames, analyzed, with_faces, faces : int
         Frames read, analyzed, and with at least one face; and faces in all frames.
+    smallest : int or None
+        Width of the smallest face, in pixels; None if there is none.
     people : dict of int to PersonSummary
     """
 
     def __init__(self) -> None:
         self.frames = self.analyzed = self.with_faces = self.faces = 0
         self.seconds = 0.0
+        self.smallest: int | None = None
         self.people: dict[int, PersonSummary] = {}
         self._shown: tuple[Face, ...] = ()
         self._since = self._step = self._end = 0.0
@@ -164,6 +167,9 @@ class Summary:
             self._add_time(self._step)
             self._shown, self._since = one.found, self.seconds
         self._end = self.seconds + one.frame.duration
+        widths = [face.box_xywh[2] for face in one.found]
+        if widths:
+            self.smallest = min(*widths, self.smallest or widths[0])
         for face in one.found:
             person = self.people.setdefault(
                 face.person, PersonSummary(face.person, self.seconds, self.seconds)

@@ -415,3 +415,21 @@ def test_files_are_what_their_content_is(tmp_path, portrait, make_video):
     said = "is JPEG, although its name ends in .png: read by its content"
     assert results["c.png"].notes == [said]
     assert "The file is not an image: its content is HTML" in results["d.jpg"].error
+
+
+def test_that_smaller_faces_may_be_missed_is_said(tmp_path, portrait, make_video):
+    height, width = portrait.shape[:2]  # its face has some 90 pixels: near a twentieth of 1600
+    near = np.full((1600, 1600, 3), 90, np.uint8)
+    near[200 : 200 + height, 300 : 300 + width] = portrait
+    none = np.full((1600, 1600, 3), 90, np.uint8)
+    for name, image in (("near", near), ("none", none), ("large", portrait)):
+        cv2.imwrite(f"{tmp_path}/{name}.png", image)
+    names = [f"{tmp_path}/{name}.png" for name in ("near", "none", "large")]
+    run = ClassifyRun(Recognizer(), VideoOptions(), Outputs())
+    results = list(run.run(find_inputs(names)))
+    assert [len(one.faces) for one in results] == [1, 0, 1]
+    assert "near the least of 80 that is detected" in results[0].notes[0]
+    assert "for faces of at least 80 pixels" in results[1].notes[0]
+    assert results[2].notes == []
+    (said,) = run.notes
+    assert said.startswith("2 images: smaller faces may be missed; a smaller `min_face`")
