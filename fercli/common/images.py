@@ -501,15 +501,26 @@ def _pillow_open(data: bytes, name: str) -> Any:
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
     if name == "HEIC":
-        try:
-            import pillow_heif
-        except ImportError as error:
-            raise ImageError(
-                "A HEIC image needs the library pillow-heif, which is not installed",
-                hint="pip install pillow-heif",
-            ) from error
-        pillow_heif.register_heif_opener(thumbnails=False)
+        register_heic()
     return Image.open(io.BytesIO(data))
+
+
+def register_heic() -> None:
+    """Let Pillow open HEIC images.
+
+    Raises
+    ------
+    ImageError
+        pillow-heif is not installed.
+    """
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ImageError(
+            "A HEIC image needs the library pillow-heif, which is not installed",
+            hint="pip install pillow-heif",
+        ) from error
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def white_background(image: Any, note: _Note | None = None) -> Any:

@@ -54,6 +54,8 @@ class ClassifyRun:
         Images that are classified at once. Defaults to all cores.
     attempts : int
         Attempts to reconnect to a stream that broke off. Defaults to 10.
+    most_pixels : int, optional
+        Frames of a video with more pixels are refused. Defaults to no limit.
     stop : Event, optional
         Ends the run when set: results so far are written.
     progress : Progress
@@ -72,6 +74,7 @@ class ClassifyRun:
         *,
         workers: int | None = None,
         attempts: int = 10,
+        most_pixels: int | None = None,
         stop: Event | None = None,
         progress: Progress = SILENT,
     ) -> None:
@@ -80,6 +83,7 @@ class ClassifyRun:
         self._outputs = outputs
         self._workers = workers
         self._attempts = attempts
+        self._most_pixels = most_pixels
         self._stop = stop or Event()
         self._progress = progress
         self._rows: list[CsvWriter | JsonLinesWriter] = []
@@ -225,7 +229,9 @@ class ClassifyRun:
         if source.kind == "stream":
             note = self._progress.note
             return Stream(source.name, attempts=self._attempts, stop=self._stop, note=note)
-        return Animation(source.path) if is_animation(source.path) else VideoFile(source.path)
+        if source.path.is_file() and is_animation(source.path):
+            return Animation(source.path)
+        return VideoFile(source.path, self._most_pixels)
 
     def _classify_frames(
         self, video: Video, result: InputResult, output_paths: OutputPaths

@@ -141,20 +141,29 @@ def job_result(identity: str, result: str) -> ResponseReturnValue:
     path = job.folder / file
     if job.state != "done" or not path.is_file():
         raise HttpError(409, f"The job is not done: it is {job.state}")
-    _shorten_range(path.stat().st_size)
+    _simplify_range(path.stat().st_size)
     saved = "download" in request.args
     response = send_file(path, kind, as_attachment=saved, download_name=f"fer-{file}")
     response.headers["Cache-Control"] = "private, no-cache"
     return response
 
 
-def _shorten_range(size: int) -> None:
-    """Shorten the requested range of a large file to `PART` bytes, as RFC 9110, 14.2 allows."""
+def _simplify_range(size: int) -> None:
+    """Drop a range that is malformed or several; shorten that of a browser's player.
+
+    RFC 9110, 14.2 allows both. A player asks for the next part; a program that resumes a download
+    takes the end of the response for that of the file.
+    """
     ranges = request.range
-    if ranges is None or len(ranges.ranges) != 1:
+    if ranges is None or ranges.units != "bytes" or len(ranges.ranges) != 1:
+        request.environ.pop("HTTP_RANGE", None)
         return
     wanted = ranges.range_for_length(size)
-    if wanted is not None and wanted[1] - wanted[0] > PART:
+    if (
+        request.headers.get("Sec-Fetch-Dest") in ("video", "audio")
+        and wanted is not None
+        and wanted[1] - wanted[0] > PART
+    ):
         request.environ["HTTP_RANGE"] = f"bytes={wanted[0]}-{wanted[0] + PART - 1}"
 
 

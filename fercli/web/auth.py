@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -58,10 +59,16 @@ class AccessControl:
     ----------
     token : str
         The secret that clients must send; "" for none.
+
+    Attributes
+    ----------
+    form_key : str
+        A secret of the pages' own forms, which pages of other sites cannot read.
     """
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
+        self.form_key = secrets.token_urlsafe(16)
 
     def install(self, app: Flask) -> None:
         """Check the requests of an application."""
@@ -96,6 +103,12 @@ class AccessControl:
         """Whether this is the token."""
         return hmac.compare_digest(token.encode(), self._token)
 
+    def require_form(self) -> None:
+        """Raise unless the request comes from a form of this server's own pages."""
+        sent = request.form.get("key", "")
+        if not hmac.compare_digest(sent.encode(), self.form_key.encode()):
+            raise HttpError(403, "The form is not of a page of this server", hint="reload the page")
+
     def sign_in(self, response: Response) -> None:
         """Set the cookie that authorizes the browser that gets this response."""
         response.set_cookie(
@@ -120,7 +133,12 @@ def local_address(address: str) -> str:
 def _refuse_other_sites() -> None:
     """Refuse requests that a page of another site makes a browser send; allow its links."""
     site = request.headers.get("Sec-Fetch-Site", "none")
-    link = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    # Not into a frame of that page, which nobody need see.
+    link = (
+        request.method == "GET"
+        and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    )
     if site not in ("none", "same-origin") and not link:
         raise HttpError(403, "The request comes from a page of another site")
 

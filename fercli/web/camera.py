@@ -119,15 +119,16 @@ class SharedCamera:
     def parts(self) -> Generator[bytes, None, None]:
         """Yield frames as parts of a multipart response until the camera ends.
 
+        It is not opened here: any page in a browser may ask for an image.
+
         Raises
         ------
         HttpError
-            503: there are too many viewers.
-        VideoError
-            As `open`.
+            409: the camera is off; 503: there are too many viewers.
         """
         with self._viewing():
-            self.open()
+            if not self.is_open:
+                raise HttpError(409, "The camera is off", hint="start it on the page /camera")
             yield BOUNDARY
             for jpeg in self._jpegs():
                 yield b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)

@@ -71,13 +71,25 @@ def my_camera() -> ResponseReturnValue:
 @pages.get("/camera")
 def camera() -> ResponseReturnValue:
     """Show the page for the server's camera, which a button starts."""
-    watching, trouble = "watch" in request.args, ""
-    if watching:
-        try:
-            _camera().open()
-        except VideoError as error:
-            watching, trouble = False, without_path(error)
-    return render_template("camera.html", watching=watching, trouble=trouble)
+    found = services().camera
+    watching = "watch" in request.args and found is not None and found.is_open
+    return _camera_page(watching=watching)
+
+
+@pages.post("/camera")
+def start_camera() -> ResponseReturnValue:
+    """Start the server's camera; a page of another site cannot."""
+    services().access.require_form()
+    try:
+        _camera().open()
+    except VideoError as error:
+        return _camera_page(watching=False, trouble=without_path(error))
+    return redirect(url_for("pages.camera", watch=1), 303)
+
+
+def _camera_page(*, watching: bool, trouble: str = "") -> str:
+    key = services().access.form_key
+    return render_template("camera.html", watching=watching, trouble=trouble, key=key)
 
 
 @pages.get("/camera/stream")

@@ -12,18 +12,15 @@ from werkzeug.datastructures import FileStorage
 
 from fercli.common.errors import ImageError
 from fercli.common.files import output_error
-from fercli.common.images import ImageArray, decode_color
+from fercli.common.images import ImageArray, content_kind, decode_color, register_heic
 from fercli.web.http_errors import HttpError
 from fercli.web.settings import Limits
 
-#: Formats of images, by Pillow's name, and how their files begin (a dot: any byte).
+#: Formats of images that are taken, by their name here, with that of Pillow.
 IMAGES = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "BMP": (b"BM",),
-    "WEBP": (b"RIFF....WEBP",),
-}
+    "JPEG": "JPEG", "PNG": "PNG", "GIF": "GIF", "BMP": "BMP", "WebP": "WEBP", "AVIF": "AVIF",
+    "HEIC": "HEIF",
+}  # fmt: skip
 
 #: How files of videos begin: MP4 and QuickTime, Matroska and WebM, AVI, Ogg, MPEG. No text formats:
 #: FFmpeg also opens playlists, and then the files and addresses that they name.
@@ -31,6 +28,12 @@ VIDEOS = (
     b"....ftyp", b"....moov", b"....mdat", b"....wide", b"....free", b"....skip",
     b"\x1a\x45\xdf\xa3", b"RIFF....AVI ", b"OggS", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3",
 )  # fmt: skip
+
+#: Most scans of a progressive JPEG, of which usual ones have ten: each decodes all pixels again.
+MOST_SCANS = 64
+
+#: The longest side of an image: that of JPEG.
+LONGEST_SIDE = 65_500
 
 ANY = ord(".")
 SYNC, PACKET = b"G", 188
@@ -118,17 +121,29 @@ def _files(request: Request) -> list[FileStorage]:
 def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
     from PIL import Image
 
-    kind = next((kind for kind, begins in IMAGES.items() if _begins(data, begins)), None)
-    if kind is None:
+    kind = content_kind(data)[1]
+    if kind not in IMAGES:
         names = ", ".join(IMAGES)
         raise HttpError(415, f"{which}The file is not an image of a known format ({names})")
     try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+        if kind == "HEIC":
+            register_heic()
+        with Image.open(io.BytesIO(data), formats=[IMAGES[kind]]) as image:
             width, height = image.size
+    except ImageError as error:
+        raise HttpError(415, which + error.message) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(which, most_pixels, "more") from error
     except Exception as error:  # Pillow's plug-ins raise what they like
         raise HttpError(422, f"{which}The {kind} image is damaged") from error
+    if max(width, height) > LONGEST_SIDE:
+        raise HttpError(
+            413,
+            f"{which}Expected sides of at most {LONGEST_SIDE} pixels, got {width} × {height}",
+            hint="use a smaller copy",
+        )
+    if kind == "JPEG" and data.count(b"\xff\xda") > MOST_SCANS:
+        raise HttpError(422, f"{which}The JPEG image has more than {MOST_SCANS} scans")
     if width * height > most_pixels:
         raise _too_large(which, most_pixels, f"{width} × {height}")
 

@@ -108,7 +108,9 @@ def classify_video(task: dict[str, Any], progress: Progress) -> InputResult:
         bars=task["bars"],
         empty=True,
     )
-    run = ClassifyRun(recognizer, VideoOptions(), outputs, progress=progress)
+    run = ClassifyRun(
+        recognizer, VideoOptions(), outputs, most_pixels=task["pixels"], progress=progress
+    )
     (result,) = run.run([Input(UPLOADED, "video")])
     return result
 

@@ -666,3 +666,30 @@ def test_what_is_said_of_a_stream_holds_no_password(monkeypatch, attempts):
 )
 def test_addresses_are_shown_without_secrets(address, shown):
     assert network_stream.shown_address(address) == shown
+
+
+def test_a_long_gap_between_frames_is_shortened_in_the_copy(tmp_path):
+    image = np.zeros((48, 64, 3), np.uint8)
+    out = tmp_path / "out.mp4"
+    with VideoWriter(out, 20) as writer:
+        for seconds in (0.0, 0.05, 30_000.0, 30_000.05):
+            writer.write(image, seconds)
+    assert writer.problems == ["A gap of 30000 s between frames has 10000 s in the copy"]
+    with VideoFile(out) as video:
+        times = [frame.seconds for frame in video.frames()]
+    assert times == pytest.approx([0, 0.05, 10_000.05, 10_000.1], abs=2e-3)
+
+
+def test_frames_larger_than_the_file_says_are_not_decoded(make_video, tmp_path):
+    path = make_video(tmp_path / "a.avi", [np.zeros((480, 640, 3), np.uint8)] * 3)
+    content = bytearray(path.read_bytes())
+    for at in (content.index(b"avih") + 8 + 32, content.index(b"strf") + 8 + 4):
+        content[at : at + 8] = (64).to_bytes(4, "little") + (48).to_bytes(4, "little")
+    path.write_bytes(content)
+    with VideoFile(path) as video:
+        assert [frame.pixels for frame in video.frames()] == [640 * 480] * 3
+    with (
+        VideoFile(path, most_pixels=100_000) as video,
+        pytest.raises(VideoError, match=r"frames of more than 0\.1 megapixels"),
+    ):
+        list(video.frames())

@@ -156,11 +156,18 @@ def test_the_rest_of_a_large_file_comes_in_parts(client, video, monkeypatch):
     parts = []
     while sum(map(len, parts)) < len(whole):
         start = sum(map(len, parts))
-        part = client.get(path, headers={"Range": f"bytes={start}-"}, buffered=True)
+        headers = {"Range": f"bytes={start}-", "Sec-Fetch-Dest": "video"}
+        part = client.get(path, headers=headers, buffered=True)
         assert part.headers["Content-Range"].endswith(f"/{len(whole)}")
         parts.append(part.data)
     assert b"".join(parts) == whole
     assert max(map(len, parts)) == 1000
+    # A program that resumes a download gets all of the rest at once.
+    rest = client.get(path, headers={"Range": "bytes=1500-"}, buffered=True)
+    assert (rest.status_code, rest.data) == (206, whole[1500:])
+    for odd in ("bytes=a-b", "lines=1-2", "bytes=0-1,5-9", "bytes", "bytes=9-2"):
+        all_of_it = client.get(path, headers={"Range": odd}, buffered=True)
+        assert (all_of_it.status_code, all_of_it.data) == (200, whole), odd
 
 
 @pytest.mark.parametrize(

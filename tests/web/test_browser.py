@@ -266,12 +266,12 @@ def test_the_browsers_camera_is_unplugged(visit):
 
 def test_the_servers_camera(visit):
     browser = visit("/camera")
-    find(browser, "main a.button").click()
+    find(browser, "main form button").click()
     until(browser, lambda: colors(browser, ".view") > 500)
     assert browser.execute_script("return document.querySelector('.view').naturalWidth") == 480
     assert find(browser, "main a.button").text == "Stop"
     find(browser, "main a.button").click()
-    assert find(browser, "main a.button").text == "Start"
+    assert find(browser, "main form button").text == "Start"
 
 
 def test_the_token_is_asked_for_once(visit, run_server, jpeg, tmp_path):
@@ -282,7 +282,7 @@ def test_the_token_is_asked_for_once(visit, run_server, jpeg, tmp_path):
         find(browser, "#token").send_keys("wrong", Keys.ENTER)
         until(browser, lambda: "That is not the token" in browser.page_source)
         find(browser, "#token").send_keys(token, Keys.ENTER)
-        until(browser, lambda: "ImageArray" in browser.title)
+        until(browser, lambda: "Image" in browser.title)
         (tmp_path / "face.jpg").write_bytes(jpeg)
         find(browser, "#file").send_keys(str(tmp_path / "face.jpg"))
         status_says(browser, "1 face")

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -67,7 +68,7 @@ def eventually(condition, seconds=90):
         (b"%PDF-1.7", 415, "of a known format"),
         (b"\xff\xd8\xff" + bytes(100), 422, "The JPEG image is damaged"),
         (b"GIF89a", 422, "The GIF image is damaged"),
-        (b"RIFF\x10\0\0\0WEBPVP8 ", 422, "The WEBP image is damaged"),
+        (b"RIFF\x10\0\0\0WEBPVP8 ", 422, "The WebP image is damaged"),
         (b"BM" + bytes(60), 422, "The BMP image is damaged"),
         (png(100_000, 100_000), 413, "at most 64 megapixels"),
         (png(20_000, 5_000), 413, "got "),
@@ -76,6 +77,35 @@ def eventually(condition, seconds=90):
 )
 def test_what_is_no_image_gets_a_reason(client, data, status, text):
     refused(client.post("/api/v1/classify", data=data), status, text)
+
+
+def test_a_progressive_jpeg_of_many_scans_is_refused(client, portrait):
+    from PIL import Image
+
+    as_file = io.BytesIO()
+    Image.fromarray(portrait).save(as_file, "JPEG", progressive=True)
+    data = as_file.getvalue()
+    assert client.post("/api/v1/classify", data=data).status_code == 200
+    scan = data.rindex(b"\xff\xda")
+    many = data[:-2] + data[scan:-2] * 200 + data[-2:]
+    refused(client.post("/api/v1/classify", data=many), 422, "more than 64 scans")
+
+
+def test_images_that_are_too_long_are_refused(client):
+    answer = client.post("/api/v1/classify", data=png(24, 2_600_000))
+    refused(answer, 413, "sides of at most 65500 pixels, got 24 × 2600000")
+
+
+@pytest.mark.parametrize("format_name", ["AVIF", "HEIF"])
+def test_images_of_telephones_are_answered(client, portrait, format_name):
+    import pillow_heif
+    from PIL import Image
+
+    pillow_heif.register_heif_opener()
+    as_file = io.BytesIO()
+    Image.fromarray(portrait[:, :, ::-1]).save(as_file, format_name)
+    response = client.post("/api/v1/classify", data=as_file.getvalue())
+    assert len(response.json["images"][0]["faces"]) == 1
 
 
 def test_a_truncated_image(client, jpeg):
@@ -359,6 +389,11 @@ def test_other_sites_may_link_but_not_send(client, jpeg):
         assert client.get("/camera/stream", headers=headers).status_code == 403
         link = headers | {"Sec-Fetch-Mode": "navigate"}
         assert client.get("/", headers=link).status_code == 200
+        link |= {"Sec-Fetch-Dest": "document"}
+        assert client.get("/camera?watch=1", headers=link).status_code == 200
+        for place in ("iframe", "frame", "object", "embed"):
+            frame = link | {"Sec-Fetch-Dest": place}
+            assert client.get("/camera?watch=1", headers=frame).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/", "/image", "/nothing", "/api/v1/health", "/static/style.css"])
@@ -412,23 +447,48 @@ def test_unknown_addresses_and_methods(client):
     assert "<h1>404</h1>" in client.get("/<script>alert(1)</script>").text
 
 
+def start_camera(client):
+    """Start the camera as the page's form does."""
+    key = re.search(r'name="key" value="(.+?)"', client.get("/camera").text)[1]
+    return client.post("/camera", data={"key": key})
+
+
+def test_only_the_pages_own_form_starts_the_camera(make_client, stream):
+    client = make_client(camera=stream)
+    camera = services(client.application).camera
+    for answer in (
+        client.get("/camera?watch=1"),
+        client.get("/camera/stream"),
+        client.post("/camera"),
+        client.post("/camera", data={"key": "another"}),
+    ):
+        assert answer.status_code in (200, 403, 409)
+        assert not camera.is_open
+    started = start_camera(client)
+    assert (started.status_code, started.headers["Location"]) == (303, "/camera?watch=1")
+    assert camera.is_open
+    assert 'class="view"' in client.get("/camera?watch=1").text
+    services(client.application).close()
+
+
 def test_a_camera_that_is_not_there(make_client):
     client = make_client(camera="/dev/video99")
-    page = client.get("/camera?watch=1")
+    page = start_camera(client)
     assert "Camera /dev/video99 cannot be opened: there is no /dev/video99" in page.text
-    assert client.get("/camera/stream").status_code == 422
+    assert client.get("/camera/stream").status_code == 409
     assert make_client().get("/camera").status_code == 200
     assert make_client().get("/camera/stream").status_code == 404
 
 
 def test_a_camera_out_of_reach_is_named_without_its_secrets(make_client):
     client = make_client(camera="http://user:word@127.0.0.1:1/door?key=s3cret#s3cret")
-    for path in ("/camera", "/camera?watch=1", "/camera/stream", "/api/v1/health"):
-        text = client.get(path).text
+    started = start_camera(client).text
+    texts = {
+        path: client.get(path).text for path in ("/camera", "/camera/stream", "/api/v1/health")
+    }
+    for path, text in {**texts, "started": started}.items():
         assert not any(secret in text for secret in ("user:", "word@", "s3cret")), path
-    assert (
-        "http://127.0.0.1:1/door: The stream cannot be opened" in client.get("/camera?watch=1").text
-    )
+    assert "http://127.0.0.1:1/door: The stream cannot be opened" in started
 
 
 def test_networks_tell_nobody_what_they_run(tmp_path):
@@ -447,10 +507,10 @@ def test_a_camera_out_of_reach_does_not_hold_up_the_others(make_client, monkeypa
         camera = services(client.application).camera
         monkeypatch.setattr("fercli.recognition.sources.network_stream.TIMEOUT", 3.0)
         monkeypatch.setattr("fercli.web.camera.PATIENCE_OPENING", 0.2)
-        first = threading.Thread(target=client.get, args=("/camera?watch=1",))
+        first = threading.Thread(target=start_camera, args=(client,))
         first.start()
         eventually(camera._opening.locked)
-        page = client.application.test_client().get("/camera?watch=1")
+        page = start_camera(client.application.test_client())
         assert first.is_alive()
         assert page.status_code == 503
         assert "The camera is being opened" in page.text
@@ -482,7 +542,16 @@ def health(address):
         return json.load(answer)
 
 
+def started(address):
+    """Start the camera of a server, and return the address of its view."""
+    with urllib.request.urlopen(f"{address}/camera", timeout=20) as page:
+        key = re.search(r'name="key" value="(.+?)"', page.read().decode())[1]
+    with urllib.request.urlopen(f"{address}/camera", data=f"key={key}".encode(), timeout=20):
+        return f"{address}/camera/stream"
+
+
 def test_two_watch_while_a_third_asks(watched, jpeg):
+    started(watched)
     views = [urllib.request.urlopen(f"{watched}/camera/stream", timeout=20) for _ in range(2)]
     for _ in range(3):
         for view in views:
@@ -499,7 +568,7 @@ def test_two_watch_while_a_third_asks(watched, jpeg):
 def look(address):
     """Begin a view of the camera, or return None if too many look already."""
     try:
-        return urllib.request.urlopen(f"{address}/camera/stream", timeout=20)
+        return urllib.request.urlopen(started(address), timeout=20)
     except urllib.error.HTTPError as error:
         error.close()
         return None
@@ -604,6 +673,6 @@ def test_the_camera_has_ended_when_all_is_closed(slow_stream):
 
 def test_a_server_with_viewers_ends_in_good_order(run_server, stream):
     with run_server("--camera", stream) as address:
-        view = urllib.request.urlopen(f"{address}/camera/stream", timeout=20)
+        view = urllib.request.urlopen(started(address), timeout=20)
         parts(view, 1)
     view.close()  # the server went, with status 0, while someone was looking

@@ -21,6 +21,9 @@ SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 #: Ticks a second: those of MPEG, of which all usual frame rates are parts.
 TICKS = 90_000
 
+#: The longest time from one frame to the next, in ticks: FFmpeg refuses 2³⁰ and more.
+LONGEST_GAP = 10_000 * TICKS
+
 #: Ranges of colors, and how those of cameras and drawn images are stored (ITU-T H.273).
 LIMITED, FULL = 1, 2
 HD = Colors(matrix=1, colorspace=1, primaries=1, transfer=1, full_range=False)
@@ -88,7 +91,7 @@ class VideoWriter:
         self._sample_aspect_ratio = sample_aspect_ratio
         self._colors = colors
         self._overwrite = overwrite
-        self._last = -1
+        self._last, self._cut = -1, 0
 
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
@@ -132,10 +135,22 @@ class VideoWriter:
             self._add_streams(image)
         fitting = _fitted(image, self._stream.width, self._stream.height)
         frame = self._converted(av.VideoFrame.from_ndarray(fitting, format="bgr24"))
-        self._last = max(round((seconds - self._start) * TICKS), self._last + 1)
+        self._last = self._next_time(round((seconds - self._start) * TICKS))
         frame.pts, frame.time_base = self._last, Fraction(1, TICKS)
         self._container.mux(self._stream.encode(frame))
         self._write_sound(seconds)
+
+    def _next_time(self, ticks: int) -> int:
+        """Return the time of a frame: after the last, and within what MP4 can store."""
+        ticks = max(ticks - self._cut, self._last + 1)
+        if self._last >= 0 and ticks - self._last > LONGEST_GAP:
+            gap = (ticks - self._last) / TICKS
+            self._cut += ticks - self._last - LONGEST_GAP
+            ticks = self._last + LONGEST_GAP
+            self.problems.append(
+                f"A gap of {gap:.0f} s between frames has {LONGEST_GAP / TICKS:.0f} s in the copy"
+            )
+        return ticks
 
     def _converted(self, frame: Any) -> Any:
         """Return a frame with its colors stored as those of the source."""

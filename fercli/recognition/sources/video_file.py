@@ -35,6 +35,9 @@ class VideoFile:
     Parameters
     ----------
     path : Path
+    most_pixels : int, optional
+        Frames of more pixels are refused before they are decoded, whatever the file says of their
+        size. Defaults to no limit.
 
     Attributes
     ----------
@@ -63,8 +66,9 @@ class VideoFile:
 
     live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most_pixels: int | None = None) -> None:
         self.path = path
+        self._most_pixels = most_pixels
         self.name = str(path)
         self.problems: list[str] = []
         self._open()
@@ -95,6 +99,8 @@ class VideoFile:
         except VideoError:
             self._container.close()
             raise
+        if self._most_pixels is not None:
+            self._stream.codec_context.options = {"max_pixels": str(self._most_pixels)}
 
     def frames(self, start: float = 0.0, end: float = math.inf) -> Iterator[Frame]:
         """Yield the frames of a part of the video, in order; once.
@@ -179,6 +185,12 @@ class VideoFile:
         return time_of(image, self._stream, number, self.rate)
 
     def _conclude(self, last: int, seconds: float, start: float) -> None:
+        if last < 0 and self._most_pixels is not None and self._damaged:
+            most = self._most_pixels / 1e6
+            raise VideoError(
+                f"The video has damaged frames, or frames of more than {most:g} megapixels",
+                path=self.path,
+            )
         if last < 0 and not start:
             raise VideoError("The video has no frames", path=self.path)
         if seconds < start - 0.5 / self.rate:
