@@ -480,8 +480,8 @@ def _decode_with_pillow(data: bytes, name: str, path: Path | None, note: _Note) 
         with _pillow_open(data, name) as image:
             _refuse_huge(image.width, image.height, path)
             return _pillow_pixels(image, note)
-    except ImageError:
-        raise
+    except ImageError as error:
+        raise ImageError(error.message, hint=error.hint, path=path) from error
     except Exception as error:  # Pillow's plug-ins raise what they like
         raise ImageError(_undecodable(data, error), path=path) from error
 
