@@ -112,3 +112,22 @@ def test_small_faces_are_detected_where_they_are_asked_for(portrait):
     assert Recognizer().recognize(image) == []
     (face,) = Recognizer(options=RecognitionOptions(min_face=25)).recognize(image)
     assert 30 < face.box_xywh[2] < 48
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (
+            RecognitionOptions,
+            {"min_neighbors": 2**31},
+            "`min_neighbors`: expected 0 to 2147483647, got",
+        ),
+        (RecognitionOptions, {"min_face": 2**31}, "`min_face`: expected 1 to 2147483647, got"),
+        (RecognitionOptions, {"resolution": 9}, r"`resolution`: expected 32 to .*, got 9"),
+        (VideoOptions, {"start": 3, "end": 2.5}, r"`end` 2.5 s must come after `start` 3 s"),
+        (VideoOptions, {"smooth": float("nan")}, "`smooth`: expected 0 or more, got nan"),
+    ],
+)
+def test_options_out_of_range_are_named(kind, options, message):
+    with pytest.raises(OptionError, match=message):
+        kind(**options)

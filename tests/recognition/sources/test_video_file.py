@@ -1,0 +1,235 @@
+"""Video files read."""
+
+import os
+import struct
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from fercli.common.errors import VideoError
+from fercli.recognition.sources.video_file import VideoFile
+
+
+def read(path, **part):
+    with VideoFile(path) as video:
+        return list(video.frames(**part)), video.problems
+
+
+def with_wide_pixels(path, images=None, aspect=Fraction(16, 11)):
+    """Write a video of 64 by 48 pixels whose own shape is 16:11, as those of PAL are."""
+    images = images or [np.full((48, 64, 3), 90, np.uint8)] * 3
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=20)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for image in images:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def turned(content):
+    """Return a video's file with 90 degrees in the matrix of its first track's header."""
+    content = bytearray(content)
+    at = content.index(b"tkhd") + 4 + 4 + 36  # ISO/IEC 14496-12, 8.3.2
+    one, none = (0x10000).to_bytes(4, "big"), bytes(4)
+    minus = (-0x10000).to_bytes(4, "big", signed=True)
+    last = (0x40000000).to_bytes(4, "big")
+    content[at : at + 36] = none + one + none + minus + none + none + none + none + last
+    return content
+
+
+def with_matrix(content, a, b, c, d):
+    """Return a video's file with another matrix, without its shift, in its first track's header."""
+    content = bytearray(content)
+    at = content.index(b"tkhd") + 4 + 4 + 36  # ISO/IEC 14496-12, 8.3.2
+    values = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    content[at : at + 36] = struct.pack(">9i", *values)
+    return bytes(content)
+
+
+def test_frames_have_numbers_times_and_images(video):
+    frames, problems = read(video)
+    assert [frame.number for frame in frames] == list(range(24))
+    assert np.allclose([frame.seconds for frame in frames], np.arange(24) / 20)
+    assert problems == []
+    assert frames[0].color.shape == (180, 240, 3)
+    gray = cv2.cvtColor(frames[0].color, cv2.COLOR_BGR2GRAY)
+    assert np.abs(gray.astype(int) - frames[0].gray).mean() < 1.5  # full range, not video's 16…235
+
+
+def test_a_part_of_a_video(video):
+    frames, _ = read(video, start=0.5, end=0.8)
+    assert [frame.number for frame in frames] == [10, 11, 12, 13, 14, 15]
+
+
+@pytest.mark.parametrize("start", [0.2, 9])
+def test_a_part_of_a_transport_stream_begins_between_key_frames(make_video, tmp_path, start):
+    gray = np.full((48, 64, 3), 90, np.uint8)
+    path = make_video(tmp_path / "long.ts", [gray] * 300)  # key frames at 0 and 12.5 s
+    frames, problems = read(path, start=start)
+    assert [frame.number for frame in frames] == list(range(round(start * 20), 300))
+    assert problems == []
+
+
+def test_a_part_of_a_whole_video_of_variable_rate_is_not_called_truncated(tmp_path):
+    path = tmp_path / "varying.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 30)
+        for at in range(140):  # first 30 frames a second, then 10
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
+            frame.pts, frame.time_base = max(at, 3 * at - 200), Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, problems = read(path, start=3)
+    assert len(frames) == 50
+    assert problems == []
+
+
+def test_a_video_cut_without_encoding_it_anew_is_not_called_truncated(tmp_path):
+    path = tmp_path / "cut.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=20, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        gray = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="bgr24")
+        for packet in [*(p for _ in range(30) for p in stream.encode(gray)), *stream.encode(None)]:
+            packet.pts -= 10  # what is before 0 is in the file, but not shown
+            packet.dts -= 10
+            container.mux(packet)
+    frames, problems = read(path)
+    assert len(frames) == 20
+    assert problems == []
+
+
+def test_pixels_are_turned_with_their_image(tmp_path):
+    source = with_wide_pixels(tmp_path / "wide.mp4")
+    (tmp_path / "turned.mp4").write_bytes(turned(source.read_bytes()))
+    with VideoFile(tmp_path / "turned.mp4") as video:
+        next(video.frames())
+        assert video.sample_aspect_ratio == Fraction(11, 16)
+
+
+def test_pixels_are_square_where_a_video_says_nothing(video):
+    with VideoFile(video) as one:
+        assert one.sample_aspect_ratio == 1
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((1, 0, 0, 1), lambda image: image),
+        ((-1, 0, 0, 1), np.fliplr),
+        ((1, 0, 0, -1), np.flipud),
+        ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+        ((0, -1, 1, 0), np.rot90),
+        ((0, 1, 1, 0), lambda image: image.swapaxes(0, 1)),
+        ((0, -1, -1, 0), lambda image: np.rot90(image, 2).swapaxes(0, 1)),
+    ],
+)
+def test_the_display_matrix_turns_and_mirrors(video, tmp_path, matrix, shown):
+    path = tmp_path / "shown.mp4"
+    path.write_bytes(with_matrix(video.read_bytes(), *matrix))
+    stored, frame = read(video)[0][0], read(path)[0][0]
+    assert np.array_equal(frame.color, shown(stored.color))
+    assert np.array_equal(frame.gray, shown(stored.gray))
+
+
+def test_a_telephone_held_upright(video, tmp_path):
+    (tmp_path / "turned.mp4").write_bytes(turned(video.read_bytes()))
+    upright, lying = read(tmp_path / "turned.mp4")[0][0], read(video)[0][0]
+    assert upright.color.shape == (240, 180, 3)
+    # The matrix turns clockwise.
+    assert np.array_equal(upright.color, np.rot90(lying.color, -1))
+    assert np.array_equal(upright.gray, np.rot90(lying.gray, -1))
+
+
+def test_truncated_and_damaged(make_video, tmp_path, video):
+    whole = video.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole[: len(whole) // 2])  # the index at the end is gone
+    with pytest.raises(VideoError, match=r"cannot be read as a video \(.+\).*truncated"):
+        VideoFile(cut)
+    short = tmp_path / "short.mkv"
+    content = make_video(tmp_path / "whole.mkv").read_bytes()
+    short.write_bytes(content[: len(content) * 9 // 10])
+    frames, _ = read(short)
+    assert 0 < len(frames) < 24
+
+
+def test_a_stream_that_ends_in_something_else(make_video, tmp_path):
+    content = make_video(tmp_path / "whole.ts").read_bytes()
+    (tmp_path / "odd.ts").write_bytes(content[:-79] + 20_000 * b"a.")
+    frames, problems = read(tmp_path / "odd.ts")
+    assert len(frames) >= 20
+    assert problems or len(frames) == 24
+    at = [round(frame.seconds * 20) for frame in frames]
+    assert at[:20] == list(range(20))
+    assert at == sorted(set(at))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file"),
+        (b"just some text, as a letter has it\n" * 9, "cannot be read as a video"),
+        (bytes(4000), "cannot be read as a video"),
+    ],
+)
+def test_files_that_are_no_videos(tmp_path, content, message):
+    path = tmp_path / "no video.mp4"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=message):
+        VideoFile(path)
+    with pytest.raises(VideoError, match="nothing of that name"):
+        VideoFile(tmp_path / "missing.mp4")
+    with pytest.raises(VideoError, match="a folder"):
+        VideoFile(tmp_path)
+    with pytest.raises(VideoError, match="the name"):
+        VideoFile(tmp_path / "a\0.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match="got a pipe"):
+        VideoFile(tmp_path / "pipe.mp4")
+
+
+def test_sound_alone_and_no_frames(tmp_path):
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        voice = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        heard = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        heard.sample_rate = 8000
+        container.mux(voice.encode(heard))
+    with pytest.raises(VideoError, match="got a file with audio only"):
+        VideoFile(path)
+    empty = tmp_path / "empty.avi"
+    with av.open(str(empty), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.start_encoding()
+    with (
+        pytest.raises(VideoError, match=r"has no frames|cannot be read"),
+        VideoFile(empty) as video,
+    ):
+        list(video.frames())
+
+
+def test_frames_larger_than_the_file_says_are_not_decoded(make_video, tmp_path):
+    path = make_video(tmp_path / "a.avi", [np.zeros((480, 640, 3), np.uint8)] * 3)
+    content = bytearray(path.read_bytes())
+    for at in (content.index(b"avih") + 8 + 32, content.index(b"strf") + 8 + 4):
+        content[at : at + 8] = (64).to_bytes(4, "little") + (48).to_bytes(4, "little")
+    path.write_bytes(content)
+    with VideoFile(path) as video:
+        assert [frame.pixels for frame in video.frames()] == [640 * 480] * 3
+    with (
+        VideoFile(path, most_pixels=100_000) as video,
+        pytest.raises(VideoError, match=r"frames of more than 0\.1 megapixels"),
+    ):
+        list(video.frames())

@@ -1,0 +1,50 @@
+"""Runs over inputs of all kinds."""
+
+import cv2
+import numpy as np
+
+from fercli.recognition.classify import ClassifyRun
+from fercli.recognition.options import VideoOptions
+from fercli.recognition.recognizer import Recognizer
+from fercli.recognition.sinks.outputs import Outputs
+from fercli.recognition.sources.inputs import find_inputs
+
+
+def test_files_are_what_their_content_is(tmp_path, portrait, make_video):
+    (tmp_path / "a.jpg").write_bytes(make_video(tmp_path / "a.mp4").read_bytes())
+    (tmp_path / "b.mp4").write_bytes(cv2.imencode(".png", portrait)[1].tobytes())
+    (tmp_path / "c.png").write_bytes(cv2.imencode(".jpg", portrait)[1].tobytes())
+    (tmp_path / "d.jpg").write_text("<html>")
+    inputs = find_inputs([f"{tmp_path}/{name}" for name in ("a.jpg", "b.mp4", "c.png", "d.jpg")])
+    assert [one.kind for one in inputs] == ["video", "image", "image", "image"]
+    results = {
+        one.source.path.name: one
+        for one in ClassifyRun(Recognizer(), VideoOptions(), Outputs()).run(inputs)
+    }
+    said = "Read as a video by its content, although its name ends in .jpg"
+    assert results["a.jpg"].notes == [said]
+    assert results["a.jpg"].summary.frames == 24
+    assert len(results["b.mp4"].faces) == len(results["c.png"].faces) == 1
+    said = "is PNG, although its name ends in .mp4: read by its content"
+    assert results["b.mp4"].notes == [said]
+    said = "is JPEG, although its name ends in .png: read by its content"
+    assert results["c.png"].notes == [said]
+    assert "The file is not an image: its content is HTML" in results["d.jpg"].error
+
+
+def test_that_smaller_faces_may_be_missed_is_said(tmp_path, portrait, make_video):
+    height, width = portrait.shape[:2]  # its face has some 90 pixels: near a twentieth of 1600
+    near = np.full((1600, 1600, 3), 90, np.uint8)
+    near[200 : 200 + height, 300 : 300 + width] = portrait
+    none = np.full((1600, 1600, 3), 90, np.uint8)
+    for name, image in (("near", near), ("none", none), ("large", portrait)):
+        cv2.imwrite(f"{tmp_path}/{name}.png", image)
+    names = [f"{tmp_path}/{name}.png" for name in ("near", "none", "large")]
+    run = ClassifyRun(Recognizer(), VideoOptions(), Outputs())
+    results = list(run.run(find_inputs(names)))
+    assert [len(one.faces) for one in results] == [1, 0, 1]
+    assert "near the least of 80 that is detected" in results[0].notes[0]
+    assert "for faces of at least 80 pixels" in results[1].notes[0]
+    assert results[2].notes == []
+    (said,) = run.notes
+    assert said.startswith("2 images: smaller faces may be missed; a smaller `min_face`")
