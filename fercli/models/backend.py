@@ -57,7 +57,7 @@ def load_keras() -> ModuleType:
 
 @contextmanager
 def precision_policy(name: str) -> Iterator[None]:
-    """Let models be built in a precision of Keras's ("float32", "mixed_bfloat16", …)."""
+    """Build models within the context in a precision of Keras ("mixed_bfloat16", …)."""
     keras = load_keras()
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)

@@ -1,8 +1,7 @@
-"""Batches: shuffled, augmented, normalized images, made in threads ahead of the model.
+"""Batches: shuffled, augmented, normalized images, prepared in threads while the model trains.
 
-What is in a batch depends on the seed, the epoch and the number of the batch alone, so that a
-training is repeated, or goes on after it was killed, with the same images whatever the number
-of threads.
+A batch depends only on the seed, the epoch and its number, so that a training that is repeated or
+resumed gets the same images whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from fercli.common.errors import FerError
 from fercli.models.backend import load_keras
 from fercli.models.labeled_faces import Faces
 from fercli.models.model_card import MIDDLE
-from fercli.models.onnx_model import middle
+from fercli.models.onnx_model import center_crop
 
 if TYPE_CHECKING:
     from keras.utils import PyDataset
@@ -30,7 +29,7 @@ Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 #: (images, targets, weights)
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
-#: The share of a batch that is all of it.
+#: The whole of a batch.
 ALL = slice(None)
 
 #: Ends of the seeds of the two kinds of random numbers.
@@ -191,7 +190,7 @@ def random_crops(
 
 
 def balanced_weights(faces: Faces) -> NDArray[np.float32]:
-    """Return a weight for each class, 1 on average over the images."""
+    """Return a weight for each class, inverse to its frequency, 1 on average over the images."""
     totals = faces.targets.sum(axis=0)
     weights = len(faces) / (len(totals) * np.maximum(totals, 1e-9))
     return np.asarray(weights, np.float32)
@@ -214,10 +213,10 @@ def training_batches(maker: BatchMaker, share: slice = ALL) -> PyDataset:
 
 
 def plain_batches(faces: Faces, size: int, crop: int | None = None) -> PyDataset:
-    """Return all images in order, unchanged but for the crop, for Keras's ``predict``.
+    """Return all images in order, with the middle crop only, for Keras's ``predict``.
 
-    All batches are of one size, so that they can be spread over devices: the last image fills
-    the last one up.
+    All batches have one size, so that devices can share them: the last image is repeated to fill
+    the last batch.
     """
 
     class PlainBatches(_batches()):  # type: ignore[misc]
@@ -226,13 +225,13 @@ def plain_batches(faces: Faces, size: int, crop: int | None = None) -> PyDataset
 
         def make(self, number: int) -> tuple[NDArray[np.float32]]:
             indices = np.minimum(np.arange(number * size, (number + 1) * size), len(faces) - 1)
-            return (normalize(middle(faces.take(indices), crop)),)
+            return (normalize(center_crop(faces.take(indices), crop)),)
 
     return PlainBatches()
 
 
 @contextmanager
-def own_errors(batches: PyDataset) -> Iterator[None]:
+def batch_errors(batches: PyDataset) -> Iterator[None]:
     """Raise the `FerError` of batches that cannot be made, not what a backend makes of it."""
     try:
         yield
@@ -243,7 +242,7 @@ def own_errors(batches: PyDataset) -> Iterator[None]:
 
 
 def _batches() -> type[PyDataset]:
-    """Return what ours have in common: each makes a batch and keeps the error if it cannot."""
+    """Return the base class of batches, which keeps the error of one that cannot be made."""
 
     class Batches(load_keras().utils.PyDataset):  # type: ignore[misc]
         error: FerError | None = None

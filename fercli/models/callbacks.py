@@ -1,4 +1,4 @@
-"""What happens after each batch and each epoch of a training."""
+"""The end of each batch and each epoch: progress, validation, averaged weights, early stopping."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from fercli.common.errors import DependencyError
 from fercli.common.progress import Bar, Progress
 from fercli.models.backend import load_keras
-from fercli.models.batches import own_errors, plain_batches
+from fercli.models.batches import batch_errors, plain_batches
 from fercli.models.checkpoint import State
-from fercli.models.distributed import agreed, count_hosts, distributed_by
+from fercli.models.distributed import count_hosts, distributed_by, of_first_host
 from fercli.models.keras_model import rebuild
 from fercli.models.labeled_faces import Faces
 from fercli.models.metrics import accuracy, log_loss
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Watch:
-    """A training that is going on: what it reports to, and what came of it.
+class EpochMonitor:
+    """Follows a training: validates each epoch, keeps the best, and stops it when it is time.
 
     Parameters
     ----------
     state : State
         Grows by one row of history an epoch.
     monitor : str
-        What the best epoch has the best of.
+        The figure that decides which epoch is the best.
     epochs, patience, batch_size : int
         As in the training's options.
     validate : callable
@@ -65,12 +65,12 @@ class Watch:
 
     @property
     def out_of_patience(self) -> bool:
-        """Whether there was no better epoch for so many; so too when a training goes on."""
+        """Whether the last `patience` epochs brought no better one; earlier runs count too."""
         best = self.state.best(self.monitor)
         return best is not None and 0 < self.patience <= self.state.epoch - best["epoch"]
 
     def finish_epoch(self, model: Model, logs: Mapping[str, Any], seconds: float) -> None:
-        """Note the figures of an epoch and save what is to be kept."""
+        """Record the figures of an epoch and save the model and the checkpoint."""
         figures = {name: float(value) for name, value in logs.items()}
         before = self.state.best(self.monitor)
         with self.validate(model) as validated:
@@ -113,8 +113,8 @@ def tensorboard_log(folder: Path) -> Any:
     return load_keras().callbacks.TensorBoard(folder)
 
 
-def make_callback(watch: Watch, batches: Any) -> Any:
-    """Return the Keras callback that reports to `watch` and sets the epoch of `batches`."""
+def make_callback(monitor: EpochMonitor, batches: Any) -> Any:
+    """Return the Keras callback that reports to `monitor` and sets the epoch of `batches`."""
     keras = load_keras()
 
     class Reporter(keras.callbacks.Callback):  # type: ignore[misc,name-defined]
@@ -124,31 +124,31 @@ def make_callback(watch: Watch, batches: Any) -> Any:
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
             batches.epoch = epoch
             self.start = time.perf_counter()
-            total = len(batches) * watch.batch_size
-            name = f"epoch {epoch + 1}/{watch.epochs}"
-            bar = watch.progress.bar(name, total=total, unit="image")
-            self.bar = watch.stack.enter_context(bar)
+            total = len(batches) * monitor.batch_size
+            name = f"epoch {epoch + 1}/{monitor.epochs}"
+            bar = monitor.progress.bar(name, total=total, unit="image")
+            self.bar = monitor.stack.enter_context(bar)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             loss = float(logs["loss"])
             if not math.isfinite(loss):
-                watch.broken = True
+                monitor.broken = True
                 self.model.stop_training = True
             self.bar.figures(f"loss {loss:.3f}, accuracy {float(logs['accuracy']):.3f}")
-            self.bar.advance(watch.batch_size)
+            self.bar.advance(monitor.batch_size)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            watch.stack.close()
-            if watch.broken:
+            monitor.stack.close()
+            if monitor.broken:
                 return
-            watch.finish_epoch(self.model, logs, time.perf_counter() - self.start)
-            if watch.broken or watch.out_of_patience:
+            monitor.finish_epoch(self.model, logs, time.perf_counter() - self.start)
+            if monitor.broken or monitor.out_of_patience:
                 self.model.stop_training = True
 
     return Reporter()
 
 
-# How good a model is at the end of an epoch, on images that it does not learn from.
+# Validation at the end of an epoch.
 
 
 def validate(
@@ -168,14 +168,14 @@ def validate(
         Of the training.
     """
     batches = plain_batches(faces, 4 * options.batch_size, options.crop)
-    with own_errors(batches):
+    with batch_errors(batches):
         if count_hosts() == 1:
             answers = model.predict(batches, verbose=0)
         else:  # the model's own answers would be spread over the hosts
             with distributed_by(None):
                 answers = rebuild(model, card).predict(batches, verbose=0)
     answers = np.asarray(answers, np.float32)[: len(faces)]
-    return agreed(
+    return of_first_host(
         {
             "val_loss": log_loss(answers, faces.labels),
             "val_accuracy": accuracy(answers, faces.labels),
@@ -183,7 +183,7 @@ def validate(
     )
 
 
-# Averaged weights: what a training ends with in place of the last step's.
+# Averaged weights, which are validated and kept instead of those of the last step.
 #
 # The optimizer keeps a moving average of the weights (Polyak and Juditsky, "Acceleration of
 # stochastic approximation by averaging", 1992). Batch normalization's means and variances belong
@@ -198,7 +198,7 @@ MEASURED = 16
 
 @contextmanager
 def averaged(model: Model, images: Iterable[NDArray[np.float32]]) -> Iterator[None]:
-    """Let the model have its averaged weights for a while, normalized on `images`.
+    """Use the averaged weights within the context, with normalizations measured on `images`.
 
     Does nothing if the optimizer keeps no average, or has none before the first step.
     """

@@ -1,4 +1,4 @@
-"""Architectures and models in words."""
+"""Tables and descriptions of architectures, models and recipes."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _shape(shape: tuple[int | None, ...]) -> str:
     return "×".join(str(side) for side in shape[1:])
 
 
-# Which models come with fer and which architectures it trains.
+# The shipped models and the architectures.
 
 
 def architectures_table() -> str:

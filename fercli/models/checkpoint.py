@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped, in one file.
+"""Checkpoints: the whole state of a training in one file, from which it is resumed.
 
 One ``.npz`` file holds the weights, the optimizer's state, the random state of dropout, the epoch
 and the history. It is replaced whole after each epoch, so that a kill at any moment leaves one
@@ -101,7 +101,7 @@ def epoch_of(path: Path) -> int:
 
 
 def images_of(path: Path) -> dict[str, Any] | None:
-    """Return what `write_checkpoint` was told of the images; None for one of an older fer.
+    """Return the `images` that `write_checkpoint` got; None in a file of an older version.
 
     Raises
     ------
@@ -114,9 +114,9 @@ def images_of(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Give what a checkpoint says of itself, and the file of NumPy's, whose arrays are read late.
+    """Give the description in a checkpoint and the open ``.npz`` file, whose arrays load on use.
 
-    What goes wrong with the file in the body is an `InputError`, too.
+    Errors of reading within the context become an `InputError`.
     """
     try:
         # NumPy leaves a file that it cannot read open, unless it is given one that is.
@@ -177,7 +177,7 @@ def _variables(model: Model) -> list[Any]:
     return [*own, *model.optimizer.variables]
 
 
-# The history of a training: a CSV line and a point of two curves for each epoch.
+# The history of a training, as CSV and as curves.
 
 
 History = Sequence[dict[str, float]]

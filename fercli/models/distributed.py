@@ -1,4 +1,4 @@
-"""Several hosts that train one model, each on its share of every batch; with JAX.
+"""Training on several devices and hosts, each with its share of every batch; needs JAX.
 
 Keras's own variables say who takes part, and are set on each host before it is started:
 ``KERAS_DISTRIBUTION_JOB_ADDRESSES`` (host and port of the first), ``…_NUM_PROCESSES`` and
@@ -55,19 +55,19 @@ def count_hosts() -> int:
 
 
 def share_of_host(size: int) -> slice:
-    """Return which images of a batch of `size` are this host's."""
+    """Return the slice of a batch of `size` images that this host processes."""
     hosts = count_hosts()
     this = _jax().process_index() if hosts > 1 else 0
     return slice(this * size // hosts, (this + 1) * size // hosts)
 
 
-def require_alike(what: Mapping[str, object]) -> None:
-    """Raise unless all of several hosts say the same of each of `what`.
+def require_same(what: Mapping[str, object]) -> None:
+    """Raise unless all hosts have the same values, given by name.
 
     Raises
     ------
     TrainingError
-        They differ, and would wait for each other for ever.
+        They differ; the hosts would wait for each other without end.
     """
     mine = np.array([zlib.crc32(repr(value).encode()) for value in what.values()], np.uint32)
     alike = (_multihost().process_allgather(mine) == mine).all(axis=0)
@@ -79,8 +79,8 @@ def require_alike(what: Mapping[str, object]) -> None:
         )
 
 
-def agreed(figures: dict[str, float]) -> dict[str, float]:
-    """Return the first host's figures, whose last digits may be other ones than here."""
+def of_first_host(figures: dict[str, float]) -> dict[str, float]:
+    """Return the figures of the first host, so that all hosts decide alike."""
     if count_hosts() == 1:
         return figures
     values = _multihost().broadcast_one_to_all(np.array(list(figures.values()), np.float64))
@@ -88,10 +88,10 @@ def agreed(figures: dict[str, float]) -> dict[str, float]:
 
 
 @contextmanager
-def spread(options: ModelTrainingOptions) -> Iterator[None]:
-    """Let models that are built in the body learn on all devices, each from a part of a batch.
+def data_parallel(options: ModelTrainingOptions) -> Iterator[None]:
+    """Build models within the context that train on all devices, each on a part of a batch.
 
-    Does nothing unless `options.distribute`.
+    Without `options.distribute` nothing changes.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def spread(options: ModelTrainingOptions) -> Iterator[None]:
 
 @contextmanager
 def distributed_by(distribution: Any) -> Iterator[None]:
-    """Let models that are built in the body be distributed by this; not at all by None."""
+    """Build models within the context by a Keras distribution; None: on one device."""
     keras = load_keras()
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(distribution)

@@ -1,4 +1,4 @@
-"""Faces as points: features of a model's last layer, their clusters, and a map of them."""
+"""Embedding: features of a model's last layer for each face, their clusters and a map."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from fercli.models.loading import Model, open_model
 from fercli.models.model_card import ModelSettings
 
 CHUNK = 256
-#: Faces on a map at most: more hide each other, and t-SNE takes minutes.
+#: The most faces on a map: more overlap, and t-SNE takes minutes.
 MAPPED = 2000
 PROJECTIONS = ("tsne", "pca")
-#: One more than curves have: as many as FER+ has classes.
+#: Eight colors, one for each class of FER+.
 MAP_COLORS = (*COLORS, "#999999")
 
 
@@ -38,7 +38,7 @@ class Embedding:
     Parameters
     ----------
     features : ndarray of float32, shape (n, width)
-        What the model's last layer sees, of length 1.
+        The input of the model's last layer, scaled to length 1.
     clusters : ndarray of int64, shape (n,)
         The cluster of each face.
     purity : float

@@ -1,4 +1,4 @@
-"""How well a model tells expressions, on a split of a tree."""
+"""Evaluation: a model's figures on a split of a tree, as text, JSON and images."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ MISTAKES = "mistakes.png"
 
 Pixels = NDArray[np.uint8]
 
-#: Faces that go through a model between two movements of the bar.
+#: Faces between two updates of the progress bar.
 CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model made of a split.
+    """The figures of a model on a split.
 
     Parameters
     ----------
@@ -190,8 +190,8 @@ def _ten(model: Model) -> list[Callable[[Pixels], Pixels]]:
     """
     card = model.card
     step = (min(card.size_wh) - card.crop) // 2 if card.crop else max(min(card.size_wh) // 24, 1)
-    places = [(0, 0), *((x, y) for x in (-step, step) for y in (-step, step))]
-    return [_shifted(x, y, mirror) for x, y in places for mirror in (False, True)]
+    shifts = [(0, 0), *((x, y) for x in (-step, step) for y in (-step, step))]
+    return [_shifted(x, y, mirror) for x, y in shifts for mirror in (False, True)]
 
 
 #: Over which versions of a face probabilities are averaged.
@@ -202,8 +202,8 @@ AVERAGES: dict[str, Callable[[Model], Sequence[Callable[[Pixels], Pixels]]]] = {
 }
 
 
-def worst_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> list[int]:
-    """Return the faces whose wrong answer was the surest, the surest first, as indices."""
+def surest_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> list[int]:
+    """Return the indices of wrong answers, those of the highest probability first."""
     probabilities = evaluation.probabilities
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != faces.labels)
     order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
@@ -238,7 +238,7 @@ def draw_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> Any:
     """Return a figure of the surest mistakes: what each is, and what it was taken for."""
     from matplotlib.figure import Figure
 
-    chosen = worst_mistakes(evaluation, faces, most)
+    chosen = surest_mistakes(evaluation, faces, most)
     columns = 8
     rows = max(-(-len(chosen) // columns), 1)
     figure = Figure(figsize=(1.5 * columns, 1.9 * rows + 0.4), layout="constrained")

@@ -1,4 +1,4 @@
-"""Export: a file of Keras to one ``.onnx`` file that says all about itself."""
+"""Export: a model of Keras to one ``.onnx`` file with its card in the metadata."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     pass
 
 
-#: How weights are stored: float16 ones are computed with in float32, int8 ones in 8 bits.
+#: How weights are stored; float16 is converted to float32 for computing, int8 is computed as such.
 Storage = Literal["float32", "float16", "int8"]
-#: Probabilities of the two files may differ by this much: float32 ones because sums are made in
-#: other orders, float16 ones because 11 bits of each weight are left. Of int8 no one can say.
+#: How far probabilities of the two files may differ: with float32 by the order of sums, with
+#: float16 by the 11 bits of each weight; for int8 there is no bound.
 TOLERANCES: dict[Storage, float] = {"float32": 1e-4, "float16": 0.02, "int8": 1.0}
 #: Faces that the calibration of int8 takes.
 CALIBRATED = 256
@@ -46,7 +46,7 @@ CALIBRATED = 256
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written, and how it compares with the model it was made of.
+    """The file that was written, and how it compares with its source.
 
     Parameters
     ----------
@@ -100,14 +100,14 @@ def export_onnx(
     Parameters
     ----------
     model, out : Path
-        From where to where.
+        The file of Keras and the new ``.onnx`` file.
     settings : ModelSettings, optional
-        What a file of others does not say.
+        What the file does not state.
     faces : Faces, optional
         Real faces for the comparison. Defaults to None: noise.
     calibration : Faces, optional
-        Real faces that the ranges of 8 bits are measured on. Defaults to `faces`, which then say
-        a little too much good of the result.
+        Real faces that the ranges of int8 are measured on. Defaults to `faces`, whose figures are
+        then slightly optimistic.
     calibrate : bool
         Find a temperature on half of `faces`, check it on the other half, and write it into the
         card. Defaults to False.

@@ -40,7 +40,7 @@ from fercli.models.onnx_graph import require_downloaded
 from fercli.models.onnx_model import (
     SCALES_ITSELF,
     SOFTMAX_ADDED,
-    gives_scores,
+    needs_softmax,
     scaled,
     to_probabilities,
     with_channels,
@@ -67,7 +67,7 @@ class KerasModel:
         self.card = with_settings(card, settings, path)
         _require_pixels(model, self.card, path)
         self.model = with_one_output(model)
-        if gives_scores(partial(self._predict, self.model), self.card, path):
+        if needs_softmax(partial(self._predict, self.model), self.card, path):
             self.model = with_one_output(model, softmax=True)
             self.card = replace(self.card, notes=(*self.card.notes, SOFTMAX_ADDED))
 

@@ -1,4 +1,4 @@
-"""Labeled faces of a tree ``ROOT/<split>/<class>/*.png``, as arrays a model can be fed."""
+"""Labeled faces of a tree ``ROOT/<split>/<class>/*.png``, as arrays for a model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Targets = NDArray[np.float32]
 #: Share of the memory that is free now that images kept decoded may take.
 MEMORY_SHARE = 0.5
 
-#: For one class of one image. More cannot be meant; FER+ asked ten people.
+#: The most votes for one class of one image; FER+ has ten annotators.
 MOST_VOTES = 1_000_000
 
 
@@ -45,15 +45,15 @@ class Faces:
     labels : ndarray of int64, shape (n,)
         The class of each, as an index of `classes`.
     targets : ndarray of float32, shape (n, number of classes)
-        What a model is to answer: one-hot, or the distribution of people's votes.
+        One-hot labels, or the distribution of annotators' votes.
     classes : tuple of str
         The classes.
     size_wh : (int, int)
-        The size all are brought to, in pixels.
+        The size that all are resized to, in pixels.
     channels : {1, 3}
         Gray, or red, green and blue.
     pixels : ndarray of uint8, shape (n, height, width, channels), optional
-        All images, where they fit into memory; None: they are read when they are asked for.
+        All images, if they fit into memory; None: they are read on use.
     """
 
     paths: tuple[Path, ...]
@@ -199,7 +199,7 @@ def read_faces(
 
 
 def read_face(path: Path, size_wh: tuple[int, int], channels: int = 1) -> ImageArray:
-    """Return one image, shape (height, width, channels), red first, at the size wanted."""
+    """Return one image at a size, shape (height, width, channels), channels in RGB order."""
     image = read_gray(path) if channels == 1 else read_color(path)[:, :, ::-1]
     return resize(image, size_wh).reshape(size_wh[1], size_wh[0], channels)
 
@@ -273,11 +273,11 @@ def _unreadable(errors: Sequence[ImageError]) -> ImageError:
     )
 
 
-# The images of a training, and whether they can be learned from.
+# The images of a training.
 
 
 def check_classes(tree: Tree) -> None:
-    """Raise unless there is something to tell apart.
+    """Raise unless the tree has at least two classes.
 
     Raises
     ------
@@ -298,7 +298,7 @@ HELD_OUT = 0.2
 def read_splits(
     tree: Tree, options: ModelTrainingOptions, workers: int | None, progress: Progress
 ) -> tuple[Faces, Faces]:
-    """Return the images that are learned from, and those that epochs are compared on.
+    """Return the images of training and of validation.
 
     A tree with one split is divided; see `divide`.
 

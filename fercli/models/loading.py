@@ -1,4 +1,4 @@
-"""Models to run, whatever file they are in: ``.onnx``, one of Keras, or one that fer ships."""
+"""Loading: shipped models, ``.onnx`` files and files of Keras behind one interface."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEFAULT = "ferplus"
 
 
 class Model(Protocol):
-    """What runs on faces: see `fercli.models.onnx_model.OnnxModel`."""
+    """A model that is ready to run, such as `fercli.models.onnx_model.OnnxModel`."""
 
     path: Path
     card: ModelCard

@@ -1,4 +1,4 @@
-"""Measures of a model, from probabilities and labels."""
+"""Metrics of a classification, from probabilities and labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How well one class is told.
+    """Precision, recall and F1 of one class.
 
     Parameters
     ----------
@@ -38,14 +38,14 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Metrics:
-    """All measures of a model on some images.
+    """All metrics of a model on some images.
 
     Parameters
     ----------
     count : int
         Images.
     accuracy, balanced_accuracy : float
-        Share told right; the mean of the recalls of the classes that occur.
+        Share of right answers; mean recall of the classes that occur.
     macro_f1 : float
         The mean of the F1 of the classes that occur.
     log_loss : float
@@ -81,12 +81,12 @@ def measure(probabilities: Probabilities, labels: Labels, classes: Sequence[str]
     """
     table = confusion(probabilities.argmax(axis=1), labels, len(classes))
     figures = tuple(class_figures(table, at, name) for at, name in enumerate(classes))
-    there = [figure for figure in figures if figure.support]
+    present = [figure for figure in figures if figure.support]
     return Metrics(
         count=len(labels),
         accuracy=accuracy(probabilities, labels),
-        balanced_accuracy=float(np.mean([figure.recall for figure in there])),
-        macro_f1=float(np.mean([figure.f1 for figure in there])),
+        balanced_accuracy=float(np.mean([figure.recall for figure in present])),
+        macro_f1=float(np.mean([figure.f1 for figure in present])),
         log_loss=log_loss(probabilities, labels),
         calibration_error=calibration_error(probabilities, labels),
         classes=figures,

@@ -126,12 +126,20 @@ def _parse(metadata: Mapping[str, str]) -> ModelCard:
         crop=int(metadata["fer.crop"]) if metadata.get("fer.crop") else None,
         color_order="bgr" if _color_order(metadata) == "bgr" else "rgb",
         architecture=str(metadata.get("fer.architecture", "")),
-        training=dict(parse_json(metadata.get("fer.training", "{}"))),
+        training=_training(parse_json(metadata.get("fer.training", "{}"))),
         temperature=float(parse_json(metadata.get("fer.temperature", "1.0"))),
         assumed=tuple(map(str, parse_json(metadata.get("fer.assumed", "[]")))),
     )
     _check(card)
     return card
+
+
+def _training(stored: Any) -> dict[str, Any]:
+    """Return what is known of a training; fer 0.1 called the images pictures."""
+    training = dict(stored)
+    if "pictures" in training:
+        training["images"] = training.pop("pictures")
+    return training
 
 
 def _color_order(metadata: Mapping[str, str]) -> str | None:

@@ -61,7 +61,7 @@ def has_external_data(content: bytes, path: Path) -> bool:
     try:
         names = sorted(set(_external_locations(Bytes(content), "model")))
     except (ValueError, IndexError, RecursionError):  # no protocol buffer; onnxruntime will say so
-        return False
+        return b"location" in content
     for name in names:
         _check_location(name, path)
     return bool(names)

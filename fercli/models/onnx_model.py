@@ -190,13 +190,13 @@ class OnnxModel:
             return self._run(faces, self._answer, len(self.card.classes))
 
         hint = "set `classes` and `size_wh` as the authors of the model give them"
-        logits = gives_scores(run, self.card, self.path, hint)
+        logits = needs_softmax(run, self.card, self.path, hint)
         if logits:
             self.card = replace(self.card, notes=(*self.card.notes, SOFTMAX_ADDED))
         return logits
 
 
-def gives_scores(
+def needs_softmax(
     run: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     card: ModelCard,
     path: Path,
@@ -238,7 +238,7 @@ def gives_scores(
     return bool(scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > 1e-2)
 
 
-def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
+def center_crop(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
     """Return the middle part of each face, a square of `side` pixels; all if it is None."""
     if side is None:
         return faces
@@ -248,7 +248,7 @@ def middle(faces: NDArray[np.uint8], side: int | None) -> NDArray[np.uint8]:
 
 def scaled(faces: NDArray[np.uint8], card: ModelCard) -> NDArray[np.float32]:
     """Return faces, shape (n, height, width, channels), as a model sees them."""
-    faces = middle(faces, card.crop)
+    faces = center_crop(faces, card.crop)
     if card.channels == 3 and card.color_order == "bgr":
         faces = faces[..., ::-1]
     scale, offset = _scale(card.mean, card.std)

@@ -1,4 +1,4 @@
-"""Weights of an exported model, taken back from its ``.onnx`` file into Keras.
+"""Restoring: the weights of an exported ``.onnx`` file in a Keras model.
 
 The export folds each batch normalization into the convolution before it, so the file holds one
 kernel and one bias where Keras has a kernel, a scale, a shift, a mean and a variance. These are

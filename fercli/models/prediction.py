@@ -1,4 +1,4 @@
-"""A model's answers for images of faces, as rows."""
+"""Prediction: the probabilities of a model for images of faces, as CSV."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one face.
+    """The answer of a model for one face.
 
     Parameters
     ----------

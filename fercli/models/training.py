@@ -1,4 +1,4 @@
-"""Training: from a tree of labeled faces to a folder with the best model and its history."""
+"""Training: a tree of labeled faces to a folder with the best model and its history."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from fercli.common.progress import SILENT, Progress
 from fercli.datasets.augment import find_policy
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
-from fercli.models.batches import BatchMaker, BatchOptions, own_errors, training_batches
+from fercli.models.batches import BatchMaker, BatchOptions, batch_errors, training_batches
 from fercli.models.callbacks import (
     MEASURED,
-    Watch,
+    EpochMonitor,
     averaged,
     make_callback,
     tensorboard_log,
@@ -35,7 +35,13 @@ from fercli.models.checkpoint import (
     write_checkpoint,
     write_history,
 )
-from fercli.models.distributed import count_hosts, join_hosts, require_alike, share_of_host, spread
+from fercli.models.distributed import (
+    count_hosts,
+    data_parallel,
+    join_hosts,
+    require_same,
+    share_of_host,
+)
 from fercli.models.keras_model import rebuild, save_model
 from fercli.models.labeled_faces import Faces, check_classes, identify, read_splits
 from fercli.models.run_folder import BEST, CHECKPOINT, CURVES, HISTORY, ModelFolder
@@ -48,7 +54,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of a training.
+    """The result of a training.
 
     Parameters
     ----------
@@ -81,7 +87,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class _Task:
-    """What a training learns from, is measured on, and writes to."""
+    """The data, options and folder of a training."""
 
     maker: BatchMaker
     validation: Faces
@@ -108,7 +114,7 @@ def train(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
-    """Train a model, or go on with a training that was stopped.
+    """Train a model, or resume a training that was interrupted.
 
     `out` gets, after each epoch, ``checkpoint.npz`` (all that is needed to go on), ``best.keras``
     (the best epoch's model) and ``history.csv``; at the start ``recipe.toml``; at the end
@@ -149,19 +155,19 @@ def train(
     check_classes(tree)
     with folder_lock(make_folder(out), "a training"):
         folder = ModelFolder(out)
-        going_on = folder.prepare(options, data, overwrite=overwrite)
+        resumed = folder.prepare(options, data, overwrite=overwrite)
         training, validation = read_splits(tree, options, workers, progress)
         images = identify(training, validation)
-        if going_on:
+        if resumed:
             folder.go_on(options, data, images)
         maker = BatchMaker(training, _batch_options(options))
         task = _Task(maker, validation, images, out, options, progress)
-        with precision_policy(options.precision), quiet_warnings(), spread(options):
-            return _run(task, going_on)
+        with precision_policy(options.precision), quiet_warnings(), data_parallel(options):
+            return _run(task, resumed)
 
 
 def describe_result(result: TrainingResult) -> str:
-    """Return a few lines that say what came of a training."""
+    """Return a few lines for people."""
     best = result.best
     return (
         f"{result.epochs} epochs in {result.seconds / 60:.1f} minutes: {result.stopped_because}\n"
@@ -184,18 +190,18 @@ def _batch_options(options: ModelTrainingOptions) -> BatchOptions:
     )
 
 
-def _run(task: _Task, going_on: bool) -> TrainingResult:
+def _run(task: _Task, resumed: bool) -> TrainingResult:
     options = task.options
     if count_hosts() > 1:
-        require_alike(_what_decides(task, going_on))
+        require_same(_what_decides(task, resumed))
     model = compiled_model(task.training, task.maker.count, options)
     state = State()
-    if going_on:
+    if resumed:
         state = read_checkpoint(task.out / CHECKPOINT, model)
-        task.progress.note(f"going on after epoch {state.epoch}")
+        task.progress.note(f"resumed after epoch {state.epoch}")
     elif options.init is not None:
         start(model, options.init, task.first_images, task.progress)
-    watch = Watch(
+    monitor = EpochMonitor(
         state,
         options.monitor,
         options.epochs,
@@ -206,20 +212,20 @@ def _run(task: _Task, going_on: bool) -> TrainingResult:
         save_epoch=partial(_save_epoch, task, state),
         progress=task.progress,
     )
-    if not watch.out_of_patience:
-        _fit(model, task, watch)
-    return _finish(task, watch)
+    if not monitor.out_of_patience:
+        _fit(model, task, monitor)
+    return _finish(task, monitor)
 
 
-def _fit(model: Model, task: _Task, watch: Watch) -> None:
+def _fit(model: Model, task: _Task, monitor: EpochMonitor) -> None:
     batches = training_batches(task.maker, share_of_host(task.options.batch_size))
-    callbacks = [make_callback(watch, batches)]
+    callbacks = [make_callback(monitor, batches)]
     if task.options.tensorboard:
         callbacks.append(tensorboard_log(task.out / "tensorboard"))
-    with watch.stack, own_errors(batches):
+    with monitor.stack, batch_errors(batches):
         model.fit(
             batches,
-            initial_epoch=watch.state.epoch,
+            initial_epoch=monitor.state.epoch,
             epochs=task.options.epochs,
             callbacks=callbacks,
             shuffle=False,
@@ -234,12 +240,12 @@ def _validated(model: Model, *, task: _Task) -> Iterator[dict[str, float]]:
         yield validate(model, card, task.validation, task.options)
 
 
-def _what_decides(task: _Task, going_on: bool) -> dict[str, object]:
-    """Return what must be the same on all hosts, by the name that people know it by."""
+def _what_decides(task: _Task, resumed: bool) -> dict[str, object]:
+    """Return what must be the same on all hosts, by its name in messages."""
     return {
         "options": to_recipe(task.options),
         "images": task.images,
-        "epoch to go on from": epoch_of(task.out / CHECKPOINT) if going_on else 0,
+        "epoch to go on from": epoch_of(task.out / CHECKPOINT) if resumed else 0,
     }
 
 
@@ -268,9 +274,9 @@ def _about(task: _Task, state: State) -> dict[str, Any]:
     }
 
 
-def _finish(task: _Task, watch: Watch) -> TrainingResult:
-    state, best = watch.state, watch.state.best(watch.monitor)
-    if watch.broken:
+def _finish(task: _Task, monitor: EpochMonitor) -> TrainingResult:
+    state, best = monitor.state, monitor.state.best(monitor.monitor)
+    if monitor.broken:
         kept = f"; epoch {best['epoch']:.0f} is kept in {task.out / BEST}" if best else ""
         raise TrainingError(
             f"The loss became NaN or infinite in epoch {state.epoch + 1}{kept}",
@@ -278,7 +284,7 @@ def _finish(task: _Task, watch: Watch) -> TrainingResult:
         )
     assert best is not None
     reason = "all epochs done"
-    if watch.out_of_patience:
+    if monitor.out_of_patience:
         reason = f"no better epoch for {task.options.patience}"
     seconds = sum(row["seconds"] for row in state.history)
     result = TrainingResult(task.out / BEST, state.epoch, best, seconds, reason)

@@ -1,4 +1,4 @@
-"""The model of a training: built, compiled, partly frozen, started from another."""
+"""The model of a training: built, compiled, partly frozen, initialized from another model."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from keras import Model
 
 
-#: The average of weights spans no more than one of so many parts of a training: over more, it
-#: would keep the weights that a short one began with.
+#: The moving average of weights covers at most this part of a training (1/5): over more, a short
+#: training would keep its first weights.
 PARTS = 5
 
 
 def training_card(training: Faces, options: ModelTrainingOptions) -> ModelCard:
-    """Return what is known of a model before it is trained."""
+    """Return the card of a model before it is trained."""
     scale = (MIDDLE,) * training.channels
     return ModelCard(
         training.classes,
@@ -91,7 +91,7 @@ def start(
     images: Callable[[], Iterable[NDArray[np.float32]]],
     progress: Progress = SILENT,
 ) -> None:
-    """Give a model the weights of a saved one where they fit.
+    """Initialize a model with the weights of a saved one where shapes agree.
 
     Parameters
     ----------

@@ -11,6 +11,8 @@ from fercli.models.backend import load_keras
 COUNTS = {
     "fernet": (975_784, 2_624),
     "fernet-large": (2_190_007, 3_936),
+    # fernet, and 2w²/8 + w/8 + w in each block of width w: 292 + 2 × 1,096 + 3 × 4,240
+    "fernet-se": (990_988, 2_624),
     "five-class": (1_004_805, 1_792),
     "cnn4": (2_345_607, 0),
     "vgg-like": (5_905_863, 3_712),

@@ -385,10 +385,11 @@ def test_a_temperature_travels_with_the_model(tmp_path, rng):
 
 
 def test_a_file_that_the_first_fer_wrote(tmp_path):
-    """Its card spelled the order of channels as the British do, and knew no temperature."""
+    """Its card spelled the order of channels as the British do, and called images pictures."""
     model = load_model(save(tmp_path / "a.keras", (8, 8, 3)))[0]
     old = to_metadata(ModelCard(("a", "b", "c"), (8, 8), 3, color_order="bgr"))
     del old["fer.temperature"]
+    old["fer.training"] = '{"pictures": {"a": 3}, "epoch": 2}'
     old["fer.colour_order"] = old.pop("fer.color_order")
     with quiet_warnings():
         model.save(tmp_path / "b.keras")
@@ -396,3 +397,4 @@ def test_a_file_that_the_first_fer_wrote(tmp_path):
         archive.writestr(CARD, json.dumps(old))
     card = load_model(tmp_path / "b.keras")[1]
     assert (card.color_order, card.temperature, card.assumed) == ("bgr", 1.0, ())
+    assert card.training == {"images": {"a": 3}, "epoch": 2}

@@ -6,7 +6,7 @@ import difflib
 
 from fercli.common.errors import OptionError
 from fercli.models.architectures.base import Architecture
-from fercli.models.architectures.fernet import FERNET, FERNET_LARGE
+from fercli.models.architectures.fernet import FERNET, FERNET_LARGE, FERNET_SE
 from fercli.models.architectures.older_projects import (
     AVERAGE_POOLING,
     CNN4,
@@ -21,6 +21,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     for architecture in (
         FERNET,
         FERNET_LARGE,
+        FERNET_SE,
         FIVE_CLASS,
         CNN4,
         VGG_LIKE,

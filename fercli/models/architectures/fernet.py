@@ -28,15 +28,25 @@ def build_fernet(shape: InputShape, classes: int) -> Model:
     return residual("fernet", (32, 64, 128), shape, classes)
 
 
-def residual(name: str, widths: tuple[int, ...], shape: InputShape, classes: int) -> Model:
-    """Return such a model whose stages have these widths, in channels."""
+def residual(
+    name: str,
+    widths: tuple[int, ...],
+    shape: InputShape,
+    classes: int,
+    *,
+    squeeze: bool = False,
+) -> Model:
+    """Return such a model whose stages have these widths, in channels.
+
+    With `squeeze`, each block weighs its channels by their means over the image.
+    """
     from keras import Model, layers
 
     inputs = layers.Input(shape)
     x = _normalized(layers.Conv2D(widths[0], 5, 2, "same", use_bias=False)(inputs), active=True)
     for stage, (width, depth) in enumerate(zip(widths, DEPTHS, strict=True)):
         for block in range(depth):
-            x = _block(x, width, halve=stage > 0 and block == 0)
+            x = _block(x, width, halve=stage > 0 and block == 0, squeeze=squeeze)
     x = layers.GlobalAveragePooling2D()(x)
     features = layers.Dropout(0.3, name="features")(x)
     outputs = layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")
@@ -50,7 +60,7 @@ def _normalized(x: Any, *, active: bool) -> Any:
     return layers.ReLU()(x) if active else x
 
 
-def _block(x: Any, width: int, *, halve: bool) -> Any:
+def _block(x: Any, width: int, *, halve: bool, squeeze: bool) -> Any:
     """Two 3×3 convolutions beside a shortcut."""
     from keras import layers
 
@@ -61,7 +71,21 @@ def _block(x: Any, width: int, *, halve: bool) -> Any:
     stride = 2 if halve else 1
     y = _normalized(layers.Conv2D(width, 3, stride, "same", use_bias=False)(x), active=True)
     y = _normalized(layers.Conv2D(width, 3, 1, "same", use_bias=False)(y), active=False)
+    if squeeze:
+        y = layers.Multiply()([y, _channel_weights(y, width)])
     return layers.ReLU()(layers.Add()([y, shortcut]))
+
+
+def _channel_weights(x: Any, width: int) -> Any:
+    """Return a weight from 0 to 1 for each channel, through a layer of an eighth of the width.
+
+    Source: Hu, Shen, Sun, "Squeeze-and-excitation networks", CVPR 2018 (arXiv 1709.01507).
+    """
+    from keras import layers
+
+    means = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    narrow = layers.Conv2D(width // 8, 1, activation="relu")(means)
+    return layers.Conv2D(width, 1, activation="sigmoid")(narrow)
 
 
 FERNET = Architecture(
@@ -88,4 +112,20 @@ FERNET_LARGE = Architecture(
     classes=7,
     parameters=2_190_007,
     source="fer's own, larger: 2.2 M parameters, about a millisecond a face",
+)
+
+
+def build_fernet_se(shape: InputShape, classes: int) -> Model:
+    """Return the model, untrained, for inputs of any size from 16×16 on."""
+    return residual("fernet-se", (32, 64, 128), shape, classes, squeeze=True)
+
+
+FERNET_SE = Architecture(
+    name="fernet-se",
+    define=build_fernet_se,
+    size_wh=(48, 48),
+    channels=1,
+    classes=8,
+    parameters=990_988,
+    source="fernet with squeeze-and-excitation in each block",
 )
