@@ -32,7 +32,6 @@ MEANINGS = {
     "fer.channels": "1: gray, 3: color",
     "fer.mean": "for each channel, JSON",
     "fer.std": "for each channel, JSON",
-    "fer.temperature": "logits are divided by this before the softmax",
     "fer.crop": "side of the middle square that the model sees, or empty",
     "fer.color_order": "`rgb` or `bgr`",
     "fer.temperature": "what logits are divided by before the softmax, so that probabilities fit",
