@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from fercli.common.files import make_folder, require_absent, write_text
 from fercli.common.plots import save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
-from fercli.datasets.tree import Tree, read_tree
-from fercli.models.labeled_faces import Faces, choose_split, read_split
+from fercli.datasets.tree import read_tree
+from fercli.models.labeled_faces import Faces, read_measured
 from fercli.models.loading import Model, open_models, require_classes
 from fercli.models.metrics import Metrics, measure
 from fercli.models.model_card import ModelSettings, describe_assumptions
@@ -275,7 +276,7 @@ def evaluate_files(
     """Measure models on a split of a tree; return the faces for the first, and the measures.
 
     `settings` are as in `fercli.models.loading.open_models`, `split` as in
-    `fercli.models.labeled_faces.choose_split`.
+    `fercli.models.labeled_faces.read_measured`.
 
     Raises
     ------
@@ -283,28 +284,20 @@ def evaluate_files(
         A model or a split is not there, or their classes do not fit.
     """
     tree = read_tree(data)
-    split = choose_split(tree, split, progress)
     models = open_models(names, settings, progress)
     for model in models:
         require_classes(model, tree.classes)
     results = []
     kept = []
     for model in models:
-        faces = _faces(tree, split, model, workers, progress)
-        training = _faces(tree, "train", model, workers, progress) if check_copies else None
+        read = partial(read_measured, tree, card=model.card, workers=workers, progress=progress)
+        faces = read(split)
+        training = read("train") if check_copies else None
         results.append(
             evaluate(model, faces, average=average, training=training, progress=progress)
         )
         kept.append(faces)
     return kept[0], results
-
-
-def _faces(tree: Tree, split: str, model: Model, workers: int | None, progress: Progress) -> Faces:
-    card = model.card
-    return read_split(
-        tree, split, card.size_wh, channels=card.channels, classes=card.classes, workers=workers,
-        progress=progress,
-    )  # fmt: skip
 
 
 # An evaluation as text, as JSON and as images.

@@ -20,7 +20,7 @@ from fercli.models.calibration import Calibration
 from fercli.models.calibration import calibrate as calibration_of
 from fercli.models.evaluation import classify_all
 from fercli.models.keras_model import KerasModel, load_model, read_card, with_features
-from fercli.models.labeled_faces import Faces, choose_split, read_split
+from fercli.models.labeled_faces import Faces, read_measured
 from fercli.models.metrics import accuracy
 from fercli.models.model_card import (
     ModelCard,
@@ -313,9 +313,10 @@ def export_file(
         settings = settings or ModelSettings()
         card = read_card(model) or load_model(model, settings.size_wh)[1]
         card = with_settings(card, settings, model)
-        faces = _faces(card, tree, choose_split(tree, split, progress), progress)
+        faces = read_measured(tree, split, card, progress=progress)
         learns = storage == "int8" and has_training(tree)
-        calibration = _faces(card, tree, "train", progress) if learns else None
+        if learns:
+            calibration = read_measured(tree, "train", card, progress=progress)
     return export_onnx(
         model, out, settings, faces=faces, calibration=calibration, calibrate=calibrate,
         storage=storage,
@@ -346,14 +347,3 @@ def describe_export(result: ExportResult) -> str:
 def has_training(tree: Tree) -> bool:
     """Return whether there are other faces for calibration than those that are compared on."""
     return any(split_of(name) == "train" for name in tree.splits)
-
-
-def _faces(card: ModelCard, tree: Tree, split: str, progress: Progress) -> Faces:
-    return read_split(
-        tree,
-        split,
-        card.size_wh,
-        channels=card.channels,
-        classes=card.classes,
-        progress=progress,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import ImageError, InputError, OptionError, TrainingError, image_errors
+from fercli.common.errors import (
+    FerError,
+    ImageError,
+    InputError,
+    OptionError,
+    TrainingError,
+    image_errors,
+)
 from fercli.common.images import ImageArray, read_color, read_gray, resize
 from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
@@ -22,6 +29,7 @@ from fercli.datasets.entries import split_of
 from fercli.datasets.manifest import FILES, FileRecord
 from fercli.datasets.splitting import assign, require_filled
 from fercli.datasets.tree import Tree
+from fercli.models.model_card import ModelCard
 from fercli.models.training_options import ModelTrainingOptions
 
 Labels = NDArray[np.int64]
@@ -328,13 +336,18 @@ def read_splits(
         workers=workers,
         progress=progress,
     )
-    if len(tree.splits) == 1 and options.validation == "validation":
+    if is_unsplit(tree, options.validation):
         learned, held_out = divide(tree, options.seed, workers, progress)
     else:
         learned, held_out = _records(tree, "train"), _records(tree, options.validation)
     training = read(learned, soft_labels=options.soft_labels)
     _check_counts(training)
     return training, read(held_out)
+
+
+def is_unsplit(tree: Tree, validation: str = "validation") -> bool:
+    """Return whether a training divides a tree itself, if it validates on this split."""
+    return len(tree.splits) == 1 and validation == "validation"
 
 
 def divide(
@@ -366,6 +379,55 @@ def divide(
         f"compare epochs; {kept} groups of images that look alike stay together"
     )
     return learned, held_out
+
+
+def read_measured(
+    tree: Tree,
+    split: str | None,
+    card: ModelCard,
+    *,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Faces:
+    """Return the images that a model is measured on, at its size and with its classes.
+
+    Those of the split, see `choose_split`; of an unsplit tree that the model was trained on, those
+    that were held out.
+    """
+    records = None
+    if split is None:
+        records = _held_out(tree, card.training, workers, progress)
+    return _read_records(
+        tree,
+        _records(tree, choose_split(tree, split, progress)) if records is None else records,
+        card.size_wh,
+        channels=card.channels,
+        classes=card.classes,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def _held_out(
+    tree: Tree, training: Mapping[str, Any], workers: int | None, progress: Progress
+) -> list[FileRecord] | None:
+    """Return the images of an unsplit tree that a training held out; None if it was another tree.
+
+    The same images and seed give the same division, whose labels have the checksum that the card
+    has.
+    """
+    if not is_unsplit(tree) or not {"held_out", "seed"} <= set(training):
+        return None
+    try:
+        _, records = divide(tree, int(training["seed"]), workers, SILENT)
+    except (FerError, TypeError, ValueError):
+        return None
+    if zlib.crc32(_labels(records, tree, tree.classes).tobytes()) != training["held_out"]:
+        return None
+    progress.note(
+        f"{tree.root} is not split: the {len(records)} images are used that the training held out"
+    )
+    return records
 
 
 def identify(training: Faces, validation: Faces) -> dict[str, Any]:

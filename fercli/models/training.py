@@ -43,7 +43,7 @@ from fercli.models.distributed import (
     share_of_host,
 )
 from fercli.models.keras_model import rebuild, save_model
-from fercli.models.labeled_faces import Faces, check_classes, identify, read_splits
+from fercli.models.labeled_faces import Faces, check_classes, identify, is_unsplit, read_splits
 from fercli.models.run_folder import BEST, CHECKPOINT, CURVES, HISTORY, ModelFolder
 from fercli.models.training_model import compiled_model, start, training_card
 from fercli.models.training_options import ModelTrainingOptions, check_options, to_recipe
@@ -94,6 +94,7 @@ class _Task:
     images: Mapping[str, Any]
     out: Path
     options: ModelTrainingOptions
+    divided: bool
     progress: Progress
 
     @property
@@ -161,7 +162,8 @@ def train(
         if resumed:
             folder.go_on(options, data, images)
         maker = BatchMaker(training, _batch_options(options))
-        task = _Task(maker, validation, images, out, options, progress)
+        divided = is_unsplit(tree, options.validation)
+        task = _Task(maker, validation, images, out, options, divided, progress)
         with precision_policy(options.precision), quiet_warnings(), data_parallel(options):
             return _run(task, resumed)
 
@@ -263,6 +265,7 @@ def _save_epoch(task: _Task, state: State, model: Model) -> None:
 def _about(task: _Task, state: State) -> dict[str, Any]:
     row = state.history[-1]
     counts = task.training.counts().tolist()
+    held_out = {"held_out": task.images["labels to validate on"]} if task.divided else {}
     return {
         "images": dict(zip(task.training.classes, counts, strict=True)),
         "epoch": int(row["epoch"]),
@@ -271,6 +274,7 @@ def _about(task: _Task, state: State) -> dict[str, Any]:
         "soft_labels": task.options.soft_labels,
         "validation_accuracy": round(row["val_accuracy"], 4),
         "keras": load_keras().__version__,
+        **held_out,
     }
 
 

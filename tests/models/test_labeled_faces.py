@@ -8,7 +8,14 @@ from fercli.common.errors import InputError, OptionError
 from fercli.common.progress import Progress
 from fercli.datasets.manifest import FileRecord, Manifest
 from fercli.datasets.tree import Tree, read_tree
-from fercli.models.labeled_faces import choose_split, identify, read_split, read_splits
+from fercli.models.labeled_faces import (
+    choose_split,
+    identify,
+    read_measured,
+    read_split,
+    read_splits,
+)
+from fercli.models.model_card import ModelCard
 from fercli.models.training_options import ModelTrainingOptions
 
 from .conftest import CLASSES, make_tree
@@ -83,6 +90,14 @@ def test_an_unsplit_tree_is_divided_by_class_and_without_leaks(tmp_path):
     again = read_splits(read_tree(root), options, None, Progress())
     assert identify(*again) == identify(training, validation)
     assert [path.name for path in again[1].paths] == [path.name for path in validation.paths]
+    # A model that was trained on it is measured on what was held out, another one on all.
+    known = {"seed": 0, "held_out": identify(training, validation)["labels to validate on"]}
+    for trained, expected in ((known, validation.paths), ({**known, "held_out": 5}, None)):
+        card = ModelCard(CLASSES, (48, 48), training=trained)
+        told.clear()
+        measured = read_measured(read_tree(root), None, card, progress=progress)
+        assert measured.paths == expected or len(measured) == 64
+        assert any("that the training held out" in line for line in told) is (expected is not None)
 
 
 def test_a_split_that_was_asked_for_by_name_must_be_there(tmp_path):

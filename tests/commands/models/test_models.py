@@ -201,7 +201,7 @@ def test_names_that_are_not_utf8(fer, tmp_path, monkeypatch):
 def test_embed_with_more_clusters_than_faces(fer, model, tree, tmp_path):
     result = fer("models", "embed", model, "--data", tree, "--out", tmp_path, "--clusters", 99)
     assert result.status == 1
-    assert "--clusters must be from 2 to 24" in result.err
+    assert "--clusters must be from 2 to 24, the number of faces, got 99" in result.err
 
 
 def test_train_with_a_misspelt_recipe(fer, tree, tmp_path):
@@ -215,7 +215,7 @@ def test_train_with_a_misspelt_recipe(fer, tree, tmp_path):
 def test_export_to_another_suffix(fer, trained, tmp_path):
     result = fer("models", "export", trained / "best.keras", "--out", tmp_path / "a.tflite")
     assert result.status == 1
-    assert "must end in .onnx" in result.err
+    assert "must end in .onnx, got" in result.err
 
 
 def test_shipped_models(fer):
@@ -252,7 +252,7 @@ def test_finetuning_on_a_tree_that_is_not_split(fer, tree, tmp_path):
     found = json.loads(
         fer("models", "evaluate", run / "best.keras", "--data", tmp_path / "mine", "--json").out
     )
-    assert found[0]["count"] == 60
+    assert 10 <= found[0]["count"] <= 15  # those that the training held out
     assert found[0]["assumptions"] is None
 
 
