@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from fercli.annotations import read_annotations
 from fercli.cascade.evaluation.evaluate import evaluate
-from fercli.cascade.model.convert import convert_cascade
+from fercli.cascade.model.write import convert_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.training.report import StageRecord, read_stages
 from fercli.common.parallel import available_workers

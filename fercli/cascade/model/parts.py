@@ -1,4 +1,4 @@
-"""What a cascade is made of: stages of weak classifiers, which are small trees of features."""
+"""The parts of a cascade: stages of weak classifiers, which are small trees of features."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LbpFeature:
 
 @dataclass(frozen=True)
 class Node:
-    """One question of a weak classifier, which decides which child comes next.
+    """A node of a weak classifier: a test of a feature, which chooses the left or right child.
 
     Parameters
     ----------

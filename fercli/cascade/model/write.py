@@ -1,9 +1,10 @@
-"""Writing ``cascade.xml``: the layout of ``opencv_traincascade``, byte for byte."""
+"""Write ``cascade.xml`` in the layout of ``opencv_traincascade``, and files of others anew."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -17,7 +18,9 @@ from fercli.cascade.model.parts import (
     Stage,
     WeakClassifier,
 )
+from fercli.cascade.model.read import read_cascade
 from fercli.cascade.model.validate import CATEGORIES, check_cascade, float32
+from fercli.common.errors import OptionError
 from fercli.common.files import write_text
 
 #: OpenCV breaks the line of a list where the next number (its space not counted) would go beyond.
@@ -222,3 +225,77 @@ def _number(value: float) -> str:
     if -(1 << 31) <= value < 1 << 31 and value == int(value):
         return f"{int(value)}."
     return f"{value:.16e}"
+
+
+# Files of any format written anew: shorter, or in the present format.
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The result of a conversion.
+
+    Parameters
+    ----------
+    path : Path
+        The new file.
+    cascade : Cascade
+        What it holds.
+    bytes_before, bytes_after : int
+        Sizes of the two files.
+    """
+
+    path: Path
+    cascade: Cascade
+    bytes_before: int
+    bytes_after: int
+
+    def to_text(self) -> str:
+        """Return the conversion in one line."""
+        return (
+            f"{self.path}: {len(self.cascade.stages)} stages, "
+            f"{self.cascade.weak_count} weak classifiers, "
+            f"{self.bytes_after / 1000:.0f} kB (before: {self.bytes_before / 1000:.0f} kB)"
+        )
+
+
+def convert_cascade(
+    source: Path,
+    out: Path,
+    *,
+    stages: int | None = None,
+    compact: bool = False,
+    overwrite: bool = False,
+) -> Conversion:
+    """Write a cascade of any format as a ``cascade.xml`` of the present one.
+
+    Parameters
+    ----------
+    source : Path
+        A cascade of the new or old format, also one that OpenCV refuses because of its encoding,
+        its line ends or the missing XML declaration.
+    out : Path
+        The file to write.
+    stages : int, optional
+        Keep only the first so many. Defaults to all.
+    compact : bool
+        Whether to leave out blanks and digits that nobody needs; the cascade stays the same.
+    overwrite : bool
+        Whether `out` may be replaced. Defaults to False.
+
+    Raises
+    ------
+    CascadeFileError
+        The file is no cascade that a detector may load.
+    OptionError
+        It has not so many stages.
+    OutputExistsError, OutputError
+        `out` exists and `overwrite` is False, or cannot be written.
+    """
+    cascade = read_cascade(source, repair=True)
+    there = len(cascade.stages)
+    if stages is not None and not 1 <= stages <= there:
+        raise OptionError(f"`stages`: expected 1 to {there}, the stages of {source}, got {stages}")
+    before = source.stat().st_size
+    shorter = replace(cascade, stages=cascade.stages[:stages])
+    write_cascade(out, shorter, overwrite=overwrite, compact=compact)
+    return Conversion(out, shorter, before, out.stat().st_size)

@@ -80,8 +80,9 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
             raise ValueError(f"{STATE} lists {count} stages, {STAGES} has {len(cascade.stages)}")
         seconds, origin = float(state["seconds"]), dict(state["origin"])
     except (FerError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = error.message if isinstance(error, FerError) else error
         raise TrainingError(
-            f"The stages of the training are damaged: {error}",
+            f"The stages of the training are damaged: {reason}",
             hint="start again with `overwrite`",
             path=folder,
         ) from error

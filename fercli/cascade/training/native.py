@@ -1,4 +1,4 @@
-"""fer's own engine: trainings in folders, checked, gone on with, and reported."""
+"""Train a cascade into a folder by fer's own engine: start, resume, finish."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def train(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> TrainingResult:
-    """Train a cascade, or go on with a training of the same options that was interrupted.
+    """Train a cascade, or resume an interrupted training of the same options.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def finish(
     tools: Path | None = None,
     progress: Progress = SILENT,
 ) -> TrainingResult:
-    """Write the cascade of the stages that a training has come to.
+    """Write the cascade of the stages trained so far.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def options_there(out: Path) -> dict[str, Any]:
 
 
 def _refuse_other(folder: CascadeFolder, options: CascadeTrainingOptions, *, resume: bool) -> bool:
-    """Return whether to go on with what is there; raise if it is not of these options."""
+    """Return whether to resume the training in the folder; raise if its options differ."""
     given = {"engine": ENGINE, **options.to_options()}
     going_on = folder.may_continue(given, resume=resume)
     if resume and not going_on:
@@ -290,7 +290,7 @@ def _conclude(
     ending: StopReason | None,
     notes: tuple[str, ...] = (),
 ) -> TrainingResult:
-    """Write down what came of the training, and put the cascade in its place."""
+    """Write the result and the cascade of a training."""
     ending = ending or StopReason("all stages are trained")
     after = f" (after {reached.given} given by --continue-from)" if reached.given else ""
     result = TrainingResult(
@@ -329,7 +329,7 @@ def cleared_without_a_stage(folder: CascadeFolder) -> Iterator[None]:
 
 @contextmanager
 def told_what_is_kept(folder: CascadeFolder, progress: Progress) -> Iterator[None]:
-    """Take SIGTERM and SIGHUP for Ctrl-C, and tell whoever interrupts what is kept."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C; on an interruption, note which stages are kept."""
     try:
         with signals_as_interrupts():
             yield

@@ -21,7 +21,7 @@ from fercli.common.tables import format_table
 
 @dataclass(frozen=True)
 class StageRecord:
-    """How one stage came out. None stands for what is not known.
+    """The figures of one stage; None where a figure is not known.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What came of a training.
+    """The result of a training.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class TrainingResult:
 
     @property
     def weak_classifiers(self) -> int:
-        """How many all stages have."""
+        """The number of weak classifiers of all stages."""
         return sum(stage.weak_classifiers for stage in self.stages)
 
     @property
@@ -156,7 +156,7 @@ class TrainingResult:
         return _product([last.acceptance_ratio, last.false_alarm_rate if rate is None else rate])
 
     def to_text(self) -> str:
-        """Return the table of stages and a few lines on the whole."""
+        """Return the table of stages and a summary."""
         width, height = self.size_wh
         lines = [
             stages_table(self.stages),
@@ -187,7 +187,7 @@ class TrainingResult:
         return png_of(lambda path: draw_rates(path, self.stages))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the same in the types that JSON has."""
+        """Return the result as plain values for JSON."""
         return {
             **asdict(self),
             "cascade": str(self.cascade),
@@ -223,7 +223,7 @@ def stages_table(stages: Sequence[StageRecord]) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time as people say it: ``4.2 s``, ``3 min 12 s``, ``2 h 05 min``."""
+    """Return a duration in words: ``4.2 s``, ``3 min 12 s``, ``2 h 05 min``."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -20,7 +20,7 @@ from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.model import Cascade
 from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.boosting import TrainedStage, train_stage
-from fercli.cascade.training.boosting.trees import Search
+from fercli.cascade.training.boosting.stages import Search
 from fercli.cascade.training.checkpoint import Checkpoint, with_stage
 from fercli.cascade.training.memory import (
     features_of,

@@ -36,7 +36,7 @@ def convert(
       fer cascade convert cascade.xml --out small.xml --compact
       fer cascade convert cascade.xml --out first12.xml --stages 12
     """
-    from fercli.cascade.model.convert import convert_cascade
+    from fercli.cascade.model.write import convert_cascade
 
     done = convert_cascade(file, out, stages=stages, compact=compact, overwrite=overwrite)
     about = {

@@ -109,7 +109,7 @@ def _read_cascade(folder: Path) -> object:
 
 def _convert_cascade(folder: Path) -> object:
     from fercli.cascade.model import read_cascade
-    from fercli.cascade.model.convert import convert_cascade
+    from fercli.cascade.model.write import convert_cascade
 
     out = folder / "new.xml"
     convert_cascade(folder / "cascade.xml", out, overwrite=True)

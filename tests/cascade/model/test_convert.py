@@ -4,7 +4,7 @@ import skimage.data
 
 from fercli.cascade.model import read_cascade
 from fercli.cascade.model.bundled import bundled_cascade
-from fercli.cascade.model.convert import convert_cascade
+from fercli.cascade.model.write import convert_cascade
 from fercli.common.errors import CascadeFileError, OptionError, OutputExistsError
 
 

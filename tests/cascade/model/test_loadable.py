@@ -4,8 +4,8 @@ import cv2
 import pytest
 
 from fercli.cascade.model import cascade_text, read_cascade
-from fercli.cascade.model.convert import convert_cascade
 from fercli.cascade.model.describe import describe_cascade
+from fercli.cascade.model.write import convert_cascade
 from fercli.common.errors import CascadeFileError
 
 DECLARATION = b'<?xml version="1.0"?>\n'

@@ -26,7 +26,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Scan:
-    """What became of the windows of an image, or of a part of one.
+    """The result of scanning an image, or a part of one.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class ScannedImage:
 
 
 class Scanner:
-    """A cascade made ready to be evaluated. Threads may share it.
+    """A cascade compiled for evaluation. Threads may share it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A cascade turned into the flat arrays that the scanner's kernels take."""
+"""Compile a cascade into the flat arrays that the scanner's kernels take."""
 
 from __future__ import annotations
 

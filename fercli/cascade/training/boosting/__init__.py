@@ -1,8 +1,7 @@
 """Boosting: from weighted samples, weak classifier by weak classifier, to a stage."""
 
 from fercli.cascade.training.boosting.methods import METHODS, Boosting
-from fercli.cascade.training.boosting.stages import TrainedStage, train_stage
-from fercli.cascade.training.boosting.trees import grow_tree
+from fercli.cascade.training.boosting.stages import TrainedStage, grow_tree, train_stage
 
 __all__ = [
     "METHODS",

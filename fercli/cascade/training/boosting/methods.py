@@ -1,4 +1,4 @@
-"""The four ways of boosting that ``opencv_traincascade`` has: how samples are weighed.
+"""The boosting methods of ``opencv_traincascade``: weights of samples and values of leaves.
 
 See: J. Friedman, T. Hastie and R. Tibshirani, "Additive logistic regression: a statistical view
 of boosting", Annals of Statistics 28 (2000), algorithms 1 to 4.
@@ -47,15 +47,15 @@ class Boosting:
         self.weights = np.full(len(labels), 1 / len(labels))
 
     def leaf(self, weights: Doubles, targets: Doubles) -> float:
-        """Return the answer of a leaf that holds samples of these weights and targets."""
+        """Return the value of a leaf, given the weights and targets of its samples."""
         raise NotImplementedError
 
     def scale(self, votes: Doubles) -> float:
-        """Return what a weak classifier that votes so is to be multiplied by."""
+        """Return the factor of a weak classifier, given its votes."""
         return 1.0
 
     def update(self, votes: Doubles) -> None:
-        """Weigh anew after a weak classifier that votes so."""
+        """Update the weights of the samples, given the votes of a new weak classifier."""
         raise NotImplementedError
 
     def is_pure(self, weights: Doubles, targets: Doubles) -> bool:
@@ -120,7 +120,7 @@ class DiscreteBoost(_Classification):
         return -_log_odds(self._error(votes))
 
     def update(self, votes: Doubles) -> None:
-        """Weigh what is classified wrongly by the odds of being right."""
+        """Multiply the weights of misclassified samples by the odds of being right."""
         factor = np.exp(-_log_odds(self._error(votes)))
         self._weigh(self.weights * np.where(votes * self.labels < 0, factor, 1.0))
 
@@ -137,7 +137,7 @@ class LogitBoost(_Regression):
         self._margins = np.zeros(len(labels))
 
     def update(self, votes: Doubles) -> None:
-        """Weigh by how undecided the samples are; targets are what would settle them."""
+        """Set the weights and targets of the next Newton step."""
         self._margins = self._margins + 0.5 * votes
         # Overflow to infinity is the right answer: the share is then 0.
         with np.errstate(over="ignore"):

@@ -53,7 +53,7 @@ class NegativeBuffer:
 
     @property
     def missing(self) -> int:
-        """How many are still wanted."""
+        """The number of windows that are still missing."""
         return self.wanted - self._count
 
     @property
