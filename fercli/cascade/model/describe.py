@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 from fercli.cascade.model import Cascade, HaarFeature, Stage, WeakClassifier
 from fercli.cascade.model.read import checked_cascade, is_old_format
@@ -26,12 +27,15 @@ class CascadeDescription:
     old_format : bool
         Whether it is an ``opencv-haar-classifier``, which OpenCV converts on loading.
     cascade : Cascade
+    notes : tuple of str
+        Where the file says something else than it holds, which no detector looks at.
     """
 
     path: Path
     file_size: int
     old_format: bool
     cascade: Cascade
+    notes: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """Return the description as lines for the terminal."""
@@ -39,7 +43,8 @@ class CascadeDescription:
         width = max(map(len, facts))
         lines = [f"{name:<{width}}  {value}" for name, value in facts.items()]
         rows = [list(_stage(at, stage).values()) for at, stage in enumerate(self.cascade.stages)]
-        return "\n".join([*lines, "", format_table(HEADERS, rows)])
+        notes = [f"note: {note}" for note in self.notes]
+        return "\n".join([*lines, *notes, "", format_table(HEADERS, rows)])
 
     def to_dict(self) -> dict[str, object]:
         """Return the description as JSON has it."""
@@ -56,6 +61,7 @@ class CascadeDescription:
             "distinct_features": len(set(cascade.features)),
             "tilted_features": _tilted(cascade),
             "parameters": dict(cascade.parameters),
+            "notes": list(self.notes),
             "stages": [_stage(at, stage) for at, stage in enumerate(cascade.stages)],
         }
 
@@ -84,7 +90,22 @@ def describe_cascade(path: Path) -> CascadeDescription:
     """
     root = read_storage(path)
     cascade = checked_cascade(root, path)
-    return CascadeDescription(path, path.stat().st_size, is_old_format(root), cascade)
+    size, notes = path.stat().st_size, tuple(_contradictions(root, cascade))
+    return CascadeDescription(path, size, is_old_format(root), cascade, notes)
+
+
+def _contradictions(root: Element, cascade: Cascade) -> Iterator[str]:
+    """Yield where the counts in a file differ from what is counted."""
+    stages = [stage.findtext("maxWeakCount") for stage in root.find("stages") or ()]
+    weak = [len(stage.weak_classifiers) for stage in cascade.stages]
+    counts = [("stages", root.findtext("stageNum"), len(weak))]
+    counts += [
+        (f"weak classifiers in stage {at}", *both)
+        for at, both in enumerate(zip(stages, weak, strict=True))
+    ]
+    for name, said, count in counts:
+        if said is not None and said.strip() != str(count):
+            yield f"the file says {said.strip()[:40]} {name}, and has {count}"
 
 
 def depth(weak: WeakClassifier) -> int:

@@ -29,7 +29,7 @@ class BackgroundFiles:
     notes: tuple[str, ...] = ()
 
 
-def read_backgrounds(path: Path) -> BackgroundFiles:
+def read_backgrounds(path: Path, positives: Path | None = None) -> BackgroundFiles:
     """Return the backgrounds that a list, a folder or a file of annotations names.
 
     Parameters
@@ -38,6 +38,8 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
         A list of images, one a line; a folder of images; one image; or annotated images in
         any format that `fercli.annotations` knows, such as an info file, or a folder with
         annotations in or beside it.
+    positives : Path, optional
+        Annotated images of the object, whose boxes are spared where they are backgrounds too.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def read_backgrounds(path: Path) -> BackgroundFiles:
         hint = "list images without objects, one a line"
     if not found.paths:
         raise InputError("There are no background images", hint=hint, path=path)
-    return found
+    return found if positives is None else _spare_positives(found, read_records(positives))
 
 
 def _read_folder(path: Path) -> BackgroundFiles:
@@ -121,3 +123,26 @@ def _with_objects(records: list[Record]) -> BackgroundFiles:
         f"({labels_text(counts)}): windows that touch one are not taken as negatives"
     )
     return BackgroundFiles(tuple(objects), spared, (note,))
+
+
+def _spare_positives(found: BackgroundFiles, records: list[Record]) -> BackgroundFiles:
+    """Return backgrounds with the boxes of positives that are marked in the same images."""
+    paths = {path.resolve(): path for path in found.paths}
+    objects, count, images = dict(found.objects), 0, set()
+    for record in records:
+        path = paths.get(record.path.resolve()) if record.boxes else None
+        if path is None:
+            continue
+        image, known = record.in_pixels(), objects.get(path, ())
+        boxes = tuple(b for b in image.boxes_xywh + image.ignored_xywh if b not in known)
+        if boxes:
+            objects[path] = known + boxes
+            count += len(boxes)
+            images.add(path)
+    if not count:
+        return found
+    note = (
+        f"{len(images)} of {len(found.paths)} backgrounds are images of positives too: windows "
+        f"that touch one of their {count} boxes are not taken as negatives"
+    )
+    return replace(found, objects=objects, notes=(*found.notes, note))

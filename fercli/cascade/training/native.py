@@ -82,7 +82,7 @@ def train(
     """
     wanted = CascadeTrainingOptions.from_options(options)
     _require_lasting(wanted.continue_from, out)
-    backgrounds = read_backgrounds(wanted.bg)
+    backgrounds = read_backgrounds(wanted.bg, wanted.info)
     start = _start(wanted)
     with CascadeFolder.locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
         going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)

@@ -7,6 +7,7 @@ from fercli.cascade.model import (
     Stage,
     WeakClassifier,
     WeightedRectangle,
+    cascade_text,
     write_cascade,
 )
 from fercli.cascade.model.describe import depth, describe_cascade
@@ -59,6 +60,7 @@ def test_everything_is_told(described):
         "distinct_features": 2,
         "tilted_features": 1,
         "parameters": {"boostType": "GAB", "minHitRate": 0.995, "maxWeakCount": 100},
+        "notes": [],
         "stages": [
             {
                 "stage": 0,
@@ -102,6 +104,30 @@ def test_a_real_cascade(face_cascade):
     assert (told["feature_type"], told["window"]) == ("LBP", [24, 24])
     assert (told["weak_classifiers"], told["features"], told["depth"]) == (139, 136, 1)
     assert "139, all stumps" in describe_cascade(face_cascade).to_text()
+
+
+def test_counts_that_are_not_those_of_the_file_are_noted(haar, tmp_path):
+    """A stage was deleted by hand, and a weak classifier: cv2 loads what is left."""
+    path = tmp_path / "cascade.xml"
+    text = cascade_text(haar)
+    count = len(haar.stages)
+    first = len(haar.stages[0].weak_classifiers)
+    assert describe_cascade(_written(path, text)).notes == ()
+    changed = text.replace(f"<stageNum>{count}<", f"<stageNum>{count + 1}<").replace(
+        f"      <maxWeakCount>{first}<", f"      <maxWeakCount>{first + 2}<", 1
+    )
+    told = describe_cascade(_written(path, changed))
+    assert told.notes == (
+        f"the file says {count + 1} stages, and has {count}",
+        f"the file says {first + 2} weak classifiers in stage 0, and has {first}",
+    )
+    assert told.to_dict()["notes"] == list(told.notes)
+    assert f"note: {told.notes[0]}" in told.to_text()
+
+
+def _written(path, text):
+    path.write_text(text)
+    return path
 
 
 def test_what_is_no_cascade_is_named(tmp_path):

@@ -59,6 +59,22 @@ def test_images_that_the_labels_of_their_folder_lack_are_counted(make_image, tmp
     assert found.notes[1].startswith("2 images of ")
 
 
+def test_positives_in_images_that_are_backgrounds_too_are_spared(make_image, tmp_path):
+    """The folder of the positives given as backgrounds: the objects would become negatives."""
+    first, second = make_image("scenes/a.png"), make_image("scenes/b.png")
+    info = tmp_path / "info.dat"
+    info.write_text("scenes/a.png 2 1 2 10 11 20 21 12 13\nother.png 1 5 5 9 9\n")
+    found = read_backgrounds(tmp_path / "scenes", info)
+    assert found.paths == (first, second)
+    assert found.objects == {first: ((1, 2, 10, 11), (20, 21, 12, 13))}
+    assert found.notes == (
+        "1 of 2 backgrounds are images of positives too: windows that touch one of their 2 boxes "
+        "are not taken as negatives",
+    )
+    # Boxes that the backgrounds' own annotations have are not told of twice.
+    assert read_backgrounds(info, info) == read_backgrounds(info)
+
+
 def test_folder_with_other_texts_is_one_of_images(images, tmp_path):
     (tmp_path / "a b.txt").write_text("a caption\n")
     found = read_backgrounds(tmp_path)

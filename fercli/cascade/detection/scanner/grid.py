@@ -129,7 +129,7 @@ def detector_scales(image_wh: Size, window_wh: Size, scale_factor: float) -> Ite
     Raises `OptionError` if the factor is not above 1.
     """
     if not scale_factor > 1:
-        raise OptionError(f"wanted a scale factor above 1, found {scale_factor:g}")
+        raise OptionError(f"`scale_factor`: expected more than 1, got {scale_factor:g}")
     factor = 1.0
     while all(np.rint(w * factor) <= p for w, p in zip(window_wh, image_wh, strict=True)):
         yield float(np.float32(factor))
