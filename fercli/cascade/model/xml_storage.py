@@ -129,7 +129,7 @@ def _refuse_encoding(data: bytes, path: Path) -> None:
         return
     raise CascadeFileError(
         f"The file {problem}, and OpenCV cannot load it",
-        hint=f"write it anew by: fer cascade convert {path} NEW.xml",
+        hint=f"write it anew by: fer cascade convert {path} --out NEW.xml",
         path=path,
     )
 
