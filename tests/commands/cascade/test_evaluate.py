@@ -105,3 +105,20 @@ def test_opencvs_way_with_faces_of_mit_and_cmu(fer, cascade, data):
     assert figures["average_precision"] == pytest.approx(0.883, abs=0.01)
     assert figures["hits"] == pytest.approx(158, abs=2)
     assert figures["false_alarms"] == pytest.approx(12, abs=3)
+
+
+def test_what_detect_finds_in_color_files_evaluate_confirms(fer, face_cascade, tmp_path):
+    """Both see the same gray levels: every box of `detect` is found again, to the pixel."""
+    color = skimage.data.astronaut()[:256, 64:384, ::-1]
+    cv2.imwrite(str(tmp_path / "a.jpg"), color, [cv2.IMWRITE_JPEG_QUALITY, 60])
+    table = tmp_path / "boxes.csv"
+    neighbors = ["--min-neighbors", 0]
+    found = fer("cascade", "detect", face_cascade, tmp_path / "a.jpg", "--csv", table, *neighbors)
+    assert found.status == 0
+    result = fer(
+        "cascade", "evaluate", face_cascade, "--truth", table, "--iou", 0.999, "--json", *neighbors
+    )
+    (counts,) = json.loads(result.out)["cascades"]
+    boxes = len(table.read_text().splitlines()) - 1
+    assert boxes > 1
+    assert (counts["hits"], counts["misses"], counts["false_alarms"]) == (boxes, 0, 0)
