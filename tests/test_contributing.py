@@ -82,10 +82,9 @@ def test_an_architecture(copy):
 @pytest.mark.slow
 def test_a_feature(copy):
     kind = re.search(r"^    HaarKind\(.*\n", TEXT, re.M)[0]
-    features, command = "fercli/cascade/features/haar.py", "fercli/commands/cascade/train.py"
+    features, modes = "fercli/cascade/features/haar.py", "fercli/cascade/__init__.py"
     register(copy, features, ")\n\n\n@dataclass(frozen=True)\nclass HaarFeatures", kind)
-    register(copy, features, "]\nHAAR_MODES", ', "RINGS"')
-    register(copy, command, '),\n    help="Which Haar', ', "RINGS"')
+    register(copy, modes, "]\nHAAR_MODES", ', "RINGS"')
     told = (
         "from fercli.cascade.features.haar import *; print(len(haar_features((12, 12), 'RINGS')))"
     )

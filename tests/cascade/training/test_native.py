@@ -134,7 +134,7 @@ def test_a_folder_engine_that_is_not_ours_stays(small, tmp_path, overwrite):
     (tmp_path / "out" / "engine").mkdir(parents=True)
     mine = tmp_path / "out" / "engine" / "mine.txt"
     mine.write_text("mine")
-    with pytest.raises(OutputExistsError, match="holds files of no training"):
+    with pytest.raises(OutputExistsError, match="holds files that no training has written"):
         train(small, tmp_path / "out", overwrite=overwrite)
     assert mine.read_text() == "mine"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["engine"]
@@ -171,7 +171,7 @@ def test_samples_in_place_of_boxes_of_a_label_to_go_on_with(small, labeled, tmp_
 def test_another_type_of_features_cannot_be_resumed_with(small, tmp_path):
     train({**small, "stages": 1}, tmp_path / "out")
     options = {"feature_type": "LBP", "stages": 2}
-    with pytest.raises(TrainingError, match="--feature-type HAAR there, LBP here"):
+    with pytest.raises(TrainingError, match="`feature_type` HAAR there, LBP here"):
         train_cascade(None, options, tmp_path / "out", resume=True, progress=Notes())
 
 
