@@ -96,12 +96,14 @@ def _classify_image(
 ) -> dict[str, Any]:
     is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
     with services().recognizers.slot(is_gone):
-        image = uploads.decode_each(images, number)
+        notes: list[str] = []
+        image = uploads.decode_each(images, number, notes)
         faces = recognizer.recognize(image, quick=quick)
     return {
         "width": image.shape[1],
         "height": image.shape[0],
         "faces": [face.to_dict(recognizer.classes) for face in faces],
+        **({"notes": notes} if notes else {}),
     }
 
 

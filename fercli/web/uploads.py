@@ -64,7 +64,7 @@ def images_of(request: Request, limits: Limits) -> list[bytes]:
     return found
 
 
-def decode(data: bytes, which: str = "") -> ImageArray:
+def decode(data: bytes, which: str = "", notes: list[str] | None = None) -> ImageArray:
     """Return an image as blue, green, red, upright.
 
     Raises
@@ -73,14 +73,14 @@ def decode(data: bytes, which: str = "") -> ImageArray:
         422: it is damaged.
     """
     try:
-        return decode_color(data)
+        return decode_color(data, notes)
     except ImageError as error:
         raise HttpError(422, which + error.message) from error
 
 
-def decode_each(images: Sequence[bytes], number: int) -> ImageArray:
+def decode_each(images: Sequence[bytes], number: int, notes: list[str] | None = None) -> ImageArray:
     """Return the image of that number, from 1 on, of several; errors as `decode`."""
-    return decode(images[number - 1], _which(number, images))
+    return decode(images[number - 1], _which(number, images), notes)
 
 
 def save_video(request: Request, path: Path, limits: Limits) -> None:

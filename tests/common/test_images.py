@@ -290,7 +290,8 @@ def test_heic_without_its_library_is_refused_by_name(monkeypatch, tmp_path):
     Image.new("RGB", (64, 64)).save(path)
     assert content_kind(path.read_bytes()) == ("image", "HEIC")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(ImageError, match=r"a\.heic: A HEIC image needs the library pillow-heif.*pip install pillow-heif"):
+    needs = r"a\.heic: A HEIC image needs the library pillow-heif.*try: pip install pillow-heif"
+    with pytest.raises(ImageError, match=needs):
         read_color(path)
 
 

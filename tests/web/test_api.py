@@ -7,7 +7,9 @@ import shutil
 import time
 
 import av
+import cv2
 import jsonschema
+import numpy as np
 import pytest
 from openapi_spec_validator import validate
 
@@ -83,6 +85,15 @@ def test_several_images_of_a_form(client, jpeg, portrait):
     files = {"image": [(io.BytesIO(jpeg), "../../etc/passwd"), (io.BytesIO(dark), "ü.png")]}
     answer = checked(client.post("/api/v1/classify", data=files), "Answer")
     assert [len(image["faces"]) for image in answer["images"]] == [1, 0]
+
+
+def test_what_is_assumed_of_an_image_is_said(client, portrait):
+    opaque = np.full((*portrait.shape[:2], 1), 255, np.uint8)
+    opaque[:9] = 0
+    data = cv2.imencode(".png", np.dstack([portrait, opaque]))[1].tobytes()
+    (image,) = checked(client.post("/api/v1/classify", data=data), "Answer")["images"]
+    assert image["notes"] == ["has transparent parts: they are shown on white"]
+    assert len(image["faces"]) == 1
 
 
 def test_the_model_is_chosen_by_name_alone(client, jpeg):

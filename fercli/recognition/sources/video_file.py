@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 STEPS_BACK = (0.0, 5.0, 20.0, 80.0)
 
 
+#: Where a file states no number of frames, so many seconds may be missing at its end: sound may
+#: last longer than images.
+MISSING = 1.0
+
+#: The size in the header of a RIFF file that is written as a stream.
+UNKNOWN_SIZE = 0xFFFFFFF0
+
+
 class VideoFile:
     """A video file that is open. A context manager.
 
@@ -206,6 +214,12 @@ class VideoFile:
             self.problems.append(
                 f"The video ends after {last + 1} of {expected} frames; it may be truncated"
             )
+        elif not expected and self.seconds is not None and self.seconds - seconds > MISSING:
+            self.problems.append(
+                f"The video ends at {seconds:.1f} s of {self.seconds:.1f} s; it may be truncated"
+            )
+        elif (stated := _stated_size(self.path)) > (size := self.path.stat().st_size):
+            self.problems.append(f"The file has {size} of {stated} bytes; it is truncated")
 
     def _reaches_end(self, seconds: float) -> bool:
         """Whether the video has no room for another frame after the one of this time."""
@@ -235,6 +249,15 @@ def _open(path: Path) -> Any:
             "kind",
             path=path,
         ) from error
+
+
+def _stated_size(path: Path) -> int:
+    """Return the size that the header of an AVI file states; 0 for other files, and if unknown."""
+    with path.open("rb") as file:
+        begin = file.read(12)
+    size = int.from_bytes(begin[4:8], "little")
+    is_avi = begin[:4] == b"RIFF" and begin[8:12] == b"AVI "
+    return size + 8 if is_avi and size < UNKNOWN_SIZE else 0
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Video files read."""
 
 import os
+import re
 import struct
 from fractions import Fraction
 
@@ -233,3 +234,30 @@ def test_frames_larger_than_the_file_says_are_not_decoded(make_video, tmp_path):
         pytest.raises(VideoError, match=r"frames of more than 0\.1 megapixels"),
     ):
         list(video.frames())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "message"),
+    [
+        (".mkv", "libx264", r"The video ends at \d\.\d s of 3\.0 s; it may be truncated"),
+        (".webm", "libvpx", r"The video ends at \d\.\d s of 3\.0 s; it may be truncated"),
+        (".avi", "libx264", r"The file has \d+ of \d+ bytes; it is truncated"),
+    ],
+)
+def test_truncated_files_that_state_no_number_of_frames(tmp_path, rng, suffix, codec, message):
+    path = tmp_path / f"a{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=20)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for _ in range(60):
+            noise = rng.integers(0, 255, (120, 160, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="bgr24")))
+        container.mux(stream.encode(None))
+    whole, problems = read(path)
+    assert (len(whole), problems) == (60, [])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 4 // 10])
+    part, problems = read(path)
+    assert 0 < len(part) < 60
+    (problem,) = problems
+    assert re.fullmatch(message, problem)
