@@ -170,33 +170,6 @@ def bit_distances(a: Hashes, b: Hashes) -> NDArray[np.int64]:
     return np.asarray(_count_bits(a ^ b).sum(axis=1), np.int64)
 
 
-def groups(count: int, pairs: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
-    """Return for each of `count` items the first item of its group, shape (count,).
-
-    Items are in one group if pairs join them, directly or over others (union-find).
-    """
-    root = list(range(count))
-
-    def find(item: int) -> int:
-        while root[item] != item:
-            root[item] = root[root[item]]
-            item = root[item]
-        return item
-
-    for a, b in pairs:
-        a, b = find(a), find(b)
-        root[max(a, b)] = min(a, b)
-    return np.array([find(item) for item in range(count)], np.intp)
-
-
-def exact_pairs(keys: Sequence[bytes | str]) -> Iterator[tuple[int, int]]:
-    """Yield (first, item) for each item whose key is that of an earlier one; empty keys differ."""
-    first: dict[bytes | str, int] = {}
-    for item, key in enumerate(keys):
-        if key and first.setdefault(key, item) != item:
-            yield first[key], item
-
-
 def _words(hashes: Iterable[bytes]) -> Hashes:
     """Return hashes as rows of 64-bit words."""
     rows = list(hashes)

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError
+from fercli.common.groups import exact_pairs, groups
 from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress
-from fercli.datasets.duplicates import exact_pairs, fingerprints, groups, near_pairs
+from fercli.datasets.duplicates import fingerprints, near_pairs
 from fercli.datasets.journal import JOURNAL, Journal, require_only_ours, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
 from fercli.datasets.options import SplitOptions

@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fercli.common.groups import exact_pairs, groups
 from fercli.common.parallel import Workers
 from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
-from fercli.datasets.duplicates import (
-    Fingerprint,
-    exact_pairs,
-    fingerprints,
-    groups,
-    near_pairs,
-)
+from fercli.datasets.duplicates import Fingerprint, fingerprints, near_pairs
 from fercli.datasets.manifest import FileRecord
 from fercli.datasets.reports import counts_table
 from fercli.datasets.tree import Tree, counts

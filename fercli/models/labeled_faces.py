@@ -20,11 +20,12 @@ from fercli.common.errors import (
     TrainingError,
     image_errors,
 )
+from fercli.common.groups import exact_pairs, groups
 from fercli.common.images import ImageArray, read_color, read_gray, resize
 from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.datasets.duplicates import exact_pairs, fingerprints, groups, near_pairs
+from fercli.datasets.duplicates import fingerprints, near_pairs
 from fercli.datasets.entries import split_of
 from fercli.datasets.manifest import FILES, FileRecord
 from fercli.datasets.splitting import assign, require_filled

@@ -4,17 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from fercli.common.groups import groups
 from fercli.datasets import duplicates as module
-from fercli.datasets.duplicates import (
-    exact_pairs,
-    fingerprint,
-    fingerprint_of,
-    groups,
-    near_pairs,
-)
+from fercli.datasets.duplicates import fingerprint, fingerprint_of, near_pairs
 
 
 @pytest.fixture(scope="module")
@@ -104,19 +97,3 @@ def test_what_is_known_of_a_image(put, tmp_path):
     assert fingerprint_of(np.full((9, 9), 7, np.uint8)).constant
     (tmp_path / "b.png").write_text("text")
     assert "not an image" in fingerprint(tmp_path / "b.png").error
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
-def test_groups_are_those_of_a_plain_search(pairs):
-    reach = {at: {at} for at in range(20)}
-    for _ in range(20):
-        for a, b in pairs:
-            together = reach[a] | reach[b]
-            for member in together:
-                reach[member] = together
-    assert groups(20, pairs).tolist() == [min(reach[at]) for at in range(20)]
-
-
-def test_exact_pairs():
-    assert list(exact_pairs(["a", "", "b", "a", "", "a"])) == [(0, 3), (0, 5)]

@@ -15,6 +15,7 @@ from fercli.cascade.samples.statistics import CHUNK, assumed_size, digests
 from fercli.cascade.samples.vec import Samples, describe_vec, read_vec, vec_writer
 from fercli.common.errors import OptionError, VecError
 from fercli.common.files import require_absent
+from fercli.common.groups import exact_pairs, groups
 from fercli.common.progress import SILENT, Progress
 
 
@@ -104,8 +105,8 @@ def _assigned(
     names: Sequence[bytes], shares: Mapping[str, float], together: int, seed: int
 ) -> list[NDArray[np.int64]]:
     """Return the indices of each part's samples, in order; groups are not divided."""
-    groups = _groups(names, together)
-    order = in_drawn_order(groups, lambda group: names[group[0]], seed, "split samples")
+    members = _groups(names, together)
+    order = in_drawn_order(members, lambda group: names[group[0]], seed, "split samples")
     ends = np.cumsum(list(shares.values())) / sum(shares.values()) * len(names)
     parts: list[list[int]] = [[] for _ in shares]
     at = 0
@@ -119,21 +120,12 @@ def _assigned(
 
 def _groups(names: Sequence[bytes], together: int) -> list[list[int]]:
     """Return groups of samples linked by being equal or in the same run."""
-    first: dict[bytes, int] = {}
-    leader = list(range(-(-len(names) // together)))
-
-    def lead(run: int) -> int:
-        while leader[run] != run:
-            leader[run] = run = leader[leader[run]]
-        return run
-
-    for at, name in enumerate(names):
-        one, other = lead(at // together), lead(first.setdefault(name, at // together))
-        leader[max(one, other)] = min(one, other)
-    groups: dict[int, list[int]] = {}
+    pairs = ((a // together, b // together) for a, b in exact_pairs(names))
+    runs = groups(-(-len(names) // together), pairs)
+    members: dict[int, list[int]] = {}
     for at in range(len(names)):
-        groups.setdefault(lead(at // together), []).append(at)
-    return list(groups.values())
+        members.setdefault(int(runs[at // together]), []).append(at)
+    return list(members.values())
 
 
 # Merging.
