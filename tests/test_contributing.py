@@ -73,8 +73,9 @@ def test_a_command_and_a_format(copy):
 @pytest.mark.slow
 def test_an_architecture(copy):
     registry = "fercli/models/architectures/__init__.py"
-    register(copy, registry, "    mini_xception,\n", "    lenet,\n")
-    register(copy, registry, "        mini_xception,\n", "        lenet,\n")
+    imported = "from fercli.models.architectures.lenet import LENET\n"
+    register(copy, registry, "from fercli.models.architectures.older_projects", imported)
+    register(copy, registry, "        MINI_XCEPTION,\n", "        LENET,\n")
     assert "lenet" in copy("models", "list")
     assert "61,451 parameters" in copy("models", "summary", "lenet")
 
@@ -82,9 +83,9 @@ def test_an_architecture(copy):
 @pytest.mark.slow
 def test_a_feature(copy):
     kind = re.search(r"^    HaarKind\(.*\n", TEXT, re.M)[0]
-    features, modes = "fercli/cascade/features/haar.py", "fercli/cascade/__init__.py"
+    features = "fercli/cascade/features/haar.py"
     register(copy, features, ")\n\n\n@dataclass(frozen=True)\nclass HaarFeatures", kind)
-    register(copy, modes, "]\nHAAR_MODES", ', "RINGS"')
+    register(copy, "fercli/cascade/__init__.py", "]\nHAAR_MODES", ', "RINGS"')
     told = (
         "from fercli.cascade.features.haar import *; print(len(haar_features((12, 12), 'RINGS')))"
     )
