@@ -58,7 +58,8 @@ versions: $(VENV)/.setup-dev  ## run the quick tests with the lowest and with ot
 lint: $(VENV)/.setup-dev  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	for system in linux win32 darwin; do $(BIN)/mypy --platform $$system || exit 1; done
+	for system in linux win32 darwin; do \
+	    $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system || exit 1; done
 
 format: $(VENV)/.setup-dev  ## put the code into the project's format
 	$(BIN)/ruff check --fix .

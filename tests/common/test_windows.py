@@ -19,6 +19,7 @@ import pytest
 from fercli import cli
 from fercli.annotations.opencv_lists import write_background_list
 from fercli.cascade.opencv3.build import require_compilers
+from fercli.cascade.opencv3.programs import cache_folder
 from fercli.common import files, signals, windows
 from fercli.common.errors import DependencyError, OutputError
 from fercli.common.recipes import read_recipe
@@ -300,3 +301,19 @@ def test_a_build_without_a_compiler_says_how_to_get_one(system, hint, monkeypatc
     with pytest.raises(DependencyError, match="The build needs a C compiler") as caught:
         require_compilers(tmp_path)
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [("windows.Windows", "AppData/Local/fer/Cache"), ("macos.MacOS", "Library/Caches/fer")],
+)
+def test_the_cache_is_where_the_system_has_it(system, expected, monkeypatch, tmp_path):
+    module, name = system.split(".")
+    directories = getattr(importlib.import_module(f"platformdirs.{module}"), name)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if name == "Windows":
+        local = str(tmp_path / "AppData" / "Local")
+        monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda folder: local)
+    monkeypatch.setattr("platformdirs.PlatformDirs", directories)
+    assert cache_folder().as_posix() == f"{tmp_path.as_posix()}/{expected}/opencv-tools"

@@ -102,15 +102,18 @@ def target_folder(folder: Path | None = None) -> Path:
 
 
 def cache_folder(name: str = "opencv-tools") -> Path:
-    """Return a folder of fer's cache, by default that of ``fer cascade tools install``.
+    """Return a folder of fer's cache: by default that which ``fer cascade tools install`` fills.
 
-    ``$XDG_CACHE_HOME/fer/NAME``; if that variable is unset (or relative, which the XDG base
-    directory specification says to ignore) ``~/.cache/fer/NAME``.
+    On Linux ``$XDG_CACHE_HOME/fer/NAME``, where that variable is unset (or relative, which the XDG
+    base directory specification tells to ignore) ``~/.cache/fer/NAME``; on macOS it is in
+    ``~/Library/Caches``, on Windows in ``%LOCALAPPDATA%``.
     """
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not base.is_absolute():
-        base = Path("~/.cache").expanduser()
-    return base / "fer" / name
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("fer", appauthor=False)
+    if not folder.is_absolute():
+        folder = Path("~/.cache/fer").expanduser()
+    return folder / name
 
 
 # Status of the programs.
