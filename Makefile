@@ -96,7 +96,7 @@ cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=fold
 datasets: $(VENV)/.setup  ## import, split and examine FER-2013 and FER+: DOWNLOADS=folder
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/datasets.sh "$(DOWNLOADS)" runs/datasets
 
-models: $(VENV)/.setup  ## train, measure and export the networks, hours: DOWNLOADS=folder NAMES=some
+models: $(VENV)/.setup  ## train, measure and export the models, hours: DOWNLOADS=folder NAMES=some
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/models.sh "$(DOWNLOADS)" runs/models $(NAMES)
 
 clean:  ## remove what builds, tests and the demo left; environments stay

@@ -75,7 +75,7 @@ def session(name: str) -> str:
     """Return the first console session of a file, fences included."""
     found = re.search(r"^```console\n.*?^```", _read(name), re.MULTILINE | re.DOTALL)
     if found is None:
-        raise PluginError(f"wanted a console session in {name}, found none")
+        raise PluginError(f"There is no console session in {name}")
     return found[0]
 
 
@@ -106,7 +106,7 @@ def results(models: list[str]) -> str:
     table = list(takewhile(lambda line: line.startswith("|"), lines[head or 0 :]))
     rows = [line for line in table for model in models if line.startswith(f"| `{model}`")]
     if head is None or len(rows) < len(models):
-        raise PluginError(f"wanted rows of {', '.join(models)} in models/README.md's results")
+        raise PluginError(f"There are no rows of {', '.join(models)} in models/README.md's results")
     return "\n".join([*table[:2], *rows])
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Train, measure and export the networks of models/README.md, one after the other; a training that
+# Train, measure and export the models of models/README.md, one after the other; a training that
 # was stopped goes on.
 # usage: models.sh DOWNLOADS OUT [NAME…]   (fer2013.csv or .csv.gz or .zip, fer2013new.csv; ck48/
 # or another folder of CK+ for average-pooling, which is left out without it)
@@ -52,7 +52,7 @@ for name in $names; do
         set -- --init "$run-start/best.keras"
     fi
     fer models train --recipe "$name" --data "$data" --out "$run" "$@"
-    fer models export "$run/best.keras" --out "$run/network.onnx" --data "$data" --overwrite
-    fer models evaluate "$run/network.onnx" --data "$data" --check-copies --out "$run/report" \
+    fer models export "$run/best.keras" --out "$run/model.onnx" --data "$data" --overwrite
+    fer models evaluate "$run/model.onnx" --data "$data" --check-copies --out "$run/report" \
         --overwrite
 done
