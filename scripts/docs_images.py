@@ -116,8 +116,8 @@ def copy_front_page(work: Path, out: Path) -> None:
         ("timeline.png", "timeline.png"),
         ("features/stage_01.png", "face-features.png"),
     ):
-        with Image.open(work / source) as image:  # few colors: a third of the bytes
-            image.convert("RGB").quantize(256).save(out / name, optimize=True)
+        with Image.open(work / source) as image:
+            image.convert("RGB").save(out / name, optimize=True)
 
 
 def write_clip(photograph: Path, video: Path) -> None:
