@@ -161,7 +161,8 @@ class VideoWriter:
             dst_color_range=FULL if colors.full_range else LIMITED,
         )
         stored.colorspace, stored.color_range = colors.colorspace, _range(colors)
-        stored.color_primaries, stored.color_trc = colors.primaries, colors.transfer
+        if hasattr(stored, "color_trc"):  # not in PyAV 15
+            stored.color_primaries, stored.color_trc = colors.primaries, colors.transfer
         return stored
 
     def _colors_of(self, height: int) -> Colors:

@@ -134,8 +134,8 @@ class Frame:
         return Colors(
             matrix_of(native),
             int(native.colorspace),
-            int(native.color_primaries),
-            int(native.color_trc),
+            int(getattr(native, "color_primaries", 2)),  # PyAV 15 has neither
+            int(getattr(native, "color_trc", 2)),
             int(native.color_range) == _FULL_RANGE or native.format.name in _PLANAR_FULL,
         )
 
