@@ -205,7 +205,12 @@ def fit_to_image(record: Record, size_wh: tuple[int, int] | None) -> tuple[Label
         found = size_wh or _size_of(record.path)
     except ImageError:
         return record.boxes
-    if stated is None or stated == found:
+    if stated is None:
+        return record.boxes
+    if stated == found:
+        if _is_turned_within(record.path, found):
+            kind = "images turned by EXIF without another size, boxes taken as drawn upright"
+            NOTES.add(record.source, kind, record.path, str(record.path))
         return record.boxes
     boxes, detail = record.boxes, f"{record.path}, {_by(stated)} stated, {_by(found)} found"
     if not _same_shape(stated, found):
@@ -311,6 +316,14 @@ def _size_of(path: Path) -> tuple[int, int]:
     from fercli.annotations.image_sizes import image_size
 
     return image_size(path)
+
+
+def _is_turned_within(path: Path, size_wh: tuple[int, int]) -> bool:
+    """Whether EXIF turns or mirrors an image such that its size does not tell."""
+    from fercli.annotations.image_sizes import has_exif
+
+    orientation = _orientation_of(path) if has_exif(path) else 1
+    return orientation > 1 and (orientation < 5 or size_wh[0] == size_wh[1])
 
 
 def _orientation_of(path: Path) -> int:

@@ -154,7 +154,7 @@ def _boxes(
             continue
         if not annotation.get("bbox"):
             NOTES.add(path, "polygons without a bbox, their bounding boxes used", at)
-        if not box.label:
+        if labels and not box.label:
             NOTES.add(path, "boxes without a category", at)
         boxes[image].append(box)
     return boxes

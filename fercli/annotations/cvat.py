@@ -118,13 +118,13 @@ def _record(document: Document, image: Element, locator: ImageLocator) -> Record
 
 
 def _boxes(document: Document, image: Element) -> Iterator[LabeledBox]:
-    for shape in image:
-        line = document.lines[shape]
+    for number, shape in enumerate(image):
+        item = (document.lines[image], number)
         if shape.tag in ("points", "skeleton", "cuboid"):
-            NOTES.add(document.path, f"shapes <{shape.tag}>, left out", line)
+            NOTES.add(document.path, f"shapes <{shape.tag}>, left out", item)
         elif shape.tag in ("box", "polygon", "polyline", "ellipse", "mask"):
             if shape.tag != "box":
-                NOTES.add(document.path, "outlines, their bounding boxes used", line)
+                NOTES.add(document.path, "outlines, their bounding boxes used", item)
             yield _box(document, shape)
 
 
@@ -139,7 +139,7 @@ def _box(document: Document, shape: Element) -> LabeledBox:
         turn = math.radians(number("rotation")) if shape.get("rotation") else 0.0
         if not turn:
             return LabeledBox(left, top, right - left, bottom - top, label)
-        NOTES.add(document.path, "rotated boxes, the boxes around them used", document.lines[shape])
+        NOTES.add(document.path, "rotated boxes, the boxes around them used", id(shape))
         width, height, sine, cosine = right - left, bottom - top, math.sin(turn), math.cos(turn)
         across = abs(width * cosine) + abs(height * sine)
         down = abs(width * sine) + abs(height * cosine)

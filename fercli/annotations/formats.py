@@ -8,7 +8,6 @@ taken for one of whole images.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +29,14 @@ from fercli.annotations import (
     whole_images,
     yolo,
 )
-from fercli.annotations.base import AnnotatedImage, OnError, Record, raise_it
+from fercli.annotations.base import (
+    AnnotatedImage,
+    OnError,
+    Record,
+    label_counts,
+    labels_text,
+    raise_it,
+)
 from fercli.annotations.image_paths import label_of_a_image
 from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import write_info
@@ -130,6 +136,9 @@ OF_ONE_IMAGE = ("voc", "yolo", "labelme", "supervisely", "info-folder")
 #: What files of annotations end in, lower case.
 SUFFIXES = (".json", ".xml", ".csv", ".tsv", ".txt", ".dat", ".info", ".lst", "")
 
+#: Of the files beside a folder of images so many, of so many bytes, are looked at.
+MOST_ABOVE, LARGEST_ABOVE = 50, 1 << 24
+
 #: Folders of annotations that lie beside a folder of images, lower case.
 BESIDE = (
     "labels", "annotations", "annotation", "ann", "xml", "xmls", "bboxes", "labeltxt", "boxes",
@@ -198,6 +207,7 @@ def find_annotations(
         return found
     if format is None:
         _refuse_labels(path)
+        _note_files_above(path, ignored)
     return AnnotationSource(FORMATS[format or "images"], (path,))
 
 
@@ -263,6 +273,33 @@ def _beside_folder(folder: Path, format: str | None) -> AnnotationSource | None:
     return AnnotationSource(FORMATS[name], tuple(found[name]), images, folder)
 
 
+def _note_files_above(folder: Path, ignored: Path | None) -> None:
+    """Note the files beside a folder of whole images that mark objects in them."""
+    above = _absolute(folder).parent
+    files = [path for path in (above / name for name in _names_in(above)) if _is_small_file(path)]
+    if ignored is not None:
+        files = [path for path in files if not _is_below(path, ignored)]
+    found = [
+        _as_given(path, folder)
+        for path, _ in _files_of_many(files[:MOST_ABOVE], folder, None, set())
+    ]
+    if found:
+        listed = ", ".join(map(str, found))
+        kind = (
+            f"whole images are used, not the boxes of {listed}, which names images of this folder"
+        )
+        NOTES.add(folder, kind, count=0)
+
+
+def _is_small_file(path: Path) -> bool:
+    try:
+        return path.suffix.lower() in SUFFIXES and path.is_file() and (
+            0 < path.stat().st_size <= LARGEST_ABOVE
+        )  # fmt: skip
+    except OSError:
+        return False
+
+
 def _files_of_many(
     files: Sequence[Path], folder: Path, format: str | None, taken: set[str]
 ) -> Iterator[tuple[Path, str]]:
@@ -292,6 +329,13 @@ def _names_images(format: Format, file: Path, folder: Path) -> bool:
 
 
 def _only_format(found: dict[str, list[Path]], folder: Path) -> str:
+    """Return the format to read: files of one image each win over those of many, which is noted."""
+    of_one = [name for name in found if name in OF_ONE_IMAGE]
+    if len(of_one) == 1 < len(found):
+        others = [path for name, paths in found.items() if name not in of_one for path in paths]
+        listed = ", ".join(map(str, others[:5]))
+        NOTES.add(folder, f"read as {FORMATS[of_one[0]].title}; not used: {listed}", count=0)
+        return of_one[0]
     if len(found) > 1:
         listed = ", ".join(f"{FORMATS[n].title} ({paths[0]})" for n, paths in found.items())
         raise AnnotationError(
@@ -333,6 +377,7 @@ def read_records(
     on_error: OnError = raise_it,
     ignored: Path | None = None,
     backgrounds: bool = False,
+    note_labels: bool = True,
 ) -> list[Record]:
     """Return the records of a file or folder of annotations, boxes as they are there.
 
@@ -349,6 +394,8 @@ def read_records(
     backgrounds : bool
         Whether the boxes are only to be avoided: then what is not used is not noted. Defaults to
         False.
+    note_labels : bool
+        Whether it is noted that boxes have several labels. Defaults to True.
 
     Raises
     ------
@@ -372,7 +419,8 @@ def read_records(
     records = _without_rivals(records, on_error)
     _note_fractions(records, source, path)
     if not backgrounds:
-        _note(records, source, path, labels)
+        _note_labels(records, path, wanted=not labels and note_labels)
+        _note_unnamed(records, source, path)
     return _labeled(records, labels, path) if labels else records
 
 
@@ -444,25 +492,22 @@ def _note_fractions(records: Sequence[Record], source: AnnotationSource, path: P
             NOTES.add(path, "boxes given as fractions of their images", count=fractions)
 
 
-def _note(
-    records: Sequence[Record], source: AnnotationSource, path: Path, labels: Collection[str]
-) -> None:
-    """Note several labels, and images that are not used."""
-    name = source.format.name
-    counts = Counter(box.label for record in records for box in record.boxes)
-    if len(counts) > 1 and not labels:
-        listed = ", ".join(f"{n} {label or 'without label'}" for label, n in counts.most_common(10))
-        NOTES.add(
-            path, f"boxes of several labels, all taken ({listed}); `--label` takes some", count=0
-        )
-    if path.is_dir() and name not in ("yolo", "info-folder", "images"):
-        named = {_absolute(record.path) for record in records}
-        unnamed = [p for p in list_folder(path).found if _absolute(p) not in named]
-        if unnamed:
-            NOTES.add(
-                path, "images that the annotations do not name, not used", None, str(unnamed[0]),
-                len(unnamed),
-            )  # fmt: skip
+def _note_labels(records: Sequence[Record], path: Path, *, wanted: bool) -> None:
+    counts = label_counts(records)
+    if len(counts) > 1 and wanted:
+        text = labels_text(counts)
+        NOTES.add(path, f"boxes of several labels, all taken ({text}); --label takes some", count=0)
+
+
+def _note_unnamed(records: Sequence[Record], source: AnnotationSource, path: Path) -> None:
+    """Note the images of a folder that its annotations do not name."""
+    if not path.is_dir() or source.format.name in ("yolo", "info-folder", "images"):
+        return
+    named = {_absolute(record.path) for record in records}
+    unnamed = [image for image in list_folder(path).found if _absolute(image) not in named]
+    if unnamed:
+        kind = "images that the annotations do not name, not used"
+        NOTES.add(path, kind, None, str(unnamed[0]), len(unnamed))
 
 
 def read_annotations(

@@ -48,6 +48,7 @@ class ImageLocator:
         self.source = source
         self.images = images
         self._index: dict[str, Path | None] | None = None
+        self._bases: list[str] | None = None
 
     def find(self, name: str, extra: Sequence[Path] = ()) -> Path:
         """Return the path of an image; if there is none, where it was looked for first.
@@ -77,20 +78,23 @@ class ImageLocator:
         parts = _parts(name)
         if not parts or parts[-1] in (".", ".."):
             return None
-        folder = self.source.parent
-        bases = [self.images] if self.images else [folder, *(folder / each for each in USUAL[1:4])]
-        for base in (*bases, *extra):
+        if self._bases is None:
+            folder = self.source.parent
+            usual = [folder, *(folder / each for each in USUAL[1:4]), *extra]
+            bases = [self.images, *extra] if self.images else usual
+            self._bases = [str(base) for base in bases if base.is_dir()]
+        for base in self._bases:
             for start in range(len(parts)):
-                path = base.joinpath(*parts[start:])
-                if is_there(path):
-                    return path
+                path = os.path.join(base, *parts[start:])  # noqa: PTH118  (names by thousands)
+                if os.path.exists(path):  # noqa: PTH110
+                    return Path(path)
         return self._indexed(parts[-1])
 
     def _indexed(self, name: str) -> Path | None:
         """Return the only file of a base name, or without a suffix the only image of a stem."""
         if self._index is None:
             self._index = _index_of(self.images or self.source.parent)
-        found = self._index.get(name, self._index.get(f"{name}.*"))
+        found = self._index.get(name) or self._index.get(f"{name}.*")
         if found is None and name in self._index:
             NOTES.add(self.source, "image names that several files have, not used", name, name)
         return found
@@ -216,16 +220,20 @@ def locate(name: str, folder: Path, images: Path | None = None) -> Path:
     Path
         The first that exists; if none does, the first that was tried.
     """
-    tried = list(_candidates(name, folder, images))
-    return next((path for path in tried if is_there(path)), tried[0])
+    first = None
+    for spelling in (name, name.replace("\\", "/")) if "\\" in name else (name,):
+        for place in _places(str(images or folder), images is None):
+            path = os.path.join(place, spelling)  # noqa: PTH118  (names by thousands)
+            if os.path.exists(path):  # noqa: PTH110
+                return Path(path)
+            first = first or path
+    assert first is not None
+    return Path(first)
 
 
-def _candidates(name: str, folder: Path, images: Path | None) -> Iterator[Path]:
-    places = USUAL if images is None else (".",)
-    names = (name, name.replace("\\", "/")) if "\\" in name else (name,)
-    for spelling in names:
-        for place in places:
-            yield Path(os.path.normpath((images or folder) / place)) / spelling
+@lru_cache(maxsize=64)
+def _places(folder: str, usual: bool) -> tuple[str, ...]:
+    return tuple(os.path.normpath(Path(folder, place)) for place in (USUAL if usual else (".",)))
 
 
 def first_files(folder: Path, suffix: str, but: Collection[str] = ()) -> Iterator[Path]:

@@ -26,6 +26,17 @@ def image_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
+def has_exif(path: Path) -> bool:
+    """Whether a file begins as a JPEG with EXIF, as cameras write it; quick."""
+    if path.suffix.lower() not in (".jpg", ".jpeg"):
+        return False
+    try:
+        with path.open("rb") as file:
+            return b"Exif" in file.read(64)
+    except OSError:
+        return False
+
+
 def exif_orientation(path: Path) -> int:
     """Return the EXIF orientation of an image, 1 to 8; 1 if there is none."""
     from PIL import Image

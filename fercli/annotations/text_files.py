@@ -19,6 +19,8 @@ def text_of(path: Path) -> str:
 
     Raises
     ------
+    AnnotationError
+        The file begins as UTF-16, and is not.
     InputError
         The file cannot be read, or is not text.
     """

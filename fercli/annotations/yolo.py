@@ -146,7 +146,7 @@ def class_names(root: Path) -> list[str]:
 
 def _yaml_names(text: str, path: Path) -> list[str]:
     """Return the names of Ultralytics' YAML: a list or numbers with names, on one line or many."""
-    found = re.search(r"^names\s*:[ \t]*(.*(?:\n(?:[ \t]+\S.*|[ \t]*-.*|[ \t]*))*)", text, re.M)
+    found = re.search(r"^names\s*:[ \t]*(.*(?:\n(?:[ \t]+\S.*|-.*|[\]}].*|[ \t]*))*)", text, re.M)
     if found is None:
         return []
     body = re.sub(r"(^|\s)#.*", "", found.group(1)).strip()

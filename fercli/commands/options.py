@@ -480,7 +480,7 @@ class FormatName(click.Choice):  # type: ignore[type-arg]  # generic from click 
         return super().convert("images" if value == "pictures" else value, param, ctx)
 
 
-_format = click.option(
+annotation_format = click.option(
     "--format",
     type=FormatName(ANNOTATION_FORMATS),
     metavar="FORMAT",
@@ -488,7 +488,7 @@ _format = click.option(
     "like]",
 )
 
-_images = click.option(
+annotation_images = click.option(
     "--images",
     "--pictures",
     "images",
@@ -513,7 +513,7 @@ _box_format = click.option(
 )
 
 #: What annotations take.
-annotation_options = each((_format, _images, _label, _box_format))
+annotation_options = each((annotation_format, annotation_images, _label, _box_format))
 
 #: How images are searched.
 detection_options = from_fields(DetectionOptions)

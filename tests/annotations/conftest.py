@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from fercli.annotations.notes import NOTES
 from fercli.common.errors import FerError
+
+
+@pytest.fixture(autouse=True)
+def notes():
+    """Return the notes since the beginning of the test: ``notes()``."""
+    NOTES.forget()
+    yield NOTES.take
+    NOTES.forget()
 
 
 @pytest.fixture

@@ -90,3 +90,57 @@ def test_round_trip(tmp_path_factory, content):
     written = [AnnotatedImage(folder / name, *both) for name, both in content.items()]
     coco.write(folder / "a.json", written)
     assert read_annotations(folder / "a.json") == written
+
+
+def test_ids_that_are_texts_and_categories_that_are_empty(tmp_path, notes):
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps(
+            {
+                "images": [{"id": "x7", "file_name": "a.png"}, {"id": 8, "file_name": "b.png"}],
+                "annotations": [
+                    {"id": 1, "image_id": "x7", "category_id": "1", "bbox": ["1", 2, 3, 4]},
+                    {"id": 2, "image_id": "8", "category_id": None, "bbox": [5, 6, 7, 8]},
+                    {"id": 3, "image_id": 8.0, "category_id": "", "bbox": [5, 6, 7, 9]},
+                ],
+                "categories": [{"id": 1, "name": "sign"}, {}],
+            }
+        )
+    )
+    first, second = coco.read(path)
+    assert [(b.label, b.rounded()) for b in first.boxes] == [("sign", (1, 2, 3, 4))]
+    assert [b.label for b in second.boxes] == ["", ""]
+    assert [b.rounded() for b in second.boxes] == [(5, 6, 7, 8), (5, 6, 7, 9)]
+    assert notes() == [f"{path}: boxes without a category: 2"]
+
+
+def test_fractions_of_azure(tmp_path, make_image, notes):
+    make_image("a.png", 64, 48)
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}],
+                "annotations": [{"image_id": 1, "bbox": [0.25, 0.5, 0.25, 0.25]}],
+                "categories": [],
+            }
+        )
+    )
+    assert read_annotations(path)[0].boxes_xywh == ((16, 24, 16, 12),)
+    assert notes() == [f"{path}: boxes given as fractions of their images: 1"]
+
+
+def test_segmentations_without_a_box(tmp_path, notes):
+    path = tmp_path / "a.json"
+    path.write_text(
+        json.dumps(
+            {
+                "images": [{"id": 1, "file_name": "a.png"}],
+                "annotations": [
+                    {"image_id": 1, "segmentation": [[1, 2, 4, 2, 4, 6], [3, 3, 5, 3]]}
+                ],
+            }
+        )
+    )
+    assert read_annotations(path)[0].boxes_xywh == ((1, 2, 4, 4),)
+    assert "polygons without a bbox, their bounding boxes used: 1" in notes()[0]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.annotations import AnnotatedImage, csv_table, read_annotations
-from fercli.common.errors import AnnotationError, InputError
+from fercli.common.errors import AnnotationError, InputError, OptionError
 
 
 def table(tmp_path, text):
@@ -93,3 +93,132 @@ def test_round_trip(tmp_path_factory, content):
     written = [AnnotatedImage(folder / name, boxes) for name, boxes in content.items()]
     csv_table.write(folder / "boxes.csv", written)
     assert read_annotations(folder / "boxes.csv") == written
+
+
+EXACT = [  # a header, a line, the box that it means, and what is said of the columns
+    ("path,x,y,w,h", "a.png,1,2,3,4", (1, 2, 3, 4), ""),
+    (
+        "image,width,height,x,y,w,h",
+        "a.png,64,48,1,2,3,4",
+        (1, 2, 3, 4),
+        "image as path; width,height as size of the image",
+    ),
+    ("name,filename,x,y,w,h", "s,a.png,1,2,3,4", (1, 2, 3, 4), "filename as path; name as label"),
+    (
+        "path,x,y,w,h,class,label",
+        "a.png,1,2,3,4,7,s",
+        (1, 2, 3, 4),
+        "path,x,y,w,h,label as they are called; not used: class",
+    ),
+    (
+        "filename,width,height,class,xmin,ymin,xmax,ymax",
+        "a.png,64,48,s,1,2,4,6",
+        (1, 2, 3, 4),
+        "filename as path; xmin,ymin,xmax,ymax as corners; class as label; "
+        "width,height as size of the image",
+    ),
+    ("path,x1,y1,x2,y2", "a.png,1,2,4,6", (1, 2, 3, 4), "x1,y1,x2,y2 as corners"),
+    ("path,ymin,xmin,ymax,xmax", "a.png,2,1,6,4", (1, 2, 3, 4), "xmin,ymin,xmax,ymax as corners"),
+    (
+        "file,left,top,width,height",
+        "a.png,1,2,3,4",
+        (1, 2, 3, 4),
+        "left,top,width,height as x,y,w,h",
+    ),
+    ("file,left,top,right,bottom", "a.png,1,2,4,6", (1, 2, 3, 4), "as corners"),
+    ("Image, X Center, Y Center, W, H", "a.png,3,5,4,6", (1, 2, 4, 6), "as center and sides"),
+    (
+        "image_id,width,height,bbox,source",
+        'a.png,64,48,"[1.0, 2.0, 3.0, 4.0]",x',
+        (1, 2, 3, 4),
+        "image_id as path; bbox as x,y,w,h; width,height as size of the image; not used: source",
+    ),
+]
+
+
+@pytest.mark.parametrize(("header", "line", "box", "said"), EXACT)
+def test_columns_are_taken_by_their_exact_names_first(
+    tmp_path, make_image, header, line, box, said, notes
+):
+    make_image("a.png", 64, 48)
+    path = tmp_path / "boxes.csv"
+    path.write_text(f"{header}\n{line}\n")
+    (record,) = csv_table.read(path)
+    assert record.in_pixels().boxes_xywh == (box,)
+    assert {b.label for b in record.boxes} <= {"", "s"}
+    told = notes()
+    assert not told if not said else said in told[0]
+
+
+def test_two_sizes_of_one_image_are_named(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text("path,width,height,x,y,w,h\na.png,64,48,1,2,3,4\na.png,48,64,1,2,3,4\n")
+    with pytest.raises(AnnotationError, match=r"boxes\.csv:3: Two sizes are stated for a\.png"):
+        csv_table.read(path)
+
+
+@pytest.mark.parametrize("box_format", ["xywh", "xyxy", None])
+def test_numbers_that_may_be_corners(tmp_path, box_format, notes):
+    path = tmp_path / "boxes.csv"
+    path.write_text("a.png,10,20,40,28\nb.png,1,2,5,9\n")
+    boxes = [r.in_pixels().boxes_xywh[0] for r in csv_table.read(path, box_format=box_format)]
+    if box_format == "xyxy":
+        assert boxes == [(10, 20, 30, 8), (1, 2, 4, 7)]
+    else:
+        assert boxes == [(10, 20, 40, 28), (1, 2, 5, 9)]
+    told = notes()
+    assert len(told) == (box_format is None)
+    assert box_format or "--box-format xyxy takes them for those): 2" in told[0]
+
+
+def test_numbers_that_only_fit_their_images_as_corners(tmp_path, make_image, notes):
+    make_image("a.png", 64, 48)
+    path = tmp_path / "boxes.csv"
+    path.write_text("a.png,30,20,60,48\n")
+    (record,) = csv_table.read(path)
+    assert record.in_pixels().boxes_xywh == ((30, 20, 30, 28),)
+    assert (
+        "taken for corners x1,y1,x2,y2, since as x,y,w,h they leave their images: 1" in notes()[0]
+    )
+
+
+def test_a_single_line_that_cannot_be_corners_settles_it(tmp_path, notes):
+    path = tmp_path / "boxes.csv"
+    path.write_text("a.png,10,20,40,28\nb.png,50,2,5,9\n")
+    assert csv_table.read(path)[0].in_pixels().boxes_xywh == ((10, 20, 40, 28),)
+    assert notes() == []
+
+
+def test_box_formats_are_for_tables(tmp_path):
+    (tmp_path / "info.dat").write_text("a.png 1 1 2 3 4\n")
+    with pytest.raises(OptionError, match="`box_format` is for tables"):
+        read_annotations(tmp_path / "info.dat", box_format="xyxy")
+
+
+AUTOML = """TRAIN,gs://b/photos/a.png,sign,0.25,0.5,,,0.5,0.75,,
+VALIDATE,gs://b/photos/a.png,car,0.0,0.0,0.5,0.0,0.5,0.25,0.0,0.25
+UNASSIGNED,gs://b/photos/b.png,,,,,,,,,
+"""
+
+
+def test_fractions_of_automl(tmp_path, make_image, notes):
+    for name in ("a.png", "b.png"):
+        make_image(f"photos/{name}", 64, 48)
+    (tmp_path / "automl.csv").write_text(AUTOML)
+    images = read_annotations(tmp_path / "automl.csv")
+    assert [image.boxes_xywh for image in images] == [((16, 24, 16, 12), (0, 0, 32, 12)), ()]
+    assert any("boxes given as fractions of their images: 2" in note for note in notes())
+
+
+def test_fractions_in_columns(tmp_path, make_image, notes):
+    make_image("a.png", 64, 48)
+    path = tmp_path / "boxes.csv"
+    path.write_text("path,xmin,ymin,xmax,ymax\na.png,0.25,0.5,0.5,0.75\n")
+    assert read_annotations(path)[0].boxes_xywh == ((16, 24, 16, 12),)
+    assert f"{path}: boxes given as fractions of their images: 1" in notes()
+
+
+def test_a_table_in_utf_16(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text("path,x,y,w,h\nä.png,1,2,3,4\n", encoding="utf-16")
+    assert read_annotations(path)[0].path.name == "ä.png"

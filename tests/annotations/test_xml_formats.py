@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedImage, dlib, image_paths, read_annotations, voc
+from fercli.annotations import AnnotatedImage, cvat, dlib, image_paths, read_annotations, voc
 from fercli.annotations.image_paths import locate
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.xml import DEEPEST, read_xml
@@ -190,3 +190,75 @@ def test_a_voc_image_that_is_where_it_should_be_is_looked_for_once(
     monkeypatch.setattr(image_paths, "locate", counted)
     read_annotations(voc_tree(tmp_path, VOC))
     assert len(looked) == 1
+
+
+def test_imglab_declares_latin_1_over_utf_8(tmp_path, make_image, notes):
+    image = make_image("café.png")
+    path = tmp_path / "boxes.xml"
+    path.write_text(DLIB, encoding="utf-8")  # the declaration says ISO-8859-1
+    assert read_annotations(path)[1].path == image
+    assert f"{path}: declared as ISO-8859-1, but UTF-8, and read so" in notes()
+
+
+def test_rotated_boxes_of_rolabelimg(tmp_path, make_image, notes):
+    make_image("a.png")
+    (tmp_path / "a.xml").write_text(
+        "<annotation><filename>a</filename><object><type>robndbox</type><name>s</name><robndbox>"
+        "<cx>30</cx><cy>20</cy><w>20</w><h>10</h><angle>1.5707963267948966</angle></robndbox>"
+        "</object><object><name>s</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax>"
+        "<ymax>6</ymax></bndbox></object></annotation>"
+    )
+    (image,) = read_annotations(tmp_path)
+    assert image.boxes_xywh == ((0, 1, 3, 5), (25, 10, 10, 20))
+    assert "rotated boxes, the boxes around them used: 1" in notes()[0]
+
+
+def test_fractions_in_voc(tmp_path, make_image, notes):
+    make_image("a.png", 64, 48)
+    (tmp_path / "a.xml").write_text(
+        "<annotation><filename>a.png</filename><object><name>s</name><bndbox><xmin>0.25</xmin>"
+        "<ymin>0.5</ymin><xmax>0.5</xmax><ymax>0.75</ymax></bndbox></object></annotation>"
+    )
+    assert read_annotations(tmp_path)[0].boxes_xywh == ((16, 24, 16, 12),)
+    assert "boxes given as fractions of their images: 1" in notes()[0]
+
+
+CVAT = """<annotations><version>1.1</version>
+<image id="0" name="a.png" width="64" height="48">
+<box label="s" xtl="10.4" ytl="20" xbr="40" ybr="28" occluded="0"/>
+<box label="s" xtl="20" ytl="10" xbr="40" ybr="20" rotation="90.0"/>
+<polygon label="t" points="1,2;4,2.5;4,6"/><ellipse label="t" cx="9" cy="9" rx="3" ry="2"/>
+<points label="t" points="1,1"/><mask label="t" left="3" top="4" width="5" height="6" rle=""/>
+</image><image id="1" name="b.png" width="64" height="48"/></annotations>"""
+
+
+def test_cvat(tmp_path, notes):
+    path = tmp_path / "annotations.xml"
+    path.write_text(CVAT)
+    first, second = cvat.read(path)
+    boxes = [(10, 20, 30, 8), (25, 5, 10, 20), (1, 2, 3, 4), (6, 7, 6, 4), (3, 4, 5, 6)]
+    assert [box.rounded() for box in first.boxes] == boxes
+    assert [box.label for box in first.boxes] == ["s", "s", "t", "t", "t"]
+    assert (second.path, second.boxes) == (tmp_path / "b.png", ())
+    assert sorted(note.rpartition("xml: ")[2] for note in notes()) == [
+        "outlines, their bounding boxes used: 3",
+        "rotated boxes, the boxes around them used: 1",
+        "shapes <points>, left out: 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "message"),
+    [
+        (('name="a.png"', ""), 2, "names no file"),
+        (('xtl="10.4"', ""), 3, "Expected a number for xtl, got none"),
+        (("1,2;4", "1;4"), 5, "Expected a number for points"),
+        (("<version>", "<track id='0'/><version>"), None, "tracks of a video.*CVAT for images"),
+    ],
+)
+def test_malformed_cvat_is_named(tmp_path, change, line, message):
+    path = tmp_path / "annotations.xml"
+    path.write_text(CVAT.replace(*change))
+    with pytest.raises(AnnotationError, match=message) as raised:
+        read_annotations(path)
+    assert raised.value.line == line

@@ -162,3 +162,42 @@ def test_images_of_one_name_share_a_label(tree):
     box = ((24, 12, 16, 24),)
     assert found(folder) == [("a.jpg", box), ("a.png", box), ("b.bmp", ()), ("b.png", ())]
     assert found(folder / "a.txt") == [("a.jpg", box), ("a.png", box)]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("classes.txt", "car\nstop sign\n"),
+        ("obj.names", "car\r\nstop sign\r\n"),
+        ("data.yaml", "train: ../train/images\nnc: 2\nnames: ['car', 'stop sign']\n"),
+        ("data.yaml", 'names: ["car", "stop sign"]  # two\nnc: 2\n'),
+        ("data.yaml", "names:\n- car\n- stop sign\nnc: 2\n"),
+        ("data.yaml", "nc: 2\nnames:\n  0: car\n  1: stop sign\n\nroboflow:\n  version: 1\n"),
+        ("data.yaml", "names: {0: car, 1: 'stop sign'}\n"),
+        ("data.yml", "names: [\n  'car',\n  'stop sign'\n]\n"),
+    ],
+)
+@pytest.mark.parametrize("given", [".", "train", "train/labels"])
+def test_names_of_classes(tree, file, text, given):
+    folder = tree({"train/images/a.png": None, "train/labels/a.txt": f"1.0{LINE[1:]}", file: text})
+    (record,) = [r for r in yolo.read(folder / given) if r.boxes]
+    assert record.boxes[0].label == "stop sign"
+
+
+def test_polygons_among_boxes_become_their_bounding_boxes(tree, notes):
+    polygon = LINE[0] + " 0.25 0.5 0.5 0.5 0.5 0.75 0.3 0.75\n"
+    folder = tree({"a.png": None, "a.txt": LINE + polygon})
+    assert found(folder) == [("a.png", ((24, 12, 16, 24), (16, 24, 16, 12)))]
+    assert notes() == [f"{folder / 'a.txt'}: polygons, their bounding boxes used: 1"]
+
+
+def test_the_box_of_a_pose_is_used(tree, notes):
+    folder = tree({"a.png": None, "a.txt": f"{LINE.strip()} 0.4 0.4 2 0.6 0.6 1\n"})
+    assert found(folder) == [("a.png", ((24, 12, 16, 24),))]
+    assert "boxes with keypoints, which are not considered: 1" in notes()[0]
+
+
+def test_labels_in_utf_16(tree):
+    folder = tree({"a.png": None, "a.txt": LINE})
+    (folder / "a.txt").write_text(LINE, encoding="utf-16")
+    assert found(folder, format="yolo") == [("a.png", ((24, 12, 16, 24),))]

@@ -32,6 +32,7 @@ from fercli.labeling.review import crop_box
 #: Where boxes go, and the name of the format where the name does not say it.
 OUTPUTS = [
     ("info.dat", None), ("boxes.csv", None), ("boxes.json", None), ("boxes.xml", None),
+    ("cvat.xml", "cvat"), ("via.json", "via"), ("ml.json", "createml"), ("labelme", "labelme"),
     ("voc", "voc"), ("yolo", "yolo"), ("photos", "yolo"),
 ]  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 #: What follows from each problem. Tried with the programs of OpenCV 3.4.18.
 CONSEQUENCES = {
@@ -33,6 +32,20 @@ CONSEQUENCES = {
     "too small": "opencv_traincascade passes over it, and aborts if all are",
     "blanks around name": "those before it are a part of the name, for both programs",
     "duplicate": "it counts twice in the training",
+    "UTF-16": "OpenCV's programs read nothing of it",
+    "quotes": "OpenCV's programs take them for a part of the name",
+    "backslashes": "OpenCV's programs look for such a name only on Windows",
+}
+
+#: What follows from each problem of annotations that OpenCV's programs do not read.
+IN_ANNOTATIONS = {
+    "malformed": "build-info leaves it out; other commands end there",
+    "missing": "build-info and evaluate leave it out; other commands end there",
+    "unreadable": "build-info and evaluate leave it out; other commands end there",
+    "empty box": "build-info leaves it out; other commands end there",
+    "box outside": "build-info clips it, or leaves it out; create-samples and train end there",
+    "duplicate": "it counts twice in the training",
+    "no boxes": "there is nothing to train with",
 }
 
 
@@ -67,19 +80,30 @@ class CheckReport:
     ----------
     path : Path
         The list.
-    kind : {"info", "bg"}
-        Info file or background list.
+    kind : str
+        "info" for an info file, "bg" for a background list, else a name of
+        `fercli.annotations.FORMATS`.
     records, boxes : int
         How many it has.
     problems : tuple of Problem
         In the order of the records; those of the whole file first.
+    title : str
+        What people call the kind.
+    notes : tuple of str
+        What is assumed about the annotations when they are read.
     """
 
     path: Path
-    kind: Literal["info", "bg"]
+    kind: str
     records: int
     boxes: int
     problems: tuple[Problem, ...]
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+    def consequence(self, kind: str) -> str:
+        """Return what follows from a kind of problem."""
+        return (CONSEQUENCES if self.kind in ("info", "bg") else IN_ANNOTATIONS)[kind]
 
     def to_dict(self) -> dict[str, object]:
         """Return plain data for JSON."""
@@ -89,17 +113,18 @@ class CheckReport:
             "records": self.records,
             "boxes": self.boxes,
             "problems": [
-                {**asdict(problem), "consequence": CONSEQUENCES[problem.kind]}
+                {**asdict(problem), "consequence": self.consequence(problem.kind)}
                 for problem in self.problems
             ],
+            "notes": list(self.notes),
         }
 
     def to_text(self) -> str:
         """Return the report for people: a table, and what follows from the problems."""
         from fercli.common.tables import format_table
 
-        what = "info file" if self.kind == "info" else "background list"
-        boxes = f", boxes: {self.boxes}" if self.kind == "info" else ""
+        what = {"info": "info file", "bg": "background list"}.get(self.kind, self.title)
+        boxes = "" if self.kind == "bg" else f", boxes: {self.boxes}"
         number = len(self.problems) or "none"
         summary = f"{self.path}: {what}; records: {self.records}{boxes}, problems: {number}"
         if not self.problems:
@@ -113,7 +138,7 @@ class CheckReport:
             [
                 format_table(["record", "line", "problem", "found"], rows),
                 "",
-                *(f"{kind}: {CONSEQUENCES[kind]}" for kind in kinds),
+                *(f"{kind}: {self.consequence(kind)}" for kind in kinds),
                 "",
                 summary,
             ]

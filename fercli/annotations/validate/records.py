@@ -14,6 +14,7 @@ from pathlib import Path
 
 from fercli.annotations.base import Box
 from fercli.annotations.opencv_lists import BYTE_ORDER_MARK
+from fercli.annotations.text_files import UTF_16_MARKS
 from fercli.annotations.validate.problems import Problem
 from fercli.common.errors import AnnotationError
 from fercli.common.files import input_error
@@ -38,7 +39,7 @@ class ListRecord:
 
     def problem(self, kind: str, detail: str) -> Problem:
         """Return a problem of this record."""
-        return Problem(kind, detail, self.record, self.line)
+        return Problem(kind, detail, self.record, self.line or None)
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ def read_lines(path: Path) -> ListLines:
         content = path.read_bytes()
     except OSError as error:
         raise input_error(error, path, wanted="a list of images") from error
+    problems = []
+    if content.startswith(UTF_16_MARKS):
+        try:
+            content = content.decode("utf-16").encode()
+            problems.append(Problem("UTF-16", "the whole file", None, 1))
+        except UnicodeDecodeError:
+            pass
     if b"\0" in content:
         raise AnnotationError("Expected a list of images, got a binary file", path=path)
-    problems = []
     if content.startswith(BYTE_ORDER_MARK):
         content = content.removeprefix(BYTE_ORDER_MARK)
         problems.append(Problem("byte-order mark", "the file begins with one", None, 1))

@@ -136,6 +136,7 @@ def _records(
             # What follows a malformed record of an info file is lost: too much to go on.
             on_error=raise_it if name == "info" else _noting(left_out, path),
             ignored=out,
+            note_labels=False,  # the report counts them
         )
     title = f"boxes found by {options.detect}" if options.detect else FORMATS[name].title
     return ImageSource(path, title, len(records), label_counts(records)), records

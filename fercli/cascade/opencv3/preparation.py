@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fercli.annotations.formats import read_objects
 from fercli.annotations.opencv_lists import (
     fits_background_list,
     programs_read,
@@ -135,9 +136,13 @@ def check_backgrounds(
             description="checking backgrounds",
         )
     )
+    # The program takes windows from anywhere in an image.
+    objects = {record.path for record in read_objects(bg) or () if record.boxes}
     usable, left_out, windows = [], [], 0
     for path, size in zip(paths, found, strict=True):
-        if isinstance(size, str):
+        if path in objects:
+            left_out.append((path, "objects are annotated in it"))
+        elif isinstance(size, str):
             left_out.append((path, size))
         elif size[0] < size_wh[0] or size[1] < size_wh[1]:
             left_out.append((path, f"{size[0]}x{size[1]} pixels, smaller than the window"))

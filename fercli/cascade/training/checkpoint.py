@@ -183,7 +183,7 @@ def _digest_positives(options: CascadeTrainingOptions) -> str:
     if options.vec is not None:
         return _digest_file(options.vec)
     assert options.info is not None
-    records = read_records(options.info, labels=options.label)
+    records = read_records(options.info, labels=options.label, note_labels=False)
     images = _digest_images((record.path for record in records), options.workers)
     return _digest_lines(f"{r.boxes} {r.normalized} {images[r.path]}" for r in records)
 

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numba
 
+from fercli.annotations.notes import NOTES
 from fercli.cascade.detection.scanner.kernels import scan
 from fercli.cascade.features import haar_kernels, lbp
 from fercli.cascade.model import Cascade, read_cascade, write_cascade
@@ -93,7 +94,7 @@ def train(
         positives = load_positives(wanted, progress=progress)
         training = Training(wanted, positives, backgrounds, pool, progress)
         note_compilation(progress, scan, KERNELS[wanted.feature_type])
-        notes = (*changed, *positives.notes, *backgrounds.notes)
+        notes = (*changed, *positives.notes, *backgrounds.notes, *NOTES.take())
         for note in notes:
             progress.note(note)
         _lay_out(folder, wanted, going_on=going_on)

@@ -114,7 +114,7 @@ class _AnnotatedPositives:
         assert options.info is not None
         self.path = options.info
         size_wh = self._size_wh = options.size_wh
-        records = read_records(self.path, labels=options.label)
+        records = read_records(self.path, labels=options.label, note_labels=False)
         self.notes = _label_notes(label_counts(records), options)
         crops = list(
             parallel_map(

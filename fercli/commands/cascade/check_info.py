@@ -22,6 +22,8 @@ from fercli.common.progress import Progress
     default="1x1",
     help="Report images in a background list that are smaller than this training window.",
 )
+@options.annotation_format
+@options.annotation_images
 @options.workers
 @options.as_json
 @options.quiet
@@ -29,23 +31,36 @@ def check_info(
     file: Path,
     kind: Any,
     size: tuple[int, int],
+    format: str | None,
+    images: Path | None,
     workers: int | None,
     as_json: bool,
     progress: Progress,
 ) -> int:
-    """Check an info file or a background list, record by record.
+    """Check an info file, a background list or annotations of any format, record by record.
 
     Every image is opened: in an info file names are relative to its folder, in a background
-    list to the working directory, as for OpenCV's programs. Ends with status 1 if anything is
-    wrong.
+    list to the working directory, as for OpenCV's programs. Annotations of other formats, files or
+    folders, are read as by the other commands. Ends with status 1 if anything is wrong.
 
     \b
     Examples:
       fer cascade check-info work/info.dat
       fer cascade check-info work/bg.txt --size 24x24 --json
+      fer cascade check-info photos/_annotations.coco.json
     """
     from fercli.annotations.validate import check_list
 
-    report = check_list(file, kind=kind, window_wh=size, workers=workers, progress=progress)
+    report = check_list(
+        file,
+        kind=kind,
+        format=format,
+        images=images,
+        window_wh=size,
+        workers=workers,
+        progress=progress,
+    )
+    for note in report.notes:
+        click.echo(f"note: {note}", err=True)
     options.echo(report, as_json)
     return int(bool(report.problems))

@@ -45,6 +45,53 @@ DLIB = (
 </images></dataset>
 """,
 )
+CVAT = (
+    b"""<annotations><version>1.1</version><image id="0" name="a.png" width="48" height="48">
+<box label="face" xtl="1.5" ytl="2" xbr="20" ybr="30" rotation="10.0"/>
+<polygon label="cat" points="1,2;4,2.5;4,6"/><ellipse label="cat" cx="9" cy="9" rx="3" ry="2"/>
+</image><image id="1" name="b.png" width="96" height="96"><box xtl="1" ytl="2" xbr="3" ybr="4"/>
+</image></annotations>
+""",
+)
+LABELME = (
+    b"""{"version": "5.2.1", "shapes": [
+ {"label": "face", "points": [[20, 28], [10, 20]], "shape_type": "rectangle"},
+ {"label": "cat", "points": [[1, 2], [4, 2], [4, 6]], "shape_type": "polygon"},
+ {"label": "cat", "points": [[9, 9], [12, 13]], "shape_type": "circle"}],
+ "imagePath": "a.png", "imageData": null, "imageHeight": 48, "imageWidth": 48}
+""",
+)
+CREATEML = (
+    b"""[{"image": "a.png", "annotations": [{"label": "face",
+ "coordinates": {"x": 25, "y": 24, "width": 30, "height": 8}}]},
+ {"imagefilename": "b.png", "annotations": []}]
+""",
+)
+VIA = (
+    b"""{"a.png9": {"filename": "a.png", "size": 9, "regions": [
+ {"shape_attributes": {"name": "rect", "x": 1, "y": 2, "width": 20, "height": 8},
+  "region_attributes": {"kind": "face"}},
+ {"shape_attributes": {"name": "polygon", "all_points_x": [1, 4, 4], "all_points_y": [2, 2, 6]},
+  "region_attributes": {"kind": {"cat": true}}},
+ {"shape_attributes": {"name": "circle", "cx": 9, "cy": 9, "r": 5}, "region_attributes": {}}]}}
+""",
+)
+SUPERVISELY = (
+    b"""{"size": {"height": 48, "width": 48}, "objects": [
+ {"classTitle": "face", "geometryType": "rectangle",
+  "points": {"exterior": [[10, 20], [39, 27]], "interior": []}},
+ {"classTitle": "cat", "geometryType": "bitmap", "bitmap": {"origin": [0, 0]}}]}
+""",
+)
+LABEL_STUDIO = (
+    b"""[{"data": {"image": "/data/upload/1/0a1b2c3d-a.png"}, "annotations": [{"result": [
+ {"original_width": 48, "original_height": 48, "value": {"x": 10, "y": 20, "width": 30,
+  "height": 25, "rotation": 5, "rectanglelabels": ["face"]}},
+ {"original_width": 48, "original_height": 48, "value": {"points": [[1, 2], [30, 40]],
+  "polygonlabels": ["cat"]}}]}]}]
+""",
+)
+COUNTED = (b"1 2 3 20 20\n", b"2\n1 2 3 4\n5 6 7 8\n")
 
 
 def two_images(folder: Path) -> None:
@@ -104,6 +151,16 @@ READERS = (
     Reader("bg.txt", "bg.txt", lambda: LIST, _check("bg", "bg.txt"), two_images, 2),
     Reader("CSV of boxes", "boxes.csv", lambda: TABLE, _read_as("csv", "boxes.csv"), two_images,
            2),
+    Reader("CVAT", "cvat.xml", lambda: CVAT, _read_as("cvat", "cvat.xml"), two_images),
+    Reader("LabelMe", "a.json", lambda: LABELME, _read_as("labelme", "a.json"), two_images),
+    Reader("Create ML", "ml.json", lambda: CREATEML, _read_as("createml", "ml.json"), two_images),
+    Reader("VIA", "via.json", lambda: VIA, _read_as("via", "via.json"), two_images),
+    Reader("Supervisely", "a.png.json", lambda: SUPERVISELY, _read_as("supervisely", "a.png.json"),
+           two_images),
+    Reader("Label Studio", "tasks.json", lambda: LABEL_STUDIO,
+           _read_as("label-studio", "tasks.json"), two_images),
+    Reader("counted boxes", "set/a.txt", lambda: COUNTED, _read_as("info-folder", "set"),
+           _yolo_beside),
     Reader("Pascal VOC", "voc/a.xml", lambda: VOC, _read_as("voc", "voc"), two_images, 1.5),
     Reader("YOLO", "set/a.txt", lambda: YOLO, _read_as("yolo", "set"), _yolo_beside),
     Reader("YOLO, classes", "set/classes.txt", lambda: YOLO_NAMES, _read_as("yolo", "set"),

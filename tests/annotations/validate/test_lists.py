@@ -172,3 +172,64 @@ def test_opencv_createsamples_fails_where_a_problem_is_found(
     report = check(f"{line}\nb.png 1 0 0 9 9\n")
     assert kind in ({problem.kind for problem in report.problems} or {None})
     assert (samples_made(tmp_path, opencv_tools) == 2) == (kind is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ('"a.png" 1 0 0 5 5\n', ["quotes"]),
+        ("sub\\c.png 1 0 0 5 5\n", ["backslashes"]),
+        ("a.png 1 0 0 5 5\n".encode("utf-16"), ["UTF-16"]),
+        ("gone\\a.png 1 0 0 5 5\n", ["missing"]),
+    ],
+)
+def test_lists_of_windows(check, make_image, text, kinds):
+    make_image("sub/c.png", 64, 48)
+    assert [problem.kind for problem in check(text, kind="info").problems] == kinds
+
+
+VOC = (
+    "<annotation><filename>a.png</filename><size><width>{}</width><height>48</height></size>"
+    "<object><name>s</name><bndbox><xmin>0</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>"
+    "</bndbox></object></annotation>"
+)
+
+
+def test_annotations_of_other_formats(tmp_path, make_image):
+    for name in ("a.png", "b.png"):
+        make_image(name, 64, 48)
+    path = tmp_path / "boxes.csv"
+    path.write_text(
+        "path,x,y,w,h\na.png,1,2,3,4\na.png,60,2,30,4\na.png,1,2,0,4\nb.png,1,2,x,4\n"
+        "none.png,1,2,3,4\na.png,1,2,3,4\n"
+    )
+    report = check_list(path)
+    assert (report.kind, report.title, report.records) == ("csv", "CSV table", 2)
+    assert found(report) == [
+        (None, 5, "malformed", "Expected x,y,w,h as numbers, got '1,2,x,4'"),
+        (1, 2, "box outside", "60 2 30 4 in an image of 64x48"),
+        (1, 2, "empty box", "1 2 0 4"),
+        (2, 6, "missing", str(tmp_path / "none.png")),
+        (1, 2, "duplicate", "box 1 2 3 4 twice"),
+    ]
+    assert "CSV table; records: 2, boxes: 5, problems: 5" in report.to_text()
+    assert report.to_dict()["problems"][1]["consequence"].startswith("build-info clips it")
+
+
+def test_folders_of_annotations(tmp_path, make_image):
+    make_image("a.png", 64, 48)
+    (tmp_path / "a.xml").write_text(VOC.format(64))
+    report = check_list(tmp_path)
+    assert found(report) == [(1, None, "box outside", "-1 0 10 9 in an image of 64x48")]
+    (tmp_path / "a.xml").write_text(VOC.format(99))
+    ((_, _, kind, detail),) = found(check_list(tmp_path))[1:]
+    assert (kind, "states a size of 99x48" in detail) == ("malformed", True)
+
+
+def test_annotations_of_which_nothing_is_wrong(tmp_path, make_image):
+    make_image("a.png", 32, 24)
+    (tmp_path / "a.xml").write_text(VOC.format(64).replace("<xmin>0", "<xmin>1"))
+    report = check_list(tmp_path / "a.xml")
+    assert report.problems == ()
+    assert "of another size than stated, boxes scaled: 1" in report.notes[0]
+    assert report.to_dict()["notes"] == list(report.notes)

@@ -482,3 +482,42 @@ def test_opencv_traincascade_reads_what_it_writes_from_any_directory(
     assert "can't open/read file" not in done.stderr
     assert "NEG count : acceptanceRatio    60 : 1" in done.stdout
     assert (tmp_path / "data" / "cascade.xml").is_file()
+
+
+def voc(folder, name, label="sign"):
+    (folder / f"{name}.xml").write_text(
+        f"<annotation><filename>{name}.png</filename><object><name>{label}</name><bndbox>"
+        "<xmin>3</xmin><ymin>3</ymin><xmax>20</xmax><ymax>20</ymax></bndbox></object></annotation>"
+    )
+
+
+def test_negatives_in_which_the_object_is_marked(tmp_path, make_image, build):
+    for name in ("pos/a.png", "neg/b.png", "neg/c.png", "neg/d.png"):
+        make_image(name, 40, 40)
+    voc(tmp_path / "pos", "a")
+    voc(tmp_path / "neg", "b")
+    voc(tmp_path / "neg", "c", "car")
+    report = build([tmp_path / "pos"], [tmp_path / "neg"])
+    assert report.negatives.reasons == {"the object is marked in it": 1}
+    assert [each.path.name for each in report.negatives.left_out] == ["b.png"]
+    assert sorted(image.path.name for image in report.negatives.used) == ["c.png", "d.png"]
+    assert (
+        f"{tmp_path / 'neg'}: boxes of other labels in negatives, not considered: 1" in report.notes
+    )
+    assert report.to_dict()["notes"] == list(report.notes)
+
+
+def test_negatives_that_a_file_of_annotations_names(tmp_path, make_image, build):
+    for name in ("neg/b.png", "neg/c.png", "pos/a.png"):
+        make_image(name, 40, 40)
+    (tmp_path / "neg" / "boxes.csv").write_text("path,x,y,w,h\nb.png,1,2,9,9\nc.png,,,,\n")
+    report = build([tmp_path / "pos"], [tmp_path / "neg" / "boxes.csv"])
+    assert [image.path.name for image in report.negatives.used] == ["c.png"]
+
+
+def test_files_that_are_skipped_are_counted(tmp_path, make_image, build):
+    make_image("pos/a.png", 40, 40)
+    (tmp_path / "pos" / "notes.md").write_text("x")
+    report = build([tmp_path / "pos"], [])
+    (note,) = report.notes
+    assert note.startswith(f"{tmp_path / 'pos'}: skipped 1 of 2 files that are not images")
