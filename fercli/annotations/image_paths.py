@@ -86,7 +86,7 @@ class ImageLocator:
         for base in self._bases:
             for start in range(len(parts)):
                 path = os.path.join(base, *parts[start:])  # noqa: PTH118  (names by thousands)
-                if os.path.exists(path):  # noqa: PTH110
+                if os.path.isfile(path):  # noqa: PTH113
                     return Path(path)
         return self._indexed(parts[-1])
 
@@ -224,7 +224,8 @@ def locate(name: str, folder: Path, images: Path | None = None) -> Path:
     for spelling in (name, name.replace("\\", "/")) if "\\" in name else (name,):
         for place in _places(str(images or folder), images is None):
             path = os.path.join(place, spelling)  # noqa: PTH118  (names by thousands)
-            if os.path.exists(path):  # noqa: PTH110
+            exists = os.path.exists if spelling == name else os.path.isfile
+            if exists(path):
                 return Path(path)
             first = first or path
     assert first is not None

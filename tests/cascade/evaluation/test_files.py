@@ -164,7 +164,7 @@ def test_labels_that_are_mixed_are_counted_in_a_note(face_cascade, make_annotate
     NOTES.forget()
     evaluation = evaluate_files([face_cascade], tmp_path / "boxes.csv")
     (note,) = [note for note in evaluation.to_dict()["notes"] if "labels" in note]
-    assert "boxes of several labels, all taken (2 flag, 1 face)" in note
+    assert "boxes of several labels, all taken (flag 2, face 1)" in note
     NOTES.forget()
     evaluation = evaluate_files([face_cascade], tmp_path / "boxes.csv", labels=["face"])
     assert not [note for note in evaluation.notes if "labels" in note]

@@ -359,7 +359,7 @@ def test_several_labels_are_counted_in_a_note(make_image, tmp_path):
     created = create_from_annotations(tmp_path / "boxes.csv", tmp_path / "a.vec", CropRules(SIZE))
     assert created.count == 4
     (note,) = [note for note in created.to_dict()["notes"] if "labels" in note]
-    assert "boxes of several labels, all taken (2 cat, 1 dog, 1 without label)" in note
+    assert "boxes of several labels, all taken (cat 2, dog 1, no label 1)" in note
     NOTES.forget()
     created = create_from_annotations(
         tmp_path / "boxes.csv", tmp_path / "b.vec", CropRules(SIZE), labels=["cat"]
