@@ -39,6 +39,9 @@ T = TypeVar("T")
 #: Limits above this are those of a processor, which nobody meets: help does not show them.
 MOST_SHOWN = 1_000_000
 
+#: Letters of the choices that stand beside an option in its help.
+LONGEST_LIST = 80
+
 #: Pixels: no side of an image that OpenCV scales and cuts may be longer.
 LARGEST_SIDE = 32_767
 
@@ -230,7 +233,9 @@ class FieldOption(click.Option):
         names = [*field.names, field.name]
         attributes: dict[str, Any] = {"metavar": field.option.metavar}
         if field.choices:
-            attributes["metavar"] = f"[{'|'.join(field.choices)}]"
+            # More names than fit a line of help are elsewhere: the help says where.
+            listed = f"[{'|'.join(field.choices)}]"
+            attributes["metavar"] = listed if len(listed) < LONGEST_LIST else "NAME"
         if field.kind is bool:
             attributes["is_flag"] = True
             if field.default is True:
