@@ -24,7 +24,8 @@ FORMATS = (
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="Write the boxes in this format; voc, yolo and labelme are folders."
+    metavar="FORMAT",
+    help=f"Write the boxes in this format: {', '.join(FORMATS)}; voc, yolo and labelme are folders."
     "  [default: what the name says]",
 )
 @click.option(
