@@ -52,7 +52,7 @@ for name in $names; do
         set -- --init "$run-start/best.keras"
     fi
     fer models train --recipe "$name" --data "$data" --out "$run" "$@"
-    fer models export "$run/best.keras" --out "$run/model.onnx" --data "$data" --overwrite
+    fer models export "$run/best.keras" --out "$run/model.onnx" --data "$data" --calibrate --overwrite
     fer models evaluate "$run/model.onnx" --data "$data" --check-copies --out "$run/report" \
         --overwrite
 done
