@@ -52,7 +52,7 @@ def require_absent(path: Path, *, overwrite: bool) -> None:
     windows.require_usable(path)
     if is_there(path) and not (path.is_file() or path.is_dir()):
         raise OutputError(
-            "wanted a file to write, found a device or a pipe", hint="another name", path=path
+            "Expected a file to write, found a device or a pipe", hint="another name", path=path
         )
     if not overwrite and os.path.lexists(path):
         raise OutputExistsError("already exists", hint="--overwrite, or another name", path=path)
@@ -71,7 +71,7 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise OutputError(
-            "wanted a folder to write to, found a file", hint="another name", path=path
+            "Expected a folder to write to, found a file", hint="another name", path=path
         ) from error
     except OSError as error:
         raise output_error(error, path) from error
@@ -260,7 +260,7 @@ def read_text(path: Path, *, errors: str = "strict") -> str:
         return path.read_text(encoding="utf-8-sig", errors=errors)
     except UnicodeDecodeError as error:
         raise InputError(
-            f"wanted a UTF-8 text file, found byte 0x{error.object[error.start]:02x} at offset "
+            f"Expected a UTF-8 text file, found byte 0x{error.object[error.start]:02x} at offset "
             f"{error.start}",
             hint="is this the right file, or one in another encoding?",
             path=path,
@@ -372,7 +372,7 @@ def input_error(error: OSError, path: Path, *, wanted: str = "a file") -> InputE
         errno.ENOTDIR: "a file",
         errno.EACCES: "no permission to read it",
     }.get(error.errno or 0, error.strerror or str(error))
-    return InputError(f"wanted {wanted}, found {found}", path=path)
+    return InputError(f"Expected {wanted}, found {found}", path=path)
 
 
 def output_error(error: OSError, path: Path) -> OutputError:

@@ -122,7 +122,7 @@ def _require_room(target: Path, doing: str, megabytes: int, hint: str) -> None:
     free = shutil.disk_usage(target).free >> 20
     if free < megabytes:
         raise OutputError(
-            f"wanted {megabytes} MB of free disk for {doing}, found {free} MB",
+            f"Expected {megabytes} MB of free disk for {doing}, found {free} MB",
             hint=hint,
             path=target,
         )

@@ -75,7 +75,7 @@ def test_one_who_may_go_on_loses_the_malformed_lines_alone(tmp_path, complaints)
 
 
 def test_not_text(tmp_path):
-    with pytest.raises(InputError, match="wanted a UTF-8 text file, found byte 0xff"):
+    with pytest.raises(InputError, match="Expected a UTF-8 text file, found byte 0xff"):
         read_annotations(table(tmp_path, b"a.png,\xff\n"))
     with pytest.raises(AnnotationError, match="The file is not a table: field larger than"):
         read_annotations(table(tmp_path, "a" * 200_000))

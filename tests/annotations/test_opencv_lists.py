@@ -58,7 +58,7 @@ def test_what_is_no_background_list(tmp_path):
     (tmp_path / "bg.txt").write_bytes(b"\x89PNG\0\0")
     with pytest.raises(AnnotationError, match="got a binary file"):
         read_background_list(tmp_path / "bg.txt")
-    with pytest.raises(InputError, match="wanted a list of images, found a folder"):
+    with pytest.raises(InputError, match="Expected a list of images, found a folder"):
         read_background_list(tmp_path)
 
 

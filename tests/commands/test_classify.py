@@ -177,7 +177,7 @@ def test_tiny_images(fer, tmp_path, size):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["missing.png"], "wanted an image, found nothing of that name"),
+        (["missing.png"], "Expected an image, found nothing of that name"),
         (["*.xyz"], "No file matches *.xyz"),
         (["photo.png", "--timeline", "a.png"], "--timeline needs a video"),
         (["photo.png", "--save", "a.mp4"], "Expected a name for an image"),
@@ -193,7 +193,7 @@ def test_tiny_images(fer, tmp_path, size):
             "Two outputs would write to the same file: a",
         ),
         (["photo.png", "--csv", "film.mp4"], "already exists"),
-        (["photo.png", "--csv", "photo.png/a.csv"], "wanted a folder to write to, found a file"),
+        (["photo.png", "--csv", "photo.png/a.csv"], "Expected a folder to write to, found a file"),
         (["99999999999"], "Expected a camera number of at most 2147483647, got 99999999999"),
         (["77"], "Camera 77 cannot be opened: there is no /dev/video77"),
         (["http://127.0.0.1:9/a"], "http://127.0.0.1:9/a: The stream cannot be opened"),

@@ -120,7 +120,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path, image):
         write_image(tmp_path / "a.png", image)
     with pytest.raises(ImageError, match=r"got '\.doc'"):
         write_image(tmp_path / "a.doc", image)
-    with pytest.raises(OutputError, match="wanted a folder to write to, found a file"):
+    with pytest.raises(OutputError, match="Expected a folder to write to, found a file"):
         make_folder(tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert (tmp_path / "a.png").read_text() == "mine"

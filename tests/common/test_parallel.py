@@ -53,7 +53,7 @@ def test_what_comes_before_a_failure_of_the_items_is_done(workers):
 
 
 def test_a_killed_worker_is_named():
-    with pytest.raises(FerError, match="a worker process was killed"):
+    with pytest.raises(FerError, match="A worker process was killed"):
         list(parallel_map(os._exit, range(3, 50), workers=2))
 
 
@@ -186,7 +186,7 @@ def test_an_import_on_a_cluster_that_loses_a_worker(cluster, fer, tmp_path):
 
 def test_schedulers_that_cannot_be_used(tmp_path, monkeypatch):
     monkeypatch.setattr("fercli.common.parallel.SCHEDULER_TIMEOUT", 1)
-    with pytest.raises(DependencyError, match=r"no Dask scheduler answers at tcp://127\.0"):
+    with pytest.raises(DependencyError, match=r"No Dask scheduler answers at tcp://127\.0"):
         list(parallel_map(SQUARE, range(3), workers=Workers(scheduler="tcp://127.0.0.1:9")))
-    with pytest.raises(DependencyError, match="no Dask scheduler answers at nonsense://x"):
+    with pytest.raises(DependencyError, match="No Dask scheduler answers at nonsense://x"):
         list(parallel_map(SQUARE, range(3), workers=Workers(scheduler="nonsense://x")))

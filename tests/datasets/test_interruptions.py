@@ -176,9 +176,9 @@ def without_rights():
 @pytest.mark.parametrize(
     ("command", "name", "message"),
     [
-        (["import"], "in/sad", "in/sad: wanted a folder, found no permission to read it"),
-        (["crop"], "in/sad", "in/sad: wanted a folder, found no permission to read it"),
-        (["import"], "fer2013.csv", "fer2013.csv: wanted a file, found no permission to read it"),
+        (["import"], "in/sad", "in/sad: Expected a folder, found no permission to read it"),
+        (["crop"], "in/sad", "in/sad: Expected a folder, found no permission to read it"),
+        (["import"], "fer2013.csv", "fer2013.csv: Expected a file, found no permission to read it"),
         (["import"], "out", "out/.unfinished.csv: cannot be written: Permission denied"),
         (["crop"], "out", "out/crop.json: cannot be written: Permission denied"),
     ],

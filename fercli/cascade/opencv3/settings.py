@@ -158,7 +158,7 @@ def plan_buffers(
     value = min(all_value, _asked(settings.value_buffer, memory - 2 * index))
     if memory < 2 * index + value or memory < 0:
         raise OptionError(
-            f"wanted {2 * index + value + max(-memory, 0)} MB of memory for {samples} samples of "
+            f"Expected {2 * index + value + max(-memory, 0)} MB of memory for {samples} samples of "
             f"{features} features, found {max(memory, 0)} MB free",
             hint="smaller --value-buffer and --index-buffer, or fewer samples (--positives, "
             "--negatives)",

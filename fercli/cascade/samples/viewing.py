@@ -18,6 +18,7 @@ from fercli.common.files import make_folder, require_absent
 from fercli.common.images import MOST_PIXELS, ImageArray, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def show(
     if not len(shown):
         pages = -(-len(samples) // per_page)
         raise OptionError(
-            f"There is no page {page}: the file has {pages} pages of {per_page} samples", path=path
+            f"There is no page {page}: the file has {counted(pages, 'page')} of "
+            f"{counted(per_page, 'sample')}",
+            path=path,
         )
     scale = scale or (2 if max(shown.shape[1:]) < 32 else 1)
     if shown.size * scale**2 > MOST_PIXELS:

@@ -54,7 +54,7 @@ def test_nothing_wrong(check):
         ("./b.png 1 1 1 2 2", "duplicate", "./b.png: also record 1"),
         ("copy.png 1 1 1 2 2", "duplicate", "copy.png: same pixels as record 1"),
         (f"{'x' * 300} 0", "missing", "…" + "x" * 59),
-        ("folder 0", "unreadable", "folder: wanted an image, found a folder"),
+        ("folder 0", "unreadable", "folder: Expected an image, found a folder"),
     ],
 )
 def test_images_and_boxes(check, tmp_path, line, kind, detail):

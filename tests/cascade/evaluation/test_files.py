@@ -87,7 +87,7 @@ def test_what_is_left_out_and_another_size_of_boxes_are_told(
     evaluate_files([face_cascade], truth, progress=progress)
     left_out, size = progress.notes
     assert left_out.startswith("left out: ")
-    assert "missing.png: wanted an image, found nothing of that name" in left_out
+    assert "missing.png: Expected an image, found nothing of that name" in left_out
     assert size.startswith("faces: its boxes have 0.60 times the sides of the annotated")
     progress = Notes()
     evaluate_files([face_cascade], truth, box_scale="auto", progress=progress)

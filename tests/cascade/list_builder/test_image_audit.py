@@ -81,7 +81,7 @@ def test_a_broken_image_or_record_never_ends_the_survey(tmp_path, image):
         "fine", "unreadable", "unreadable", "unreadable", "unreadable", "fine",
     ]  # fmt: skip
     assert found[4] == LeftOut(
-        tmp_path / "none.png", "unreadable", "wanted an image, found nothing of that name"
+        tmp_path / "none.png", "unreadable", "Expected an image, found nothing of that name"
     )
 
 

@@ -103,7 +103,7 @@ def test_backgrounds_that_cannot_be_used_are_left_out(make_image, tmp_path):
     assert [(path.name, why.split(",")[0]) for path, why in found.left_out] == [
         ("small.png", "9x30 pixels"),
         ("text.png", "The file is not an image: neither OpenCV nor Pillow can decode it"),
-        ("missing.png", "wanted an image"),
+        ("missing.png", "Expected an image"),
     ]
     assert found.windows == 2 * count_windows((40, 30), (10, 8))
 
@@ -151,7 +151,7 @@ def test_those_left_out_are_listed(make_image, tmp_path):
     (tmp_path / "bg.txt").write_text("large.png\nmissing.png\n")
     found = check_backgrounds(tmp_path / "bg.txt", (10, 8))
     prepare_backgrounds(found, tmp_path / "place")
-    assert "missing.png\twanted an image" in (tmp_path / "place" / "left_out.txt").read_text()
+    assert "missing.png\tExpected an image" in (tmp_path / "place" / "left_out.txt").read_text()
 
 
 @pytest.mark.parametrize(
@@ -233,5 +233,5 @@ def test_buffers_that_are_given_stay_but_for_what_is_too_much(counted):
 def test_too_little_memory_is_refused(counted):
     with pytest.raises(OptionError, match="MB of memory for 9450 samples"):
         plan_buffers(counted, 78_460, 1 << 20)
-    with pytest.raises(OptionError, match="wanted 2829 MB"):
+    with pytest.raises(OptionError, match="Expected 2829 MB"):
         plan_buffers(replace(counted, value_buffer=2829, index_buffer=0), 78_460, GIGABYTE)

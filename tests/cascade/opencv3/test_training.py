@@ -226,10 +226,13 @@ def test_nothing_to_finish_or_to_resume_is_said(train, options, tmp_path, name):
     out = tmp_path / name
     if name == "empty":
         out.mkdir()
-    for words in (["--finish"], [*options, "--resume"]):
+    for words, message in (
+        (["--finish"], "The folder has no training"),
+        ([*options, "--resume"], "There is no training to resume"),
+    ):
         result = train("--out", out, *words)
         assert result.status == 1
-        assert "wanted a training" in result.err
+        assert message in result.err
     assert not out.exists()
 
 
@@ -328,10 +331,10 @@ def test_samples_that_no_feature_tells_apart_are_named(train, options, tmp_path)
 def test_what_is_wrong_is_said_before_anything_is_written(train, options, tmp_path):
     for words, message in (
         (["--size", 24], "Expected samples of 24x24 = 576 pixels, the file holds samples of 400"),
-        (["--vec", tmp_path / "none.vec"], "wanted a .vec file, found nothing of that name"),
+        (["--vec", tmp_path / "none.vec"], "Expected a .vec file, found nothing of that name"),
         (["--bg", tmp_path / "none.txt"], "found nothing of that name"),
         (["--tools", tmp_path], "OpenCV 3.4's program opencv_traincascade was not found in"),
-        (["--min-hit-rate", 1], "--min-hit-rate: wanted more than 0 and less than 1"),
+        (["--min-hit-rate", 1], "--min-hit-rate: expected more than 0 and less than 1"),
         (["--value-buffer", 10**7, "--index-buffer", 0, "--feature-type", "HAAR", "--positives",
           10**6], "has only 200 samples"),
     ):  # fmt: skip

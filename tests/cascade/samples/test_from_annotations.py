@@ -97,7 +97,7 @@ def test_the_first_that_is_bad_is_named_and_nothing_is_written(marked, tmp_path)
     info, _ = marked
     break_some(info)
     for workers in (1, 3):
-        with pytest.raises(ImageError, match=r"info\.dat:2: .*gone\.png: wanted an image"):
+        with pytest.raises(ImageError, match=r"info\.dat:2: .*gone\.png: Expected an image"):
             create(info, tmp_path, workers=workers)
     assert not (tmp_path / "out.vec").exists()
 
@@ -319,7 +319,9 @@ def test_a_image_that_cannot_be_read_is_told_with_its_record(tmp_path):
     crops = crop_record(a_record(tmp_path / "none.png", (0, 0, 1, 1)), (4, 4))
     (error,) = crops.errors
     assert isinstance(error, ImageError)
-    assert str(error).startswith(f"info.dat:3: {tmp_path}/none.png: wanted an image, found nothing")
+    assert str(error).startswith(
+        f"info.dat:3: {tmp_path}/none.png: Expected an image, found nothing"
+    )
 
 
 def test_a_image_without_boxes_is_not_opened(tmp_path):

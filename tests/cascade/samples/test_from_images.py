@@ -97,7 +97,7 @@ def test_much_transparency_is_told(create, tmp_path, rng):
 
 
 def test_what_cannot_be_used_is_named(create, tmp_path, smooth_image, make_backgrounds):
-    with pytest.raises(ImageError, match=r"none\.png: wanted an image, found nothing"):
+    with pytest.raises(ImageError, match=r"none\.png: Expected an image, found nothing"):
         create(tmp_path / "none.png")
     with pytest.raises(OptionError, match="Expected at least one image of the object"):
         create()

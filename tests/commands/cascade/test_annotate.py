@@ -58,7 +58,7 @@ def test_it_tells_what_there_is_at_its_start_and_end(photos, tmp_path, end):
         told, troubles = process.communicate(timeout=30)
         assert process.returncode == 0
     assert told == f"{out}: 0 done, 1 boxes, 0 negative, 1 unfinished of 3 images\n"
-    assert troubles.startswith(f"{photos / 'broken.png'}: wanted an image")
+    assert troubles.startswith(f"{photos / 'broken.png'}: The file is not an image")
     assert len(troubles.splitlines()) == 1
     with annotating(photos, "--out", out) as process:
         assert "0 done, 1 boxes, 0 negative, 1 unfinished" in process.first
@@ -79,7 +79,7 @@ def test_the_second_on_one_output_says_so_and_a_kill_frees_it(photos, tmp_path, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["nowhere", "--out", "info.dat"], "wanted a folder, found nothing of that name"),
+        (["nowhere", "--out", "info.dat"], "Expected a folder, found nothing of that name"),
         (["photos", "--out", "boxes"], "has no suffix"),
         (["photos", "--out", "info.dat", "--suggest", "no.xml"], "no.xml"),
         (["photos", "--out", "a.txt", "--review", "no.xml"], "no.xml"),

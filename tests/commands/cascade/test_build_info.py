@@ -72,9 +72,9 @@ def test_all_options(folders, fer, tmp_path):
     [
         ("faces", 2, "Missing option '-o' / '--out'"),
         ("-o work", 1, "Neither positives nor negatives were given"),
-        ("nope -o work", 1, "nope: wanted annotations or a folder of images, found nothing"),
-        ("faces -n nope -o work", 1, "nope: wanted a list of images, found nothing"),
-        ("faces -o faces/0.png", 1, "wanted a folder to write to, found a file"),
+        ("nope -o work", 1, "nope: Expected annotations or a folder of images, found nothing"),
+        ("faces -n nope -o work", 1, "nope: Expected a list of images, found nothing"),
+        ("faces -o faces/0.png", 1, "Expected a folder to write to, found a file"),
         ("faces -o work --take 0", 2, "expected more than none and at most 100%"),
         ("faces -o work --take 101%", 2, "expected more than none and at most 100%"),
         (
@@ -83,7 +83,7 @@ def test_all_options(folders, fer, tmp_path):
             "expected a number such as 500, or a share such as 20% or 0.2",
         ),
         ("faces -o work --take 11", 1, "11 positives were asked for, but there are only 10"),
-        ("faces -o work --format coco", 1, "wanted a file, found a folder"),
+        ("faces -o work --format coco", 1, "Expected a file, found a folder"),
         ("faces -o work --plot sizes.xyz", 1, "'.xyz' is not a file type of plots"),
         ("-n scenes -o work --plot sizes.png", 1, "--plot and --also need positives"),
         ("faces -o work --detect faces/0.png", 1, "faces/0.png"),

@@ -48,4 +48,4 @@ def test_a_background_list_and_the_window(folder, fer):
 def test_a_file_that_is_not_there(fer, tmp_path):
     result = fer("cascade", "check-info", tmp_path / "nope")
     assert result.status == 1
-    assert "nope: wanted a list of images, found nothing of that name" in result.err
+    assert "nope: Expected a list of images, found nothing of that name" in result.err

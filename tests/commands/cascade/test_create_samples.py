@@ -97,13 +97,13 @@ def test_options_that_contradict_each_other(fer, arguments, words):
 
 def broken_info(name):
     return {
-        "missing": (None, "wanted annotations or a folder of images, found nothing of that name"),
+        "missing": (None, "Expected annotations or a folder of images, found nothing of that name"),
         "empty": ("", "looks like none of them"),
         "outside": ("p1.png 1 30 0 24 24", "info.dat:1: .*p1.png: The box .* is not inside"),
         "negative": ("p1.png 1 -1 0 24 24", "info.dat:1: .* The box -1 0 24 24"),
         "no width": ("p1.png 1 0 0 0 24", "info.dat:1: .*The box is empty: 0 0 0 24"),
-        "no image": ("no.png 1 0 0 9 9", "info.dat:1: .*no.png: wanted an image, found nothing"),
-        "a folder": (". 1 0 0 9 9", "info.dat:1: .*wanted an image, found a folder"),
+        "no image": ("no.png 1 0 0 9 9", "info.dat:1: .*no.png: Expected an image, found nothing"),
+        "a folder": (". 1 0 0 9 9", "info.dat:1: .*Expected an image, found a folder"),
         "a space": ("p 1.png 1 0 0 9 9", "info.dat:1: .*as integers"),
         "too few": ("p1.png 1 0 0 9", "info.dat:1: .*got the end of the file"),
         "too many": ("p1.png 1 0 0 9 9 9 9", "info.dat:2: Expected the name of an image, got '9'"),

@@ -87,7 +87,7 @@ def test_equal_names_are_numbered_and_files_that_are_not_read_are_listed(
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (["missing.png"], "missing.png: wanted an image, found nothing of that name"),
+        (["missing.png"], "missing.png: Expected an image, found nothing of that name"),
         (["empty"], "There are no images in"),
     ],
 )

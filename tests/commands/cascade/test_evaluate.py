@@ -78,11 +78,11 @@ def test_a_note_goes_to_stderr_unless_quiet(fer, cascade, truth, tmp_path):
         (["--truth", "info.dat", "--box-scale", "0"], 2, "'--box-scale': 0.0 is not in the range"),
         (["--truth", "info.dat", "--box-scale", "big"], 2, "'--box-scale': 'big' is not a valid"),
         (["--truth", "info.dat", "--max-distance", "1"], 1, "The rule iou has no"),
-        (["--truth", "missing.dat"], 1, "missing.dat: wanted annotations"),
+        (["--truth", "missing.dat"], 1, "missing.dat: Expected annotations"),
         (["--truth", "empty.dat"], 1, "empty.dat: Expected annotat"),
         (["--truth", "empty.csv"], 1, "empty.csv: The file lists no image"),
         (["--bg", "empty.dat"], 1, "empty.dat: There are no background images"),
-        (["--bg", "missing.txt"], 1, "missing.txt: wanted a list of images, found nothing"),
+        (["--bg", "missing.txt"], 1, "missing.txt: Expected a list of images, found nothing"),
         (["--truth", "info.dat", "--out", "info.dat"], 1, "info.dat: "),
     ],
 )

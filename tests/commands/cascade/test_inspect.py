@@ -33,4 +33,4 @@ def test_what_is_no_cascade_ends_with_1_on_one_line(fer, tmp_path):
     )
     result = fer("cascade", "inspect", tmp_path / "no.xml")
     assert result.status == 1
-    assert result.err.endswith("no.xml: wanted a cascade file, found nothing of that name\n")
+    assert result.err.endswith("no.xml: Expected a cascade file, found nothing of that name\n")

@@ -64,7 +64,7 @@ def test_replaces_nothing_unless_told_to(fer, face_cascade, tmp_path):
     ("options", "message"),
     [
         (["--vec", "missing.vec"], "missing.vec"),
-        (["--image", "missing.png"], "missing.png: wanted an image"),
+        (["--image", "missing.png"], "missing.png: Expected an image"),
         (["--vec", "a.vec", "--image", "a.png"], "cannot be used together"),
         (["missing folder"], "missing folder"),
     ],

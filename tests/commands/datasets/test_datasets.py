@@ -50,12 +50,12 @@ def test_folds(fer, tree, tmp_path):
 @pytest.mark.parametrize(
     ("args", "status", "message"),
     [
-        (["import", "missing"], 1, "missing: wanted a data set, found nothing of that name"),
+        (["import", "missing"], 1, "missing: Expected a data set, found nothing of that name"),
         (["import", "fer2013=missing.csv"], 1, "found nothing of that name"),
         (["import", "tree", "--votes", "x"], 1, "--votes needs the CSV of FER-2013"),
         (["import", "tree", "--classes", "happy"], 1, "--classes: expected 5, 7, 8"),
         (["import"], 2, "Missing argument"),
-        (["split", "missing"], 1, "wanted a folder, found nothing of that name"),
+        (["split", "missing"], 1, "Expected a folder, found nothing of that name"),
         (["split", "tree", "--ratios", "1"], 1, "--ratios: expected two or three positive numbers"),
         (["split", "tree", "--folds", "1"], 2, "folds"),
         (["augment", "tree"], 1, "Expected one of --copies, --target and --balance"),

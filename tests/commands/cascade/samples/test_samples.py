@@ -24,7 +24,7 @@ def test_show(fer, vec, tmp_path):
     assert result.out == f"{tmp_path}/faces-2.png: samples 21 to 40 of 50\n"
     result = fer("cascade", "samples", "show", vec, "--page", 9, "--out", tmp_path / "x.png")
     assert (result.status, result.err.count("\n")) == (1, 1)
-    assert "wanted page 9, found 1 page" in result.err
+    assert "There is no page 9: the file has 1 page of 400 samples" in result.err
 
 
 def test_info(fer, vec):
@@ -42,7 +42,9 @@ def test_info_tells_a_lying_header(fer, vec):
     vec.write_bytes(b"\xe8\x03\x00\x00" + content[4:-1])
     result = fer("cascade", "samples", "info", vec)
     assert result.status == 0
-    assert "warning: the header promises 1000 samples, the file holds 49 whole" in result.out
+    assert (
+        "warning: the header declares 1000 samples, the file holds 49 complete ones" in result.out
+    )
     assert "warning: the file ends with 800 of the 801 bytes of a sample" in result.out
 
 
@@ -93,10 +95,13 @@ def test_export(fer, vec, tmp_path):
     ("content", "words"),
     [
         (None, "found nothing of that name"),
-        (b"", "found an empty file"),
-        (b"short", "found 5 bytes"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(40), "promises|found samples of"),
-        (b"\0\0\0\0\4\0\0\0" + bytes(4), "wanted samples, found none"),
+        (b"", "it is empty"),
+        (b"short", "it has only 5 bytes"),
+        (
+            b"\x89PNG\r\n\x1a\n" + bytes(40),
+            "header declares 1196314761 of 169478669 pixels|holds samples of",
+        ),
+        (b"\0\0\0\0\4\0\0\0" + bytes(4), "The file holds no sample"),
         ("folder", "found a folder"),
     ],
 )
@@ -121,4 +126,7 @@ def test_a_size_that_does_not_fit(fer, vec, tmp_path, command):
     options = () if command in ("show", "info", "split") else ("--out", tmp_path / "out")
     result = fer("cascade", "samples", command, vec, "--size", "24x24", *options)
     assert result.status == 1
-    assert "24x24 = 576 pixels, found samples of 400; try: --size 20x20" in result.err
+    assert (
+        "Expected samples of 24x24 = 576 pixels, the file holds samples of 400; try: set --size"
+        in result.err
+    )

@@ -16,5 +16,5 @@ def test_a_source_that_is_none_is_named(fer, tmp_path):
     result = fer("cascade", "tools", "install", "--tools", tmp_path / "tools",
                  "--source", tmp_path / "source.tar.gz")  # fmt: skip
     assert result.status == 1
-    assert "source.tar.gz: wanted a whole .tar.gz or .zip" in result.err
+    assert "source.tar.gz: The file is not a complete .tar.gz or .zip" in result.err
     assert not (tmp_path / "tools").exists()

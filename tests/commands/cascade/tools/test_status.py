@@ -24,11 +24,11 @@ def test_programs_that_are_there_are_told_with_their_version(fer, opencv_tools):
 def test_missing_programs_end_with_1(fer, tmp_path):
     result = fer("cascade", "tools", "status", "--tools", tmp_path)
     assert result.status == 1
-    assert result.out.count("found none in") == 2
-    assert "try: fer cascade tools install" in result.out
+    assert result.out.count("was not found in") == 2
+    assert "try: run fer cascade tools install" in result.out
     found = json.loads(fer("cascade", "tools", "status", "--tools", tmp_path, "--json").out)
     assert found[0]["path"] is None
-    assert "found none" in found[0]["problem"]
+    assert "was not found" in found[0]["problem"]
 
 
 @pytest.mark.parametrize(
