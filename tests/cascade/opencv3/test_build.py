@@ -233,7 +233,7 @@ def test_names_that_lead_out_are_left_out(tmp_path):
     [
         (b"", "The file is not a complete .tar.gz or .zip archive"),
         (b"not an archive", "The file is not a complete .tar.gz or .zip archive"),
-        (None, "wanted an archive of OpenCV's source, found nothing of that name"),
+        (None, "Expected an archive of OpenCV's source, found nothing of that name"),
     ],
 )
 def test_what_is_no_archive_is_named(tmp_path, content, message):
