@@ -103,7 +103,7 @@ def whole_affectnet(root):
     [
         ("rafd", whole_rafd, 1608, {"not seen from the front": 8040 - 1608}),
         ("kdef", whole_kdef, 980, {"not seen from the front": 4900 - 980}),
-        ("jaffe", whole_jaffe, 213, {}),
+        ("jaffe", whole_jaffe, 213, {"not an image by its suffix": 1}),
         ("ckplus", whole_ckplus, 981 + 327, {"a sequence without a label": 593 - 327}),
         ("rafdb", whole_rafdb, 15_339, {}),
         pytest.param(

@@ -205,7 +205,7 @@ def test_another_name_for_this_machine_is_refused(annotator):
 def test_other_sites_may_not_write(annotator):
     headers = {"Sec-Fetch-Site": "cross-site"}
     body = {**image(annotator), "boxes": [[1, 1, 5, 5]]}
-    refused(annotator.put("/api/v1/images/0", json=body, headers=headers), 403, "another site's")
+    refused(annotator.put("/api/v1/images/0", json=body, headers=headers), 403, "of another site")
     assert annotator.get("/api/v1/images/0/image", headers=headers).status_code == 403
 
 

@@ -226,7 +226,7 @@ def test_images_smaller_than_the_window(random_cascade):
 
 @pytest.mark.parametrize("factor", [1, 0.5, float("nan")])
 def test_scale_factors_that_never_end_are_refused(factor, random_cascade):
-    with pytest.raises(OptionError, match="above 1"):
+    with pytest.raises(OptionError, match="more than 1"):
         Scanner(random_cascade()).detect(np.zeros((50, 50), np.uint8), scale_factor=factor)
 
 
