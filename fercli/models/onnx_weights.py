@@ -20,7 +20,7 @@ from fercli.common.errors import DependencyError, InputError, OptionError
 from fercli.models.architectures import ARCHITECTURES
 from fercli.models.backend import load_keras, precision_policy
 from fercli.models.model_card import ModelCard
-from fercli.models.onnx_model import OnnxModel, scaled
+from fercli.models.onnx_model import OnnxModel, scaled, to_probabilities
 
 if TYPE_CHECKING:
     from keras import Model
@@ -191,5 +191,6 @@ def _check(model: Model, path: Path, card: ModelCard) -> None:
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (8, card.size_wh[1], card.size_wh[0], card.channels), np.uint8)
     answers = model.predict_on_batch(scaled(faces, card))
+    answers = to_probabilities(answers, False, card.temperature)
     if not np.abs(answers - OnnxModel(path).classify(faces)).max() <= TOLERANCE:
         raise _refused(path)
