@@ -252,5 +252,5 @@ def _all_but_labels(folder: str, names: list[str]) -> list[str]:
     return [
         name
         for name in names
-        if not name.lower().endswith((".xml", ".txt")) and not Path(folder, name).is_dir()
+        if not name.lower().endswith((".xml", ".txt", ".json")) and not Path(folder, name).is_dir()
     ]

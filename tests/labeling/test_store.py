@@ -407,6 +407,15 @@ def test_an_original_is_kept_whole_or_not_at_all(photos, monkeypatch, out, forma
     assert (photos.parent / f"{out}.before" / file).read_text() == text
 
 
+def test_the_polygons_of_labelme_are_kept_as_they_were(photos):
+    shape = {"label": "face", "points": [[1, 2], [4, 2], [4, 6]], "shape_type": "polygon"}
+    text = json.dumps({"version": "5.2.1", "shapes": [shape], "imagePath": "a.png"})
+    (photos.parent / "labels").mkdir()
+    (photos.parent / "labels" / "a.json").write_text(text)
+    save(store_of(photos, "labels", "labelme"), 1, (1, 1, 9, 9))
+    assert (photos.parent / "labels.before" / "a.json").read_text() == text
+
+
 @pytest.mark.parametrize(
     ("classes", "where", "label"),
     [("face\n", "labels", "face"), ("face\n", "", "face"), ("face\ncat\n", "labels", "object")],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from fercli.common.errors import FerError
 from scripts.fuzz.reader import Reader
-from scripts.fuzz.targets.corpus import SIDE, put_image
+from scripts.fuzz.targets.corpus import put_image
 
 INFO = (b"a.png 1 2 3 20 20\nb.png 2 0 0 8 8  10 10 30 30\n", b"a.png 0\nb.png  1\t4 5 6 7\r\n")
 LIST = (b"a.png\nb.png\n# a comment\n\nmissing.png\n", b"a.png\r\nb.png\t \n")
@@ -146,95 +145,6 @@ def _yolo_beside(folder: Path) -> None:
     (folder / "set" / "classes.txt").write_bytes(YOLO_NAMES[0])
 
 
-def _json(*contents: object) -> tuple[bytes, ...]:
-    return tuple(json.dumps(content).encode() for content in contents)
-
-
-RECTANGLE = {"name": "rect", "x": 1, "y": 2, "width": 20, "height": 20}
-OUTLINE = {"name": "polygon", "all_points_x": [1, 20, 9], "all_points_y": [2, 3, 30]}
-VIA = _json(
-    {
-        "a.png1": {
-            "filename": "a.png",
-            "size": 1,
-            "regions": [
-                {"shape_attributes": shape, "region_attributes": {"kind": "face"}}
-                for shape in (RECTANGLE, OUTLINE)
-            ],
-            "file_attributes": {},
-        }
-    }
-)
-LABELME = _json(
-    {
-        "version": "5.0.1",
-        "flags": {},
-        "shapes": [
-            {"label": "face", "points": [[1, 2], [21, 22]], "shape_type": "rectangle"},
-            {"label": "sign", "points": [[5, 5], [9, 9]], "shape_type": "circle"},
-        ],
-        "imagePath": "a.png",
-        "imageData": None,
-        "imageHeight": SIDE,
-        "imageWidth": SIDE,
-    }
-)
-SUPERVISELY = _json(
-    {
-        "description": "",
-        "tags": [],
-        "size": {"height": SIDE, "width": SIDE},
-        "objects": [
-            {
-                "classTitle": "face",
-                "geometryType": "rectangle",
-                "points": {"exterior": [[1, 2], [20, 21]], "interior": []},
-            }
-        ],
-    }
-)
-CREATE_ML = _json(
-    [
-        {
-            "image": "a.png",
-            "annotations": [
-                {"label": "face", "coordinates": {"x": 20, "y": 21, "width": 10, "height": 12}}
-            ],
-        }
-    ]
-)
-LABEL_STUDIO = _json(
-    [
-        {
-            "id": 1,
-            "data": {"image": "/data/upload/1/0a1b2c3d-a.png"},
-            "annotations": [
-                {
-                    "result": [
-                        {
-                            "original_width": SIDE,
-                            "original_height": SIDE,
-                            "type": "rectanglelabels",
-                            "value": {
-                                "x": 10, "y": 20, "width": 30, "height": 40, "rotation": 5,
-                                "rectanglelabels": ["face"],
-                            },
-                        }
-                    ]
-                }
-            ],
-        }
-    ]
-)  # fmt: skip
-CVAT = (
-    b"<?xml version='1.0'?>\n<annotations><version>1.1</version>\n"
-    b"<image id='0' name='a.png' width='48' height='48'>"
-    b"<box label='face' occluded='0' xtl='1.5' ytl='2' xbr='20' ybr='21' rotation='5'/>"
-    b"<polygon label='sign' points='1,2;3,4;9,1'/></image></annotations>\n",
-)
-COUNTED = (b"2 1 2 20 20 3 4 9 9\n", b"1 0 0 48 48\n")
-
-
 READERS = (
     Reader("info", "info.dat", lambda: INFO, _read_as("info", "info.dat"), two_images, 2),
     Reader("info, checked", "info.dat", lambda: INFO, _check("info", "info.dat"), two_images),
@@ -257,15 +167,4 @@ READERS = (
            _yolo_beside),
     Reader("COCO", "boxes.json", lambda: COCO, _read_as("coco", "boxes.json"), two_images, 2),
     Reader("dlib", "boxes.xml", lambda: DLIB, _read_as("dlib", "boxes.xml"), two_images, 1.5),
-    Reader("VIA", "boxes.json", lambda: VIA, _read_as("via", "boxes.json"), two_images),
-    Reader("LabelMe", "a.json", lambda: LABELME, _read_as("labelme", "a.json"), two_images),
-    Reader("Supervisely", "a.png.json", lambda: SUPERVISELY,
-           _read_as("supervisely", "a.png.json"), two_images),
-    Reader("Create ML", "boxes.json", lambda: CREATE_ML, _read_as("createml", "boxes.json"),
-           two_images),
-    Reader("Label Studio", "boxes.json", lambda: LABEL_STUDIO,
-           _read_as("label-studio", "boxes.json"), two_images),
-    Reader("CVAT", "boxes.xml", lambda: CVAT, _read_as("cvat", "boxes.xml"), two_images),
-    Reader("text files of boxes", "set/a.txt", lambda: COUNTED, _read_as("info-folder", "set"),
-           _yolo_beside),
 )  # fmt: skip
