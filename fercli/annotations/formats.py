@@ -37,7 +37,7 @@ from fercli.annotations.base import (
     labels_text,
     raise_it,
 )
-from fercli.annotations.image_paths import label_of_a_image
+from fercli.annotations.image_paths import label_of_an_image
 from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import write_info
 from fercli.annotations.text_files import forget_json, json_kind
@@ -566,7 +566,7 @@ def _require_there(path: Path) -> None:
 
 def _refuse_labels(folder: Path) -> None:
     """Raise if there are labels: a box around the whole of each image would be wrong."""
-    label = label_of_a_image(folder)
+    label = label_of_an_image(folder)
     if label is not None:
         raise AnnotationError(
             "The file has the name of an image, but is no label (Pascal VOC XML, YOLO text) "

@@ -246,7 +246,7 @@ def first_files(folder: Path, suffix: str, but: Collection[str] = ()) -> Iterato
     return islice(_files(folder, suffix, but), MOST_TRIED)
 
 
-def label_of_a_image(folder: Path) -> Path | None:
+def label_of_an_image(folder: Path) -> Path | None:
     """Return a file below a folder that seems to be the label of an image there, or None.
 
     It is a text or XML file, not empty, with the name of an image, beside it or in the folder

@@ -205,7 +205,7 @@ class Summary:
         ]
         return {
             "frames": self.frames,
-            "frames_analysed": self.analyzed,
+            "frames_analyzed": self.analyzed,
             "frames_with_faces": self.with_faces,
             "faces": self.faces,
             "people": people,

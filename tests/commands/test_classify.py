@@ -238,7 +238,7 @@ def test_a_part_of_a_film(fer, make_film, tmp_path):
     options = ("--start", "0.5", "--end", "1.5", "--save", tmp_path / "part.mp4")
     result = fer("classify", film, *options, "--every", 2, "--json")
     (plain,) = json.loads(result.out)
-    assert (plain["frames"], plain["frames_analysed"]) == (20, 10)
+    assert (plain["frames"], plain["frames_analyzed"]) == (20, 10)
     assert count_frames(tmp_path / "part.mp4") == 20
 
 

@@ -327,8 +327,8 @@ def refuse_other(folder: CascadeFolder, settings: ProgramSettings, *, resume: bo
             raise other_training(folder.path, [*different], resumable=False)
     if by_hand and not resume:
         raise TrainingError(
-            "holds stages that opencv_traincascade was run for by hand",
-            hint="--resume to go on with them, another --out, or --overwrite to start anew",
+            "The folder holds stages of a training that was begun by hand",
+            hint="use --resume to go on with them, another --out, or --overwrite to start again",
             path=folder.path,
         )
     if resume and not (going_on or by_hand):

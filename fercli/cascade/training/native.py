@@ -261,8 +261,8 @@ def _changed_samples(
         return ()
     if not resume:
         raise TrainingError(
-            f"The stages there were trained on other samples: the {' and the '.join(changed)} "
-            "changed since",
+            f"The training cannot go on as it was: the {' and the '.join(changed)} changed since "
+            "its stages were trained",
             hint="use `resume` to go on with the present ones, or `overwrite` to start again",
             path=folder.path,
         )

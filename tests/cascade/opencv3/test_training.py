@@ -204,7 +204,7 @@ def test_a_training_by_hand_is_finished_and_gone_on_with(copied, train, options)
     subprocess.run(["rm", "-r", copied / "engine"], check=True)
     refused = train(*options, "--out", copied)
     assert refused.status == 1
-    assert "run for by hand; try: --resume" in refused.err
+    assert "begun by hand; try: use --resume" in refused.err
     other = train(*options, "--out", copied, "--boost-type", "RAB", "--resume")
     assert "--boost-type GAB there, RAB here" in other.err
     resumed = train(*options, "--out", copied, "--resume", "--stages", 4)
