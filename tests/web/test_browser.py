@@ -107,10 +107,11 @@ def status_says(browser, text):
 
 
 def colors(browser, selector):
-    """How many colors there are in a canvas, an img or a video: one if it is empty."""
+    """How many colors there are in a canvas, an img or a video: one if it is empty, none if it is missing."""
     return browser.execute_script(
         """
         const from = document.querySelector(arguments[0]);
+        if (!from) return 0;  // the page is still on its way
         const canvas = document.createElement("canvas");
         canvas.width = canvas.height = 64;
         const context = canvas.getContext("2d");
