@@ -107,7 +107,7 @@ def status_says(browser, text):
 
 
 def colors(browser, selector):
-    """How many colors there are in a canvas, an img or a video: one if it is empty, none if it is missing."""
+    """How many colors there are in a canvas, an img or a video: one if empty, none if missing."""
     return browser.execute_script(
         """
         const from = document.querySelector(arguments[0]);
