@@ -15,17 +15,20 @@ from fercli.recognition.options import IMAGE_SIDE, VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
-from fercli.recognition.sinks.csv_jsonl import CsvWriter, JsonLinesWriter
-from fercli.recognition.sinks.outputs import OutputPaths, Outputs, require_separate
+from fercli.recognition.sinks.draw import Window
+from fercli.recognition.sinks.outputs import (
+    CsvWriter,
+    JsonLinesWriter,
+    OutputPaths,
+    Outputs,
+    require_separate,
+)
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sinks.video_writer import VideoWriter
-from fercli.recognition.sinks.window import Window
-from fercli.recognition.sources.animation import Animation, is_animation
-from fercli.recognition.sources.camera import Camera
 from fercli.recognition.sources.frames import Colors, Frame
 from fercli.recognition.sources.inputs import Input
-from fercli.recognition.sources.network_stream import Stream
-from fercli.recognition.sources.video_file import VideoFile
+from fercli.recognition.sources.live import Camera, Stream
+from fercli.recognition.sources.video_file import Animation, VideoFile, is_animation
 
 Video = VideoFile | Animation | Camera | Stream
 

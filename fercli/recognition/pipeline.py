@@ -26,8 +26,7 @@ from fercli.recognition.options import VideoOptions
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces
 from fercli.recognition.sources.frames import Frame
-from fercli.recognition.tracking.face_tracker import FaceTracker, SceneCuts
-from fercli.recognition.tracking.identities import Identities
+from fercli.recognition.tracking import FaceTracker, Identities, SceneCuts
 
 DEFAULTS = VideoOptions()
 

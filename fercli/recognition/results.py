@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.files import FolderFiles
-from fercli.common.tables import format_table
+from fercli.common.tables import counted, format_table
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input
 
@@ -221,8 +221,8 @@ class Summary:
             lines.append(f"and {brief} seen for less than {BRIEF} s")
         without = self.analyzed - self.with_faces
         lines.append(
-            f"{self.frames} frames, {self.analyzed} analyzed: "
-            f"{self.with_faces} with faces, {without} without"
+            f"{counted(self.frames, 'frame')}, {self.analyzed:,} analyzed: "
+            f"{self.with_faces:,} with faces, {without:,} without"
         )
         return "\n".join(lines)
 
@@ -293,7 +293,7 @@ def to_text(results: Sequence[InputResult], classes: Sequence[str]) -> str:
     parts += [f"{one.source.shown}\n{_video(one, classes)}" for one in videos]
     unreadable = len(results) - len(images) - len(videos)
     if unreadable:
-        parts.append(f"{unreadable} of {len(results)} inputs could not be read")
+        parts.append(f"{unreadable} of {counted(len(results), 'input')} could not be read")
     return "\n\n".join(parts)
 
 

@@ -17,8 +17,7 @@ from fercli.common.images import ImageArray
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sinks.draw import draw_faces, draw_note
-from fercli.recognition.sources.camera import Camera
-from fercli.recognition.sources.network_stream import Stream
+from fercli.recognition.sources.live import Camera, Stream
 from fercli.web.http_errors import HttpError, without_path
 
 #: How long the camera stays open for nobody, in seconds: the page opens it, then its image comes.

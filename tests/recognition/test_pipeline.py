@@ -1,11 +1,9 @@
 """Frames through the pipeline."""
 
-import struct
 import time
 from contextlib import closing
 from fractions import Fraction
 
-import av
 import cv2
 import numpy as np
 import psutil
@@ -14,9 +12,6 @@ import pytest
 from fercli.common.errors import VideoError
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognize_frames
-from fercli.recognition.results import (
-    Face,
-)
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.video_file import VideoFile
 
@@ -26,34 +21,6 @@ def look(recognizer, path, live=False, **options):
         return list(
             recognize_frames(recognizer, video.frames(), VideoOptions(**options), live=live)
         )
-
-
-def with_wide_pixels(path, images=None, aspect=Fraction(16, 11)):
-    """Write a video of 64 by 48 pixels whose own shape is 16:11, as those of PAL are."""
-    images = images or [np.full((48, 64, 3), 90, np.uint8)] * 3
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=20)
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.sample_aspect_ratio = aspect
-        for image in images:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def with_matrix(content, a, b, c, d):
-    """Return a video's file with another matrix, without its shift, in its first track's header."""
-    content = bytearray(content)
-    at = content.index(b"tkhd") + 4 + 4 + 36  # ISO/IEC 14496-12, 8.3.2
-    values = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    content[at : at + 36] = struct.pack(">9i", *values)
-    return bytes(content)
-
-
-def face(box=(10, 20, 30, 30), probabilities=(0.1, 0.7, 0.2), person=1, label="happy", seen=True):
-    return Face(box, np.float32(probabilities), label, person, seen)
 
 
 def test_one_person_keeps_a_number_and_is_found_in_each_frame(recognizer, video):
@@ -186,7 +153,7 @@ def test_errors_of_the_source_come_after_its_frames(recognizer, portrait):
 
 
 def test_faces_of_mirrored_video_and_of_pixels_that_are_not_square(
-    recognizer, portrait, make_video, tmp_path
+    recognizer, portrait, make_video, tmp_path, with_matrix
 ):
     plain = make_video(tmp_path / "plain.mp4", [portrait] * 3)
     (face,) = look(recognizer, plain)[0].faces
@@ -197,11 +164,11 @@ def test_faces_of_mirrored_video_and_of_pixels_that_are_not_square(
     assert found.box_xywh == pytest.approx((portrait.shape[1] - x - width, y, width, height), abs=6)
     # Half of the columns, twice as wide each: boxes are in the pixels of the file.
     narrow = cv2.resize(portrait, (portrait.shape[1] // 2, portrait.shape[0]))
-    wide = with_wide_pixels(tmp_path / "wide.mp4", [narrow] * 3, Fraction(2))
+    wide = make_video(tmp_path / "wide.mp4", [narrow] * 3, pixel_aspect=Fraction(2))
     (found,) = look(recognizer, wide)[0].faces
     assert found.box_xywh == pytest.approx((x / 2, y, width / 2, height), abs=5)
     assert found.label == face.label
     low = cv2.resize(portrait, (portrait.shape[1], portrait.shape[0] // 2))
-    high = with_wide_pixels(tmp_path / "high.mp4", [low] * 3, Fraction(1, 2))
+    high = make_video(tmp_path / "high.mp4", [low] * 3, pixel_aspect=Fraction(1, 2))
     (found,) = look(recognizer, high)[0].faces
     assert found.box_xywh == pytest.approx((x, y / 2, width, height / 2), abs=5)

@@ -505,7 +505,7 @@ def test_a_camera_out_of_reach_does_not_hold_up_the_others(make_client, monkeypa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = make_client(camera=f"http://127.0.0.1:{silent.getsockname()[1]}/")
         camera = services(client.application).camera
-        monkeypatch.setattr("fercli.recognition.sources.network_stream.TIMEOUT", 3.0)
+        monkeypatch.setattr("fercli.recognition.sources.live.TIMEOUT", 3.0)
         monkeypatch.setattr("fercli.web.camera.PATIENCE_OPENING", 0.2)
         first = threading.Thread(target=start_camera, args=(client,))
         first.start()

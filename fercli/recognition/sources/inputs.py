@@ -17,7 +17,8 @@ from fercli.common.files import (
     list_folder,
 )
 from fercli.common.images import HEAD, content_kind, frame_count, may_be_animated
-from fercli.recognition.sources.network_stream import shown_address
+from fercli.common.tables import counted
+from fercli.recognition.sources.live import shown_address
 
 Kind = Literal["image", "video", "camera", "stream"]
 
@@ -106,7 +107,8 @@ def _inputs_in(folder: Path, folders: list[FolderFiles]) -> Iterator[Input]:
     files = list_folder(folder, (*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS))
     if not files.found:
         raise InputError(
-            f"The folder has no images and no videos among {len(files.skipped)} files", path=folder
+            f"The folder has no images and no videos among {counted(len(files.skipped), 'file')}",
+            path=folder,
         )
     folders.append(files)
     yield from (Input(str(path), _kind(path), str(folder)) for path in files.found)

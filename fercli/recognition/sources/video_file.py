@@ -1,4 +1,4 @@
-"""Video files, read with FFmpeg's libraries (PyAV)."""
+"""Video files, read with FFmpeg's libraries (PyAV); animated images that FFmpeg cannot read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
 from fercli.common.errors import VideoError
 from fercli.common.files import input_error
+from fercli.common.images import HEAD, content_kind, white_background
+from fercli.common.tables import counted
 from fercli.recognition.sources.frames import (
     SQUARE,
     Frame,
@@ -177,7 +182,8 @@ class VideoFile:
             self.problems.append(f"Reading ended early: {error.strerror}")
             yield from self._decode(None)  # what the decoder still has
         if self._damaged:
-            self.problems.append(f"{self._damaged} damaged frames were skipped")
+            were = "was" if self._damaged == 1 else "were"
+            self.problems.append(f"{counted(self._damaged, 'damaged frame')} {were} skipped")
 
     def _decode(self, packet: Any) -> Iterator[VideoFrame]:
         import av
@@ -212,7 +218,8 @@ class VideoFile:
         # still counts the frames that are not shown.
         if expected and not start and last + 1 < expected and not self._reaches_end(seconds):
             self.problems.append(
-                f"The video ends after {last + 1} of {expected} frames; it may be truncated"
+                f"The video ends after {last + 1:,} of {counted(expected, 'frame')}; "
+                "it may be truncated"
             )
         elif not expected and self.seconds is not None and self.seconds - seconds > MISSING:
             self.problems.append(
@@ -278,3 +285,76 @@ def _seconds(container: Any, stream: Any) -> float | None:
     if stream.duration:
         return float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration else None
+
+
+# Animated images
+
+
+#: Formats that are read here; FFmpeg reads animated GIF and PNG.
+FORMATS = ("WebP", "AVIF")
+
+#: How long a frame without a duration is shown, in seconds, as browsers do.
+DEFAULT_DURATION = 0.1
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a file is an image of one of `FORMATS`."""
+    with path.open("rb") as file:
+        return content_kind(file.read(HEAD))[1] in FORMATS
+
+
+class Animation:
+    """An open animated image. A context manager; attributes as those of `VideoFile`.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    VideoError
+        The file is unreadable or damaged.
+    """
+
+    live, has_sound, begin, sample_aspect_ratio = False, False, 0.0, SQUARE
+
+    def __init__(self, path: Path) -> None:
+        from PIL import Image
+
+        self.path = path
+        self.name = str(path)
+        self.problems: list[str] = []
+        try:
+            self._image: Any = Image.open(path)
+        except Exception as error:  # Pillow's plug-ins raise what they like
+            raise VideoError("The animated image cannot be read", path=path) from error
+        self.count = int(getattr(self._image, "n_frames", 1))
+        self.size_wh = self._image.size
+        self.seconds: float | None = None
+        self.rate = 1 / self._duration()
+
+    def __enter__(self) -> Animation:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._image.close()
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield all frames; one that cannot be decoded ends them, and is named in `problems`."""
+        seconds = 0.0
+        for number in range(self.count):
+            try:
+                self._image.seek(number)
+                pixels = np.asarray(white_background(self._image).convert("RGB"))
+            except Exception as error:  # Pillow's plug-ins raise what they like
+                self.problems.append(
+                    f"Reading ended after {number} of {counted(self.count, 'frame')}: {error}"
+                )
+                return
+            duration = self._duration()
+            color = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+            yield Frame(number, seconds, np.asarray(color, np.uint8), duration=duration)
+            seconds += duration
+
+    def _duration(self) -> float:
+        return float(self._image.info.get("duration") or 1000 * DEFAULT_DURATION) / 1000

@@ -1,11 +1,20 @@
 """Paths of copies and plots."""
 
+import csv
+import io
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from fercli.common.errors import OptionError, OutputError
-from fercli.recognition.sinks.outputs import OutputPaths, require_separate
+from fercli.recognition.sinks.outputs import (
+    CsvWriter,
+    JsonLinesWriter,
+    OutputPaths,
+    require_separate,
+)
 from fercli.recognition.sources.inputs import Input, find_inputs
 
 
@@ -105,4 +114,49 @@ def test_copies_that_are_numbered_are_named(tmp_path):
     paths = OutputPaths(inputs, Path("out"), None)
     assert paths.saved(inputs[0]) == Path("out/rest.jpg")
     moved = f"{tmp_path}/b/rest.jpg → out/rest-2.jpg"
-    assert paths.notes == [f"1 outputs of the same name are numbered: {moved}"]
+    assert paths.notes == [f"1 output of the same name is numbered: {moved}"]
+
+
+CLASSES = ("angry", "happy", "neutral")
+
+
+def test_csv_rows(make_face):
+    stream = io.StringIO()
+    rows = CsvWriter(stream, CLASSES, empty=True)
+    rows.write("a, b.mp4", 3, 0.15, [make_face(), make_face(person=2, label="unclear")])
+    rows.write("c.jpg", 0, None, [])
+    one, two, three = csv.DictReader(io.StringIO(stream.getvalue()))
+    assert one == {
+        "source": "a, b.mp4", "frame": "3", "seconds": "0.150", "person": "1", "x": "10",
+        "y": "20", "width": "30", "height": "30", "expression": "happy", "angry": "0.100000",
+        "happy": "0.700000", "neutral": "0.200000",
+    }  # fmt: skip
+    assert two["expression"] == "unclear"
+    assert set(three.values()) == {"c.jpg", "0", ""}
+
+
+def test_json_lines(make_face):
+    stream = io.StringIO()
+    rows = JsonLinesWriter(stream, CLASSES)
+    rows.write("ü.mp4", 3, 0.15, [make_face()])
+    rows.write("b.jpg", 0, None, [])  # no row unless asked for
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line) == {
+        "source": "ü.mp4", "frame": 3, "seconds": 0.15,
+        "faces": [{
+            "person": 1, "box": [10, 20, 30, 30], "expression": "happy",
+            "probabilities": {"angry": 0.1, "happy": 0.7, "neutral": 0.2},
+        }],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"), [(CsvWriter, b"\xe4.jpg"), (JsonLinesWriter, b"\\udce4.jpg")]
+)
+def test_names_that_are_not_utf_8(tmp_path, kind, written, make_face):
+    with (tmp_path / "rows").open("w", encoding="utf-8", errors=kind.errors) as stream:
+        kind(stream, CLASSES).write(os.fsdecode(b"\xe4.jpg"), 0, None, [make_face()])
+    content = (tmp_path / "rows").read_bytes()
+    assert written in content
+    if kind is JsonLinesWriter:
+        assert os.fsencode(json.loads(content)["source"]) == b"\xe4.jpg"

@@ -12,25 +12,7 @@ from fercli.recognition.sinks.video_writer import KEPT, VideoWriter
 from fercli.recognition.sources.frames import Colors
 from fercli.recognition.sources.video_file import VideoFile
 
-
-def read(path, **part):
-    with VideoFile(path) as video:
-        return list(video.frames(**part)), video.problems
-
-
-def with_wide_pixels(path, images=None, aspect=Fraction(16, 11)):
-    """Write a video of 64 by 48 pixels whose own shape is 16:11, as those of PAL are."""
-    images = images or [np.full((48, 64, 3), 90, np.uint8)] * 3
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=20)
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.sample_aspect_ratio = aspect
-        for image in images:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+GRAY = [np.full((48, 64, 3), 90, np.uint8)] * 3
 
 
 def copy(source, out, start=0.0):
@@ -43,29 +25,7 @@ def copy(source, out, start=0.0):
     return out, writer.problems
 
 
-def sounding(path, codec, rate, *, begin=0, lasts=1):
-    """Write a second of images with a tone, on a clock that begins at a time."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        voice = container.add_stream(codec, rate=rate, layout="mono")
-        gray = np.full((48, 64, 3), 90, np.uint8)
-        for at in range(10):
-            frame = av.VideoFrame.from_ndarray(gray, format="bgr24")
-            frame.pts, frame.time_base = 10 * begin + at, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        tone = (8000 * np.sin(np.arange(lasts * rate) / 5)).astype(np.int16)
-        for at in range(0, len(tone), 1024):
-            heard = av.AudioFrame.from_ndarray(tone[None, at : at + 1024], "s16", "mono")
-            heard.sample_rate, heard.time_base = rate, Fraction(1, rate)
-            heard.pts = begin * rate + at
-            container.mux(voice.encode(heard))
-        container.mux(voice.encode(None))
-    return path
-
-
-def test_written_video_is_h264_with_the_times_and_the_sound(video, tmp_path):
+def test_written_video_is_h264_with_the_times_and_the_sound(video, tmp_path, read_video):
     out = tmp_path / "out.mp4"
     with VideoFile(video) as source, VideoWriter(out, source.rate, sound=video) as writer:
         for frame in source.frames():
@@ -76,11 +36,11 @@ def test_written_video_is_h264_with_the_times_and_the_sound(video, tmp_path):
         assert (image.width, image.height, image.frames) == (238, 178, 24)
         assert sound.codec_context.name == "aac"
         assert float(sound.duration * sound.time_base) == pytest.approx(1.2, abs=0.15)
-    times = [frame.seconds for frame in read(out)[0]]
+    times = [frame.seconds for frame in read_video(out)[0]]
     assert np.allclose(times, np.arange(24) / 20, atol=1e-3)
 
 
-def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path):
+def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path, read_video):
     out = tmp_path / "out.mp4"
     with (
         VideoFile(video) as source,
@@ -88,7 +48,7 @@ def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path):
     ):
         for frame in source.frames(0.5, 1.0):
             writer.write(frame.color, frame.seconds)
-    frames, _ = read(out)
+    frames, _ = read_video(out)
     assert (frames[0].seconds, len(frames)) == (0.0, 10)
     with av.open(str(out)) as container:
         sound = container.streams.audio[0]
@@ -96,19 +56,21 @@ def test_a_part_is_written_from_zero_with_its_sound(video, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(480, 360), (120, 90), (240, 90), (120, 360)])
-def test_frames_of_another_size_are_brought_to_that_of_the_first(portrait, tmp_path, size):
+def test_frames_of_another_size_are_brought_to_that_of_the_first(
+    portrait, tmp_path, size, read_video
+):
     out = tmp_path / "out.mp4"
     with VideoWriter(out, 20) as writer:
         for at in range(4):
             writer.write(portrait if at < 2 else cv2.resize(portrait, size), at / 20)
-    frames, _ = read(out)
+    frames, _ = read_video(out)
     assert frames[3].color.shape == portrait.shape
     assert np.abs(frames[3].color.astype(int) - frames[1].color).mean() < 8
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_the_shape_of_pixels_is_kept(tmp_path, suffix):
-    source = with_wide_pixels(tmp_path / "wide.mp4")
+def test_the_shape_of_pixels_is_kept(tmp_path, suffix, make_video):
+    source = make_video(tmp_path / "wide.mp4", GRAY, pixel_aspect=Fraction(16, 11))
     out = tmp_path / f"out{suffix}"
     with (
         VideoFile(source) as video,
@@ -122,8 +84,8 @@ def test_the_shape_of_pixels_is_kept(tmp_path, suffix):
 
 @pytest.mark.parametrize("start", [0.0, 0.5])
 @pytest.mark.parametrize("codec", ["libopus", "pcm_s16le"])  # copied; encoded anew
-def test_sound_stays_with_images_whose_clock_begins_late(tmp_path, codec, start):
-    source = sounding(tmp_path / "late.mkv", codec, 48_000, begin=3)
+def test_sound_stays_with_images_whose_clock_begins_late(tmp_path, codec, start, make_sounding):
+    source = make_sounding(tmp_path / "late.mkv", codec, 48_000, begin=3)
     out, _ = copy(source, tmp_path / "out.mkv", start)
     with av.open(str(out)) as container:
         packets = [one for one in container.demux(audio=0) if one.pts is not None]
@@ -143,8 +105,10 @@ def test_sound_stays_with_images_whose_clock_begins_late(tmp_path, codec, start)
         ("a.mkv", "libopus", 48_000, "out.MP4", "opus"),
     ],
 )
-def test_sound_that_a_file_does_not_take_is_encoded_anew(tmp_path, source, codec, rate, out, kept):
-    out, problems = copy(sounding(tmp_path / source, codec, rate), tmp_path / out)
+def test_sound_that_a_file_does_not_take_is_encoded_anew(
+    tmp_path, source, codec, rate, out, kept, make_sounding
+):
+    out, problems = copy(make_sounding(tmp_path / source, codec, rate), tmp_path / out)
     assert problems == []
     with av.open(str(out)) as container:
         sound = container.streams.audio[0]
@@ -153,9 +117,9 @@ def test_sound_that_a_file_does_not_take_is_encoded_anew(tmp_path, source, codec
 
 
 @pytest.mark.parametrize("suffix", [".m4v", ".mov"])  # refused when added; with the header
-def test_sound_that_cannot_be_written_is_left_out(tmp_path, monkeypatch, suffix):
+def test_sound_that_cannot_be_written_is_left_out(tmp_path, monkeypatch, suffix, make_sounding):
     monkeypatch.setitem(KEPT, suffix, ("opus",))
-    source = sounding(tmp_path / "a.mkv", "libopus", 48_000)
+    source = make_sounding(tmp_path / "a.mkv", "libopus", 48_000)
     out, (problem,) = copy(source, tmp_path / f"out{suffix}")
     assert problem.startswith("The copy has no sound from here on: ")
     with av.open(str(out)) as container:

@@ -2,60 +2,27 @@
 
 import os
 import re
-import struct
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from fercli.common.errors import VideoError
+from fercli.recognition.classify import ClassifyRun
+from fercli.recognition.sources.inputs import find_inputs
 from fercli.recognition.sources.video_file import VideoFile
 
+#: The matrix of a video that is turned by a quarter.
+QUARTER = (0, 1, -1, 0)
 
-def read(path, **part):
-    with VideoFile(path) as video:
-        return list(video.frames(**part)), video.problems
-
-
-def with_wide_pixels(path, images=None, aspect=Fraction(16, 11)):
-    """Write a video of 64 by 48 pixels whose own shape is 16:11, as those of PAL are."""
-    images = images or [np.full((48, 64, 3), 90, np.uint8)] * 3
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=20)
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.sample_aspect_ratio = aspect
-        for image in images:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+GRAY = [np.full((48, 64, 3), 90, np.uint8)] * 3
 
 
-def turned(content):
-    """Return a video's file with 90 degrees in the matrix of its first track's header."""
-    content = bytearray(content)
-    at = content.index(b"tkhd") + 4 + 4 + 36  # ISO/IEC 14496-12, 8.3.2
-    one, none = (0x10000).to_bytes(4, "big"), bytes(4)
-    minus = (-0x10000).to_bytes(4, "big", signed=True)
-    last = (0x40000000).to_bytes(4, "big")
-    content[at : at + 36] = none + one + none + minus + none + none + none + none + last
-    return content
-
-
-def with_matrix(content, a, b, c, d):
-    """Return a video's file with another matrix, without its shift, in its first track's header."""
-    content = bytearray(content)
-    at = content.index(b"tkhd") + 4 + 4 + 36  # ISO/IEC 14496-12, 8.3.2
-    values = (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
-    content[at : at + 36] = struct.pack(">9i", *values)
-    return bytes(content)
-
-
-def test_frames_have_numbers_times_and_images(video):
-    frames, problems = read(video)
+def test_frames_have_numbers_times_and_images(video, read_video):
+    frames, problems = read_video(video)
     assert [frame.number for frame in frames] == list(range(24))
     assert np.allclose([frame.seconds for frame in frames], np.arange(24) / 20)
     assert problems == []
@@ -64,21 +31,23 @@ def test_frames_have_numbers_times_and_images(video):
     assert np.abs(gray.astype(int) - frames[0].gray).mean() < 1.5  # full range, not video's 16…235
 
 
-def test_a_part_of_a_video(video):
-    frames, _ = read(video, start=0.5, end=0.8)
+def test_a_part_of_a_video(video, read_video):
+    frames, _ = read_video(video, start=0.5, end=0.8)
     assert [frame.number for frame in frames] == [10, 11, 12, 13, 14, 15]
 
 
 @pytest.mark.parametrize("start", [0.2, 9])
-def test_a_part_of_a_transport_stream_begins_between_key_frames(make_video, tmp_path, start):
+def test_a_part_of_a_transport_stream_begins_between_key_frames(
+    make_video, tmp_path, start, read_video
+):
     gray = np.full((48, 64, 3), 90, np.uint8)
     path = make_video(tmp_path / "long.ts", [gray] * 300)  # key frames at 0 and 12.5 s
-    frames, problems = read(path, start=start)
+    frames, problems = read_video(path, start=start)
     assert [frame.number for frame in frames] == list(range(round(start * 20), 300))
     assert problems == []
 
 
-def test_a_part_of_a_whole_video_of_variable_rate_is_not_called_truncated(tmp_path):
+def test_a_part_of_a_whole_video_of_variable_rate_is_not_called_truncated(tmp_path, read_video):
     path = tmp_path / "varying.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30, options={"g": "10"})
@@ -89,12 +58,12 @@ def test_a_part_of_a_whole_video_of_variable_rate_is_not_called_truncated(tmp_pa
             frame.pts, frame.time_base = max(at, 3 * at - 200), Fraction(1, 30)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    frames, problems = read(path, start=3)
+    frames, problems = read_video(path, start=3)
     assert len(frames) == 50
     assert problems == []
 
 
-def test_a_video_cut_without_encoding_it_anew_is_not_called_truncated(tmp_path):
+def test_a_video_cut_without_encoding_it_anew_is_not_called_truncated(tmp_path, read_video):
     path = tmp_path / "cut.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=20, options={"bf": "0"})
@@ -104,14 +73,14 @@ def test_a_video_cut_without_encoding_it_anew_is_not_called_truncated(tmp_path):
             packet.pts -= 10  # what is before 0 is in the file, but not shown
             packet.dts -= 10
             container.mux(packet)
-    frames, problems = read(path)
+    frames, problems = read_video(path)
     assert len(frames) == 20
     assert problems == []
 
 
-def test_pixels_are_turned_with_their_image(tmp_path):
-    source = with_wide_pixels(tmp_path / "wide.mp4")
-    (tmp_path / "turned.mp4").write_bytes(turned(source.read_bytes()))
+def test_pixels_are_turned_with_their_image(tmp_path, with_matrix, make_video):
+    source = make_video(tmp_path / "wide.mp4", GRAY, pixel_aspect=Fraction(16, 11))
+    (tmp_path / "turned.mp4").write_bytes(with_matrix(source.read_bytes(), *QUARTER))
     with VideoFile(tmp_path / "turned.mp4") as video:
         next(video.frames())
         assert video.sample_aspect_ratio == Fraction(11, 16)
@@ -135,24 +104,26 @@ def test_pixels_are_square_where_a_video_says_nothing(video):
         ((0, -1, -1, 0), lambda image: np.rot90(image, 2).swapaxes(0, 1)),
     ],
 )
-def test_the_display_matrix_turns_and_mirrors(video, tmp_path, matrix, shown):
+def test_the_display_matrix_turns_and_mirrors(
+    video, tmp_path, matrix, shown, read_video, with_matrix
+):
     path = tmp_path / "shown.mp4"
     path.write_bytes(with_matrix(video.read_bytes(), *matrix))
-    stored, frame = read(video)[0][0], read(path)[0][0]
+    stored, frame = read_video(video)[0][0], read_video(path)[0][0]
     assert np.array_equal(frame.color, shown(stored.color))
     assert np.array_equal(frame.gray, shown(stored.gray))
 
 
-def test_a_telephone_held_upright(video, tmp_path):
-    (tmp_path / "turned.mp4").write_bytes(turned(video.read_bytes()))
-    upright, lying = read(tmp_path / "turned.mp4")[0][0], read(video)[0][0]
+def test_a_telephone_held_upright(video, tmp_path, read_video, with_matrix):
+    (tmp_path / "turned.mp4").write_bytes(with_matrix(video.read_bytes(), *QUARTER))
+    upright, lying = read_video(tmp_path / "turned.mp4")[0][0], read_video(video)[0][0]
     assert upright.color.shape == (240, 180, 3)
     # The matrix turns clockwise.
     assert np.array_equal(upright.color, np.rot90(lying.color, -1))
     assert np.array_equal(upright.gray, np.rot90(lying.gray, -1))
 
 
-def test_truncated_and_damaged(make_video, tmp_path, video):
+def test_truncated_and_damaged(make_video, tmp_path, video, read_video):
     whole = video.read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: len(whole) // 2])  # the index at the end is gone
@@ -161,14 +132,14 @@ def test_truncated_and_damaged(make_video, tmp_path, video):
     short = tmp_path / "short.mkv"
     content = make_video(tmp_path / "whole.mkv").read_bytes()
     short.write_bytes(content[: len(content) * 9 // 10])
-    frames, _ = read(short)
+    frames, _ = read_video(short)
     assert 0 < len(frames) < 24
 
 
-def test_a_stream_that_ends_in_something_else(make_video, tmp_path):
+def test_a_stream_that_ends_in_something_else(make_video, tmp_path, read_video):
     content = make_video(tmp_path / "whole.ts").read_bytes()
     (tmp_path / "odd.ts").write_bytes(content[:-79] + 20_000 * b"a.")
-    frames, problems = read(tmp_path / "odd.ts")
+    frames, problems = read_video(tmp_path / "odd.ts")
     assert len(frames) >= 20
     assert problems or len(frames) == 24
     at = [round(frame.seconds * 20) for frame in frames]
@@ -244,7 +215,9 @@ def test_frames_larger_than_the_file_says_are_not_decoded(make_video, tmp_path):
         (".avi", "libx264", r"The file has \d+ of \d+ bytes; it is truncated"),
     ],
 )
-def test_truncated_files_that_state_no_number_of_frames(tmp_path, rng, suffix, codec, message):
+def test_truncated_files_that_state_no_number_of_frames(
+    tmp_path, rng, suffix, codec, message, read_video
+):
     path = tmp_path / f"a{suffix}"
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=20)
@@ -253,11 +226,29 @@ def test_truncated_files_that_state_no_number_of_frames(tmp_path, rng, suffix, c
             noise = rng.integers(0, 255, (120, 160, 3), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="bgr24")))
         container.mux(stream.encode(None))
-    whole, problems = read(path)
+    whole, problems = read_video(path)
     assert (len(whole), problems) == (60, [])
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * 4 // 10])
-    part, problems = read(path)
+    part, problems = read_video(path)
     assert 0 < len(part) < 60
     (problem,) = problems
     assert re.fullmatch(message, problem)
+
+
+@pytest.mark.parametrize("format_name", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_animated_images_of_all_formats_are_videos(tmp_path, portrait, format_name):
+    still = Image.fromarray(portrait[:, :, ::-1])
+    path = tmp_path / f"a.{format_name.lower()}"
+    still.save(path, format_name)
+    assert find_inputs([str(path)])[0].kind == "image"
+    frames = [still.rotate(5), still.rotate(9)]
+    still.save(path, format_name, save_all=True, append_images=frames, duration=[100, 400, 200])
+    (source,) = find_inputs([str(path)])
+    assert source.kind == "video"
+    with ClassifyRun(None, None, None)._open(source) as video:
+        read = list(video.frames())
+    assert [frame.number for frame in read] == [0, 1, 2]
+    assert [frame.seconds for frame in read] == pytest.approx([0, 0.1, 0.5], abs=1e-3)
+    assert read[2].duration == pytest.approx(0.2, abs=1e-3)
+    assert abs(read[0].color.astype(int) - portrait).mean() < 12  # GIF has few colors

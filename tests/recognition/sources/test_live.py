@@ -2,7 +2,6 @@
 
 import http.server
 import threading
-from fractions import Fraction
 from unittest import mock
 
 import av
@@ -10,32 +9,10 @@ import numpy as np
 import pytest
 
 from fercli.common.errors import VideoError
-from fercli.recognition.sources import network_stream
-from fercli.recognition.sources.network_stream import Stream
+from fercli.recognition.sources import live
+from fercli.recognition.sources.live import Stream
 
 SECRET = "rtsp://admin:secret@127.0.0.1:9/s?token=secret"
-
-
-def sounding(path, codec, rate, *, begin=0, lasts=1):
-    """Write a second of images with a tone, on a clock that begins at a time."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        voice = container.add_stream(codec, rate=rate, layout="mono")
-        gray = np.full((48, 64, 3), 90, np.uint8)
-        for at in range(10):
-            frame = av.VideoFrame.from_ndarray(gray, format="bgr24")
-            frame.pts, frame.time_base = 10 * begin + at, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        tone = (8000 * np.sin(np.arange(lasts * rate) / 5)).astype(np.int16)
-        for at in range(0, len(tone), 1024):
-            heard = av.AudioFrame.from_ndarray(tone[None, at : at + 1024], "s16", "mono")
-            heard.sample_rate, heard.time_base = rate, Fraction(1, rate)
-            heard.pts = begin * rate + at
-            container.mux(voice.encode(heard))
-        container.mux(voice.encode(None))
-    return path
 
 
 @pytest.fixture
@@ -69,7 +46,7 @@ def serve(tmp_path):
 def told_of(address, monkeypatch, attempts):
     """Return what is said of a stream that breaks off and is out of reach from then on."""
     notes = []
-    monkeypatch.setattr(network_stream, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
     with monkeypatch.context() as within:
         within.setattr(av, "open", lambda *args, **options: mock.MagicMock())
         stream = Stream(address, attempts=attempts, note=notes.append)
@@ -78,8 +55,8 @@ def told_of(address, monkeypatch, attempts):
     return [*notes, str(caught.value)]
 
 
-def test_a_file_of_a_web_server_has_its_own_times_and_end(tmp_path, serve):
-    sounding(tmp_path / "a.mkv", "libopus", 48_000, begin=3, lasts=2)
+def test_a_file_of_a_web_server_has_its_own_times_and_end(tmp_path, serve, make_sounding):
+    make_sounding(tmp_path / "a.mkv", "libopus", 48_000, begin=3, lasts=2)
     notes = []
     with Stream(f"{serve()}/a.mkv", note=notes.append) as stream:
         frames = list(stream.frames())
@@ -88,7 +65,7 @@ def test_a_file_of_a_web_server_has_its_own_times_and_end(tmp_path, serve):
 
 
 def test_a_file_that_breaks_off_is_gone_on_with(make_video, tmp_path, serve, monkeypatch):
-    monkeypatch.setattr(network_stream, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
     size = make_video(tmp_path / "a.mkv").stat().st_size
     notes = []
     with Stream(f"{serve(size // 2, size * 3 // 4)}/a.mkv", note=notes.append) as stream:
@@ -99,7 +76,7 @@ def test_a_file_that_breaks_off_is_gone_on_with(make_video, tmp_path, serve, mon
 
 
 def test_a_file_that_always_breaks_off_is_given_up(make_video, tmp_path, serve, monkeypatch):
-    monkeypatch.setattr(network_stream, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(live, "FIRST_WAIT", 0.01)
     size = make_video(tmp_path / "a.mkv").stat().st_size
     with (
         Stream(f"{serve(*[size // 2] * 99)}/a.mkv", attempts=2) as stream,
@@ -111,7 +88,7 @@ def test_a_file_that_always_breaks_off_is_given_up(make_video, tmp_path, serve, 
 @pytest.mark.parametrize("attempts", [0, 1])
 def test_what_is_said_of_a_stream_holds_no_password(monkeypatch, attempts):
     with pytest.raises(VideoError) as caught:
-        network_stream.open_stream(SECRET)
+        live.open_stream(SECRET)
     told = [str(caught.value), *told_of(SECRET, monkeypatch, attempts)]
     assert not [text for text in told if "secret" in text or "admin" in text]
     assert all("rtsp://127.0.0.1:9/s" in text for text in told)
@@ -130,4 +107,4 @@ def test_what_is_said_of_a_stream_holds_no_password(monkeypatch, attempts):
     ],
 )
 def test_addresses_are_shown_without_secrets(address, shown):
-    assert network_stream.shown_address(address) == shown
+    assert live.shown_address(address) == shown

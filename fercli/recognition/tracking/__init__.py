@@ -1,1 +1,0 @@
-"""Tracking: the same person from frame to frame."""
