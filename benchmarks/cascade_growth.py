@@ -28,8 +28,7 @@ import numpy as np
 from scanner import against_cv2, background_paths, chosen_images, print_machine
 
 from fercli.cascade.features.haar import haar_features
-from fercli.cascade.model import read_cascade
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade, read_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
 from fercli.cascade.training.memory import LEAST_FOR_BACKGROUNDS, share_memory
 from fercli.cascade.training.native import train

@@ -20,7 +20,7 @@ from statistics import median
 
 import cv2
 
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade
 from fercli.common.errors import ImageError
 from fercli.common.files import find_files
 from fercli.common.images import read_color

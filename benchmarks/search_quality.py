@@ -31,8 +31,7 @@ from fercli.cascade.training.boosting import train_stage
 from fercli.cascade.training.native import train
 from fercli.cascade.training.negative_mining import NegativeMiner
 from fercli.cascade.training.options import StageOptions
-from fercli.cascade.training.split_search import HaarSearch, WeightedSamples
-from fercli.cascade.training.split_search.samples import best_indices
+from fercli.cascade.training.split_search import HaarSearch, WeightedSamples, best_indices
 from fercli.common.parallel import KernelPool
 from fercli.common.progress import TerminalProgress
 from fercli.common.tables import format_table

@@ -143,7 +143,7 @@ def script(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
     import numpy as np
 
     from fercli.cascade.detection.detector import Detector
-    from fercli.cascade.model.bundled import bundled_cascade
+    from fercli.cascade.model import bundled_cascade
     from fercli.models.loading import open_model
 
     detector = Detector(Path(cascade) if cascade else bundled_cascade()).classifier

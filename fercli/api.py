@@ -126,7 +126,7 @@ def evaluate_cascade(
     FerError
         A cascade, the annotations or the images cannot be used.
     """
-    from fercli.cascade.detection.options import DetectionOptions
+    from fercli.cascade.detection import DetectionOptions
     from fercli.cascade.evaluation import evaluate_files, match_rule
 
     names = [cascades] if isinstance(cascades, str | PathLike) else cascades

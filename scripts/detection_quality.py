@@ -20,7 +20,7 @@ import cv2
 
 from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.formats import read_annotations
-from fercli.cascade.detection.options import DetectionOptions
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.evaluation import (
     CenterRule,
     Evaluation,
@@ -31,7 +31,7 @@ from fercli.cascade.evaluation import (
 )
 from fercli.cascade.evaluation.report import details_text
 from fercli.cascade.evaluation.results import FALSE_ALARM_RATES, CascadeResult, total
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade
 from fercli.common.errors import FerError
 from fercli.common.progress import Progress, TerminalProgress
 from fercli.common.tables import counted, format_table

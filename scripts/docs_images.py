@@ -100,7 +100,7 @@ def copy_run(work: Path, out: Path) -> None:
 
 def copy_front_page(work: Path, out: Path) -> None:
     """Keep a frame and the timeline of a clip, and features of the shipped cascade on faces."""
-    from fercli.cascade.model.bundled import bundled_cascade
+    from fercli.cascade.model import bundled_cascade
 
     write_clip(work / "faces" / "astronaut.png", work / "clip.mp4")
     fer(work, "classify", "clip.mp4", "--save", "saved.mp4", "--timeline", "timeline.png", "--bars")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fercli.annotations.base import Box
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import DEFAULTS, Detector
-from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.images import ImageArray
 
 

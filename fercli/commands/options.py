@@ -16,8 +16,8 @@ from typing import Any, TypeVar, get_origin
 
 import click
 
-from fercli.cascade.detection.options import FACE_CASCADE, SCALE_FACTOR, DetectionOptions
-from fercli.cascade.opencv3.settings import TOOLS
+from fercli.cascade.detection import FACE_CASCADE, SCALE_FACTOR, DetectionOptions
+from fercli.cascade.opencv3 import TOOLS
 from fercli.common.errors import FerError, RecipeError
 from fercli.common.options import (
     SEED,

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import AcceptedWindows, Detector
-from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.boxes import Box
 from fercli.common.images import ImageArray, resize, to_gray
 from fercli.datasets.options import FaceOptions

@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fercli.cascade.detection.options import FACE_CASCADE, MIN_NEIGHBORS, SCALE_FACTOR
+from fercli.cascade.detection import FACE_CASCADE, MIN_NEIGHBORS, SCALE_FACTOR
 from fercli.common.options import SEED, Option, check, option
 
 Channels = Literal["keep", "gray", "color"]

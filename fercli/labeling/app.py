@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, current_app
 
 from fercli.annotations.autolabel import CascadeBoxes
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import DEFAULTS
-from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.files import folder_lock, make_folder
 from fercli.common.signals import signals_as_interrupts
 from fercli.labeling import AnnotationStore, BoxOutput, ReviewOutput, open_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fercli.cascade.detection.options import LARGEST, MIN_NEIGHBORS, SCALE_FACTOR
+from fercli.cascade.detection import LARGEST, MIN_NEIGHBORS, SCALE_FACTOR
 from fercli.common.errors import OptionError
 from fercli.common.options import check, option
 from fercli.datasets.options import MARGIN

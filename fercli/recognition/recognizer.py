@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import Detector
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade
 from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
 from fercli.models.loading import DEFAULT, open_model

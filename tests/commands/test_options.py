@@ -9,9 +9,9 @@ import pytest
 from click import UsageError
 from click.testing import CliRunner
 
-from fercli.cascade.detection.options import DetectionOptions
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.list_builder.options import BoxRules, CollectOptions, FileOptions
-from fercli.cascade.opencv3.settings import ProgramSettings
+from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.samples.options import CropRules, Distortion, WarpRules
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cli import LazyGroup

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from fercli.cascade.model.bundled import FRONTAL_FACE
+from fercli.cascade.model import FRONTAL_FACE
 from fercli.common.errors import InputError, OutputError, OutputExistsError
 from fercli.datasets.crop_log import (
     COLUMNS,

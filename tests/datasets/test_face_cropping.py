@@ -9,8 +9,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import Detector
-from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.errors import InputError, OptionError, OutputError, OutputExistsError
 from fercli.common.files import folder_lock
 from fercli.datasets.crop_log import crop_names

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade
 from fercli.common.images import read_color
 from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_session
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from fercli.annotations import read_annotations
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade
 from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_session
 from fercli.web.server import address_of, listening
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import DEFAULTS, Detections, Detector
-from fercli.cascade.detection.options import DetectionOptions
 from fercli.common.drawing import draw_boxes
 from fercli.common.errors import ImageError, InputError, OutputError, image_errors
 from fercli.common.files import (

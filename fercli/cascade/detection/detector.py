@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.options import DetectionOptions
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.model import Cascade, cascade_text, read_cascade
 from fercli.common.errors import CascadeFileError, DependencyError, ImageError
 from fercli.common.images import ImageArray, to_gray
@@ -217,7 +217,7 @@ class Detector:
         clipped = np.flatnonzero((boxes_xywh[:, :2] + boxes_xywh[:, 2:] == image_wh).any(axis=1))
         if not len(clipped):
             return boxes_xywh
-        from fercli.cascade.detection.scanner.grid import detector_layers
+        from fercli.cascade.detection.grid import detector_layers
 
         layers = detector_layers(
             image_wh, self.cascade.size_wh,

@@ -13,13 +13,13 @@ import numpy as np
 from fercli.annotations.base import AnnotatedImage, Record, joined_by_path
 from fercli.annotations.formats import read_records
 from fercli.annotations.notes import input_notes
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import (
     DEFAULTS,
     AcceptedWindows,
     Detections,
     Detector,
 )
-from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.evaluation.matching import (
     CenterRule,
     IouRule,

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fercli.cascade.detection.batch import numbered
-from fercli.cascade.evaluation.bootstrap import CONFIDENCE, Interval
-from fercli.cascade.evaluation.curves import recall_at
+from fercli.cascade.evaluation.curves import CONFIDENCE, Interval, recall_at
 from fercli.cascade.evaluation.error_images import (
     remove_error_images,
     write_error_images,

@@ -12,22 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.annotations import AnnotatedImage
-from fercli.cascade.detection.options import DetectionOptions
-from fercli.cascade.evaluation.bootstrap import (
+from fercli.cascade.detection import DetectionOptions
+from fercli.cascade.evaluation.curves import (
+    Curve,
     Interval,
+    RankedDetections,
     Values,
+    average_precision,
     curve_values,
     draw_images,
     draws_for,
     interval_of,
-    share_values,
-)
-from fercli.cascade.evaluation.curves import (
-    Curve,
-    RankedDetections,
-    average_precision,
     rank,
     recall_at,
+    share_values,
 )
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
 from fercli.common.errors import ImageError

@@ -189,7 +189,7 @@ def corner_table(size_wh: tuple[int, int]) -> NDArray[np.int32]:
     ----------
     size_wh : tuple of 2 int
         The window; its integral images are laid out as in
-        `fercli.cascade.features.integral_images`.
+        `fercli.cascade.features.sample_matrix`.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """Kernels of the search for Haar features.
 
-Samples are columns of an array of integral images (see `fercli.cascade.features.integral_images`).
+Samples are columns of an array of integral images (see `fercli.cascade.features.sample_matrix`).
 The value of a feature for all samples is then a sum of at most nine contiguous rows, exact in
 int32, and vectorized.
 """

@@ -135,7 +135,7 @@ def count_codes(
     ----------
     integral : ndarray of int32, shape (rows, n)
     packed : ndarray of int64, shape (n,)
-        Weights and weights times targets: `fercli.cascade.training.split_search.samples.pack`.
+        Weights and weights times targets: `fercli.cascade.training.split_search.pack`.
     parts : ndarray of uint8, shape (features, 4)
     chosen : ndarray of int64, shape (m,)
     width : int

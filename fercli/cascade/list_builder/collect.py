@@ -110,7 +110,7 @@ def _finder(cascade: Path | None, min_neighbors: int) -> FindBoxes | None:
     if cascade is None:
         return None
     from fercli.annotations.autolabel import CascadeBoxes
-    from fercli.cascade.detection.options import DetectionOptions
+    from fercli.cascade.detection import DetectionOptions
 
     return CascadeBoxes(cascade, DetectionOptions(min_neighbors=min_neighbors))
 

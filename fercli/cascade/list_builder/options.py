@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from fercli.cascade.detection.options import MIN_NEIGHBORS
+from fercli.cascade.detection import MIN_NEIGHBORS
 from fercli.common.files import IMAGE_EXTENSIONS
 from fercli.common.options import SEED, check, option
 

@@ -4,7 +4,7 @@ See: OpenCV 3.4.18, ``apps/traincascade/cascadeclassifier.cpp`` (writer) and
 ``modules/objdetect/src/cascadedetect.cpp`` and ``cascadedetect_convert.cpp`` (reader).
 """
 
-from fercli.cascade.model.parts import (
+from fercli.cascade.model.cascade import (
     Cascade,
     HaarFeature,
     LbpFeature,
@@ -12,12 +12,13 @@ from fercli.cascade.model.parts import (
     Stage,
     WeakClassifier,
     WeightedRectangle,
+    check_cascade,
 )
-from fercli.cascade.model.read import read_cascade
-from fercli.cascade.model.validate import check_cascade
+from fercli.cascade.model.read import FRONTAL_FACE, bundled_cascade, read_cascade
 from fercli.cascade.model.write import cascade_text, write_cascade
 
 __all__ = [
+    "FRONTAL_FACE",
     "Cascade",
     "HaarFeature",
     "LbpFeature",
@@ -25,6 +26,7 @@ __all__ = [
     "Stage",
     "WeakClassifier",
     "WeightedRectangle",
+    "bundled_cascade",
     "cascade_text",
     "check_cascade",
     "read_cascade",

@@ -8,7 +8,9 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from fercli.cascade import FeatureType
-from fercli.cascade.model.parts import (
+from fercli.cascade.model.cascade import (
+    CATEGORIES,
+    SUBSET_WORDS,
     Cascade,
     HaarFeature,
     LbpFeature,
@@ -16,8 +18,8 @@ from fercli.cascade.model.parts import (
     Stage,
     WeakClassifier,
     WeightedRectangle,
+    check_cascade,
 )
-from fercli.cascade.model.validate import CATEGORIES, SUBSET_WORDS, check_cascade
 from fercli.cascade.model.xml_storage import (
     NUMBER,
     each,
@@ -27,7 +29,10 @@ from fercli.cascade.model.xml_storage import (
     real,
     text_of,
 )
-from fercli.common.errors import CascadeFileError
+from fercli.common.errors import CascadeFileError, DependencyError
+
+#: The face cascade that comes with fer.
+FRONTAL_FACE = Path(__file__).parent / "data" / "frontalface.xml"
 
 #: The parameters of a training, by where they stand and how they are read.
 PARAMETERS: tuple[tuple[str, str, type], ...] = (
@@ -39,6 +44,23 @@ PARAMETERS: tuple[tuple[str, str, type], ...] = (
     ("stageParams", "maxWeakCount", int),
     ("featureParams", "mode", str),
 )
+
+
+def bundled_cascade() -> Path:
+    """Return the file of the face cascade that comes with fer.
+
+    Raises
+    ------
+    DependencyError
+        This copy of fer does not have it.
+    """
+    if not FRONTAL_FACE.is_file():
+        raise DependencyError(
+            "This copy of fer comes without its face cascade",
+            hint="give another as `cascade`",
+            path=FRONTAL_FACE,
+        )
+    return FRONTAL_FACE
 
 
 def read_cascade(path: Path, *, repair: bool = False) -> Cascade:

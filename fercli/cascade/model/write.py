@@ -10,16 +10,18 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from fercli.cascade.model.parts import (
+from fercli.cascade.model.cascade import (
+    CATEGORIES,
     Cascade,
     HaarFeature,
     LbpFeature,
     Node,
     Stage,
     WeakClassifier,
+    check_cascade,
+    float32,
 )
 from fercli.cascade.model.read import read_cascade
-from fercli.cascade.model.validate import CATEGORIES, check_cascade, float32
 from fercli.common.errors import OptionError
 from fercli.common.files import write_text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 from xml.etree.ElementTree import Element
 
-from fercli.cascade.model.validate import fits_float32, float32
+from fercli.cascade.model.cascade import fits_float32, float32
 from fercli.common.errors import CascadeFileError
 from fercli.common.files import input_error
 from fercli.common.xml import MALFORMED, parse_xml

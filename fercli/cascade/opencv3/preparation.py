@@ -1,4 +1,4 @@
-"""Check and prepare the input of ``opencv_traincascade``.
+"""Check and prepare the input of ``opencv_traincascade``, and plan its memory.
 
 The program does not check its input: a wrong size aborts it in the first stage, unreadable
 backgrounds are skipped silently, a blank line ends their list. So the input is checked here, and
@@ -18,12 +18,13 @@ from fercli.annotations.opencv_lists import (
     read_background_list,
     write_background_list,
 )
-from fercli.cascade.opencv3.settings import Buffers, ProgramSettings
+from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.samples.statistics import usable_positives
 from fercli.cascade.samples.vec import VecInfo, describe_vec
 from fercli.common.errors import AnnotationError, ImageError, OptionError, VecError
 from fercli.common.files import find_files, make_folder, write_text
 from fercli.common.images import read_gray, write_image
+from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -247,3 +248,101 @@ def note_plan(
             f"the caches (values {buffers.value_mb} MB, indices 2 × {buffers.index_mb} MB) do not "
             "hold all features; more memory or fewer samples would make the training faster"
         )
+
+
+# The two caches of ``opencv_traincascade``: of the features' values and of their sorted order.
+#
+# For n samples and F features all values take 4·n·F bytes, all orders 2·n·F (4·n·F from 65,536
+# samples on), of which the program keeps two copies.
+#
+# See: ``CvCascadeBoostTrainData::setData``, apps/traincascade/boost.cpp.
+
+
+#: Share of the free memory that the buffers may take: the system and other programs need some.
+USABLE_MEMORY = 0.8
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """The two caches of the program.
+
+    Parameters
+    ----------
+    index_mb, value_mb : int
+        What its options say, in units of 2^20 bytes. It takes twice the former.
+    whole : bool
+        Whether all features fit into both.
+    """
+
+    index_mb: int
+    value_mb: int
+    whole: bool = True
+
+
+def count_features(settings: ProgramSettings) -> int:
+    """Return how many features the window has."""
+    from fercli.cascade.features.haar import haar_features
+    from fercli.cascade.features.lbp import lbp_features
+
+    if settings.feature_type == "LBP":
+        return len(lbp_features(settings.size_wh))
+    return len(haar_features(settings.size_wh, settings.mode or "BASIC"))
+
+
+def plan_buffers(
+    settings: ProgramSettings,
+    features: int,
+    memory: int | None = None,
+) -> Buffers:
+    """Return buffers that hold all features if memory allows, those of indices first.
+
+    A feature whose values are cached but not its sorted order is sorted again for every weak
+    classifier, which costs more than computing its values again.
+
+    Parameters
+    ----------
+    settings : ProgramSettings
+        With `positives` and `negatives`; `index_buffer` and `value_buffer` are kept to.
+    features : int
+        How many the window has.
+    memory : int, optional
+        Bytes that may be taken. Defaults to `USABLE_MEMORY` of what is free.
+
+    Raises
+    ------
+    OptionError
+        The samples alone do not fit into memory, or the buffers asked for do not.
+    """
+    assert settings.positives is not None
+    assert settings.negatives is not None
+    samples = settings.positives + settings.negatives
+    if memory is None:
+        memory = int(available_memory() * USABLE_MEMORY)
+    memory = (memory - _samples_bytes(settings, samples)) // MEGABYTE
+    # LBP has no order to cache: its values are categories.
+    index_bytes = 0 if settings.feature_type == "LBP" else (2 if samples < 1 << 16 else 4)
+    all_index = math.ceil(index_bytes * samples * features / MEGABYTE)
+    all_value = math.ceil(4 * samples * features / MEGABYTE)
+    index = min(all_index, _asked(settings.index_buffer, memory // 2))
+    value = min(all_value, _asked(settings.value_buffer, memory - 2 * index))
+    if memory < 2 * index + value or memory < 0:
+        raise OptionError(
+            f"Expected {2 * index + value + max(-memory, 0)} MB of memory for {samples} samples of "
+            f"{features} features, found {max(memory, 0)} MB free",
+            hint="smaller --value-buffer and --index-buffer, or fewer samples (--positives, "
+            "--negatives)",
+        )
+    return Buffers(index, value, whole=(index, value) == (all_index, all_value))
+
+
+def _asked(asked: int | None, room: int) -> int:
+    return max(room, 0) if asked is None else asked
+
+
+def _samples_bytes(settings: ProgramSettings, samples: int) -> int:
+    """Return what the samples' integral images take; for Haar features tilted ones, too."""
+    width, height = settings.size_wh
+    images = 1 if settings.feature_type == "LBP" else 2
+    return samples * images * 4 * (width + 1) * (height + 1)

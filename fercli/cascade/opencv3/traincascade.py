@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from fercli.cascade.opencv3.settings import Buffers, ProgramSettings
+from fercli.cascade.opencv3 import ProgramSettings
+from fercli.cascade.opencv3.preparation import Buffers
 from fercli.cascade.training.report import StageRecord
 from fercli.common.errors import FerError, OutputError, ProgramError, TrainingError
 from fercli.common.subprocesses import running

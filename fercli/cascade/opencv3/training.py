@@ -13,30 +13,20 @@ from typing import Any
 import numpy as np
 
 from fercli.cascade.model import read_cascade
+from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.opencv3.preparation import (
     MIN_SAMPLES_TO_SPLIT,
+    Buffers,
     check_backgrounds,
     check_positives,
+    count_features,
     most_positives,
     note_plan,
+    plan_buffers,
     prepare_backgrounds,
     resolve_counts,
 )
 from fercli.cascade.opencv3.programs import find_program, opencv_version, problem_of
-from fercli.cascade.opencv3.settings import (
-    Buffers,
-    ProgramSettings,
-    count_features,
-    plan_buffers,
-)
-from fercli.cascade.opencv3.stage_files import (
-    PARAMETERS,
-    copy_stages,
-    keep_whole_stages,
-    read_parameters,
-    stage_files,
-    weak_classifiers,
-)
 from fercli.cascade.opencv3.traincascade import (
     ProgramRun,
     TrainCascade,
@@ -45,7 +35,15 @@ from fercli.cascade.opencv3.traincascade import (
     explain_stop,
 )
 from fercli.cascade.samples.vec import write_vec
-from fercli.cascade.training.folder import CascadeFolder
+from fercli.cascade.training.folder import (
+    PARAMETERS,
+    CascadeFolder,
+    copy_stages,
+    keep_whole_stages,
+    read_parameters,
+    stage_files,
+    weak_classifiers,
+)
 from fercli.cascade.training.report import StageRecord, TrainingResult
 from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
 from fercli.common.files import make_folder

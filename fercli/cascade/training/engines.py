@@ -7,8 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from fercli.cascade.opencv3.stage_files import PARAMETERS
-from fercli.cascade.training.folder import CascadeFolder
+from fercli.cascade.training.folder import PARAMETERS, CascadeFolder
 from fercli.cascade.training.report import TrainingResult
 from fercli.common.errors import OptionError, TrainingError
 from fercli.common.progress import Progress

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fercli.cascade.features.haar import HaarFeatures, any_tilted, haar_features
-from fercli.cascade.features.integral_images import integral_rows
 from fercli.cascade.features.lbp import LbpFeatures, lbp_features
+from fercli.cascade.features.sample_matrix import integral_rows
 from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions
-from fercli.cascade.training.split_search import haar as haar_search
+from fercli.cascade.training.split_search import MOST_SCREENED
 from fercli.common.errors import OptionError
 from fercli.common.memory import available_memory
 
@@ -113,7 +113,7 @@ def share_memory(
     # A stage has its samples as they come and once more as columns.
     samples = area * (positives + others + 2 * (used + negatives))
     # Large lists are looked up by keys of eight bytes.
-    listed = features * (13 if features > haar_search.MOST_SCREENED else 5)
+    listed = features * (13 if features > MOST_SCREENED else 5)
     integrals = _integrals(options, used + negatives)
     given = options.memory
     memory = available_memory() // 2 if given is None else given * 10**6

@@ -12,7 +12,7 @@ import cv2
 import numba
 
 from fercli.annotations.notes import NOTES
-from fercli.cascade.detection.scanner.kernels import scan
+from fercli.cascade.detection.scanner_kernels import scan
 from fercli.cascade.features import haar_kernels, lbp
 from fercli.cascade.model import Cascade, read_cascade, write_cascade
 from fercli.cascade.training.backgrounds import read_backgrounds

@@ -19,9 +19,9 @@ from fercli.cascade.features.lbp import LbpFeatures
 from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.model import Cascade
 from fercli.cascade.training.backgrounds import BackgroundFiles
-from fercli.cascade.training.boosting import TrainedStage, train_stage
-from fercli.cascade.training.boosting.stages import Search
+from fercli.cascade.training.boosting import Search, TrainedStage, train_stage
 from fercli.cascade.training.checkpoint import Checkpoint, with_stage
+from fercli.cascade.training.lbp_search import LbpSearch
 from fercli.cascade.training.memory import (
     features_of,
     memory_of,
@@ -33,7 +33,7 @@ from fercli.cascade.training.negative_mining import MiningResult, NegativeMiner
 from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions
 from fercli.cascade.training.positives import Positives
 from fercli.cascade.training.report import StageRecord
-from fercli.cascade.training.split_search import HaarSearch, LbpSearch
+from fercli.cascade.training.split_search import HaarSearch
 from fercli.common.parallel import KernelPool
 from fercli.common.progress import SILENT, Bar, Progress
 

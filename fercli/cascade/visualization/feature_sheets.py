@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fercli.cascade.detection.scanner.tables import feature_corners
+from fercli.cascade.detection.scanner import feature_corners
 from fercli.cascade.model import Cascade, HaarFeature, LbpFeature, Stage, WeakClassifier
 from fercli.common.files import atomic_write
 from fercli.common.images import ImageArray

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fercli.cascade.detection.options import DetectionOptions
+from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
 
 #: Formats of boxes that can be written.
@@ -127,7 +127,7 @@ def annotate(
 def _cascade(name: str | None) -> Path | None:
     if name is None:
         return None
-    from fercli.cascade.model.bundled import bundled_cascade
+    from fercli.cascade.model import bundled_cascade
 
     return bundled_cascade() if name == "faces" else Path(name)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fercli.cascade.detection.options import DetectionOptions
+from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
 from fercli.common.progress import Progress
 

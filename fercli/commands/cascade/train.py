@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fercli.cascade.opencv3.settings import ProgramSettings
+from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.commands import options
 from fercli.common.progress import Progress

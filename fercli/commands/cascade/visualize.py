@@ -55,7 +55,7 @@ def visualize(
       fer cascade visualize cascade.xml scenes/ --image face.png --out drawn/
     """
     from fercli.cascade.detection.batch import images_of
-    from fercli.cascade.visualization.visualize import visualize_cascade
+    from fercli.cascade.visualization import visualize_cascade
     from fercli.common.work_folder import alone_in
 
     with alone_in(out, "the drawing of a cascade"):

@@ -41,7 +41,7 @@ def crop(
       fer datasets crop rafd/ --size 96x96 --channels color --margin 0.1 --align --out rafd96/
       fer datasets crop groups/ --faces all --cascade my_cascade.xml --out faces/
     """
-    from fercli.cascade.model.bundled import bundled_cascade
+    from fercli.cascade.model import bundled_cascade
     from fercli.datasets import face_cropping, reports
 
     result = face_cropping.crop_folder(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from fercli.cascade.detection.options import LARGEST
+from fercli.cascade.detection import LARGEST
 from fercli.common.errors import VideoError
 from fercli.common.tables import counted
 from fercli.recognition.sources.frames import SQUARE, Frame, seek, time_of

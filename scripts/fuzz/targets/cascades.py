@@ -117,14 +117,14 @@ def _convert_cascade(folder: Path) -> object:
 
 
 def _read_engine(folder: Path) -> object:
-    from fercli.cascade.opencv3.stage_files import keep_whole_stages
+    from fercli.cascade.training.folder import keep_whole_stages
 
     (folder / "stage0.xml").write_bytes(STAGE)
     return keep_whole_stages(folder)
 
 
 def _read_stage(folder: Path) -> object:
-    from fercli.cascade.opencv3.stage_files import keep_whole_stages
+    from fercli.cascade.training.folder import keep_whole_stages
 
     (folder / "params.xml").write_bytes(PARAMETERS)
     return keep_whole_stages(folder)

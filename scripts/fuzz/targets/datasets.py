@@ -161,7 +161,7 @@ def _read_journal(folder: Path) -> object:
 
 
 def _faces() -> Any:
-    from fercli.cascade.model.bundled import FRONTAL_FACE
+    from fercli.cascade.model import FRONTAL_FACE
     from fercli.datasets.options import FaceOptions
 
     return FaceOptions(FRONTAL_FACE, without_face="keep")

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import Detector
-from fercli.cascade.detection.options import DetectionOptions
 from fercli.cascade.detection.scanner import detector_layers
 from fercli.cascade.model import (
     Cascade,

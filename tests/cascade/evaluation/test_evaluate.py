@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fercli.annotations import AnnotatedImage
-from fercli.cascade.detection.options import DetectionOptions
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.evaluation import CascadeResult, CenterRule, IouRule, evaluate
 from fercli.cascade.evaluation.evaluate import short_names
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED

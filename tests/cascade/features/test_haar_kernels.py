@@ -5,9 +5,8 @@ import pytest
 
 from fercli.cascade.features import haar_kernels as kernels
 from fercli.cascade.features.haar import corner_table, haar_features
-from fercli.cascade.features.integral_images import IntegralImages
-from fercli.cascade.features.sample_matrix import haar_values, to_sample_matrix
-from fercli.cascade.training.split_search.samples import pack
+from fercli.cascade.features.sample_matrix import IntegralImages, haar_values, to_sample_matrix
+from fercli.cascade.training.split_search import pack
 from fercli.common.parallel import KernelPool
 
 SIZE_WH, LINE = (9, 8), 10

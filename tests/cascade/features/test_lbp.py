@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from fercli.cascade.features import lbp as kernels
-from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import lbp_features
-from fercli.cascade.features.sample_matrix import lbp_codes, to_sample_matrix
+from fercli.cascade.features.sample_matrix import IntegralImages, lbp_codes, to_sample_matrix
 from fercli.cascade.model import LbpFeature
-from fercli.cascade.training.split_search.lbp import best_subset
-from fercli.cascade.training.split_search.samples import pack, unpack
+from fercli.cascade.training.lbp_search import best_subset
+from fercli.cascade.training.split_search import pack, unpack
 from fercli.common.parallel import KernelPool
 
 

@@ -2,8 +2,7 @@ import cv2
 import pytest
 import skimage.data
 
-from fercli.cascade.model import read_cascade
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade, read_cascade
 from fercli.cascade.model.write import convert_cascade
 from fercli.common.errors import CascadeFileError, OptionError, OutputExistsError
 

@@ -1,14 +1,18 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.cascade.model import LbpFeature, cascade_text, read_cascade
-from fercli.common.errors import CascadeFileError, FerError
+from fercli.cascade.detection.detector import Detector
+from fercli.cascade.model import LbpFeature, cascade_text, read, read_cascade
+from fercli.common.errors import CascadeFileError, DependencyError, FerError
+from fercli.common.images import read_color
 
 # Flat images would be passed over: a Haar cascade looks at no window without contrast.
 NOISE = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8)
@@ -219,3 +223,22 @@ def test_garbled_files_are_read_or_refused_and_opencv_survives_what_is_read(
     classifier = cv2.CascadeClassifier()
     assert classifier.read(storage.getFirstTopLevelNode())
     classifier.detectMultiScale(NOISE, 1.5, 0)
+
+
+def test_a_copy_without_it_says_what_to_give(monkeypatch, tmp_path):
+    monkeypatch.setattr(read, "FRONTAL_FACE", tmp_path / "missing.xml")
+    with pytest.raises(DependencyError, match=r"without its face cascade; try: give another"):
+        read.bundled_cascade()
+
+
+def test_it_finds_the_one_face_of_a_photograph():
+    photograph = read_color(Path(skimage.data.__file__).parent / "astronaut.png")
+    ((x, y, width, height),) = (
+        Detector(read.bundled_cascade()).detect(photograph).boxes_xywh.tolist()
+    )
+    assert x < 202 < 246 < x + width  # her eyes
+    assert y < 106 < y + height
+
+
+def test_it_is_small():
+    assert read.bundled_cascade().stat().st_size < 200_000

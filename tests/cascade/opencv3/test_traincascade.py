@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fercli.cascade.opencv3.settings import Buffers, ProgramSettings
+from fercli.cascade.opencv3 import ProgramSettings
+from fercli.cascade.opencv3.preparation import Buffers
 from fercli.cascade.opencv3.traincascade import (
     NO_POSITIVES,
     NO_SAMPLES,

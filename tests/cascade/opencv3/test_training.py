@@ -16,8 +16,8 @@ import pytest
 import skimage.data
 
 from fercli.cascade.model import read_cascade
-from fercli.cascade.opencv3.stage_files import weak_classifiers
 from fercli.cascade.samples.vec import read_vec, write_vec
+from fercli.cascade.training.folder import weak_classifiers
 from fercli.common.files import folder_lock
 from fercli.common.images import read_gray
 

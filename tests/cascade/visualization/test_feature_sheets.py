@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fercli.cascade.detection.scanner.tables import feature_corners
+from fercli.cascade.detection.scanner import feature_corners
 from fercli.cascade.model import HaarFeature, LbpFeature, WeightedRectangle
 from fercli.cascade.visualization.feature_sheets import (
     LARGE,

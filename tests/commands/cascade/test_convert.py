@@ -1,4 +1,4 @@
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade
 
 
 def test_the_command_says_what_it_wrote(fer, tmp_path):

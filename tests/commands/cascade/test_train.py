@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade import HAAR_MODES
-from fercli.cascade.model.bundled import bundled_cascade
+from fercli.cascade.model import bundled_cascade
 from fercli.cascade.training.engines import DEFAULT, ENGINES, engine_there, find_engine
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.commands.cascade import train as command

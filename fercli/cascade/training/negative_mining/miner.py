@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.scanner.grid import Size
-from fercli.cascade.detection.scanner.scanner import Scanner
+from fercli.cascade.detection.grid import Size
+from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.model import Cascade
 from fercli.cascade.training.negative_mining.rounds import MiningRounds
 from fercli.cascade.training.negative_mining.tiles import Boxes

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.scanner.grid import Size
+from fercli.cascade.detection.grid import Size
 from fercli.cascade.training.negative_mining.worker import (
     ORDER,
     MiningTask,

@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.scanner.grid import Layer, Size, detector_scales, layer_at
+from fercli.cascade.detection.grid import Layer, Size, detector_scales, layer_at
 from fercli.common.boxes import Box
 
 Boxes = tuple[Box, ...]

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.scanner.grid import ImageArray, Layer, Size
-from fercli.cascade.detection.scanner.scanner import Scanner
+from fercli.cascade.detection.grid import ImageArray, Layer, Size
+from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.training.negative_mining.tiles import (
     Boxes,
     Sweep,

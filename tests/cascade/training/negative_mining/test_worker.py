@@ -1,6 +1,6 @@
 import numpy as np
 
-from fercli.cascade.detection.scanner.grid import layer_at
+from fercli.cascade.detection.grid import layer_at
 from fercli.cascade.training.negative_mining.worker import TileResult
 
 

@@ -7,10 +7,12 @@ from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
 from fercli.cascade.features.sample_matrix import goes_left, haar_values, to_sample_matrix
 from fercli.cascade.model import Node
-from fercli.cascade.training.split_search import HaarSearch, LbpSearch, WeightedSamples
-from fercli.cascade.training.split_search import haar as haar_search
-from fercli.cascade.training.split_search import lbp as lbp_search
-from fercli.cascade.training.split_search.samples import (
+from fercli.cascade.training import lbp_search
+from fercli.cascade.training import split_search as haar_search
+from fercli.cascade.training.lbp_search import LbpSearch
+from fercli.cascade.training.split_search import (
+    HaarSearch,
+    WeightedSamples,
     best_indices,
     draw_by_weight,
     pack,

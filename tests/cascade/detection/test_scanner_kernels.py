@@ -4,15 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.detection.scanner import kernels
-from fercli.cascade.detection.scanner.kernels import (
+from fercli.cascade.detection import scanner_kernels as kernels
+from fercli.cascade.detection.scanner import compile_cascade
+from fercli.cascade.detection.scanner_kernels import (
     LANES,
     Grid,
     haar_mask,
     integrate,
     lbp_mask,
 )
-from fercli.cascade.detection.scanner.tables import compile_cascade
 from fercli.common.kernels import compiled
 
 

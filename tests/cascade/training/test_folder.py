@@ -1,6 +1,6 @@
 import pytest
 
-from fercli.cascade.opencv3.stage_files import (
+from fercli.cascade.training.folder import (
     copy_stages,
     keep_whole_stages,
     read_parameters,

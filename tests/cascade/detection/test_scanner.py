@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fercli.cascade.detection.scanner import Scanner, scanner
+from fercli.cascade.detection import scanner
+from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.model import read_cascade, write_cascade
 from fercli.common.errors import CascadeFileError, OptionError
 

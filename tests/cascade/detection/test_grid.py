@@ -5,8 +5,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fercli.cascade.detection.grid import layer_at
 from fercli.cascade.detection.scanner import detector_layers
-from fercli.cascade.detection.scanner.grid import layer_at
 from fercli.cascade.model import (
     Cascade,
     LbpFeature,

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from fercli.cascade import SearchName
 from fercli.cascade.features import lbp as kernels
-from fercli.cascade.features.integral_images import IntegralImages
 from fercli.cascade.features.lbp import CODES, LbpFeatures
-from fercli.cascade.features.sample_matrix import SampleMatrix, lbp_codes
-from fercli.cascade.training.split_search.samples import (
+from fercli.cascade.features.sample_matrix import IntegralImages, SampleMatrix, lbp_codes
+from fercli.cascade.training.split_search import (
     Split,
     WeightedSamples,
     best_indices,
