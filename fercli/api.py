@@ -16,13 +16,13 @@ from fercli.common.options import from_options, option_fields
 from fercli.common.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from fercli.cascade.evaluation import Evaluation as CascadeEvaluation
+    from fercli.cascade.evaluation import CascadeEvaluation
     from fercli.cascade.list_builder.report import BuildReport
     from fercli.cascade.samples.results import Created
-    from fercli.cascade.training.report import TrainingResult as CascadeTrainingResult
+    from fercli.cascade.training.report import CascadeTrainingResult
     from fercli.datasets.importing import ImportResult
-    from fercli.models.evaluation import Evaluation as ModelEvaluation
-    from fercli.models.training import TrainingResult as ModelTrainingResult
+    from fercli.models.evaluation import ModelEvaluation
+    from fercli.models.training import ModelTrainingResult
 
 PathName = str | PathLike[str]
 

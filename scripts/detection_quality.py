@@ -22,8 +22,8 @@ from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.formats import read_annotations
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.evaluation import (
+    CascadeEvaluation,
     CenterRule,
-    Evaluation,
     IouRule,
     MatchRule,
     Ranking,
@@ -56,7 +56,7 @@ def default_cascades() -> list[Path]:
 
 def measure(
     cascades: Sequence[Path], images: Sequence[AnnotatedImage], progress: Progress
-) -> list[Evaluation]:
+) -> list[CascadeEvaluation]:
     """Return the results by the judge and by intersection over union."""
     return [
         evaluate(
@@ -71,7 +71,7 @@ def measure(
     ]
 
 
-def pool(evaluations: Sequence[Evaluation]) -> Evaluation:
+def pool(evaluations: Sequence[CascadeEvaluation]) -> CascadeEvaluation:
     """Return the results of the same cascades by the same rule on all images together."""
     pooled = []
     for results in zip(*(each.cascades for each in evaluations), strict=True):
@@ -85,10 +85,10 @@ def pool(evaluations: Sequence[Evaluation]) -> Evaluation:
             CascadeResult(first.path, first.name, images, first.box_scale, None, by_neighbors)
         )
     left_out = tuple(error for each in evaluations for error in each.left_out)
-    return Evaluation(tuple(pooled), left_out, evaluations[0].options, evaluations[0].rule)
+    return CascadeEvaluation(tuple(pooled), left_out, evaluations[0].options, evaluations[0].rule)
 
 
-def quality_text(evaluation: Evaluation) -> str:
+def quality_text(evaluation: CascadeEvaluation) -> str:
     """Return the table of one truth and one rule."""
     headers = [
         "cascade",

@@ -106,3 +106,12 @@ def bare():
         ["raises OptionError and does not say so"],
         ["has no docstring"],
     ]
+
+
+def test_a_public_class_name_occurs_once():
+    found: dict[str, list[str]] = {}
+    for path in MODULES:
+        for item in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(item, ast.ClassDef) and not item.name.startswith("_"):
+                found.setdefault(item.name, []).append(path.name)
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

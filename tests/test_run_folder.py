@@ -3,7 +3,7 @@ import json
 import pytest
 
 from fercli.cascade.training.folder import CascadeFolder
-from fercli.cascade.training.report import StageRecord, TrainingResult
+from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
 from fercli.common.errors import OutputExistsError, RecipeError, TrainingError
 from fercli.run_folder import changes
 
@@ -130,7 +130,9 @@ def test_versions_are_written_with_those_of_the_engine(folder):
 def test_a_result_is_drawn_and_written(folder):
     folder.cascade.touch()
     stages = (StageRecord(0, 2, 1.0, 0.4, 1.0),)
-    folder.write_result(TrainingResult(folder.cascade, "opencv", "LBP", (20, 20), stages, 1, 1, ""))
+    folder.write_result(
+        CascadeTrainingResult(folder.cascade, "opencv", "LBP", (20, 20), stages, 1, 1, "")
+    )
     assert folder.rates.stat().st_size > 1000
     assert json.loads(folder.result.read_text())["stages"][0]["false_alarm_rate"] == 0.4
 

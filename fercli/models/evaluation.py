@@ -36,7 +36,7 @@ CHUNK = 256
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ModelEvaluation:
     """The figures of a model on a split.
 
     Parameters
@@ -88,7 +88,7 @@ def evaluate(
     average: str = "none",
     training: Faces | None = None,
     progress: Progress = SILENT,
-) -> Evaluation:
+) -> ModelEvaluation:
     """Run a model on labeled faces and measure its answers.
 
     Parameters
@@ -106,7 +106,7 @@ def evaluate(
     """
     probabilities = classify_all(model, faces, average, progress)
     new = ~copies(faces, training) if training else None
-    return Evaluation(
+    return ModelEvaluation(
         model=str(model.path),
         metrics=measure(probabilities, faces.labels, faces.classes),
         without_copies=None if new is None else _measure_new(probabilities, faces, new),
@@ -203,7 +203,7 @@ AVERAGES: dict[str, Callable[[Model], Sequence[Callable[[Pixels], Pixels]]]] = {
 }
 
 
-def surest_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> list[int]:
+def surest_mistakes(evaluation: ModelEvaluation, faces: Faces, most: int = 40) -> list[int]:
     """Return the indices of wrong answers, those of the highest probability first."""
     probabilities = evaluation.probabilities
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != faces.labels)
@@ -235,7 +235,7 @@ def draw_confusion(metrics: Metrics, title: str) -> Any:
     return figure
 
 
-def draw_mistakes(evaluation: Evaluation, faces: Faces, most: int = 40) -> Any:
+def draw_mistakes(evaluation: ModelEvaluation, faces: Faces, most: int = 40) -> Any:
     """Return a figure of the surest mistakes: what each is, and what it was taken for."""
     from matplotlib.figure import Figure
 
@@ -272,7 +272,7 @@ def evaluate_files(
     check_copies: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> tuple[Faces, list[Evaluation]]:
+) -> tuple[Faces, list[ModelEvaluation]]:
     """Measure models on a split of a tree; return the faces for the first, and the measures.
 
     `settings` are as in `fercli.models.loading.open_models`, `split` as in
@@ -303,7 +303,7 @@ def evaluate_files(
 # An evaluation as text, as JSON and as images.
 
 
-def to_text(evaluation: Evaluation) -> str:
+def to_text(evaluation: ModelEvaluation) -> str:
     """Return the measures of one model as tables."""
     metrics = evaluation.metrics
     rows = [
@@ -323,7 +323,7 @@ def to_text(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def comparison(evaluations: Sequence[Evaluation]) -> str:
+def comparison(evaluations: Sequence[ModelEvaluation]) -> str:
     """Return several models as one table."""
     headers = ("model", "accuracy", "balanced", "F1", "log loss", "calibration error")
     rows = [
@@ -342,7 +342,7 @@ def comparison(evaluations: Sequence[Evaluation]) -> str:
     return format_table((*headers, "ms a face", "MB"), rows)
 
 
-def to_dict(evaluation: Evaluation) -> dict[str, Any]:
+def to_dict(evaluation: ModelEvaluation) -> dict[str, Any]:
     """Return an evaluation as plain values, for JSON; what is not a number is None."""
     again = evaluation.without_copies
     return {
@@ -355,7 +355,9 @@ def to_dict(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def write_report(out: Path, evaluation: Evaluation, faces: Faces, *, overwrite: bool) -> list[Path]:
+def write_report(
+    out: Path, evaluation: ModelEvaluation, faces: Faces, *, overwrite: bool
+) -> list[Path]:
     """Write report.json, confusion.png and mistakes.png into a folder and return them."""
     paths = require_no_report(out, overwrite=overwrite)
     make_folder(out)
@@ -375,7 +377,7 @@ def require_no_report(out: Path, *, overwrite: bool) -> list[Path]:
     return paths
 
 
-def _copies(evaluation: Evaluation) -> list[str]:
+def _copies(evaluation: ModelEvaluation) -> list[str]:
     new = evaluation.without_copies
     if new:
         return [

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainingResult:
+class ModelTrainingResult:
     """The result of a training.
 
     Parameters
@@ -114,7 +114,7 @@ def train(
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> TrainingResult:
+) -> ModelTrainingResult:
     """Train a model, or resume a training that was interrupted.
 
     `out` gets, after each epoch, ``checkpoint.npz`` (all that is needed to go on), ``best.keras``
@@ -168,7 +168,7 @@ def train(
             return _run(task, resumed)
 
 
-def describe_result(result: TrainingResult) -> str:
+def describe_result(result: ModelTrainingResult) -> str:
     """Return a few lines for people."""
     best = result.best
     return (
@@ -192,7 +192,7 @@ def _batch_options(options: ModelTrainingOptions) -> BatchOptions:
     )
 
 
-def _run(task: _Task, resumed: bool) -> TrainingResult:
+def _run(task: _Task, resumed: bool) -> ModelTrainingResult:
     options = task.options
     if count_hosts() > 1:
         require_same(_what_decides(task, resumed))
@@ -278,7 +278,7 @@ def _about(task: _Task, state: State) -> dict[str, Any]:
     }
 
 
-def _finish(task: _Task, monitor: EpochMonitor) -> TrainingResult:
+def _finish(task: _Task, monitor: EpochMonitor) -> ModelTrainingResult:
     state, best = monitor.state, monitor.state.best(monitor.monitor)
     if monitor.broken:
         kept = f"; epoch {best['epoch']:.0f} is kept in {task.out / BEST}" if best else ""
@@ -291,7 +291,7 @@ def _finish(task: _Task, monitor: EpochMonitor) -> TrainingResult:
     if monitor.out_of_patience:
         reason = f"no better epoch for {task.options.patience}"
     seconds = sum(row["seconds"] for row in state.history)
-    result = TrainingResult(task.out / BEST, state.epoch, best, seconds, reason)
+    result = ModelTrainingResult(task.out / BEST, state.epoch, best, seconds, reason)
     about = {"epochs": state.epoch, "best": best, "seconds": round(seconds, 1)}
     ModelFolder(task.out).write_result({"model": BEST, **about, "stopped_because": reason})
     draw_curves(task.out / CURVES, state.history, task.options.architecture)

@@ -14,5 +14,5 @@ from fercli.cascade.evaluation.report import prepare_report_folder as prepare_re
 from fercli.cascade.evaluation.report import report_text as report_text
 from fercli.cascade.evaluation.report import save_report as save_report
 from fercli.cascade.evaluation.report import summary as summary
+from fercli.cascade.evaluation.results import CascadeEvaluation as CascadeEvaluation
 from fercli.cascade.evaluation.results import CascadeResult as CascadeResult
-from fercli.cascade.evaluation.results import Evaluation as Evaluation

@@ -30,9 +30,9 @@ from fercli.cascade.evaluation.matching import (
 )
 from fercli.cascade.evaluation.report import prepare_report_folder, save_report
 from fercli.cascade.evaluation.results import (
+    CascadeEvaluation,
     CascadeResult,
     DetectionCounts,
-    Evaluation,
     ImageResult,
     MatchedDetections,
     count_detections,
@@ -106,7 +106,7 @@ def evaluate(
     box_scale: float | Literal["auto"] = 1.0,
     ranking: Ranking = DEFAULT_RANKING,
     progress: Progress = SILENT,
-) -> Evaluation:
+) -> CascadeEvaluation:
     """Run cascades over annotated images and match their detections.
 
     Images are processed one at a time, since cv2 uses all cores for one detection: the times are
@@ -148,7 +148,7 @@ def evaluate(
         _judge(path, name, searched, of_cascade, rule, box_scale)
         for path, name, of_cascade in zip(cascades, short_names(cascades), found, strict=True)
     )
-    return Evaluation(results, tuple(left_out), options, rule)
+    return CascadeEvaluation(results, tuple(left_out), options, rule)
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
@@ -303,7 +303,7 @@ def evaluate_files(
     out: Path | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
-) -> Evaluation:
+) -> CascadeEvaluation:
     """Evaluate cascades on annotated images and on images without an object.
 
     Parameters

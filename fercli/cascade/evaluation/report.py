@@ -22,10 +22,10 @@ from fercli.cascade.evaluation.error_images import (
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED
 from fercli.cascade.evaluation.results import (
     FALSE_ALARM_RATES,
+    CascadeEvaluation,
     CascadeResult,
     DetectionCounts,
     Difference,
-    Evaluation,
 )
 from fercli.common.errors import OutputExistsError
 from fercli.common.files import make_folder, write_text
@@ -44,7 +44,7 @@ MIN_F1_GAIN = 0.01
 REPORTED_FALSE_ALARMS = (0, 10, 100)
 
 
-def report_text(evaluation: Evaluation) -> str:
+def report_text(evaluation: CascadeEvaluation) -> str:
     """Return the figures of all cascades as a table for the terminal."""
     table = format_table(HEADERS, [_row(result) for result in evaluation.cascades])
     images, objects = evaluation.images, evaluation.cascades[0].counts.truths
@@ -58,7 +58,7 @@ def report_text(evaluation: Evaluation) -> str:
     )
 
 
-def details_text(evaluation: Evaluation) -> str:
+def details_text(evaluation: CascadeEvaluation) -> str:
     """Return tables of intervals, of recall at given false alarms and of recall by size."""
     confidence = f"{CONFIDENCE:.0%}".replace("%", " %")
     lines = [
@@ -123,7 +123,7 @@ def _advice(result: CascadeResult) -> str:
     )
 
 
-def summary(evaluation: Evaluation) -> dict[str, object]:
+def summary(evaluation: CascadeEvaluation) -> dict[str, object]:
     """Return the figures of all cascades as JSON-compatible values; None for undefined ones."""
     first = evaluation.cascades[0]
     return {
@@ -165,7 +165,11 @@ def prepare_report_folder(folder: Path, *, overwrite: bool = False) -> None:
 
 
 def save_report(
-    evaluation: Evaluation, folder: Path, *, overwrite: bool = False, progress: Progress = SILENT
+    evaluation: CascadeEvaluation,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
 ) -> list[Path]:
     """Write the report of an evaluation, and return its files.
 
@@ -277,7 +281,7 @@ IMAGE_COLUMNS = (
 DETECTION_COLUMNS = ("cascade", "image", "x", "y", "width", "height", "score", "verdict")
 
 
-def _image_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
+def _image_rows(evaluation: CascadeEvaluation) -> Iterable[Sequence[object]]:
     for result in evaluation.cascades:
         for of_image in result.images:
             counts = of_image.counts
@@ -292,7 +296,7 @@ def _image_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
             )
 
 
-def _detection_rows(evaluation: Evaluation) -> Iterable[Sequence[object]]:
+def _detection_rows(evaluation: CascadeEvaluation) -> Iterable[Sequence[object]]:
     words = {FALSE_ALARM: "false alarm", IGNORED: "ignored"}
     for result in evaluation.cascades:
         for of_image in result.images:
@@ -326,7 +330,7 @@ if TYPE_CHECKING:
 LEGEND_COLUMNS = 2
 
 
-def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
+def plot_recall(evaluation: CascadeEvaluation, path: Path, *, overwrite: bool = False) -> None:
     """Draw recall over the number of false alarms, with the operating point.
 
     The axis of false alarms is logarithmic from 1 on and includes 0.
@@ -350,7 +354,7 @@ def plot_recall(evaluation: Evaluation, path: Path, *, overwrite: bool = False) 
     save_plot(figure, path, overwrite=overwrite)
 
 
-def plot_precision(evaluation: Evaluation, path: Path, *, overwrite: bool = False) -> None:
+def plot_precision(evaluation: CascadeEvaluation, path: Path, *, overwrite: bool = False) -> None:
     """Draw precision over recall, with the operating point."""
     figure, axes = new_plot("Precision over recall", "recall", "precision")
     for result, style in zip(evaluation.cascades, _styles(), strict=False):
@@ -387,7 +391,7 @@ def _logarithmic_from_1(axes: Axes, most: int) -> None:
     axes.minorticks_off()
 
 
-def _finish(axes: Axes, evaluation: Evaluation) -> None:
+def _finish(axes: Axes, evaluation: CascadeEvaluation) -> None:
     axes.set_ylim(0, 1.02)
     neighbors = evaluation.options.min_neighbors
     axes.plot([], [], "o", color="#777777", label=f"operating point: min neighbors {neighbors}")

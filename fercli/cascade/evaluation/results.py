@@ -284,7 +284,7 @@ class CascadeResult:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class CascadeEvaluation:
     """Results of cascades on the same images.
 
     Attributes

@@ -44,7 +44,7 @@ from fercli.cascade.training.folder import (
     stage_files,
     weak_classifiers,
 )
-from fercli.cascade.training.report import StageRecord, TrainingResult
+from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
 from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
 from fercli.common.files import make_folder
 from fercli.common.progress import SILENT, Bar, Progress
@@ -67,7 +67,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = SILENT,
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Train a cascade, or go on with a training of the same settings that was interrupted.
 
     Parameters
@@ -86,7 +86,7 @@ def train(
 
     Returns
     -------
-    TrainingResult
+    CascadeTrainingResult
         Of a training that ended with a cascade, be it of fewer stages than asked for.
 
     Raises
@@ -129,7 +129,7 @@ def finish(
     stages: int | None = None,
     tools: Path | None = None,
     progress: Progress = SILENT,
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Write the cascade of the stages that a training has come to.
 
     Parameters
@@ -208,7 +208,7 @@ class _Training:
         self.progress = progress
         self.stages = known_stages(folder, keep_whole_stages(folder.engine, progress))
 
-    def run(self) -> TrainingResult:
+    def run(self) -> CascadeTrainingResult:
         """Train the stages that are missing, with fewer positives if they run out."""
         begun = time.monotonic()
         earlier = sum(stage.seconds or 0 for stage in self.stages)
@@ -269,7 +269,7 @@ def _conclude(
     stages: list[StageRecord],
     seconds: float,
     why: tuple[str, str],
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Put the cascade of a run in its place, and write down what came of it."""
     if not run.cascade.exists():
         raise explain_failure(run, folder.log)
@@ -281,7 +281,7 @@ def _conclude(
             hint="is the disk full? The stages are kept: --finish writes it again",
             path=run.cascade,
         ) from error
-    result = TrainingResult(
+    result = CascadeTrainingResult(
         cascade=folder.cascade,
         engine=ENGINE,
         feature_type=settings.feature_type,

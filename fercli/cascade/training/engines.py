@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from fercli.cascade.training.folder import PARAMETERS, CascadeFolder
-from fercli.cascade.training.report import TrainingResult
+from fercli.cascade.training.report import CascadeTrainingResult
 from fercli.common.errors import OptionError, TrainingError
 from fercli.common.progress import Progress
 
@@ -34,7 +34,7 @@ class Engine(Protocol):
         resume: bool = False,
         overwrite: bool = False,
         progress: Progress = ...,
-    ) -> TrainingResult:
+    ) -> CascadeTrainingResult:
         """Train a cascade into a folder, or go on with a training that is there."""
 
     def finish(
@@ -44,7 +44,7 @@ class Engine(Protocol):
         stages: int | None = None,
         tools: Path | None = None,
         progress: Progress = ...,
-    ) -> TrainingResult:
+    ) -> CascadeTrainingResult:
         """Write the cascade of the stages that are there."""
 
     def options_there(self, out: Path) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def finish_cascade(
     stages: int | None = None,
     tools: Path | None = None,
     progress: Progress,
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Write the cascade of the stages that a training has come to.
 
     Parameters
@@ -115,7 +115,7 @@ def train_cascade(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress,
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Train a cascade by an engine.
 
     Parameters

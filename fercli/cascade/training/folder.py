@@ -16,8 +16,8 @@ from typing import Any
 from fercli.cascade.model.xml_storage import read_storage
 from fercli.cascade.training.checkpoint import STAGES, STATE
 from fercli.cascade.training.report import (
+    CascadeTrainingResult,
     StageRecord,
-    TrainingResult,
     draw_rates,
     read_stages,
     write_result,
@@ -111,7 +111,7 @@ class CascadeFolder(RunFolder):
         """Write the table of stages anew."""
         write_stages(self.stages, stages)
 
-    def write_result(self, result: TrainingResult) -> None:
+    def write_result(self, result: CascadeTrainingResult) -> None:
         """Write what belongs to a training that has ended."""
         write_result(self.result, result)
         draw_rates(self.rates, result.stages)

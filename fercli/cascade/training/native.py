@@ -27,7 +27,7 @@ from fercli.cascade.training.checkpoint import (
 from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.positives import load_positives
-from fercli.cascade.training.report import TrainingResult
+from fercli.cascade.training.report import CascadeTrainingResult
 from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
 from fercli.common.files import make_folder
@@ -50,7 +50,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = SILENT,
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Train a cascade, or resume an interrupted training of the same options.
 
     Parameters
@@ -123,7 +123,7 @@ def finish(
     stages: int | None = None,
     tools: Path | None = None,
     progress: Progress = SILENT,
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Write the cascade of the stages trained so far.
 
     Parameters
@@ -290,11 +290,11 @@ def _conclude(
     reached: Checkpoint,
     ending: StopReason | None,
     notes: tuple[str, ...] = (),
-) -> TrainingResult:
+) -> CascadeTrainingResult:
     """Write the result and the cascade of a training."""
     ending = ending or StopReason("all stages are trained")
     after = f" (after {reached.given} given by --continue-from)" if reached.given else ""
-    result = TrainingResult(
+    result = CascadeTrainingResult(
         cascade=folder.cascade,
         engine=ENGINE,
         feature_type=options.feature_type,

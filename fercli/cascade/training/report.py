@@ -79,7 +79,7 @@ class StageRecord:
 
 
 @dataclass(frozen=True)
-class TrainingResult:
+class CascadeTrainingResult:
     """The result of a training.
 
     Parameters
@@ -232,7 +232,7 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def write_result(path: Path, result: TrainingResult) -> None:
+def write_result(path: Path, result: CascadeTrainingResult) -> None:
     """Write a result as JSON, in place of an older one."""
     text = json.dumps({**result.to_dict(), "cascade": result.cascade.name}, indent=2)
     write_text(path, text + "\n", overwrite=True)

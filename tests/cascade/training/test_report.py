@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.cascade.training.report import (
+    CascadeTrainingResult,
     StageRecord,
-    TrainingResult,
     draw_rates,
     format_duration,
     read_stages,
@@ -34,7 +34,9 @@ def result(tmp_path):
     cascade = tmp_path / "cascade.xml"
     cascade.write_bytes(b"x" * 1234)
     stages = (FIRST, SECOND)
-    return TrainingResult(cascade, "opencv", "LBP", (20, 24), stages, 3, 70.2, "stopped", "do so")
+    return CascadeTrainingResult(
+        cascade, "opencv", "LBP", (20, 24), stages, 3, 70.2, "stopped", "do so"
+    )
 
 
 def test_a_stage_is_one_line():
@@ -80,7 +82,7 @@ def test_without_a_count_the_last_stage_is_estimated_by_what_it_was_not_trained_
 
 
 def test_a_rate_that_is_not_known_leaves_the_product_unknown(result):
-    partly = TrainingResult(
+    partly = CascadeTrainingResult(
         result.cascade, "opencv", "LBP", (20, 24), (FIRST, UNKNOWN), 3, 1.0, "stopped"
     )
     assert partly.hit_rate is None
