@@ -127,7 +127,7 @@ def serve(host: str, port: int, progress: Progress, **choices: Any) -> None:
 
 
 def _settings(choices: dict[str, Any]) -> Any:
-    from fercli.web.settings import Limits, ServerSettings
+    from fercli.web.app import Limits, ServerSettings
 
     limits = Limits(
         image_bytes=round(choices["max_image"] * MEGA),

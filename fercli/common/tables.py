@@ -22,8 +22,9 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> st
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 image", "1,234 images"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """Return a number with its noun: "1 image", "1,234 images", "2 boxes"."""
+    ending = "" if number == 1 else "es" if noun.endswith("x") else "s"
+    return f"{number:,} {noun}{ending}"
 
 
 def _cell(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from fercli.labeling.outputs import BoxOutput as BoxOutput
 from fercli.labeling.review import ReviewOutput as ReviewOutput
-from fercli.labeling.session import ImageAnnotation as ImageAnnotation
 from fercli.labeling.store import AnnotationStore as AnnotationStore
 from fercli.labeling.store import ConflictError as ConflictError
+from fercli.labeling.store import ImageAnnotation as ImageAnnotation
 from fercli.labeling.store import open_store as open_store

@@ -12,10 +12,9 @@ from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from fercli import __version__
 from fercli.web import uploads, worker
-from fercli.web.app import services
+from fercli.web.app import ClientGoneError, services
 from fercli.web.http_errors import HttpError
 from fercli.web.jobs import VideoJob
-from fercli.web.recognizers import ClientGoneError
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue

@@ -1,17 +1,209 @@
-"""The Flask application: pages and API."""
+"""The Flask application of ``fer serve``: its settings, its services, its pages and its API."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from flask import Flask, current_app
 
+from fercli.common.parallel import available_workers
+from fercli.models.loading import DEFAULT, bundled_models, find_model
+from fercli.models.model_card import ModelCard, ModelSettings
+from fercli.recognition.options import RecognitionOptions
+from fercli.recognition.recognizer import Recognizer
 from fercli.web import http_errors
 from fercli.web.auth import AccessControl
 from fercli.web.camera import SharedCamera
+from fercli.web.http_errors import MEGA, HttpError
 from fercli.web.jobs import JobQueue
-from fercli.web.recognizers import RecognizerPool
-from fercli.web.settings import ServerSettings
+
+#: How long an image may wait to be processed, in seconds.
+LONGEST_WAIT = 15.0
+
+#: Seconds between two checks of a waiting request whether its client is still connected.
+PATIENCE = 0.25
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of requests.
+
+    Parameters
+    ----------
+    image_bytes, images, image_pixels : int
+        Bytes of a request with images, images in it, and pixels of each image. Default to
+        20 MiB, 16 and 64 million.
+    video_bytes, video_pixels : int
+        Bytes of a request with a video, and pixels of its frames. Default to 200 MiB and 9 million
+        (3840 × 2160 and a little more).
+    job_seconds : float
+        Most time to process a video. Defaults to 600.
+    waiting : int
+        Most videos that wait. Defaults to 4.
+    kept : int
+        Most videos whose results are kept. Defaults to 16.
+    kept_seconds : float
+        How long results are kept after they were last asked for. Defaults to 1800.
+    patience : float
+        A video whose progress was not requested for so many seconds is canceled. Defaults to 180:
+        a page in the background of a browser asks once a minute.
+    watchers : int
+        Most viewers of the server's camera; each takes a thread. Defaults to 4.
+    """
+
+    image_bytes: int = 20 * MEGA
+    images: int = 16
+    image_pixels: int = 64_000_000
+    video_bytes: int = 200 * MEGA
+    video_pixels: int = 9_000_000
+    job_seconds: float = 600.0
+    waiting: int = 4
+    kept: int = 16
+    kept_seconds: float = 1800.0
+    patience: float = 180.0
+    watchers: int = 4
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Settings of the server.
+
+    Parameters
+    ----------
+    cascade : Path, optional
+        Defaults to the cascade that fer ships.
+    model : str
+        A shipped model's name or a file. Defaults to the one that fer ships.
+    model_settings : ModelSettings
+        What the metadata of the model's file lacks.
+    recognition : RecognitionOptions
+    camera : str
+        The number, device or address of the camera that is shown; "" for none. Defaults to "0".
+    token : str
+        The secret that clients must send; "" for none. Defaults to "".
+    limits : Limits
+    """
+
+    cascade: Path | None = None
+    model: str = DEFAULT
+    model_settings: ModelSettings = field(default_factory=ModelSettings)
+    recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
+    camera: str = "0"
+    token: str = ""
+    limits: Limits = field(default_factory=Limits)
+
+
+class ClientGoneError(Exception):
+    """Raised when the client of a request has disconnected."""
+
+
+class RecognizerPool:
+    """The recognizers of a server, by the name of their model.
+
+    Parameters
+    ----------
+    settings : ServerSettings
+
+    Attributes
+    ----------
+    default : str
+        The name of the model that is used unless a request names another.
+
+    Raises
+    ------
+    FerError
+        The cascade or the model cannot be used.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        path = find_model(settings.model)
+        self.default = path.stem
+        self._files = {name: str(file) for name, file in bundled_models().items()}
+        self._files[self.default] = str(path.resolve())
+        self._loaded: dict[str, Recognizer] = {}
+        self._loading = threading.Lock()
+        self._free = threading.Semaphore(available_workers())
+        self.get()
+
+    def get(self, name: str | None = None) -> Recognizer:
+        """Return the recognizer with a model, by default that of the default model.
+
+        Raises
+        ------
+        HttpError
+            404: there is no such model.
+        """
+        name = name or self.default
+        file = self.file(name)
+        with self._loading:
+            if name not in self._loaded:
+                self._loaded[name] = Recognizer(
+                    self._settings.cascade, file, self._settings.recognition, self.settings(name)
+                )
+            return self._loaded[name]
+
+    def file(self, name: str) -> str:
+        """Return the file of a model; errors as `get`."""
+        if name not in self._files:
+            raise HttpError(
+                404, f"There is no model {name!r}; the models are {', '.join(self._files)}"
+            )
+        return self._files[name]
+
+    def settings(self, name: str) -> ModelSettings:
+        """Return the settings of a model; the user gives them for the default model alone."""
+        return self._settings.model_settings if name == self.default else ModelSettings()
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return input and classes of each model, the default first."""
+        names = sorted(self._files, key=lambda name: (name != self.default, name))
+        return [
+            {"name": name, "default": name == self.default, **_describe(self.get(name).card)}
+            for name in names
+        ]
+
+    @contextmanager
+    def slot(self, is_gone: Callable[[], bool]) -> Iterator[None]:
+        """Wait until fewer images are processed than there are cores.
+
+        Parameters
+        ----------
+        is_gone : callable
+            Whether the client has disconnected.
+
+        Raises
+        ------
+        HttpError
+            503: the wait took too long.
+        ClientGoneError
+            The client disconnected meanwhile.
+        """
+        for _ in range(round(LONGEST_WAIT / PATIENCE)):
+            if is_gone():
+                raise ClientGoneError
+            if self._free.acquire(timeout=PATIENCE):
+                break
+        else:
+            raise HttpError(503, "The server is busy with other images", hint="try again", retry=5)
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+def _describe(card: ModelCard) -> dict[str, Any]:
+    height, width, channels = card.input_shape
+    return {
+        "classes": list(card.classes),
+        "architecture": card.architecture,
+        "input": {"width": width, "height": height, "channels": channels},
+    }
 
 
 @dataclass(frozen=True)

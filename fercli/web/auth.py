@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 
 from flask import Response, redirect, request, url_for
 
+from fercli.common.errors import OptionError
 from fercli.web.http_errors import API, HttpError
-from fercli.web.settings import is_loopback
 
 if TYPE_CHECKING:
     from flask import Flask
     from flask.typing import ResponseReturnValue
 
 COOKIE = "fer"
+
+#: The shortest token that is allowed where other machines can connect.
+TOKEN_LENGTH = 16
 
 #: Endpoints that need no token: signing in, the health check, style sheets and scripts.
 OPEN = ("pages.login", "api.health", "static")
@@ -166,3 +169,26 @@ def _with_headers(response: Response) -> Response:
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is the loopback interface of this machine."""
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def require_token(host: str, token: str) -> None:
+    """Raise `OptionError` if other machines could connect without a long token."""
+    if not is_loopback(host) and len(token) < TOKEN_LENGTH:
+        found = "got none" if not token else f"got {len(token)}"
+        raise OptionError(
+            f"`token` must have at least {TOKEN_LENGTH} characters where other machines can "
+            f"connect ({host}), {found}",
+            hint="set FER_TOKEN=$(openssl rand -hex 16), or use `host` 127.0.0.1",
+        )

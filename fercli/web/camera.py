@@ -14,6 +14,7 @@ import cv2
 
 from fercli.common.errors import FerError
 from fercli.common.images import ImageArray
+from fercli.common.tables import counted
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sinks.draw import draw_faces, draw_note
@@ -150,7 +151,9 @@ class SharedCamera:
     def _viewing(self) -> Iterator[None]:
         with self._changed:
             if self._viewers >= self._most:
-                raise HttpError(503, f"The camera has {self._most} viewers already", retry=30)
+                raise HttpError(
+                    503, f"The camera has {counted(self._most, 'viewer')} already", retry=30
+                )
             self._viewers += 1
         try:
             yield

@@ -9,10 +9,11 @@ from flask import Response, current_app, jsonify, render_template, request
 from werkzeug.exceptions import BadHost, HTTPException, RequestEntityTooLarge, SecurityError
 
 from fercli.common.errors import FerError
-from fercli.web.settings import MEGA
 
 if TYPE_CHECKING:
     from flask import Flask
+
+MEGA = 1 << 20
 
 #: Paths of the API begin so.
 API = "/api/"

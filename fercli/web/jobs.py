@@ -14,14 +14,16 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fercli.common.errors import FerError, OutputError
 from fercli.common.files import folder_lock, output_error
 from fercli.models.model_card import ModelSettings
 from fercli.web.http_errors import HttpError
-from fercli.web.settings import ServerSettings
 from fercli.web.worker import UPLOADED
+
+if TYPE_CHECKING:
+    from fercli.web.app import ServerSettings
 
 #: Prefix of folders of uploads, and the age, in seconds, from which those of dead servers go.
 PREFIX, LEFT = "fer-serve-", 60
@@ -154,7 +156,10 @@ class JobQueue:
             waiting = sum(job.state == "waiting" for job in self._jobs.values())
             if waiting >= self._limits.waiting or self._closed:
                 raise HttpError(
-                    503, f"{waiting} videos are waiting already", hint="try again later", retry=60
+                    503,
+                    f"No more videos can wait now (already waiting: {waiting})",
+                    hint="try again later",
+                    retry=60,
                 )
             try:
                 job = VideoJob(self._folder)
@@ -246,7 +251,7 @@ class VideoJob:
     Attributes
     ----------
     id : str
-        128 random bits: who is_admitted it may see the results.
+        128 random bits: who knows it may see the results.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -104,13 +104,13 @@ def stream() -> ResponseReturnValue:
 
 @pages.route("/login", methods=["GET", "POST"])
 def login() -> ResponseReturnValue:
-    """Let someone in who is_admitted the token."""
-    wanted = local_address(request.args.get("next", "/"))
+    """Sign in whoever has the token."""
+    address = local_address(request.args.get("next", "/"))
     if request.method == "GET":
         return render_template("login.html", wrong=False)
     if not services().access.is_token(request.form.get("token", "")):
         return render_template("login.html", wrong=True), 401
-    response = redirect(wanted, 303)
+    response = redirect(address, 303)
     services().access.sign_in(response)  # type: ignore[arg-type]  # werkzeug's, with the same methods
     return response
 

@@ -18,8 +18,9 @@ from werkzeug.http import parse_cookie
 
 from fercli.common.errors import OptionError
 from fercli.common.signals import END_SIGNALS, handled
-from fercli.web.app import create_app, services
-from fercli.web.settings import MEGA, Limits, ServerSettings, require_token
+from fercli.web.app import Limits, ServerSettings, create_app, services
+from fercli.web.auth import require_token
+from fercli.web.http_errors import MEGA
 
 if TYPE_CHECKING:
     from flask import Flask

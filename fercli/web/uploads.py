@@ -6,6 +6,7 @@ import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flask import Request
 from werkzeug.datastructures import FileStorage
@@ -13,8 +14,11 @@ from werkzeug.datastructures import FileStorage
 from fercli.common.errors import ImageError
 from fercli.common.files import output_error
 from fercli.common.images import ImageArray, content_kind, decode_color, register_heic
+from fercli.common.tables import counted
 from fercli.web.http_errors import HttpError
-from fercli.web.settings import Limits
+
+if TYPE_CHECKING:
+    from fercli.web.app import Limits
 
 #: Formats of images that are taken, by their name here, with that of Pillow.
 IMAGES = {
@@ -58,7 +62,9 @@ def images_of(request: Request, limits: Limits) -> list[bytes]:
         raise HttpError(400, "Expected an image, got an empty request",
                       hint="send a form with files, or the file as the body")  # fmt: skip
     if len(found) > limits.images:
-        raise HttpError(400, f"Expected at most {limits.images} images, got {len(found)}")
+        raise HttpError(
+            400, f"Expected at most {counted(limits.images, 'image')}, got {len(found)}"
+        )
     for number, data in enumerate(found, 1):
         _refuse_unusable(data, limits.image_pixels, _which(number, found))
     return found

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,8 +26,7 @@ import pytest
 from fercli.models.loading import DEFAULT
 from fercli.models.model_card import ModelSettings
 from fercli.recognition.recognizer import DEFAULTS
-from fercli.web.app import create_app, services
-from fercli.web.settings import Limits, ServerSettings
+from fercli.web.app import Limits, ServerSettings, create_app, services
 
 TOKEN = "a token of the tests"
 
@@ -175,3 +180,56 @@ def server(stream) -> Iterator[str]:
     """The address of a server with a camera."""
     with served("--camera", stream) as address:
         yield address
+
+
+# Helpers
+
+
+def png(width, height, color=2):
+    """A PNG file that claims a size and has no pixels."""
+
+    def chunk(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def refused(response, status, text):
+    assert response.status_code == status, response.text
+    assert response.json["error"]["status"] == status
+    assert text in response.json["error"]["reason"]
+    assert "Traceback" not in response.text
+
+
+def eventually(condition, seconds=90):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def health(address):
+    with urllib.request.urlopen(f"{address}/api/v1/health", timeout=10) as answer:
+        return json.load(answer)
+
+
+def parts(response, count):
+    """Read images of a view of the camera."""
+    found = []
+    for _ in range(count):
+        while not (line := response.readline()).lower().startswith(b"content-length"):
+            assert line
+        response.readline()
+        found.append(response.read(int(line.split(b":")[1])))
+    return found
+
+
+def started(address):
+    """Start the camera of a server, and return the address of its view."""
+    with urllib.request.urlopen(f"{address}/camera", timeout=20) as page:
+        key = re.search(r'name="key" value="(.+?)"', page.read().decode())[1]
+    with urllib.request.urlopen(f"{address}/camera", data=f"key={key}".encode(), timeout=20):
+        return f"{address}/camera/stream"

@@ -7,6 +7,7 @@ import click
 
 from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
+from fercli.common.tables import counted
 
 #: Formats of boxes that can be written.
 FORMATS = (
@@ -116,7 +117,7 @@ def annotate(
     )
 
     def started(address: str, session: Any) -> None:
-        click.echo(f"{len(session.store.images)} images in {folder}: {_counts(session)}")
+        click.echo(f"{counted(len(session.store.images), 'image')} in {folder}: {_counts(session)}")
         click.echo(f"annotate at {address} (Ctrl-C ends)")
         if opens:
             click.launch(address)
@@ -136,14 +137,19 @@ def _counts(session: Any) -> str:
     counts = session.store.counts()
     if session.settings.review:
         seen = counts["done"] + counts["negative"]
-        return f"{seen} reviewed, {counts['boxes']} false alarms"
-    parts = [f"{counts['done']} done", f"{counts['boxes']} boxes", f"{counts['negative']} negative"]
+        return f"{seen} reviewed, {counted(counts['boxes'], 'false alarm')}"
+    parts = [
+        f"{counts['done']} done",
+        counted(counts["boxes"], "box"),
+        f"{counts['negative']} negative",
+    ]
     if counts["begun"]:
         parts.append(f"{counts['begun']} unfinished")
     return ", ".join(parts)
 
 
 def _tell_end(session: Any) -> None:
-    click.echo(f"{session.settings.out}: {_counts(session)} of {len(session.store.images)} images")
+    images = len(session.store.images)
+    click.echo(f"{session.settings.out}: {_counts(session)} of {counted(images, 'image')}")
     for number, reason in sorted(session.images.unreadable.items()):
         click.echo(f"{session.store.images[number]}: {reason}", err=True)

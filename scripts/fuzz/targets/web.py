@@ -35,8 +35,7 @@ CALLS = (
 
 @cache
 def _app() -> Flask:
-    from fercli.web.app import create_app
-    from fercli.web.settings import Limits, ServerSettings
+    from fercli.web.app import Limits, ServerSettings, create_app
 
     limits = Limits(waiting=1, image_pixels=4_000_000)
     app = create_app(ServerSettings(camera="", limits=limits))

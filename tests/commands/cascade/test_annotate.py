@@ -57,11 +57,11 @@ def test_it_tells_what_there_is_at_its_start_and_end(photos, tmp_path, end):
         process.send_signal(end)
         told, troubles = process.communicate(timeout=30)
         assert process.returncode == 0
-    assert told == f"{out}: 0 done, 1 boxes, 0 negative, 1 unfinished of 3 images\n"
+    assert told == f"{out}: 0 done, 1 box, 0 negative, 1 unfinished of 3 images\n"
     assert troubles.startswith(f"{photos / 'broken.png'}: The file is not an image")
     assert len(troubles.splitlines()) == 1
     with annotating(photos, "--out", out) as process:
-        assert "0 done, 1 boxes, 0 negative, 1 unfinished" in process.first
+        assert "0 done, 1 box, 0 negative, 1 unfinished" in process.first
 
 
 @pytest.mark.slow
