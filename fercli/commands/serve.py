@@ -40,6 +40,19 @@ _PLACE = [
         metavar="N|DEVICE|ADDRESS",
         help="Show this camera or stream.",
     ),
+    click.option(
+        "--trusted-proxy",
+        default="",
+        metavar="ADDRESS",
+        help="Believe the X-Forwarded-For, -Host and -Proto headers of the proxy at this address; "
+        "needs a token.",
+    ),
+    click.option(
+        "--access-log",
+        type=click.File("a", encoding="utf-8", lazy=False),
+        metavar="FILE",
+        help="Append a line for each request to this file (-: standard output), without tokens.",
+    ),
     click.option("--no-camera", is_flag=True, help="Do not show a camera of this machine."),
 ]
 
@@ -99,7 +112,7 @@ _LIMITS = [
 @options.each(_PLACE)
 @options.face_cascade
 @options.model
-@options.from_fields(RecognitionOptions, only=["threshold", "margin"])
+@options.from_fields(RecognitionOptions, only=["min_face", "threshold", "margin"])
 @options.each(_LIMITS)
 @options.model_settings
 @options.quiet
@@ -144,5 +157,7 @@ def _settings(choices: dict[str, Any]) -> Any:
         recognition=options.build(RecognitionOptions, choices),
         camera="" if choices["no_camera"] else choices["camera"],
         token=choices["token"],
+        trusted_proxy=choices["trusted_proxy"],
+        access_log=choices["access_log"],
         limits=limits,
     )

@@ -1,8 +1,12 @@
-"""Measure the memory available to this process, also in containers."""
+"""Measure the memory available to this process, also in containers, and give some back."""
 
 from __future__ import annotations
 
+import ctypes
+from contextlib import suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
@@ -24,6 +28,20 @@ def available_memory(groups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) ->
     limits = [_remaining(folder) for folder in _folders(groups, membership)]
     free = int(psutil.virtual_memory().available)
     return max(0, min([free, *(r for r in limits if r is not None)]))
+
+
+def release_memory() -> None:
+    """Give memory that was freed back to the system, where the C library can (glibc)."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    with suppress(AttributeError, OSError, TypeError):
+        return ctypes.CDLL(None).malloc_trim
+    return None
 
 
 def _folders(groups: Path, membership: Path) -> list[Path]:

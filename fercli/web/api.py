@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from fercli import __version__
+from fercli.common.memory import release_memory
 from fercli.web import uploads, worker
-from fercli.web.app import ClientGoneError, services
+from fercli.web.app import SMALLEST_FACE, ClientGoneError, services
 from fercli.web.http_errors import HttpError
 from fercli.web.jobs import VideoJob
 
@@ -27,6 +29,9 @@ api = Blueprint("api", __name__, url_prefix="/api/v1")
 #: buffer of a response keep no thread busy meanwhile.
 PART = 1 << 20
 
+#: Pixels of an image after which memory is given back to the system.
+LARGE = 8_000_000
+
 #: File and MIME type of each result of a job, by its name in the API.
 RESULTS = {
     "video": (worker.VIDEO, "video/mp4"),
@@ -34,6 +39,28 @@ RESULTS = {
     "csv": (worker.CSV, "text/csv"),
     "jsonl": (worker.JSONL, "application/jsonl"),
 }
+
+
+#: Responses that every request may get, with their names in ``openapi.json``.
+ANY_REQUEST = {"400": "Malformed", "403": "OtherSite", "421": "OtherHost", "429": "Guesses"}
+
+#: Parameters of each endpoint; all others are refused.
+PARAMETERS = {
+    "api.classify": ("model", "quick", "min_face"),
+    "api.add_job": ("model", "bars", "min_face"),
+    "api.job_result": ("download",),
+}
+
+
+@api.before_request
+def refuse_unknown_parameters() -> None:
+    """Refuse parameters that would be ignored."""
+    known = PARAMETERS.get(request.endpoint or "", ())
+    unknown = sorted(set(request.args) - set(known))
+    if unknown:
+        names = ", ".join(f"`{name}`" for name in known)
+        found = f"There is no parameter `{unknown[0][:50]}`"
+        raise HttpError(400, found, hint=f"the parameters are {names}" if known else None)
 
 
 @api.get("/health")
@@ -70,6 +97,15 @@ def description() -> dict[str, Any]:
     text = Path(__file__).with_name("openapi.json").read_text(encoding="utf-8")
     described: dict[str, Any] = json.loads(text)
     described["info"]["version"] = __version__
+    operations = (
+        operation
+        for path in described["paths"].values()
+        for method, operation in path.items()
+        if method != "parameters"
+    )
+    for operation in operations:  # what every request may get
+        for status, name in ANY_REQUEST.items():
+            operation["responses"].setdefault(status, {"$ref": f"#/components/responses/{name}"})
     return described
 
 
@@ -77,8 +113,8 @@ def description() -> dict[str, Any]:
 def classify() -> ResponseReturnValue:
     """Classify the expressions of the faces in one or several images."""
     here = services()
-    recognizer = here.recognizers.get(request.args.get("model"))
-    quick = request.args.get("quick", "0") != "0"
+    recognizer = here.recognizers.get(request.args.get("model"), _min_face())
+    quick = _flag("quick", default=False)
     images = uploads.images_of(request, here.settings.limits)
     try:
         answers = [
@@ -98,9 +134,15 @@ def _classify_image(
         notes: list[str] = []
         image = uploads.decode_each(images, number, notes)
         faces = recognizer.recognize(image, quick=quick)
+        smallest = recognizer.smallest_face(image, video=quick)
+        shape = image.shape
+        del image
+    if shape[0] * shape[1] > LARGE:
+        release_memory()
     return {
-        "width": image.shape[1],
-        "height": image.shape[0],
+        "width": shape[1],
+        "height": shape[0],
+        "smallest_face": smallest,
         "faces": [face.to_dict(recognizer.classes) for face in faces],
         **({"notes": notes} if notes else {}),
     }
@@ -112,10 +154,14 @@ def add_job() -> ResponseReturnValue:
     here = services()
     name = request.args.get("model") or here.recognizers.default
     model, settings = here.recognizers.file(name), here.recognizers.settings(name)
-    bars = request.args.get("bars", "1") != "0"
+    bars, min_face = _flag("bars", default=True), _min_face()
     limits = here.settings.limits
     job = here.jobs.add(
-        lambda path: uploads.save_video(request, path, limits), model, settings, bars=bars
+        lambda path: uploads.save_video(request, path, limits),
+        model,
+        settings,
+        bars=bars,
+        min_face=min_face,
     )
     headers = {"Location": url_for("api.show_job", identity=job.id)}
     return jsonify(_plain(job)), 202, headers
@@ -147,6 +193,25 @@ def job_result(identity: str, result: str) -> ResponseReturnValue:
     response = send_file(path, kind, as_attachment=saved, download_name=f"fer-{file}")
     response.headers["Cache-Control"] = "private, no-cache"
     return response
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    """Return a parameter that is 0 or 1."""
+    value = request.args.get(name, str(int(default)))
+    if value not in ("0", "1"):
+        raise HttpError(400, f"Expected 0 or 1 for `{name}`, got {value[:50]!r}")
+    return value == "1"
+
+
+def _min_face() -> int | None:
+    """Return the side of the smallest face to detect, in pixels; None for the server's."""
+    value = request.args.get("min_face")
+    if value is None:
+        return None
+    if not re.fullmatch("[0-9]{1,5}", value) or int(value) < SMALLEST_FACE:
+        found = f"got {value[:50]!r}"
+        raise HttpError(400, f"Expected at least {SMALLEST_FACE} pixels for `min_face`, {found}")
+    return int(value)
 
 
 def _simplify_range(size: int) -> None:

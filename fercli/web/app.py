@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+from urllib.parse import quote
 
-from flask import Flask, current_app
+from flask import Flask, Response, current_app, request
 
 from fercli.common.parallel import available_workers
 from fercli.models.loading import DEFAULT, bundled_models, find_model
@@ -86,6 +91,11 @@ class ServerSettings:
         The number, device or address of the camera that is shown; "" for none. Defaults to "0".
     token : str
         The secret that clients must send; "" for none. Defaults to "".
+    trusted_proxy : str
+        The address of a proxy whose headers ``X-Forwarded-For``, ``-Host`` and ``-Proto`` are
+        believed; "" for none. Defaults to "".
+    access_log : TextIO, optional
+        Gets a line for each request. Defaults to none.
     limits : Limits
     """
 
@@ -95,7 +105,13 @@ class ServerSettings:
     recognition: RecognitionOptions = field(default_factory=RecognitionOptions)
     camera: str = "0"
     token: str = ""
+    trusted_proxy: str = ""
+    access_log: TextIO | None = None
     limits: Limits = field(default_factory=Limits)
+
+
+#: The smallest face that a client may ask for, in pixels: smaller ones cost too much time.
+SMALLEST_FACE = 20
 
 
 class ClientGoneError(Exception):
@@ -131,8 +147,14 @@ class RecognizerPool:
         self._free = threading.Semaphore(available_workers())
         self.get()
 
-    def get(self, name: str | None = None) -> Recognizer:
+    def get(self, name: str | None = None, min_face: int | None = None) -> Recognizer:
         """Return the recognizer with a model, by default that of the default model.
+
+        Parameters
+        ----------
+        name : str, optional
+        min_face : int, optional
+            The side of the smallest face to detect, in pixels. Defaults to the server's.
 
         Raises
         ------
@@ -146,7 +168,12 @@ class RecognizerPool:
                 self._loaded[name] = Recognizer(
                     self._settings.cascade, file, self._settings.recognition, self.settings(name)
                 )
-            return self._loaded[name]
+            recognizer = self._loaded[name]
+        if min_face is None:
+            return recognizer
+        with_options = copy.copy(recognizer)  # shares the cascade and the model
+        with_options.options = replace(recognizer.options, min_face=min_face)
+        return with_options
 
     def file(self, name: str) -> str:
         """Return the file of a model; errors as `get`."""
@@ -250,6 +277,8 @@ def create_app(settings: ServerSettings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 1 << 20  # routes of uploads raise it
     app.extensions["fer"] = _load(settings)
     services(app).access.install(app)
+    if settings.access_log is not None:
+        app.after_request(partial(_log, settings.access_log))
     http_errors.install(app)
     app.register_blueprint(api)
     app.register_blueprint(pages)
@@ -261,6 +290,17 @@ def services(app: Flask | None = None) -> Services:
     loaded = (app or current_app).extensions["fer"]
     assert isinstance(loaded, Services)
     return loaded
+
+
+def _log(stream: TextIO, response: Response) -> Response:
+    """Write a line on a request: no query, which may hold anything, and no secret id of a job."""
+    path = re.sub(r"(?<=/jobs/)[^/]+", "*", quote(request.path))
+    size = "-" if response.content_length is None else response.content_length
+    now = datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S %z")
+    line = f'"{request.method} {path}" {response.status_code} {size}'
+    stream.write(f"{request.remote_addr} - - [{now}] {line}\n")
+    stream.flush()
+    return response
 
 
 def _load(settings: ServerSettings) -> Services:

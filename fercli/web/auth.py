@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import time
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +27,9 @@ TOKEN_LENGTH = 16
 #: Endpoints that need no token: signing in, the health check, style sheets and scripts.
 OPEN = ("pages.login", "api.health", "static")
 
+#: Most wrong tokens from one address in so many seconds, and most addresses that are remembered.
+MOST_WRONG, WRONG_SECONDS, ADDRESSES = 10, 60.0, 10_000
+
 #: Nothing from other sites, nothing inline.
 POLICY = "; ".join(
     (
@@ -45,7 +50,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -71,6 +76,8 @@ class AccessControl:
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
+        self._wrong: dict[str, deque[float]] = {}
+        self._signed_out: set[str] = set()
         self.form_key = secrets.token_urlsafe(16)
 
     def install(self, app: Flask) -> None:
@@ -81,12 +88,17 @@ class AccessControl:
     def check(self) -> ResponseReturnValue | None:
         """Refuse requests without the token; redirect browsers to the page to sign in."""
         _refuse_other_sites()
+        _refuse_other_origins()
         _refuse_unreadable()
         if not self._token:
             _refuse_other_names()
         authorization = request.headers.get("Authorization", "")
+        if authorization and request.endpoint not in OPEN:
+            self._refuse_guesses()
         if request.endpoint in OPEN or self.is_authorized(authorization, request.cookies):
             return None
+        if authorization:
+            self._note_wrong()
         if request.path.startswith(API):
             found = "got another token" if authorization else "got none"
             raise HttpError(401, f"Expected the header Authorization: Bearer TOKEN, {found}")
@@ -100,11 +112,39 @@ class AccessControl:
         known = kind.lower() == "bearer" and hmac.compare_digest(sent, self._token)
         if not self._token or known:
             return True
-        return hmac.compare_digest(cookies.get(COOKIE, "").encode(), self._cookie_value().encode())
+        cookie = cookies.get(COOKIE, "")
+        nonce = cookie.partition(".")[0]
+        signed = hmac.compare_digest(cookie.encode(), self._cookie_value(nonce).encode())
+        return signed and nonce not in self._signed_out
 
     def is_token(self, token: str) -> bool:
-        """Whether this is the token."""
-        return hmac.compare_digest(token.encode(), self._token)
+        """Whether this is the token.
+
+        Raises
+        ------
+        HttpError
+            429: there were too many wrong ones from the client's address.
+        """
+        self._refuse_guesses()
+        if hmac.compare_digest(token.encode(), self._token):
+            return True
+        self._note_wrong()
+        return False
+
+    def _refuse_guesses(self) -> None:
+        """Refuse the tokens of an address that has sent many wrong ones."""
+        times = self._wrong.get(request.remote_addr or "", deque())
+        if len(times) == MOST_WRONG and time.monotonic() - times[0] < WRONG_SECONDS:
+            raise HttpError(
+                429, "Too many wrong tokens", hint="wait a minute", retry=round(WRONG_SECONDS)
+            )
+
+    def _note_wrong(self) -> None:
+        self._refuse_guesses()
+        if len(self._wrong) >= ADDRESSES:
+            self._wrong.pop(next(iter(self._wrong)))
+        times = self._wrong.setdefault(request.remote_addr or "", deque(maxlen=MOST_WRONG))
+        times.append(time.monotonic())
 
     def require_form(self) -> None:
         """Raise unless the request comes from a form of this server's own pages."""
@@ -115,12 +155,23 @@ class AccessControl:
     def sign_in(self, response: Response) -> None:
         """Set the cookie that authorizes the browser that gets this response."""
         response.set_cookie(
-            COOKIE, self._cookie_value(), httponly=True, samesite="Strict", secure=request.is_secure
+            COOKIE,
+            self._cookie_value(secrets.token_urlsafe(16)),
+            httponly=True,
+            samesite="Strict",
+            secure=request.is_secure,
         )
 
-    def _cookie_value(self) -> str:
-        """Return the value of the cookie, from which the token cannot be derived."""
-        return hmac.new(self._token, b"a browser of fer serve", "sha256").hexdigest()
+    def sign_out(self, response: Response) -> None:
+        """Let the cookie of the browser that gets this response authorize nobody any more."""
+        if self.is_authorized("", request.cookies):
+            self._signed_out.add(request.cookies.get(COOKIE, "").partition(".")[0])
+        response.delete_cookie(COOKIE, httponly=True, samesite="Strict")
+
+    def _cookie_value(self, nonce: str) -> str:
+        """Return the value of a cookie, from which the token cannot be derived."""
+        signature = hmac.new(self._token, f"fer serve {nonce}".encode(), "sha256").hexdigest()
+        return f"{nonce}.{signature}"
 
 
 def local_address(address: str) -> str:
@@ -144,6 +195,22 @@ def _refuse_other_sites() -> None:
     )
     if site not in ("none", "same-origin") and not link:
         raise HttpError(403, "The request comes from a page of another site")
+
+
+def _refuse_other_origins() -> None:
+    """Refuse what a page of another port or host sends; over HTTP browsers say no more than that.
+
+    See: Fetch, section 3.2, "Origin" header.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None or request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    try:
+        same = urlsplit(origin).netloc.lower() == request.host.lower()
+    except ValueError:
+        same = False
+    if not same:
+        raise HttpError(403, f"The request comes from a page of another site: {origin[:200]}")
 
 
 def _refuse_unreadable() -> None:

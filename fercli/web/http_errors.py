@@ -30,6 +30,11 @@ class HttpError(FerError):
         As in `FerError`; shown to the client.
     retry : int, optional
         Seconds after which to try again.
+
+    Attributes
+    ----------
+    headers : dict of str to str
+        Of the response.
     """
 
     def __init__(
@@ -37,7 +42,9 @@ class HttpError(FerError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
-        self.retry = retry
+        self.headers = {} if retry is None else {"Retry-After": str(retry)}
+        if status == 401:
+            self.headers["WWW-Authenticate"] = 'Bearer realm="fer"'
 
 
 def install(app: Flask) -> None:
@@ -57,8 +64,7 @@ def without_path(error: FerError) -> str:
 
 
 def _refused(error: HttpError) -> Response:
-    headers = {} if error.retry is None else {"Retry-After": str(error.retry)}
-    return _answer(error.status, without_path(error), headers)
+    return _answer(error.status, without_path(error), error.headers)
 
 
 def _failed(error: FerError) -> Response:

@@ -25,8 +25,8 @@ from fercli.web.worker import UPLOADED
 if TYPE_CHECKING:
     from fercli.web.app import ServerSettings
 
-#: Prefix of folders of uploads, and the age, in seconds, from which those of dead servers go.
-PREFIX, LEFT = "fer-serve-", 60
+#: Prefix of folders of uploads.
+PREFIX = "fer-serve-"
 
 #: Seconds between two checks for expired jobs.
 SWEEP = 2.0
@@ -75,7 +75,13 @@ class JobQueue:
         self._lock.close()
 
     def add(
-        self, save: Callable[[Path], None], model: str, settings: ModelSettings, *, bars: bool
+        self,
+        save: Callable[[Path], None],
+        model: str,
+        settings: ModelSettings,
+        *,
+        bars: bool,
+        min_face: int | None = None,
     ) -> VideoJob:
         """Queue a video and return its job.
 
@@ -89,6 +95,8 @@ class JobQueue:
             What the metadata of the model's file lacks.
         bars : bool
             Whether probabilities are drawn.
+        min_face : int, optional
+            The side of the smallest face to detect, in pixels. Defaults to the server's.
 
         Raises
         ------
@@ -103,7 +111,7 @@ class JobQueue:
             raise
         job.asked = time.monotonic()
         with self._changed:
-            self._queue.append((job, self._task(model, settings, bars)))
+            self._queue.append((job, self._task(model, settings, bars, min_face)))
             self._changed.notify_all()
         return job
 
@@ -135,6 +143,10 @@ class JobQueue:
             self._jobs.pop(identity, None)
             self._queue = [entry for entry in self._queue if entry[0] is not job]
         job.remove()
+
+    def room(self) -> int:
+        """Return how many more videos may wait."""
+        return max(self._limits.waiting - self.counts()["waiting"], 0)
 
     def counts(self) -> dict[str, int]:
         """Return how many jobs are waiting, running and over."""
@@ -168,13 +180,18 @@ class JobQueue:
             self._jobs[job.id] = job
             return job
 
-    def _task(self, model: str, model_settings: ModelSettings, bars: bool) -> dict[str, Any]:
+    def _task(
+        self, model: str, model_settings: ModelSettings, bars: bool, min_face: int | None
+    ) -> dict[str, Any]:
         settings = self._settings
+        recognition = asdict(settings.recognition)
+        if min_face is not None:
+            recognition["min_face"] = min_face
         return {
             "cascade": str(settings.cascade.resolve()) if settings.cascade else None,
             "model": model,
             "model_settings": asdict(model_settings),
-            "recognition": asdict(settings.recognition),
+            "recognition": recognition,
             "pixels": self._limits.video_pixels,
             "bars": bars,
         }
@@ -219,16 +236,19 @@ def _private_folder(lock: ExitStack) -> Path:
     parent = Path(tempfile.gettempdir())
     for left in parent.glob(f"{PREFIX}*"):
         # It may be in use, gone or another user's.
-        with suppress(FerError, OSError):
-            if time.time() - left.stat().st_mtime > LEFT:
-                with folder_lock(left, "serving"):
-                    shutil.rmtree(left)
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    except OSError as error:
-        raise output_error(error, parent) from error
-    lock.enter_context(folder_lock(folder, "serving"))
-    return folder
+        with suppress(FerError, OSError), folder_lock(left, "serving"):
+            shutil.rmtree(left)
+    # A server that starts at the same moment may take a new folder for one that was left.
+    for _ in range(10):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        except OSError as error:
+            raise output_error(error, parent) from error
+        with suppress(OutputError):
+            lock.enter_context(folder_lock(folder, "serving"))
+            if folder.exists():
+                return folder
+    raise OutputError("The folder of uploads cannot be locked", path=folder)
 
 
 # One job

@@ -115,6 +115,14 @@ def login() -> ResponseReturnValue:
     return response
 
 
+@pages.post("/logout")
+def logout() -> ResponseReturnValue:
+    """Sign out."""
+    response = redirect(url_for("pages.login"), 303)
+    services().access.sign_out(response)  # type: ignore[arg-type]
+    return response
+
+
 @pages.get("/favicon.ico")
 def icon() -> ResponseReturnValue:
     """Redirect browsers that request the icon under its usual name."""

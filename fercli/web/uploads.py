@@ -13,7 +13,13 @@ from werkzeug.datastructures import FileStorage
 
 from fercli.common.errors import ImageError
 from fercli.common.files import output_error
-from fercli.common.images import ImageArray, content_kind, decode_color, register_heic
+from fercli.common.images import (
+    MOST_PIXELS,
+    ImageArray,
+    content_kind,
+    decode_color,
+    register_heic,
+)
 from fercli.common.tables import counted
 from fercli.web.http_errors import HttpError
 
@@ -127,6 +133,7 @@ def _files(request: Request) -> list[FileStorage]:
 def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
     from PIL import Image
 
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     kind = content_kind(data)[1]
     if kind not in IMAGES:
         names = ", ".join(IMAGES)

@@ -96,6 +96,20 @@ def make_client() -> Iterator[Callable[..., object]]:
 
 
 @pytest.fixture
+def make_app() -> Iterator[Callable[..., object]]:
+    """Return an application without a camera: ``make_app(token=…)``."""
+    apps = []
+
+    def make(**settings):
+        apps.append(create_app(ServerSettings(camera="", **settings)))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        services(app).close()
+
+
+@pytest.fixture
 def client(make_client):
     return make_client()
 

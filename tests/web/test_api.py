@@ -201,3 +201,38 @@ def test_frames_that_are_too_large(make_client, video):
     client = make_client(video_pixels=1000)
     job = checked(client.post("/api/v1/jobs", data=video.read_bytes()), "Job", 202)["id"]
     assert "got 240 × 180" in wait_for(client, job)["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "text"),
+    [
+        ("classify", "min_faces=60", "There is no parameter `min_faces`; try: the parameters are"),
+        ("classify", "min_face=19", "at least 20 pixels for `min_face`, got '19'"),
+        ("classify", "min_face=²", "at least 20 pixels for `min_face`"),
+        ("classify", "quick=yes", "Expected 0 or 1 for `quick`, got 'yes'"),
+        ("jobs", "bars=2", "Expected 0 or 1 for `bars`, got '2'"),
+        ("jobs", "quick=1", "There is no parameter `quick`"),
+    ],
+)
+def test_parameters_that_would_be_ignored_are_refused(client, jpeg, path, parameters, text):
+    assert text in reason(client.post(f"/api/v1/{path}?{parameters}", data=jpeg), 400)
+
+
+def test_every_operation_tells_of_the_refusals_that_any_request_may_get(client):
+    for path in client.get("/api/v1/openapi.json").json["paths"].values():
+        for method, operation in path.items():
+            if method != "parameters":
+                assert {"400", "403", "421", "429"} <= set(operation["responses"])
+
+
+def test_the_smallest_face_is_chosen_and_told(client, portrait):
+    # 1/20 of the shorter side is 40; the face is about as large.
+    image = np.zeros((800, 1000, 3), np.uint8)
+    image[:60, :80] = cv2.resize(portrait, (80, 60), interpolation=cv2.INTER_AREA)
+    data = cv2.imencode(".png", image)[1].tobytes()
+    (found,) = checked(client.post("/api/v1/classify?min_face=60", data=data), "Answer")["images"]
+    assert (found["smallest_face"], len(found["faces"])) == (60, 0)
+    (found,) = checked(client.post("/api/v1/classify?min_face=24", data=data), "Answer")["images"]
+    assert (found["smallest_face"], len(found["faces"])) == (24, 1)
+    (found,) = checked(client.post("/api/v1/classify", data=data), "Answer")["images"]
+    assert found["smallest_face"] == 40

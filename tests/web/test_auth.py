@@ -1,5 +1,8 @@
 """What strangers and pages of other sites can and cannot do."""
 
+import io
+import re
+
 import pytest
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -111,3 +114,61 @@ def test_headers(client, path):
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         assert response.headers["X-Frame-Options"] == "DENY"
         assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_what_a_page_of_another_port_sends_is_refused(client, jpeg):
+    # Over plain HTTP browsers send no Sec-Fetch-Site; "null" comes from a sandboxed frame.
+    for origin in ("http://localhost:9000", "http://evil.example", "null", "http://["):
+        headers = {"Origin": origin, "Host": "localhost:8000"}
+        answer = client.post("/api/v1/classify", data=jpeg, headers=headers)
+        refused(answer, 403, "page of another site")
+    headers = {"Origin": "http://localhost:8000", "Host": "localhost:8000"}
+    assert client.post("/api/v1/classify", data=jpeg, headers=headers).status_code == 200
+
+
+def test_the_kind_of_authentication_is_named(make_client):
+    answer = make_client(token=TOKEN).get("/api/v1/models")
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="fer"'
+
+
+def test_many_wrong_tokens_have_to_wait(make_client):
+    client = make_client(token=TOKEN)
+    wrong = {"Authorization": "Bearer wrong"}
+    for _ in range(5):
+        assert client.post("/login", data={"token": "wrong"}).status_code == 401
+        assert client.get("/api/v1/models", headers=wrong).status_code == 401
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    for answer in (
+        client.post("/login", data={"token": TOKEN}),
+        client.get("/api/v1/models", headers=wrong),
+        client.get("/api/v1/models", headers=right),
+    ):
+        assert answer.status_code == 429
+        assert int(answer.headers["Retry-After"]) == 60
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    assert client.get("/api/v1/models", headers=right, environ_base=elsewhere).status_code == 200
+
+
+def test_a_cookie_of_which_one_has_signed_out_lets_nobody_in(make_client):
+    client = make_client(token=TOKEN)
+    client.post("/login", data={"token": TOKEN})
+    assert "Sign out" in client.get("/image").text
+    cookie = client.get_cookie("fer").value
+    assert client.post("/logout").location == "/login"
+    client.set_cookie("fer", cookie)  # of somebody who copied it
+    assert client.get("/image").status_code == 302
+    client.post("/login", data={"token": TOKEN})
+    assert client.get("/image").status_code == 200
+
+
+def test_the_log_of_requests_has_no_secrets(make_app):
+    log = io.StringIO()
+    client = make_app(access_log=log).test_client()
+    client.get("/api/v1/jobs/a-secret-id/video?download=another")
+    client.get("/a%0Ab")
+    first, second = log.getvalue().splitlines()
+    assert re.fullmatch(r'127\.0\.0\.1 - - \[.+\] "GET /api/v1/jobs/\*/video" 404 \d+', first), (
+        first
+    )
+    assert '"GET /a%0Ab" 404' in second

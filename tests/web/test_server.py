@@ -1,18 +1,26 @@
 """The server as a process: its end, and clients that send too much or go away."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager, suppress
 
 import pytest
+from waitress.wasyncore import close_all
 
-from fercli.web.server import _ended_by_signals
+from fercli.web import server
+from fercli.web.app import Limits
+from fercli.web.http_errors import MEGA
+from fercli.web.server import _ended_by_signals, address_of, listening, make_server
 
-from .conftest import TOKEN, health
+from .conftest import TOKEN, eventually, health
 
 
 def test_a_terminal_that_closes_leaves_nothing_behind(run_server, tmp_path, monkeypatch):
@@ -112,3 +120,174 @@ def test_a_disk_that_is_full(run_server):
         with caught.value as answer:
             assert b"cannot be stored: File too large" in answer.read()
         assert health(address)["status"] == "ok"
+
+
+def connect(address, source=None):
+    host, port = address.removeprefix("http://").split(":")
+    from_address = (source, 0) if source else None
+    return socket.create_connection((host, int(port)), timeout=10, source_address=from_address)
+
+
+def is_closed(connection, seconds=0.0):
+    """Whether the server has closed a connection, or does within so many seconds."""
+    connection.settimeout(seconds)
+    try:
+        return connection.recv(1) == b""
+    except (TimeoutError, BlockingIOError):
+        return False
+    except ConnectionError:
+        return True
+
+
+@contextmanager
+def served_here(app):
+    """Serve an application from a thread of this process."""
+    with listening("127.0.0.1", 0) as listener:
+        server = make_server(app, listener)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield address_of("127.0.0.1", listener).rstrip("/")
+        finally:
+            server.trigger.pull_trigger(lambda: close_all(server._map))
+            thread.join(30)
+            server.task_dispatcher.shutdown()
+
+
+def test_idle_connections_lock_nobody_out(make_app):
+    with served_here(make_app()) as address:
+        idle = [connect(address) for _ in range(110)]
+        assert health(address)["status"] == "ok"
+        eventually(lambda: sum(map(is_closed, idle)) >= 10)
+        assert not is_closed(idle[-1])
+        for one in idle:
+            one.close()
+
+
+def test_one_address_cannot_take_all_connections(make_app):
+    with served_here(make_app()) as address:
+        mine = [connect(address, "127.0.0.9") for _ in range(40)]
+        eventually(lambda: sum(map(is_closed, mine)) == 40 - 24)
+        for one in mine:
+            one.close()
+
+
+def test_headers_and_bodies_that_trickle_are_given_up(make_app, monkeypatch):
+    monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
+    monkeypatch.setattr(server, "BODY_SECONDS", 0.5)
+    with served_here(make_app()) as address:
+        head, body, quick = connect(address), connect(address), connect(address)
+        sent = b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n"
+        body.sendall(sent + b"\r\n")
+        quick.sendall(sent + b"\r\n" + bytes(8999))
+        for byte in sent[:40]:
+            with suppress(ConnectionError):
+                head.sendall(bytes([byte]))
+                body.sendall(b"x")
+            time.sleep(0.05)
+        assert is_closed(head, 5)
+        assert is_closed(body, 5)
+        assert not is_closed(quick)
+        for one in (head, body, quick):
+            one.close()
+
+
+def test_pages_do_not_wait_for_images(make_app, monkeypatch):
+    app = make_app()
+    release, begun = threading.Event(), []
+    view = app.view_functions["api.classify"]
+
+    def slow():
+        begun.append(1)
+        release.wait(30)
+        return view()
+
+    monkeypatch.setitem(app.view_functions, "api.classify", slow)
+    monkeypatch.setattr(server, "WAITING", 8)
+    head = b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd"
+    with served_here(app) as address:
+        asking = [connect(address) for _ in range(server.IMAGE_THREADS + 8)]
+        for one in asking[: server.IMAGE_THREADS]:
+            one.sendall(head)
+        eventually(lambda: len(begun) == server.IMAGE_THREADS)
+        for one in asking[server.IMAGE_THREADS :]:
+            one.sendall(head)
+        assert health(address)["status"] == "ok"
+        with connect(address) as one_more:
+            one_more.sendall(head)
+            answer = whole(one_more)
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After: 2" in answer
+        assert b'"status": 503' in answer
+        assert health(address)["status"] == "ok"
+        release.set()
+        for one in asking:
+            assert one.recv(20).split()[1] == b"415"
+            one.close()
+
+
+def test_a_body_that_is_too_large_is_refused_as_json(make_app):
+    with served_here(make_app()) as address, connect(address) as one:
+        one.sendall(
+            b"POST /api/v1/classify HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
+        )
+        head, body = whole(one).split(b"\r\n\r\n")
+    assert b"Content-Type: application/json" in head
+    error = json.loads(body)["error"]
+    assert error == {"status": 413, "reason": "Expected at most 21 MB; try: a smaller file"}
+
+
+def test_uploads_that_have_not_ended_count(make_app):
+    """Before, each of them was stored on the disk first."""
+    with served_here(make_app(limits=Limits(waiting=1, image_bytes=MEGA))) as address:
+        head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n"
+        videos = [connect(address) for _ in range(3)]
+        for one in videos:
+            one.sendall(head.format("/api/v1/jobs", 2 * MEGA).encode() + bytes(1000))
+        answers = [one.recv(20) if at else b"" for at, one in enumerate(videos)]
+        assert answers == [b"", b"HTTP/1.1 503 Service", b"HTTP/1.1 503 Service"]
+        videos[0].close()
+        images = [connect(address) for _ in range(40)]
+        for one in images:
+            one.sendall(head.format("/api/v1/classify", MEGA).encode() + bytes(1000))
+        refused = sum(not is_waiting(one) for one in images)
+        assert refused == 40 - 32  # 16 times two megabytes
+        for one in images:
+            one.close()
+        for one in videos:
+            one.close()
+        wish = "Expect: 100-continue"
+        eventually(lambda: answer_to_headers(address, "/api/v1/jobs", 10, wish) == b"100")
+
+
+def whole(connection):
+    """Read until the server closes the connection."""
+    return b"".join(iter(lambda: connection.recv(10_000), b""))
+
+
+def is_waiting(connection):
+    connection.settimeout(0.05)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return True
+
+
+def test_a_proxy_that_is_trusted_tells_the_scheme_and_the_host(make_app):
+    sent = (
+        b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 192.0.2.1\r\n"
+        b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: fer.example\r\n"
+        b"Origin: https://fer.example\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        b"Content-Length: 24\r\n\r\ntoken=" + TOKEN.replace(" ", "+").encode()[:18]
+    )
+    answers = []
+    for proxy in ("127.0.0.1", "127.0.0.8"):
+        token = TOKEN[:18]
+        app = make_app(token=token, trusted_proxy=proxy)
+        with served_here(app) as address, connect(address) as one:
+            one.sendall(sent)
+            answers.append(one.recv(10_000).decode())
+    trusted, other = answers
+    assert trusted.startswith("HTTP/1.1 303")
+    assert "Secure; HttpOnly" in trusted
+    assert other.startswith("HTTP/1.1 403")  # its headers are dropped, its origin is another

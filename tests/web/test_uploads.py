@@ -141,3 +141,9 @@ def test_too_much(make_client, jpeg, video):
 )
 def test_lists_of_other_files_are_no_videos(client, data):
     refused(client.post("/api/v1/jobs", data=data), 415, "of a known format")
+
+
+def test_limits_beyond_those_of_pillow(make_client):
+    client = make_client(image_pixels=250_000_000)
+    refused(client.post("/api/v1/classify", data=png(16_000, 15_000)), 422, "")
+    refused(client.post("/api/v1/classify", data=png(16_000, 16_000)), 413, "at most 250 mega")

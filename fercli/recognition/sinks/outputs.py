@@ -208,6 +208,9 @@ def _stem(source: Input) -> str:
 #: Columns before those of the classes.
 COLUMNS = ("source", "frame", "seconds", "person", "x", "y", "width", "height", "expression")
 
+#: Spreadsheets take cells that begin so for formulas.
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
 
 class CsvWriter:
     """A CSV table of faces, one a row.
@@ -230,17 +233,25 @@ class CsvWriter:
 
     def __init__(self, stream: TextIO, classes: Sequence[str], *, empty: bool = False) -> None:
         self._table = csv.writer(stream, lineterminator="\n")
-        self._table.writerow([*COLUMNS, *classes])
+        self._table.writerow([*COLUMNS, *map(_as_text, classes)])
         self._blank = [""] * (len(COLUMNS) - 3 + len(classes))
         self._empty = empty
 
     def write(self, source: str, frame: int, seconds: float | None, faces: Iterable[Face]) -> None:
         """Write the faces of an image (`seconds` is None) or a frame."""
-        place = [source, frame, "" if seconds is None else f"{seconds:.3f}"]
+        # A name that would be a formula: as a path, "./=a.jpg" is the same file.
+        name = f"./{source}" if source.startswith(FORMULAS) else source
+        place = [name, frame, "" if seconds is None else f"{seconds:.3f}"]
         rows = [
-            [*place, face.person, *face.box_xywh, face.label, *_numbers(face)] for face in faces
+            [*place, face.person, *face.box_xywh, _as_text(face.label), *_numbers(face)]
+            for face in faces
         ]
         self._table.writerows(rows or ([[*place, *self._blank]] if self._empty else []))
+
+
+def _as_text(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if cell.startswith(FORMULAS) else cell
 
 
 class JsonLinesWriter:

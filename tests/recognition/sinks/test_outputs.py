@@ -160,3 +160,15 @@ def test_names_that_are_not_utf_8(tmp_path, kind, written, make_face):
     assert written in content
     if kind is JsonLinesWriter:
         assert os.fsencode(json.loads(content)["source"]) == b"\xe4.jpg"
+
+
+def test_csv_cells_are_no_formulas(make_face):
+    stream = io.StringIO()
+    writer = CsvWriter(stream, ["=cmd()", "b"])
+    face = make_face(label="=cmd()")
+    for source in ("=1+1.jpg", "@a.jpg", "-a.jpg", "+a.jpg", "a=b.jpg"):
+        writer.write(source, 0, None, [face])
+    header, *rows = csv.reader(io.StringIO(stream.getvalue()))
+    assert header[-2:] == ["'=cmd()", "b"]
+    assert [row[0] for row in rows] == ["./=1+1.jpg", "./@a.jpg", "./-a.jpg", "./+a.jpg", "a=b.jpg"]
+    assert {row[8] for row in rows} == {"'=cmd()"}
