@@ -14,7 +14,7 @@ from flask import Blueprint, Response, jsonify, request, send_file, url_for
 from fercli import __version__
 from fercli.common.memory import release_memory
 from fercli.web import uploads, worker
-from fercli.web.app import SMALLEST_FACE, ClientGoneError, services
+from fercli.web.app import SMALLEST_FACE, ClientGoneError, services, with_min_face
 from fercli.web.http_errors import HttpError
 from fercli.web.jobs import VideoJob
 
@@ -113,12 +113,13 @@ def description() -> dict[str, Any]:
 def classify() -> ResponseReturnValue:
     """Classify the expressions of the faces in one or several images."""
     here = services()
-    recognizer = here.recognizers.get(request.args.get("model"), _min_face())
-    quick = _flag("quick", default=False)
+    recognizer = here.recognizers.get(request.args.get("model"))
+    quick, min_face = _flag("quick", default=False), _min_face()
     images = uploads.images_of(request, here.settings.limits)
     try:
         answers = [
-            _classify_image(recognizer, images, at + 1, quick=quick) for at in range(len(images))
+            _classify_image(recognizer, images, at + 1, min_face, quick=quick)
+            for at in range(len(images))
         ]
     except ClientGoneError:
         return Response(status=499)  # "Client Closed Request", as nginx logs it
@@ -127,12 +128,14 @@ def classify() -> ResponseReturnValue:
 
 
 def _classify_image(
-    recognizer: Recognizer, images: list[bytes], number: int, *, quick: bool
+    recognizer: Recognizer, images: list[bytes], number: int, min_face: int | None, *, quick: bool
 ) -> dict[str, Any]:
     is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
     with services().recognizers.slot(is_gone):
         notes: list[str] = []
         image = uploads.decode_each(images, number, notes)
+        if min_face is not None:
+            recognizer = with_min_face(recognizer, min_face, image.shape)
         faces = recognizer.recognize(image, quick=quick)
         smallest = recognizer.smallest_face(image, video=quick)
         shape = image.shape
@@ -187,10 +190,12 @@ def job_result(identity: str, result: str) -> ResponseReturnValue:
     file, kind = RESULTS[result]
     path = job.folder / file
     if job.state != "done" or not path.is_file():
-        raise HttpError(409, f"The job is not done: it is {job.state}")
+        raise HttpError(409, f"The video is not finished: it is {job.state}")
     _simplify_range(path.stat().st_size)
     saved = "download" in request.args
     response = send_file(path, kind, as_attachment=saved, download_name=f"fer-{file}")
+    if not saved:  # else it would win over the name that a page gives
+        response.headers.pop("Content-Disposition", None)
     response.headers["Cache-Control"] = "private, no-cache"
     return response
 

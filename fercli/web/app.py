@@ -113,6 +113,9 @@ class ServerSettings:
 #: The smallest face that a client may ask for, in pixels: smaller ones cost too much time.
 SMALLEST_FACE = 20
 
+#: The longer side of an image in which small faces are searched for; larger ones are reduced.
+LONGEST_SEARCHED = 4096
+
 
 class ClientGoneError(Exception):
     """Raised when the client of a request has disconnected."""
@@ -147,14 +150,8 @@ class RecognizerPool:
         self._free = threading.Semaphore(available_workers())
         self.get()
 
-    def get(self, name: str | None = None, min_face: int | None = None) -> Recognizer:
+    def get(self, name: str | None = None) -> Recognizer:
         """Return the recognizer with a model, by default that of the default model.
-
-        Parameters
-        ----------
-        name : str, optional
-        min_face : int, optional
-            The side of the smallest face to detect, in pixels. Defaults to the server's.
 
         Raises
         ------
@@ -168,12 +165,7 @@ class RecognizerPool:
                 self._loaded[name] = Recognizer(
                     self._settings.cascade, file, self._settings.recognition, self.settings(name)
                 )
-            recognizer = self._loaded[name]
-        if min_face is None:
-            return recognizer
-        with_options = copy.copy(recognizer)  # shares the cascade and the model
-        with_options.options = replace(recognizer.options, min_face=min_face)
-        return with_options
+            return self._loaded[name]
 
     def file(self, name: str) -> str:
         """Return the file of a model; errors as `get`."""
@@ -187,12 +179,16 @@ class RecognizerPool:
         """Return the settings of a model; the user gives them for the default model alone."""
         return self._settings.model_settings if name == self.default else ModelSettings()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the models, the default first."""
+        return sorted(self._files, key=lambda name: (name != self.default, name))
+
     def models(self) -> list[dict[str, Any]]:
         """Return input and classes of each model, the default first."""
-        names = sorted(self._files, key=lambda name: (name != self.default, name))
         return [
             {"name": name, "default": name == self.default, **_describe(self.get(name).card)}
-            for name in names
+            for name in self.names
         ]
 
     @contextmanager
@@ -222,6 +218,25 @@ class RecognizerPool:
             yield
         finally:
             self._free.release()
+
+
+def with_min_face(recognizer: Recognizer, min_face: int, shape: tuple[int, ...]) -> Recognizer:
+    """Return a recognizer of smaller or larger faces, which shares cascade and model with another.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+    min_face : int
+        The side of the smallest face to detect, in pixels.
+    shape : (int, int, ...)
+        Of the image; a very large one is reduced to `LONGEST_SEARCHED`, as `smallest_face` tells.
+    """
+    changed = copy.copy(recognizer)
+    resolution = recognizer.options.resolution
+    if max(shape) > LONGEST_SEARCHED and min_face < SMALLEST_FACE * max(shape) / LONGEST_SEARCHED:
+        resolution = LONGEST_SEARCHED
+    changed.options = replace(recognizer.options, min_face=min_face, resolution=resolution)
+    return changed
 
 
 def _describe(card: ModelCard) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class JobQueue:
         with self._changed:
             job = self._jobs.get(identity)
         if job is None:
-            raise HttpError(404, "There is no such job, or its results have expired")
+            raise HttpError(404, "This result is no longer kept", hint="upload the video again")
         job.asked = time.monotonic()
         return job
 

@@ -21,10 +21,9 @@ pages = Blueprint("pages", __name__)
 
 
 LISTED = (
-    ("pages.image", "Image"),
-    ("pages.video", "Video"),
+    ("pages.start", "Upload"),
     ("pages.my_camera", "My camera"),
-    ("pages.camera", "Server’s camera"),
+    ("pages.camera", "Server camera"),
 )
 
 
@@ -42,23 +41,23 @@ def _common() -> dict[str, object]:
 
 @pages.get("/")
 def start() -> ResponseReturnValue:
-    """Show the start page."""
-    recognizers = services().recognizers
+    """Show the page that takes images and videos."""
+    here = services()
+    recognizers = here.recognizers
     return render_template(
-        "start.html", model=recognizers.default, classes=recognizers.get().classes
+        "start.html",
+        model=recognizers.default,
+        models=recognizers.names,
+        classes=recognizers.get().classes,
+        threshold=here.settings.recognition.threshold,
     )
 
 
 @pages.get("/image")
-def image() -> ResponseReturnValue:
-    """Show the page for images."""
-    return render_template("image.html")
-
-
 @pages.get("/video")
-def video() -> ResponseReturnValue:
-    """Show the page for videos."""
-    return render_template("video.html")
+def upload() -> ResponseReturnValue:
+    """Redirect to the start page, which takes images and videos."""
+    return redirect(url_for("pages.start"), 301)
 
 
 @pages.get("/my-camera")
@@ -132,7 +131,9 @@ def icon() -> ResponseReturnValue:
 def _camera() -> SharedCamera:
     found = services().camera
     if found is None:
-        raise HttpError(404, "This server shows no camera", hint="fer serve --camera 0")
+        raise HttpError(
+            404, "This server has no camera", hint="start it with `fer serve --camera 0`"
+        )
     return found
 
 

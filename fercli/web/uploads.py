@@ -113,8 +113,8 @@ def save_video(request: Request, path: Path, limits: Limits) -> None:
         raise HttpError(400, "Expected a video, got an empty request",
                       hint="send a form with a file, or the file as the body")  # fmt: skip
     if not _is_video(begin):
-        raise HttpError(415, "The file is not a video of a known format (MP4, QuickTime, "
-                      "Matroska, WebM, AVI, Ogg, MPEG)")  # fmt: skip
+        raise HttpError(415, "This is not an MP4, QuickTime, Matroska, WebM, AVI, Ogg or "
+                      "MPEG video")  # fmt: skip
     try:
         with path.open("wb") as file:
             file.write(begin)
@@ -136,8 +136,9 @@ def _refuse_unusable(data: bytes, most_pixels: int, which: str) -> None:
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     kind = content_kind(data)[1]
     if kind not in IMAGES:
-        names = ", ".join(IMAGES)
-        raise HttpError(415, f"{which}The file is not an image of a known format ({names})")
+        *others, last = IMAGES
+        names = f"{', '.join(others)} or {last}"
+        raise HttpError(415, f"{which}This is not a {names} image")
     try:
         if kind == "HEIC":
             register_heic()

@@ -127,7 +127,7 @@ def test_a_video_from_upload_to_removal(client, video):
     # Nothing tells where the server keeps its files.
     assert {row["source"] for row in rows} == {line["source"] for line in lines} == {"video"}
     assert client.delete(f"/api/v1/jobs/{job}").status_code == 204
-    assert "There is no such job" in reason(client.get(f"/api/v1/jobs/{job}"), 404)
+    assert "This result is no longer kept" in reason(client.get(f"/api/v1/jobs/{job}"), 404)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_video_that_cannot_be_read_fails_with_a_reason(client, begin, part):
     assert known["state"] == "failed"
     assert part in known["error"]
     assert "/" not in known["error"].replace("/ ", "")
-    assert "The job is not done" in reason(client.get(f"/api/v1/jobs/{job}/video"), 409)
+    assert "The video is not finished" in reason(client.get(f"/api/v1/jobs/{job}/video"), 409)
 
 
 def test_frames_that_are_too_large(make_client, video):

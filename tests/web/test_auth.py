@@ -20,8 +20,8 @@ def test_a_token_keeps_strangers_out(make_client, jpeg):
     refused(client.get("/api/v1/models", headers=wrong), 401, "got another token")
     right = {"Authorization": f"Bearer {TOKEN}"}
     assert client.post("/api/v1/classify", data=jpeg, headers=right).status_code == 200
-    page = client.get("/video")
-    assert (page.status_code, page.location) == (302, "/login?next=/video")
+    page = client.get("/my-camera")
+    assert (page.status_code, page.location) == (302, "/login?next=/my-camera")
 
 
 def test_a_token_may_have_letters_of_any_alphabet(make_client):
@@ -34,19 +34,19 @@ def test_a_token_may_have_letters_of_any_alphabet(make_client):
 def test_people_say_the_token_once(make_client):
     client = make_client(token=TOKEN)
     assert client.post("/login", data={"token": "wrong"}).status_code == 401
-    assert client.get("/image").status_code == 302
-    admitted = client.post("/login?next=/image", data={"token": TOKEN})
-    assert (admitted.status_code, admitted.location) == (303, "/image")
+    assert client.get("/my-camera").status_code == 302
+    admitted = client.post("/login?next=/my-camera", data={"token": TOKEN})
+    assert (admitted.status_code, admitted.location) == (303, "/my-camera")
     cookie = admitted.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     assert TOKEN not in cookie
-    assert client.get("/image").status_code == 200
+    assert client.get("/my-camera").status_code == 200
 
 
 @pytest.mark.parametrize(
     ("address", "led_to"),
-    [("/video", "/video"), ("//evil.example", "/"), ("https://evil.example", "/"),
+    [("/my-camera", "/my-camera"), ("//evil.example", "/"), ("https://evil.example", "/"),
      ("/\\evil.example", "/"), ("", "/"), ("javascript:alert(1)", "/")],
 )  # fmt: skip
 def test_coming_in_leads_nowhere_else(address, led_to):
@@ -105,7 +105,7 @@ def test_other_sites_may_link_but_not_send(client, jpeg):
             assert client.get("/camera?watch=1", headers=frame).status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/image", "/nothing", "/api/v1/health", "/static/style.css"])
+@pytest.mark.parametrize("path", ["/", "/login", "/nothing", "/api/v1/health", "/static/style.css"])
 def test_headers(client, path):
     with client.get(path) as response:
         policy = response.headers["Content-Security-Policy"]
@@ -153,13 +153,13 @@ def test_many_wrong_tokens_have_to_wait(make_client):
 def test_a_cookie_of_which_one_has_signed_out_lets_nobody_in(make_client):
     client = make_client(token=TOKEN)
     client.post("/login", data={"token": TOKEN})
-    assert "Sign out" in client.get("/image").text
+    assert "Sign out" in client.get("/my-camera").text
     cookie = client.get_cookie("fer").value
     assert client.post("/logout").location == "/login"
     client.set_cookie("fer", cookie)  # of somebody who copied it
-    assert client.get("/image").status_code == 302
+    assert client.get("/my-camera").status_code == 302
     client.post("/login", data={"token": TOKEN})
-    assert client.get("/image").status_code == 200
+    assert client.get("/my-camera").status_code == 200
 
 
 def test_the_log_of_requests_has_no_secrets(make_app):

@@ -46,7 +46,7 @@ def test_jobs_that_nobody_asks_after_are_removed(make_client, video, monkeypatch
     assert found.folder.exists()
     eventually(lambda: not found.folder.exists())
     assert client.get("/api/v1/health").json["jobs"] == {"waiting": 0, "running": 0, "kept": 0}
-    refused(client.get(f"/api/v1/jobs/{job}"), 404, "There is no such job")
+    refused(client.get(f"/api/v1/jobs/{job}"), 404, "This result is no longer kept")
 
 
 def test_results_are_kept_in_bounded_number(make_client, monkeypatch):

@@ -1,6 +1,8 @@
 """The pages as text, and errors as pages."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,8 @@ from .conftest import refused
 
 def test_pages_tell_limits_below_one(make_client):
     client = make_client(image_bytes=MEGA // 2, video_bytes=MEGA // 4, kept_seconds=12)
-    assert "up to 0.5 MB" in client.get("/image").text
-    assert "up to 0.25 MB" in client.get("/video").text
+    assert "up to 0.5 MB" in client.get("/").text
+    assert "up to 0.25 MB" in client.get("/").text
     assert "0.2 minutes" in client.get("/").text
 
 
@@ -22,7 +24,7 @@ def test_the_page_of_the_browsers_camera_knows_the_threshold(make_client):
     assert 'data-threshold="0.6"' in page.text
 
 
-@pytest.mark.parametrize("path", ["/", "/image", "/video", "/my-camera", "/login", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/my-camera", "/login", "/nothing"])
 def test_pages_have_nothing_inline_and_nothing_from_elsewhere(client, path):
 
     text = client.get(path).text
@@ -47,3 +49,16 @@ def test_unknown_addresses_and_methods(client):
     refused(response, 405, "not allowed")
     assert "POST" in response.headers["Allow"]
     assert "<h1>404</h1>" in client.get("/<script>alert(1)</script>").text
+
+
+def test_the_sample_result_is_what_the_model_answers(client):
+    static = Path(client.application.static_folder)
+    answer = client.post("/api/v1/classify", data=(static / "sample.jpg").read_bytes()).json
+    kept = json.loads((static / "sample.json").read_text())
+    (found,), (shown,) = answer["images"][0]["faces"], kept["images"][0]["faces"]
+    assert (found["box"], found["expression"]) == (shown["box"], shown["expression"])
+    assert kept["classes"] == answer["classes"]
+
+
+def test_old_addresses_lead_to_the_page_that_takes_files(client):
+    assert [client.get(path).location for path in ("/image", "/video")] == ["/", "/"]

@@ -15,9 +15,9 @@ from .conftest import png, refused
     ("data", "status", "text"),
     [
         (b"", 400, "got an empty request"),
-        (b"hello", 415, "of a known format"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "of a known format"),
-        (b"%PDF-1.7", 415, "of a known format"),
+        (b"hello", 415, "This is not a JPEG, PNG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "GIF, BMP, WebP, AVIF or HEIC image"),
+        (b"%PDF-1.7", 415, "This is not a JPEG"),
         (b"\xff\xd8\xff" + bytes(100), 422, "The JPEG image is damaged"),
         (b"GIF89a", 422, "The GIF image is damaged"),
         (b"RIFF\x10\0\0\0WEBPVP8 ", 422, "The WebP image is damaged"),
@@ -66,9 +66,7 @@ def test_a_truncated_image(client, jpeg):
 
 def test_the_one_of_several_is_named(client, jpeg):
     files = {"image": [(io.BytesIO(jpeg), "a.jpg"), (io.BytesIO(b"text"), "b.jpg")]}
-    refused(
-        client.post("/api/v1/classify", data=files), 415, "image 2 of 2: The file is not an image"
-    )
+    refused(client.post("/api/v1/classify", data=files), 415, "image 2 of 2: This is not a JPEG")
 
 
 def encoded(suffix, image):
@@ -140,7 +138,7 @@ def test_too_much(make_client, jpeg, video):
     ],
 )
 def test_lists_of_other_files_are_no_videos(client, data):
-    refused(client.post("/api/v1/jobs", data=data), 415, "of a known format")
+    refused(client.post("/api/v1/jobs", data=data), 415, "This is not an MP4")
 
 
 def test_limits_beyond_those_of_pillow(make_client):

@@ -1,4 +1,4 @@
-import { byId, classify, drawFaces, say, showBars } from "./common.js";
+import { byId, classify, drawFaces, say, showCards } from "./common.js";
 
 const LONGER = 640; // pixels of the longer side that is sent
 const SMOOTH = 0.4; // share of a new answer in what is shown
@@ -83,7 +83,7 @@ async function watch(mine) {
         canvas.height = sent.height;
       }
       drawFaces(canvas, sent, follow(faces), 1);
-      showBars(byId("faces"), people);
+      showCards(byId("faces"), people);
       times.push(performance.now());
       if (times.length > 20) times.shift();
       const rate = 1000 * (times.length - 1) / (times.at(-1) - times[0]);

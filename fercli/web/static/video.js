@@ -1,9 +1,19 @@
-import { ask, byId, say, showPeople, whenChosen } from "./common.js";
+// Videos: uploaded, worked on by the server, shown with their people over time.
 
-const NAMES = { video: "Save the video", timeline: "Save the timeline", csv: "Save as CSV", jsonl: "Save as JSON Lines" };
+import { ask, byId, plural, say, stem } from "./common.js";
+import { showPeople, Timeline } from "./timeline.js";
+
+const NAMES = {
+  video: ["Save the video", ".mp4"], timeline: ["Save the timeline", "-timeline.png"],
+  csv: ["Save as CSV", ".csv"], jsonl: ["Save as JSON Lines", ".jsonl"],
+};
+const RECENT = 10; // seconds over which the speed is measured
 
 let upload = null;
 let job = location.hash.slice(1);
+let name = history.state?.name ?? "video";
+let speeds = []; // [milliseconds, frames] of the last seconds
+const timeline = new Timeline(byId("timeline"), byId("player"));
 
 const address = () => `/api/v1/jobs/${encodeURIComponent(job)}`;
 
@@ -18,7 +28,9 @@ function progress(share) {
 function send(file) {
   upload?.abort();
   upload = new XMLHttpRequest();
-  upload.open("POST", `/api/v1/jobs?bars=${Number(byId("bars").checked)}`);
+  const query = new URLSearchParams({ model: byId("model").value, bars: Number(byId("bars").checked) });
+  if (byId("min-face").value) query.set("min_face", byId("min-face").value);
+  upload.open("POST", `/api/v1/jobs?${query}`);
   upload.setRequestHeader("Content-Type", file.type || "application/octet-stream");
   upload.responseType = "json";
   return new Promise((take, fail) => {
@@ -27,9 +39,9 @@ function send(file) {
       say(`Uploading: ${Math.round(100 * event.loaded / event.total)} %`);
     };
     upload.onload = () => (upload.status === 202 ? take(upload.response)
-      : fail(new Error(upload.response?.error?.reason ?? `the server says ${upload.status}`)));
-    upload.onerror = () => fail(new Error("the server does not answer, or refuses a file of that size"));
-    upload.onabort = () => fail(new Error("canceled"));
+      : fail(new Error(upload.response?.error?.reason ?? `The server answered with status ${upload.status}.`)));
+    upload.onerror = () => fail(new Error("The server does not answer, or refuses a file of that size."));
+    upload.onabort = () => fail(new Error("Canceled."));
     upload.send(file);
   });
 }
@@ -48,32 +60,52 @@ async function look() {
 function tell(known) {
   if (known.trouble) {
     byId("work").hidden = false;
-    return say(`${known.trouble}; waiting for it …`, true);
+    return say(`${known.trouble} Trying again …`, true);
   }
   if (known.state === "waiting") {
     progress(null);
-    return say(known.ahead ? `Waiting: ${known.ahead} before this one` : "Waiting …");
+    return say(known.ahead ? `Waiting: ${plural(known.ahead, "video")} before this one` : "Waiting …");
   }
   const share = known.total ? Math.min(1, known.frames / known.total) : null;
   progress(share);
-  const left = share > 0.02 ? `, about ${Math.ceil(known.seconds * (1 - share) / share)} s left` : "";
-  say(known.frames ? `Frame ${known.frames} of ${known.total ?? "?"}${left}` : "Starting …");
+  say(known.frames ? `Frame ${known.frames} of ${known.total ?? "?"}${timeLeft(known)}` : "Starting …");
 }
 
-function show(known) {
+// The time left, at the speed of the last seconds.
+function timeLeft({ frames, total }) {
+  const now = performance.now();
+  speeds = [...speeds.filter(([at]) => now - at < 1000 * RECENT), [now, frames]];
+  const [[at, before]] = speeds;
+  if (!total || frames === before || now - at < 2000) return "";
+  const seconds = Math.ceil((total - frames) * (now - at) / 1000 / (frames - before));
+  return seconds < 60 ? `, about ${seconds} s left` : `, about ${Math.ceil(seconds / 60)} min left`;
+}
+
+async function show(known) {
   const { summary, results, notes } = known;
-  say(`${summary.frames} frames in ${known.seconds.toFixed(1)} s; ${summary.frames_with_faces} with faces, ${summary.people.length} people`);
+  const { people } = summary;
+  say(people.length
+    ? `${name}: ${plural(summary.frames, "frame")} in ${known.seconds.toFixed(1)} s; ${plural(people.length, "person", "people")}.`
+    : `No face was found in the ${plural(summary.frames, "frame")} of ${name}.`);
+  byId("video-title").textContent = name;
   byId("player").src = results.video;
-  byId("timeline").src = results.timeline;
-  showPeople(byId("people"), summary.people);
+  byId("over-time").hidden = !people.length;
   byId("notes").textContent = notes.join("; ");
-  byId("downloads").replaceChildren(...Object.entries(results).map(([name, path]) => {
+  byId("downloads").replaceChildren(...Object.entries(results).map(([kind, path]) => {
     const link = document.createElement("a");
-    Object.assign(link, { className: "button", href: `${path}?download`, textContent: NAMES[name] });
-    link.download = "";
+    const [text, ending] = NAMES[kind];
+    Object.assign(link, { className: "button", href: path, textContent: text, download: `${stem(name)}-faces${ending}` });
     return link;
   }));
-  byId("result").hidden = false;
+  byId("video-result").hidden = false;
+  if (!people.length) return;
+  const lines = (await (await fetch(results.jsonl)).text()).trimEnd().split("\n").map((line) => JSON.parse(line));
+  const first = lines.find(({ faces }) => faces.length);
+  timeline.show(lines, people, [...Object.keys(first?.faces[0].probabilities ?? {}), "unclear"]);
+  showPeople(byId("people"), people, (seconds) => {
+    timeline.seek(seconds);
+    byId("player").scrollIntoView({ block: "nearest", behavior: "smooth" });
+  });
 }
 
 async function watch(mine) {
@@ -89,11 +121,12 @@ async function watch(mine) {
 
 function remember(id) {
   job = id;
-  history.replaceState(null, "", id ? `#${id}` : location.pathname);
+  history.replaceState(id ? { name } : null, "", id ? `#${id}` : location.pathname);
 }
 
 async function follow(begin) {
-  byId("result").hidden = true;
+  byId("video-result").hidden = true;
+  speeds = [];
   try {
     await watch(await begin());
   } catch (error) {
@@ -103,19 +136,25 @@ async function follow(begin) {
   byId("work").hidden = true;
 }
 
-function leave() {
+export function leaveVideo() {
   upload?.abort();
   if (job) fetch(address(), { method: "DELETE", keepalive: true });
   remember("");
+  byId("work").hidden = true;
+  byId("video-result").hidden = true;
 }
 
-whenChosen((file) => {
-  leave();
+export function analyzeVideo(file) {
+  name = file.name || "video";
   follow(async () => {
     const { id } = await send(file);
     remember(id);
     return id;
   });
-});
-byId("cancel").addEventListener("click", () => { leave(); byId("work").hidden = true; say("Canceled."); });
-if (job) follow(async () => job);
+}
+
+// Show the video that the address names; return whether it names one.
+export function resumeVideo() {
+  if (job) follow(async () => job);
+  return Boolean(job);
+}
