@@ -506,3 +506,52 @@ def test_the_page_fits_the_screen(session, width):
         assert wide <= width
         assert high <= 640
         assert stage > 240
+
+
+def test_draw_mode_moves_no_neighbor(session):
+    """Before, a box that begins inside another could not be drawn without the Shift key."""
+    with session() as page:
+        page.drag((100, 100), (200, 200))
+        page.saved({"a.png": [(100, 100, 100, 100)]})
+        page.press("w")
+        assert page.find("[data-act=draw]").get_attribute("aria-pressed") == "true"
+        page.drag((108, 150), (150, 250))
+        page.drag((195, 195), (300, 250))  # at a handle of the first
+        drawn = [(100, 100, 100, 100), (108, 150, 42, 100), (195, 195, 105, 55)]
+        page.saved({"a.png": drawn})
+        page.drag((128, 230), (128, 230))  # a click selects
+        assert page.text("#selected").startswith("Box 2 of 3")
+        page.press("w")
+        page.drag((128, 230), (138, 230))
+        page.saved({"a.png": [drawn[0], (118, 150, 42, 100), drawn[2]]})
+
+
+def test_boxes_are_copied(session):
+    with session() as page:
+        page.drag((100, 100), (200, 200))
+        page.hold(Keys.CONTROL, "d")
+        both = [(100, 100, 100, 100), (125, 125, 100, 100)]
+        page.saved({"a.png": both})
+        page.press("d")  # done, next
+        page.shows("b.png")
+        page.press("c")
+        page.saved({"a.png": both, "b.png": both})
+        page.press("c")
+        page.until(lambda: "no box to copy" in page.text("#status"))
+        page.hold(Keys.CONTROL, "z")
+        page.saved({"a.png": both})
+
+
+def test_images_are_reached_by_number_and_filtered(session):
+    with session() as page:
+        page.press("g")
+        page.press("3", Keys.ENTER)
+        page.shows("c.png")
+        page.press("x")
+        page.until(lambda: page.text("#counts").startswith("1 of"))
+        page.browser.execute_script(
+            "const filter = document.getElementById('filter'); filter.value = 'negative';"
+            "filter.dispatchEvent(new Event('change'))"
+        )
+        names = "return [...document.querySelectorAll('#strip button')].map((one) => one.title)"
+        page.until(lambda: page.browser.execute_script(names) == ["3: c.png, no object"])

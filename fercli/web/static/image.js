@@ -202,7 +202,7 @@ async function save() {
 
 byId("png").addEventListener("click", save);
 byId("zoom").addEventListener("click", () => {
-  const full = byId("stage").classList.toggle("full");
+  const full = byId("image-view").classList.toggle("full");
   byId("zoom").textContent = full ? "Fit to the page" : "Zoom in";
   byId("zoom").ariaPressed = String(full);
 });

@@ -4,7 +4,7 @@ import { session, review, say, stage, suggests, tell } from "./state.js";
 import { openHelp } from "./dialogs.js";
 import { boxBetween, grown, moved } from "./geometry.js";
 import { changed } from "./saving.js";
-import { next, nextOpen, pointer, previous, suggest } from "./navigation.js";
+import { copyPrevious, next, nextOpen, pointer, previous, suggest } from "./navigation.js";
 import { byId } from "./labels.js";
 
 // An act on what is selected, remembered to be undone.
@@ -85,6 +85,28 @@ export const actions = {
     });
     next();
   },
+  draw() {
+    session.drawing = !session.drawing;
+    const button = document.querySelector("[data-act=draw]");
+    button.ariaPressed = String(session.drawing);
+    stage.focus();
+  },
+  duplicate() {
+    if (!session.model?.current) return;
+    const [x, y, width, height] = session.model.current.box;
+    const step = Math.max(4, Math.round(Math.min(width, height) / 4));
+    change(null, (model) => model.add(moved([x, y, width, height], step, step, model.size)));
+  },
+  async copyPrevious() {
+    if (review || !session.model) return;
+    const boxes = await copyPrevious();
+    if (!boxes.length) return say("There is no box to copy from the previous image.");
+    change(null, (model) => boxes.forEach((box) => model.add(box)));
+  },
+  jump() {
+    byId("jump").focus();
+    byId("jump").select();
+  },
   create() {
     change(null, (model) => model.add(newBox()));
     stage.focus();
@@ -127,6 +149,7 @@ export const actions = {
   fit() { session.view.fit(); session.redraw(); },
   leave() {
     pointer.takeBack();
+    if (session.drawing) actions.draw();
     if (session.model) select(-1);
   },
   help: openHelp,

@@ -10,7 +10,7 @@ const KINDS = {
 
 export const HANDLE = 5; // half of a handle's side, in pixels of the screen
 
-export function paint(context, { view, image, items, selected, mode, free, cross }) {
+export function paint(context, { view, image, items, selected, mode, free, cross, light }) {
   const { canvas } = context;
   const ratio = canvas.width / view.area.width;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -18,7 +18,9 @@ export function paint(context, { view, image, items, selected, mode, free, cross
   if (image) {
     context.imageSmoothingEnabled = view.scale < 4; // single pixels are to be seen
     context.imageSmoothingQuality = "high";
+    if (light) context.filter = `brightness(${light.brightness}) contrast(${light.contrast})`;
     context.drawImage(image, view.x, view.y, view.size.width * view.scale, view.size.height * view.scale);
+    context.filter = "none";
   }
   items.forEach(({ box, kind }, at) => at !== selected && outline(context, view, box, KINDS[mode][kind], false));
   const item = items[selected];

@@ -8,13 +8,14 @@ export function press(event, actions) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (control && key === "z") return event.shiftKey ? actions.redo() : actions.undo(), true;
   if (control && key === "y") return actions.redo(), true;
+  if (control && key === "d") return actions.duplicate(), true;
   if (key in ARROWS) {
     const [right, down] = ARROWS[key].map((step) => step * (control ? 10 : 1));
     return event.shiftKey ? actions.grow(right, down) : actions.move(right, down);
   }
   if (control || event.altKey) return false;
   const act = {
-    n: actions.next, PageDown: actions.next, p: actions.previous, PageUp: actions.previous, u: actions.unseen,
+    w: actions.draw, d: actions.next, c: actions.copyPrevious, g: actions.jump, n: actions.next, PageDown: actions.next, p: actions.previous, PageUp: actions.previous, u: actions.unseen,
     x: actions.negative, b: actions.create, j: actions.select, k: actions.selectBefore, Delete: actions.remove,
     Backspace: actions.remove, Enter: actions.enter, a: actions.acceptAll, r: actions.refuseAll, s: actions.suggest,
     o: actions.object, l: actions.lock, "+": actions.zoomIn, "=": actions.zoomIn, "-": actions.zoomOut, 0: actions.fit,

@@ -6,7 +6,7 @@ import { anyOpen } from "./dialogs.js";
 import { press } from "./keys.js";
 import { changed } from "./saving.js";
 import { sendLast } from "./server.js";
-import { begin, go, lookAgain } from "./navigation.js";
+import { begin, filter, go, lookAgain } from "./navigation.js";
 import { byId } from "./labels.js";
 
 session.changed = changed;
@@ -15,6 +15,10 @@ session.corrected = () => session.model.setKind(session.model.selected, "box");
 function keyDown(event) {
   if (anyOpen()) return;
   const control = event.target.closest?.("button, input, a");
+  if (event.target.closest?.("select, input:not([type=checkbox])")) {
+    if (event.key === "Escape") stage.focus();
+    return; // where one types
+  }
   if (control && [" ", "Enter"].includes(event.key)) return; // they press it
   if (event.key === " ") session.spaceHeld = true;
   if (event.key === " " || press(event, actions)) event.preventDefault();
@@ -28,6 +32,19 @@ function listen() {
     if (session.model) session.model.lastChange = null; // what follows is undone by itself
     session.redraw();
   });
+  byId("jump").addEventListener("change", ({ target }) => {
+    const at = Number(target.value) - 1;
+    stage.focus();
+    if (session.images[at]) go(at);
+    else say(`There are images 1 to ${session.images.length}.`, true);
+  });
+  byId("filter").addEventListener("change", ({ target }) => filter(target.value));
+  for (const name of ["brightness", "contrast"]) {
+    byId(name).addEventListener("input", ({ target }) => {
+      session.light[name] = Number(target.value);
+      session.redraw();
+    });
+  }
   document.addEventListener("keydown", keyDown);
   document.addEventListener("keyup", (event) => {
     if (event.key === " ") session.spaceHeld = false;

@@ -2,6 +2,7 @@
 
 import { session, review, say, stage, suggests, tell, tellCounts, words } from "./state.js";
 import { tellEnd } from "./dialogs.js";
+import { inImage, overlap } from "./geometry.js";
 import { Model } from "./model.js";
 import { Pointer } from "./pointer.js";
 import { allIsKept, watchers } from "./saving.js";
@@ -14,6 +15,8 @@ watchers.push((number) => strip.update(number));
 
 export const pointer = new Pointer(stage, session);
 
+const SLOW = 400; // milliseconds after which a page tells that it waits
+const SAME = 0.9; // intersection over union of two boxes that are taken for one
 const models = new Map(); // what was done to images can be undone when they are shown again
 let visit = 0;
 
@@ -48,6 +51,16 @@ export function next() {
 export function previous() {
   const at = passOver(session.wanted, -1);
   if (at >= 0) go(at, -1);
+}
+
+// The boxes of the previous image that are not here yet, moved into this one.
+export async function copyPrevious() {
+  const { model } = session;
+  if (!model.number) return [];
+  const { boxes } = await getImage(model.number - 1);
+  if (session.model !== model) return [];
+  return boxes.map((box) => inImage(box, model.size))
+    .filter((box) => !model.items.some((item) => overlap(item.box, box) > SAME));
 }
 
 // Go to the next image that is not finished, from the first on after the last.
@@ -164,7 +177,8 @@ async function prepare(number) {
 // Add what the cascade finds; say so if someone asked.
 export async function suggest(model, asked = false) {
   model.askedFor = true;
-  if (asked) say("Looking …");
+  const coming = asked ? "Searching …" : "Suggestions are coming …";
+  const timer = setTimeout(() => session.model === model && say(coming), asked ? 0 : SLOW);
   try {
     model.found = await getSuggestions(model.number);
     const fresh = model.suggest(model.found);
@@ -175,6 +189,9 @@ export async function suggest(model, asked = false) {
   } catch (error) {
     model.askedFor = false;
     if (session.model === model) say(error.message, true);
+  } finally {
+    clearTimeout(timer);
+    if (session.model === model && byId("status").textContent === coming) say("");
   }
 }
 
@@ -200,6 +217,12 @@ async function list() {
   const reasons = new Map(session.images.map(({ name, reason }) => [name, reason]));
   session.images = (await listImages()).map((one) => ({ ...one, reason: reasons.get(one.name) }));
   strip.show(session.images);
+}
+
+// Show only small images of one state, or all for "".
+export function filter(state) {
+  strip.filter(state);
+  strip.select(session.wanted);
 }
 
 // Show the image that the address names, or the first that is not finished.

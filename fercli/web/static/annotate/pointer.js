@@ -49,9 +49,10 @@ export class Pointer {
     const { model, view } = session;
     const point = view.toImage(at);
     const before = model.snapshot();
-    const handle = model.current && !event.shiftKey ? this.handleAt(at, event.pointerType) : null;
+    const drawing = event.shiftKey || session.drawing;
+    const handle = model.current && !drawing ? this.handleAt(at, event.pointerType) : null;
     if (handle) return { kind: "resize", handle, at, before, box: model.current.box };
-    const hit = event.shiftKey ? -1 : this.itemAt(point);
+    const hit = drawing ? -1 : this.itemAt(point);
     if (hit >= 0) {
       model.selected = hit;
       session.told();
@@ -103,9 +104,10 @@ export class Pointer {
   cursor(at, event) {
     const { model, view, spaceHeld } = this.session;
     if (spaceHeld || this.drag?.kind === "pan") return "grab";
+    if (event.shiftKey || this.session.drawing) return "crosshair";
     const handle = model.current && this.handleAt(at, event.pointerType);
     if (handle) return `${handle}-resize`;
-    return this.itemAt(view.toImage(at)) >= 0 && !event.shiftKey ? "move" : "crosshair";
+    return this.itemAt(view.toImage(at)) >= 0 ? "move" : "crosshair";
   }
 
   pull(at) {
@@ -146,6 +148,8 @@ export class Pointer {
     const { drag, session } = this;
     this.drag = null;
     if (!drag || !session.model) return;
+    // In draw mode a click selects, since a press cannot.
+    if (drag.kind === "draw" && !drag.moved && session.drawing) session.model.selected = this.itemAt(session.view.toImage(drag.at));
     if (drag.moved && session.model.current?.kind === "pending") session.corrected();
     if (drag.moved) session.changed();
     else session.told();

@@ -20,6 +20,8 @@ export const session = {
   image: null,
   view: new View(),
   spaceHeld: false,
+  drawing: false, // whether each drag draws, also beside and inside of other boxes
+  light: { brightness: 1, contrast: 1 },
   cross: null, // where the mouse is, while it may draw
 
   get aspect() { return byId("lock").checked ? shape : null; },
@@ -30,9 +32,9 @@ export const session = {
 };
 
 export function draw() {
-  const { model, view, image, aspect, cross } = session;
+  const { model, view, image, aspect, cross, light } = session;
   const { items = [], selected = -1 } = model ?? {};
-  paint(context, { view, image, items, selected, mode, free: !aspect, cross });
+  paint(context, { view, image, items, selected, mode, free: !aspect, cross, light });
 }
 
 export function say(text, trouble = false) {
@@ -45,7 +47,8 @@ export function say(text, trouble = false) {
 export function tell() {
   const { model, wanted, images } = session;
   byId("name").textContent = images[wanted].name;
-  byId("place").textContent = `${wanted + 1} / ${images.length}`;
+  if (document.activeElement !== byId("jump")) byId("jump").value = wanted + 1;
+  byId("total").textContent = images.length;
   byId("selected").textContent = model?.current ? describe(model) : "";
   tellState(stateOf(model, images[wanted]), model?.of("box").length ?? 0);
   tellButtons(model);
@@ -74,7 +77,7 @@ function tellButtons(model) {
   const can = {
     accept: pending, refuseAll: pending, suggest: model, create: model, remove: current,
     object: current && current.kind !== "ignored", undo: model?.past.length, redo: model?.future.length,
-    negative: model && !model.of("box").length && !model.negative, previous: session.wanted > 0,
+    copyPrevious: model && session.wanted > 0, duplicate: current, negative: model && !model.of("box").length && !model.negative, previous: session.wanted > 0,
   };
   for (const button of document.querySelectorAll("[data-act]")) {
     const { act, one, all } = button.dataset;

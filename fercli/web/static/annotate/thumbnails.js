@@ -13,6 +13,8 @@ export class Strip {
     this.wordFor = wordFor;
     this.missing = missing;
     this.images = [];
+    this.order = []; // the numbers of the images that are shown
+    this.state = "";
     this.shown = new Map();
     this.current = -1;
     place.addEventListener("scroll", () => this.soon());
@@ -26,10 +28,21 @@ export class Strip {
 
   show(images) {
     this.images = images;
-    this.track.style.width = `${images.length * this.step}px`;
+    this.order = [...images.keys()].filter((at) => this.fits(images[at]));
+    this.track.style.width = `${this.order.length * this.step}px`;
     for (const button of this.shown.values()) button.remove();
     this.shown.clear();
     this.fill();
+  }
+
+  // Show only images of one state; "open" is all that is not finished, "" everything.
+  filter(state) {
+    this.state = state;
+    this.show(this.images);
+  }
+
+  fits({ state }) {
+    return !this.state || state === this.state || (this.state === "open" && ["unseen", "begun"].includes(state));
   }
 
   soon() {
@@ -39,21 +52,22 @@ export class Strip {
   fill() {
     const { step, place } = this;
     const first = Math.max(0, Math.floor(place.scrollLeft / step) - BESIDE);
-    const last = Math.min(this.images.length, Math.ceil((place.scrollLeft + place.clientWidth) / step) + BESIDE);
+    const last = Math.min(this.order.length, Math.ceil((place.scrollLeft + place.clientWidth) / step) + BESIDE);
+    const wanted = new Map(this.order.slice(first, last).map((at, place) => [at, first + place]));
     for (const [at, button] of this.shown) {
-      if (at < first || at >= last) {
+      if (!wanted.has(at)) {
         button.remove();
         this.shown.delete(at);
       }
     }
-    for (let at = first; at < last; at += 1) if (!this.shown.has(at)) this.add(at, step);
+    for (const [at, place] of wanted) if (!this.shown.has(at)) this.add(at, place * step);
   }
 
-  add(at, step) {
+  add(at, left) {
     const button = document.createElement("button");
     button.type = "button";
     button.tabIndex = -1; // the keys of next and previous do the same, without thousands of stops
-    button.style.left = `${at * step}px`;
+    button.style.left = `${left}px`;
     const image = document.createElement("img");
     image.alt = "";
     image.draggable = false;
@@ -87,7 +101,9 @@ export class Strip {
     this.current = at;
     this.update(before);
     const { step, place } = this;
-    const middle = at * step - (place.clientWidth - step) / 2;
+    const among = this.order.indexOf(at);
+    if (among < 0) return;
+    const middle = among * step - (place.clientWidth - step) / 2;
     place.scrollTo({ left: middle, behavior: Math.abs(middle - place.scrollLeft) > 20 * step ? "instant" : "smooth" });
     this.fill();
     this.update(at);
