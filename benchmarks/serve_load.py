@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import re
 import signal
 import statistics
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ import skimage.data
 
 #: Seconds between two looks at the server's memory.
 INTERVAL = 5.0
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Client(threading.Thread):
@@ -50,11 +54,32 @@ class Client(threading.Thread):
                 answer = connection.getresponse()
                 answer.read()
                 self.statuses[str(answer.status)] += 1
+                if answer.status == 503:
+                    time.sleep(int(answer.headers["Retry-After"]))
+                    continue
             except (OSError, http.client.HTTPException) as error:
                 self.statuses[type(error).__name__] += 1
                 connection.close()
             self.seconds.append(time.monotonic() - start)
         connection.close()
+
+
+class Visitor(threading.Thread):
+    """Someone who opens a page now and then, which must not wait for the images of others."""
+
+    def __init__(self, port: int, end: float) -> None:
+        super().__init__(daemon=True)
+        self.seconds: list[float] = []
+        self._address, self._end = f"http://127.0.0.1:{port}/", end
+
+    def run(self) -> None:
+        """Open the page until the end."""
+        while time.monotonic() < self._end:
+            start = time.monotonic()
+            with urllib.request.urlopen(self._address, timeout=60) as answer:
+                answer.read()
+            self.seconds.append(time.monotonic() - start)
+            time.sleep(0.2)
 
 
 class Camera(BaseHTTPRequestHandler):
@@ -90,6 +115,11 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Count frames until the end."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection.request("GET", "/camera")
+        key = re.search(rb'name="key" value="(.+?)"', connection.getresponse().read())
+        assert key is not None
+        connection.request("POST", "/camera", b"key=" + key[1], FORM)
+        connection.getresponse().read()
         connection.request("GET", "/camera/stream")
         answer = connection.getresponse()
         while time.monotonic() < self._end:
@@ -135,19 +165,24 @@ def main() -> None:
         end = time.monotonic() + options.seconds
         path = f"/api/v1/classify?quick={int(options.quick)}"
         clients = [Client(port, path, image, end) for _ in range(options.clients)]
-        watcher = Watcher(port, end)
-        for thread in (*clients, watcher):
+        watcher, visitor = Watcher(port, end), Visitor(port, end)
+        for thread in (*clients, watcher, visitor):
             thread.start()
         memory = watch_memory(server, end)
-        for thread in (*clients, watcher):
+        for thread in (*clients, watcher, visitor):
             thread.join(60)
         cpu = server.cpu_times()
-    report(clients, watcher, memory, options.seconds, cpu.user + cpu.system)
+    report(clients, watcher, visitor, memory, options.seconds, cpu.user + cpu.system)
     sender.shutdown()
 
 
 def report(
-    clients: list[Client], watcher: Watcher, memory: list[float], seconds: float, cpu: float
+    clients: list[Client],
+    watcher: Watcher,
+    visitor: Visitor,
+    memory: list[float],
+    seconds: float,
+    cpu: float,
 ) -> None:
     statuses = sum((client.statuses for client in clients), Counter())
     taken = sorted(second for client in clients for second in client.seconds)
@@ -155,6 +190,8 @@ def report(
     print(f"{len(clients)} clients, {seconds:g} s, 512 × 512 JPEG: {len(taken)} answers, "
           f"{len(taken) / seconds:.1f} a second; statuses {dict(statuses)}")  # fmt: skip
     print(f"latency: median {cuts[49]:.2f} s, 95 % {cuts[94]:.2f} s, largest {taken[-1]:.2f} s")
+    print(f"pages: median {statistics.median(visitor.seconds):.2f} s, "
+          f"largest {max(visitor.seconds):.2f} s")  # fmt: skip
     print(f"camera: {watcher.frames / seconds:.1f} frames a second for who watches")
     print(f"CPU: {cpu / seconds:.2f} cores; memory in MiB every {INTERVAL:g} s: "
           f"{' '.join(f'{one:.0f}' for one in memory)}")  # fmt: skip

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 IMAGE_THREADS, THREADS = 4, 6
 
 #: Most requests with images that wait for a thread; more are refused.
-WAITING = 48
+WAITING = 24
 
 #: Bytes of a response that are buffered for a slow client before its thread blocks.
 BUFFER = 2 * MEGA
