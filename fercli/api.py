@@ -18,7 +18,7 @@ from fercli.common.progress import SILENT, Progress
 if TYPE_CHECKING:
     from fercli.cascade.evaluation import CascadeEvaluation
     from fercli.cascade.list_builder.report import BuildReport
-    from fercli.cascade.samples.results import Created
+    from fercli.cascade.samples.options import Created
     from fercli.cascade.training.report import CascadeTrainingResult
     from fercli.datasets.importing import ImportResult
     from fercli.models.evaluation import ModelEvaluation

@@ -33,12 +33,22 @@ class LazyGroup(click.Group):
         module ``build_info`` in it.
     names : sequence of str
         The commands, in the order in which help lists them.
+    one_module : bool
+        Whether `package` is the one module of all the commands. Defaults to False.
     """
 
-    def __init__(self, *args: Any, package: str, names: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        package: str,
+        names: Sequence[str],
+        one_module: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.package = package
         self.names = tuple(names)
+        self.one_module = one_module
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the given order, not the alphabet's."""
@@ -51,7 +61,8 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         if keyword.iskeyword(name):
             name += "_"
-        command: click.Command = getattr(importlib.import_module(f"{self.package}.{name}"), name)
+        module = self.package if self.one_module else f"{self.package}.{name}"
+        command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -138,7 +149,7 @@ def _tell_image_notes() -> None:
     images = sys.modules.get("fercli.common.images")
     for line in images.IMAGE_NOTES.take() if images else ():
         click.echo(f"fer: {line}", err=True)
-    notes = sys.modules.get("fercli.annotations.notes")
+    notes = sys.modules.get("fercli.annotations.base")
     if notes:
         for line in notes.NOTES.take():
             click.echo(f"note: {line}", err=True)

@@ -14,7 +14,7 @@ import pytest
 import skimage.data
 from hypothesis import settings
 
-from fercli.annotations.notes import NOTES
+from fercli.annotations.base import NOTES
 from fercli.cli import main
 from fercli.common.images import IMAGE_NOTES
 

@@ -8,14 +8,104 @@ where that is needed.
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fercli.annotations.notes import NOTES
-from fercli.common.boxes import Box as Box
 from fercli.common.errors import AnnotationError, FerError, ImageError
+
+if TYPE_CHECKING:  # numpy, which no reader needs
+    from fercli.common.boxes import Box
+
+
+class AnnotationNotes:
+    """Counts what was assumed about annotations; used by several threads at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notes: dict[str, dict[tuple[Path, Hashable], tuple[int, str]]] = {}
+        self._told: set[tuple[str, Path, Hashable]] = set()
+        self._muted = threading.local()
+
+    def add(
+        self, source: Path, kind: str, item: Hashable = None, detail: str = "", count: int = 1
+    ) -> None:
+        """Take in an assumption; one about the same item of the same file counts once.
+
+        Parameters
+        ----------
+        source : Path
+            The file of annotations.
+        kind : str
+            What was assumed, of which things, in the plural: "polygons, bounding boxes used".
+        item : hashable
+            What it was assumed of, such as the image.
+        detail : str
+            What was found there.
+        count : int
+            How many things the assumption is about. 0: it is about the whole file, and no number
+            is told. Defaults to 1.
+        """
+        if getattr(self._muted, "now", False):
+            return
+        with self._lock:
+            if (kind, source, item) not in self._told:
+                self._notes.setdefault(kind, {})[source, item] = (count, detail)
+
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Take in nothing from this thread while the body runs, which only tries a reader."""
+        before, self._muted.now = getattr(self._muted, "now", False), True
+        try:
+            yield
+        finally:
+            self._muted.now = before
+
+    def take(self) -> list[str]:
+        """Return a line for each kind of assumption; none is told again before `forget`."""
+        with self._lock:
+            notes, self._notes = self._notes, {}
+            self._told.update((kind, *key) for kind, items in notes.items() for key in items)
+        return [_line(kind, items) for kind, items in notes.items()]
+
+    def lines(self) -> list[str]:
+        """Return the lines of `take`, which are still to be told."""
+        with self._lock:
+            return [_line(kind, items) for kind, items in self._notes.items()]
+
+    def forget(self) -> None:
+        """Begin anew, as at the start of a command."""
+        with self._lock:
+            self._notes.clear()
+            self._told.clear()
+
+
+def _line(kind: str, items: dict[tuple[Path, Hashable], tuple[int, str]]) -> str:
+    (source, _), (_, detail) = next(iter(items.items()))
+    files = len({path for path, _ in items})
+    total = sum(count for count, _ in items.values())
+    number = f": {total}" if total else ""
+    first = f"; the first: {detail}" if detail and total > 1 else f": {detail}" if detail else ""
+    if files == 1:
+        return f"{source}: {kind}{number}{first}"
+    where = f"; the first: {source}" if not detail else f"; the first: {source}: {detail}"
+    return f"{kind}{number or f': {files}'} in {files} files{where}"
+
+
+#: The notes of this process.
+NOTES = AnnotationNotes()
+
+
+def input_notes() -> list[str]:
+    """Return a line for each kind of assumption about annotations and images, for results."""
+    from fercli.common.images import IMAGE_NOTES  # imports cv2, which not all readers need
+
+    return NOTES.lines() + IMAGE_NOTES.lines()
+
 
 #: Coordinates beyond this are noise, not boxes: no image that fer opens is so wide or high.
 LARGEST = 1 << 28
@@ -145,7 +235,9 @@ class Record:
         """
         boxes = self.boxes
         if self.normalized and boxes:
-            size_wh = size_wh or _size_of(self.path)
+            from fercli.annotations.image_paths import image_size
+
+            size_wh = size_wh or image_size(self.path)
             boxes = tuple(box.scaled(size_wh) for box in boxes)
         elif self.stated_wh and boxes:
             boxes = fit_to_image(self, size_wh)
@@ -200,9 +292,11 @@ def fit_to_image(record: Record, size_wh: tuple[int, int] | None) -> tuple[Label
     AnnotationError
         The two sizes do not agree in any of these ways.
     """
+    from fercli.annotations.image_paths import exif_orientation, image_size
+
     stated = record.stated_wh
     try:
-        found = size_wh or _size_of(record.path)
+        found = size_wh or image_size(record.path)
     except ImageError:
         return record.boxes
     if stated is None:
@@ -214,7 +308,7 @@ def fit_to_image(record: Record, size_wh: tuple[int, int] | None) -> tuple[Label
         return record.boxes
     boxes, detail = record.boxes, f"{record.path}, {_by(stated)} stated, {_by(found)} found"
     if not _same_shape(stated, found):
-        orientation = _orientation_of(record.path)
+        orientation = exif_orientation(record.path)
         if orientation < 5 or not _same_shape(stated[::-1], found):
             raise AnnotationError(
                 f"The file states a size of {_by(stated)} for {record.path}, which is "
@@ -312,21 +406,9 @@ def _by(size_wh: tuple[int, int]) -> str:
     return f"{size_wh[0]}x{size_wh[1]}"
 
 
-def _size_of(path: Path) -> tuple[int, int]:
-    from fercli.annotations.image_sizes import image_size
-
-    return image_size(path)
-
-
 def _is_turned_within(path: Path, size_wh: tuple[int, int]) -> bool:
     """Whether EXIF turns or mirrors an image such that its size does not tell."""
-    from fercli.annotations.image_sizes import has_exif
+    from fercli.annotations.image_paths import exif_orientation, has_exif
 
-    orientation = _orientation_of(path) if has_exif(path) else 1
+    orientation = exif_orientation(path) if has_exif(path) else 1
     return orientation > 1 and (orientation < 5 or size_wh[0] == size_wh[1])
-
-
-def _orientation_of(path: Path) -> int:
-    from fercli.annotations.image_sizes import exif_orientation
-
-    return exif_orientation(path)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from fercli.annotations.base import (
+    NOTES,
     AnnotatedImage,
-    Box,
     LabeledBox,
     OnError,
     Record,
@@ -24,9 +24,9 @@ from fercli.annotations.base import (
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import names_from
 from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
+from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 from fercli.common.files import write_text
 

@@ -16,7 +16,6 @@ from typing import Any
 
 from fercli.annotations.base import (
     AnnotatedImage,
-    Box,
     LabeledBox,
     OnError,
     Record,
@@ -26,6 +25,7 @@ from fercli.annotations.base import (
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.opencv_lists import names_from
 from fercli.annotations.text_files import json_kind, json_of, number_of
+from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 from fercli.common.files import write_text
 

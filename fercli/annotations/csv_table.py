@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from fercli.annotations.base import (
+    NOTES,
     AnnotatedImage,
     LabeledBox,
     OnError,
@@ -29,7 +30,6 @@ from fercli.annotations.base import (
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import names_from
 from fercli.annotations.text_files import size_of, text_of
 from fercli.common.errors import AnnotationError, ImageError, InputError
@@ -356,7 +356,7 @@ def _settled(
 
 
 def _leave_images(records: Sequence[Record]) -> bool:
-    from fercli.annotations.image_sizes import image_size
+    from fercli.annotations.image_paths import image_size
 
     for record in records[:MOST_OPENED]:
         try:

@@ -14,10 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from fercli.annotations.base import AnnotatedImage, LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import NOTES, AnnotatedImage, LabeledBox, OnError, Record, raise_it
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.labelme import box_around
-from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import names_from
 from fercli.annotations.text_files import size_of
 from fercli.common.errors import AnnotationError

@@ -26,10 +26,10 @@ from fercli.annotations import (
     supervisely,
     via,
     voc,
-    whole_images,
     yolo,
 )
 from fercli.annotations.base import (
+    NOTES,
     AnnotatedImage,
     OnError,
     Record,
@@ -37,12 +37,11 @@ from fercli.annotations.base import (
     labels_text,
     raise_it,
 )
-from fercli.annotations.image_paths import label_of_an_image
-from fercli.annotations.notes import NOTES
+from fercli.annotations.image_paths import label_of_an_image, read_whole_images
 from fercli.annotations.opencv_lists import write_info
 from fercli.annotations.text_files import forget_json, json_kind
 from fercli.common.errors import AnnotationError, FerError, OptionError
-from fercli.common.files import input_error, list_folder
+from fercli.common.files import IMAGE_EXTENSIONS, input_error, list_folder
 
 
 class Reader(Protocol):
@@ -101,6 +100,10 @@ class Format:
     suffix: str = ""
 
 
+def _is_whole_images(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() in IMAGE_EXTENSIONS
+
+
 #: By name, in the order in which they are tried.
 FORMATS: dict[str, Format] = {
     format.name: format
@@ -125,7 +128,7 @@ FORMATS: dict[str, Format] = {
             "info-folder", "text files of count x y w h", opencv_lists.looks_like_folder,
             opencv_lists.read_folder,
         ),
-        Format("images", "whole images", whole_images.looks_like, whole_images.read),
+        Format("images", "whole images", _is_whole_images, read_whole_images),
         Format("info", "OpenCV info file", opencv_lists.looks_like, opencv_lists.read, write_info),
     )
 }  # fmt: skip
@@ -381,7 +384,7 @@ def read_records(
 ) -> list[Record]:
     """Return the records of a file or folder of annotations, boxes as they are there.
 
-    What had to be assumed about them is in `fercli.annotations.notes.NOTES` afterwards.
+    What had to be assumed about them is in `fercli.annotations.base.NOTES` afterwards.
 
     Parameters as `read_annotations`, and:
 

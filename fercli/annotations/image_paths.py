@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from fercli.annotations.notes import NOTES
+from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
 from fercli.common.errors import ImageError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
 
@@ -165,8 +166,6 @@ def _stems_in(folder: Path, changed: int) -> dict[str, str]:
 
 
 def _fits_alone(named: Path, own: Path, stated_wh: tuple[int, int] | None) -> bool:
-    from fercli.annotations.image_sizes import image_size
-
     try:
         return stated_wh is not None and image_size(named) == stated_wh != image_size(own)
     except ImageError:
@@ -282,3 +281,96 @@ def _has_content(path: Path) -> bool:
 def _key(file: Path, root: Path) -> tuple[tuple[str, ...], str]:
     folders = file.relative_to(root).parent.parts
     return tuple(folder for folder in folders if folder.lower() not in PARTED), file.stem
+
+
+# Sizes of images as fer decodes them, upright; from their headers where that is certain.
+
+
+#: EXIF's tag of the orientation.
+ORIENTATION = 0x0112
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image, upright.
+
+    Raises
+    ------
+    ImageError
+        The image cannot be read.
+    """
+    found = _from_header(path) if path.suffix.lower() in (".jpg", ".jpeg", ".png") else None
+    if found is not None:
+        return found
+    from fercli.common.images import read_gray  # imports cv2, which not all readers need
+
+    height, width = read_gray(path).shape
+    return width, height
+
+
+def has_exif(path: Path) -> bool:
+    """Whether a file begins as a JPEG with EXIF, as cameras write it; quick."""
+    if path.suffix.lower() not in (".jpg", ".jpeg"):
+        return False
+    try:
+        with path.open("rb") as file:
+            return b"Exif" in file.read(64)
+    except OSError:
+        return False
+
+
+def exif_orientation(path: Path) -> int:
+    """Return the EXIF orientation of an image, 1 to 8; 1 if there is none."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                value = image.getexif().get(ORIENTATION)
+    except Exception:  # Pillow's plug-ins raise what they like
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _from_header(path: Path) -> tuple[int, int] | None:
+    """Return the size that the header of a JPEG or PNG tells; None if it takes the pixels."""
+    from PIL import Image
+
+    try:
+        with path.open("rb") as file:
+            begin = file.read(1 << 16)
+        if b"eXIf" in begin and begin.startswith(b"\x89PNG"):
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                if image.format not in ("JPEG", "PNG"):
+                    return None
+                width, height = image.size
+                turned = image.format == "JPEG" and image.getexif().get(ORIENTATION, 1) >= 5
+    except Exception:  # Pillow's plug-ins raise what they like; reading the image names it
+        return None
+    return (height, width) if turned else (width, height)
+
+
+#: All of the image, whatever its size.
+WHOLE = LabeledBox(0.0, 0.0, 1.0, 1.0)
+
+
+def read_whole_images(
+    path: Path,
+    images: Path | None = None,
+    on_error: OnError = raise_it,
+    *,
+    extensions: Sequence[str] = IMAGE_EXTENSIONS,
+    recursive: bool = True,
+) -> list[Record]:
+    """Return a record for each image in a folder, or for one image.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or cannot be read.
+    """
+    found = find_files(path, extensions, recursive=recursive) if path.is_dir() else [path]
+    return [Record(name, (WHOLE,), path, normalized=True) for name in found]

@@ -15,9 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.base import AnnotatedImage, LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import NOTES, AnnotatedImage, LabeledBox, OnError, Record, raise_it
 from fercli.annotations.image_paths import ImageLocator, first_files, paired_image
-from fercli.annotations.notes import NOTES
 from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import find_files, write_text

@@ -14,9 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fercli.annotations.base import LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
 from fercli.annotations.image_paths import ImageLocator, first_files
-from fercli.annotations.notes import NOTES
 from fercli.annotations.text_files import UTF_16_MARKS
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import (

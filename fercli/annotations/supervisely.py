@@ -13,10 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.base import LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
 from fercli.annotations.image_paths import ImageLocator, first_files
 from fercli.annotations.labelme import box_around
-from fercli.annotations.notes import NOTES
 from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import find_files

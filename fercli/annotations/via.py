@@ -17,12 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.base import AnnotatedImage, Box, LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import (
+    NOTES,
+    AnnotatedImage,
+    LabeledBox,
+    OnError,
+    Record,
+    raise_it,
+)
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.labelme import box_around
-from fercli.annotations.notes import NOTES
 from fercli.annotations.opencv_lists import names_from
 from fercli.annotations.text_files import json_kind, json_of, number_of, text_of
+from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 from fercli.common.files import parse_json, write_text
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from fercli.annotations.base import (
+    NOTES,
     AnnotatedImage,
-    Box,
     LabeledBox,
     OnError,
     Record,
@@ -26,8 +26,8 @@ from fercli.annotations.base import (
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator, first_files, paired_image
-from fercli.annotations.notes import NOTES
 from fercli.annotations.text_files import size_of
+from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import atomic_write, find_files
 from fercli.common.xml import Document, read_xml, root_tag

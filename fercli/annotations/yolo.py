@@ -15,16 +15,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fercli.annotations.base import (
+    NOTES,
     AnnotatedImage,
-    Box,
     LabeledBox,
     OnError,
     Record,
     raise_it,
 )
 from fercli.annotations.image_paths import first_files
-from fercli.annotations.notes import NOTES
 from fercli.annotations.text_files import text_of
+from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import find_files, write_text
 

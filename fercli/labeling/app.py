@@ -21,10 +21,10 @@ from flask import (
     url_for,
 )
 
-from fercli.annotations.autolabel import CascadeBoxes
-from fercli.annotations.base import Box
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import DEFAULTS
+from fercli.cascade.list_builder.image_audit import CascadeBoxes
+from fercli.common.boxes import Box
 from fercli.common.errors import ImageError
 from fercli.common.files import folder_lock, make_folder, parse_json
 from fercli.common.signals import signals_as_interrupts

@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 
 import cv2
 
-from fercli.annotations.autolabel import CascadeBoxes
-from fercli.annotations.base import Box
+from fercli.cascade.list_builder.image_audit import CascadeBoxes
+from fercli.common.boxes import Box
 from fercli.common.errors import ImageError
 from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import available_workers

@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from fercli.annotations.base import AnnotatedImage, Box
+from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.opencv_lists import write_background_list
-from fercli.common.boxes import clip_box, fit_box
+from fercli.common.boxes import Box, clip_box, fit_box
 from fercli.common.errors import ImageError, OptionError, OutputExistsError
 from fercli.common.files import relative_name
 from fercli.common.images import read_color, write_image

@@ -16,8 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from fercli.annotations.base import AnnotatedImage, Box, Record
+from fercli.annotations.base import AnnotatedImage, Record
 from fercli.annotations.opencv_lists import read_background_list, write_background_list
+from fercli.common.boxes import Box
 from fercli.common.errors import FerError, InputError
 from fercli.common.files import find_files, output_error, parse_json, read_text, write_text
 from fercli.labeling.outputs import BoxOutput, keep_original

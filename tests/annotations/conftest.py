@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fercli.annotations.notes import NOTES
+from fercli.annotations.base import NOTES
 from fercli.common.errors import FerError
 
 

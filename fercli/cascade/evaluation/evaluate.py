@@ -10,9 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from fercli.annotations.base import AnnotatedImage, Record, joined_by_path
+from fercli.annotations.base import AnnotatedImage, Record, input_notes, joined_by_path
 from fercli.annotations.formats import read_records
-from fercli.annotations.notes import input_notes
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import (
     DEFAULTS,

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fercli.annotations.notes import NOTES
+from fercli.annotations.base import NOTES
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, describe_sizes, plot_sizes
 from fercli.cascade.list_builder.collect import collect_negatives, collect_positives
 from fercli.cascade.list_builder.image_audit import AuditedImage

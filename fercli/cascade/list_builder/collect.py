@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from fercli.annotations.base import OnError, Record, label_counts, raise_it
+from fercli.annotations.base import NOTES, OnError, Record, label_counts, raise_it
 from fercli.annotations.formats import FORMATS, detect_format, read_objects, read_records
-from fercli.annotations.notes import NOTES
+from fercli.annotations.image_paths import read_whole_images
 from fercli.annotations.opencv_lists import read_background_list
-from fercli.annotations.whole_images import read as read_images
+from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.list_builder.image_audit import (
     AuditedImage,
+    CascadeBoxes,
     FindBoxes,
     LeftOut,
     audit_negatives,
@@ -24,7 +27,6 @@ from fercli.cascade.list_builder.image_audit import (
 from fercli.cascade.list_builder.options import Amount, CollectOptions
 from fercli.cascade.list_builder.output_files import NEGATIVE_LINKS, POSITIVE_LINKS
 from fercli.cascade.list_builder.report import CollectedImages, ImageSource
-from fercli.cascade.list_builder.sampling import draw, in_drawn_order, number_of
 from fercli.common.errors import AnnotationError, FerError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, list_folder
 from fercli.common.progress import SILENT, Progress
@@ -109,9 +111,6 @@ def collect_negatives(
 def _finder(cascade: Path | None, min_neighbors: int) -> FindBoxes | None:
     if cascade is None:
         return None
-    from fercli.annotations.autolabel import CascadeBoxes
-    from fercli.cascade.detection import DetectionOptions
-
     return CascadeBoxes(cascade, DetectionOptions(min_neighbors=min_neighbors))
 
 
@@ -123,7 +122,7 @@ def _records(
     name = "images" if options.detect else form or detect_format(path, ignored=out).name
     if name == "images":
         extensions, recursive = options.extensions, options.recursive
-        records = read_images(path, extensions=extensions, recursive=recursive)
+        records = read_whole_images(path, extensions=extensions, recursive=recursive)
         records = [record for record in records if not _is_link(record.path, out)]
         _note_skipped(path, options)
     else:
@@ -276,3 +275,79 @@ def _drawn(
 
 def _digest(image: AuditedImage) -> bytes:
     return image.digest
+
+
+# Deterministic sampling: which images are taken, which are for testing, and in which order.
+
+
+T = TypeVar("T")
+
+
+def in_drawn_order(
+    items: Sequence[T], digest: Callable[[T], bytes], seed: int, purpose: str
+) -> list[T]:
+    """Return items in the order of their keyed hashes; equal digests stay together, in their order.
+
+    Parameters
+    ----------
+    items : sequence
+        What to order.
+    digest : callable
+        Gives the hash of an item's content.
+    seed : int
+        From 0.
+    purpose : str
+        Draws for different purposes are independent of each other.
+    """
+    key = hashlib.blake2b(f"{seed} {purpose}".encode(), digest_size=16).digest()
+    return sorted(
+        items, key=lambda item: hashlib.blake2b(digest(item), key=key, digest_size=16).digest()
+    )
+
+
+def draw(
+    items: Sequence[T],
+    number: int,
+    digest: Callable[[T], bytes],
+    seed: int,
+    purpose: str,
+    *,
+    together: bool = False,
+) -> tuple[list[T], list[T]]:
+    """Return the items that are drawn and the rest, both in their given order.
+
+    Parameters
+    ----------
+    items, digest, seed, purpose
+        As `in_drawn_order`.
+    number : int
+        How many to draw.
+    together : bool
+        Whether items of equal digest must not be parted; a few more may then be drawn.
+    """
+    places = in_drawn_order(range(len(items)), lambda at: digest(items[at]), seed, purpose)
+    while together and 0 < number < len(items) and (
+        digest(items[places[number]]) == digest(items[places[number - 1]])
+    ):  # fmt: skip
+        number += 1
+    drawn = set(places[:number])
+    return (
+        [item for at, item in enumerate(items) if at in drawn],
+        [item for at, item in enumerate(items) if at not in drawn],
+    )
+
+
+def number_of(amount: Amount, total: int, what: str) -> int:
+    """Return how many of `total` an amount is.
+
+    Raises
+    ------
+    OptionError
+        There are not as many, or it is none at all.
+    """
+    wanted = round(amount * total) if isinstance(amount, float) else amount
+    if wanted > total:
+        raise OptionError(f"{wanted} {what} were asked for, but there are only {total}")
+    if wanted < 1:
+        raise OptionError(f"{amount} of {total} {what} is none; at least one is needed")
+    return wanted

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.annotations.base import Box, Record
+from fercli.annotations.base import Record
 from fercli.annotations.opencv_lists import programs_read
+from fercli.cascade.detection import DetectionOptions
+from fercli.cascade.detection.detector import DEFAULTS, Detector
 from fercli.cascade.list_builder.options import BoxRules
-from fercli.common.boxes import clip_box, fit_box, has_shape
+from fercli.common.boxes import Box, clip_box, fit_box, has_shape
 from fercli.common.errors import AnnotationError, FerError, ImageError, image_errors
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import parallel_map
@@ -24,6 +26,32 @@ from fercli.common.progress import SILENT, Progress
 
 #: Gives the boxes of the objects in a gray image.
 FindBoxes = Callable[[ImageArray], Sequence[Box]]
+
+
+class CascadeBoxes:
+    """Finds objects with a cascade; may be called from several threads at once.
+
+    Parameters
+    ----------
+    path : Path
+        The cascade's file.
+    options : DetectionOptions
+        How images are searched. Defaults to ``detectMultiScale``'s way.
+
+    Raises
+    ------
+    CascadeFileError
+        The file is no cascade that a detector may load.
+    """
+
+    def __init__(self, path: Path, options: DetectionOptions = DEFAULTS) -> None:
+        self._detector = Detector(path)
+        self._options = options
+
+    def __call__(self, image: ImageArray) -> tuple[Box, ...]:
+        """Return the boxes in an image, from top to bottom and left to right."""
+        found = self._detector.detect(image, self._options).boxes_xywh.tolist()
+        return tuple(sorted((tuple(box) for box in found), key=lambda box: (box[1], box[0])))
 
 
 @dataclass(frozen=True)

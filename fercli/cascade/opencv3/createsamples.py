@@ -18,12 +18,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fercli.annotations import Box
 from fercli.annotations.opencv_lists import programs_read
 from fercli.cascade.opencv3.programs import find_program
+from fercli.cascade.samples.from_images import LARGEST_SHARE, Scene, check_backgrounds
 from fercli.cascade.samples.options import Invert
-from fercli.cascade.samples.scene import LARGEST_SHARE, Scene, check_backgrounds
 from fercli.cascade.samples.vec import describe_vec
+from fercli.common.boxes import Box
 from fercli.common.errors import FerError, ImageError, OptionError, ProgramError
 from fercli.common.files import output_error
 from fercli.common.images import read_gray, write_image

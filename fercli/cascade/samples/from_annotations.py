@@ -14,13 +14,11 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from fercli.annotations import Box
-from fercli.annotations.base import Record
+from fercli.annotations.base import Record, input_notes
 from fercli.annotations.formats import read_records
-from fercli.annotations.notes import input_notes
-from fercli.cascade.samples.options import CropRules
-from fercli.cascade.samples.results import Created, Engine
+from fercli.cascade.samples.options import Created, CropRules, Engine
 from fercli.cascade.samples.vec import Samples, vec_writer
+from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, FerError, ImageError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
 from fercli.common.images import ImageArray, read_gray

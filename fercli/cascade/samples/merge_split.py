@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.list_builder.sampling import in_drawn_order
-from fercli.cascade.samples.results import Written
+from fercli.cascade.list_builder.collect import in_drawn_order
+from fercli.cascade.samples.options import Written
 from fercli.cascade.samples.statistics import CHUNK, assumed_size, digests
 from fercli.cascade.samples.vec import Samples, describe_vec, read_vec, vec_writer
 from fercli.common.errors import OptionError, VecError

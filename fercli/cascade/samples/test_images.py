@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.annotations import AnnotatedImage, Box
-from fercli.annotations.notes import input_notes
+from fercli.annotations import AnnotatedImage
+from fercli.annotations.base import input_notes
 from fercli.annotations.opencv_lists import write_info
-from fercli.cascade.samples.options import WarpRules
-from fercli.cascade.samples.results import Created, Engine
-from fercli.cascade.samples.scene import (
+from fercli.cascade.samples.from_images import (
     LARGEST_SHARE,
     Scene,
     read_background,
     read_scene,
     with_skip_hint,
 )
+from fercli.cascade.samples.options import Created, Engine, WarpRules
 from fercli.cascade.samples.warping import compose, draw_pose
+from fercli.common.boxes import Box
 from fercli.common.errors import (
     FerError,
     ImageError,

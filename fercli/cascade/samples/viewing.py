@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fercli.cascade.samples.results import Written
+from fercli.cascade.samples.options import Written
 from fercli.cascade.samples.statistics import assumed_size
 from fercli.cascade.samples.vec import Samples, read_vec
 from fercli.common.errors import OptionError, OutputExistsError

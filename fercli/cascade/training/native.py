@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numba
 
-from fercli.annotations.notes import NOTES
+from fercli.annotations.base import NOTES
 from fercli.cascade.detection.scanner_kernels import scan
 from fercli.cascade.features import haar_kernels, lbp
 from fercli.cascade.model import Cascade, read_cascade, write_cascade

@@ -130,7 +130,7 @@ def _survives(function: Callable[[Path], object], path: Path) -> None:
 def _check(kind: str, name: str) -> Callable[[Path], object]:
     def read(folder: Path) -> object:
         from fercli.annotations.opencv_lists import read_background_list
-        from fercli.annotations.validate.lists import check_list
+        from fercli.annotations.validate import check_list
 
         report = check_list(folder / name, kind=kind, workers=1)  # type: ignore[arg-type]
         assert all(str(problem) for problem in report.problems)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from fercli.annotations.notes import NOTES
+from fercli.annotations.base import NOTES
 from fercli.cascade.evaluation import evaluate_files
 from fercli.common.errors import AnnotationError, OptionError, OutputExistsError
 from fercli.common.progress import Progress

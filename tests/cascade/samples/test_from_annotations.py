@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations.base import LabeledBox, Record
-from fercli.annotations.notes import NOTES
+from fercli.annotations.base import NOTES, LabeledBox, Record
 from fercli.cascade.samples.from_annotations import (
     create_from_annotations,
     crop,

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from fercli.annotations import read_annotations
+from fercli.cascade.samples.from_images import read_scene
 from fercli.cascade.samples.options import Distortion, WarpRules
-from fercli.cascade.samples.scene import read_scene
 from fercli.cascade.samples.test_images import create_test_images, paste
 from fercli.common.errors import ImageError, OptionError, OutputExistsError
 from fercli.common.images import read_gray

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.cascade.list_builder.sampling import draw, in_drawn_order, number_of
+from fercli.cascade.list_builder.collect import draw, in_drawn_order, number_of
 from fercli.common.errors import OptionError
 
 MANY = [number.to_bytes(2, "big") for number in range(1000)]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fercli.annotations.opencv_lists import fits_background_list, fits_info
 from fercli.cascade.list_builder.image_audit import AuditedImage
-from fercli.cascade.list_builder.links import make_links, plan_names, safe_name
+from fercli.cascade.list_builder.output_files import make_links, plan_names, safe_name
 from fercli.common.errors import OutputError, OutputExistsError
 
 
