@@ -131,12 +131,26 @@ class AnnotatedImage:
         neither right nor wrong.
     size_wh : (int, int), optional
         The image's size where it is known; no part of what makes two equal.
+    labels, ignored_labels : tuple of str
+        The class of each box, to be written; none where all are of one class.
     """
 
     path: Path
     boxes_xywh: tuple[Box, ...]
     ignored_xywh: tuple[Box, ...] = ()
     size_wh: tuple[int, int] | None = field(default=None, compare=False)
+    labels: tuple[str, ...] = field(default=(), compare=False)
+    ignored_labels: tuple[str, ...] = field(default=(), compare=False)
+
+    def labeled(self, label: str) -> list[tuple[Box, str]]:
+        """Return each box with its class, which is `label` where all are of one class."""
+        labels = self.labels or (label,) * len(self.boxes_xywh)
+        return list(zip(self.boxes_xywh, labels, strict=True))
+
+    def ignored_labeled(self, label: str) -> list[tuple[Box, str]]:
+        """Return each ignored box with its class, as `labeled`."""
+        labels = self.ignored_labels or (label,) * len(self.ignored_xywh)
+        return list(zip(self.ignored_xywh, labels, strict=True))
 
 
 @dataclass(frozen=True)

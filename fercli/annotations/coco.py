@@ -72,24 +72,32 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     ]
 
 
+#: The category of boxes without a class.
+LABEL = "object"
+
+
 def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
     """Write images and boxes as a file that `read`, and COCO's tools, read.
 
-    All boxes are of one category, ``object``; ignored ones are crowds. The file is ASCII: what
-    names hold beyond it, be it UTF-8 or not, is escaped.
+    Boxes without a class are of the category ``object``; ignored ones are crowds. The file is
+    ASCII: what names hold beyond it, be it UTF-8 or not, is escaped.
     """
+    labels = {one for image in images for one in (*image.labels, *image.ignored_labels)}
+    categories = {label: number for number, label in enumerate(sorted(labels) or [LABEL], 1)}
     entries: list[object] = []
     annotations: list[object] = []
     names = names_from(path.parent, [image.path for image in images])
     for number, (name, image) in enumerate(zip(names, images, strict=True), 1):
         entries.append(_image(number, name, image))
-        kinds = [(box, 0) for box in image.boxes_xywh] + [(b, 1) for b in image.ignored_xywh]
-        for box, crowd in kinds:
-            annotations.append(_annotation(len(annotations) + 1, number, box, crowd))
+        kinds = [(0, *each) for each in image.labeled(LABEL)]
+        kinds += [(1, *each) for each in image.ignored_labeled(LABEL)]
+        for crowd, box, label in kinds:
+            category = categories.setdefault(label, len(categories) + 1)
+            annotations.append(_annotation(len(annotations) + 1, number, box, crowd, category))
     content = {
         "images": entries,
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "object"}],
+        "categories": [{"id": number, "name": label} for label, number in categories.items()],
     }
     write_text(path, json.dumps(content, indent=1) + "\n", overwrite=overwrite)
 
@@ -211,11 +219,11 @@ def _image(number: int, name: str, image: AnnotatedImage) -> dict[str, object]:
     return entry
 
 
-def _annotation(number: int, image: int, box: Box, crowd: int) -> dict[str, object]:
+def _annotation(number: int, image: int, box: Box, crowd: int, category: int) -> dict[str, object]:
     return {
         "id": number,
         "image_id": image,
-        "category_id": 1,
+        "category_id": category,
         "bbox": list(box),
         "area": box[2] * box[3],
         "iscrowd": crowd,

@@ -166,12 +166,14 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
     """Write images and boxes as a table that `read` reads; ignored boxes are left out."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS[:5])
+    labeled = any(image.labels for image in images)
+    table.writerow(COLUMNS if labeled else COLUMNS[:5])
     names = names_from(path.parent, [image.path for image in images])
     for name, image in zip(names, images, strict=True):
-        table.writerows((name, *box) for box in image.boxes_xywh)
-        if not image.boxes_xywh:
-            table.writerow((name, "", "", "", ""))
+        rows = image.labeled("")
+        table.writerows((name, *box, label) if labeled else (name, *box) for box, label in rows)
+        if not rows:
+            table.writerow((name, *[""] * (5 if labeled else 4)))
     write_text(path, text.getvalue(), overwrite=overwrite)
 
 

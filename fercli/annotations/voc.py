@@ -82,7 +82,7 @@ def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> N
     image : AnnotatedImage
         The image and its boxes; ignored ones are difficult.
     label : str
-        The name of all objects.
+        The name of objects without a class of their own.
 
     Raises
     ------
@@ -95,10 +95,10 @@ def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> N
     if image.size_wh is not None:
         size = SubElement(root, "size")
         SubElement(size, "width").text, SubElement(size, "height").text = map(str, image.size_wh)
-    for box in image.boxes_xywh:
-        _add_object(root, box, label, "0")
-    for box in image.ignored_xywh:
-        _add_object(root, box, label, "1")
+    for box, name_of_class in image.labeled(label):
+        _add_object(root, box, name_of_class, "0")
+    for box, name_of_class in image.ignored_labeled(label):
+        _add_object(root, box, name_of_class, "1")
     indent(root)
     with atomic_write(folder / name.with_suffix(".xml"), overwrite=True) as temporary:
         ElementTree(root).write(temporary, encoding="utf-8")

@@ -101,7 +101,8 @@ def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> N
         The image, whose size is known, and its boxes, which are clipped to it; ignored ones
         are left out.
     label : str
-        The class of all objects: its name, or its number where no file names it.
+        The class of objects without one of their own: its name, or its number where no file
+        names it.
 
     Raises
     ------
@@ -109,11 +110,14 @@ def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> N
         The file cannot be written.
     """
     names = class_names(folder)
-    if label not in names and not label.isdigit():
-        names = [*filter(None, names), label]
+    known = [*filter(None, names)]
+    labels = dict.fromkeys((label, *image.labels) if not image.labels else image.labels)
+    new = [one for one in labels if one not in names and not one.isdigit()]
+    if new:
+        names = [*known, *new]
         write_text(folder / "classes.txt", "\n".join(names) + "\n", overwrite=True)
-    category = names.index(label) if label in names else int(label)
-    lines = (f"{category} {_fractions(box, image)}\n" for box in image.boxes_xywh)
+    numbers = {one: names.index(one) if one in names else int(one) for one in labels}
+    lines = (f"{numbers[one]} {_fractions(box, image)}\n" for box, one in image.labeled(label))
     write_text(folder / name.with_suffix(".txt"), "".join(lines), overwrite=True)
 
 

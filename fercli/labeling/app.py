@@ -82,6 +82,8 @@ class AnnotateSettings:
         The window whose shape boxes can be held to. Defaults to a square, at first not held to.
     detection : DetectionOptions
         How the cascade searches.
+    classes : tuple of str
+        The classes of boxes. Defaults to one, which the output names.
     """
 
     folder: Path
@@ -92,6 +94,7 @@ class AnnotateSettings:
     review: bool = False
     window_wh: tuple[int, int] | None = None
     detection: DetectionOptions = DEFAULTS
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def open_session(settings: AnnotateSettings) -> LabelingSession:
     if settings.review:
         store = open_store(ReviewOutput(settings.out, settings.folder))
     else:
-        output = BoxOutput(settings.out, settings.folder, settings.format)
+        output = BoxOutput(settings.out, settings.folder, settings.format, settings.classes)
         backgrounds = settings.backgrounds or settings.out.parent / "bg.txt"
         store = open_store(output, backgrounds)
     finder = (
@@ -210,6 +213,7 @@ def start() -> ResponseReturnValue:
         out=str(settings.out),
         window=settings.window_wh or (1, 1),
         locked=settings.window_wh is not None,
+        classes=settings.classes,
     )
 
 
@@ -307,6 +311,8 @@ def _plain(number: int, opened: ShownImage) -> dict[str, Any]:
         "height": opened.size_wh[1],
         "boxes": annotation.boxes_xywh,
         "ignored": annotation.ignored_xywh,
+        "labels": annotation.labels,
+        "ignored_labels": annotation.ignored_labels,
         "negative": annotation.negative,
         "done": annotation.done,
         "state": annotation.state,
@@ -340,7 +346,26 @@ def _annotation_of(body: dict[str, Any], size_wh: tuple[int, int]) -> ImageAnnot
     negative = body.get("negative") is True
     if boxes and negative:
         raise HttpError(422, f"An image without the object must have no boxes, got {len(boxes)}")
-    return ImageAnnotation(boxes, ignored, negative, body.get("done") is True)
+    labels = _labels(body.get("labels"), len(boxes))
+    ignored_labels = _labels(body.get("ignored_labels"), len(ignored))
+    done = body.get("done") is True
+    return ImageAnnotation(boxes, ignored, negative, done, labels, ignored_labels)
+
+
+def _labels(value: Any, count: int) -> tuple[str, ...]:
+    """Return the classes of so many boxes; none if there is only one class."""
+    classes = session_of().settings.classes
+    if not classes:
+        return ()
+    if value is None:
+        value = [classes[0]] * count
+    if (
+        not isinstance(value, list)
+        or len(value) != count
+        or any(one not in classes for one in value)
+    ):
+        raise HttpError(422, f"Expected a label for each box, out of {', '.join(classes)}")
+    return tuple(value)
 
 
 def _boxes(value: Any, size_wh: tuple[int, int]) -> tuple[Box, ...]:

@@ -16,7 +16,7 @@ from fercli.annotations.base import AnnotatedImage, Record, raise_it
 from fercli.annotations.formats import FORMATS, Format, detect_format
 from fercli.annotations.opencv_lists import fits_background_list, fits_info, names_from
 from fercli.common.errors import AnnotationError, FerError, OptionError
-from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder, atomic_write
+from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder, atomic_write, write_text
 from fercli.common.xml import fits_xml
 
 #: Formats by the suffix of a file; any other suffix is an info file's.
@@ -27,6 +27,9 @@ XML_FORMATS = ("dlib", "cvat", "voc")
 
 #: What boxes are called in formats that name them.
 LABEL = "object"
+
+#: Formats that hold boxes of several classes.
+CLASS_FORMATS = ("coco", "csv", "voc", "yolo")
 
 
 class BoxOutput:
@@ -40,6 +43,8 @@ class BoxOutput:
         The folder of the images.
     format : str, optional
         A name of `FORMATS`. Defaults to what the suffix, or an existing folder, says.
+    classes : sequence of str
+        The classes of the boxes. Defaults to one, which the output names.
 
     Raises
     ------
@@ -47,11 +52,19 @@ class BoxOutput:
         The format cannot be told, or is none that can be written.
     """
 
-    def __init__(self, out: Path, folder: Path, format: str | None = None) -> None:
+    def __init__(
+        self, out: Path, folder: Path, format: str | None = None, classes: Sequence[str] = ()
+    ) -> None:
         self.path = out
         self.folder = folder
         self.format = _format_of(out, format)
         self.label = LABEL
+        self.classes = tuple(classes)
+        if classes and self.format.name not in CLASS_FORMATS:
+            raise OptionError(
+                f"`classes` needs a format that holds several classes, not {self.format.name}",
+                hint=f"use one of {', '.join(CLASS_FORMATS)}; build-info --label makes info files",
+            )
 
     @property
     def one_file(self) -> bool:
@@ -93,16 +106,30 @@ class BoxOutput:
             It cannot be read.
         """
         records = self._records()
+        if self.classes:
+            self._require_classes(records)
+            return records
         labels = sorted({box.label for record in records for box in record.boxes})
         if len(labels) > 1:
             found = ", ".join(map(repr, labels[:10]))
             raise AnnotationError(
                 f"The boxes have several labels ({found}); only one can be kept",
-                hint="run `fer cascade build-info --label NAME`, then annotate its info file",
+                hint=f"use --classes {','.join(labels)}"
+                if all(labels)
+                else "give each box a label",
                 path=self.path,
             )
         self.label = (labels or [self._only_class()])[0] or LABEL
         return records
+
+    def _require_classes(self, records: Sequence[Record]) -> None:
+        others = {box.label for record in records for box in record.boxes} - set(self.classes)
+        if others:
+            raise AnnotationError(
+                f"`classes` lacks the label {sorted(others)[0]!r} of a box",
+                hint=f"use --classes {','.join([*self.classes, *sorted(filter(None, others))])}",
+                path=self.path,
+            )
 
     def write(self, images: Sequence[AnnotatedImage], changed: AnnotatedImage) -> None:
         """Write the boxes of all images, of which one has changed.
@@ -121,6 +148,10 @@ class BoxOutput:
         """
         if self.format.write_each is not None:
             name = changed.path.relative_to(self.folder)
+            if self.format.name == "yolo" and self.classes and not yolo.class_names(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                text = "\n".join(self.classes) + "\n"  # in their order, whichever is used first
+                write_text(self.path / "classes.txt", text, overwrite=True)
             if changed in images:
                 self.format.write_each(self.path, name, changed, self.label)
             else:

@@ -11,7 +11,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -44,12 +44,16 @@ class ImageAnnotation:
         Whether the image was said to hold no object. Boxes win over it.
     done : bool
         Whether the boxes are all that there are. Defaults to True, as in files of others.
+    labels, ignored_labels : tuple of str
+        The class of each box; none where there is only one class.
     """
 
     boxes_xywh: tuple[Box, ...] = ()
     ignored_xywh: tuple[Box, ...] = ()
     negative: bool = False
     done: bool = True
+    labels: tuple[str, ...] = ()
+    ignored_labels: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:
@@ -61,7 +65,9 @@ class ImageAnnotation:
     @property
     def content(self) -> tuple[object, ...]:
         """All but whether it is done: what files of boxes hold."""
-        return self.boxes_xywh, self.ignored_xywh, self.negative
+        content = self.boxes_xywh, self.ignored_xywh, self.negative
+        labels = self.labels, self.ignored_labels
+        return (*content, *labels) if any(labels) else content
 
     def revision(self, name: str) -> str:
         """Return what changes with the content, and is another for an image of another name.
@@ -208,7 +214,11 @@ class AnnotationStore:
                 found = record.in_pixels(size_wh)
                 done = self._is_done(number)
                 self._annotations[number] = ImageAnnotation(
-                    found.boxes_xywh, found.ignored_xywh, done=done
+                    found.boxes_xywh,
+                    found.ignored_xywh,
+                    done=done,
+                    labels=self._labels_of(record),
+                    ignored_labels=self._labels_of(record, ignored=True),
                 )
             return self._annotations[number]
 
@@ -286,20 +296,30 @@ class AnnotationStore:
         number = self._numbers.get(key_of(record.path))
         if number is None:
             if self.output.one_file:
-                self._others.append(record.in_pixels())
+                labels, others = self._labels_of(record), self._labels_of(record, ignored=True)
+                image = replace(record.in_pixels(), labels=labels, ignored_labels=others)
+                self._others.append(image)
         elif record.normalized and record.boxes:
             self._fractions[number] = record
         else:
-            self._annotations[number] = self._joined(number, record.in_pixels())
+            self._annotations[number] = self._joined(number, record)
 
-    def _joined(self, number: int, found: AnnotatedImage) -> ImageAnnotation:
+    def _labels_of(self, record: Record, *, ignored: bool = False) -> tuple[str, ...]:
+        """Return the classes of a record's boxes; none where there is only one class."""
+        if not self.output.classes:
+            return ()
+        return tuple(box.label for box in record.boxes if box.ignored == ignored)
+
+    def _joined(self, number: int, record: Record) -> ImageAnnotation:
         """Return what several records of one image say together."""
-        before = self._annotations[number]
+        before, found = self._annotations[number], record.in_pixels()
         return ImageAnnotation(
             before.boxes_xywh + found.boxes_xywh,
             before.ignored_xywh + found.ignored_xywh,
             negative=self.backgrounds is None and not (before.boxes_xywh or found.boxes_xywh),
             done=self._is_done(number),
+            labels=before.labels + self._labels_of(record),
+            ignored_labels=before.ignored_labels + self._labels_of(record, ignored=True),
         )
 
     def _is_done(self, number: int) -> bool:
@@ -355,7 +375,12 @@ class AnnotationStore:
             self._progress.sizes_wh.get(self.names[number]),
         )
         return AnnotatedImage(
-            self.images[number], annotation.boxes_xywh, annotation.ignored_xywh, size
+            self.images[number],
+            annotation.boxes_xywh,
+            annotation.ignored_xywh,
+            size,
+            annotation.labels,
+            annotation.ignored_labels,
         )
 
     def _write_backgrounds(self) -> None:

@@ -555,3 +555,18 @@ def test_images_are_reached_by_number_and_filtered(session):
         )
         names = "return [...document.querySelectorAll('#strip button')].map((one) => one.title)"
         page.until(lambda: page.browser.execute_script(names) == ["3: c.png, no object"])
+
+
+def test_classes(session, tmp_path):
+    with session("boxes.csv", classes=("face", "hand")) as page:
+        page.drag((100, 100), (200, 200))
+        page.press("2")  # of the selected box and of the next ones
+        page.drag((220, 20), (300, 80))
+        page.saved({"a.png": [(100, 100, 100, 100), (220, 20, 80, 60)]})
+        rows = "path,x,y,w,h,label\nphotos/a.png,100,100,100,100,hand\n"
+        rows += "photos/a.png,220,20,80,60,"
+        page.until(lambda: page.out.read_text() == f"{rows}hand\n")
+        page.find("[data-class=face]").click()
+        page.until(lambda: page.out.read_text() == f"{rows}face\n")
+        page.hold(Keys.CONTROL, "z")
+        page.until(lambda: page.out.read_text() == f"{rows}hand\n")

@@ -428,3 +428,47 @@ def test_the_only_class_of_a_folder_is_that_of_its_first_boxes(photos, classes, 
     records = BoxOutput(photos.parent / "labels", photos, "yolo").read()
     assert {box.label for record in records for box in record.boxes} == {label}
     assert (file.read_text() == classes) == (label == "face")
+
+
+@pytest.mark.parametrize(
+    ("out", "format", "keeps_ignored"),
+    [("boxes.json", "coco", True), ("boxes.csv", "csv", False), ("voc", "voc", True),
+     ("yolo", "yolo", False)],
+)  # fmt: skip
+def test_boxes_of_several_classes_come_back(photos, out, format, keeps_ignored):
+    output = BoxOutput(photos.parent / out, photos, format, ["hand", "face"])
+    store = open_store(output, photos.parent / "bg.txt")
+    said = ImageAnnotation(
+        ((1, 2, 3, 4), (2, 2, 4, 4)), ((0, 0, 2, 2),), labels=("face", "hand"),
+        ignored_labels=("face",),
+    )  # fmt: skip
+    height, width = cv2.imread(str(store.images[0])).shape[:2]
+    size = width, height
+    store.save(0, said, store.annotation(0, size).revision(store.names[0]), size)
+    again = open_store(BoxOutput(photos.parent / out, photos, format, ["hand", "face"]))
+    found = again.annotation(0, size)
+    assert found.boxes_xywh == said.boxes_xywh
+    assert found.labels == ("face", "hand")
+    assert found.ignored_labels == (("face",) if keeps_ignored else ())
+    if format == "yolo":
+        assert (photos.parent / out / "classes.txt").read_text() == "hand\nface\n"
+        assert (photos.parent / out / "a.txt").read_text().startswith("1 ")
+    with pytest.raises(AnnotationError, match=r"several labels .*'face', 'hand'"):
+        open_store(BoxOutput(photos.parent / out, photos, format))
+    with pytest.raises(AnnotationError, match="`classes` lacks the label 'face'"):
+        open_store(BoxOutput(photos.parent / out, photos, format, ["hand", "cat"]))
+
+
+def test_another_class_is_another_version(photos):
+    output = BoxOutput(photos.parent / "boxes.json", photos, None, ["hand", "face"])
+    store = open_store(output)
+    box = (1, 2, 3, 4)
+    first = ImageAnnotation((box,), labels=("face",))
+    store.save(0, first, store.annotation(0, (40, 30)).revision(store.names[0]), (40, 30))
+    with pytest.raises(ConflictError):
+        store.save(0, ImageAnnotation((box,), labels=("hand",)), "of before", (40, 30))
+
+
+def test_formats_of_one_class_refuse_several(photos):
+    with pytest.raises(OptionError, match="`classes` needs a format that holds several"):
+        BoxOutput(photos.parent / "info.dat", photos, None, ["hand", "face"])

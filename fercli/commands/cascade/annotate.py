@@ -8,6 +8,7 @@ import click
 from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
 from fercli.common.tables import counted
+from fercli.common.xml import fits_xml
 
 #: Formats of boxes that can be written.
 FORMATS = (
@@ -28,6 +29,12 @@ FORMATS = (
     metavar="FORMAT",
     help=f"Write the boxes in this format: {', '.join(FORMATS)}; voc, yolo and labelme are folders."
     "  [default: what the name says]",
+)
+@click.option(
+    "--classes",
+    metavar="A,B,…",
+    callback=lambda _, __, value: _classes(value),
+    help="Annotate several classes, in CSV, COCO, VOC or YOLO; the keys 1 to 9 choose one.",
 )
 @click.option(
     "--bg",
@@ -67,6 +74,7 @@ def annotate(
     folder: Path,
     out: Path,
     format: str | None,
+    classes: tuple[str, ...],
     backgrounds: Path | None,
     window_wh: tuple[int, int] | None,
     suggest: str | None,
@@ -82,8 +90,9 @@ def annotate(
     stopped. Ctrl-C ends, and lists the images that could not be read.
 
     PATH is the only place of the boxes: other programs may change it between two runs. It holds
-    boxes of one kind in whole pixels; a file that something else has written is copied to
-    PATH.before first. PATH.progress.json remembers which images are unfinished.
+    boxes of one class, or of those of --classes, in whole pixels; a file that something else has
+    written is copied to PATH.before first. PATH.progress.json remembers which images are
+    unfinished.
 
     With --review, DIR holds backgrounds, and the page shows what the cascade finds in them. False
     alarms that are confirmed are cut out, with half their size around them, into the folder
@@ -97,14 +106,14 @@ def annotate(
     Examples:
       fer cascade annotate photos/ --out work/info.dat
       fer cascade annotate photos/ --out boxes.json --suggest faces --window 24x24
-      fer cascade annotate photos/ --out photos/ --format yolo
+      fer cascade annotate photos/ --out photos/ --format yolo --classes face,hand
       fer cascade annotate scenes/ --review trained/cascade.xml --out work/extra.txt
     """
     from fercli.labeling.app import AnnotateSettings
     from fercli.labeling.app import annotate as run
 
-    if review and (suggest or format or backgrounds):
-        raise click.UsageError("--review goes without --suggest, --format and --bg")
+    if review and (suggest or format or backgrounds or classes):
+        raise click.UsageError("--review goes without --suggest, --format, --classes and --bg")
     settings = AnnotateSettings(
         folder,
         out,
@@ -114,6 +123,7 @@ def annotate(
         bool(review),
         window_wh,
         options.build(DetectionOptions, choices),
+        classes,
     )
 
     def started(address: str, session: Any) -> None:
@@ -123,6 +133,15 @@ def annotate(
             click.launch(address)
 
     _tell_end(run(settings, port, started))
+
+
+def _classes(value: str | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    names = [name.strip() for name in value.split(",")]
+    if not all(names) or len({*names}) < len(names) or not all(map(fits_xml, names)):
+        raise click.BadParameter("Expected different names such as face,hand")
+    return tuple(names)
 
 
 def _cascade(name: str | None) -> Path | None:

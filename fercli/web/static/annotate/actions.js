@@ -6,6 +6,7 @@ import { boxBetween, grown, moved } from "./geometry.js";
 import { changed } from "./saving.js";
 import { copyPrevious, next, nextOpen, pointer, previous, suggest } from "./navigation.js";
 import { byId } from "./labels.js";
+import { Model } from "./model.js";
 
 // An act on what is selected, remembered to be undone.
 function change(what, act) {
@@ -85,6 +86,15 @@ export const actions = {
     });
     next();
   },
+  // Choose a class by its number: that of the selected box, or of the next ones.
+  label(at) {
+    const name = Model.classes[at];
+    if (!name) return false;
+    if (session.model?.current) change(null, (model) => { model.current.label = name; });
+    Model.label = name;
+    tell();
+    return true;
+  },
   draw() {
     session.drawing = !session.drawing;
     const button = document.querySelector("[data-act=draw]");
@@ -95,13 +105,14 @@ export const actions = {
     if (!session.model?.current) return;
     const [x, y, width, height] = session.model.current.box;
     const step = Math.max(4, Math.round(Math.min(width, height) / 4));
-    change(null, (model) => model.add(moved([x, y, width, height], step, step, model.size)));
+    const { label } = session.model.current;
+    change(null, (model) => model.add(moved([x, y, width, height], step, step, model.size), "box", label));
   },
   async copyPrevious() {
     if (review || !session.model) return;
     const boxes = await copyPrevious();
     if (!boxes.length) return say("There is no box to copy from the previous image.");
-    change(null, (model) => boxes.forEach((box) => model.add(box)));
+    change(null, (model) => boxes.forEach(({ box, label }) => model.add(box, "box", label)));
   },
   jump() {
     byId("jump").focus();

@@ -2,6 +2,7 @@
 
 import { paintSmall } from "./drawing.js";
 import { overlap } from "./geometry.js";
+import { itemsOf } from "./model.js";
 import { byId, count, plural } from "./labels.js";
 
 const SAME = 0.9; // intersection over union of two boxes that are taken for one
@@ -46,11 +47,6 @@ export function joined(model, theirs) {
   const fresh = itemsOf(theirs).filter(({ box }) => !items.some((item) => overlap(item.box, box) > SAME));
   return [...model.items, ...fresh];
 }
-
-export const itemsOf = ({ boxes, ignored }) => [
-  ...boxes.map((box) => ({ box, kind: "box" })),
-  ...ignored.map((box) => ({ box, kind: "ignored" })),
-];
 
 function show(which, items, negative, image, size, mode) {
   paintSmall(byId(`${which}-canvas`), image, size, items, mode);

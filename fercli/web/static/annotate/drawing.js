@@ -1,6 +1,7 @@
 // The image and its boxes on a canvas.
 
 import { handlesOf } from "./geometry.js";
+import { Model } from "./model.js";
 
 // Okabe and Ito's colors, told apart by nearly all eyes; each on a dark rim, to be seen on any ground.
 const KINDS = {
@@ -9,6 +10,15 @@ const KINDS = {
 };
 
 export const HANDLE = 5; // half of a handle's side, in pixels of the screen
+
+// The colors of classes, of which the first is that of a single one.
+const CLASSES = ["#56b4e9", "#e69f00", "#2fd3a1", "#e78ac3", "#ff8a3c", "#b3a2ff", "#d9d94c", "#ff7f7f", "#c9c9c9"];
+export const colorOfClass = (label) => CLASSES[Math.max(0, Model.classes.indexOf(label)) % CLASSES.length];
+
+function lookOf({ kind, label }, mode) {
+  const [color, dash] = KINDS[mode][kind];
+  return [label && kind === "box" ? colorOfClass(label) : color, dash];
+}
 
 export function paint(context, { view, image, items, selected, mode, free, cross, light }) {
   const { canvas } = context;
@@ -22,12 +32,13 @@ export function paint(context, { view, image, items, selected, mode, free, cross
     context.drawImage(image, view.x, view.y, view.size.width * view.scale, view.size.height * view.scale);
     context.filter = "none";
   }
-  items.forEach(({ box, kind }, at) => at !== selected && outline(context, view, box, KINDS[mode][kind], false));
+  items.forEach((item, at) => at !== selected && outline(context, view, item.box, lookOf(item, mode), false));
   const item = items[selected];
   if (item) {
-    outline(context, view, item.box, KINDS[mode][item.kind], true);
-    for (const handle of handlesOf(item.box, free)) drawHandle(context, view.toScreen(handle), KINDS[mode][item.kind][0]);
+    outline(context, view, item.box, lookOf(item, mode), true);
+    for (const handle of handlesOf(item.box, free)) drawHandle(context, view.toScreen(handle), lookOf(item, mode)[0]);
   }
+  for (const { box, label } of items) if (label) drawClass(context, view.toScreen({ x: box[0], y: box[1] }), label);
   if (cross) drawCross(context, view, cross);
 }
 
@@ -47,6 +58,14 @@ function outline(context, view, [x, y, width, height], [color, dash], strong) {
     context.fillStyle = `${color}26`;
     context.fillRect(...sides);
   }
+}
+
+function drawClass(context, { x, y }, label) {
+  context.font = "600 13px system-ui, sans-serif";
+  context.fillStyle = colorOfClass(label);
+  context.fillRect(x - 2, y - 20, context.measureText(label).width + 10, 18);
+  context.fillStyle = "#000";
+  context.fillText(label, x + 3, y - 6);
 }
 
 function drawHandle(context, { x, y }, color) {

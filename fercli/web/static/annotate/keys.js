@@ -14,6 +14,7 @@ export function press(event, actions) {
     return event.shiftKey ? actions.grow(right, down) : actions.move(right, down);
   }
   if (control || event.altKey) return false;
+  if (/^[1-9]$/.test(key)) return actions.label(Number(key) - 1);
   const act = {
     w: actions.draw, d: actions.next, c: actions.copyPrevious, g: actions.jump, n: actions.next, PageDown: actions.next, p: actions.previous, PageUp: actions.previous, u: actions.unseen,
     x: actions.negative, b: actions.create, j: actions.select, k: actions.selectBefore, Delete: actions.remove,

@@ -3,6 +3,7 @@
 import { actions } from "./actions.js";
 import { context, session, draw, say, stage } from "./state.js";
 import { anyOpen } from "./dialogs.js";
+import { colorOfClass } from "./drawing.js";
 import { press } from "./keys.js";
 import { changed } from "./saving.js";
 import { sendLast } from "./server.js";
@@ -27,6 +28,10 @@ function keyDown(event) {
 function listen() {
   for (const button of document.querySelectorAll("[data-act]")) {
     button.addEventListener("click", () => actions[button.dataset.act]());
+  }
+  for (const [at, button] of [...document.querySelectorAll("[data-class]")].entries()) {
+    button.firstElementChild.style.background = colorOfClass(button.dataset.class);
+    button.addEventListener("click", () => actions.label(at));
   }
   byId("lock").addEventListener("change", () => {
     if (session.model) session.model.lastChange = null; // what follows is undone by itself

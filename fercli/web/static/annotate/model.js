@@ -5,9 +5,17 @@
 
 import { overlap } from "./geometry.js";
 
-const copy = (items) => items.map(({ box, kind }) => ({ box: [...box], kind }));
+const copy = (items) => items.map(({ box, kind, label }) => ({ box: [...box], kind, label }));
+
+// The items of an image as the server has it.
+export const itemsOf = ({ boxes, ignored, labels, ignored_labels: others }) => [
+  ...boxes.map((box, at) => ({ box, kind: "box", label: labels[at] })),
+  ...ignored.map((box, at) => ({ box, kind: "ignored", label: others[at] })),
+];
 
 export class Model {
+  static classes = []; // of boxes, where there are several
+  static label = undefined; // the class of new ones
   past = [];
   future = [];
   selected = -1;
@@ -23,10 +31,7 @@ export class Model {
   // Show what the server has; the image's past ends here.
   take(known) {
     const pending = (this.items ?? []).filter(({ kind }) => kind === "pending");
-    this.items = [
-      ...known.boxes.map((box) => ({ box, kind: "box" })),
-      ...known.ignored.map((box) => ({ box, kind: "ignored" })),
-    ];
+    this.items = itemsOf(known);
     this.suggest(pending.map(({ box }) => box));
     this.negative = known.negative;
     this.done = known.state !== "unseen" && known.done;
@@ -40,18 +45,27 @@ export class Model {
   accepted(known) {
     this.revision = known.revision;
     this.state = known.state;
-    this.saved = JSON.stringify([known.boxes, known.ignored, known.negative, known.done]);
+    this.saved = JSON.stringify([known.boxes, known.ignored, known.negative, known.done, known.labels, known.ignored_labels]);
   }
 
   of(kind) { return this.items.filter((item) => item.kind === kind).map(({ box }) => box); }
 
   get dirty() {
-    return JSON.stringify([this.of("box"), this.of("ignored"), this.negative, this.done]) !== this.saved;
+    const { labels, ignored_labels: others } = this.body;
+    return JSON.stringify([this.of("box"), this.of("ignored"), this.negative, this.done, labels, others]) !== this.saved;
   }
 
   get body() {
     const { name, revision, negative, done } = this;
-    return { name, revision, negative, done, boxes: this.of("box"), ignored: this.of("ignored") };
+    return {
+      name, revision, negative, done, boxes: this.of("box"), ignored: this.of("ignored"),
+      labels: this.labelsOf("box"), ignored_labels: this.labelsOf("ignored"),
+    };
+  }
+
+  labelsOf(kind) {
+    if (!Model.classes.length) return [];
+    return this.items.filter((item) => item.kind === kind).map(({ label }) => label ?? Model.classes[0]);
   }
 
   get current() { return this.items[this.selected]; }
@@ -78,8 +92,8 @@ export class Model {
     return true;
   }
 
-  add(box, kind = "box") {
-    this.items.push({ box, kind });
+  add(box, kind = "box", label = Model.label) {
+    this.items.push({ box, kind, label });
     this.selected = this.items.length - 1;
     this.negative = false;
   }
@@ -93,7 +107,7 @@ export class Model {
   suggest(boxes) {
     const fresh = boxes.filter((box) => !this.items.some((item) => overlap(item.box, box) > 0.5));
     for (const one of [this, ...this.past, ...this.future]) {
-      one.items.push(...fresh.map((box) => ({ box: [...box], kind: "pending" })));
+      one.items.push(...fresh.map((box) => ({ box: [...box], kind: "pending", label: Model.label })));
     }
     return fresh.length;
   }

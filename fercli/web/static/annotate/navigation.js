@@ -3,7 +3,7 @@
 import { session, review, say, stage, suggests, tell, tellCounts, words } from "./state.js";
 import { tellEnd } from "./dialogs.js";
 import { inImage, overlap } from "./geometry.js";
-import { Model } from "./model.js";
+import { itemsOf, Model } from "./model.js";
 import { Pointer } from "./pointer.js";
 import { allIsKept, watchers } from "./saving.js";
 import { getImage, getSuggestions, imageAddress, listImages } from "./server.js";
@@ -57,10 +57,10 @@ export function previous() {
 export async function copyPrevious() {
   const { model } = session;
   if (!model.number) return [];
-  const { boxes } = await getImage(model.number - 1);
+  const before = itemsOf(await getImage(model.number - 1));
   if (session.model !== model) return [];
-  return boxes.map((box) => inImage(box, model.size))
-    .filter((box) => !model.items.some((item) => overlap(item.box, box) > SAME));
+  return before.filter(({ kind }) => kind === "box").map(({ box, label }) => ({ box: inImage(box, model.size), label }))
+    .filter(({ box }) => !model.items.some((item) => overlap(item.box, box) > SAME));
 }
 
 // Go to the next image that is not finished, from the first on after the last.

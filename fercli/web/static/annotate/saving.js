@@ -1,7 +1,8 @@
 // After each change all is saved in a moment; two versions of an image are shown to whom they belong.
 
 import { session, mode, say, tell, tellCounts } from "./state.js";
-import { askWhich, itemsOf, joined } from "./dialogs.js";
+import { askWhich, joined } from "./dialogs.js";
+import { itemsOf } from "./model.js";
 import { Saver } from "./server.js";
 import { byId } from "./labels.js";
 

@@ -1,6 +1,7 @@
 // What is on the session: the images, the one on the stage, and what is told of them.
 
 import { paint } from "./drawing.js";
+import { Model } from "./model.js";
 import { View } from "./view.js";
 import { byId, count, wordsOf } from "./labels.js";
 
@@ -11,6 +12,8 @@ export const mode = review ? "review" : "annotate";
 export const words = wordsOf(review);
 export const stage = byId("stage");
 export const context = byId("canvas").getContext("2d");
+Model.classes = JSON.parse(dataset.classes);
+[Model.label] = Model.classes;
 const shape = Number(dataset.width) / Number(dataset.height);
 
 export const session = {
@@ -56,7 +59,8 @@ export function tell() {
 
 function describe({ current, selected, items }) {
   const [x, y, width, height] = current.box;
-  return `${words.kind[current.kind]} ${selected + 1} of ${items.length}: ${width} × ${height} at ${x}, ${y}`;
+  const what = current.label && current.kind === "box" ? `${current.label},` : words.kind[current.kind];
+  return `${what} ${selected + 1} of ${items.length}: ${width} × ${height} at ${x}, ${y}`;
 }
 
 // What is shown may be ahead of what is saved, by a moment.
@@ -79,6 +83,9 @@ function tellButtons(model) {
     object: current && current.kind !== "ignored", undo: model?.past.length, redo: model?.future.length,
     copyPrevious: model && session.wanted > 0, duplicate: current, negative: model && !model.of("box").length && !model.negative, previous: session.wanted > 0,
   };
+  for (const button of document.querySelectorAll("[data-class]")) {
+    button.ariaPressed = String(button.dataset.class === (current?.label ?? Model.label));
+  }
   for (const button of document.querySelectorAll("[data-act]")) {
     const { act, one, all } = button.dataset;
     if (act in can) button.disabled = !can[act];
