@@ -21,9 +21,8 @@ from statistics import median
 
 from fercli.common.parallel import Workers, available_workers
 from fercli.common.tables import format_table
-from fercli.datasets.expressions import parse_classes
+from fercli.datasets.expressions import ImportOptions, parse_classes
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labels import ImportOptions
 from fercli.datasets.sources import find_sources
 
 TURNS = 3

@@ -144,7 +144,7 @@ def script(video: Path, cascade: str) -> tuple[float, float, list[Any]]:
 
     from fercli.cascade.detection.detector import Detector
     from fercli.cascade.model import bundled_cascade
-    from fercli.models.loading import open_model
+    from fercli.models.catalog import open_model
 
     detector = Detector(Path(cascade) if cascade else bundled_cascade()).classifier
     network = open_model("ferplus")

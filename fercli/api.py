@@ -389,9 +389,8 @@ def import_dataset(
         A source is missing, or of no known form.
     """
     from fercli.common.parallel import Workers
-    from fercli.datasets.expressions import parse_classes, parse_renames
+    from fercli.datasets.expressions import ImportOptions, parse_classes, parse_renames
     from fercli.datasets.importing import import_sources
-    from fercli.datasets.labels import ImportOptions
     from fercli.datasets.sources import find_sources
 
     renames = parse_renames(tuple(f"{word}={label}" for word, label in (map or {}).items()))

@@ -23,7 +23,21 @@ EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
 
 
-class LazyGroup(click.Group):
+class Group(click.Group):
+    """A group that lists its commands in their order, each with its whole first sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which they were added, not the alphabet's."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, not as much of a sentence as fits a line."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, c.get_short_help_str(limit=200)) for n, c in commands if c])
+
+
+class LazyGroup(Group):
     """A group that imports a command when it is asked for.
 
     Parameters
@@ -51,7 +65,7 @@ class LazyGroup(click.Group):
         self.one_module = one_module
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the given order, not the alphabet's."""
+        """Return the names in the given order."""
         return list(self.names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -64,12 +78,6 @@ class LazyGroup(click.Group):
         module = self.package if self.one_module else f"{self.package}.{name}"
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with the whole first sentence of each, not as much as fits a line."""
-        commands = ((name, self.get_command(ctx, name)) for name in self.names)
-        with formatter.section("Commands"):
-            formatter.write_dl([(n, c.get_short_help_str(limit=200)) for n, c in commands if c])
 
 
 @click.group(

@@ -15,7 +15,7 @@ from typing import Literal
 
 from fercli import __version__
 from fercli.common.errors import DependencyError
-from fercli.common.memory import available_memory
+from fercli.common.processes import available_memory
 
 #: What pip calls fer. The distribution ``fer`` is another project, which may be installed as well.
 DISTRIBUTION = "fercli"

@@ -112,7 +112,7 @@ def results(models: list[str]) -> str:
 
 def card(model: str) -> str:
     """Return the metadata of a shipped model as rows of a table."""
-    from fercli.models.loading import open_model
+    from fercli.models.catalog import open_model
     from fercli.models.model_card import to_metadata
 
     metadata = to_metadata(open_model(model).card)

@@ -24,6 +24,9 @@ def copy(tmp_path):
     shutil.copytree(ROOT / "fercli", tmp_path / "fercli", ignore=ignored)
     for path, code in re.findall(r"^```python\n# (fercli/\S+)\n(.*?)^```", TEXT, re.M | re.S):
         (tmp_path / path).write_text(code)
+    for path, code in re.findall(r"^```python\n# added to (\S+)\n(.*?)^```", TEXT, re.M | re.S):
+        with (tmp_path / path).open("a") as file:
+            file.write(f"\n\n{code}")
 
     def python(code, *words):
         done = subprocess.run(
@@ -56,11 +59,10 @@ def image(path, seed=1):
 
 @pytest.mark.slow
 def test_a_command_and_a_format(copy):
-    register(copy, "fercli/commands/datasets/__init__.py", '"stats",', '"count", ')
     formats = "fercli/datasets/formats/__init__.py"
-    register(copy, formats, "    fer2013,\n", "    expw,\n")
-    register(copy, formats, "        csv_list.FORMAT,", "        expw.FORMAT,\n")
-    register(copy, "fercli/commands/datasets/import_.py", '"csv",', '"expw", ')
+    register(copy, formats, "fer2013, file_names", "expw, ")
+    register(copy, formats, "        generic.CSV,", "        expw.FORMAT,\n")
+    register(copy, "fercli/commands/datasets.py", '"csv",', '"expw", ')
     image(copy.root / "set" / "image" / "ab.png")
     (copy.root / "set" / "label.lst").write_text(
         "ab.png 0 4 8 40 60 50.1 3\nab.png 1 0 0 9 9 9 4\n"

@@ -18,8 +18,8 @@ from fercli.cascade.opencv3.programs import cache_folder
 from fercli.cascade.opencv3.source import archived_files, download_source, find_root, not_the_source
 from fercli.common.errors import DependencyError, OutputExistsError
 from fercli.common.files import atomic_folder, atomic_write, require_absent
+from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
-from fercli.common.signals import signals_as_interrupts
 from fercli.common.work_folder import work_folder
 
 #: Of OpenCV's source, by their path in its folder.

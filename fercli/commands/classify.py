@@ -106,7 +106,7 @@ def classify(
       fer classify 0 --show                        the camera; q or Ctrl-C ends
       find . -name '*.jpg' | fer classify - --jsonl faces.jsonl
     """
-    from fercli.common.signals import stopped_by_signals
+    from fercli.common.processes import stopped_by_signals
     from fercli.recognition.classify import ClassifyRun
     from fercli.recognition.recognizer import Recognizer
     from fercli.recognition.results import complaints, failed, to_dict, to_text

@@ -18,6 +18,7 @@ import click
 
 from fercli.cascade.detection import FACE_CASCADE, SCALE_FACTOR, DetectionOptions
 from fercli.cascade.opencv3 import TOOLS
+from fercli.cli import Group
 from fercli.common.errors import FerError, RecipeError
 from fercli.common.options import (
     SEED,
@@ -182,7 +183,18 @@ def _long_option(option: click.Parameter) -> str:
     return next((name for name in option.opts if name.startswith("--")), option.opts[0])
 
 
+class CommandGroup(Group):
+    """A group whose commands are in the same file."""
+
+    command_class = Command
+
+
 command = functools.partial(click.command, cls=Command)
+
+
+def group(**attributes: Any) -> Callable[[Callable[..., Any]], CommandGroup]:
+    """Return a decorator that makes a group of a function, to which commands are added."""
+    return click.group(cls=CommandGroup, **attributes)
 
 
 class FieldValue(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on

@@ -21,10 +21,10 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> st
     return "\n".join(_line(row, widths, right) for row in [list(headers), *cells])
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: "1 image", "1,234 images", "2 boxes"."""
-    ending = "" if number == 1 else "es" if noun.endswith("x") else "s"
-    return f"{number:,} {noun}{ending}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: "1 image", "1,234 images", "2 boxes", "3 copies"."""
+    plural = plural or f"{noun}{'es' if noun.endswith('x') else 's'}"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def _cell(value: object) -> str:

@@ -17,14 +17,16 @@ from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import find_recipe, read_recipe
+from fercli.common.tables import counted
 from fercli.datasets.entries import gray_if_it_is
 from fercli.datasets.journal import Journal, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, to_line
 from fercli.datasets.options import CopyOptions, PolicyOptions
-from fercli.datasets.sources import Skipped, write_skipped
+from fercli.datasets.sources import SKIPPED, Skipped, write_skipped
 from fercli.datasets.tree import (
     Tree,
     counts,
+    counts_table,
     finish_tree,
     place_file,
     require_apart,
@@ -58,8 +60,10 @@ class AugmentResult:
 
     Parameters
     ----------
+    root : Path
+        The new tree.
     manifest : Manifest
-        The new tree's.
+        Its own.
     before : mapping
         Images before, by split and class.
     skipped : int
@@ -68,10 +72,33 @@ class AugmentResult:
         As in `fercli.datasets.tree.Tree`.
     """
 
+    root: Path
     manifest: Manifest
     before: Mapping[str, Mapping[str, int]]
     skipped: int = 0
     notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "before": self.before,
+            "after": self.manifest.counts,
+            "skipped": self.skipped,
+            "notes": list(self.notes),
+        }
+
+    def to_text(self) -> str:
+        """Return the counts of the new tree, and what could not be read."""
+        before, after = (
+            sum(sum(row.values()) for row in counts.values())
+            for counts in (self.before, self.manifest.counts)
+        )
+        copies = counted(after - before + self.skipped, "changed copy", "changed copies")
+        lines = [counts_table(self.manifest.counts, self.manifest.classes), ""]
+        lines.append(f"{counted(before - self.skipped, 'image')} and {copies}")
+        if self.skipped:
+            lines.append(f"could not be read: {self.skipped:,}, listed in {self.root / SKIPPED}")
+        return "\n".join([*lines, *self.notes, f"wrote {self.root}/"])
 
 
 @dataclass(frozen=True)
@@ -132,7 +159,7 @@ def augment_tree(
             ],
         )
     unreadable = len({one.origin for one in skipped})
-    return AugmentResult(manifest, counts(tree.records), unreadable, tree.notes)
+    return AugmentResult(out, manifest, counts(tree.records), unreadable, tree.notes)
 
 
 def copies_of(count: int, largest: int, options: AugmentOptions) -> int:

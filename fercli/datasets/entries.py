@@ -11,7 +11,6 @@ import numpy as np
 
 from fercli.common.errors import ImageError, InputError
 from fercli.common.images import ImageArray, read_color, read_gray
-from fercli.datasets.expressions import EXPRESSIONS
 from fercli.datasets.options import Channels
 
 #: The splits a tree may have, in the order of tables; "all" is a set that was never split.
@@ -23,9 +22,6 @@ _SPLIT_NAMES = {
     "test": ("test", "testing", "test_set", "privatetest"),
     "all": ("all",),
 }
-
-#: What people may vote for: the expressions, and that there is none, or no face.
-VOTED = (*EXPRESSIONS, "unknown", "not-a-face")
 
 
 def split_of(word: str) -> str | None:
@@ -53,7 +49,7 @@ class Entry:
     subject : str
         The person, or ``""``.
     votes : tuple of int
-        Votes for each of `VOTED`, or ``()``.
+        Votes for each of `fercli.datasets.expressions.VOTED`, or ``()``.
     box_xywh : tuple of int, optional
         The face in the image file. Defaults to None: all of it.
     size_wh : tuple of int, optional

@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 
 from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.files import free_name, shortened
+from fercli.common.images import IMAGE_NOTES
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 from fercli.common.windows import usable_name
-from fercli.datasets.entries import Dropped, Entry, Note, read_entry
-from fercli.datasets.formats.fer_tree import classes_of
+from fercli.datasets.entries import Dropped, Entry, Note, ReadOptions, read_entry
+from fercli.datasets.expressions import ImportOptions, decide_by_votes
+from fercli.datasets.formats.generic import classes_of
 from fercli.datasets.journal import Journal
-from fercli.datasets.labels import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import FileRecord, Manifest
 from fercli.datasets.sources import (
     Skipped,
@@ -33,7 +35,7 @@ from fercli.datasets.sources import (
     compare_counts,
     write_skipped,
 )
-from fercli.datasets.tree import finish_tree, require_apart, save_image
+from fercli.datasets.tree import counts_table, finish_tree, require_apart, save_image
 
 T = TypeVar("T")
 
@@ -66,6 +68,7 @@ class Repeated:
 class ImportResult:
     """The result of an import."""
 
+    root: Path
     manifest: Manifest
     reports: list[SourceReport]
     resumed: bool
@@ -73,9 +76,30 @@ class ImportResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was imported as plain values."""
-        from fercli.datasets.reports import import_as_json
+        return {
+            "classes": list(self.manifest.classes),
+            "counts": self.manifest.counts,
+            "sources": list(self.manifest.sources),
+            "resumed": self.resumed,
+            "repeated": asdict(self.repeated),
+            "image_notes": IMAGE_NOTES.lines(),
+        }
 
-        return import_as_json(self)
+    def to_text(self) -> str:
+        """Return the counts of the tree, and what was assumed and left out of each source."""
+        lines = [counts_table(self.manifest.counts, self.manifest.classes), ""]
+        for report in self.reports:
+            lines += report.to_lines(self.root)
+        repeated = self.repeated
+        if repeated.images:
+            lines.append(
+                f"the same pixels more than once: {counted(repeated.images, 'image')}, "
+                f"{repeated.across_splits:,} of them in several splits, "
+                f"{repeated.across_classes:,} under several classes"
+            )
+        if repeated.across_splits:
+            lines.append("  fer datasets split keeps such images in one split")
+        return "\n".join([*lines, f"wrote {self.root}/"])
 
 
 def import_sources(
@@ -118,7 +142,7 @@ def import_sources(
     options.require_renamable([source.form.name == "ferplus" for source in sources])
     reports = [
         SourceReport(
-            source.name, source.form.name, str(source.path), checksum(source, options.reading())
+            source.name, source.form.name, str(source.path), checksum(source, reading(options))
         )
         for source in sources
     ]
@@ -140,25 +164,30 @@ def import_sources(
             sources=[report.to_dict() for report in reports],
             made_by=[{"command": "import", "options": _plain(options)}],
         )
-    return ImportResult(manifest, reports, journal.resumed, repeated)
+    return ImportResult(out, manifest, reports, journal.resumed, repeated)
+
+
+def reading(options: ImportOptions) -> ReadOptions:
+    """Return the options of format readers."""
+    return ReadOptions(options.votes, options.all_angles, options.peak_frames, options.label_of)
 
 
 def _repeated(records: Iterable[FileRecord]) -> Repeated:
     """Count images that are, pixel by pixel, in several splits or under several classes."""
     places: dict[bytes, set[tuple[str, str]]] = {}
-    counted: Counter[bytes] = Counter()
+    often: Counter[bytes] = Counter()
     for record in records:
         digest = bytes.fromhex(record.sha256)
-        counted[digest] += 1
-        if counted[digest] == 1:
+        often[digest] += 1
+        if often[digest] == 1:
             places[digest] = {(record.split, record.label)}
         else:
             places[digest].add((record.split, record.label))
-    again = [digest for digest, count in counted.items() if count > 1]
+    again = [digest for digest, count in often.items() if count > 1]
     return Repeated(
-        sum(counted[one] for one in again),
-        sum(counted[one] for one in again if len({split for split, _ in places[one]}) > 1),
-        sum(counted[one] for one in again if len({label for _, label in places[one]}) > 1),
+        sum(often[one] for one in again),
+        sum(often[one] for one in again if len({split for split, _ in places[one]}) > 1),
+        sum(often[one] for one in again if len({label for _, label in places[one]}) > 1),
     )
 
 
@@ -175,7 +204,7 @@ class _Stage:
 
     def jobs(self) -> Iterator[tuple[Entry, FileRecord]]:
         """Yield the images that belong into the tree, with the files they become."""
-        for item in self.source.form.read(self.source.path, self.options.reading()):
+        for item in self.source.form.read(self.source.path, reading(self.options)):
             if isinstance(item, Note):
                 self.report.notes.append(item.text)
                 continue

@@ -21,6 +21,8 @@ from fercli.common.files import atomic_write, input_error, parse_json, read_text
 
 MANIFEST = "dataset.json"
 FILES = "files.csv"
+#: Tells that crops are still being made.
+CROPPING = ".cropping"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,14 @@ from typing import Any
 
 from fercli.common.errors import OptionError
 from fercli.common.files import find_files, input_error, write_text
+from fercli.common.tables import counted
 from fercli.datasets.entries import Counts, DatasetFormat, ReadOptions
 from fercli.datasets.formats import FORMATS, detect_format, require_there
-from fercli.datasets.formats.ferplus import votes_file
+from fercli.datasets.formats.fer2013 import votes_file
 from fercli.datasets.tree import require_finished
+
+#: The table of images that could not be used.
+SKIPPED = "skipped.csv"
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,11 @@ def write_skipped(root: Path, skipped: Sequence[tuple[str, Skipped]]) -> None:
     rows = [(source, item.origin, item.reason) for source, item in skipped]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("source", "origin", "reason"), *rows])
-    write_text(root / "skipped.csv", text.getvalue(), overwrite=True, errors="backslashreplace")
+    write_text(root / SKIPPED, text.getvalue(), overwrite=True, errors="backslashreplace")
 
+
+#: Reasons that are shown of images that could not be used.
+SHOWN_REASONS = 5
 
 #: Reasons that are counted in the manifest; there may be one for each image.
 MOST_REASONS = 20
@@ -86,6 +93,22 @@ class SourceReport:
     def reasons(self) -> Counter[str]:
         """How many could not be used, by reason."""
         return Counter(item.reason for item in self.skipped)
+
+    def to_lines(self, out: Path) -> list[str]:
+        """Return lines for people: what became of the images; `out` is the root of the tree."""
+        lines = [f"{self.name} ({self.path}): {counted(self.images, 'image')}"]
+        lines += [f"  note: {note}" for note in self.notes]
+        lines += [f"  renamed: {words} ({count:,})" for words, count in self.renamed.most_common()]
+        lines += [f"  left out: {count:,} {reason}" for reason, count in self.dropped.most_common()]
+        if self.skipped:
+            listed = out / SKIPPED
+            lines.append(f"  could not be used: {len(self.skipped):,}, listed in {listed}")
+            shown = self.reasons.most_common(SHOWN_REASONS)
+            lines += [f"    {count:,} {reason}" for reason, count in shown]
+        for split, verdict in self.published.items():
+            expected = {"as published": "counts as published", "absent": "absent"}
+            lines.append(f"  {split}: {expected.get(verdict, f'not as published: {verdict}')}")
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for the manifest; skipped images are counted, not listed."""

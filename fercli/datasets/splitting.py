@@ -21,12 +21,14 @@ from fercli.common.errors import OptionError
 from fercli.common.groups import exact_pairs, groups
 from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 from fercli.datasets.duplicates import fingerprints, near_pairs
 from fercli.datasets.journal import JOURNAL, Journal, require_only_ours, summarize
 from fercli.datasets.manifest import FileRecord, Manifest, read_manifest, to_line
 from fercli.datasets.options import SplitOptions
 from fercli.datasets.tree import (
     Tree,
+    counts_table,
     finish_tree,
     place_file,
     require_apart,
@@ -62,6 +64,31 @@ class SplitResult:
     alike_images: int
     subjects: int
     notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "trees": {str(root): manifest.counts for root, manifest in self.trees.items()},
+            "groups_alike": self.alike,
+            "images_alike": self.alike_images,
+            "subjects": self.subjects,
+            "notes": list(self.notes),
+        }
+
+    def to_text(self) -> str:
+        """Return the counts of each tree, and what was kept together."""
+        lines = []
+        for root, manifest in self.trees.items():
+            lines += [f"{root}:"] if len(self.trees) > 1 else []
+            lines += [counts_table(manifest.counts, manifest.classes), ""]
+        if self.alike:
+            lines.append(
+                f"kept together: {counted(self.alike_images, 'image')} in "
+                f"{counted(self.alike, 'group')} that look alike"
+            )
+        if self.subjects:
+            lines.append(f"kept together: the images of each of {counted(self.subjects, 'person')}")
+        return "\n".join([*lines, *self.notes, *(f"wrote {root}/" for root in self.trees)])
 
 
 def parse_ratios(text: str) -> dict[str, float]:

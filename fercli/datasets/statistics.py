@@ -1,7 +1,8 @@
-"""Statistics: what is in a tree, and what is wrong with it."""
+"""Statistics and contact sheets: what is in a tree, and what is wrong with it."""
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fercli.cascade.samples.viewing import contact_sheet
+from fercli.common.drawing import COLORS, new_plot, save_plot
+from fercli.common.errors import ImageError, OptionError, image_errors
+from fercli.common.files import require_absent
 from fercli.common.groups import exact_pairs, groups
+from fercli.common.images import read_gray, write_image
 from fercli.common.parallel import Workers
-from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
-from fercli.common.tables import format_table
+from fercli.common.tables import counted, format_table
 from fercli.datasets.duplicates import Fingerprint, fingerprints, near_pairs
+from fercli.datasets.entries import fit
 from fercli.datasets.manifest import FileRecord
-from fercli.datasets.reports import counts_table
-from fercli.datasets.tree import Tree, counts
+from fercli.datasets.options import PreviewOptions
+from fercli.datasets.tree import Tree, counts, counts_table, unreadable_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,6 +115,14 @@ class Statistics:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self) | {"root": str(self.root)}
+
+    def to_text(self) -> str:
+        """Return the statistics for people."""
+        lines = [counts_table(self.counts, self.classes), "", *_contents(self), ""]
+        lines += _alike("exact duplicates", self.exact) + _alike("near duplicates", self.near)
+        lines += _named("constant images", self.constant)
+        lines += _named("unreadable files", [f"{k} ({v})" for k, v in self.unreadable.items()])
+        return "\n".join([*lines, *self.notes])
 
 
 def describe_tree(
@@ -203,16 +217,6 @@ def _histogram(prints: Sequence[Fingerprint]) -> list[float]:
 NAMED = 3
 
 
-def to_text(found: Statistics) -> str:
-    """Return the statistics for people."""
-    parts = [counts_table(found.counts, found.classes), "", *_contents(found), ""]
-    parts += _alike("exact duplicates", found.exact) + _alike("near duplicates", found.near)
-    parts += _named("constant images", found.constant)
-    parts += _named("unreadable files", [f"{k} ({v})" for k, v in found.unreadable.items()])
-    parts += found.notes
-    return "\n".join(parts)
-
-
 def plot(found: Statistics, path: Path, *, overwrite: bool = False) -> None:
     """Draw the counts of each class and split, and the gray levels of each class, to a file."""
     figure, axes = new_plot(
@@ -234,10 +238,10 @@ def _contents(found: Statistics) -> list[str]:
         format_table(["class", "mean gray level", "contrast"], rows),
         "",
         f"sizes: {shown}{more}",
-        f"color: {found.color:,} images",
+        f"color: {counted(found.color, 'image')}",
     ]
     if found.votes:
-        lines.append(f"votes: {found.votes:,} images")
+        lines.append(f"votes: {counted(found.votes, 'image')}")
     if found.subjects:
         crossing = f", {found.subjects_crossing:,} in more than one split"
         lines.append(f"persons: {found.subjects:,}{crossing}")
@@ -248,7 +252,7 @@ def _alike(title: str, alike: Alike) -> list[str]:
     if not alike.groups:
         return [f"{title}: none"]
     lines = [
-        f"{title}: {alike.images:,} images in {_count(alike.groups, 'group')} "
+        f"{title}: {counted(alike.images, 'image')} in {counted(alike.groups, 'group')} "
         f"({alike.superfluous:,} superfluous)"
     ]
     if alike.crossing:
@@ -260,13 +264,9 @@ def _alike(title: str, alike: Alike) -> list[str]:
         by_class = {file.split("/")[1]: file for file in alike.conflicting[0]}
         example = " and ".join(list(by_class.values())[:2])
         have = "has" if alike.conflicts == 1 else "have"
-        groups = _count(alike.conflicts, "group")
+        groups = counted(alike.conflicts, "group")
         lines.append(f"  {groups} {have} several classes, such as {example}")
     return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _named(title: str, names: Sequence[str]) -> list[str]:
@@ -305,3 +305,89 @@ def _draw_levels(axes: Axes, found: Statistics) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, ncols=2)
+
+
+# Preview: a contact sheet a class, so that people see what a network is to learn.
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A contact sheet: its file, its class, how many images it shows, and those left out, with why.
+
+    Without an image it is not written.
+    """
+
+    path: Path
+    label: str
+    images: int
+    unreadable: Mapping[str, str]
+
+    def to_text(self) -> str:
+        """Return a line for people."""
+        images = counted(self.images, "image") if self.images else "not written"
+        return "; ".join([f"{self.path}: {images}", *unreadable_lines(self.unreadable)])
+
+
+def write_previews(
+    tree: Tree,
+    out: Path,
+    options: PreviewOptions,
+    *,
+    overwrite: bool = False,
+    progress: Progress = SILENT,
+) -> list[Sheet]:
+    """Write ``<class>.png`` for each class of a tree into the folder `out`.
+
+    Images that cannot be read are left out and counted.
+
+    Raises
+    ------
+    OptionError
+        The tree has no such split.
+    ImageError
+        None of the images can be read.
+    OutputError
+        A sheet exists already or cannot be written.
+    """
+    if options.split is not None and options.split not in tree.splits:
+        raise OptionError(
+            f"No split {options.split!r}: the tree has {', '.join(tree.splits)}",
+            hint="without --split for all of them",
+        )
+    records = [r for r in tree.records if options.split in (None, r.split)]
+    by_class = {
+        name: [record for record in records if record.label == name] for name in tree.all_classes
+    }
+    wanted = {name: some for name, some in by_class.items() if some}
+    for name in wanted:
+        require_absent(out / f"{name}.png", overwrite=overwrite)
+    sheets = [
+        _write(tree, out / f"{name}.png", some, options, overwrite)
+        for name, some in progress.track(list(wanted.items()), "draw", unit="class")
+    ]
+    if not any(sheet.images for sheet in sheets):
+        [line] = unreadable_lines({k: v for sheet in sheets for k, v in sheet.unreadable.items()})
+        raise ImageError(f"No image can be drawn: {line}", path=tree.root)
+    return sheets
+
+
+def _write(
+    tree: Tree, path: Path, records: Sequence[FileRecord], options: PreviewOptions, overwrite: bool
+) -> Sheet:
+    images, unreadable = [], dict[str, str]()
+    for record in _chosen(records, options):
+        try:
+            with image_errors(tree.path(record)):
+                images.append(fit(read_gray(tree.path(record)), options.size_wh))
+        except ImageError as error:
+            unreadable[record.file] = error.message
+    if images:
+        sheet = contact_sheet(np.stack(images), options.columns)
+        write_image(path, sheet, overwrite=overwrite)
+    return Sheet(path, records[0].label, len(images), unreadable)
+
+
+def _chosen(records: Sequence[FileRecord], options: PreviewOptions) -> list[FileRecord]:
+    rng = np.random.default_rng([options.seed, zlib.crc32(records[0].label.encode())])
+    count = min(options.count, len(records))
+    return [records[at] for at in sorted(rng.choice(len(records), count, replace=False))]

@@ -25,12 +25,13 @@ from fercli.common.files import (
     output_error,
 )
 from fercli.common.images import ImageArray
+from fercli.common.tables import format_table
 from fercli.common.work_folder import remove_all_unfinished
-from fercli.datasets.crop_log import CROPPING
 from fercli.datasets.entries import SPLITS, split_of
 from fercli.datasets.expressions import fold_name, sorted_classes
 from fercli.datasets.journal import ASIDE, JOURNAL, Journal
 from fercli.datasets.manifest import (
+    CROPPING,
     MANIFEST,
     FileRecord,
     Manifest,
@@ -213,6 +214,30 @@ def counts(records: Iterable[FileRecord]) -> dict[str, dict[str, int]]:
     splits = sorted({split for split, _ in counter}, key=_split_order)
     labels = sorted_classes(label for _, label in counter)
     return {split: {label: counter[split, label] for label in labels} for split in splits}
+
+
+def counts_table(counts: Mapping[str, Mapping[str, int]], classes: Sequence[str]) -> str:
+    """Return a table of images by class and split, with sums."""
+    splits = list(counts)
+    rows: list[list[object]] = [
+        [name, *(counts[split].get(name, 0) for split in splits)] for name in classes
+    ]
+    rows.append(["total", *(sum(counts[split].values()) for split in splits)])
+    if len(splits) > 1:
+        for row in rows:
+            row.append(sum(count for count in row[1:] if isinstance(count, int)))
+    return format_table(["class", *splits, *(["total"] if len(splits) > 1 else [])], rows)
+
+
+def unreadable_lines(unreadable: Mapping[str, str]) -> list[str]:
+    """Return a line that counts images that were left out and names one; none without any."""
+    if not unreadable:
+        return []
+    file, reason = next(iter(unreadable.items()))
+    what = "1 image that cannot be read:"
+    if len(unreadable) > 1:
+        what = f"{len(unreadable):,} images that cannot be read, such as"
+    return [f"left out {what} {file} ({reason})"]
 
 
 def save_image(root: Path, record: FileRecord, image: ImageArray) -> FileRecord:

@@ -27,7 +27,7 @@ from fercli.cascade.list_builder.image_audit import CascadeBoxes
 from fercli.common.boxes import Box
 from fercli.common.errors import ImageError
 from fercli.common.files import folder_lock, make_folder, parse_json
-from fercli.common.signals import signals_as_interrupts
+from fercli.common.processes import signals_as_interrupts
 from fercli.labeling import (
     AnnotationStore,
     BoxOutput,

@@ -197,7 +197,7 @@ def draw_curves(path: Path, history: History, title: str) -> None:
     """Draw loss beside accuracy, of training and of validation, replacing what is there."""
     from matplotlib.ticker import MaxNLocator
 
-    from fercli.common.plots import new_plots, save_plot
+    from fercli.common.drawing import new_plots, save_plot
 
     labels = [(title, "epoch", "loss"), ("", "epoch", "accuracy")]
     figure, plots = new_plots(labels, size_inches=(5.5, 4.5))

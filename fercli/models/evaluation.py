@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.common.drawing import save_plot
 from fercli.common.files import make_folder, require_absent, write_text
-from fercli.common.plots import save_plot
 from fercli.common.progress import SILENT, Progress
-from fercli.common.tables import format_table
-from fercli.datasets.tree import read_tree
+from fercli.common.tables import counted, format_table
+from fercli.datasets.tree import read_tree, unreadable_lines
+from fercli.models.catalog import Model, open_models, require_classes
 from fercli.models.labeled_faces import Faces, read_measured
-from fercli.models.loading import Model, open_models, require_classes
 from fercli.models.metrics import Metrics, measure
 from fercli.models.model_card import ModelSettings, describe_assumptions
 
@@ -58,6 +58,8 @@ class ModelEvaluation:
         Images that occur among the training images; None if these were not given.
     assumptions : str, optional
         What was assumed of a model that fer did not write.
+    unreadable : mapping of str to str
+        Images of the split that were left out, and why.
     """
 
     model: str
@@ -68,14 +70,40 @@ class ModelEvaluation:
     size: int
     copies: int | None = None
     assumptions: str | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as plain values."""
-        return to_dict(self)
+        """Return the figures as plain values; what is not a number is None."""
+        again = self.without_copies
+        return {
+            "model": self.model,
+            **_plain(self.metrics),
+            "without_copies": _plain(again) if again else None,
+            "milliseconds_a_face": round(self.milliseconds, 3),
+            "bytes": self.size,
+            "assumptions": self.assumptions,
+            "unreadable": dict(self.unreadable),
+        }
+
+    def to_text(self) -> str:
+        """Return the figures as tables."""
+        rows = [
+            (figure.name, figure.support, figure.precision, figure.recall, figure.f1)
+            for figure in self.metrics.classes
+        ]
+        lines = [
+            format_table(("class", "images", "precision", "recall", "F1"), rows),
+            "",
+            _summary(self.metrics),
+            *_copies(self),
+            *unreadable_lines(self.unreadable),
+            f"{self.milliseconds:.2f} ms a face, {self.size / 1e6:.1f} MB: {self.model}",
+        ]
+        return "\n".join(lines)
 
     def _repr_png_(self) -> bytes:
         """Draw the confusion table, for Jupyter."""
-        from fercli.common.plots import png_of, save_plot
+        from fercli.common.drawing import png_of, save_plot
 
         figure = draw_confusion(self.metrics, self.model)
         return png_of(lambda path: save_plot(figure, path))
@@ -115,6 +143,7 @@ def evaluate(
         size=model.path.stat().st_size,
         copies=None if new is None else int(np.count_nonzero(~new)),
         assumptions=describe_assumptions(model.card, model.path),
+        unreadable=faces.unreadable,
     )
 
 
@@ -275,7 +304,7 @@ def evaluate_files(
 ) -> tuple[Faces, list[ModelEvaluation]]:
     """Measure models on a split of a tree; return the faces for the first, and the measures.
 
-    `settings` are as in `fercli.models.loading.open_models`, `split` as in
+    `settings` are as in `fercli.models.catalog.open_models`, `split` as in
     `fercli.models.labeled_faces.read_measured`.
 
     Raises
@@ -303,26 +332,6 @@ def evaluate_files(
 # An evaluation as text, as JSON and as images.
 
 
-def to_text(evaluation: ModelEvaluation) -> str:
-    """Return the measures of one model as tables."""
-    metrics = evaluation.metrics
-    rows = [
-        (figure.name, figure.support, figure.precision, figure.recall, figure.f1)
-        for figure in metrics.classes
-    ]
-    lines = [
-        format_table(("class", "images", "precision", "recall", "F1"), rows),
-        "",
-        _summary(metrics),
-    ]
-    lines += _copies(evaluation)
-    lines.append(
-        f"{evaluation.milliseconds:.2f} ms a face, {evaluation.size / 1e6:.1f} MB: "
-        f"{evaluation.model}"
-    )
-    return "\n".join(lines)
-
-
 def comparison(evaluations: Sequence[ModelEvaluation]) -> str:
     """Return several models as one table."""
     headers = ("model", "accuracy", "balanced", "F1", "log loss", "calibration error")
@@ -342,26 +351,13 @@ def comparison(evaluations: Sequence[ModelEvaluation]) -> str:
     return format_table((*headers, "ms a face", "MB"), rows)
 
 
-def to_dict(evaluation: ModelEvaluation) -> dict[str, Any]:
-    """Return an evaluation as plain values, for JSON; what is not a number is None."""
-    again = evaluation.without_copies
-    return {
-        "model": evaluation.model,
-        **_plain(evaluation.metrics),
-        "without_copies": _plain(again) if again else None,
-        "milliseconds_a_face": round(evaluation.milliseconds, 3),
-        "bytes": evaluation.size,
-        "assumptions": evaluation.assumptions,
-    }
-
-
 def write_report(
     out: Path, evaluation: ModelEvaluation, faces: Faces, *, overwrite: bool
 ) -> list[Path]:
     """Write report.json, confusion.png and mistakes.png into a folder and return them."""
     paths = require_no_report(out, overwrite=overwrite)
     make_folder(out)
-    text = json.dumps(to_dict(evaluation), indent=2, ensure_ascii=False)
+    text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False)
     write_text(paths[0], text + "\n", overwrite=overwrite, errors="backslashreplace")
     title = f"accuracy {evaluation.metrics.accuracy:.1%} on {evaluation.metrics.count} faces"
     save_plot(draw_confusion(evaluation.metrics, title), paths[1], overwrite=overwrite)
@@ -380,10 +376,8 @@ def require_no_report(out: Path, *, overwrite: bool) -> list[Path]:
 def _copies(evaluation: ModelEvaluation) -> list[str]:
     new = evaluation.without_copies
     if new:
-        return [
-            f"without {evaluation.copies} copies of training images: accuracy "
-            f"{new.accuracy:.4f} on {new.count}"
-        ]
+        copies = counted(evaluation.copies or 0, "copy", "copies")
+        return [f"without {copies} of training images: accuracy {new.accuracy:.4f} on {new.count}"]
     if evaluation.copies:
         return [f"all {evaluation.copies} images are copies of training images"]
     return []
@@ -391,7 +385,7 @@ def _copies(evaluation: ModelEvaluation) -> list[str]:
 
 def _summary(metrics: Metrics) -> str:
     return (
-        f"accuracy {metrics.accuracy:.4f} on {metrics.count} images, balanced "
+        f"accuracy {metrics.accuracy:.4f} on {counted(metrics.count, 'image')}, balanced "
         f"{metrics.balanced_accuracy:.4f}, F1 {metrics.macro_f1:.4f}, log loss "
         f"{metrics.log_loss:.4f}, calibration error {metrics.calibration_error:.4f}"
     )

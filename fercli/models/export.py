@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from fercli.common.errors import DependencyError, InputError, OptionError, TrainingError
 from fercli.common.files import atomic_write, require_absent
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 from fercli.datasets.entries import split_of
-from fercli.datasets.tree import Tree, read_tree
+from fercli.datasets.tree import Tree, read_tree, unreadable_lines
 from fercli.models.backend import quiet_stderr, quiet_warnings
-from fercli.models.calibration import Calibration
-from fercli.models.calibration import calibrate as calibration_of
 from fercli.models.evaluation import classify_all
 from fercli.models.keras_model import KerasModel, load_model, read_card, with_features
 from fercli.models.labeled_faces import Faces, read_measured
-from fercli.models.metrics import accuracy
+from fercli.models.metrics import Calibration, accuracy
+from fercli.models.metrics import calibrate as calibration_of
 from fercli.models.model_card import (
     ModelCard,
     ModelSettings,
@@ -30,10 +30,6 @@ from fercli.models.model_card import (
     with_settings,
 )
 from fercli.models.onnx_model import OnnxModel, scaled
-
-if TYPE_CHECKING:
-    pass
-
 
 #: How weights are stored; float16 is converted to float32 for computing, int8 is computed as such.
 Storage = Literal["float32", "float16", "int8"]
@@ -64,6 +60,8 @@ class ExportResult:
         The temperature that was written, and what it does; None if none was asked for.
     assumptions : str, optional
         What was written into the card although neither the file nor the user stated it.
+    unreadable : mapping of str to str
+        Images of the data that were left out, and why.
     """
 
     path: Path
@@ -74,10 +72,31 @@ class ExportResult:
     accuracy_after: float | None = None
     calibration: Calibration | None = None
     assumptions: str | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""
         return {**asdict(self), "path": str(self.path)}
+
+    def to_text(self) -> str:
+        """Return a few lines that say how the exported model compares."""
+        on = counted(self.faces, "face") if self.faces else "noise (no --data given)"
+        lines = [
+            f"wrote {self.path}, {self.size / 1e6:.2f} MB",
+            f"largest difference of a probability: {self.difference:.2g}, on {on}",
+        ]
+        if self.accuracy_before is not None and self.accuracy_after is not None:
+            loss = self.accuracy_before - self.accuracy_after
+            lines.append(
+                f"accuracy on them: {self.accuracy_after:.4f}, {loss:+.4f} lost from "
+                f"{self.accuracy_before:.4f}"
+            )
+        lines += unreadable_lines(self.unreadable)
+        if self.calibration is not None:
+            lines.append(self.calibration.to_text())
+        if self.assumptions is not None:
+            lines.append(f"warning: {self.assumptions}")
+        return "\n".join(lines)
 
 
 def export_onnx(
@@ -283,6 +302,7 @@ def _compare(
         float(np.abs(before - after).max()),
         accuracy(before, faces.labels),
         accuracy(after, faces.labels),
+        unreadable=faces.unreadable,
     )
 
 
@@ -322,26 +342,6 @@ def export_file(
         storage=storage,
         overwrite=overwrite, progress=progress,
     )  # fmt: skip
-
-
-def describe_export(result: ExportResult) -> str:
-    """Return a few lines that say how the exported model compares."""
-    on = f"{result.faces} faces" if result.faces else "noise (no --data given)"
-    lines = [
-        f"wrote {result.path}, {result.size / 1e6:.2f} MB",
-        f"largest difference of a probability: {result.difference:.2g}, on {on}",
-    ]
-    if result.accuracy_before is not None and result.accuracy_after is not None:
-        loss = result.accuracy_before - result.accuracy_after
-        lines.append(
-            f"accuracy on them: {result.accuracy_after:.4f}, {loss:+.4f} lost from "
-            f"{result.accuracy_before:.4f}"
-        )
-    if result.calibration is not None:
-        lines.append(result.calibration.to_text())
-    if result.assumptions is not None:
-        lines.append(f"warning: {result.assumptions}")
-    return "\n".join(lines)
 
 
 def has_training(tree: Tree) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,14 @@ from fercli.common.errors import (
 )
 from fercli.common.groups import exact_pairs, groups
 from fercli.common.images import ImageArray, read_color, read_gray, resize
-from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
+from fercli.common.processes import available_memory
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.duplicates import fingerprints, near_pairs
 from fercli.datasets.entries import split_of
 from fercli.datasets.manifest import FILES, FileRecord
 from fercli.datasets.splitting import assign, require_filled
-from fercli.datasets.tree import Tree
+from fercli.datasets.tree import Tree, unreadable_lines
 from fercli.models.model_card import ModelCard
 from fercli.models.training_options import ModelTrainingOptions
 
@@ -63,6 +63,8 @@ class Faces:
         Gray, or red, green and blue.
     pixels : ndarray of uint8, shape (n, height, width, channels), optional
         All images, if they fit into memory; None: they are read on use.
+    unreadable : mapping of str to str
+        Images that were left out, and why.
     """
 
     paths: tuple[Path, ...]
@@ -72,6 +74,7 @@ class Faces:
     size_wh: tuple[int, int]
     channels: int = 1
     pixels: NDArray[np.uint8] | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -111,7 +114,7 @@ def read_split(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> Faces:
-    """Return the images of one split.
+    """Return the images of one split; those that cannot be read are left out and noted.
 
     Parameters
     ----------
@@ -138,7 +141,7 @@ def read_split(
     InputError, OptionError
         No such split, no images, an unknown class, votes missing or not one count a class.
     ImageError
-        Images that cannot be read: the first is named, with how many there are.
+        None of the images can be read.
     """
     records = _records(tree, split)
     return _read_records(
@@ -163,48 +166,55 @@ def _read_records(
     labels = _labels(records, tree, classes)
     one_hot = np.eye(len(classes), dtype=np.float32)[labels]
     targets = _votes(records, tree, classes) if soft_labels else one_hot
-    paths = tuple(tree.path(record) for record in records)
-    faces = Faces(paths, labels, targets, classes, size_wh, channels)
+    paths = [tree.path(record) for record in records]
     if streamed is None:
-        needed = len(faces) * size_wh[0] * size_wh[1] * channels
+        needed = len(paths) * size_wh[0] * size_wh[1] * channels
         streamed = needed > available_memory() * MEMORY_SHARE
-    if streamed:
-        return faces
-    name = f"read {records[0].split}"
-    pixels = read_faces(paths, size_wh, channels, workers=workers, progress=progress, name=name)
-    return replace(faces, pixels=pixels)
+    pixels, errors = _read_faces(
+        paths, size_wh, channels, kept=not streamed, workers=workers, progress=progress,
+        name=f"read {records[0].split}",
+    )  # fmt: skip
+    _require_some(errors, paths)
+    unreadable = {records[at].file: error.message for at, error in errors.items()}
+    for line in unreadable_lines(unreadable):
+        progress.note(line)
+    used = np.array([at not in errors for at in range(len(paths))])
+    kept = tuple(path for at, path in enumerate(paths) if used[at])
+    return Faces(kept, labels[used], targets[used], classes, size_wh, channels, pixels, unreadable)
 
 
-def read_faces(
+def _read_faces(
     paths: Sequence[Path],
     size_wh: tuple[int, int],
-    channels: int = 1,
+    channels: int,
     *,
-    workers: int | None = None,
-    progress: Progress = SILENT,
-    name: str = "reading",
-) -> NDArray[np.uint8]:
-    """Return images as an array of shape (n, height, width, channels).
-
-    Raises
-    ------
-    ImageError
-        Some cannot be read: the first is named, with how many there are.
-    """
-    pixels = np.empty((len(paths), size_wh[1], size_wh[0], channels), np.uint8)
-    read = partial(_read_or_error, size_wh=size_wh, channels=channels)
+    kept: bool,
+    workers: int | None,
+    progress: Progress,
+    name: str,
+) -> tuple[NDArray[np.uint8] | None, dict[int, ImageError]]:
+    """Return the images that can be read, if they are to be kept, and the errors of the others."""
+    shape = (len(paths) if kept else 0, size_wh[1], size_wh[0], channels)
+    pixels, errors = np.empty(shape, np.uint8), dict[int, ImageError]()
+    read = partial(read_face_or_error, size_wh=size_wh, channels=channels)
     images = parallel_map(
         read, paths, workers=workers, prefer="threads", progress=progress, description=name
     )
-    errors: list[ImageError] = []
-    for index, image in enumerate(images):
+    for at, image in enumerate(images):
         if isinstance(image, ImageError):
-            errors.append(image)
-        else:
-            pixels[index] = image
-    if errors:
-        raise _unreadable(errors)
-    return pixels
+            errors[at] = image
+        elif kept:
+            pixels[at - len(errors)] = image
+    return (pixels[: len(paths) - len(errors)] if kept else None), errors
+
+
+def _require_some(errors: Mapping[int, ImageError], paths: Sequence[Path]) -> None:
+    """Raise `ImageError` if there is an error of each image."""
+    if len(errors) == len(paths):
+        message = errors[0].message
+        if len(paths) > 1:
+            message = f"None of {len(paths):,} images can be read; the first: {message}"
+        raise ImageError(message, hint="`fer datasets stats` lists all of them", path=paths[0])
 
 
 def read_face(path: Path, size_wh: tuple[int, int], channels: int = 1) -> ImageArray:
@@ -265,21 +275,15 @@ def _check_votes(record: FileRecord, tree: Tree) -> None:
         )
 
 
-def _read_or_error(path: Path, size_wh: tuple[int, int], channels: int) -> ImageArray | ImageError:
+def read_face_or_error(
+    path: Path, size_wh: tuple[int, int], channels: int = 1
+) -> ImageArray | ImageError:
+    """Return one image, as `read_face`, or why it cannot be read."""
     try:
         with image_errors(path):
             return read_face(path, size_wh, channels)
     except ImageError as error:
         return error
-
-
-def _unreadable(errors: Sequence[ImageError]) -> ImageError:
-    more = f" (and {len(errors) - 1} more cannot be read)" if len(errors) > 1 else ""
-    return ImageError(
-        errors[0].message + more,
-        hint="remove them; `fer datasets stats` lists all of them",
-        path=errors[0].path,
-    )
 
 
 # The images of a training.
@@ -326,7 +330,7 @@ def read_splits(
     TrainingError
         A class has no image that is learned from.
     OptionError, ImageError
-        A split is missing; an image cannot be read.
+        A split is missing; none of its images can be read.
     """
     read = partial(
         _read_records,
@@ -337,11 +341,13 @@ def read_splits(
         workers=workers,
         progress=progress,
     )
+    unreadable: Mapping[str, str] = {}
     if is_unsplit(tree, options.validation):
-        learned, held_out = divide(tree, options.seed, workers, progress)
+        learned, held_out, unreadable = divide(tree, options.seed, workers, progress)
     else:
         learned, held_out = _records(tree, "train"), _records(tree, options.validation)
     training = read(learned, soft_labels=options.soft_labels)
+    training = replace(training, unreadable={**unreadable, **training.unreadable})
     _check_counts(training)
     return training, read(held_out)
 
@@ -353,25 +359,35 @@ def is_unsplit(tree: Tree, validation: str = "validation") -> bool:
 
 def divide(
     tree: Tree, seed: int, workers: int | None, progress: Progress
-) -> tuple[list[FileRecord], list[FileRecord]]:
+) -> tuple[list[FileRecord], list[FileRecord], dict[str, str]]:
     """Return the images of an unsplit tree to learn from, and a fifth of each class held out.
 
-    Images that look alike stay together. The same images and seed give the same division.
+    Images that look alike stay together. The same images and seed give the same division. Images
+    that cannot be read are in neither part; they are returned by file, with the reason.
 
     Raises
     ------
     OptionError
         There are too few different images.
+    ImageError
+        None of the images can be read.
     """
     paths = [tree.path(record) for record in tree.records]
-    prints = fingerprints(paths, workers=workers, progress=progress)
+    found = fingerprints(paths, workers=workers, progress=progress)
+    _require_some({at: ImageError(o.error) for at, o in enumerate(found) if o.error}, paths)
+    pairs = list(zip(tree.records, found, strict=True))
+    unreadable = {record.file: one.error for record, one in pairs if one.error}
+    for line in unreadable_lines(unreadable):
+        progress.note(line)
+    records = [record for record, one in pairs if not one.error]
+    prints = [one for one in found if not one.error]
     alike = [*exact_pairs([one.pixels for one in prints]), *map(tuple, near_pairs(prints).tolist())]
     together = groups(len(prints), alike)
-    labels = np.unique([record.label for record in tree.records], return_inverse=True)[1]
+    labels = np.unique([record.label for record in records], return_inverse=True)[1]
     part = assign(labels, together, (1 - HELD_OUT, HELD_OUT), np.random.default_rng(seed))
     require_filled(part, ("train", "validation"))
     learned, held_out = (
-        [record for record, its in zip(tree.records, part, strict=True) if its == number]
+        [record for record, its in zip(records, part, strict=True) if its == number]
         for number in (0, 1)
     )
     kept = int((np.bincount(together) > 1).sum())
@@ -379,7 +395,7 @@ def divide(
         f"{tree.root} is not split: {len(learned)} images are learned from, {len(held_out)} "
         f"compare epochs; {kept} groups of images that look alike stay together"
     )
-    return learned, held_out
+    return learned, held_out, unreadable
 
 
 def read_measured(
@@ -420,7 +436,7 @@ def _held_out(
     if not is_unsplit(tree) or not {"held_out", "seed"} <= set(training):
         return None
     try:
-        _, records = divide(tree, int(training["seed"]), workers, SILENT)
+        _, records, _ = divide(tree, int(training["seed"]), workers, SILENT)
     except (FerError, TypeError, ValueError):
         return None
     if zlib.crc32(_labels(records, tree, tree.classes).tobytes()) != training["held_out"]:

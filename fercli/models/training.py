@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from fercli.common.errors import TrainingError
 from fercli.common.files import folder_lock, make_folder
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 from fercli.datasets.augment import find_policy
-from fercli.datasets.tree import read_tree
+from fercli.datasets.tree import read_tree, unreadable_lines
 from fercli.models.backend import load_keras, precision_policy, quiet_warnings
 from fercli.models.batches import BatchMaker, BatchOptions, batch_errors, training_batches
 from fercli.models.callbacks import (
@@ -43,7 +44,13 @@ from fercli.models.distributed import (
     share_of_host,
 )
 from fercli.models.keras_model import rebuild, save_model
-from fercli.models.labeled_faces import Faces, check_classes, identify, is_unsplit, read_splits
+from fercli.models.labeled_faces import (
+    Faces,
+    check_classes,
+    identify,
+    is_unsplit,
+    read_splits,
+)
 from fercli.models.run_folder import BEST, CHECKPOINT, CURVES, HISTORY, ModelFolder
 from fercli.models.training_model import compiled_model, start, training_card
 from fercli.models.training_options import ModelTrainingOptions, check_options, to_recipe
@@ -68,6 +75,8 @@ class ModelTrainingResult:
         Time of all epochs.
     stopped_because : str
         "all epochs done" or "no better epoch for so many".
+    unreadable : mapping of str to str
+        Images that were left out, and why.
     """
 
     model: Path
@@ -75,10 +84,24 @@ class ModelTrainingResult:
     best: dict[str, float]
     seconds: float
     stopped_because: str
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain values."""
         return {**asdict(self), "model": str(self.model)}
+
+    def to_text(self) -> str:
+        """Return a few lines for people."""
+        best = self.best
+        lines = [
+            f"{counted(self.epochs, 'epoch')} in {self.seconds / 60:.1f} minutes: "
+            f"{self.stopped_because}",
+            f"best epoch {best['epoch']:.0f}: accuracy {best['val_accuracy']:.4f}, "
+            f"loss {best['val_loss']:.4f} on the validation split",
+            *unreadable_lines(self.unreadable),
+            f"wrote {self.model}",
+        ]
+        return "\n".join(lines)
 
     def _repr_png_(self) -> bytes:
         """Show the curves of the training, for Jupyter."""
@@ -166,17 +189,6 @@ def train(
         task = _Task(maker, validation, images, out, options, divided, progress)
         with precision_policy(options.precision), quiet_warnings(), data_parallel(options):
             return _run(task, resumed)
-
-
-def describe_result(result: ModelTrainingResult) -> str:
-    """Return a few lines for people."""
-    best = result.best
-    return (
-        f"{result.epochs} epochs in {result.seconds / 60:.1f} minutes: {result.stopped_because}\n"
-        f"best epoch {best['epoch']:.0f}: accuracy {best['val_accuracy']:.4f}, "
-        f"loss {best['val_loss']:.4f} on the validation split\n"
-        f"wrote {result.model}"
-    )
 
 
 def _batch_options(options: ModelTrainingOptions) -> BatchOptions:
@@ -291,8 +303,9 @@ def _finish(task: _Task, monitor: EpochMonitor) -> ModelTrainingResult:
     if monitor.out_of_patience:
         reason = f"no better epoch for {task.options.patience}"
     seconds = sum(row["seconds"] for row in state.history)
-    result = ModelTrainingResult(task.out / BEST, state.epoch, best, seconds, reason)
-    about = {"epochs": state.epoch, "best": best, "seconds": round(seconds, 1)}
-    ModelFolder(task.out).write_result({"model": BEST, **about, "stopped_because": reason})
+    unreadable = {**task.training.unreadable, **task.validation.unreadable}
+    result = ModelTrainingResult(task.out / BEST, state.epoch, best, seconds, reason, unreadable)
+    about = {**result.to_dict(), "model": BEST, "seconds": round(seconds, 1)}
+    ModelFolder(task.out).write_result(about)
     draw_curves(task.out / CURVES, state.history, task.options.architecture)
     return result

@@ -18,7 +18,7 @@ from fercli.cascade.detection.detector import Detector
 from fercli.cascade.model import bundled_cascade
 from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
-from fercli.models.loading import DEFAULT, open_model
+from fercli.models.catalog import DEFAULT, open_model
 from fercli.models.model_card import ModelCard, ModelSettings, describe_assumptions
 from fercli.recognition.face_search import Boxes, detect_faces, detect_faces_quickly, track_face
 from fercli.recognition.options import (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, request, send_file, url_for
 
 from fercli import __version__
-from fercli.common.memory import release_memory
+from fercli.common.processes import release_memory
 from fercli.web import uploads, worker
 from fercli.web.app import SMALLEST_FACE, ClientGoneError, services, with_min_face
 from fercli.web.http_errors import HttpError

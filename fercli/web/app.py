@@ -17,7 +17,7 @@ from urllib.parse import quote
 from flask import Flask, Response, current_app, request
 
 from fercli.common.parallel import available_workers
-from fercli.models.loading import DEFAULT, bundled_models, find_model
+from fercli.models.catalog import DEFAULT, bundled_models, find_model
 from fercli.models.model_card import ModelCard, ModelSettings
 from fercli.recognition.options import RecognitionOptions
 from fercli.recognition.recognizer import Recognizer

@@ -23,7 +23,7 @@ from waitress.utilities import Error
 from werkzeug.http import parse_cookie
 
 from fercli.common.errors import OptionError
-from fercli.common.signals import END_SIGNALS, handled
+from fercli.common.processes import END_SIGNALS, handled
 from fercli.web.app import Limits, ServerSettings, create_app, services
 from fercli.web.auth import require_token
 from fercli.web.http_errors import MEGA

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fercli.common.errors import FerError, VideoError
+from fercli.common.processes import lower_priority
 from fercli.common.progress import Bar, Progress
-from fercli.common.subprocesses import lower_priority
 from fercli.models.model_card import ModelSettings
 from fercli.recognition.classify import ClassifyRun
 from fercli.recognition.options import RecognitionOptions, VideoOptions

@@ -5,7 +5,7 @@ import json
 import cv2
 import pytest
 
-from fercli.commands.demo import run as demo_run
+from fercli.commands import demo as demo_run
 
 
 def test_faces(fer, tmp_path):

@@ -14,7 +14,6 @@ from fercli.cascade.list_builder.options import BoxRules, CollectOptions, FileOp
 from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.samples.options import CropRules, Distortion, WarpRules
 from fercli.cascade.training.options import CascadeTrainingOptions
-from fercli.cli import LazyGroup
 from fercli.cli import fer as root
 from fercli.commands import options
 from fercli.common.errors import OptionError
@@ -35,7 +34,7 @@ def all_commands(group=root, path=()):
     for name in group.list_commands(None):
         command = group.get_command(None, name)
         yield (*path, name), command
-        if isinstance(command, LazyGroup):
+        if isinstance(command, click.Group):
             yield from all_commands(command, (*path, name))
 
 
@@ -172,7 +171,7 @@ WITHOUT = {
 @pytest.mark.parametrize("name", WITHOUT)
 def test_every_command_has_the_options_that_all_have(name):
     having = {command for command, option in all_options() if name in option.opts}
-    commands = {" ".join(path) for path, one in all_commands() if not isinstance(one, LazyGroup)}
+    commands = {" ".join(path) for path, one in all_commands() if not isinstance(one, click.Group)}
     assert commands - having == set(WITHOUT[name])
 
 

@@ -58,7 +58,7 @@ def test_the_run_goes_on(fer, folder, tmp_path, face_cascade, monkeypatch, comma
 
 
 def test_a_sheet_goes_on(fer, folder, tmp_path, monkeypatch):
-    fail_at_width_77(monkeypatch, "datasets.preview.fit")
+    fail_at_width_77(monkeypatch, "datasets.statistics.fit")
     result = fer("datasets", "preview", tmp_path / "tree", "--out", tmp_path / "out")
     assert (result.status, "1 " in result.out) == (0, True)
     assert (tmp_path / "out/sad.png").is_file()

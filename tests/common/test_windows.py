@@ -20,10 +20,10 @@ from fercli import cli
 from fercli.annotations.opencv_lists import write_background_list
 from fercli.cascade.opencv3.build import require_compilers
 from fercli.cascade.opencv3.programs import cache_folder
-from fercli.common import files, signals, windows
+from fercli.common import files, processes, windows
 from fercli.common.errors import DependencyError, OutputError
+from fercli.common.processes import lower_priority, running
 from fercli.common.recipes import read_recipe
-from fercli.common.subprocesses import lower_priority, running
 from fercli.common.work_folder import alone_in
 
 
@@ -203,7 +203,7 @@ def test_signals_there_are(monkeypatch):
     monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
     monkeypatch.delattr(signal, "SIGHUP")
     monkeypatch.setattr(sys, "platform", "win32")
-    spec = importlib.util.spec_from_file_location("signals_as_there", signals.__file__)
+    spec = importlib.util.spec_from_file_location("signals_as_there", processes.__file__)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with pytest.raises(KeyboardInterrupt), module.signals_as_interrupts():
@@ -212,7 +212,7 @@ def test_signals_there_are(monkeypatch):
 
 def test_a_program_is_stopped_with_all_that_it_started(on_windows, monkeypatch):
     """Neither listens to the request; there is no group of processes to kill."""
-    monkeypatch.setattr("fercli.common.subprocesses.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("fercli.common.processes.GRACE_SECONDS", 0.2)
     monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0, raising=False)
     monkeypatch.setattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM, raising=False)
     monkeypatch.setattr(os, "killpg", None)

@@ -16,12 +16,10 @@ from fercli.datasets.augment import (
     find_policy,
     generator_for,
 )
-from fercli.datasets.expressions import parse_classes
+from fercli.datasets.expressions import ImportOptions, parse_classes
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labels import ImportOptions
 from fercli.datasets.manifest import read_files
 from fercli.datasets.options import PolicyOptions
-from fercli.datasets.reports import augment_as_text
 from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree
 
@@ -271,7 +269,7 @@ def test_images_that_cannot_be_read_are_listed_and_left_out(put, tmp_path):
     result = augment_tree(tree, tmp_path / "out", AugmentOptions(Policy(), copies=1))
     assert result.manifest.counts["train"] == {"happy": 14, "sad": 2}
     assert result.skipped == 1
-    assert "17 images and 8 changed copies" in augment_as_text(result, tmp_path / "out")
+    assert "17 images and 8 changed copies" in result.to_text()
     listed = (tmp_path / "out/skipped.csv").read_text().splitlines()
     assert listed[0] == "source,origin,reason"
     assert all("sad/0.png" in line for line in listed[1:])

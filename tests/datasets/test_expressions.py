@@ -3,11 +3,11 @@ import pytest
 from fercli.common.errors import OptionError
 from fercli.datasets.expressions import (
     EXPRESSIONS,
+    ImportOptions,
     expression_of,
     parse_classes,
     parse_renames,
 )
-from fercli.datasets.labels import ImportOptions
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,9 @@ from PIL import Image
 
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import Detector
+from fercli.cascade.model import FRONTAL_FACE
 from fercli.common.errors import InputError, OptionError, OutputError, OutputExistsError
 from fercli.common.files import folder_lock
-from fercli.datasets.crop_log import crop_names
 from fercli.datasets.face_boxes import (
     _ranges,
     cut_turned,
@@ -22,7 +23,18 @@ from fercli.datasets.face_boxes import (
     find_largest,
     tilt,
 )
-from fercli.datasets.face_cropping import crop_folder, unique_stems
+from fercli.datasets.face_cropping import (
+    COLUMNS,
+    CROPS,
+    PLAN,
+    CropRecord,
+    crop_folder,
+    crop_names,
+    open_log,
+    remove_crops,
+    rewrite_log,
+    unique_stems,
+)
 from fercli.datasets.manifest import FileRecord, Manifest, to_line, write_files, write_manifest
 from fercli.datasets.options import FaceOptions
 from fercli.datasets.tree import read_tree
@@ -361,3 +373,56 @@ def test_formats_that_few_know_are_cropped_in_a_folder(astronaut, cascade, tmp_p
     result = crop_folder(tmp_path / "in", tmp_path / "out", FaceOptions(cascade))
     assert (result.crops, result.skipped) == (1, [])
     assert set(crops(tmp_path / "out")) == {"day 1/a.png"}
+
+
+OPTIONS = FaceOptions(FRONTAL_FACE)
+WHOLE = CropRecord("b.png", 2, 3, 1, "1 2 3 4", "b.png", "00")
+
+
+@pytest.fixture
+def log(tmp_path):
+    open_log(tmp_path / "out", tmp_path / "in", OPTIONS, overwrite=False)
+    rewrite_log(tmp_path / "out", [WHOLE])
+    return tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    "line", ["a.png,1,2,-0.0,,,,", "a.png,²,2,1,,,,", "a,b", "a.png,1,x,1,,,,"]
+)
+def test_damaged_lines_are_passed_over(log, tmp_path, line):
+    text = (log / CROPS).read_text(encoding="utf-8")
+    (log / CROPS).write_text(f"{','.join(COLUMNS)}\n{line}\n{text}", encoding="utf-8")
+    found = open_log(log, tmp_path / "in", OPTIONS, overwrite=False)
+    assert found == {"b.png": WHOLE}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("crop", ["../victim.png", "a/../../victim.png", "{}/victim.png"])
+def test_crops_elsewhere_are_refused_and_left_alone(log, tmp_path, crop, overwrite):
+    victim = tmp_path / "victim.png"
+    victim.touch()
+    with (log / CROPS).open("a") as stream:
+        stream.write(f"gone.png,1,2,1,1 2 3 4,{crop.format(tmp_path)},00,\n")
+    options = replace(OPTIONS, margin=0.1) if overwrite else OPTIONS
+    with pytest.raises(InputError, match=r"crops\.csv:3: The crop .* is not below"):
+        open_log(log, tmp_path / "in", options, overwrite=overwrite)
+    assert victim.exists()
+
+
+def test_a_field_without_an_end_ends_the_reading(log, tmp_path):
+    with (log / CROPS).open("a") as stream:
+        stream.write('"' + 200_000 * "a" + "\n")
+    assert open_log(log, tmp_path / "in", OPTIONS, overwrite=False) == {"b.png": WHOLE}
+
+
+def test_a_plan_that_is_no_text_is_another_plan(log, tmp_path):
+    (log / PLAN).write_bytes(b"\xff\xfe")
+    with pytest.raises(OutputExistsError, match="holds crops of other images"):
+        open_log(log, tmp_path / "in", OPTIONS, overwrite=False)
+
+
+def test_names_that_no_disk_takes_and_folders_called_as_crops(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    remove_crops(tmp_path, [CropRecord("a.jpg", 1, 1, 1, crop="x" * 5000 + ".png")])
+    with pytest.raises(OutputError, match=r"a\.png: "):
+        remove_crops(tmp_path, [CropRecord("a.jpg", 1, 1, 1, crop="a.png")])

@@ -20,9 +20,8 @@ from fercli.common.errors import (
 )
 from fercli.common.files import folder_lock
 from fercli.datasets.entries import fit
-from fercli.datasets.expressions import parse_classes
+from fercli.datasets.expressions import ImportOptions, decide_by_votes, parse_classes
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labels import ImportOptions, decide_by_votes
 from fercli.datasets.manifest import read_files
 from fercli.datasets.sources import find_sources
 from fercli.datasets.tree import read_tree

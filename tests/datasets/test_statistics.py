@@ -76,7 +76,8 @@ def test_previews(fer, faulty_tree, tmp_path):
     result = fer(*command, "--columns", 4, "--size", "32x32", "--seed", 1)
     assert result.out == (
         f"{tmp_path}/sheets/happy.png: 15 images\n"
-        f"{tmp_path}/sheets/sad.png: 14 images, 1 unreadable\n"
+        f"{tmp_path}/sheets/sad.png: 14 images; left out 1 image that cannot be read: "
+        "train/sad/text.png (The file is not an image: neither OpenCV nor Pillow can decode it)\n"
     )
     assert cv2.imread(str(tmp_path / "sheets/sad.png")).shape == (4 * 33 + 1, 4 * 33 + 1, 3)
     assert "already exists" in fer(*command).err
@@ -92,15 +93,25 @@ def test_classes_that_the_manifest_lacks_are_shown(fer, small_tree, put, tmp_pat
         ("sad", "12"), ("happy", "12"), ("angry", "0"), ("zzz", "1"), ("total", "25"),
     ]  # fmt: skip
     sheets = fer("datasets", "preview", small_tree, "--out", tmp_path / "sheets").out
-    assert f"{tmp_path}/sheets/zzz.png: 1 images" in sheets
+    assert f"{tmp_path}/sheets/zzz.png: 1 image\n" in sheets
 
 
 def test_a_sheet_without_images_is_not_written(fer, small_tree, tmp_path):
     for path in small_tree.glob("*/happy/*.png"):
         path.write_text("not an image")
     result = fer("datasets", "preview", small_tree, "--out", tmp_path / "sheets")
-    assert f"{tmp_path}/sheets/happy.png: not written, 12 unreadable\n" in result.out
+    assert f"{tmp_path}/sheets/happy.png: not written; left out 12 images" in result.out
     assert [path.name for path in (tmp_path / "sheets").iterdir()] == ["sad.png"]
+
+
+def test_a_tree_without_a_readable_image(fer, small_tree, tmp_path):
+    for path in small_tree.glob("*/*/*.png"):
+        path.write_text("not an image")
+    assert "unreadable files: 24: " in fer("datasets", "stats", small_tree).out
+    result = fer("datasets", "preview", small_tree, "--out", tmp_path / "sheets")
+    assert result.status == 1
+    assert "No image can be drawn: left out 24 images that cannot be read, such as" in result.err
+    assert not (tmp_path / "sheets").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,9 @@ import pytest
 from fercli.common.errors import InputError
 from fercli.common.files import write_text
 from fercli.datasets.augment import AugmentOptions, Policy, augment_tree
-from fercli.datasets.expressions import parse_classes
+from fercli.datasets.expressions import ImportOptions, parse_classes
 from fercli.datasets.face_cropping import crop_folder
 from fercli.datasets.importing import import_sources
-from fercli.datasets.labels import ImportOptions
 from fercli.datasets.options import FaceOptions, SplitOptions
 from fercli.datasets.sources import find_sources
 from fercli.datasets.splitting import split_tree

@@ -8,7 +8,7 @@ import pytest
 from fercli.common.errors import InputError, OptionError, TrainingError
 from fercli.datasets.tree import read_tree
 from fercli.models.backend import load_keras, quiet_warnings
-from fercli.models.export import TOLERANCES, describe_export, export_file, export_onnx, has_training
+from fercli.models.export import TOLERANCES, export_file, export_onnx, has_training
 from fercli.models.keras_model import load_model, save_model
 from fercli.models.labeled_faces import Faces
 from fercli.models.model_card import ModelCard
@@ -86,7 +86,7 @@ def test_int8_is_smaller_and_nearly_as_good(exported, run, validation, tmp_path)
 def test_int8_is_calibrated_on_training_faces_and_measured_on_others(run, tree, tmp_path):
     result = export_file(run / "best.keras", tmp_path / "a.onnx", tree, storage="int8")
     assert result.faces == 36
-    assert "lost from" in describe_export(result)
+    assert "lost from" in result.to_text()
     assert OnnxModel(result.path).card.training["storage"] == "int8"
 
 
@@ -167,7 +167,7 @@ def test_a_temperature_is_found_checked_and_stored(tmp_path, rng):
     assert after.card.temperature == pytest.approx(found.calibration.temperature) != 1
     assert (before.classify(faces.pixels).argmax(axis=1)
             == after.classify(faces.pixels).argmax(axis=1)).all()  # fmt: skip
-    assert "calibration error" in describe_export(found)
+    assert "calibration error" in found.to_text()
     assert found.to_dict()["calibration"]["faces"] == 200
 
 

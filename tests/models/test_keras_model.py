@@ -10,10 +10,9 @@ import pytest
 
 from fercli.common.errors import InputError, OptionError
 from fercli.models.backend import load_keras, quiet_warnings
-from fercli.models.catalog import describe_card
+from fercli.models.catalog import describe_card, open_model, open_models
 from fercli.models.export import TOLERANCES, export_onnx
 from fercli.models.keras_model import CARD, KerasModel, load_model, save_model
-from fercli.models.loading import open_model, open_models
 from fercli.models.model_card import ModelCard, ModelSettings, to_metadata
 from fercli.models.onnx_model import OnnxModel, softmax
 

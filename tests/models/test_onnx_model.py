@@ -8,8 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fercli.common.errors import InputError, OptionError
 from fercli.common.progress import Progress
-from fercli.models.catalog import summarize
-from fercli.models.loading import open_model, open_models
+from fercli.models.catalog import open_model, open_models, summarize
 from fercli.models.model_card import ModelCard, ModelSettings, to_metadata
 from fercli.models.onnx_model import OnnxModel, softmax, to_probabilities
 

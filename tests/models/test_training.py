@@ -435,11 +435,41 @@ def test_no_validation_split(tmp_path):
         train(root, tmp_path / "out", QUICK)
 
 
-def test_corrupt_images_are_counted_and_the_first_named(tmp_path):
+def test_images_that_cannot_be_read_are_left_out_and_told(tmp_path):
+    """Three images a class and split, of which one each cannot be read: 5 are left of 6."""
+    root = make_tree(tmp_path / "tree", (("train", 3), ("validation", 3)))
+    reason = "The file is not an image: neither OpenCV nor Pillow can decode it"
+    bad = {f"{split}/left/000.png": reason for split in ("train", "validation")}
+    for name in bad:
+        (root / name).write_bytes(b"no image")
+    result = train(root, tmp_path / "out", replace(QUICK, epochs=1))
+    assert result.unreadable == bad
+    told = f"left out 2 images that cannot be read, such as train/left/000.png ({reason})"
+    assert told in result.to_text()
+    assert result.to_dict()["unreadable"] == bad
+    stored = json.loads((tmp_path / "out/result.json").read_text())
+    assert (stored["unreadable"], stored["model"]) == (bad, "best.keras")
+    counts = read_card(tmp_path / "out/best.keras").training["images"]
+    assert counts == {"left": 2, "right": 3}
+    again = read_split(read_tree(root), "train", (48, 48), streamed=True)
+    assert (len(again), again.pixels, dict(again.unreadable)) == (
+        5, None, {"train/left/000.png": reason},
+    )  # fmt: skip
+
+
+def test_a_split_without_a_readable_image_is_named(tmp_path):
     root = make_tree(tmp_path / "tree", (("train", 2), ("validation", 2)))
-    for name in ("000", "001"):
-        (root / "train" / "left" / f"{name}.png").write_bytes(b"no image")
-    with pytest.raises(ImageError, match=r"left/000.png.*1 more cannot be read"):
+    for path in root.glob("train/*/*.png"):
+        path.write_bytes(b"no image")
+    with pytest.raises(ImageError, match=r"left/000.png: None of 4 images can be read; the first"):
+        train(root, tmp_path / "out", QUICK)
+
+
+def test_a_class_without_a_readable_image_is_named(tmp_path):
+    root = make_tree(tmp_path / "tree", (("train", 2), ("validation", 2)))
+    for path in root.glob("train/left/*.png"):
+        path.write_bytes(b"no image")
+    with pytest.raises(TrainingError, match="images to learn from have none of left"):
         train(root, tmp_path / "out", QUICK)
 
 

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.models.loading import DEFAULT
+from fercli.models.catalog import DEFAULT
 from fercli.models.model_card import ModelSettings
 from fercli.recognition.recognizer import DEFAULTS
 from fercli.web.app import Limits, ServerSettings, create_app, services

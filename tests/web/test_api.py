@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from openapi_spec_validator import validate
 
-from fercli.models.loading import bundled_models
+from fercli.models.catalog import bundled_models
 from fercli.models.model_card import ModelSettings
 from fercli.web.api import description
 

@@ -57,7 +57,7 @@ def test_a_server_under_nohup_outlives_its_terminal(run_server, tmp_path):
 
 
 def test_networks_tell_nobody_what_they_run(tmp_path):
-    code = "from fercli.models.loading import open_model; open_model('ferplus')"
+    code = "from fercli.models.catalog import open_model; open_model('ferplus')"
     environment = os.environ | {"HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     for name in ("CI", "ORT_DISABLE_TELEMETRY"):  # either would hide it
         environment.pop(name, None)

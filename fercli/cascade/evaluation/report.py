@@ -27,9 +27,9 @@ from fercli.cascade.evaluation.results import (
     DetectionCounts,
     Difference,
 )
+from fercli.common.drawing import COLORS, new_plot, save_plot
 from fercli.common.errors import OutputExistsError
 from fercli.common.files import make_folder, write_text
-from fercli.common.plots import COLORS, new_plot, save_plot
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted, format_table
 

@@ -28,8 +28,8 @@ from fercli.cascade.evaluation.curves import (
     share_values,
 )
 from fercli.cascade.evaluation.matching import FALSE_ALARM, IGNORED, MatchRule
+from fercli.common.drawing import png_of
 from fercli.common.errors import ImageError
-from fercli.common.plots import png_of
 
 #: False alarms an image at which the recall is reported.
 FALSE_ALARM_RATES = (0.01, 0.1, 1.0)

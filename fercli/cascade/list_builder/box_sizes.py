@@ -158,7 +158,7 @@ def plot_sizes(statistics: SizeStatistics, path: Path, *, overwrite: bool = Fals
     OutputError
         The file exists, cannot be written or has no suffix of a plot.
     """
-    from fercli.common.plots import new_plots, save_plot
+    from fercli.common.drawing import new_plots, save_plot
 
     width, height = statistics.window_wh
     figure, (sides, shapes) = new_plots(
@@ -174,7 +174,7 @@ def plot_sizes(statistics: SizeStatistics, path: Path, *, overwrite: bool = Fals
 
 
 def _draw_bars(axes: Axes, histogram: Histogram, mark: float, label: str) -> None:
-    from fercli.common.plots import COLORS
+    from fercli.common.drawing import COLORS
 
     marked = _bin_of(histogram.edges, mark)
     filled = [at for at, count in enumerate(histogram.counts) if count] + [marked]

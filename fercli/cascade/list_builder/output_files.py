@@ -25,10 +25,10 @@ from fercli.annotations.opencv_lists import (
 from fercli.cascade.list_builder.image_audit import AuditedImage, LeftOut
 from fercli.cascade.list_builder.options import FileOptions
 from fercli.cascade.list_builder.report import CollectedImages, count_boxes
+from fercli.common.drawing import require_suffix
 from fercli.common.errors import OutputError
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder, require_absent, write_text
 from fercli.common.images import read_gray, write_image
-from fercli.common.plots import require_suffix
 
 INFO, TEST_INFO = "info.dat", "test_info.dat"
 BACKGROUNDS, TEST_BACKGROUNDS = "bg.txt", "test_bg.txt"

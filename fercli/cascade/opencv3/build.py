@@ -29,9 +29,8 @@ from fercli.cascade.opencv3.programs import (
 from fercli.cascade.opencv3.source import MODULES, download_source, run_pip, unpack_source
 from fercli.common.errors import DependencyError
 from fercli.common.parallel import available_workers
+from fercli.common.processes import running, signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
-from fercli.common.signals import signals_as_interrupts
-from fercli.common.subprocesses import running
 from fercli.common.work_folder import work_folder
 
 #: Peak disk usage of a build, rounded up, in MB.

@@ -27,8 +27,8 @@ from fercli.common.boxes import Box
 from fercli.common.errors import FerError, ImageError, OptionError, ProgramError
 from fercli.common.files import output_error
 from fercli.common.images import read_gray, write_image
+from fercli.common.processes import running
 from fercli.common.progress import SILENT, Bar, Progress
-from fercli.common.subprocesses import running
 
 #: Interval of checking the growing file, in seconds.
 POLL_SECONDS = 0.1

@@ -24,8 +24,8 @@ from fercli.cascade.samples.vec import VecInfo, describe_vec
 from fercli.common.errors import AnnotationError, ImageError, OptionError, VecError
 from fercli.common.files import find_files, make_folder, write_text
 from fercli.common.images import read_gray, write_image
-from fercli.common.memory import available_memory
 from fercli.common.parallel import parallel_map
+from fercli.common.processes import available_memory
 from fercli.common.progress import SILENT, Progress
 
 #: Stages reject positives outside their training set more often than those in it, so more are

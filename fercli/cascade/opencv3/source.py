@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 
 from fercli.common.errors import DependencyError, InputError
 from fercli.common.files import input_error
+from fercli.common.processes import running
 from fercli.common.progress import SILENT, Bar, Progress
-from fercli.common.subprocesses import running
 
 #: The modules of OpenCV that the two programs need, with their dependencies.
 MODULES = (

@@ -21,7 +21,7 @@ from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.opencv3.preparation import Buffers
 from fercli.cascade.training.report import StageRecord
 from fercli.common.errors import FerError, OutputError, ProgramError, TrainingError
-from fercli.common.subprocesses import running
+from fercli.common.processes import running
 
 #: Lines left out of the log: one for each sample, and the rules of the table.
 VERBOSE_LINES = re.compile(r"(POS|NEG) current samples: (\d{1,18})|\+[-+]*\+")

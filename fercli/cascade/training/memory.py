@@ -11,7 +11,7 @@ from fercli.cascade.features.sample_matrix import integral_rows
 from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions
 from fercli.cascade.training.split_search import MOST_SCREENED
 from fercli.common.errors import OptionError
-from fercli.common.memory import available_memory
+from fercli.common.processes import available_memory
 
 #: Background images get at least so much, to be read once and not for every stage.
 LEAST_FOR_BACKGROUNDS = 32 << 20

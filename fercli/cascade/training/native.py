@@ -33,9 +33,9 @@ from fercli.common.errors import FerError, InputError, OptionError, TrainingErro
 from fercli.common.files import make_folder
 from fercli.common.kernels import note_compilation
 from fercli.common.parallel import KernelPool
+from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
-from fercli.common.signals import signals_as_interrupts
 
 ENGINE = "native"
 

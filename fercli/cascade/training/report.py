@@ -182,7 +182,7 @@ class CascadeTrainingResult:
 
     def _repr_png_(self) -> bytes:
         """Draw the false alarms, stage by stage, for Jupyter."""
-        from fercli.common.plots import png_of
+        from fercli.common.drawing import png_of
 
         return png_of(lambda path: draw_rates(path, self.stages))
 
@@ -280,7 +280,7 @@ def draw_rates(path: Path, stages: Sequence[StageRecord]) -> None:
     """Draw the false alarm rates of the stages, and the acceptance ratio before each, as PNG."""
     from matplotlib.ticker import MaxNLocator
 
-    from fercli.common.plots import new_plot, save_plot
+    from fercli.common.drawing import new_plot, save_plot
 
     figure, axes = new_plot("False alarms, stage by stage", "stage", "share of windows")
     numbers = [stage.index for stage in stages]

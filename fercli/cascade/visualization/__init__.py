@@ -16,10 +16,10 @@ from fercli.cascade.visualization.rejection_profile import (
     measure_profile,
     plot_profile,
 )
+from fercli.common.drawing import save_plot
 from fercli.common.errors import OptionError
 from fercli.common.files import make_folder, require_absent
 from fercli.common.images import ImageArray, read_gray
-from fercli.common.plots import save_plot
 from fercli.common.progress import SILENT, Progress
 
 CONTACT_SHEET = "features.png"

@@ -11,10 +11,10 @@ import numpy as np
 
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.model import Cascade
+from fercli.common.drawing import COLORS, new_plots
 from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.images import read_gray
 from fercli.common.parallel import parallel_map
-from fercli.common.plots import COLORS, new_plots
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import format_table
 

@@ -7,34 +7,24 @@ from pathlib import Path
 from fercli.common.errors import InputError
 from fercli.common.files import input_error
 from fercli.datasets.entries import DatasetFormat
-from fercli.datasets.formats import (
-    affectnet,
-    ckplus,
-    csv_list,
-    fer2013,
-    fer_tree,
-    ferplus,
-    file_names,
-    folder,
-    rafdb,
-)
+from fercli.datasets.formats import affectnet, ckplus, fer2013, file_names, generic, rafdb
 from fercli.datasets.formats.tables import open_text
 
 #: By name, in the order in which they are tried on a path: the particular before the general.
 FORMATS = {
     form.name: form
     for form in (
-        ferplus.FORMAT,
-        fer_tree.FORMAT,
-        fer2013.FORMAT,
+        fer2013.FERPLUS,
+        generic.TREE,
+        fer2013.FER2013,
         affectnet.FORMAT,
         rafdb.FORMAT,
         ckplus.FORMAT,
         file_names.RAFD,
         file_names.JAFFE,
         file_names.KDEF,
-        csv_list.FORMAT,
-        folder.FORMAT,
+        generic.CSV,
+        generic.FOLDER,
     )
 }
 
@@ -59,7 +49,7 @@ def detect_format(path: Path) -> DatasetFormat:
     """
     require_there(path)
     for form in FORMATS.values():
-        if form is not ferplus.FORMAT and form.recognizes(path):
+        if form is not fer2013.FERPLUS and form.recognizes(path):
             return form
     if path.is_file():
         # That it may not be read, or not be unpacked, says more than that its form is not known.

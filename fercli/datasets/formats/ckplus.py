@@ -17,7 +17,7 @@ from pathlib import Path
 from fercli.common.errors import InputError
 from fercli.common.files import list_folder, read_text
 from fercli.datasets.entries import DatasetFormat, Dropped, Entry, Item, ReadOptions, numbered_label
-from fercli.datasets.formats.folder import read_folder
+from fercli.datasets.formats.generic import read_folder
 
 IMAGES, EMOTIONS = "cohn-kanade-images", "Emotion"
 

@@ -1,7 +1,11 @@
-"""FER-2013: 35,887 faces of 48×48 gray levels, found by web search, seven expressions.
+"""FER-2013, and FER+: ten people's votes for each of its images, in place of its labels.
+
+FER-2013: 35,887 faces of 48×48 gray levels, found by web search, seven expressions.
 
 See: Goodfellow et al., "Challenges in representation learning: A report on three machine learning
-contests", ICONIP 2013; card ``datasets/fer2013.md``.
+contests", ICONIP 2013; Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial
+expression recognition with crowd-sourced label distribution", ICMI 2016; cards
+``datasets/fer2013.md`` and ``datasets/ferplus.md``.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -23,7 +28,8 @@ from fercli.datasets.entries import (
     numbered_label,
     split_of,
 )
-from fercli.datasets.formats.folder import read_folder
+from fercli.datasets.expressions import VOTED
+from fercli.datasets.formats.generic import read_folder
 from fercli.datasets.formats.tables import Row, count_rows, header_of, read_rows
 
 #: The expressions, in the order of the file's numbers.
@@ -109,24 +115,112 @@ def _label(text: str, options: ReadOptions, path: Path, line: int) -> tuple[str,
     return found
 
 
-def _read(path: Path, options: ReadOptions) -> Iterator[Item]:
+def _read_fer2013(path: Path, options: ReadOptions) -> Iterator[Item]:
     if path.is_dir():
         return read_folder(path, options, known=True)
     return (item for _, item in read_table(path, options))
 
 
-def _recognizes(path: Path) -> bool:
+def _recognizes_fer2013(path: Path) -> bool:
     if path.is_dir():
         return any((path / "train" / "angry").glob("Training_*"))
     return {"emotion", "pixels"} <= set(header_of(path))
 
 
-FORMAT = DatasetFormat(
+FER2013 = DatasetFormat(
     name="fer2013",
     title="FER-2013: Kaggle's CSV (plain, .gz, .zip; CK+'s too), or its folder form",
-    read=_read,
-    recognizes=_recognizes,
+    read=_read_fer2013,
+    recognizes=_recognizes_fer2013,
     published=PUBLISHED,
     closed=True,
+    count=lambda path: count_rows(path) if path.suffix.lower() == ".csv" else None,
+)
+
+
+# FER+: ten people's votes for each image of FER-2013, in place of its labels.
+#
+# See: Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression
+# recognition with crowd-sourced label distribution", ICMI 2016; card ``datasets/ferplus.md``.
+
+
+VOTES_FILE = "fer2013new.csv"
+
+#: The file's columns of votes, in the order of `VOTED`.
+COLUMNS = (
+    "anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise",
+    "unknown", "nf",
+)  # fmt: skip
+assert len(COLUMNS) == len(VOTED)
+
+
+def votes_file(path: Path, options: ReadOptions) -> Path:
+    """Return the file of votes that goes with FER-2013's `path`."""
+    return options.votes or path.parent / VOTES_FILE
+
+
+def _read_ferplus(path: Path, options: ReadOptions) -> Iterator[Item]:
+    votes = votes_file(path, options)
+    if not votes.exists():
+        raise InputError(
+            "The votes of FER+ are missing", hint="name their file with `votes`", path=votes
+        )
+    _require_same_length(path, votes)
+    rows = read_rows(votes, ("usage", *COLUMNS))
+    with_usage = True
+    for _, item in read_table(path, replace(options, label_of=_nothing)):
+        if isinstance(item, Note):
+            with_usage = with_usage and "usage" not in item.text
+            yield item
+            continue
+        vote_row = next(rows)
+        split = usage_split(vote_row[1]["usage"], votes, vote_row[0])
+        entry = item if with_usage else replace(item, split=split)
+        yield replace(entry, label="", votes=_votes(vote_row, entry, votes))
+
+
+def _nothing(word: str) -> None:
+    """Take no word for a label: the votes decide."""
+
+
+def _require_same_length(path: Path, votes: Path) -> None:
+    images, voted = count_rows(path), count_rows(votes)
+    if images != voted:
+        raise InputError(
+            f"Expected a row of votes for each of the {images} images of {path}, got {voted}",
+            hint="use the two files as they are published, both whole or both cut alike",
+            path=votes,
+        )
+
+
+def _votes(row: Row, entry: Entry, path: Path) -> tuple[int, ...]:
+    line, cells = row
+    if usage_split(cells["usage"], path, line) != entry.split:
+        raise InputError(
+            f"Expected the usage of the image in {entry.origin}, got {cells['usage']}",
+            hint="bring the rows of the two files into the same order",
+            path=path,
+            line=line,
+        )
+    try:
+        counts = tuple(int(cells[column]) for column in COLUMNS)
+    except ValueError as error:
+        message = f"Expected whole numbers of votes: {error}"
+        raise InputError(message, path=path, line=line) from error
+    if min(counts) < 0:
+        raise InputError(f"Expected counts of votes, got {min(counts)}", path=path, line=line)
+    return counts
+
+
+def _recognizes_ferplus(path: Path) -> bool:
+    with_votes = path.is_file() and (path.parent / VOTES_FILE).exists()
+    return with_votes and "pixels" in header_of(path)
+
+
+FERPLUS = DatasetFormat(
+    name="ferplus",
+    title=f"FER+: FER-2013's CSV with the votes of {VOTES_FILE} (--votes) as labels",
+    read=_read_ferplus,
+    recognizes=_recognizes_ferplus,
     count=lambda path: count_rows(path) if path.suffix.lower() == ".csv" else None,
 )

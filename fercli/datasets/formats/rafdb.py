@@ -22,7 +22,7 @@ from fercli.datasets.entries import (
     ReadOptions,
     numbered_label,
 )
-from fercli.datasets.formats.folder import read_folder
+from fercli.datasets.formats.generic import read_folder
 
 #: As it is published, misspelling included.
 LIST = Path("EmoLabel", "list_patition_label.txt")

@@ -16,10 +16,9 @@ import cv2
 import numpy as np
 
 from fercli.common.boxes import Box
-from fercli.common.drawing import line_width
+from fercli.common.drawing import COLORS, line_width
 from fercli.common.errors import DependencyError
 from fercli.common.images import ImageArray
-from fercli.common.plots import COLORS
 from fercli.environment import has_screen
 from fercli.recognition.face_search import overlap
 from fercli.recognition.results import Face

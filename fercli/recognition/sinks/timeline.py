@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.plots import COLORS, new_plot, save_plot
+from fercli.common.drawing import COLORS, new_plot, save_plot
 from fercli.recognition.results import FrameFaces
 
 #: Probabilities are averaged over so many seconds: an hour of video takes a few megabytes.
@@ -61,7 +61,7 @@ class Timeline:
         return _with_gaps(seconds, totals[:, :-1] / totals[:, -1:], max(GAP, 2 * step))
 
     def save(self, path: Path, title: str, *, overwrite: bool = False) -> None:
-        """Write the plot; errors as `fercli.common.plots.save_plot`.
+        """Write the plot; errors as `fercli.common.drawing.save_plot`.
 
         The people seen longest have a row each.
         """

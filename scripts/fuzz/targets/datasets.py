@@ -88,10 +88,9 @@ def _import(source: str, form: str) -> Callable[[Path], object]:
     """Return what imports a source, told what it is, and lets fer find out what it is."""
 
     def read(folder: Path) -> object:
-        from fercli.datasets.expressions import parse_classes
+        from fercli.datasets.expressions import ImportOptions, parse_classes
         from fercli.datasets.formats import FORMATS
         from fercli.datasets.importing import import_sources
-        from fercli.datasets.labels import ImportOptions
         from fercli.datasets.sources import Source
 
         out = folder / "out"
@@ -185,7 +184,7 @@ def _crop(folder: Path) -> object:
 
 def _plans() -> list[bytes]:
     """Return a plan of cropping that is another one, so that nothing is gone on with."""
-    from fercli.datasets.crop_log import plan_of
+    from fercli.datasets.face_cropping import plan_of
 
     return [json.dumps(plan_of(Path("source"), _faces()), indent=2).encode() + b"\n"]
 

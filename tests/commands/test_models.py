@@ -15,8 +15,8 @@ import pytest
 
 from fercli.cli import main
 from fercli.common.errors import OptionError
-from fercli.models.embedding import embed_tree
-from fercli.models.loading import DEFAULT, bundled_models
+from fercli.models.catalog import DEFAULT, bundled_models
+from fercli.models.inference import embed_tree
 
 SIDES = {"down": np.s_[24:, :], "left": np.s_[:, :24], "right": np.s_[:, 24:]}
 
@@ -137,6 +137,28 @@ def test_evaluate_other_classes(fer, model, tmp_path):
     assert "classes up, which the model does not know" in result.err
 
 
+def test_a_bad_image_is_left_out_and_told(fer, model, trained, tree, tmp_path):
+    """Of 24 images of the split one cannot be read: 23 are measured, embedded and compared."""
+    root = tmp_path / "tree"
+    shutil.copytree(tree, root)
+    (root / "validation/left/3.png").write_bytes(b"no image")
+    reason = "The file is not an image: neither OpenCV nor Pillow can decode it"
+    told = f"left out 1 image that cannot be read: validation/left/3.png ({reason})"
+    commands = {
+        "evaluate": (model,),
+        "embed": (model, "--projection", "pca", "--out", tmp_path / "map"),
+        "export": (trained / "best.keras", "--out", tmp_path / "again.onnx"),
+    }
+    for name, words in commands.items():
+        command = ("models", name, *words, "--data", root, "--overwrite")
+        result = fer(*command)
+        assert (result.status, result.out.count(told)) == (0, 1), result.err
+        found = json.loads(fer(*command, "--json").out)
+        found = found[0] if name == "evaluate" else found
+        assert found["unreadable"] == {"validation/left/3.png": reason}
+        assert found["count" if name == "evaluate" else "faces"] == 23
+
+
 def test_predict(fer, model, tree, tmp_path):
     result = fer("models", "predict", model, tree / "validation", "-q")
     rows = list(csv.DictReader(io.StringIO(result.out)))
@@ -228,12 +250,12 @@ def test_shipped_models(fer):
 
 @pytest.mark.data
 def test_shipped_model_on_real_faces(data):
-    from fercli.models.labeled_faces import read_faces
+    from fercli.models.labeled_faces import read_face
     from fercli.models.onnx_model import OnnxModel
 
     paths = sorted((data / "ck48" / "happy").glob("*.png"))
     classifier = OnnxModel(bundled_models()[DEFAULT])
-    answers = classifier.classify(read_faces(paths, (48, 48)))
+    answers = classifier.classify(np.stack([read_face(path, (48, 48)) for path in paths]))
     happy = answers.argmax(axis=1) == classifier.classes.index("happy")
     assert happy.mean() > 0.9
 

@@ -1,29 +1,184 @@
-"""Embedding: features of a model's last layer for each face, their clusters and a map."""
+"""A model run on images of faces: probabilities as CSV; features, their clusters and a map."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.common.errors import DependencyError, OptionError
-from fercli.common.files import atomic_write, make_folder, require_absent, write_text
+from fercli.common.drawing import COLORS, new_plot, save_plot
+from fercli.common.errors import DependencyError, ImageError, InputError, OptionError
+from fercli.common.files import atomic_write, find_files, make_folder, require_absent, write_text
+from fercli.common.images import ImageArray
 from fercli.common.options import HIGHEST_SEED
-from fercli.common.plots import COLORS, new_plot, save_plot
+from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.common.tables import format_table
-from fercli.datasets.tree import read_tree
-from fercli.models.labeled_faces import Faces, choose_split, read_split
-from fercli.models.loading import Model, open_model
+from fercli.common.tables import counted, format_table
+from fercli.datasets.tree import read_tree, unreadable_lines
+from fercli.models.catalog import Model, open_model
+from fercli.models.labeled_faces import (
+    Faces,
+    choose_split,
+    read_face_or_error,
+    read_split,
+)
 from fercli.models.model_card import ModelSettings
 
+#: Images that are in memory at once.
 CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer of a model for one face.
+
+    Parameters
+    ----------
+    path : Path
+        The image.
+    label : str
+        The most probable class.
+    probabilities : tuple of float
+        Of each class.
+    """
+
+    path: Path
+    label: str
+    probabilities: tuple[float, ...]
+
+
+def find_faces(sources: Sequence[Path]) -> list[Path]:
+    """Return image files: those given, and those in folders given.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    found: list[Path] = []
+    for source in sources:
+        found.extend(find_files(source) if source.is_dir() else [source])
+    if not found:
+        raise InputError("There is no image in the input", path=sources[0])
+    return found
+
+
+def predict(
+    model: Model,
+    paths: Sequence[Path],
+    *,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Prediction | ImageError]:
+    """Yield the answer for each image, or why it cannot be read, in order.
+
+    Images are taken as faces, whole, and resized to the model's input.
+    """
+    card = model.card
+    read = partial(read_face_or_error, size_wh=card.size_wh, channels=card.channels)
+    with progress.bar("classifying", total=len(paths), unit="image") as bar:
+        for start in range(0, len(paths), CHUNK):
+            chunk = paths[start : start + CHUNK]
+            images = list(parallel_map(read, chunk, workers=workers, prefer="threads"))
+            yield from _answers(model, chunk, images)
+            bar.advance(len(chunk))
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The answers of a model for images, and what could not be read.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        The model's.
+    faces : list of Prediction
+        The answers, in the order of the images.
+    unreadable : list of ImageError
+        One for each image that was left out.
+    """
+
+    classes: tuple[str, ...]
+    faces: list[Prediction]
+    unreadable: list[ImageError]
+
+    def to_csv(self) -> str:
+        """Return a header and a row an image: its path, the class, all probabilities."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["file", "class", *self.classes])
+        writer.writerows(row.values() for row in self._rows())
+        return text.getvalue()
+
+    def to_dict(self) -> list[dict[str, str]]:
+        """Return the rows by column, and the images that could not be read with the reason."""
+        bad = [{"file": str(one.path), "error": one.message} for one in self.unreadable]
+        return [*self._rows(), *bad]
+
+    def _rows(self) -> Iterator[dict[str, str]]:
+        for one in self.faces:
+            probabilities = (f"{p:.6f}" for p in one.probabilities)
+            named = dict(zip(self.classes, probabilities, strict=True))
+            yield {"file": str(one.path), "class": one.label, **named}
+
+
+def predict_files(
+    model: str,
+    sources: Sequence[Path],
+    settings: ModelSettings | None = None,
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> Predictions:
+    """Run a model on images, and on those in folders; write the answers to a CSV file if given.
+
+    Raises
+    ------
+    InputError
+        There is no image.
+    OutputError
+        The file exists, or cannot be written.
+    """
+    if out is not None:
+        require_absent(out, overwrite=overwrite)
+    opened = open_model(model, settings, progress=progress)
+    answers = list(predict(opened, find_faces(sources), workers=workers, progress=progress))
+    found = Predictions(
+        opened.card.classes,
+        [answer for answer in answers if isinstance(answer, Prediction)],
+        [answer for answer in answers if isinstance(answer, ImageError)],
+    )
+    if out is not None:
+        write_text(out, found.to_csv(), overwrite=overwrite)
+    return found
+
+
+def _answers(
+    model: Model, paths: Sequence[Path], images: Sequence[ImageArray | ImageError]
+) -> Iterator[Prediction | ImageError]:
+    readable = [image for image in images if not isinstance(image, ImageError)]
+    answers = iter(model.classify(np.stack(readable)) if readable else np.empty((0, 2)))
+    for path, image in zip(paths, images, strict=True):
+        if isinstance(image, ImageError):
+            yield image
+            continue
+        answer = next(answers)
+        label = model.card.classes[int(answer.argmax())]
+        yield Prediction(path, label, tuple(answer.tolist()))
+
+
+# Embedding: features of a model's last layer for each face, their clusters and a map.
+
+
 #: The most faces on a map: more overlap, and t-SNE takes minutes.
 MAPPED = 2000
 PROJECTIONS = ("tsne", "pca")
@@ -45,12 +200,46 @@ class Embedding:
         Share of the faces that are of the most frequent class of their cluster.
     table : ndarray of int64, shape (clusters, classes)
         Faces by cluster and class.
+    classes : tuple of str
+        The classes of the table.
+    unreadable : mapping of str to str
+        Images that were left out, and why.
+    out : Path, optional
+        The folder that the results were written to.
     """
 
     features: NDArray[np.float32]
     clusters: NDArray[np.int64]
     purity: float
     table: NDArray[np.int64]
+    classes: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    out: Path | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the clusters as plain values."""
+        return {
+            "out": None if self.out is None else str(self.out),
+            "faces": len(self.features),
+            "clusters": len(self.table),
+            "purity": float(self.purity),
+            "classes": list(self.classes),
+            "table": self.table.tolist(),
+            "unreadable": dict(self.unreadable),
+        }
+
+    def to_text(self) -> str:
+        """Return the clusters as a table, and how pure they are."""
+        rows = [(at, *map(int, row)) for at, row in enumerate(self.table)]
+        faces = counted(len(self.clusters), "face")
+        lines = [
+            format_table(("cluster", *self.classes), rows),
+            "",
+            f"purity {self.purity:.4f} on {faces}",
+            *unreadable_lines(self.unreadable),
+            *([] if self.out is None else [f"wrote {self.out}"]),
+        ]
+        return "\n".join(lines)
 
 
 def embed(
@@ -92,7 +281,9 @@ def embed(
     found = _sklearn("cluster").KMeans(count, n_init=4, random_state=seed).fit_predict(features)
     clusters_found = np.asarray(found, np.int64)
     table = contingency(clusters_found, faces.labels, count, len(faces.classes))
-    return Embedding(features, clusters_found, purity(table), table)
+    return Embedding(
+        features, clusters_found, purity(table), table, faces.classes, faces.unreadable
+    )
 
 
 def contingency(
@@ -143,8 +334,8 @@ def embed_tree(
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
-) -> tuple[Embedding, tuple[str, ...]]:
-    """Embed a split of a tree and write the results; return the embedding and the classes.
+) -> Embedding:
+    """Embed a split of a tree and write the results.
 
     The model's classes need not be the tree's.
     """
@@ -163,14 +354,7 @@ def embed_tree(
     )
     embedding = embed(model, faces, clusters=clusters, seed=seed, progress=progress)
     write_embedding(out, embedding, faces, projection=projection, seed=seed, overwrite=overwrite)
-    return embedding, faces.classes
-
-
-def describe_embedding(embedding: Embedding, classes: Sequence[str]) -> str:
-    """Return the clusters as a table, and how pure they are."""
-    rows = [(at, *map(int, row)) for at, row in enumerate(embedding.table)]
-    table = format_table(("cluster", *classes), rows)
-    return f"{table}\n\npurity {embedding.purity:.4f} on {len(embedding.clusters)} faces"
+    return replace(embedding, out=out)
 
 
 def _results(out: Path, overwrite: bool) -> list[Path]:

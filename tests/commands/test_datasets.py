@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fercli.commands.datasets.import_ import FORMATS
+from fercli.commands.datasets import FORMATS
 from fercli.datasets.formats import FORMATS as READ
 from fercli.datasets.tree import read_tree
 

@@ -6,13 +6,13 @@ import pytest
 from fercli.common.errors import InputError, OptionError
 from fercli.common.progress import Progress
 from fercli.models.architectures import ARCHITECTURES
+from fercli.models.catalog import bundled_models
 from fercli.models.export import export_onnx
 from fercli.models.keras_model import load_model, save_model
-from fercli.models.loading import bundled_models
 from fercli.models.model_card import ModelCard
 from fercli.models.onnx_model import OnnxModel
-from fercli.models.onnx_weights import measure_normalizations, restore
 from fercli.models.training import train
+from fercli.models.training_model import measure_normalizations, restore
 
 from .conftest import QUICK, make_tree
 

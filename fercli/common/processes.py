@@ -1,7 +1,8 @@
-"""A child program: its output line by line as it comes, and its end whatever happens to us."""
+"""Processes: programs run as children, signals that end a process, the memory that is there."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
 import re
@@ -11,16 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from threading import Event
+from types import FrameType
 from typing import Any
 
 import psutil
 
 from fercli.common.errors import DependencyError
-from fercli.common.signals import signals_as_interrupts
 
 #: How long a child that was told to end may take before it is killed.
 GRACE_SECONDS = 3.0
@@ -242,3 +244,141 @@ def lower_priority(niceness: int) -> None:
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     else:
         os.nice(niceness)
+
+
+# Signals that end a process, taken as Ctrl-C or as a wish to stop.
+
+
+#: What ends a process beside Ctrl-C: a request, and the end of its terminal.
+END_SIGNALS: tuple[signal.Signals, ...]
+if sys.platform == "win32":
+    END_SIGNALS = (signal.SIGTERM, signal.SIGBREAK)
+else:
+    END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def signals_as_interrupts() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP (Windows: SIGBREAK) into KeyboardInterrupt while the body runs.
+
+    Signals that are ignored (``nohup``) stay so. Only the main thread can set handlers; in another
+    nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [number for number in END_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
+    with handled(ours, _interrupt):
+        yield
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Event]:
+    """Give an event that Ctrl-C, SIGTERM and SIGHUP set; a second Ctrl-C ends at once.
+
+    The other two may come twice: ``timeout`` tells a process and then its group, and when a
+    terminal is closed its shell tells the process, and then the system does.
+
+    Signals that are ignored (``nohup``) stay so. Only the main thread can set handlers; in another
+    nothing sets the event.
+    """
+    stop = Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    numbers = (signal.SIGINT, *END_SIGNALS)
+    before = {number: signal.getsignal(number) for number in numbers}
+    ours = [number for number in numbers if before[number] is not signal.SIG_IGN]
+
+    def first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        stop.set()
+
+    with handled(ours, first):
+        yield stop
+
+
+@contextmanager
+def handled(numbers: Iterable[signal.Signals], handler: Handler) -> Iterator[None]:
+    """Handle signals while the body runs; then their handlers are again those of before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+# Measure the memory available to this process, also in containers.
+
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_MEMBERSHIP = Path("/proc/self/cgroup")
+
+
+def available_memory(groups: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int:
+    """Return the bytes of memory that can be allocated without swapping or being killed.
+
+    The minimum of the system's available memory and of what remains in the control groups of this
+    process, up to the root. Cached pages of files count as free.
+
+    Parameters
+    ----------
+    groups, membership : Path
+        Linux's folder of control groups, and the file with those of this process.
+    """
+    limits = [_remaining(folder) for folder in _folders(groups, membership)]
+    free = int(psutil.virtual_memory().available)
+    return max(0, min([free, *(r for r in limits if r is not None)]))
+
+
+def release_memory() -> None:
+    """Give memory that was freed back to the system, where the C library can (glibc)."""
+    trim = _malloc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _malloc_trim() -> Any:
+    with suppress(AttributeError, OSError, TypeError):
+        return ctypes.CDLL(None).malloc_trim
+    return None
+
+
+def _folders(groups: Path, membership: Path) -> list[Path]:
+    """Return the folders of this process's groups and their parents, of versions 1 and 2."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers in ("", "memory"):
+            group = PurePosixPath(name.lstrip("/"))
+            found += [groups / controllers / part for part in (group, *group.parents)]
+    return found
+
+
+def _remaining(folder: Path) -> int | None:
+    """Return the memory that remains in one group; None if it has no limit."""
+    for limit, usage, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            most = int((folder / limit).read_text())  # "max" stands for no limit
+            used = int((folder / usage).read_text())
+            lines = (folder / "memory.stat").read_text().splitlines()
+        except (OSError, ValueError):
+            continue
+        statistics = dict(line.split(maxsplit=1) for line in lines)
+        return most - used + int(statistics.get(cached, 0))
+    return None

@@ -1,1 +1,0 @@
-"""Images to try fer with, made from photographs that scikit-image's package carries."""
