@@ -25,15 +25,10 @@ from fercli.annotations.base import (
 )
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.opencv_lists import names_from
-from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
+from fercli.annotations.text_files import json_of, number_of, size_of
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 from fercli.common.files import write_text
-
-
-def looks_like(path: Path) -> bool:
-    """Whether a file is named as JSON is, and is none of another format."""
-    return path.suffix.lower() == ".json" and path.is_file() and json_kind(path) in ("", "coco")
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
@@ -59,6 +54,8 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     images_by_id = _images(content, path, on_error)
     boxes = _boxes(content, images_by_id, path, on_error)
     normalized = are_fractions(box for of_image in boxes.values() for box in of_image)
+    if not normalized:
+        _note_corners(images_by_id, boxes, path)
     locator = ImageLocator(path, images)
     return [
         Record(
@@ -166,6 +163,28 @@ def _boxes(
             NOTES.add(path, "boxes without a category", at)
         boxes[image].append(box)
     return boxes
+
+
+def _note_corners(
+    images: Mapping[str, Mapping[str, Any]],
+    boxes: Mapping[str, Sequence[LabeledBox]],
+    path: Path,
+) -> None:
+    """Note boxes that seem to be two corners: some leave the images, as corners all would fit."""
+    outside = 0
+    for key, image in images.items():
+        size = size_of(image.get("width"), image.get("height"))
+        for box in boxes[key]:
+            if box.width <= box.x or box.height <= box.y:
+                return
+            if size is None:
+                continue
+            if box.width > size[0] + 1 or box.height > size[1] + 1:
+                return
+            outside += box.x + box.width > size[0] + 1 or box.y + box.height > size[1] + 1
+    if outside:
+        kind = "boxes that leave their images, taken as x, y, width, height; as two corners all fit"
+        NOTES.add(path, kind, count=outside)
 
 
 def _box(annotation: Mapping[str, Any], labels: Mapping[str, str]) -> LabeledBox:

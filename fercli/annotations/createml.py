@@ -24,15 +24,10 @@ from fercli.annotations.base import (
 )
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.opencv_lists import names_from
-from fercli.annotations.text_files import json_kind, json_of, number_of
+from fercli.annotations.text_files import json_of, number_of
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 from fercli.common.files import write_text
-
-
-def looks_like(path: Path) -> bool:
-    """Whether this is such a file."""
-    return json_kind(path) == "createml"
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:

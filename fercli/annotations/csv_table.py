@@ -87,11 +87,6 @@ class _Columns:
     size: tuple[int, int] | None = None
 
 
-def looks_like(path: Path) -> bool:
-    """Whether a file is named as tables are."""
-    return path.suffix.lower() in (".csv", ".tsv") and path.is_file()
-
-
 def read(
     path: Path,
     images: Path | None = None,

@@ -29,14 +29,9 @@ from fercli.annotations.text_files import size_of
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 from fercli.common.files import atomic_write
-from fercli.common.xml import Document, fits_xml, read_xml, root_tag
+from fercli.common.xml import Document, fits_xml, read_xml
 
 SIDES = ("left", "top", "width", "height")
-
-
-def looks_like(path: Path) -> bool:
-    """Whether the file's outermost element is dlib's."""
-    return path.is_file() and root_tag(path) == "dataset"
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:

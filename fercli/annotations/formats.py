@@ -8,26 +8,13 @@ taken for one of whole images.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
-from fercli.annotations import (
-    coco,
-    createml,
-    csv_table,
-    cvat,
-    dlib,
-    label_studio,
-    labelme,
-    opencv_lists,
-    supervisely,
-    via,
-    voc,
-    yolo,
-)
 from fercli.annotations.base import (
     NOTES,
     AnnotatedImage,
@@ -37,10 +24,9 @@ from fercli.annotations.base import (
     labels_text,
     raise_it,
 )
-from fercli.annotations.image_paths import label_of_an_image, read_whole_images
-from fercli.annotations.opencv_lists import write_info
-from fercli.annotations.text_files import forget_json, json_kind
-from fercli.common.errors import AnnotationError, FerError, OptionError
+from fercli.annotations.image_paths import first_files, label_of_an_image
+from fercli.annotations.text_files import forget_json, json_of
+from fercli.common.errors import AnnotationError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, input_error, list_folder
 
 
@@ -71,7 +57,7 @@ class EachWriter(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """One format of annotations.
+    """One format of annotations; its module is imported when it is read or written.
 
     Parameters
     ----------
@@ -79,73 +65,204 @@ class Format:
         The word for it on the command line.
     title : str
         What people call it.
-    looks_like : callable
-        Whether a path seems to hold this format; cheap, and never raises.
-    read : callable
-        Reads it.
-    write : callable, optional
-        Writes it, for the formats that are one file.
-    write_each : callable, optional
-        Writes the file of one image, for the formats that are one file an image.
-    suffix : str, optional
-        Of the file of one image, which has the image's name but for it.
+    module : str
+        Its module in `fercli.annotations`.
+    suffixes : tuple of str
+        What its files end in, lower case, the usual one first.
+    of_one_image : bool
+        Whether there is a file for each image, which has the image's name but for the suffix.
+    root : str
+        The outermost element, for XML.
+    is_json : callable, optional
+        Whether the content of a JSON file is of this format.
+    sniffer : str
+        The function of the module that tells whether a text file is of this format. Defaults to
+        none: the suffix tells.
+    any_suffix : bool
+        Whether a file may end in anything else, too.
+    folder_only : bool
+        Whether it is read by the folder alone.
+    reader, writer : str
+        The functions of the module that read it (a `Reader`) and write it (a `Writer`, or an
+        `EachWriter` for files of one image); no `writer`: it is not written.
+    but : tuple of str
+        Names of files with its suffix that are something else.
     """
 
     name: str
     title: str
-    looks_like: Callable[[Path], bool]
-    read: Reader
-    write: Writer | None = None
-    write_each: EachWriter | None = None
-    suffix: str = ""
+    module: str
+    suffixes: tuple[str, ...]
+    of_one_image: bool = False
+    root: str = ""
+    is_json: Callable[[Any], bool] | None = None
+    sniffer: str = ""
+    any_suffix: bool = False
+    folder_only: bool = False
+    reader: str = "read"
+    writer: str = ""
+    but: tuple[str, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What its files usually end in."""
+        return self.suffixes[0]
+
+    @property
+    def read(self) -> Reader:
+        """Its reader."""
+        reader: Reader = self._function(self.reader)
+        return reader
+
+    @property
+    def write(self) -> Writer | None:
+        """Its writer, if it is written as one file."""
+        return self._function(self.writer) if self.writer and not self.of_one_image else None
+
+    @property
+    def write_each(self) -> EachWriter | None:
+        """Its writer of the file of one image, if it is written so."""
+        return self._function(self.writer) if self.writer and self.of_one_image else None
+
+    def looks_like(self, path: Path) -> bool:
+        """Whether a path seems to hold this format; cheap, and never raises.
+
+        Of a folder, the first files with the suffix are looked at.
+        """
+        if not path.is_dir():
+            return path.is_file() and not self.folder_only and self._holds(path)
+        if self.name == "images":
+            return True
+        return self.of_one_image and any(
+            self._holds(file) for file in first_files(path, self.suffix, self.but)
+        )
+
+    def _holds(self, file: Path) -> bool:
+        if self.root:
+            return _root_of(file) == self.root
+        suffix = file.suffix.lower()
+        if suffix == ".json" and self.is_json:
+            kind = json_kind(file)
+            return kind == self.name or (not kind and self.name == "coco")  # COCO's reader tells
+        if suffix not in self.suffixes and not self.any_suffix:
+            return False
+        return not self.sniffer or bool(self._function(self.sniffer)(file))
+
+    def _function(self, name: str) -> Any:
+        return getattr(import_module(f"fercli.annotations.{self.module}"), name)
 
 
-def _is_whole_images(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() in IMAGE_EXTENSIONS
+def _is_via(content: Any) -> bool:
+    if not isinstance(content, dict):
+        return False
+    entries = list(content.values())
+    return "_via_img_metadata" in content or (
+        bool(entries) and all(isinstance(each, dict) and "regions" in each for each in entries)
+    )
+
+
+def _is_labelme(content: Any) -> bool:
+    return isinstance(content, dict) and "shapes" in content
+
+
+def _is_supervisely(content: Any) -> bool:
+    return (
+        isinstance(content, dict) and "objects" in content and isinstance(content.get("size"), dict)
+    )
+
+
+def _is_createml(content: Any) -> bool:
+    first = _first_entry(content)
+    return "annotations" in first and bool({"image", "imagefilename"} & {*first})
+
+
+def _is_label_studio(content: Any) -> bool:
+    first = _first_entry(content)
+    return "data" in first or ("image" in first and "label" in first)
+
+
+def _is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and all(
+        isinstance(content.get(key), list) for key in ("images", "annotations")
+    )
+
+
+def _first_entry(content: Any) -> dict[str, Any]:
+    entries = content if isinstance(content, list) else []
+    return next((each for each in entries if isinstance(each, dict)), {})
 
 
 #: By name, in the order in which they are tried.
 FORMATS: dict[str, Format] = {
     format.name: format
     for format in (
-        Format("via", "VIA JSON or CSV", via.looks_like, via.read, via.write),
-        Format("csv", "CSV table", csv_table.looks_like, csv_table.read, csv_table.write),
         Format(
-            "labelme", "LabelMe JSON", labelme.looks_like, labelme.read, None,
-            labelme.write_each, ".json",
+            "via", "VIA JSON or CSV", "via", (".json", ".csv"),
+            is_json=_is_via, sniffer="is_table", writer="write",
         ),
-        Format("supervisely", "Supervisely JSON", supervisely.looks_like, supervisely.read),
-        Format("createml", "Create ML JSON", createml.looks_like, createml.read, createml.write),
-        Format("label-studio", "Label Studio JSON", label_studio.looks_like, label_studio.read),
-        Format("coco", "COCO JSON", coco.looks_like, coco.read, coco.write),
-        Format("dlib", "dlib XML", dlib.looks_like, dlib.read, dlib.write),
-        Format("cvat", "CVAT XML", cvat.looks_like, cvat.read, cvat.write),
-        Format("voc", "Pascal VOC XML", voc.looks_like, voc.read, None, voc.write_each, ".xml"),
+        Format("csv", "CSV table", "csv_table", (".csv", ".tsv"), writer="write"),
         Format(
-            "yolo", "YOLO text files", yolo.looks_like, yolo.read, None, yolo.write_each, ".txt"
+            "labelme", "LabelMe JSON", "labelme", (".json",), of_one_image=True,
+            is_json=_is_labelme, writer="write_each",
         ),
         Format(
-            "info-folder", "text files of count x y w h", opencv_lists.looks_like_folder,
-            opencv_lists.read_folder,
+            "supervisely", "Supervisely JSON", "supervisely", (".json",), of_one_image=True,
+            is_json=_is_supervisely,
         ),
-        Format("images", "whole images", _is_whole_images, read_whole_images),
-        Format("info", "OpenCV info file", opencv_lists.looks_like, opencv_lists.read, write_info),
+        Format(
+            "label-studio", "Label Studio JSON", "label_studio", (".json",),
+            is_json=_is_label_studio,
+        ),
+        Format(
+            "createml", "Create ML JSON", "createml", (".json",),
+            is_json=_is_createml, writer="write",
+        ),
+        Format("coco", "COCO JSON", "coco", (".json",), is_json=_is_coco, writer="write"),
+        Format("dlib", "dlib XML", "dlib", (".xml",), root="dataset", writer="write"),
+        Format("cvat", "CVAT XML", "cvat", (".xml",), root="annotations", writer="write"),
+        Format(
+            "voc", "Pascal VOC XML", "voc", (".xml",), of_one_image=True,
+            root="annotation", writer="write_each",
+        ),
+        Format(
+            "yolo", "YOLO text files", "yolo", (".txt",), of_one_image=True,
+            sniffer="is_label", writer="write_each", but=("classes.txt",),
+        ),
+        Format(
+            "info-folder", "text files of count x y w h", "opencv_lists", (".txt",),
+            of_one_image=True, folder_only=True, sniffer="is_counted", reader="read_folder",
+        ),
+        Format(
+            "images", "whole images", "image_paths", IMAGE_EXTENSIONS, reader="read_whole_images"
+        ),
+        Format(
+            "info", "OpenCV info file", "opencv_lists", (".dat", ".txt", ".info", ".lst", ""),
+            any_suffix=True, sniffer="looks_like", writer="write_info",
+        ),
     )
 }  # fmt: skip
 
-#: Formats of one file an image.
-OF_ONE_IMAGE = ("voc", "yolo", "labelme", "supervisely", "info-folder")
+#: What labels of one image end in; JSON beside an image may be anything.
+LABEL_SUFFIXES = tuple(
+    {each.suffix: 0 for each in FORMATS.values() if each.of_one_image and not each.is_json}
+)
 
-#: What files of annotations end in, lower case.
-SUFFIXES = (".json", ".xml", ".csv", ".tsv", ".txt", ".dat", ".info", ".lst", "")
 
-#: Of the files beside a folder of images so many, of so many bytes, are looked at.
-MOST_ABOVE, LARGEST_ABOVE = 50, 1 << 24
+def json_kind(path: Path) -> str:
+    """Return the format of annotations that a JSON file holds; "" for none that is known."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return ""
+    try:
+        content = json_of(path)
+        return next((f.name for f in FORMATS.values() if f.is_json and f.is_json(content)), "")
+    except Exception:  # whatever is wrong with it, its reader will say
+        return ""
 
-#: Folders of annotations that lie beside a folder of images, lower case.
-BESIDE = (
-    "labels", "annotations", "annotation", "ann", "xml", "xmls", "bboxes", "labeltxt", "boxes",
-)  # fmt: skip
+
+def _root_of(path: Path) -> str | None:
+    from fercli.common.xml import root_tag
+
+    return root_tag(path)
 
 
 @dataclass(frozen=True)
@@ -205,169 +322,29 @@ def find_annotations(
     _require_there(path)
     if not path.is_dir() or format == "images":
         return AnnotationSource(_format_of_file(path, format), (path,))
-    found = _in_folder(path, format, ignored) or _beside_folder(path, format)
+    from fercli.annotations.folders import beside_folder, in_folder, note_files_above
+
+    found = in_folder(path, format, ignored) or beside_folder(path, format)
     if found is not None:
         return found
     if format is None:
         _refuse_labels(path)
-        _note_files_above(path, ignored)
+        note_files_above(path, ignored)
     return AnnotationSource(FORMATS[format or "images"], (path,))
 
 
 def _format_of_file(path: Path, format: str | None) -> Format:
     if format is not None:
         return FORMATS[format]
+    root = _root_of(path) if path.is_file() else None
     for each in FORMATS.values():
-        if each.looks_like(path):
+        if each.root in ("", root) and each.looks_like(path):
             return each
     raise AnnotationError(
         f"Expected annotations ({_titles()}), but it looks like none of them",
         hint="use --format, which then tells what is wrong with it",
         path=path,
     )
-
-
-def _in_folder(folder: Path, format: str | None, ignored: Path | None) -> AnnotationSource | None:
-    """Return the annotations in a folder; None if there are none."""
-    others = list_folder(folder).skipped
-    if ignored is not None and not _is_below(folder, ignored):
-        others = [file for file in others if not _is_below(file, ignored)]
-    suffixes = {file.suffix.lower() for file in others}
-    found: dict[str, list[Path]] = {}
-    for name in OF_ONE_IMAGE:
-        may_be = {"voc": ".xml", "labelme": ".json", "supervisely": ".json"}.get(name, ".txt")
-        if format in (None, name) and may_be in suffixes and FORMATS[name].looks_like(folder):
-            found[name] = [folder]
-    # The files of several images; what has the name of an image and lies beside it is of one.
-    for file, name in _files_of_many(others, folder, format, set(found)):
-        found.setdefault(name, []).append(file)
-    if not found:
-        return None
-    name = _only_format(found, folder)
-    inside = None if name in OF_ONE_IMAGE else folder
-    return AnnotationSource(FORMATS[name], tuple(found[name]), folder=inside)
-
-
-def _beside_folder(folder: Path, format: str | None) -> AnnotationSource | None:
-    """Return the annotations beside a folder of images, in ``labels``, say; None for none."""
-    whole = _absolute(folder)
-    around = [whole.parent / name for name in _names_in(whole.parent) if name.lower() in BESIDE]
-    if whole.parent.name.lower() == "images":  # images/train, labels/train
-        above = whole.parent.parent
-        names = [name for name in _names_in(above) if name.lower() in BESIDE]
-        around += [above / name / whole.name for name in names]
-    found: dict[str, list[Path]] = {}
-    stems: set[str] | None = None
-    for place in around:
-        if place == whole or not place.is_dir():
-            continue
-        files = list_folder(place).skipped
-        stems = {file.stem for file in list_folder(folder).found} if stems is None else stems
-        if any(file.stem in stems or Path(file.stem).stem in stems for file in files):
-            for name in OF_ONE_IMAGE:
-                if format in (None, name) and FORMATS[name].looks_like(place):
-                    found.setdefault(name, []).append(_as_given(place, folder))
-        for file, name in _files_of_many(files, folder, format, set(found)):
-            found.setdefault(name, []).append(_as_given(file, folder))
-    if not found:
-        return None
-    name = _only_format(found, folder)
-    images = folder if name in OF_ONE_IMAGE else None
-    return AnnotationSource(FORMATS[name], tuple(found[name]), images, folder)
-
-
-def _note_files_above(folder: Path, ignored: Path | None) -> None:
-    """Note the files beside a folder of whole images that mark objects in them."""
-    above = _absolute(folder).parent
-    files = [path for path in (above / name for name in _names_in(above)) if _is_small_file(path)]
-    if ignored is not None:
-        files = [path for path in files if not _is_below(path, ignored)]
-    found = [
-        _as_given(path, folder)
-        for path, _ in _files_of_many(files[:MOST_ABOVE], folder, None, set())
-    ]
-    if found:
-        listed = ", ".join(map(str, found))
-        kind = (
-            f"whole images are used, not the boxes of {listed}, which names images of this folder"
-        )
-        NOTES.add(folder, kind, count=0)
-
-
-def _is_small_file(path: Path) -> bool:
-    try:
-        return path.suffix.lower() in SUFFIXES and path.is_file() and (
-            0 < path.stat().st_size <= LARGEST_ABOVE
-        )  # fmt: skip
-    except OSError:
-        return False
-
-
-def _files_of_many(
-    files: Sequence[Path], folder: Path, format: str | None, taken: set[str]
-) -> Iterator[tuple[Path, str]]:
-    """Yield the files that annotate several images, among them some of a folder, and formats."""
-    many = [each for each in FORMATS.values() if each.name not in (*OF_ONE_IMAGE, "images")]
-    of_one = {".txt"} if taken & {"yolo", "info-folder"} else set()
-    for file in files:
-        suffix = file.suffix.lower()
-        if suffix not in SUFFIXES or suffix in of_one or file.name.endswith("_left_out.csv"):
-            continue
-        if suffix == ".json" and not json_kind(file):
-            continue
-        each = next((each for each in many if each.looks_like(file)), None)
-        if each is not None and format in (None, each.name) and _names_images(each, file, folder):
-            yield file, each.name
-
-
-def _names_images(format: Format, file: Path, folder: Path) -> bool:
-    """Whether a file of annotations names an image below a folder."""
-    errors: list[FerError] = []
-    try:
-        with NOTES.muted():
-            records = format.read(file, None, errors.append)
-    except FerError:  # of another kind than its name says
-        return False
-    return any(_is_below(record.path, folder) and record.path.exists() for record in records)
-
-
-def _only_format(found: dict[str, list[Path]], folder: Path) -> str:
-    """Return the format to read: files of one image each win over those of many, which is noted."""
-    of_one = [name for name in found if name in OF_ONE_IMAGE]
-    if len(of_one) == 1 < len(found):
-        others = [path for name, paths in found.items() if name not in of_one for path in paths]
-        listed = ", ".join(map(str, others[:5]))
-        NOTES.add(folder, f"read as {FORMATS[of_one[0]].title}; not used: {listed}", count=0)
-        return of_one[0]
-    if len(found) > 1:
-        listed = ", ".join(f"{FORMATS[n].title} ({paths[0]})" for n, paths in found.items())
-        raise AnnotationError(
-            f"The folder holds annotations in several formats: {listed}",
-            hint="use --format, or give the file",
-            path=folder,
-        )
-    return next(iter(found))
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return _absolute(path).is_relative_to(_absolute(folder))
-
-
-def _absolute(path: Path) -> Path:
-    """Return an absolute path without "..", links not followed."""
-    return Path(os.path.abspath(path))  # noqa: PTH100
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError:
-        return []
-
-
-def _as_given(path: Path, folder: Path) -> Path:
-    """Return a path beside a folder as the folder was given, relative if it was."""
-    return path if folder.is_absolute() else Path(os.path.relpath(path))
 
 
 def read_records(
@@ -410,13 +387,14 @@ def read_records(
     if box_format is not None:
         if source.format.name != "csv":
             raise OptionError(f"`box_format` is for tables (CSV), not for {source.format.title}")
-        reader = partial(csv_table.read, box_format=box_format)
+        reader = partial(cast(Any, reader), box_format=box_format)
     records = [
         record
         for each in source.paths
         for record in reader(each, images or source.images, on_error)
     ]
-    forget_json()
+    if source.format.is_json or path.is_dir():
+        forget_json()
     if source.folder is not None:
         records = _of_folder(records, source)
     records = _without_rivals(records, on_error)
@@ -434,7 +412,7 @@ def _of_folder(records: Sequence[Record], source: AnnotationSource) -> list[Reco
     NOTES.add(
         source.folder, f"the annotations in {files} ({source.format.title}) are used", count=0
     )
-    inside = [record for record in records if _is_below(record.path, source.folder)]
+    inside = [record for record in records if is_below(record.path, source.folder)]
     if len(inside) < len(records):
         NOTES.add(
             source.folder,
@@ -481,11 +459,23 @@ def read_objects(path: Path, *, ignored: Path | None = None) -> list[Record] | N
         As `read_records`.
     """
     if path.is_dir():
-        if not (_in_folder(path, None, ignored) or _beside_folder(path, None)):
+        from fercli.annotations.folders import beside_folder, in_folder
+
+        if not (in_folder(path, None, ignored) or beside_folder(path, None)):
             return None
     elif path.suffix.lower() not in (".json", ".xml", ".csv", ".tsv"):
         return None
     return read_records(path, ignored=ignored, backgrounds=True)
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a path lies in a folder by its name, links not followed."""
+    return absolute(path).is_relative_to(absolute(folder))
+
+
+def absolute(path: Path) -> Path:
+    """Return an absolute path without "..", links not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def _note_fractions(records: Sequence[Record], source: AnnotationSource, path: Path) -> None:
@@ -506,8 +496,8 @@ def _note_unnamed(records: Sequence[Record], source: AnnotationSource, path: Pat
     """Note the images of a folder that its annotations do not name."""
     if not path.is_dir() or source.format.name in ("yolo", "info-folder", "images"):
         return
-    named = {_absolute(record.path) for record in records}
-    unnamed = [image for image in list_folder(path).found if _absolute(image) not in named]
+    named = {absolute(record.path) for record in records}
+    unnamed = [image for image in list_folder(path).found if absolute(image) not in named]
     if unnamed:
         kind = "images that the annotations do not name, not used"
         NOTES.add(path, kind, None, str(unnamed[0]), len(unnamed))
@@ -569,7 +559,7 @@ def _require_there(path: Path) -> None:
 
 def _refuse_labels(folder: Path) -> None:
     """Raise if there are labels: a box around the whole of each image would be wrong."""
-    label = label_of_an_image(folder)
+    label = label_of_an_image(folder, LABEL_SUFFIXES)
     if label is not None:
         raise AnnotationError(
             "The file has the name of an image, but is no label (Pascal VOC XML, YOLO text) "

@@ -19,9 +19,6 @@ USUAL = (".", "images", "../images", "../JPEGImages", "..")
 #: What tells an image's folder from that of its label, lower case.
 PARTED = ("images", "labels", "jpegimages", "annotations")
 
-#: Of the files of one image each.
-LABEL_SUFFIXES = (".txt", ".xml")
-
 #: Files of a folder that are looked at when names lead nowhere.
 MOST_INDEXED = 200_000
 
@@ -245,19 +242,19 @@ def first_files(folder: Path, suffix: str, but: Collection[str] = ()) -> Iterato
     return islice(_files(folder, suffix, but), MOST_TRIED)
 
 
-def label_of_an_image(folder: Path) -> Path | None:
+def label_of_an_image(folder: Path, suffixes: Collection[str]) -> Path | None:
     """Return a file below a folder that seems to be the label of an image there, or None.
 
-    It is a text or XML file, not empty, with the name of an image, beside it or in the folder
-    of labels that belongs to it.
+    It is a file with one of these suffixes, not empty, with the name of an image, beside it or in
+    the folder of labels that belongs to it.
 
     Raises
     ------
     InputError
         A folder cannot be read.
     """
-    files = find_files(folder, (*IMAGE_EXTENSIONS, *LABEL_SUFFIXES))
-    labels = [file for file in files if file.suffix.lower() in LABEL_SUFFIXES]
+    files = find_files(folder, (*IMAGE_EXTENSIONS, *suffixes))
+    labels = [file for file in files if file.suffix.lower() in suffixes]
     images = {_key(file, folder) for file in set(files).difference(labels)}
     return next((f for f in labels if _key(f, folder) in images and _has_content(f)), None)
 

@@ -20,16 +20,11 @@ from urllib.parse import unquote
 from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.labelme import box_around
-from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
+from fercli.annotations.text_files import json_of, number_of, size_of
 from fercli.common.errors import AnnotationError
 from fercli.common.files import is_there
 
 _UPLOADED = re.compile(r"(?:^|/)[0-9a-f]{8}-([^/]+)$")
-
-
-def looks_like(path: Path) -> bool:
-    """Whether this is such a file."""
-    return json_kind(path) == "label-studio"
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:

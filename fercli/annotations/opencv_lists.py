@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
-from fercli.annotations.image_paths import ImageLocator, first_files
+from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.text_files import UTF_16_MARKS
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import (
@@ -26,6 +26,7 @@ from fercli.common.files import (
     is_there,
     relative_name,
 )
+from fercli.common.tables import counted
 
 if TYPE_CHECKING:
     from fercli.annotations import AnnotatedImage
@@ -395,9 +396,9 @@ def _shown(word: bytes) -> str:
 # that stem, as some tools write in place of an info file.
 
 
-def looks_like_folder(path: Path) -> bool:
-    """Whether a folder has such a file among its first text files."""
-    return path.is_dir() and any(_counted(file) for file in first_files(path, ".txt"))
+def is_counted(path: Path) -> bool:
+    """Whether a text file holds a count and as many boxes, at least one."""
+    return bool(_counted(path))
 
 
 def read_folder(
@@ -449,7 +450,9 @@ def _boxes_of(path: Path) -> tuple[LabeledBox, ...]:
         boxes = _boxes(words, path.name)
         extra = next(words, None)
         if extra is not None:
-            raise AnnotationError(f"Expected {len(boxes)} boxes, got more: {_shown(extra)}")
+            raise AnnotationError(
+                f"Expected {counted(len(boxes), 'box')}, got more: {_shown(extra)}"
+            )
         return boxes
     except AnnotationError as error:
         raise AnnotationError(error.message, path=path) from None

@@ -14,17 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
-from fercli.annotations.image_paths import ImageLocator, first_files
+from fercli.annotations.formats import json_kind
+from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.labelme import box_around
-from fercli.annotations.text_files import json_kind, json_of, number_of, size_of
+from fercli.annotations.text_files import json_of, number_of, size_of
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import find_files
-
-
-def looks_like(path: Path) -> bool:
-    """Whether this is such a file, or a folder with one among its first JSON files."""
-    files = first_files(path, ".json") if path.is_dir() else [path]
-    return any(json_kind(file) == "supervisely" for file in files)
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:

@@ -54,16 +54,6 @@ def json_of(path: Path) -> Any:
     return _json_of(path, found.st_mtime_ns, found.st_size)
 
 
-def json_kind(path: Path) -> str:
-    """Return the format of annotations that a JSON file holds; "" for none that is known."""
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return ""
-    try:
-        return _kind(json_of(path))
-    except Exception:  # whatever is wrong with it, its reader will say
-        return ""
-
-
 def forget_json() -> None:
     """Free what `json_of` remembers."""
     _json_of.cache_clear()
@@ -102,26 +92,3 @@ def _json_of(path: Path, changed: int, size: int) -> Any:
         raise AnnotationError(
             f"The file is not JSON that can be read: {error}", path=path
         ) from error
-
-
-def _kind(content: Any) -> str:
-    if isinstance(content, list):
-        first = next((each for each in content if isinstance(each, dict)), {})
-        if "data" in first or ("image" in first and "label" in first):
-            return "label-studio"
-        return (
-            "createml" if "annotations" in first and {"image", "imagefilename"} & {*first} else ""
-        )
-    if not isinstance(content, dict):
-        return ""
-    if "shapes" in content:
-        return "labelme"
-    if "_via_img_metadata" in content:
-        return "via"
-    if isinstance(content.get("images"), list) and isinstance(content.get("annotations"), list):
-        return "coco"
-    if "objects" in content and isinstance(content.get("size"), dict):
-        return "supervisely"
-    values = list(content.values())
-    has_regions = values and all(isinstance(v, dict) and "regions" in v for v in values)
-    return "via" if has_regions else ""

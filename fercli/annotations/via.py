@@ -28,7 +28,7 @@ from fercli.annotations.base import (
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.labelme import box_around
 from fercli.annotations.opencv_lists import names_from
-from fercli.annotations.text_files import json_kind, json_of, number_of, text_of
+from fercli.annotations.text_files import json_of, number_of, text_of
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 from fercli.common.files import parse_json, write_text
@@ -47,15 +47,13 @@ class _Region:
     line: int
 
 
-def looks_like(path: Path) -> bool:
-    """Whether this is VIA's JSON, or a table with VIA's columns."""
-    if path.suffix.lower() == ".csv" and path.is_file():
-        try:
-            with path.open("rb") as file:
-                return COLUMN.encode() in file.readline(4096)
-        except OSError:
-            return False
-    return json_kind(path) == "via"
+def is_table(path: Path) -> bool:
+    """Whether a table has VIA's columns."""
+    try:
+        with path.open("rb") as file:
+            return COLUMN.encode() in file.readline(4096)
+    except OSError:
+        return False
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:

@@ -25,20 +25,14 @@ from fercli.annotations.base import (
     are_fractions,
     raise_it,
 )
-from fercli.annotations.image_paths import ImageLocator, first_files, paired_image
+from fercli.annotations.image_paths import ImageLocator, paired_image
 from fercli.annotations.text_files import size_of
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import atomic_write, find_files
-from fercli.common.xml import Document, read_xml, root_tag
+from fercli.common.xml import Document, read_xml
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
-
-
-def looks_like(path: Path) -> bool:
-    """Whether this is such a file, or a folder with one among its first XML files."""
-    files = first_files(path, ".xml") if path.is_dir() else [path]
-    return any(root_tag(file) == "annotation" for file in files)
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
@@ -126,6 +120,12 @@ def _record(document: Document, images: Path | None) -> Record:
     boxes = tuple(_boxes(document))
     normalized = are_fractions(boxes)
     if not normalized:  # corners are pixels, the first of which is 1
+        from_zero = sum(0 in (box.x, box.y) for box in boxes)
+        if from_zero:
+            kind = (
+                "boxes with a coordinate 0, though Pascal VOC counts pixels from 1; taken as from 1"
+            )
+            NOTES.add(document.path, kind, count=from_zero)
         boxes = tuple(
             LabeledBox(b.x - 1, b.y - 1, b.width + 1, b.height + 1, b.label, b.ignored)
             for b in boxes

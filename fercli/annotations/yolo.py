@@ -22,7 +22,6 @@ from fercli.annotations.base import (
     Record,
     raise_it,
 )
-from fercli.annotations.image_paths import first_files
 from fercli.annotations.text_files import text_of
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, FerError
@@ -39,12 +38,6 @@ NAMES = ("classes.txt", "obj.names", "data.yaml", "data.yml", "dataset.yaml")
 
 #: Where an image or its label lies below the root, and its name without the suffix.
 Key = tuple[tuple[str, ...], str]
-
-
-def looks_like(path: Path) -> bool:
-    """Whether this is such a file, or a folder with one among its first text files."""
-    files = first_files(path, ".txt", NO_LABELS) if path.is_dir() else [path]
-    return any(file.suffix.lower() == ".txt" and _is_label(file) for file in files)
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
@@ -77,7 +70,7 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
         found = [(key, file) for key, file in found if key in labels]
     imaged = {key for key, _ in found}
     for key, label in labels.items():
-        if key not in imaged and _is_label(label):
+        if key not in imaged and is_label(label):
             on_error(AnnotationError("There is no image of the same name", path=label))
     records = []
     for key, image in found:
@@ -252,7 +245,7 @@ def _require_fractions(values: Sequence[float], line: str) -> None:
         raise AnnotationError(f"Expected fractions from 0 to 1, got {line[:60]!r}")
 
 
-def _is_label(path: Path) -> bool:
+def is_label(path: Path) -> bool:
     """Whether a text file begins with a line of YOLO's, blank ones aside."""
     try:
         with path.open("rb") as file:

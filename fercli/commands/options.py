@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_origin
 
 import click
 
+from fercli.annotations.formats import FORMATS
 from fercli.cascade.detection import FACE_CASCADE, SCALE_FACTOR, DetectionOptions
 from fercli.cascade.opencv3 import TOOLS
 from fercli.cli import Group
@@ -482,13 +483,6 @@ def split_extensions(text: str) -> tuple[str, ...]:
     return tuple("" if word == "*" else f".{word}" for word in words if word)
 
 
-#: The names of `fercli.annotations.FORMATS`, which a command does not import for its help.
-ANNOTATION_FORMATS = (
-    "via", "csv", "labelme", "supervisely", "createml", "label-studio", "coco", "dlib", "cvat",
-    "voc", "yolo", "info-folder", "images", "info",
-)  # fmt: skip
-
-
 class FormatName(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
     """The name of a format of annotations; ``pictures`` is an older name of ``images``."""
 
@@ -499,10 +493,9 @@ class FormatName(click.Choice):  # type: ignore[type-arg]  # generic from click 
 
 annotation_format = click.option(
     "--format",
-    type=FormatName(ANNOTATION_FORMATS),
+    type=FormatName(list(FORMATS)),
     metavar="FORMAT",
-    help=f"Read boxes in this format: {', '.join(ANNOTATION_FORMATS)}.  [default: what it looks "
-    "like]",
+    help=f"Read boxes in this format: {', '.join(FORMATS)}.  [default: what it looks like]",
 )
 
 annotation_images = click.option(

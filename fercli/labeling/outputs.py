@@ -22,9 +22,6 @@ from fercli.common.xml import fits_xml
 #: Formats by the suffix of a file; any other suffix is an info file's.
 SUFFIXES = {".csv": "csv", ".tsv": "csv", ".json": "coco", ".xml": "dlib"}
 
-#: Formats whose files are XML.
-XML_FORMATS = ("dlib", "cvat", "voc")
-
 #: What boxes are called in formats that name them.
 LABEL = "object"
 
@@ -87,7 +84,7 @@ class BoxOutput:
                 )
         if self.format.name == "info":
             _require_info_names(self.path, images)
-        if self.format.name in XML_FORMATS:
+        if self.format.root:  # XML
             _require_xml_names(images)
         if not self.one_file:
             _require_own_files(self.path, self.folder, images)
@@ -215,7 +212,7 @@ def keep_original(path: Path | None) -> None:
 
 
 def _format_of(out: Path, name: str | None) -> Format:
-    writable = [f.name for f in FORMATS.values() if f.write or f.write_each]
+    writable = [f.name for f in FORMATS.values() if f.writer]
     if name is None:
         name = _name_by_path(out)
     if name not in writable:

@@ -144,3 +144,25 @@ def test_segmentations_without_a_box(tmp_path, notes):
     )
     assert read_annotations(path)[0].boxes_xywh == ((1, 2, 4, 4),)
     assert "polygons without a bbox, their bounding boxes used: 1" in notes()[0]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "told"),
+    [
+        ([[60, 50, 90, 75], [10, 20, 40, 60]], 1),  # 60 + 90 > 100; to x 90, y 75 it fits
+        ([[60, 50, 30, 25], [10, 20, 30, 40]], 0),  # the same as corner and size
+        ([[60, 50, 90, 75], [60, 50, 30, 25]], 0),  # the second cannot be corners
+        ([[60, 50, 120, 75]], 0),  # fits neither way
+    ],
+)
+def test_boxes_that_seem_to_be_corners_are_told(tmp_path, notes, boxes, told):
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 80}],
+        "annotations": [{"image_id": 1, "bbox": box} for box in boxes],
+    }
+    (image,) = read_annotations(write(tmp_path, content))
+    assert image.boxes_xywh == tuple(map(tuple, boxes))
+    assert [note for note in notes() if f"two corners all fit: {told}" in note] == (
+        [f"{tmp_path / 'a.json'}: boxes that leave their images, taken as x, y, width, height; "
+         "as two corners all fit: 1"] if told else []
+    )  # fmt: skip

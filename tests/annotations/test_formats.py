@@ -1,16 +1,43 @@
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fercli.annotations import FORMATS, AnnotatedImage, read_annotations
 from fercli.annotations.formats import detect_format
-from fercli.commands.options import ANNOTATION_FORMATS
 from fercli.common.errors import AnnotationError, InputError, OptionError
 
+ROOT = Path(__file__).parents[2]
 
-def test_the_command_line_offers_all_formats():
-    assert set(ANNOTATION_FORMATS) == set(FORMATS)
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=lambda format: format.name)
+def test_each_format_is_documented_and_fuzzed(format):
+    row = re.search(rf"^\| `{format.name}` \|.*$", (ROOT / "docs/formats.md").read_text(), re.M)
+    assert row is not None
+    assert row[0].endswith("✓ |" if format.writer else " |")
+    assert ("✓" in row[0]) == bool(format.writer)
+    targets = (ROOT / "scripts/fuzz/targets/boxes.py").read_text()
+    assert format.name == "images" or f'_read_as("{format.name}",' in targets
+
+
+def test_an_info_file_asks_no_reader_of_another_format(tmp_path):
+    (tmp_path / "info.dat").write_text("a.png 1 0 0 5 5\n")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from fercli.annotations.formats import read_records\n"
+        "files = set()\n"
+        "def note(frame, *_):\n"
+        "    name, function = frame.f_code.co_filename, frame.f_code.co_name\n"
+        "    if '/fercli/annotations/' in name and function[0] != '<': files.add(name)\n"
+        "sys.setprofile(note); read_records(Path('info.dat')); sys.setprofile(None)\n"
+        "print(*sorted(Path(name).name for name in files))"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["base.py", "formats.py", "image_paths.py", "opencv_lists.py"]
 
 
 @pytest.mark.parametrize(

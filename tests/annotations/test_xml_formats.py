@@ -262,3 +262,17 @@ def test_malformed_cvat_is_named(tmp_path, change, line, message):
     with pytest.raises(AnnotationError, match=message) as raised:
         read_annotations(path)
     assert raised.value.line == line
+
+
+def test_voc_counted_from_0_is_told(tmp_path, make_image, notes):
+    make_image("a.png")
+    (tmp_path / "a.xml").write_text(
+        "<annotation><filename>a.png</filename>"
+        "<object><name>s</name><bndbox><xmin>0</xmin><ymin>2</ymin><xmax>3</xmax><ymax>6</ymax>"
+        "</bndbox></object><object><name>s</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+        "<xmax>2</xmax><ymax>2</ymax></bndbox></object></annotation>"
+    )
+    (image,) = read_annotations(tmp_path)
+    assert image.boxes_xywh == ((-1, 1, 4, 5), (0, 0, 2, 2))
+    kind = "boxes with a coordinate 0, though VOC counts pixels from 1; taken as from 1: 1"
+    assert kind in notes()[0]

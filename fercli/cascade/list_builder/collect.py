@@ -30,6 +30,7 @@ from fercli.cascade.list_builder.report import CollectedImages, ImageSource
 from fercli.common.errors import AnnotationError, FerError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, list_folder
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 
 def collect_positives(
@@ -239,7 +240,7 @@ def _merged(images: Sequence[AuditedImage]) -> list[AuditedImage]:
 def _nothing(
     kind: str, paths: Sequence[Path], images: int, left_out: Sequence[LeftOut]
 ) -> AnnotationError:
-    wanted = f"There is no usable {kind} in {images} images"
+    wanted = f"There is no usable {kind} in {counted(images, 'image')}"
     if not left_out:
         by_name = not images and any(path.is_dir() for path in paths)
         hint = "use --extensions, if their names end unusually" if by_name else None

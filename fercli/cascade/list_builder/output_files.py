@@ -29,6 +29,7 @@ from fercli.common.drawing import require_suffix
 from fercli.common.errors import OutputError
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder, require_absent, write_text
 from fercli.common.images import read_gray, write_image
+from fercli.common.tables import counted
 
 INFO, TEST_INFO = "info.dat", "test_info.dat"
 BACKGROUNDS, TEST_BACKGROUNDS = "bg.txt", "test_bg.txt"
@@ -99,7 +100,7 @@ def write_negatives(
             names=options.background_names,
             overwrite=options.overwrite,
         )
-        yield path, f"{len(images)} images"
+        yield path, counted(len(images), "image")
     yield from _written_left_out(out / BACKGROUNDS_LEFT_OUT, part.left_out, options)
 
 
@@ -108,7 +109,10 @@ def _make_links(
 ) -> Iterator[tuple[Path, str]]:
     count = make_links(names, links, overwrite=options.overwrite)
     if count:
-        yield links, f"other names for {count} images that a list cannot hold; see {MAPPING}"
+        yield (
+            links,
+            f"other names for {counted(count, 'image')} that a list cannot hold; see {MAPPING}",
+        )
 
 
 def _written_info(
@@ -155,7 +159,7 @@ def _annotated(image: AuditedImage, name: Path) -> AnnotatedImage:
 
 
 def _boxes_text(images: Sequence[AuditedImage]) -> str:
-    return f"{count_boxes(images)} boxes in {len(images)} images"
+    return f"{counted(count_boxes(images), 'box')} in {counted(len(images), 'image')}"
 
 
 # Staging: safe names for images whose own names a description file cannot hold.

@@ -11,6 +11,7 @@ from fercli.cascade import HIT_RATE, STAGES
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, draw_histogram
 from fercli.cascade.list_builder.image_audit import AuditedImage, LeftOut
 from fercli.cascade.samples.statistics import usable_positives
+from fercli.common.tables import counted
 
 #: So many of what was left out are shown; all are in the table beside the list.
 SHOWN = 10
@@ -148,9 +149,9 @@ def _part_dict(part: CollectedImages) -> dict[str, object]:
 
 
 def _part_lines(name: str, part: CollectedImages) -> Iterator[str]:
-    boxes = f", {count_boxes(part.used)} boxes" if name == "positives" else ""
+    boxes = f", {counted(count_boxes(part.used), 'box')}" if name == "positives" else ""
     test = f", {len(part.test)} of them for testing" if part.test else ""
-    yield f"{name}: {len(part.used)} images{test}{boxes}"
+    yield f"{name}: {counted(len(part.used), 'image')}{test}{boxes}"
     for source in part.sources:
         yield f"  from {shown(source.path)} ({source.format}): {source.images}"
         if len(source.labels) > 1:

@@ -156,7 +156,7 @@ def _require_boxes(records: Sequence[Record], annotations: Path) -> None:
     if not records and annotations.is_dir():
         hint = f"name images with one of the suffixes {', '.join(IMAGE_EXTENSIONS)}"
     raise AnnotationError(
-        f"The annotations have no boxes ({len(records)} images are listed)",
+        f"The annotations have no boxes (images listed: {len(records)})",
         hint=hint,
         path=annotations,
     )

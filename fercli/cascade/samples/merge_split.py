@@ -17,6 +17,7 @@ from fercli.common.errors import OptionError, VecError
 from fercli.common.files import require_absent
 from fercli.common.groups import exact_pairs, groups
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 
 def split(
@@ -79,8 +80,8 @@ def split(
     for name, chosen in zip(shares, members, strict=True):
         if not len(chosen):
             raise OptionError(
-                f"The part {name} would get none of the {len(samples)} samples at a share of "
-                f"{shares[name]:g}",
+                f"The part {name} would get none of the {counted(len(samples), 'sample')} "
+                f"at a share of {shares[name]:g}",
                 hint="give it a larger share, or split into fewer parts",
             )
     with ExitStack() as stack:

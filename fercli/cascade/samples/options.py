@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from fercli.common.errors import FerError
 from fercli.common.options import SEED, Option, check, option
+from fercli.common.tables import counted
 
 Invert = Literal["never", "always", "random"]
 
@@ -157,7 +158,8 @@ class Created:
             lines.insert(0, f"left out: {len(self.left_out)}")
         lines += [f"note: {note}" for note in self.notes]
         of = f" of {width}x{height}" if self.what == "samples" else ""
-        lines.append(f"{self.path}: {self.count} {self.what}{of} in {self.seconds:.1f} s")
+        made = counted(self.count, self.what.removesuffix("s"))
+        lines.append(f"{self.path}: {made}{of} in {self.seconds:.1f} s")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fercli.annotations import FORMATS, csv_table
+from fercli.annotations import FORMATS
 from fercli.annotations.base import NOTES, Record, label_counts, labels_text
 from fercli.annotations.formats import detect_format, read_records
 from fercli.annotations.opencv_lists import read_background_list
@@ -94,7 +94,7 @@ def _read_file(path: Path) -> BackgroundFiles:
         # A binary file is not a list, but may be annotations of another kind.
         return _with_objects(read_records(path, backgrounds=True))
     # In a table, too, a name may stand alone.
-    is_list = any(is_there(name) for name in paths[:_TRIED]) and not csv_table.looks_like(path)
+    is_list = any(is_there(name) for name in paths[:_TRIED]) and not FORMATS["csv"].looks_like(path)
     if not paths or is_list:
         return BackgroundFiles(tuple(paths), {})
     try:

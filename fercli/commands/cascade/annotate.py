@@ -5,15 +5,15 @@ from typing import Any
 
 import click
 
+from fercli.annotations.formats import FORMATS
 from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
 from fercli.common.tables import counted
 from fercli.common.xml import fits_xml
 
-#: Formats of boxes that can be written.
-FORMATS = (
-    "info", "csv", "coco", "dlib", "cvat", "via", "createml", "voc", "yolo", "labelme"
-)  # fmt: skip
+#: Formats of boxes that can be written, and those of them that are a file an image.
+WRITTEN = [each.name for each in FORMATS.values() if each.writer]
+FOLDERS = [each.name for each in FORMATS.values() if each.writer and each.of_one_image]
 
 
 @options.command()
@@ -25,9 +25,9 @@ FORMATS = (
 )
 @click.option(
     "--format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(WRITTEN),
     metavar="FORMAT",
-    help=f"Write the boxes in this format: {', '.join(FORMATS)}; voc, yolo and labelme are folders."
+    help=f"Write the boxes in this format: {', '.join(WRITTEN)}; {', '.join(FOLDERS)} are folders."
     "  [default: what the name says]",
 )
 @click.option(

@@ -9,6 +9,7 @@ import click
 from fercli.cli import LazyGroup
 from fercli.commands import options
 from fercli.common.progress import Progress
+from fercli.common.tables import counted
 
 
 @click.group(
@@ -151,7 +152,7 @@ def merge(
         overwrite=overwrite,
         progress=progress,
     )
-    options.echo(written, as_json, f"{written.path}: {written.count} samples")
+    options.echo(written, as_json, f"{written.path}: {counted(written.count, 'sample')}")
 
 
 def _to_shares(
@@ -235,7 +236,7 @@ def split(
         overwrite=overwrite,
         progress=progress,
     )
-    text = "\n".join(f"{part.path}: {part.count} samples" for part in parts)
+    text = "\n".join(f"{part.path}: {counted(part.count, 'sample')}" for part in parts)
     options.echo(parts, as_json, text)
 
 
@@ -281,4 +282,4 @@ def export(
         overwrite=overwrite,
         progress=progress,
     )
-    options.echo(written, as_json, f"{written.path}: {written.count} images")
+    options.echo(written, as_json, f"{written.path}: {counted(written.count, 'image')}")

@@ -115,7 +115,7 @@ def test_nothing_usable(tmp_path, build):
         build([tmp_path / "faces"])
     (tmp_path / "faces" / "a.png").touch()
     with pytest.raises(
-        AnnotationError, match=r"no usable positive in 1 images: 1 unreadable; .* a\.png|empty"
+        AnnotationError, match=r"no usable positive in 1 image: 1 unreadable; .* a\.png|empty"
     ):
         build([tmp_path / "faces"])
     with pytest.raises(AnnotationError, match="usable negative"):
