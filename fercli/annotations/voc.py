@@ -122,9 +122,7 @@ def _record(document: Document, images: Path | None) -> Record:
     if not normalized:  # corners are pixels, the first of which is 1
         from_zero = sum(0 in (box.x, box.y) for box in boxes)
         if from_zero:
-            kind = (
-                "boxes with a coordinate 0, though Pascal VOC counts pixels from 1; taken as from 1"
-            )
+            kind = "boxes with a coordinate 0, though VOC counts pixels from 1; taken as from 1"
             NOTES.add(document.path, kind, count=from_zero)
         boxes = tuple(
             LabeledBox(b.x - 1, b.y - 1, b.width + 1, b.height + 1, b.label, b.ignored)
