@@ -47,22 +47,12 @@ class LazyGroup(Group):
         module ``build_info`` in it.
     names : sequence of str
         The commands, in the order in which help lists them.
-    one_module : bool
-        Whether `package` is the one module of all the commands. Defaults to False.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        package: str,
-        names: Sequence[str],
-        one_module: bool = False,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, package: str, names: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.package = package
         self.names = tuple(names)
-        self.one_module = one_module
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the given order."""
@@ -75,8 +65,7 @@ class LazyGroup(Group):
         name = cmd_name.replace("-", "_")
         if keyword.iskeyword(name):
             name += "_"
-        module = self.package if self.one_module else f"{self.package}.{name}"
-        command: click.Command = getattr(importlib.import_module(module), name)
+        command: click.Command = getattr(importlib.import_module(f"{self.package}.{name}"), name)
         return command
 
 

@@ -6,18 +6,12 @@ from typing import Any
 
 import click
 
-from fercli.cli import LazyGroup
 from fercli.commands import options
 from fercli.common.progress import Progress
 from fercli.common.tables import counted
 
 
-@click.group(
-    cls=LazyGroup,
-    package="fercli.commands.cascade.samples",
-    names=["show", "info", "merge", "split", "export"],
-    one_module=True,
-)
+@options.group()
 def samples() -> None:
     """Look at, describe, merge, split and export .vec files.
 
@@ -27,7 +21,7 @@ def samples() -> None:
     """
 
 
-@options.command()
+@samples.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out(
     "FILE.png",
@@ -86,7 +80,7 @@ def show(
     options.echo(sheet, as_json, text)
 
 
-@options.command()
+@samples.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.sample_size
 @options.as_json
@@ -108,7 +102,7 @@ def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progr
     options.echo(statistics, as_json)
 
 
-@options.command()
+@samples.command()
 @click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
 @options.out("FILE.vec", "Write the samples to this file.")
 @options.sample_size
@@ -172,7 +166,7 @@ def _to_shares(
     return shares
 
 
-@options.command()
+@samples.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @click.option(
     "--share",
@@ -240,7 +234,7 @@ def split(
     options.echo(parts, as_json, text)
 
 
-@options.command()
+@samples.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out("DIR", "Write the images, named by their number, to this folder.")
 @options.sample_size
