@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fercli.common.errors import AnnotationError, FerError, ImageError
 
@@ -109,6 +109,8 @@ def input_notes() -> list[str]:
 
 #: Coordinates beyond this are noise, not boxes: no image that fer opens is so wide or high.
 LARGEST = 1 << 28
+
+T = TypeVar("T")
 
 #: What a reader does with a malformed part of its input: raise it, or note it and go on.
 OnError = Callable[[FerError], None]
@@ -264,6 +266,17 @@ class Record:
             )
         except AnnotationError as error:
             raise AnnotationError(error.message, path=self.source, line=self.line) from error
+
+
+def read_each(items: Iterable[T], read: Callable[[T], Record], on_error: OnError) -> list[Record]:
+    """Return the record of each item, such as a file; `on_error` is told of those without one."""
+    records = []
+    for item in items:
+        try:
+            records.append(read(item))
+        except FerError as error:
+            on_error(error)
+    return records
 
 
 def round_box(x: float, y: float, width: float, height: float) -> Box:

@@ -14,7 +14,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from fercli.annotations.base import NOTES, AnnotatedImage, LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import (
+    NOTES,
+    AnnotatedImage,
+    LabeledBox,
+    OnError,
+    Record,
+    raise_it,
+    read_each,
+)
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.labelme import box_around
 from fercli.annotations.opencv_lists import names_from
@@ -56,12 +64,9 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
             path=path,
         )
     locator = ImageLocator(path, images)
-    records = []
-    for image in root.iterfind("image"):
-        try:
-            records.append(_record(document, image, locator))
-        except AnnotationError as error:
-            on_error(error)
+    records = read_each(
+        root.iterfind("image"), lambda image: _record(document, image, locator), on_error
+    )
     return records
 
 

@@ -22,6 +22,7 @@ from fercli.annotations.base import (
     Record,
     are_fractions,
     raise_it,
+    read_each,
 )
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.opencv_lists import names_from
@@ -59,12 +60,9 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     if document.encoding_ignored:
         NOTES.add(path, f"declared as {document.encoding_ignored}, but UTF-8, and read so", count=0)
     locator = ImageLocator(path, images)
-    records = []
-    for image in document.root.iter("image"):
-        try:
-            records.append(_record(document, image, locator))
-        except AnnotationError as error:
-            on_error(error)
+    records = read_each(
+        document.root.iter("image"), lambda image: _record(document, image, locator), on_error
+    )
     if are_fractions(box for record in records for box in record.boxes):
         records = [replace(record, normalized=True) for record in records]
     return records

@@ -15,11 +15,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.base import NOTES, AnnotatedImage, LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import (
+    NOTES,
+    AnnotatedImage,
+    LabeledBox,
+    OnError,
+    Record,
+    raise_it,
+    read_each,
+)
 from fercli.annotations.formats import json_kind
 from fercli.annotations.image_paths import ImageLocator, paired_image
 from fercli.annotations.text_files import json_of, number_of, size_of
-from fercli.common.errors import AnnotationError, FerError
+from fercli.common.errors import AnnotationError
 from fercli.common.files import find_files, write_text
 
 
@@ -42,15 +50,9 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     InputError
         A file cannot be read.
     """
-    records = []
-    for file in find_files(path, (".json",)) if path.is_dir() else [path]:
-        if path.is_dir() and json_kind(file) not in ("labelme", ""):
-            continue
-        try:
-            records.append(_record(file, images))
-        except FerError as error:
-            on_error(error)
-    return records
+    files = find_files(path, (".json",)) if path.is_dir() else [path]
+    own = (f for f in files if not path.is_dir() or json_kind(f) in ("labelme", ""))
+    return read_each(own, lambda file: _record(file, images), on_error)
 
 
 def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
+from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it, read_each
 from fercli.annotations.formats import json_kind
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.labelme import box_around
 from fercli.annotations.text_files import json_of, number_of, size_of
-from fercli.common.errors import AnnotationError, FerError
+from fercli.common.errors import AnnotationError
 from fercli.common.files import find_files
 
 
@@ -41,15 +41,10 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     InputError
         A file cannot be read.
     """
-    records = []
-    for file in find_files(path, (".json",)) if path.is_dir() else [path]:
-        if path.is_dir() and json_kind(file) != "supervisely":  # meta.json, say
-            continue
-        try:
-            records.append(_record(file, images))
-        except FerError as error:
-            on_error(error)
-    return records
+    files = find_files(path, (".json",)) if path.is_dir() else [path]
+    # Others may lie there, too, such as meta.json.
+    own = (f for f in files if not path.is_dir() or json_kind(f) == "supervisely")
+    return read_each(own, lambda file: _record(file, images), on_error)
 
 
 def _record(path: Path, images: Path | None) -> Record:

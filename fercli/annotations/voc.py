@@ -24,11 +24,12 @@ from fercli.annotations.base import (
     Record,
     are_fractions,
     raise_it,
+    read_each,
 )
 from fercli.annotations.image_paths import ImageLocator, paired_image
 from fercli.annotations.text_files import size_of
 from fercli.common.boxes import Box
-from fercli.common.errors import AnnotationError, FerError
+from fercli.common.errors import AnnotationError
 from fercli.common.files import atomic_write, find_files
 from fercli.common.xml import Document, read_xml
 
@@ -55,13 +56,8 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
     InputError
         A file cannot be read.
     """
-    records = []
-    for file in find_files(path, (".xml",)) if path.is_dir() else [path]:
-        try:
-            records.append(_record(read_xml(file), images))
-        except FerError as error:
-            on_error(error)
-    return records
+    files = find_files(path, (".xml",)) if path.is_dir() else [path]
+    return read_each(files, lambda file: _record(read_xml(file), images), on_error)
 
 
 def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:
