@@ -1,6 +1,5 @@
 """``fer classify``: classify facial expressions in images, videos, cameras and streams."""
 
-import json
 import sys
 from typing import Any
 
@@ -139,12 +138,10 @@ def classify(
     notes = [files.note("images or videos") for files in folders] + run.notes
     for line in (*(f"fer: {note}" for note in notes), *complaints(results)):
         click.echo(line.replace("`min_face`", "--min-face"), err=True)
-    if as_json:
-        plain = to_dict(results, recognizer.classes, folders)
-        said = {"assumptions": recognizer.assumptions} if recognizer.assumptions else {}
-        click.echo(json.dumps([{**row, **said} for row in plain], indent=2))
-    else:
-        click.echo(to_text(results, recognizer.classes))
+    plain = to_dict(results, recognizer.classes, folders) if as_json else []
+    said = {"assumptions": recognizer.assumptions} if recognizer.assumptions else {}
+    text = "" if as_json else to_text(results, recognizer.classes)
+    options.echo([{**row, **said} for row in plain], as_json, text)
     if stop.is_set() and not all(one.live for one in found):
         click.echo("fer: interrupted; these are the results so far", err=True)
         return INTERRUPTED

@@ -1,9 +1,5 @@
 """``fer doctor``: what is installed, what is missing, how to get it."""
 
-import json
-
-import click
-
 from fercli.commands import options
 
 SIGNS = {"ok": "ok     ", "absent": "-      ", "problem": "PROBLEM"}
@@ -22,17 +18,13 @@ def doctor(as_json: bool) -> int:
       fer doctor
       fer doctor --json
     """
-    from dataclasses import asdict
-
     from fercli.environment import examine
 
     findings = examine()
-    if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        width = max(len(finding.name) for finding in findings)
-        for finding in findings:
-            click.echo(f"{SIGNS[finding.status]}  {finding.name:<{width}}  {finding.detail}")
-            if finding.status != "ok" and finding.hint:
-                click.echo(f"{'':<{len(SIGNS['ok']) + 2 + width}}  → {finding.hint}")
+    width, lines = max(len(finding.name) for finding in findings), []
+    for finding in findings:
+        lines.append(f"{SIGNS[finding.status]}  {finding.name:<{width}}  {finding.detail}")
+        if finding.status != "ok" and finding.hint:
+            lines.append(f"{'':<{len(SIGNS['ok']) + 2 + width}}  → {finding.hint}")
+    options.echo(findings, as_json, "\n".join(lines))
     return int(any(finding.status == "problem" for finding in findings))

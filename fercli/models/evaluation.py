@@ -359,7 +359,9 @@ def write_report(
     make_folder(out)
     text = json.dumps(evaluation.to_dict(), indent=2, ensure_ascii=False)
     write_text(paths[0], text + "\n", overwrite=overwrite, errors="backslashreplace")
-    title = f"accuracy {evaluation.metrics.accuracy:.1%} on {evaluation.metrics.count} faces"
+    title = (
+        f"accuracy {evaluation.metrics.accuracy:.1%} on {counted(evaluation.metrics.count, 'face')}"
+    )
     save_plot(draw_confusion(evaluation.metrics, title), paths[1], overwrite=overwrite)
     save_plot(draw_mistakes(evaluation, faces), paths[2], overwrite=overwrite)
     return paths

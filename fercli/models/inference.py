@@ -394,7 +394,9 @@ def _features(model: Model, faces: Faces, progress: Progress) -> NDArray[np.floa
 def _draw_map(embedding: Embedding, faces: Faces, projection: str, seed: int) -> Any:
     order = np.random.default_rng(seed).permutation(len(faces))[:MAPPED]
     points = _project(embedding.features[order], projection, seed)
-    title = f"{len(order)} faces by {projection}; clusters are {embedding.purity:.0%} pure"
+    title = (
+        f"{counted(len(order), 'face')} by {projection}; clusters are {embedding.purity:.0%} pure"
+    )
     figure, axes = new_plot(title, "", "", size_inches=(8.0, 7.0))
     axes.set_xticks([])
     axes.set_yticks([])

@@ -1,6 +1,5 @@
 """``fer cascade create-samples``: marked boxes, or one image warped, to a ``.vec`` file."""
 
-import json
 import shlex
 from collections.abc import Iterable
 from typing import Any
@@ -91,11 +90,8 @@ def create_samples(ctx: click.Context, /, **given: Any) -> None:
     """
     _check_usage(ctx, given)
     created = _create_from_boxes(given) if given["info"] else _create_from_images(given)
-    if given["as_json"]:
-        click.echo(json.dumps(created.to_dict(), indent=2))
-        return
-    click.echo(created.to_text())
-    if given["out"]:
+    options.echo(created, given["as_json"])
+    if given["out"] and not given["as_json"]:
         command = ["fer", "cascade", "samples", "show", str(given["out"])]
         command += ["--size", shown_value(given["size_wh"] or CropRules.size_wh)]
         click.echo(f"look at them: {shlex.join(command)}")

@@ -1,6 +1,5 @@
 """``fer cascade detect``: the boxes that a cascade finds in images."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def detect(
         to_csv,
     )
     from fercli.common.files import require_absent, write_text
-    from fercli.common.tables import format_table
+    from fercli.common.tables import counted, format_table
     from fercli.common.work_folder import alone_in
 
     notes: list[str] = []
@@ -79,10 +78,9 @@ def detect(
     if csv_file is not None:
         write_text(csv_file, to_csv(found), overwrite=overwrite)
     rows = [row for one in found for row in one.rows()]
-    if as_json:
-        click.echo(json.dumps([dict(zip(COLUMNS, row, strict=True)) for row in rows], indent=2))
-    elif rows:
-        click.echo(format_table(COLUMNS, rows))
+    if rows or as_json:
+        boxes = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        options.echo(boxes, as_json, format_table(COLUMNS, rows))
     for note in notes:
         click.echo(f"fer: {note}", err=True)
     for one in found:
@@ -91,5 +89,5 @@ def detect(
     unread = sum(bool(one.error) for one in found)
     if not as_json:
         left_out = f", {unread} unreadable" if unread else ""
-        click.echo(f"{len(rows)} found in {len(found) - unread} images{left_out}")
+        click.echo(f"{len(rows)} found in {counted(len(found) - unread, 'image')}{left_out}")
     return int(unread > 0)

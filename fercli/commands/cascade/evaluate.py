@@ -1,6 +1,5 @@
 """``fer cascade evaluate``: how well cascades find what is annotated."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +147,7 @@ def evaluate(
             overwrite=overwrite,
             progress=progress,
         )
-    if as_json:
-        click.echo(json.dumps(summary(evaluation), indent=2))
-    else:
-        click.echo(report_text(evaluation))
-        if out is not None:
-            click.echo(f"\nCurves, tables and images of the errors are in {out}")
+    text = report_text(evaluation)
+    if out is not None:
+        text += f"\n\nCurves, tables and images of the errors are in {out}"
+    options.echo(summary(evaluation), as_json, text)

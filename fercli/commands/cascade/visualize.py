@@ -1,6 +1,5 @@
 """``fer cascade visualize``: images of a cascade's features, and how it rejects windows."""
 
-import json
 from pathlib import Path
 
 import click
@@ -56,6 +55,7 @@ def visualize(
     """
     from fercli.cascade.detection.batch import images_of
     from fercli.cascade.visualization import visualize_cascade
+    from fercli.common.tables import counted
     from fercli.common.work_folder import alone_in
 
     with alone_in(out, "the drawing of a cascade"):
@@ -70,9 +70,8 @@ def visualize(
             workers=workers,
             progress=progress,
         )
-    if as_json:
-        click.echo(json.dumps(drawn.to_dict(), indent=2))
-        return
+    images_drawn = counted(len(drawn.files), "image")
+    text = f"{images_drawn} in {out}: {drawn.files[0].name} shows all stages"
     if drawn.profile is not None:
-        click.echo(drawn.profile.to_text() + "\n")
-    click.echo(f"{len(drawn.files)} images in {out}: {drawn.files[0].name} shows all stages")
+        text = f"{drawn.profile.to_text()}\n\n{text}"
+    options.echo(drawn, as_json, text)

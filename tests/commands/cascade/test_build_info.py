@@ -37,6 +37,13 @@ def test_the_usual_way(folders, fer, tmp_path):
     assert fer("cascade", "check-info", "work/info.dat").status == 0
 
 
+def test_one_image_is_counted_as_one(folders, fer):
+    words = ("--take", 1, "--negatives", "scenes", "--take-negatives", 1, "--out", "work")
+    result = fer("cascade", "build-info", "faces", *words)
+    assert result.out.startswith("positives: 1 image, 1 box\n")
+    assert "work/info.dat: 1 box in 1 image\nwork/bg.txt: 1 image\n" in result.out
+
+
 def test_all_options(folders, fer, tmp_path):
     (tmp_path / "faces" / "boxes.csv").write_text(
         "path,x,y,w,h,label\n" + "".join(f"{n}.png,5,{n},20,10,face\n" for n in range(10))

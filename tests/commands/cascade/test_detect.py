@@ -52,7 +52,7 @@ def test_a_broken_image_is_named_and_the_rest_searched(fer, face_cascade, photo,
     result = fer("cascade", "detect", face_cascade, tmp_path, photo)
     assert result.status == 1
     assert f"{broken}: The file is not an image" in result.err
-    assert "in 1 images, 1 unreadable" in result.out
+    assert "in 1 image, 1 unreadable" in result.out
 
 
 def test_the_same_at_any_number_of_workers_and_copies_in_the_same_subfolders(

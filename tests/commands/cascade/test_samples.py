@@ -88,6 +88,8 @@ def test_export(fer, vec, tmp_path):
     assert result.out == f"{tmp_path}/out: 12 images\n"
     samples = read_vec(vec, (20, 20))
     np.testing.assert_array_equal(read_gray(tmp_path / "out" / "12.png"), samples[11])
+    result = fer("cascade", "samples", "export", vec, "--out", tmp_path / "one", "--num", 1)
+    assert result.out == f"{tmp_path}/one: 1 image\n"
 
 
 @pytest.mark.parametrize("command", ["show", "info", "merge", "split", "export"])

@@ -1,9 +1,6 @@
 """``fer cascade tools status``: where OpenCV's programs were found."""
 
-import json
 from pathlib import Path
-
-import click
 
 from fercli.commands import options
 
@@ -26,9 +23,5 @@ def status(tools: Path | None, as_json: bool) -> int:
     from fercli.cascade.opencv3.programs import examine_programs
 
     found = examine_programs(tools)
-    if as_json:
-        click.echo(json.dumps([program.to_dict() for program in found], indent=2))
-    else:
-        for program in found:
-            click.echo(program)
+    options.echo(found, as_json, "\n".join(map(str, found)))
     return int(any(program.problem for program in found))
