@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from fercli.common.errors import OutputError
 from fercli.common.files import atomic_write, shown_name
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Text
+    from PIL import ImageDraw, ImageFont
+
+    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 #: Okabe and Ito's colors, which people with any kind of color vision tell apart.
@@ -140,8 +142,6 @@ def require_suffix(path: Path) -> None:
 BOX_COLOR = (0, 158, 115)
 WHITE = (255, 255, 255)
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
 
 def line_width(size_wh: tuple[int, int]) -> int:
     """Return the width of lines on an image of this size, in pixels."""
@@ -150,6 +150,8 @@ def line_width(size_wh: tuple[int, int]) -> int:
 
 def label_font(size_wh: tuple[int, int]) -> Font:
     """Return the font of labels on an image of this size."""
+    from PIL import ImageFont
+
     return ImageFont.load_default(max(11, round(max(size_wh) / 60)))
 
 
@@ -188,6 +190,8 @@ def draw_boxes(
     boxes_xywh : ndarray of int32, shape (n, 4)
     labels : sequence of n str
     """
+    from PIL import Image, ImageDraw
+
     canvas = Image.fromarray(image[:, :, ::-1])
     draw = ImageDraw.Draw(canvas)
     width, font = line_width(canvas.size), label_font(canvas.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,13 @@ from PIL import Image, ImageDraw, ImageFont
 from fercli.cascade.detection.batch import short_stem
 from fercli.cascade.evaluation.matching import FALSE_ALARM
 from fercli.cascade.evaluation.results import CascadeResult, ImageResult
-from fercli.common.drawing import BOX_COLOR, WHITE, Font, draw_box, label_font, line_width
+from fercli.common.drawing import BOX_COLOR, WHITE, draw_box, label_font, line_width
 from fercli.common.files import make_folder, shown_name
 from fercli.common.images import read_color, write_image
 from fercli.common.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from fercli.common.drawing import Font
 
 MISS, FALSE, TEXT = (230, 159, 0), (213, 94, 0), (40, 40, 40)
 
