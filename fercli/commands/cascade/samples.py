@@ -135,7 +135,6 @@ def merge(
       fer cascade samples merge *.vec --shuffle --drop-duplicates --out all.vec
     """
     from fercli.cascade.samples.merge_split import merge
-    from fercli.common.tables import counted
 
     written = merge(
         vecs,
@@ -220,7 +219,6 @@ def split(
       fer cascade samples split faces.vec --share train=9 --share test=1 --out parts/
     """
     from fercli.cascade.samples.merge_split import split
-    from fercli.common.tables import counted
 
     parts = split(
         vec,
@@ -268,7 +266,6 @@ def export(
       fer cascade samples export faces.vec --size 20x20 --num 100 --out few/
     """
     from fercli.cascade.samples.viewing import export
-    from fercli.common.tables import counted
 
     written = export(
         vec,
