@@ -84,11 +84,18 @@ bench: $(VENV)/.setup-dev tools  ## run the timed comparisons, on an idle machin
 detection-quality: $(VENV)/.setup  ## measure cascades, with intervals: TRUTH='a/info.dat b/info.dat' CASCADES=some
 	$(BIN)/python scripts/detection_quality.py $(CASCADES) $(patsubst %,--truth %,$(TRUTH))
 
-cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder, else fetched ones
+cascade: VEC_USED = $(or $(VEC),runs/cascade/faces.vec)
+cascade: NEGATIVES_USED = $(or $(NEGATIVES),runs/cascade/scenes)
+cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder FER2013=fer2013.csv, else fetched ones
 	$(if $(and $(VEC),$(NEGATIVES)),,$(BIN)/fer cascade fetch-faces --out runs/cascade/faces.vec \
 	    $(if $(NEGATIVES),,--negatives runs/cascade/scenes))
+	$(if $(FER2013),$(BIN)/fer cascade train --recipe frontalface-start --stages 15 \
+	    --vec "$(VEC_USED)" --bg "$(NEGATIVES_USED)" --out runs/cascade/start)
+	@mkdir -p runs/cascade
+	$(BIN)/python -m scripts.face_positives "$(VEC_USED)" --out runs/cascade/positives.vec \
+	    $(if $(FER2013),--fer2013 "$(FER2013)" --aligner runs/cascade/start/cascade.xml)
 	$(BIN)/fer cascade train --recipe frontalface \
-	    --vec "$(or $(VEC),runs/cascade/faces.vec)" --bg "$(or $(NEGATIVES),runs/cascade/scenes)" \
+	    --vec runs/cascade/positives.vec --bg "$(NEGATIVES_USED)" \
 	    --out runs/cascade/frontalface $(OPTIONS)
 	$(BIN)/fer cascade convert runs/cascade/frontalface/cascade.xml --compact --overwrite \
 	    --out runs/cascade/frontalface.xml
