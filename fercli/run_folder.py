@@ -38,8 +38,8 @@ class RunFolder:
     ignored : frozenset of str
         Settings that change how long a training takes, not what comes of it.
     fixed : frozenset of str or None
-        Settings that a training cannot change on its way, even when it is resumed; None: all that
-        are not ignored.
+        Settings that a training cannot change on its way, even with `resume`; None: all that are
+        not ignored, and there is no `resume`.
     """
 
     path: Path
@@ -64,8 +64,14 @@ class RunFolder:
         return tuple(self.path / name for name in self.names)
 
     @property
+    def begun(self) -> bool:
+        """Whether there is more of a training than its settings."""
+        settings = (self.recipe, self.versions)
+        return any(os.path.lexists(file) for file in self.files if file not in settings)
+
+    @property
     def ended(self) -> bool:
-        """Whether a training has ended here."""
+        """Whether a training has ended here, so that the same settings do not continue it."""
         return False
 
     def read_recipe(self) -> dict[str, Any] | None:
@@ -121,39 +127,49 @@ class RunFolder:
         except OSError as error:
             raise output_error(error, out) from error
 
-    def may_continue(self, options: Mapping[str, Any], *, resume: bool = False) -> bool:
-        """Return whether there is a training to go on with; raise if it is another or has ended.
+    def may_continue(
+        self, options: Mapping[str, Any], *, resume: bool = False, overwrite: bool = False
+    ) -> bool:
+        """Return whether there is a training to continue; raise if it is another or has ended.
 
         Parameters
         ----------
         options : mapping
             The settings that are asked for, resolved, by option.
         resume : bool
-            Whether to go on with a training that has ended, or with settings other than the
-            `fixed` ones changed. Defaults to False.
+            Whether to continue a training that has ended, or one with other settings, as far as
+            they are not `fixed`. Defaults to False.
+        overwrite : bool
+            Whether to start anew, whatever is there. Defaults to False.
 
         Raises
         ------
         TrainingError
-            It is a training with other settings.
+            It is a training with other settings; or there is none to `resume`.
         OutputExistsError
             It has ended, or there are files of a training without its recipe.
         """
+        if overwrite:
+            return False
         before = self.read_recipe()
         if before is None:
+            if resume:
+                raise TrainingError("There is no training to continue", path=self.path)
             for file in self.files:
-                require_absent(file, overwrite=resume)
+                require_absent(file, overwrite=False)
             return False
         changed = changes(before, options, self.ignored)
+        if changed and not (self.begun or resume):
+            return False
         fixed = [text for name, text in changed.items() if self.fixed is None or name in self.fixed]
         if fixed or (changed and not resume):
             raise other_training(self.path, fixed or [*changed.values()], resumable=not fixed)
         if self.ended and not resume:
+            hint = "another `out`, or `overwrite` to start anew"
+            if self.fixed is not None:
+                hint = f"`resume` with more `stages` to continue it, {hint}"
             raise OutputExistsError(
-                "The folder holds a training that has ended",
-                hint="use --resume with more --stages to continue it, another --out, or "
-                "--overwrite to start anew",
-                path=self.path,
+                "The folder holds a training that has ended", hint=f"use {hint}", path=self.path
             )
         return True
 
@@ -171,9 +187,9 @@ def versions(libraries: Mapping[str, object]) -> dict[str, object]:
 
 def other_training(path: Path, different: Collection[str], *, resumable: bool) -> TrainingError:
     """Return the error that a folder holds a training that differs in this."""
-    hint = "use the same settings to continue it, another --out, or --overwrite to start anew"
+    hint = "use the same settings to continue it, another `out`, or `overwrite` to start anew"
     if resumable:
-        hint = f"use --resume to continue with the new ones, or {hint.removeprefix('use ')}"
+        hint = f"use `resume` to continue with the new ones, or {hint.removeprefix('use ')}"
     return TrainingError(
         f"The folder holds a training with other settings: {'; '.join(different)}",
         hint=hint,

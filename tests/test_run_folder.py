@@ -5,6 +5,7 @@ import pytest
 from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
 from fercli.common.errors import OutputExistsError, RecipeError, TrainingError
+from fercli.models.run_folder import ModelFolder
 from fercli.run_folder import changes
 
 OPTIONS = {"engine": "opencv", "size": "20x20", "stages": 3, "min_hit_rate": 0.995, "tools": None}
@@ -18,6 +19,7 @@ def folder(tmp_path):
 @pytest.fixture
 def begun(folder):
     folder.write_recipe(OPTIONS)
+    folder.write_stages([StageRecord(0, 2)])
     return folder
 
 
@@ -40,7 +42,7 @@ def test_settings_that_may_change_need_a_word(begun):
     more = {**OPTIONS, "stages": 5}
     with pytest.raises(TrainingError, match="`stages` 3 there, 5 here") as caught:
         begun.may_continue(more, resume=False)
-    assert caught.value.hint.startswith("use --resume")
+    assert caught.value.hint.startswith("use `resume`")
     assert begun.may_continue(more, resume=True) is True
 
 
@@ -49,13 +51,17 @@ def test_settings_that_are_fixed_may_not_change(begun, resume):
     with pytest.raises(TrainingError, match="`size` 20x20 there, 24x24 here") as caught:
         begun.may_continue({**OPTIONS, "size": "24x24", "stages": 9}, resume=resume)
     assert "`stages`" not in caught.value.message
-    assert "--resume" not in caught.value.hint
+    assert "`resume`" not in caught.value.hint
 
 
 def test_an_ended_training_is_not_repeated(begun):
     begun.cascade.touch()
-    with pytest.raises(OutputExistsError, match="has ended"):
+    with pytest.raises(OutputExistsError, match="has ended") as caught:
         begun.may_continue(OPTIONS, resume=False)
+    assert caught.value.hint == (
+        "use `resume` with more `stages` to continue it, another `out`, "
+        "or `overwrite` to start anew"
+    )
     assert begun.may_continue(OPTIONS, resume=True) is True
 
 
@@ -87,6 +93,28 @@ def test_the_folder_engine_of_a_training_is_known(folder, name):
         pass
 
 
+@pytest.mark.parametrize(("kind", "key"), [(CascadeFolder, "size"), (ModelFolder, "batch_size")])
+def test_settings_alone_are_no_training(tmp_path, kind, key):
+    """It failed, or was killed, before there was anything to lose."""
+    folder = kind(tmp_path)
+    folder.write_recipe({key: 1})
+    assert folder.may_continue({key: 2}) is False
+    (tmp_path / folder.names[0]).touch()  # cascade.xml, checkpoint.npz
+    with pytest.raises(TrainingError, match=f"other settings: .*`{key}` 1 there, 2 here"):
+        folder.may_continue({key: 2})
+    assert folder.may_continue({key: 2}, overwrite=True) is False
+
+
+@pytest.mark.parametrize("kind", [CascadeFolder, ModelFolder])
+def test_files_without_their_settings_are_not_continued(tmp_path, kind):
+    folder = kind(tmp_path)
+    (tmp_path / folder.names[0]).touch()
+    with pytest.raises(OutputExistsError, match=f"{folder.names[0]}: already exists"):
+        folder.may_continue({"size": 1})
+    with pytest.raises(TrainingError, match="There is no training to continue"):
+        folder.may_continue({"size": 1}, resume=True)
+
+
 def test_what_a_killed_training_was_writing_is_removed(begun):
     begun.engine.mkdir()
     for name in (".fer-1.xml", ".fer-2.json", "stages.xml", "training.json"):
@@ -106,7 +134,6 @@ def test_clearing_removes_a_training_and_nothing_else(begun):
     begun.engine.mkdir()
     (begun.engine / "stage0.xml").touch()
     begun.write_versions({"program": "1"})
-    begun.write_stages([StageRecord(0, 2)])
     (begun.path / "mine.txt").touch()
     begun.clear()
     assert [path.name for path in begun.path.iterdir()] == ["mine.txt"]

@@ -165,9 +165,9 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except FerError as error:
-            raise error.reworded(self._in_its_words) from error
+            raise error.reworded(self.in_its_words) from error
 
-    def _in_its_words(self, text: str) -> str:
+    def in_its_words(self, text: str) -> str:
         """Return a text with fields in backticks replaced by the options that they stand for."""
         names = {}
         for param in self.params:
@@ -353,11 +353,13 @@ def _add_option(command: Callable[..., Any], option: click.Option) -> Callable[.
 
 
 def echo(result: Any, as_json: bool, text: str | None = None) -> None:
-    """Print a result: as JSON, or as a text, by default its own."""
+    """Print a result: as JSON, or as a text, by default its own, with the options' names."""
     if as_json:
         click.echo(json.dumps(to_plain(result), indent=2))
-    else:
-        click.echo(result.to_text() if text is None else text)
+        return
+    command = click.get_current_context().command
+    text = result.to_text() if text is None else text
+    click.echo(command.in_its_words(text) if isinstance(command, Command) else text)
 
 
 def to_plain(value: Any) -> Any:

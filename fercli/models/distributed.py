@@ -3,7 +3,7 @@
 Keras's own variables say who takes part, and are set on each host before it is started:
 ``KERAS_DISTRIBUTION_JOB_ADDRESSES`` (host and port of the first), ``…_NUM_PROCESSES`` and
 ``…_PROCESS_ID`` (from 0); see ``keras.distribution.initialize``. All hosts do the same at the
-same time, so what decides how a training goes on must be the same on all of them.
+same time, so what decides how a training continues must be the same on all of them.
 """
 
 from __future__ import annotations

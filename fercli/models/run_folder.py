@@ -1,4 +1,4 @@
-"""The folder of a training of a model: what is in it, and whether a training can go on from it."""
+"""The folder of a training of a model: what is in it, and whether a training continues from it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fercli.common.errors import OutputExistsError, TrainingError
+from fercli.common.errors import TrainingError
 from fercli.common.files import write_text
-from fercli.common.recipes import read_recipe
 from fercli.models.backend import load_keras
 from fercli.models.checkpoint import images_of
 from fercli.models.training_options import ModelTrainingOptions, to_recipe
-from fercli.run_folder import RECIPE, RunFolder, changes, other_training, versions
+from fercli.run_folder import RECIPE, RunFolder, versions
 
 CHECKPOINT = "checkpoint.npz"
 BEST = "best.keras"
@@ -29,33 +28,38 @@ class ModelFolder(RunFolder):
     names = (CHECKPOINT, BEST, RECIPE, RESULT, HISTORY, CURVES)
     ignored = frozenset({"epochs", "patience", "stream", "tensorboard", "data", "workers"})
 
+    @property
+    def ended(self) -> bool:
+        """Whether there is a model, but no checkpoint to continue from."""
+        return (self.path / RESULT).exists() and not (self.path / CHECKPOINT).exists()
+
+    def read_recipe(self) -> dict[str, Any] | None:
+        """Return the settings of the training that is there, by option; None without one.
+
+        A recipe that an older fer wrote lacks newer options, which had no other value then.
+        """
+        there = super().read_recipe()
+        return None if there is None else {**to_recipe(ModelTrainingOptions()), **there}
+
     def prepare(self, options: ModelTrainingOptions, data: Path, *, overwrite: bool) -> bool:
-        """Return whether there is a training to go on with; if not, write the recipe of a new one.
+        """Return whether there is a training to continue; if not, write the recipe of a new one.
 
-        That of one to go on with is `go_on`'s to write, when its images are known.
-
-        Raises
-        ------
-        TrainingError
-            The training that is there has other options.
-        OutputExistsError
-            There is a model, but no checkpoint to go on from.
+        That of one to continue is `continue_with`'s to write, when its images are known. Errors as
+        `may_continue`.
         """
         self.clean_up()
-        recipe, checkpoint = _recipe(options, data), self.path / CHECKPOINT
-        if checkpoint.exists() and not overwrite:
-            different = self._changes(recipe)
-            if different:
-                raise other_training(self.path, different.values(), resumable=False)
+        recipe = _recipe(options, data)
+        if self.may_continue(recipe, overwrite=overwrite) and (self.path / CHECKPOINT).exists():
             return True
-        if not overwrite:
-            self._require_no_model(recipe)
-        checkpoint.unlink(missing_ok=True)
+        for name in (CHECKPOINT, RESULT):
+            (self.path / name).unlink(missing_ok=True)
         self.write_recipe(recipe)
         return False
 
-    def go_on(self, options: ModelTrainingOptions, data: Path, images: Mapping[str, Any]) -> None:
-        """Write the recipe of a training that goes on, which the tree may have been moved for.
+    def continue_with(
+        self, options: ModelTrainingOptions, data: Path, images: Mapping[str, Any]
+    ) -> None:
+        """Write the recipe of a training that is continued, perhaps on a tree that was moved.
 
         Parameters
         ----------
@@ -77,7 +81,7 @@ class ModelFolder(RunFolder):
         if other:
             raise TrainingError(
                 f"The folder holds a training with other {' and '.join(other)} than {data} has",
-                hint="use the same --data to continue it, another --out, or --overwrite to start "
+                hint="use the same `data` to continue it, another `out`, or `overwrite` to start "
                 "anew",
                 path=self.path,
             )
@@ -90,25 +94,6 @@ class ModelFolder(RunFolder):
         used = versions({"keras": keras.__version__, backend: metadata.version(backend)})
         text = json.dumps({**about, "versions": used}, indent=2)
         write_text(self.path / RESULT, text + "\n", overwrite=True)
-
-    def _require_no_model(self, recipe: Mapping[str, Any]) -> None:
-        """Raise if there is a model, but for one of this training, killed before its checkpoint."""
-        if not any((self.path / name).exists() for name in (BEST, RESULT)):
-            return
-        ended = (self.path / RESULT).exists() or not self.recipe.exists()
-        if ended or self._changes(recipe):
-            raise OutputExistsError(
-                "The folder holds a model already", hint="use --overwrite", path=self.path
-            )
-
-    def _changes(self, recipe: Mapping[str, Any]) -> dict[str, str]:
-        # A recipe that an older fer wrote lacks newer options, which had no other value then.
-        before = {**to_recipe(ModelTrainingOptions()), **read_recipe(self.recipe, recipe.keys())}
-        return changes(_known(before), _known(recipe), self.ignored)
-
-
-def _known(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in recipe.items() if value is not None}
 
 
 def _recipe(options: ModelTrainingOptions, data: Path) -> dict[str, Any]:

@@ -138,19 +138,19 @@ def train(
     workers: int | None = None,
     progress: Progress = SILENT,
 ) -> ModelTrainingResult:
-    """Train a model, or resume a training that was interrupted.
+    """Train a model, or continue a training that was interrupted.
 
-    `out` gets, after each epoch, ``checkpoint.npz`` (all that is needed to go on), ``best.keras``
-    (the best epoch's model) and ``history.csv``; at the start ``recipe.toml``; at the end
-    ``result.json`` and ``curves.png``.
+    `out` gets, after each epoch, ``checkpoint.npz`` (all that is needed to continue),
+    ``best.keras`` (the best epoch's model) and ``history.csv``; at the start ``recipe.toml``; at
+    the end ``result.json`` and ``curves.png``.
 
     Parameters
     ----------
     data : Path
         The tree. Its split "train" is learned from, `options.validation` chooses the epoch.
     out : Path
-        The folder of results. If it holds a checkpoint of the same options, the training goes
-        on from there.
+        The folder of results. If it holds a checkpoint of the same options, the training
+        continues from there.
     options : ModelTrainingOptions
         How.
     overwrite : bool
@@ -183,7 +183,7 @@ def train(
         training, validation = read_splits(tree, options, workers, progress)
         images = identify(training, validation)
         if resumed:
-            folder.go_on(options, data, images)
+            folder.continue_with(options, data, images)
         maker = BatchMaker(training, _batch_options(options))
         divided = is_unsplit(tree, options.validation)
         task = _Task(maker, validation, images, out, options, divided, progress)
@@ -212,7 +212,7 @@ def _run(task: _Task, resumed: bool) -> ModelTrainingResult:
     state = State()
     if resumed:
         state = read_checkpoint(task.out / CHECKPOINT, model)
-        task.progress.note(f"resumed after epoch {state.epoch}")
+        task.progress.note(f"continued after epoch {state.epoch}")
     elif options.init is not None:
         start(model, options.init, task.first_images, task.progress)
     monitor = EpochMonitor(
@@ -259,7 +259,7 @@ def _what_decides(task: _Task, resumed: bool) -> dict[str, object]:
     return {
         "options": to_recipe(task.options),
         "images": task.images,
-        "epoch to go on from": epoch_of(task.out / CHECKPOINT) if resumed else 0,
+        "epoch to continue from": epoch_of(task.out / CHECKPOINT) if resumed else 0,
     }
 
 

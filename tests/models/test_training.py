@@ -217,12 +217,12 @@ def test_a_training_killed_before_its_first_checkpoint_begins_anew(run, tree, tm
     shutil.copytree(run, out)
     for name in ("checkpoint.npz", "result.json"):
         (out / name).unlink()
-    with pytest.raises(OutputExistsError, match="holds a model already"):
+    with pytest.raises(TrainingError, match="other settings: `seed` 0 there, 9 here"):
         train(tree, out, replace(QUICK, seed=9))
     train(tree, out, QUICK)
     assert {path.name for path in out.iterdir()} == {path.name for path in run.iterdir()}
     (out / "checkpoint.npz").unlink()
-    with pytest.raises(OutputExistsError, match="holds a model already"):
+    with pytest.raises(OutputExistsError, match="has ended; try: use another `out`"):
         train(tree, out, QUICK)
 
 

@@ -118,7 +118,7 @@ def _advice(result: CascadeResult) -> str:
         return ""
     counts = result.by_neighbors[best]
     return (
-        f"\n{result.name}: --min-neighbors {best} gives F1 {counts.f1:.3f} "
+        f"\n{result.name}: `min_neighbors` {best} gives F1 {counts.f1:.3f} "
         f"(precision {counts.precision:.3f}, recall {counts.recall:.3f})"
     )
 

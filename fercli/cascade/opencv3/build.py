@@ -266,13 +266,13 @@ _LANGUAGES = (
 )  # fmt: skip
 
 
-#: How to get one, by system. Without one everything but ``--engine opencv`` works.
+#: How to get one, by system. Without one everything but the engine opencv works.
 COMPILER_HINTS = {
     "linux": "install one; on Debian and Ubuntu, as root: apt-get install g++",
     "darwin": "install Apple's: xcode-select --install",
     "win32": "use fer's own engine, which needs no program, or install one such as MinGW-w64 and "
     "name it by the variables CC and CXX; or name a folder that has OpenCV 3.4's programs, which "
-    "its releases for Windows contain, by --tools",
+    "its releases for Windows contain, by `tools`",
 }
 
 

@@ -331,8 +331,8 @@ def plan_buffers(
         raise OptionError(
             f"Expected {2 * index + value + max(-memory, 0)} MB of memory for {samples} samples of "
             f"{features} features, found {max(memory, 0)} MB free",
-            hint="smaller --value-buffer and --index-buffer, or fewer samples (--positives, "
-            "--negatives)",
+            hint="use a smaller `value_buffer` and `index_buffer`, or fewer `positives` and "
+            "`negatives`",
         )
     return Buffers(index, value, whole=(index, value) == (all_index, all_value))
 

@@ -87,7 +87,7 @@ def locate_program(name: Program, folder: Path | None = None) -> tuple[Path, Sea
 def search_locations(folder: Path | None = None) -> list[SearchLocation]:
     """Return the locations to search, in order."""
     if folder is not None:
-        return [SearchLocation(folder, "--tools")]
+        return [SearchLocation(folder, "`tools`")]
     named = os.environ.get(VARIABLE)
     if named:
         return [SearchLocation(Path(named), VARIABLE)]
@@ -130,7 +130,7 @@ class ProgramStatus:
     path : Path or None
         Its path, if found.
     place : str or None
-        Its location: "PATH", "--tools", "the cache folder", …
+        Its location: "PATH", "`tools`", "the cache folder", …
     version : str or None
         The version of OpenCV linked into it, if known.
     problem : str or None
@@ -160,7 +160,7 @@ class ProgramStatus:
         return {
             "name": self.name,
             "path": None if self.path is None else str(self.path),
-            "place": self.place,
+            "place": self.place and self.place.strip("`"),
             "version": self.version,
             "problem": self.problem,
         }

@@ -159,7 +159,7 @@ KNOWN_FAILURES: tuple[tuple[str, type[FerError], str, str | None], ...] = (
         NO_POSITIVES,
         TrainingError,
         "too few positives pass the stages so far",
-        "use fewer `positives`, or --finish for a cascade of those stages",
+        "use fewer `positives`, or `finish` for a cascade of those stages",
     ),
     (
         "Insufficient memory",
@@ -338,7 +338,7 @@ def explain_stop(run: ProgramRun, settings: ProgramSettings, stages: int) -> tup
     if log.rule == RATIO_BREAK:
         ratio = log.current.acceptance_ratio if log.current else None
         return (
-            f"the acceptance ratio has reached {ratio}, the limit of --acceptance-ratio-break",
+            f"the acceptance ratio has reached {ratio}, the limit of `acceptance_ratio_break`",
             "",
         )
     if log.rule == NO_SAMPLES:
@@ -360,13 +360,13 @@ def _target(settings: ProgramSettings, run: ProgramRun) -> tuple[str, str]:
     if found >= MIN_WINDOWS_FOR_RATE:
         return (
             f"the target false alarm rate of the whole cascade, {rate} = {limit:.2g}, is reached",
-            "for more stages: --resume with more --stages",
+            "for more stages, continue with `resume` and more `stages`",
         )
     seen = "none" if found == 0 else f"only {found}"
     return (
         f"stopped early: {seen} of the first windows passed, from which opencv_traincascade "
         f"concludes that the target false alarm rate of the whole cascade, {rate} = {limit:.2g}, "
         "is reached, although a few windows of one image are no reliable estimate",
-        "to continue: --resume with more --stages (each lowers that limit), or "
-        "backgrounds in another order",
+        "for more stages, continue with `resume` and more `stages` (each lowers that limit), or "
+        "with backgrounds in another order",
     )

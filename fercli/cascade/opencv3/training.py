@@ -1,4 +1,4 @@
-"""A training by ``opencv_traincascade``: checked, watched, gone on with, and reported."""
+"""A training by ``opencv_traincascade``: checked, watched, continued, and reported."""
 
 from __future__ import annotations
 
@@ -46,14 +46,15 @@ from fercli.cascade.training.folder import (
 )
 from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
 from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
-from fercli.common.files import make_folder
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.recipes import typed_options
 from fercli.run_folder import changes, other_training
 
+ENGINE = "opencv"
+
 BACKGROUNDS = "bg.txt"
 
-#: How often a training goes on with fewer positives before it gives up.
+#: How often a training continues with fewer positives before it gives up.
 MOST_REDUCTIONS = 5
 
 #: Below this share of the positives asked for, the samples are not what they should be.
@@ -68,7 +69,7 @@ def train(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> CascadeTrainingResult:
-    """Train a cascade, or go on with a training of the same settings that was interrupted.
+    """Train a cascade, or continue a training of the same settings that was interrupted.
 
     Parameters
     ----------
@@ -77,8 +78,8 @@ def train(
     out : Path
         The folder of results; see `CascadeFolder`.
     resume : bool
-        Whether to go on with a training that has ended, or with other settings than it began
-        with, as far as they may change. Defaults to False.
+        Whether to continue a training that has ended, or with other settings than it began with,
+        as far as they may change. Defaults to False.
     overwrite : bool
         Whether to remove a training that is there. Defaults to False.
     progress : Progress
@@ -108,11 +109,14 @@ def train(
     program = _program(settings.tools)
     settings = resolve_counts(settings, check_positives(settings, progress))
     with CascadeFolder.locked(out) as (folder, lock):
-        going_on = not overwrite and refuse_other(folder, settings, resume=resume)
+        recipe = {"engine": ENGINE, **settings.to_options()}
+        continues = not overwrite and may_continue(folder, recipe, resume=resume)
         backgrounds = check_backgrounds(settings.bg, settings.size_wh, progress=progress)
         buffers = plan_buffers(settings, count_features(settings))
         note_plan(settings, backgrounds, buffers, progress)
-        lay_out(folder, settings, program, going_on=going_on)
+        if continues:
+            adopt_by_hand(folder)
+        folder.begin(recipe, _libraries(program), continues=continues)
         bg = prepare_backgrounds(backgrounds, folder.engine / "backgrounds", progress)
         traincascade = TrainCascade(program, folder.engine, folder.log, lock)
         training = _Training(folder, settings, bg, buffers, traincascade, progress)
@@ -246,10 +250,10 @@ class _Training:
         if fewer < max(LEAST_SHARE * self.asked, MIN_SAMPLES_TO_SPLIT):
             raise TrainingError(
                 f"stage {done}: {found}: many of them are not like the others",
-                hint=f"`fer cascade samples show {self.settings.vec}` to look at them, or --finish "
-                f"for a cascade of {done} stages",
+                hint=f"look at them (fer cascade samples show {self.settings.vec}), or use "
+                f"`finish` for a cascade of {done} stages",
             )
-        self.progress.note(f"stage {done}: {found}: going on with {fewer}")
+        self.progress.note(f"stage {done}: {found}: continuing with {fewer}")
         self.settings = replace(self.settings, positives=fewer)
 
 
@@ -278,7 +282,7 @@ def _conclude(
     except CascadeFileError as error:
         raise TrainingError(
             f"opencv_traincascade wrote a cascade that is not whole: {error.message}",
-            hint="is the disk full? The stages are kept: --finish writes it again",
+            hint="free some space on the disk; the stages are kept, and `finish` writes it again",
             path=run.cascade,
         ) from error
     result = CascadeTrainingResult(
@@ -306,19 +310,28 @@ def _program(tools: Path | None) -> Path:
     return program
 
 
-# The folder of a training by ``opencv_traincascade``: compared, made ready.
+def _libraries(program: Path) -> dict[str, object]:
+    return {
+        "opencv_traincascade": opencv_version(program),
+        "opencv_traincascade_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),
+    }
 
 
-ENGINE = "opencv"
+# Stages of a training for which the program was run by hand.
 
 
-def refuse_other(folder: CascadeFolder, settings: ProgramSettings, *, resume: bool) -> bool:
-    """Return whether to go on with what is there; `TrainingError` if it is of other settings."""
-    options = {"engine": ENGINE, **settings.to_options()}
-    there = read_parameters(folder.engine)
-    by_hand = folder.read_recipe() is None and (there or read_parameters(folder.path)) is not None
-    going_on = folder.may_continue(options, resume=resume)
-    there = there or (read_parameters(folder.path) if by_hand else None)
+def may_continue(folder: CascadeFolder, options: Mapping[str, Any], *, resume: bool) -> bool:
+    """Return whether there is a training to continue, by the engine or by hand.
+
+    Raises
+    ------
+    TrainingError
+        It has other settings; or it was begun by hand, and `resume` is False.
+    """
+    by_hand = folder.read_recipe() is None
+    there = read_parameters(folder.engine) or (read_parameters(folder.path) if by_hand else None)
+    by_hand = by_hand and there is not None
+    continues = by_hand or folder.may_continue(options, resume=resume)
     if there is not None:
         different = changes(there, {name: options[name] for name in there}).values()
         if different:
@@ -326,12 +339,10 @@ def refuse_other(folder: CascadeFolder, settings: ProgramSettings, *, resume: bo
     if by_hand and not resume:
         raise TrainingError(
             "The folder holds stages of a training that was begun by hand",
-            hint="use --resume to go on with them, another --out, or --overwrite to start again",
+            hint="use `resume` to continue it, another `out`, or `overwrite` to start anew",
             path=folder.path,
         )
-    if resume and not (going_on or by_hand):
-        raise TrainingError("There is no training to resume", path=folder.path)
-    return going_on or by_hand
+    return continues
 
 
 def adopt_by_hand(folder: CascadeFolder) -> None:
@@ -339,23 +350,3 @@ def adopt_by_hand(folder: CascadeFolder) -> None:
     by_hand = folder.read_recipe() is None and (folder.path / PARAMETERS).exists()
     if by_hand and not (folder.engine / PARAMETERS).exists():
         copy_stages(folder.path, folder.engine)
-
-
-def lay_out(
-    folder: CascadeFolder, settings: ProgramSettings, program: Path, *, going_on: bool
-) -> None:
-    """Write down what is about to be done, in a folder without another training."""
-    if not going_on:
-        folder.clear()
-    elif folder.recipe.exists():
-        folder.reopen()
-    else:
-        adopt_by_hand(folder)
-    make_folder(folder.engine)
-    folder.write_recipe({"engine": ENGINE, **settings.to_options()})
-    folder.write_versions(
-        {
-            "opencv_traincascade": opencv_version(program),
-            "opencv_traincascade_sha256": hashlib.sha256(program.read_bytes()).hexdigest(),
-        }
-    )

@@ -35,7 +35,7 @@ class Engine(Protocol):
         overwrite: bool = False,
         progress: Progress = ...,
     ) -> CascadeTrainingResult:
-        """Train a cascade into a folder, or go on with a training that is there."""
+        """Train a cascade into a folder, or continue a training that is there."""
 
     def finish(
         self,
@@ -121,15 +121,15 @@ def train_cascade(
     Parameters
     ----------
     engine : str or None
-        One of `ENGINES`. Without any, the one that began the training to be resumed, or the
-        default.
+        One of `ENGINES`. Without any, the one that began the training to be continued, or
+        the default.
     options : mapping
         Options of the engine by name. To resume, only those that are to change.
     out : Path
         The folder of results.
     resume : bool
-        Whether to go on with the training that is there, whose options hold where none are
-        given. Defaults to False: the same options go on with it as well.
+        Whether to continue the training that is there, whose options hold where none are given.
+        Defaults to False: the same options continue it as well.
     overwrite : bool
         Whether to remove a training that is there. Defaults to False.
     progress : Progress
@@ -150,7 +150,7 @@ def train_cascade(
         before = chosen.options_there(out)
         if not before:
             raise TrainingError(
-                "There is no training to resume",
+                "There is no training to continue",
                 hint="leave out `resume` to begin one",
                 path=out,
             )

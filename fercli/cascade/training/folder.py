@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,10 @@ class CascadeFolder(RunFolder):
     def what_is_kept(self, stages: int) -> str:
         """Return what to tell whoever interrupts a training that has so many whole stages."""
         kept = f"{stages} whole stage{' is' if stages == 1 else 's are'} kept in {self.path}"
-        return f"interrupted; {kept}: the same command continues, --finish writes their cascade"
+        return (
+            f"interrupted; {kept}: the same command continues, `fer cascade train --finish` writes "
+            "their cascade"
+        )
 
     def require_own_engine(self) -> None:
         """Raise `OutputExistsError` if the engine's folder holds files of something else."""
@@ -129,14 +133,37 @@ class CascadeFolder(RunFolder):
         if not any(map(os.path.lexists, marks)):
             raise OutputExistsError(
                 "The folder holds files that no training has written",
-                hint="use another --out, or another name for this folder",
+                hint="use another `out`, or another name for this folder",
                 path=self.engine,
             )
 
-    def reopen(self) -> None:
-        """Remove what tells that the training has ended: it goes on."""
-        for file in (self.cascade, self.result, self.rates):
-            file.unlink(missing_ok=True)
+    @property
+    def begun(self) -> bool:
+        """Whether there is more of a training than its settings."""
+        return super().begun or (self.engine.is_dir() and any(self.engine.iterdir()))
+
+    def begin(
+        self, options: Mapping[str, Any], libraries: Mapping[str, object], *, continues: bool
+    ) -> None:
+        """Make the folder ready for a training, and write down what is about to be done.
+
+        Parameters
+        ----------
+        options : mapping
+            The settings, resolved, by option.
+        libraries : mapping
+            The versions of what the engine runs on, by name.
+        continues : bool
+            Whether the stages that are there are kept; what tells that they have ended is not.
+        """
+        if not continues:
+            self.clear()
+        elif self.recipe.exists():  # else the program was run by hand, and its files are not ours
+            for file in (self.cascade, self.result, self.rates):
+                file.unlink(missing_ok=True)
+        make_folder(self.engine)
+        self.write_recipe(options)
+        self.write_versions(libraries)
 
     def clear(self) -> None:
         """Remove a training, and nothing else that is in the folder."""

@@ -30,7 +30,6 @@ from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.report import CascadeTrainingResult
 from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
-from fercli.common.files import make_folder
 from fercli.common.kernels import note_compilation
 from fercli.common.parallel import KernelPool
 from fercli.common.processes import signals_as_interrupts
@@ -51,7 +50,7 @@ def train(
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> CascadeTrainingResult:
-    """Train a cascade, or resume an interrupted training of the same options.
+    """Train a cascade, or continue an interrupted training of the same options.
 
     Parameters
     ----------
@@ -60,8 +59,8 @@ def train(
     out : Path
         The folder of results; see `CascadeFolder`.
     resume : bool
-        Whether to go on with a training that has ended, or with other options than it began
-        with, as far as they may change. Defaults to False.
+        Whether to continue a training that has ended, or with other options than it began with,
+        as far as they may change. Defaults to False.
     overwrite : bool
         Whether to remove a training that is there. Defaults to False.
     progress : Progress
@@ -71,7 +70,7 @@ def train(
     ------
     OptionError
         Options are out of range, contradict each other, or need more memory than there is; or
-        the cascade to go on from is one that the training would remove.
+        the cascade to continue from is one that the training would remove.
     InputError
         The positives or the backgrounds cannot be used.
     OutputError
@@ -86,8 +85,9 @@ def train(
     backgrounds = read_backgrounds(wanted.bg, wanted.info)
     start = _start(wanted)
     with CascadeFolder.locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
-        going_on = not overwrite and _refuse_other(folder, wanted, resume=resume)
-        checkpoint = _where_to_start(folder, wanted, start, going_on=going_on)
+        recipe = {"engine": ENGINE, **wanted.to_options()}
+        continues = folder.may_continue(recipe, resume=resume, overwrite=overwrite)
+        checkpoint = _where_to_start(folder, wanted, start, continues=continues)
         now = origin(wanted, backgrounds)
         changed = _changed_samples(checkpoint, now, folder, resume=resume)
         checkpoint = replace(checkpoint, origin=now)
@@ -97,7 +97,8 @@ def train(
         notes = (*changed, *positives.notes, *backgrounds.notes, *NOTES.take())
         for note in notes:
             progress.note(note)
-        _lay_out(folder, wanted, going_on=going_on)
+        libraries = {"opencv": cv2.__version__, "numba": numba.__version__}
+        folder.begin(recipe, libraries, continues=continues)
         if checkpoint.records:
             count = len(checkpoint.cascade.stages)
             progress.note(f"{count} stage{' is' if count == 1 else 's are'} trained already")
@@ -170,17 +171,8 @@ def options_there(out: Path) -> dict[str, Any]:
     return {name: value for name, value in there.items() if name != "engine"}
 
 
-def _refuse_other(folder: CascadeFolder, options: CascadeTrainingOptions, *, resume: bool) -> bool:
-    """Return whether to resume the training in the folder; raise if its options differ."""
-    given = {"engine": ENGINE, **options.to_options()}
-    going_on = folder.may_continue(given, resume=resume)
-    if resume and not going_on:
-        raise TrainingError("There is no training to resume", path=folder.path)
-    return going_on
-
-
 def _require_lasting(continue_from: Path | None, out: Path) -> None:
-    """Raise if a cascade to go on from is removed or written anew by a training in `out`."""
+    """Raise if a cascade to continue from is removed or written anew by a training in `out`."""
     if continue_from is None:
         return
     given, folder = continue_from.resolve(), CascadeFolder(out)
@@ -235,16 +227,16 @@ def _require_alike(given: Cascade, options: CascadeTrainingOptions) -> None:
 
 
 def _where_to_start(
-    folder: CascadeFolder, options: CascadeTrainingOptions, start: Cascade, *, going_on: bool
+    folder: CascadeFolder, options: CascadeTrainingOptions, start: Cascade, *, continues: bool
 ) -> Checkpoint:
-    checkpoint = read_checkpoint(folder.engine) if going_on else None
+    checkpoint = read_checkpoint(folder.engine) if continues else None
     if checkpoint is None:
         return Checkpoint(start)
     there = len(checkpoint.cascade.stages)
     if there > options.stages:
         raise TrainingError(
             f"The training has {there} stages already, and `stages` is {options.stages}",
-            hint=f"write the cascade of the first {options.stages} by --finish",
+            hint=f"write the cascade of the first {options.stages} by `finish`",
             path=folder.path,
         )
     # A cascade's file has the parameters of its last training.
@@ -261,9 +253,9 @@ def _changed_samples(
         return ()
     if not resume:
         raise TrainingError(
-            f"The training cannot go on as it was: the {' and the '.join(changed)} changed since "
-            "its stages were trained",
-            hint="use `resume` to go on with the present ones, or `overwrite` to start again",
+            f"The training cannot continue as it was: the {' and the '.join(changed)} changed "
+            "since its stages were trained",
+            hint="use `resume` to continue with the present ones, or `overwrite` to start anew",
             path=folder.path,
         )
     count = len(checkpoint.records)
@@ -271,17 +263,6 @@ def _changed_samples(
         f"the {' and the '.join(changed)} changed since the first {count} "
         f"stage{' was' if count == 1 else 's were'} trained: further stages use the present ones",
     )
-
-
-def _lay_out(folder: CascadeFolder, options: CascadeTrainingOptions, *, going_on: bool) -> None:
-    """Write down what is about to be done, in a folder without another training."""
-    if going_on:
-        folder.reopen()
-    else:
-        folder.clear()
-    make_folder(folder.engine)
-    folder.write_recipe({"engine": ENGINE, **options.to_options()})
-    folder.write_versions({"opencv": cv2.__version__, "numba": numba.__version__})
 
 
 def _conclude(
@@ -293,7 +274,7 @@ def _conclude(
 ) -> CascadeTrainingResult:
     """Write the result and the cascade of a training."""
     ending = ending or StopReason("all stages are trained")
-    after = f" (after {reached.given} given by --continue-from)" if reached.given else ""
+    after = f" (after {reached.given} that were given)" if reached.given else ""
     result = CascadeTrainingResult(
         cascade=folder.cascade,
         engine=ENGINE,
@@ -319,7 +300,7 @@ def _conclude(
 
 @contextmanager
 def cleared_without_a_stage(folder: CascadeFolder) -> Iterator[None]:
-    """Empty the folder if the body fails before the first stage: there is nothing to go on with."""
+    """Empty the folder if the body fails before the first stage: there is nothing to continue."""
     try:
         yield
     except FerError:

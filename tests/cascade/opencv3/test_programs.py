@@ -37,7 +37,7 @@ def test_a_named_folder_is_the_only_place(tmp_path, monkeypatch):
     by_variable = make_program(tmp_path / "with a space")
     monkeypatch.setenv(programs.VARIABLE, str(by_variable.parent))
     assert find_program(NAME) == by_variable
-    with pytest.raises(DependencyError, match=r"was not found in .*other \(--tools\)"):
+    with pytest.raises(DependencyError, match=r"was not found in .*other \(`tools`\)"):
         find_program(NAME, tmp_path / "other")
     monkeypatch.setenv(programs.VARIABLE, str(tmp_path / "other"))
     with pytest.raises(DependencyError, match=r"other \(FER_OPENCV_TOOLS\)"):

@@ -228,7 +228,7 @@ def test_nothing_to_finish_or_to_resume_is_said(train, options, tmp_path, name):
         out.mkdir()
     for words, message in (
         (["--finish"], "The folder has no training"),
-        ([*options, "--resume"], "There is no training to resume"),
+        ([*options, "--resume"], "There is no training to continue"),
     ):
         result = train("--out", out, *words)
         assert result.status == 1
@@ -282,7 +282,7 @@ def test_an_early_stop_is_explained(train, options, tmp_path):
     assert result.status == 0
     assert "stopped early: none of the first windows passed" in result.out
     assert "0.5^3 = 0.12" in result.out
-    assert "--resume with more --stages" in result.out
+    assert "continue with --resume and more --stages" in result.out
     assert len(read_cascade(tmp_path / "out" / "cascade.xml").stages) < 3
 
 
@@ -302,7 +302,7 @@ def test_positives_that_run_out_become_fewer(train, options, half_odd, tmp_path)
                    "--min-hit-rate", 0.95, "--out", tmp_path / "out")  # fmt: skip
     assert result.status == 0
     assert "positives pass the" in result.err
-    assert "going on with" in result.err
+    assert "continuing with" in result.err
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert len(result["stages"]) == 8
     assert result["stages"][-1]["positives"] < 200

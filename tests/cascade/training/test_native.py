@@ -176,7 +176,7 @@ def test_another_type_of_features_cannot_be_resumed_with(small, tmp_path):
 
 
 def test_a_folder_without_a_training_cannot_be_resumed(tmp_path):
-    with pytest.raises(TrainingError, match="nowhere: There is no training to resume"):
+    with pytest.raises(TrainingError, match="nowhere: There is no training to continue"):
         train_cascade(None, {"stages": 2}, tmp_path / "nowhere", resume=True, progress=Notes())
     assert not (tmp_path / "nowhere").exists()
 
@@ -455,7 +455,7 @@ def test_stopped_and_resumed_after_given_stages_it_ends_the_same(small, tmp_path
     first = train({**small, "stages": 2}, tmp_path / "first").cascade
     options = {**small, "continue_from": first, "stages": 4}
     whole = train(options, tmp_path / "whole")
-    told = "2 of 2 stages in .*: all stages are trained \\(after 2 given by --continue-from\\)"
+    told = "2 of 2 stages in .*: all stages are trained \\(after 2 that were given\\)"
     assert re.search(told, whole.to_text())
     notes = Interrupting()
     with pytest.raises(KeyboardInterrupt):

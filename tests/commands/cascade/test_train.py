@@ -181,7 +181,7 @@ def test_to_finish_a_recipe_may_say_what_it_likes(fer, tmp_path):
 def test_to_resume_where_no_training_is_says_so(fer, tmp_path, engine):
     result = fer("cascade", "train", "--resume", "--out", tmp_path / "nowhere", *engine)
     assert result.status == 1
-    assert f"{tmp_path / 'nowhere'}: There is no training to resume" in result.err
+    assert f"{tmp_path / 'nowhere'}: There is no training to continue" in result.err
     assert "leave out --resume" in result.err
     assert not (tmp_path / "nowhere").exists()
 

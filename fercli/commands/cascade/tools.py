@@ -1,4 +1,4 @@
-"""``fer cascade tools install``: build OpenCV's programs."""
+"""``fer cascade tools``: OpenCV 3.4's own training programs, found or built."""
 
 from pathlib import Path
 
@@ -8,7 +8,46 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 
 
-@options.command()
+@options.group()
+def tools() -> None:
+    """Find or build OpenCV's own training programs.
+
+    opencv_createsamples and opencv_traincascade, which OpenCV stopped building in 4.0. Only
+    `--engine opencv` needs them; everything else works without. To build them takes a C++
+    compiler, on Windows and macOS as well.
+
+    \b
+    They are looked for in this order:
+      1. the folder that --tools names, and there alone
+      2. the folder that the variable FER_OPENCV_TOOLS names, and there alone
+      3. the folders of PATH
+      4. ~/.cache/fer/opencv-tools (or below XDG_CACHE_HOME), where `install` puts them
+    """
+
+
+@tools.command()
+@options.tools
+@options.as_json
+@options.no_progress
+def status(tools: Path | None, as_json: bool) -> int:
+    """Show where each of OpenCV's programs was found.
+
+    The exit status is 1 if one is missing or does not run.
+
+    \b
+    Examples:
+      fer cascade tools status
+      fer cascade tools status --tools ~/opencv-3.4/bin
+      fer cascade tools status --json
+    """
+    from fercli.cascade.opencv3.programs import examine_programs
+
+    found = examine_programs(tools)
+    options.echo(found, as_json, "\n".join(map(str, found)))
+    return int(any(program.problem for program in found))
+
+
+@tools.command()
 @options.tools
 @click.option(
     "--source",
