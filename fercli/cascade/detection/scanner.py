@@ -324,7 +324,7 @@ class _Rows:
         self.leaves: list[tuple[float, float]] = []
 
     def add_tree(self, weak: WeakClassifier) -> None:
-        order = list(_from_the_root(weak))
+        order = weak.from_the_root()
         start = len(self.nodes)
         position = {number: start + at for at, number in enumerate(order)}
         for number in order:
@@ -337,15 +337,6 @@ class _Rows:
                 (position[left] if left > 0 else -1, position[right] if right > 0 else -1)
             )
             self.leaves.append((_leaf(weak, left), _leaf(weak, right)))
-
-
-def _from_the_root(weak: WeakClassifier) -> Iterator[int]:
-    """Yield the numbers of a tree's nodes, a parent before its children."""
-    waiting = [0]
-    for number in waiting:
-        yield number
-        node = weak.nodes[number]
-        waiting += [child for child in (node.left, node.right) if child > 0]
 
 
 def _leaf(weak: WeakClassifier, child: int) -> float:

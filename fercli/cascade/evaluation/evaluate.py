@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -37,6 +37,7 @@ from fercli.cascade.evaluation.results import (
     count_detections,
     total,
 )
+from fercli.cascade.model import Cascade
 from fercli.cascade.training.backgrounds import read_backgrounds
 from fercli.common.errors import AnnotationError, ImageError, InputError, OptionError, image_errors
 from fercli.common.files import shown_name
@@ -86,6 +87,15 @@ class Ranking:
 DEFAULT_RANKING = Ranking()
 
 
+class WindowDetector(Protocol):
+    """What finds the windows of an image that a cascade accepts."""
+
+    cascade: Cascade
+
+    def scan(self, image: ImageArray, options: DetectionOptions = ...) -> AcceptedWindows:
+        """Return all windows of an image that pass all stages."""
+
+
 @dataclass(frozen=True)
 class _ImageDetections:
     """Detections of a cascade in an image, before matching."""
@@ -104,6 +114,7 @@ def evaluate(
     rule: MatchRule | None = None,
     box_scale: float | Literal["auto"] = 1.0,
     ranking: Ranking = DEFAULT_RANKING,
+    detectors: Sequence[WindowDetector] | None = None,
     progress: Progress = SILENT,
 ) -> CascadeEvaluation:
     """Run cascades over annotated images and match their detections.
@@ -125,6 +136,8 @@ def evaluate(
         cascade, the factor that makes the median size equal. Defaults to 1.
     ranking : Ranking, optional
         Which detections the curve is made of, and their score. Defaults to all, by the margin.
+    detectors : sequence of WindowDetector, optional
+        What finds the windows for each cascade. Defaults to cv2's detector.
     progress : Progress, optional
 
     Raises
@@ -141,7 +154,7 @@ def evaluate(
     if not cascades or not images:
         raise InputError("Expected at least one cascade and one annotated image")
     rule = rule or IouRule()
-    detectors = [Detector(path) for path in cascades]
+    detectors = detectors or [Detector(path) for path in cascades]
     searched, found, left_out = _search_all(detectors, images, options, ranking, progress)
     results = tuple(
         _judge(path, name, searched, of_cascade, rule, box_scale)
@@ -174,14 +187,14 @@ def _name_parts(path: Path) -> tuple[str, ...]:
     return path.parent.parts if named_by_folder else path.with_suffix("").parts
 
 
-def _warm_up(detector: Detector) -> None:
+def _warm_up(detector: WindowDetector) -> None:
     """Run once on an empty image, so that no image's time includes one-time initialization."""
     width, height = detector.cascade.size_wh
     detector.scan(np.zeros((height + 8, width + 8), np.uint8)).group(CURVE_NEIGHBORS)
 
 
 def _search_all(
-    detectors: Sequence[Detector],
+    detectors: Sequence[WindowDetector],
     images: Sequence[AnnotatedImage],
     options: DetectionOptions,
     ranking: Ranking,
@@ -210,7 +223,7 @@ def _search_all(
 
 
 def _search(
-    detector: Detector, gray: ImageArray, options: DetectionOptions, ranking: Ranking
+    detector: WindowDetector, gray: ImageArray, options: DetectionOptions, ranking: Ranking
 ) -> _ImageDetections:
     start = time.perf_counter()
     windows = detector.scan(gray, options)
@@ -331,13 +344,9 @@ def evaluate_files(
         )
     annotated: list[AnnotatedImage] = []
     if truth is not None:
-        records = read_records(
+        annotated = annotated_images(
             truth, format=format, images=images, labels=labels, box_format=box_format
         )
-        # An image may have several records; taken separately, objects of the others would be
-        # false alarms.
-        annotated = joined_by_path(_in_pixels(record) for record in records)
-        _refuse_empty(annotated, truth)
     if backgrounds is not None:
         annotated += _without_objects(backgrounds, progress)
     if out is not None:
@@ -353,6 +362,33 @@ def evaluate_files(
     if out is not None:
         save_report(evaluation, out, overwrite=overwrite, progress=progress)
     return evaluation
+
+
+def annotated_images(
+    truth: Path,
+    *,
+    format: str | None = None,
+    images: Path | None = None,
+    labels: Collection[str] = (),
+    box_format: Literal["xywh", "xyxy"] | None = None,
+) -> list[AnnotatedImage]:
+    """Return the images of annotations, each once, with boxes in pixels.
+
+    Parameters as `read_records`.
+
+    Raises
+    ------
+    OptionError, AnnotationError
+        As `read_records`; there is no image, or a box is empty.
+    """
+    records = read_records(
+        truth, format=format, images=images, labels=labels, box_format=box_format
+    )
+    # An image may have several records; taken separately, objects of the others would be false
+    # alarms.
+    annotated = joined_by_path(_in_pixels(record) for record in records)
+    _refuse_empty(annotated, truth)
+    return annotated
 
 
 def _in_pixels(record: Record) -> AnnotatedImage:

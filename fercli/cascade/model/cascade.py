@@ -86,6 +86,14 @@ class WeakClassifier:
     nodes: tuple[Node, ...]
     leaves: tuple[float, ...]
 
+    def from_the_root(self) -> list[int]:
+        """Return the numbers of the nodes, level by level, so that parents precede children."""
+        order = [0]
+        for number in order:
+            node = self.nodes[number]
+            order += [child for child in (node.left, node.right) if child > 0]
+        return order
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -157,7 +158,7 @@ def _stages(cascade: Cascade, renumbered: Mapping[int, int]) -> Iterator[str]:
 def _stage(stage: Stage, renumbered: Mapping[int, int]) -> Iterator[str]:
     yield "    <_>"
     yield f"      <maxWeakCount>{len(stage.weak_classifiers)}</maxWeakCount>"
-    yield f"      <stageThreshold>{_real(stage.threshold)}</stageThreshold>"
+    yield f"      <stageThreshold>{number_text(stage.threshold)}</stageThreshold>"
     yield "      <weakClassifiers>"
     trees = (line for weak in stage.weak_classifiers for line in _weak_classifier(weak, renumbered))
     yield from _closed(trees, "</weakClassifiers></_>")
@@ -169,7 +170,7 @@ def _weak_classifier(weak: WeakClassifier, renumbered: Mapping[int, int]) -> Ite
     numbers = (text for node in weak.nodes for text in _node(node, renumbered))
     yield from _closed(wrapped(numbers, 12), "</internalNodes>")
     yield "          <leafValues>"
-    yield from _closed(wrapped(map(_real, weak.leaves), 12), "</leafValues></_>")
+    yield from _closed(wrapped(map(number_text, weak.leaves), 12), "</leafValues></_>")
 
 
 def _node(node: Node, renumbered: Mapping[int, int]) -> Iterator[str]:
@@ -177,7 +178,7 @@ def _node(node: Node, renumbered: Mapping[int, int]) -> Iterator[str]:
     if node.subset is not None:
         yield from map(str, node.subset)
     elif node.threshold is not None:
-        yield _real(node.threshold)
+        yield number_text(node.threshold)
 
 
 def _features(features: Iterable[HaarFeature | LbpFeature]) -> Iterator[str]:
@@ -197,7 +198,7 @@ def _rectangles(feature: HaarFeature) -> Iterator[str]:
     for part in feature.rectangles:
         yield "        <_>"
         numbers = map(str, (part.x, part.y, part.width, part.height))
-        yield from _closed(wrapped([*numbers, _real(part.weight)], 10), "</_>")
+        yield from _closed(wrapped([*numbers, number_text(part.weight)], 10), "</_>")
 
 
 def wrapped(texts: Iterable[str], indent: int) -> Iterator[str]:
@@ -212,7 +213,8 @@ def wrapped(texts: Iterable[str], indent: int) -> Iterator[str]:
     yield " " * indent + line
 
 
-def _real(value: float) -> str:
+def number_text(value: float) -> str:
+    """Return a float32 in so many digits that it comes back exactly."""
     return _number(float32(value))
 
 
@@ -274,7 +276,7 @@ def convert_cascade(
     ----------
     source : Path
         A cascade of the new or old format, also one that OpenCV refuses because of its encoding,
-        its line ends or the missing XML declaration.
+        its line ends or the missing XML declaration; or a ``.cascade`` of OpenMV.
     out : Path
         The file to write.
     stages : int, optional
@@ -293,7 +295,7 @@ def convert_cascade(
     OutputExistsError, OutputError
         `out` exists and `overwrite` is False, or cannot be written.
     """
-    cascade = read_cascade(source, repair=True)
+    cascade = _read_any(source)
     there = len(cascade.stages)
     if stages is not None and not 1 <= stages <= there:
         raise OptionError(f"`stages`: expected 1 to {there}, the stages of {source}, got {stages}")
@@ -301,3 +303,13 @@ def convert_cascade(
     shorter = replace(cascade, stages=cascade.stages[:stages])
     write_cascade(out, shorter, overwrite=overwrite, compact=compact)
     return Conversion(out, shorter, before, out.stat().st_size)
+
+
+def _read_any(source: Path) -> Cascade:
+    """Return the cascade of a file of any format, that of OpenMV included."""
+    from fercli.cascade.model.export.openmv import is_openmv, read_openmv
+
+    with suppress(OSError), source.open("rb") as file:
+        if is_openmv(file.read(12)):
+            return read_openmv(source)
+    return read_cascade(source, repair=True)

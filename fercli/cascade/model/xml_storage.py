@@ -101,6 +101,13 @@ def _refuse_foreign(data: bytes, path: Path) -> None:
     if not data.strip():
         kind = "an empty file" if not data else "a file of blanks"
         raise CascadeFileError(f"The file is not a cascade but {kind}", path=path)
+    if data[1:4] == b"\0\0\0" and data[5:8] == b"\0\0\0":
+        # Width and height as int32.
+        raise CascadeFileError(
+            "The file is not an XML cascade but perhaps a cascade of OpenMV",
+            hint=f"fer cascade convert {path} --out NEW.xml",
+            path=path,
+        )
     start = data[:512].removeprefix(BOM).lstrip()
     for signature, kind, hint in FOREIGN_FILES:
         if start.startswith(signature):

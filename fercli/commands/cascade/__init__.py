@@ -20,6 +20,7 @@ from fercli.cli import LazyGroup
         "detect",
         "inspect",
         "convert",
+        "export",
         "visualize",
         "tools",
     ],

@@ -1,0 +1,1 @@
+"""Cascades for programs and devices other than OpenCV: one file a format."""

@@ -1,0 +1,83 @@
+"""``fer cascade export``: a cascade for other programs and devices."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fercli.commands import options
+from fercli.common.progress import Progress
+
+FORMATS = ("openmv", "opencv1")
+
+
+@options.command()
+@click.argument("file", type=options.path_type())
+@click.option(
+    "--to", type=click.Choice(FORMATS), required=True, help="Write this format; see above."
+)
+@options.out("FILE", "Write the cascade to this file.")
+@click.option(
+    "--camera-norm",
+    is_flag=True,
+    help="openmv: fit the thresholds to the camera, which normalizes by the whole window.",
+)
+@click.option(
+    "--truth",
+    type=options.path_type(),
+    metavar="PATH",
+    help="Measure on these annotated images, of any format that build-info reads.",
+)
+@options.annotation_options
+@click.option(
+    "--measure/--no-measure",
+    default=True,
+    show_default=True,
+    help="Measure what the format or device changes.",
+)
+@options.overwrite
+@options.as_json
+@options.quiet
+def export(
+    file: Path,
+    to: Any,
+    out: Path,
+    camera_norm: bool,
+    truth: Path | None,
+    measure: bool,
+    overwrite: bool,
+    as_json: bool,
+    progress: Progress,
+    **annotations: Any,
+) -> None:
+    """Write the cascade of FILE for another program or device.
+
+    --to openmv is the file that image.HaarCascade of OpenMV cameras loads: upright Haar features
+    in stumps, in fixed point. How many of a million windows the camera's arithmetic decides
+    otherwise than OpenCV is counted on the images of --truth or --images, else on a few
+    photographs of scikit-image's; with --truth, so is its cost in average precision.
+    --camera-norm lowers it.
+
+    --to opencv1 is the format of OpenCV 1 to 2.3, which older programs and ports to other
+    languages read.
+
+    What a format cannot express is an error that names the options of `fer cascade train` that
+    avoid it.
+
+    \b
+    Examples:
+      fer cascade export cascade.xml --to openmv --out face.cascade --truth test/info.dat
+      fer cascade export cascade.xml --to opencv1 --out old.xml
+    """
+    from fercli.cascade.evaluation.exports import MeasuringImages, export_cascade
+
+    done = export_cascade(
+        file,
+        out,
+        to,
+        images=MeasuringImages(truth, **annotations) if measure else None,
+        camera_norm=camera_norm,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    options.echo(done, as_json)

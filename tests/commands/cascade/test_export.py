@@ -1,0 +1,84 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from fercli.cascade.model import (
+    Cascade,
+    HaarFeature,
+    Node,
+    Stage,
+    WeakClassifier,
+    WeightedRectangle,
+    write_cascade,
+)
+from fercli.cascade.model.read import bundled_cascade
+from fercli.cascade.model.export.openmv import read_openmv
+
+
+@pytest.fixture
+def upright(tmp_path, rng):
+    """A cascade of four stages of five stumps on two halves; each stage passes about a half."""
+
+    def stump(at):
+        threshold, left = float(np.float32(rng.normal(0, 0.1))), float(rng.choice([-1, 1]))
+        return WeakClassifier((Node(0, -1, at, threshold=threshold),), (left, -left))
+
+    def feature():
+        width, height = (2 * int(side) for side in rng.integers(3, 13, 2))
+        x, y = int(rng.integers(0, 25 - width)), int(rng.integers(0, 25 - height))
+        whole = WeightedRectangle(x, y, width, height, -1.0)
+        return HaarFeature((whole, WeightedRectangle(x, y, width // 2, height, 2.0)))
+
+    stages = tuple(
+        Stage(-0.5, tuple(stump(at) for at in range(first, first + 5))) for first in (0, 5, 10, 15)
+    )
+    path = tmp_path / "small.xml"
+    write_cascade(path, Cascade("HAAR", (24, 24), stages, tuple(feature() for _ in range(20))))
+    return path
+
+
+def test_openmv_says_what_the_camera_decides_otherwise(fer, upright, make_image, tmp_path):
+    make_image("photos/a.png", 90, 70)
+    out = tmp_path / "small.cascade"
+    command = ["cascade", "export", upright, "--to", "openmv", "--out", out, "-q"]
+    result = fer(*command, "--images", tmp_path / "photos")
+    assert (result.status, result.err) == (0, "")
+    first, windows, otherwise = result.out.splitlines()
+    assert first == f"{out}: openmv, 4 stages, 20 weak classifiers, {out.stat().st_size:,} bytes"
+    assert "in 1 image; cv2 accepts" in windows
+    assert "in a million" in otherwise
+    assert read_openmv(out).weak_count == 20
+    assert fer(*command).status == 1  # it exists
+
+
+def test_openmv_with_ground_truth(fer, upright, rng, tmp_path):
+    image = tmp_path / "a.png"
+    coarse = rng.integers(0, 2, (10, 13)).astype(np.float32) * 255
+    cv2.imwrite(str(image), cv2.resize(coarse, (90, 70)))
+    truth = tmp_path / "info.dat"
+    truth.write_text(f"{image.name} 1 10 10 30 30\n")
+    out = tmp_path / "small.cascade"
+    command = ["cascade", "export", upright, "--to", "openmv", "--out", out, "-q", "--json"]
+    cost = json.loads(fer(*command, "--truth", truth).out)["cost"]
+    assert cost["objects"] == cost["images"] == 1
+    assert 0 <= cost["average_precision_camera"] <= 1
+    command = [*command, "--truth", truth, "--camera-norm", "--overwrite"]
+    fitted = json.loads(fer(*command).out)["cost"]
+    assert fitted["different"] - fitted["low_contrast"] < cost["different"] - cost["low_contrast"]
+
+
+def test_a_named_error_says_how_to_train(fer, tmp_path):
+    result = fer("cascade", "export", bundled_cascade(), "--to", "openmv", "-o", tmp_path / "a")
+    assert result.status == 1
+    assert "frontalface.xml: stage 0, weak classifier" in result.err
+    assert "--mode CORE --max-depth 1" in result.err
+    assert not (tmp_path / "a").exists()
+
+
+def test_opencv1(fer, tmp_path):
+    out = tmp_path / "old.xml"
+    result = fer("cascade", "export", bundled_cascade(), "--to", "opencv1", "--out", out)
+    assert result.status == 0
+    assert not cv2.CascadeClassifier(str(out)).empty()
