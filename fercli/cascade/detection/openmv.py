@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.detector import DEFAULTS, AcceptedWindows
 from fercli.cascade.detection import DetectionOptions
-from fercli.cascade.detection.scanner import Layer, detector_layers
+from fercli.cascade.detection.detector import DEFAULTS, AcceptedWindows
+from fercli.cascade.detection.grid import Layer, detector_layers
 from fercli.cascade.model import Cascade, HaarFeature
 from fercli.cascade.model.export.openmv import LEAF_UNIT, NODE_UNIT, STAGE_UNIT
 from fercli.common.images import ImageArray, to_gray

@@ -7,7 +7,6 @@ A window is accepted here exactly if cv2 accepts it: the same types in the same 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from fercli.annotations.base import AnnotatedImage
+from fercli.cascade.detection.grid import Layer, detector_layers
 from fercli.cascade.detection.openmv import CameraDetector, camera_tables, decide
-from fercli.cascade.detection.scanner import Layer, Scanner, detector_layers
+from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.downloads import skimage_file
 from fercli.cascade.evaluation.evaluate import annotated_images, evaluate
 from fercli.cascade.model import Cascade, read_cascade
@@ -26,7 +27,7 @@ from fercli.common.images import ImageArray, read_gray
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted
 
-FormatName = Literal["openmv", "c", "js", "opencv1"]
+FormatName = Literal["openmv", "opencv1"]
 
 #: Windows that decisions are compared on, at least, if there are so many.
 WINDOWS = 1_000_000
@@ -191,7 +192,7 @@ def export_cascade(
         A cascade of any format that `read_cascade` reads.
     out : Path
         The file to write.
-    to : {"openmv", "c", "js", "opencv1"}
+    to : {"openmv", "opencv1"}
     images : MeasuringImages, optional
         What it is measured on. Defaults to nothing: it is not measured.
     camera_norm : bool

@@ -13,8 +13,8 @@ from fercli.cascade.model import (
     WeightedRectangle,
     write_cascade,
 )
-from fercli.cascade.model.read import bundled_cascade
 from fercli.cascade.model.export.openmv import read_openmv
+from fercli.cascade.model.read import bundled_cascade
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fercli.cascade.model.cascade import Cascade, HaarFeature, Node, WeakClassifier
-from fercli.cascade.model.cascade import check_cascade
+from fercli.cascade.model.cascade import Cascade, HaarFeature, Node, WeakClassifier, check_cascade
 from fercli.cascade.model.write import number_text
 from fercli.common.errors import CascadeFileError
 

@@ -40,8 +40,8 @@ from fercli.cascade.model.cascade import (
     Stage,
     WeakClassifier,
     WeightedRectangle,
+    check_cascade,
 )
-from fercli.cascade.model.cascade import check_cascade
 from fercli.common.errors import CascadeFileError
 from fercli.common.files import input_error
 

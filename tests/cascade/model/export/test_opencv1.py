@@ -7,8 +7,8 @@ import cv2
 import pytest
 
 from fercli.cascade.model import HaarFeature, read_cascade, write_cascade
-from fercli.cascade.model.read import bundled_cascade
 from fercli.cascade.model.export.opencv1 import opencv1_text, unbalanced
+from fercli.cascade.model.read import bundled_cascade
 from fercli.common.errors import CascadeFileError
 
 
@@ -50,7 +50,8 @@ def test_the_shipped_cascade_there_and_back(astronaut, tmp_path):
     old.write_text(opencv1_text(read_cascade(bundled_cascade())))
     again.write_text(opencv1_text(read_cascade(old)))
     assert old.read_text() == again.read_text()
-    assert windows(old, astronaut) == windows(bundled_cascade(), astronaut)
+    face = astronaut[:200, 150:350]
+    assert windows(old, face) == windows(bundled_cascade(), face)
 
 
 def test_children_stand_behind_their_parent(random_cascade):

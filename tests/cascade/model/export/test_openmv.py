@@ -19,7 +19,6 @@ from fercli.cascade.model import (
     read_cascade,
     write_cascade,
 )
-from fercli.cascade.model.read import bundled_cascade
 from fercli.cascade.model.export.openmv import openmv_bytes, read_openmv, with_camera_norm
 from fercli.cascade.model.write import convert_cascade
 from fercli.common.errors import CascadeFileError
@@ -180,13 +179,19 @@ def test_what_cannot_be_expressed_is_named_with_the_options_that_avoid_it(small,
     with pytest.raises(CascadeFileError, match="an LBP feature") as error:
         openmv_bytes(lbp)
     assert "--feature-type HAAR" in error.value.hint
+    parts = (WeightedRectangle(4, 0, 4, 4, -1.0), WeightedRectangle(4, 0, 2, 4, 2.0))
+    tilted = HaarFeature(parts, tilted=True)
     with pytest.raises(CascadeFileError, match="a tilted feature") as error:
-        openmv_bytes(read_cascade(bundled_cascade()))
+        openmv_bytes(with_first(small, tilted))
     assert "--mode CORE" in error.value.hint
 
 
+def with_first(cascade, feature):
+    return replace(cascade, features=(feature, *cascade.features[1:]))
+
+
 def with_parts(cascade, *parts):
-    return replace(cascade, features=(HaarFeature(parts), *cascade.features[1:]))
+    return with_first(cascade, HaarFeature(parts))
 
 
 def test_values_that_do_not_fit(small):
