@@ -19,15 +19,22 @@ from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.downloads import skimage_file
 from fercli.cascade.evaluation.evaluate import annotated_images, evaluate
 from fercli.cascade.model import Cascade, read_cascade
+from fercli.cascade.model.export.c import c_header, table_bytes
 from fercli.cascade.model.export.opencv1 import opencv1_text, unbalanced
 from fercli.cascade.model.export.openmv import openmv_bytes, read_openmv, with_camera_norm
-from fercli.common.errors import CascadeFileError, DependencyError, ImageError, InputError
+from fercli.common.errors import (
+    CascadeFileError,
+    DependencyError,
+    ImageError,
+    InputError,
+    OptionError,
+)
 from fercli.common.files import atomic_write, list_folder
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted
 
-FormatName = Literal["openmv", "opencv1"]
+FormatName = Literal["openmv", "c", "opencv1"]
 
 #: Windows that decisions are compared on, at least, if there are so many.
 WINDOWS = 1_000_000
@@ -192,7 +199,7 @@ def export_cascade(
         A cascade of any format that `read_cascade` reads.
     out : Path
         The file to write.
-    to : {"openmv", "opencv1"}
+    to : {"openmv", "c", "opencv1"}
     images : MeasuringImages, optional
         What it is measured on. Defaults to nothing: it is not measured.
     camera_norm : bool
@@ -206,15 +213,25 @@ def export_cascade(
     CascadeFileError
         The file is no cascade, or one that the format cannot express; says which options of a
         training avoid it.
+    OptionError
+        `camera_norm` with another format than openmv.
     OutputExistsError, OutputError
         `out` exists and `overwrite` is False, or cannot be written.
     """
     cascade = read_cascade(source, repair=True)
     notes: list[str] = []
     cost = None
+    if camera_norm and to != "openmv":
+        raise OptionError(f"`camera_norm` is for openmv, not for {to}")
     try:
         if to == "openmv":
             data = openmv_bytes(with_camera_norm(cascade) if camera_norm else cascade)
+        elif to == "c":
+            data = c_header(cascade, name=out.stem).encode()
+            notes.append(
+                f"tables of {table_bytes(cascade):,} bytes; windows are decided as OpenCV 4 "
+                "decides them"
+            )
         else:
             data = opencv1_text(cascade, name=out.stem).encode()
             odd = unbalanced(cascade)

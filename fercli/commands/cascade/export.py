@@ -8,7 +8,7 @@ import click
 from fercli.commands import options
 from fercli.common.progress import Progress
 
-FORMATS = ("openmv", "opencv1")
+FORMATS = ("openmv", "c", "opencv1")
 
 
 @options.command()
@@ -26,14 +26,14 @@ FORMATS = ("openmv", "opencv1")
     "--truth",
     type=options.path_type(),
     metavar="PATH",
-    help="Measure on these annotated images, of any format that build-info reads.",
+    help="openmv: measure on these annotated images, of any format that build-info reads.",
 )
 @options.annotation_options
 @click.option(
     "--measure/--no-measure",
     default=True,
     show_default=True,
-    help="Measure what the format or device changes.",
+    help="openmv: measure what the camera decides otherwise.",
 )
 @options.overwrite
 @options.as_json
@@ -58,6 +58,9 @@ def export(
     photographs of scikit-image's; with --truth, so is its cost in average precision.
     --camera-norm lowers it.
 
+    --to c is one C99 header of tables and the detector, which needs no library and no allocation
+    and decides windows as OpenCV does; its names begin with that of --out.
+
     --to opencv1 is the format of OpenCV 1 to 2.3, which older programs and ports to other
     languages read.
 
@@ -67,6 +70,7 @@ def export(
     \b
     Examples:
       fer cascade export cascade.xml --to openmv --out face.cascade --truth test/info.dat
+      fer cascade export cascade.xml --to c --out face.h
       fer cascade export cascade.xml --to opencv1 --out old.xml
     """
     from fercli.cascade.evaluation.exports import MeasuringImages, export_cascade

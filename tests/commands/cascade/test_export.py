@@ -77,6 +77,19 @@ def test_a_named_error_says_how_to_train(fer, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
+def test_c_is_named_by_its_file(fer, upright, tmp_path):
+    out = tmp_path / "my face.h"
+    command = ["cascade", "export", upright, "--to", "c", "--out", out]
+    result = fer(*command)
+    assert result.status == 0
+    # 20 nodes of 81 bytes, 4 stages of 12, and a last number of 4.
+    assert "tables of 1,672 bytes" in result.out
+    assert "int my_face_detect(" in out.read_text()
+    result = fer(*command, "--camera-norm", "--overwrite")
+    assert result.status == 1
+    assert "--camera-norm" in result.err
+
+
 def test_opencv1(fer, tmp_path):
     out = tmp_path / "old.xml"
     result = fer("cascade", "export", bundled_cascade(), "--to", "opencv1", "--out", out)
