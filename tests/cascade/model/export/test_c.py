@@ -1,8 +1,10 @@
 """The C header, compiled with all warnings as errors, against cv2: equal windows, equal boxes."""
 
 import ctypes
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -83,6 +85,30 @@ def test_windows_and_boxes_are_those_of_cv2(
             status, boxes = detect(library, gray, neighbors)
             assert status == len(expected) > 0
             assert boxes == expected
+
+
+def test_the_program_of_the_documentation_prints_what_cv2_finds(
+    random_cascade, astronaut, tmp_path
+):
+    page = (Path(__file__).parents[4] / "docs" / "c-header.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```c\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    cascade = random_cascade()
+    write_cascade(tmp_path / "cascade.xml", cascade)
+    (tmp_path / "signs.h").write_text(c_header(cascade, name="signs"))
+    (tmp_path / "main.c").write_text(program)
+    gray = astronaut[:100, 150:290].copy()
+    cv2.imwrite(str(tmp_path / "a.pgm"), gray)
+    flags = ["-std=c99", "-O1", "-ffp-contract=off", *WARNINGS]
+    command = ["gcc", *flags, tmp_path / "main.c", "-o", tmp_path / "signs"]
+    subprocess.run(command, check=True, capture_output=True)
+    command = [tmp_path / "signs", tmp_path / "a.pgm"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = cv2.CascadeClassifier(str(tmp_path / "cascade.xml")).detectMultiScale(
+        gray, scaleFactor=float(np.float32(1.1))
+    )
+    boxes = sorted(tuple(map(int, line.split())) for line in printed.splitlines())
+    assert boxes == sorted(map(tuple, found.tolist()))
+    assert boxes
 
 
 def test_what_is_wrong_has_a_number_of_its_own(haar, compile_header, rng):
