@@ -59,7 +59,8 @@ class RecognitionOptions:
     )
     margin: float = option(0.0, MARGIN)
     scale_factor: float = option(1.1, SCALE_FACTOR)
-    min_neighbors: int = option(3, MIN_NEIGHBORS)
+    # With fer's own cascade, 3 would find hands and clothes too (cascade/frontalface.md).
+    min_neighbors: int = option(5, MIN_NEIGHBORS)
 
     def __post_init__(self) -> None:
         check(self)
