@@ -205,4 +205,4 @@ def test_a_cascade_with_all_stages_leaves_none_to_train(fer, tmp_path, make_imag
                  tmp_path / "run", "--continue-from", bundled_cascade())  # fmt: skip
     assert result.status == 1
     assert "There is no new stage to train" in result.err
-    assert "try: set --stages to 21 or more" in result.err
+    assert "try: set --stages to 23 or more" in result.err
