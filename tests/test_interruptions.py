@@ -14,6 +14,7 @@ NEEDS_PROGRAM = "train, opencv"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # 70 s on two idle cores, minutes on busy ones
 def test_every_job_survives_an_interruption():
     works = all(status.works for status in examine_programs())
     jobs = [name for name in JOBS if works or name != NEEDS_PROGRAM]
