@@ -8,11 +8,28 @@ library, in backticks (`size_wh`); the command line shows it as the option (--si
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Self
+
+_MADE = threading.local()
+
+
+def errors_made() -> int:
+    """Return how many errors of fer this thread has made, raised or not.
+
+    A result during which one was made may say of an image that it is bad because this machine
+    cannot read it: see `fercli.common.cluster`.
+    """
+    return getattr(_MADE, "count", 0)
+
+
+def last_error() -> str:
+    """Return the text of the last of them."""
+    return str(getattr(_MADE, "last", ""))
 
 
 class FerError(Exception):
@@ -43,6 +60,8 @@ class FerError(Exception):
         self.hint = hint
         self.path = None if path is None else Path(path)
         self.line = line
+        _MADE.count = errors_made() + 1
+        _MADE.last = f"{path}: {message}" if path else message
 
     def reworded(self, reword: Callable[[str], str]) -> Self:
         """Return the same error with its message and hint passed through a function."""

@@ -6,7 +6,6 @@ built on `parallel_map` is the same on one core and on many, and on a cluster.
 
 from __future__ import annotations
 
-import pickle
 import signal
 import sys
 from collections import deque
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Generic, Literal, TypeVar
 
-from fercli.common.errors import DependencyError, FerError
+from fercli.common.errors import FerError
 from fercli.common.progress import SILENT, Progress
 
 T = TypeVar("T")
@@ -25,9 +24,6 @@ R = TypeVar("R")
 
 #: Fewer items than this are not worth starting workers for.
 SMALL = 16
-
-#: How long to wait for a scheduler to answer, in seconds.
-SCHEDULER_TIMEOUT = 10
 
 
 @dataclass(frozen=True)
@@ -38,17 +34,22 @@ class Workers:
     ----------
     count : int, optional
         How many run at once. Defaults to `available_workers`; a cluster decides for itself.
-    prefer : {"processes", "threads"}
+    prefer : {"processes", "threads"}, optional
         Threads start at once and suit functions that spend their time in cv2 or NumPy, which
-        release the GIL; processes suit Python code.
+        release the GIL; processes suit Python code. Defaults to what suits the function.
     scheduler : str, optional
         The address of a Dask scheduler, such as ``"tcp://node1:8786"``. Its workers must see the
-        same files under the same names. Defaults to None: this machine.
+        same files under the same names (`fercli.common.cluster`). Defaults to None: this machine.
     """
 
     count: int | None = None
-    prefer: Literal["processes", "threads"] = "processes"
+    prefer: Literal["processes", "threads"] | None = None
     scheduler: str | None = None
+
+    @classmethod
+    def of(cls, workers: int | Workers | None) -> Workers:
+        """Return workers that may be given as their number alone."""
+        return workers if isinstance(workers, Workers) else cls(workers)
 
 
 def available_workers() -> int:
@@ -67,6 +68,7 @@ def parallel_map(
     progress: Progress = SILENT,
     description: str = "",
     unit: str = "image",
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[R]:
     """Yield ``function(item)`` for each item, in order.
 
@@ -82,9 +84,11 @@ def parallel_map(
     workers : int or Workers, optional
         How many run at once, or where. Defaults to `available_workers`.
     prefer : {"processes", "threads"}
-        As in `Workers`; not looked at if `workers` is one.
+        What suits the function, unless `workers` says otherwise.
     progress, description, unit
         The bar that advances with each result.
+    note : callable, optional
+        Is told what the user should know of a cluster. Defaults to the note of `progress`.
 
     Raises
     ------
@@ -93,23 +97,30 @@ def parallel_map(
     Exception
         The first that `function` raises, as it is; the workers are then stopped.
     """
-    where = workers if isinstance(workers, Workers) else Workers(workers, prefer)
+    where = Workers.of(workers)
     total = len(items) if isinstance(items, Sized) else None
-    results = _results(function, iter(items), where)
+    if where.scheduler is not None:
+        from fercli.common.cluster import map_on_cluster
+
+        told = note or progress.note
+        pairs = map_on_cluster(function, iter(items), where.scheduler, total=total, note=told)
+        results = _with_notes(pairs)
+    else:
+        results = _results(function, iter(items), where.count, where.prefer or prefer)
     yield from progress.track(results, description, total=total, unit=unit)
 
 
-def _results(function: Callable[[T], R], items: Iterator[T], where: Workers) -> Iterator[R]:
+def _results(
+    function: Callable[[T], R], items: Iterator[T], count: int | None, prefer: str
+) -> Iterator[R]:
     first = list(islice(items, SMALL))
     items = chain(first, items)
-    if where.scheduler is not None:
-        return _with_notes(_spread_over_cluster(_NotesReturned(function), items, where.scheduler))
-    count = where.count or available_workers()
+    count = count or available_workers()
     if count == 1 or len(first) < SMALL:
         return map(function, items)
-    if where.prefer == "threads":
+    if prefer == "threads":
         return _spread_over_threads(function, items, count)
-    return _with_notes(_spread(_NotesReturned(function), items, n_jobs=count, prefer=where.prefer))
+    return _with_notes(_spread(_NotesReturned(function), items, n_jobs=count, prefer=prefer))
 
 
 @dataclass(frozen=True)
@@ -210,60 +221,6 @@ def until_failure(items: Iterable[T], failed: list[Exception]) -> Generator[T, N
         yield from items
     except Exception as error:
         failed.append(error)
-
-
-def _spread_over_cluster(
-    function: Callable[[T], R], items: Iterator[T], scheduler: str
-) -> Iterator[R]:
-    import joblib
-
-    with _client(scheduler) as client, joblib.parallel_config("dask", client=client):
-        import cloudpickle
-        from distributed.scheduler import KilledWorker
-
-        # Bytes, because joblib stores other things on one worker, which takes them along when it
-        # dies, and waits for ever for what cannot be pickled.
-        pickled = cloudpickle.dumps(function)
-        calls = ((pickled, cloudpickle.dumps(item)) for item in items)
-        try:
-            yield from _spread(_call_pickled, calls)
-        except KilledWorker as error:
-            raise DependencyError(
-                f"The cluster at {scheduler} gave up: the same work killed several workers",
-                hint="give workers more memory, and read their logs",
-            ) from error
-
-
-def _call_pickled(call: tuple[bytes, bytes]) -> Any:
-    """Call a pickled function with a pickled item; runs on the cluster."""
-    function, item = map(pickle.loads, call)
-    return function(item)
-
-
-@contextmanager
-def _client(scheduler: str) -> Iterator[Any]:
-    """Connect to a scheduler that answers and has workers."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise DependencyError(
-            "Dask needs the library distributed, which is not installed",
-            hint="pip install 'fercli[cluster]'",
-        ) from error
-    try:
-        client = Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise DependencyError(
-            f"No Dask scheduler answers at {scheduler}",
-            hint="start one by `dask scheduler`, and give its address, such as tcp://node1:8786",
-        ) from error
-    with client:
-        if not client.ncores():
-            raise DependencyError(
-                f"The Dask scheduler at {scheduler} has no workers",
-                hint=f"start some by `dask worker {scheduler}`",
-            )
-        yield client
 
 
 class KernelPool:

@@ -1,0 +1,591 @@
+"""A Dask cluster as a place for `fercli.common.parallel.parallel_map`.
+
+Items go to the workers in batches, as many at a time as take about `BATCH_SECONDS`, and results
+come back in the order of the items. What is sent: the function once to each worker, the items, and
+the results; images stay on the disk that all machines share.
+
+A result counts only if this machine would give the same. So whatever fails on a worker, or notes
+an error about an image there, is done once more here: what is wrong with an image shows here as
+well, and what is wrong with a worker does not. Such a worker gets no more work. Work of a worker
+that dies goes to others, and that of a scheduler that comes back is submitted again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import os
+import pickle
+import platform
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar
+
+from fercli.common.errors import DependencyError, errors_made, last_error
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: How long to wait for a scheduler to answer at first, in seconds.
+SCHEDULER_TIMEOUT = 10
+#: How long to wait for a scheduler, or for all workers, that went away.
+PATIENCE = 60
+#: About how long a batch takes, and how many of them a second the scheduler is to handle at most.
+BATCH_SECONDS, BATCHES_A_SECOND = 0.25, 400
+#: Batches that are under way for each core, so that none waits for the next.
+AHEAD = 3
+#: How often to look how many workers there are, in seconds.
+LOOK = 2.0
+#: Failures at what works here, after which a worker is left out.
+STRIKES = 3
+#: Functions that a worker keeps.
+KEPT = 2
+
+
+# What runs on the workers
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a worker must have in common with this process.
+
+    Parameters
+    ----------
+    folder : str
+        The working directory, from which relative paths go.
+    versions : str
+    """
+
+    folder: str
+    versions: str
+
+    @classmethod
+    def here(cls) -> Home:
+        """Return that of this process."""
+        return cls(str(os.getcwd()), _versions())  # noqa: PTH109
+
+    def fault(self) -> str:
+        """Return why this process cannot do the work of another; empty if it can."""
+        if self.versions != _versions():
+            return f"it has {_versions()}, and this machine {self.versions}"
+        if not os.path.isdir(self.folder):  # noqa: PTH112
+            return f"it has no folder {self.folder}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The result of an item, and what was assumed about images."""
+
+    result: Any
+    notes: Any
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """An item that failed on a worker, or an error was noted: to be done again elsewhere."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a worker, whose address is `worker`, made of a batch; nothing if it has a fault."""
+
+    worker: str
+    seconds: float
+    outcomes: list[Done | Doubtful]
+    fault: str = ""
+
+
+def run_batch(pickled: bytes, digest: str, items: bytes, home: Home) -> BatchResult:
+    """Call a function with some items; runs on a worker."""
+    from distributed import get_worker
+
+    began, worker = time.perf_counter(), get_worker().address
+    fault = home.fault()
+    if fault:
+        return BatchResult(worker, 0.0, [], fault)
+    with _DIRECTORY.entered(home.folder):
+        try:
+            function, todo = _FUNCTIONS.get(digest, pickled), pickle.loads(items)
+        except Exception as error:
+            return BatchResult(worker, 0.0, [], f"it cannot load the work: {_text(error)}")
+        outcomes = [_outcome(function, item) for item in todo]
+    return BatchResult(worker, time.perf_counter() - began, outcomes)
+
+
+def same(content: bytes) -> bytes:
+    """Return bytes as they are: the task that holds a function, which can be run again."""
+    return content
+
+
+def worker_memory() -> int | None:
+    """Return the memory that this worker of a cluster may use; None if it says nothing."""
+    from distributed import get_worker
+
+    try:
+        limit = get_worker().memory_manager.memory_limit
+    except ValueError:  # not on a worker
+        return None
+    return int(limit) if limit else None
+
+
+def _outcome(function: Callable[[Any], Any], item: Any) -> Done | Doubtful:
+    from fercli.common.images import IMAGE_NOTES
+
+    before = errors_made()
+    try:
+        result = function(item)
+    except Exception as error:
+        IMAGE_NOTES.hand_over()
+        return Doubtful(_text(error))
+    notes = IMAGE_NOTES.hand_over()
+    return Doubtful(last_error()) if errors_made() > before else Done(result, notes)
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _versions() -> str:
+    """Return the versions on which results depend."""
+    import cv2
+    import numpy as np
+
+    import fercli
+
+    return (
+        f"fercli {fercli.__version__}, Python {'.'.join(platform.python_version_tuple()[:2])}, "
+        f"OpenCV {cv2.__version__}, NumPy {np.__version__}"
+    )
+
+
+class _Functions:
+    """Functions by digest, so that each is unpickled once in a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, Callable[[Any], Any]] = OrderedDict()
+
+    def get(self, digest: str, pickled: bytes) -> Callable[[Any], Any]:
+        """Return a function; those used least recently are dropped."""
+        with self._lock:
+            if digest not in self._known:
+                self._known[digest] = pickle.loads(pickled)
+            self._known.move_to_end(digest)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+            return self._known[digest]
+
+
+class _Directory:
+    """The working directory of this process: tasks of one folder run at once, others wait."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._folder = ""
+        self._users = 0
+
+    @contextmanager
+    def entered(self, folder: str) -> Iterator[None]:
+        """Work in a folder."""
+        with self._free:
+            while self._users and self._folder != folder:
+                self._free.wait()
+            os.chdir(folder)
+            self._folder = folder
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._free:
+                self._users -= 1
+                self._free.notify_all()
+
+
+_FUNCTIONS = _Functions()
+_DIRECTORY = _Directory()
+
+
+# What runs here
+
+
+class _SchedulerLostError(Exception):
+    """Raised, for this module alone, when the connection to the scheduler is broken."""
+
+
+@dataclass
+class _Batch(Generic[T]):
+    items: list[T]
+    future: Any = None
+    result: BatchResult | None = None
+
+
+def map_on_cluster(
+    function: Callable[[T], R],
+    items: Iterator[T],
+    scheduler: str,
+    *,
+    total: int | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[tuple[R, Any]]:
+    """Yield the result of each item, in order, and what was assumed about images on a worker.
+
+    Parameters
+    ----------
+    function : callable
+        Picklable.
+    items : iterator
+        What comes before an error of theirs is done, then it is raised.
+    scheduler : str
+        The address.
+    total : int, optional
+        How many items there are, if it is known.
+    note : callable
+        Is told what the user should know of the cluster.
+
+    Raises
+    ------
+    DependencyError
+        The cluster cannot be used, or goes away and does not come back.
+    Exception
+        The first that `function` raises on this machine.
+    """
+    cluster = Cluster.at(scheduler, note)
+    batches = _Batches(cluster, function, total)
+    failed: list[Exception] = []
+    try:
+        for batch, found in batches.results(_until_failure(items, failed)):
+            for item, outcome in zip(batch.items, found.outcomes, strict=True):
+                if isinstance(outcome, Done):
+                    yield outcome.result, outcome.notes
+                    continue
+                before = errors_made()
+                yield function(item), {}
+                if errors_made() == before:
+                    cluster.suspect(found.worker, outcome.reason)
+    finally:
+        batches.release()
+    if failed:
+        raise failed[0]
+
+
+class _Batches(Generic[T]):
+    """The batches of one `map_on_cluster`."""
+
+    def __init__(self, cluster: Cluster, function: Callable[[T], Any], total: int | None) -> None:
+        import cloudpickle
+
+        self._dumps = cloudpickle.dumps
+        self._cluster = cluster
+        self._function = cloudpickle.dumps(function)
+        self._digest = hashlib.blake2b(self._function, digest_size=16).hexdigest()
+        self._home = Home.here()
+        self._left = total
+        self._seconds = BATCH_SECONDS  # of an item; unknown as yet, so that batches begin small
+        self._size = 1
+        self._pending: deque[_Batch[T]] = deque()
+
+    def results(self, items: Iterator[T]) -> Iterator[tuple[_Batch[T], BatchResult]]:
+        """Yield batches with their results, in order."""
+        while True:
+            while len(self._pending) < AHEAD * self._cluster.cores() + 2:
+                some = list(islice(items, self._next_size()))
+                if not some:
+                    break
+                self._pending.append(_Batch(some))
+                self._submit(self._pending[-1])
+            if not self._pending:
+                return
+            found = self._result()
+            yield self._pending.popleft(), found
+
+    def release(self) -> None:
+        """Give up what is not done."""
+        for batch in self._pending:
+            if batch.future is not None:
+                batch.future.release()
+        self._pending.clear()
+
+    def _next_size(self) -> int:
+        """Return how many items go into the next batch: work for all cores, but not for long."""
+        size = self._size
+        if self._left is not None:
+            share = -(-self._left // (2 * self._cluster.cores()))
+            size = max(min(size, share), 1)
+            self._left -= size
+        return size
+
+    def _measure(self, batch: _Batch[T], seconds: float) -> None:
+        each = seconds / len(batch.items)
+        self._seconds += 0.2 * (each - self._seconds)
+        wanted = max(BATCH_SECONDS, self._cluster.cores() / BATCHES_A_SECOND)
+        self._size = max(1, min(2 * len(batch.items), int(wanted / max(self._seconds, 1e-6))))
+
+    def _submit(self, batch: _Batch[T]) -> None:
+        work = (self._digest, self._dumps(batch.items), self._home)
+        batch.future = self._cluster.submit(self._function, *work)
+
+    def _result(self) -> BatchResult:
+        """Wait for the first batch, whatever happens to the cluster meanwhile."""
+        while True:
+            batch = self._pending[0]
+            try:
+                found = batch.result or self._gather()
+            except _SchedulerLostError:
+                self._cluster.wait_for_scheduler()
+                for each in self._pending:
+                    self._submit(each)
+                continue
+            if found is None:  # the workers that it was meant for are no more
+                self._submit(batch)
+            elif found.fault:
+                self._cluster.exclude(found.worker, found.fault)
+                batch.result = None
+                self._submit(batch)
+            else:
+                self._measure(batch, found.seconds)
+                return found
+
+    def _gather(self) -> BatchResult | None:
+        """Take the results of the first batches that are done; return the very first."""
+        first = self._pending[0]
+        if not self._cluster.wait(first.future):
+            return None
+        done = [first]
+        for batch in islice(self._pending, 1, None):
+            if batch.result is not None or batch.future is None or not batch.future.done():
+                break
+            if batch.future.status != "finished":
+                break
+            done.append(batch)
+        results = self._cluster.gather([batch.future for batch in done])
+        for batch, result in zip(done, results, strict=True):
+            batch.result, batch.future = result, None
+        return first.result
+
+
+class Cluster:
+    """The connection of this process to a scheduler, which all its work shares.
+
+    Parameters
+    ----------
+    scheduler : str
+        The address.
+
+    Raises
+    ------
+    DependencyError
+        Nothing answers there, or there are no workers.
+    """
+
+    _known: ClassVar[dict[str, Cluster]] = {}
+
+    def __init__(self, scheduler: str) -> None:
+        self.scheduler = scheduler
+        self.note: Callable[[str], None] = lambda _: None
+        self._excluded: dict[str, str] = {}
+        self._failures: Counter[str] = Counter()
+        self._connect()
+
+    @classmethod
+    def at(cls, scheduler: str, note: Callable[[str], None]) -> Cluster:
+        """Return the connection to a scheduler, made if there is none."""
+        known = cls._known.get(scheduler)
+        if known is None or not known.is_connected:
+            cls.close_all(scheduler)
+            known = cls._known[scheduler] = cls(scheduler)
+        known.note = note
+        return known
+
+    @classmethod
+    def close_all(cls, *schedulers: str) -> None:
+        """Close the connections to some schedulers; without any, to all."""
+        for name in schedulers or tuple(cls._known):
+            if name in cls._known:
+                cls._known.pop(name)._close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the scheduler is there."""
+        return bool(self._client.status == "running")
+
+    def cores(self) -> int:
+        """Return how many threads the workers have, as of a moment ago."""
+        if time.monotonic() >= self._next_look:
+            self._look()
+        return max(sum(self._usable().values()), 1)
+
+    def submit(self, function: bytes, digest: str, items: bytes, home: Home) -> Any:
+        """Return the future of a batch; None if the scheduler is away."""
+        only = {"workers": list(self._usable())} if self._excluded else {}
+        try:
+            held = self._hold(function, digest)
+            return self._client.submit(run_batch, held, digest, items, home, pure=False, **only)
+        except Exception:
+            if self.is_connected:
+                raise
+            return None
+
+    def wait(self, future: Any) -> bool:
+        """Wait for a future; return False if its workers are no more, while there are others."""
+        from distributed import wait
+        from distributed.client import FuturesCancelledError
+
+        while True:
+            try:
+                if future is None or future.cancelled():
+                    raise _SchedulerLostError
+                wait(future, timeout=LOOK)
+            except TimeoutError:
+                before = set(self._usable())
+                self._look()
+                if self._excluded and before - set(self._usable()):
+                    return False
+            except FuturesCancelledError as error:
+                raise _SchedulerLostError from error
+            else:
+                self._require_success(future)
+                return True
+
+    def gather(self, futures: list[Any]) -> list[BatchResult]:
+        """Return the results of futures that are done."""
+        try:
+            return self._client.gather(futures)  # type: ignore[no-any-return]
+        except Exception as error:
+            if self.is_connected and not any(future.cancelled() for future in futures):
+                raise
+            raise _SchedulerLostError from error
+
+    def suspect(self, worker: str, reason: str) -> None:
+        """Count a failure of a worker at what this machine can do; leave it out after `STRIKES`."""
+        self._failures[worker] += 1
+        if self._failures[worker] == STRIKES:
+            self.exclude(worker, reason)
+
+    def exclude(self, worker: str, reason: str) -> None:
+        """Give a worker no more work."""
+        if worker in self._excluded:
+            return
+        self._excluded[worker] = reason
+        self.note(f"the worker {worker} is left out: {reason}")
+        if not self._usable():
+            raise DependencyError(
+                f"No worker of the cluster at {self.scheduler} can do the work; {worker}: {reason}",
+                hint="install the same versions on all of them, and let them see the same files",
+            )
+
+    def wait_for_scheduler(self) -> None:
+        """Connect again to a scheduler that went away."""
+        self.note(f"the Dask scheduler at {self.scheduler} went away; waiting for it")
+        deadline = time.monotonic() + PATIENCE
+        self._close()
+        while True:
+            try:
+                self._connect()
+                return
+            except DependencyError as error:
+                if time.monotonic() > deadline:
+                    raise DependencyError(
+                        f"The Dask scheduler at {self.scheduler} went away, and did not come back "
+                        f"with workers in {PATIENCE:g} s",
+                        hint="start it and its workers, and run the same command again",
+                    ) from error
+                time.sleep(0.5)
+
+    def _connect(self) -> None:
+        self._client = _connected(self.scheduler)
+        self._held: OrderedDict[str, Any] = OrderedDict()
+        self._workers: dict[str, int] = {}
+        self._without_workers: float | None = None
+        self._look()
+        if not self._workers:
+            self._close()
+            raise DependencyError(
+                f"The Dask scheduler at {self.scheduler} has no workers",
+                hint=f"start some by `dask worker {self.scheduler}`",
+            )
+
+    def _close(self) -> None:
+        with suppress(Exception):
+            self._client.close(timeout=2)
+
+    def _look(self) -> None:
+        """Find out which workers there are; raise if there have been none for long."""
+        self._next_look = time.monotonic() + LOOK
+        with suppress(OSError, ValueError, AttributeError):  # the scheduler is away
+            self._workers = dict(self._client.nthreads())
+        if self._workers or not self.is_connected:
+            self._without_workers = None
+        elif self._without_workers is None:
+            self._without_workers = time.monotonic()
+        elif time.monotonic() > self._without_workers + PATIENCE:
+            raise DependencyError(
+                f"The Dask scheduler at {self.scheduler} has had no workers for {PATIENCE:g} s",
+                hint="start some, and run the same command again",
+            )
+
+    def _usable(self) -> dict[str, int]:
+        return {name: n for name, n in self._workers.items() if name not in self._excluded}
+
+    def _hold(self, function: bytes, digest: str) -> Any:
+        """Return the future of a function: a task of its own, so that no worker alone has it."""
+        if digest not in self._held:
+            self._held[digest] = self._client.submit(same, function, pure=False)
+        self._held.move_to_end(digest)
+        while len(self._held) > KEPT:
+            self._held.popitem(last=False)
+        return self._held[digest]
+
+    def _require_success(self, future: Any) -> None:
+        if future.status != "error":
+            return
+        from distributed.scheduler import KilledWorker
+
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            raise DependencyError(
+                f"The cluster at {self.scheduler} gave up: the same work killed several workers",
+                hint="give workers more memory, and read their logs",
+            ) from error
+        raise DependencyError(
+            f"The workers at {self.scheduler} cannot run fer: {_text(error)}",
+            hint="install the same version of fercli on all of them",
+        ) from error
+
+
+atexit.register(Cluster.close_all)
+
+
+def _connected(scheduler: str) -> Any:
+    """Return a client of a scheduler that answers."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise DependencyError(
+            "Dask needs the library distributed, which is not installed",
+            hint="pip install 'fercli[cluster]'",
+        ) from error
+    # What it says of lost connections is said here in other words.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        return Client(scheduler, timeout=SCHEDULER_TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise DependencyError(
+            f"No Dask scheduler answers at {scheduler}",
+            hint="start one by `dask scheduler`, and give its address, such as tcp://node1:8786",
+        ) from error
+
+
+def _until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
+    try:
+        yield from items
+    except Exception as error:
+        failed.append(error)
