@@ -539,37 +539,45 @@ sample_size = click.option(
 )
 
 
-# Options that several commands of ``fer datasets`` share.
+# Options that say where work is done.
 
 
-def spread(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--workers``, ``--parallel`` and ``--scheduler``; the command takes `workers`."""
+def _spread(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what adds ``--workers``, ``--parallel`` and ``--scheduler`` to a command.
 
-    @functools.wraps(command)
-    def with_workers(
-        *args: Any, workers: int | None, parallel: str, scheduler: str | None, **options: Any
-    ) -> Any:
-        if (parallel == "dask") != (scheduler is not None):
-            raise click.UsageError("--parallel dask and --scheduler ADDRESS go together")
-        prefer: Any = "threads" if parallel == "threads" else "processes"
-        return command(*args, workers=Workers(workers, prefer, scheduler), **options)
+    The command takes `workers`.
+    """
 
-    for option in (_scheduler, _parallel, workers):
-        with_workers = option(with_workers)
-    return with_workers
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_workers(
+            *args: Any, workers: int | None, parallel: str, scheduler: str | None, **options: Any
+        ) -> Any:
+            if (parallel == "dask") != (scheduler is not None):
+                raise click.UsageError("--parallel dask and --scheduler ADDRESS go together")
+            prefer: Any = "threads" if parallel == "threads" else "processes"
+            return command(*args, workers=Workers(workers, prefer, scheduler), **options)
 
+        kind = click.option(
+            "--parallel",
+            type=click.Choice(["processes", "threads", "dask"]),
+            default=default,
+            show_default=True,
+            help="Use workers of this kind; dask: a cluster, which must see the same files.",
+        )
+        for option in (_scheduler, kind, workers):
+            with_workers = option(with_workers)
+        return with_workers
 
-_parallel = click.option(
-    "--parallel",
-    type=click.Choice(["processes", "threads", "dask"]),
-    default="processes",
-    show_default=True,
-    help="Use workers of this kind; dask: a cluster, which must see the same files.",
-)
+    return add
+
 
 _scheduler = click.option(
     "--scheduler", metavar="ADDRESS", help="Use this Dask scheduler, such as tcp://node1:8786."
 )
+
+spread = _spread("processes")
+spread_by_threads = _spread("threads")
 
 
 # Options that several commands of ``fer models`` share.

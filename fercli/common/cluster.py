@@ -126,17 +126,6 @@ def same(content: bytes) -> bytes:
     return content
 
 
-def worker_memory() -> int | None:
-    """Return the memory that this worker of a cluster may use; None if it says nothing."""
-    from distributed import get_worker
-
-    try:
-        limit = get_worker().memory_manager.memory_limit
-    except ValueError:  # not on a worker
-        return None
-    return int(limit) if limit else None
-
-
 def _outcome(function: Callable[[Any], Any], item: Any) -> Done | Doubtful:
     from fercli.common.images import IMAGE_NOTES
 
@@ -268,9 +257,10 @@ def map_on_cluster(
                     yield outcome.result, outcome.notes
                     continue
                 before = errors_made()
-                yield function(item), {}
+                result = function(item)
                 if errors_made() == before:
                     cluster.suspect(found.worker, outcome.reason)
+                yield result, {}
     finally:
         batches.release()
     if failed:
@@ -443,7 +433,8 @@ class Cluster:
             try:
                 if future is None or future.cancelled():
                     raise _SchedulerLostError
-                wait(future, timeout=LOOK)
+                with self._client.as_current():
+                    wait(future, timeout=LOOK)
             except TimeoutError:
                 before = set(self._usable())
                 self._look()

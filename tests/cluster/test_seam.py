@@ -1,30 +1,18 @@
 """`parallel_map` on a real scheduler with two worker processes, whatever happens to them."""
 
 import os
-import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from fercli.common import cluster as seam
-from fercli.common.errors import DependencyError, InputError
+from fercli.common.errors import InputError
 from fercli.common.parallel import Workers, parallel_map
-from fercli.common.progress import Progress
 
 pytestmark = pytest.mark.slow
 
 
 def on(cluster, function, items, **more):
     return parallel_map(function, items, workers=Workers(scheduler=cluster.address), **more)
-
-
-class Notes(Progress):
-    def __init__(self):
-        self.texts = []
-
-    def note(self, text):
-        self.texts.append(text)
 
 
 def test_results_come_in_order_from_both_workers(cluster):
@@ -64,3 +52,47 @@ def test_the_function_is_loaded_once_a_worker(cluster):
         cloudpickle.unregister_pickle_by_value(__import__(__name__, fromlist=["x"]))
     assert {loads for _, loads in found} == {1}
     assert found == again
+
+
+def test_a_cluster_that_loses_a_worker_loses_no_work(cluster):
+    def square_slowly(number):
+        time.sleep(0.01)
+        return number * number, os.getpid()
+
+    workers = list(cluster.workers)
+    found = []
+    for result in on(cluster, square_slowly, iter(range(500))):
+        found.append(result)
+        if len(found) == 100:
+            workers[0].kill()
+    assert [square for square, _ in found] == [number * number for number in range(500)]
+    assert {pid for _, pid in found} == {worker.pid for worker in workers}
+
+
+def test_what_fails_on_one_worker_alone_is_done_here(cluster):
+    here, bad = os.getpid(), cluster.workers[0].pid
+
+    def fail_there(number):
+        if os.getpid() == bad:
+            raise OSError("no such disk")
+        time.sleep(0.005)
+        return number, os.getpid()
+
+    told = []
+    found = list(on(cluster, fail_there, range(200), note=told.append))
+    assert [number for number, _ in found] == list(range(200))
+    assert {pid for _, pid in found} == {here, cluster.workers[1].pid}
+    assert len(told) == 1
+    assert told[0].endswith("is left out: OSError: no such disk")
+
+
+def test_what_fails_everywhere_is_raised_as_on_one_machine(cluster):
+    def root(number):
+        if number == 30:
+            raise InputError("30 has none", path="list.txt")
+        return number
+
+    results = on(cluster, root, range(100))
+    assert [next(results) for _ in range(30)] == list(range(30))
+    with pytest.raises(InputError, match="30 has none"):
+        next(results)

@@ -18,11 +18,12 @@ from fercli.common.files import (
     input_among,
     list_folder,
     make_folder,
+    require_absent,
     shortened,
     subfolder_of,
 )
 from fercli.common.images import read_color, write_image
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 
 #: As `fercli.annotations.csv_table` reads them; it passes over the score.
@@ -91,7 +92,7 @@ def find_objects(
     out: Path | None = None,
     folders: Sequence[Path] = (),
     overwrite: bool = False,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> list[ImageDetections]:
     """Run a cascade over images.
@@ -126,6 +127,8 @@ def find_objects(
     if out is not None:
         output_paths = _copies(out, images, folders)
         require_apart(output_paths, [cascade, *images])
+        for path in output_paths:
+            require_absent(path, overwrite=overwrite)
         make_folder(out)
 
     def detect(at: int) -> ImageDetections:
@@ -138,7 +141,8 @@ def find_objects(
         if output_paths:
             labels = [f"{score:.3g}" for score in found.scores]
             drawn = draw_boxes(image, found.boxes_xywh, labels)
-            write_image(output_paths[at], drawn, overwrite=overwrite)
+            # Work of a worker that dies is done again, and may have written its images.
+            write_image(output_paths[at], drawn, overwrite=True)
         return ImageDetections(images[at], found)
 
     return list(

@@ -105,6 +105,13 @@ class Detector:
         self._own = threading.local()
         self._begin()
 
+    def __getstate__(self) -> tuple[Path, Cascade, str]:
+        return self.path, self.cascade, self._text
+
+    def __setstate__(self, state: tuple[Path, Cascade, str]) -> None:
+        self.path, self.cascade, self._text = state
+        self._own = threading.local()
+
     @property
     def classifier(self) -> cv2.CascadeClassifier:
         """The classifier of this thread: cv2 keeps its buffers in it."""

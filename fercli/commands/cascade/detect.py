@@ -7,6 +7,7 @@ import click
 
 from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
+from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
 
@@ -22,7 +23,7 @@ from fercli.common.progress import Progress
     help="Write a table of the results.",
 )
 @options.detection_options
-@options.workers
+@options.spread_by_threads
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -31,7 +32,7 @@ def detect(
     inputs: tuple[Path, ...],
     out: Path | None,
     csv_file: Path | None,
-    workers: int | None,
+    workers: Workers,
     overwrite: bool,
     as_json: bool,
     progress: Progress,
