@@ -462,7 +462,13 @@ class Cluster:
             self.exclude(worker, reason)
 
     def exclude(self, worker: str, reason: str) -> None:
-        """Give a worker no more work."""
+        """Give a worker no more work.
+
+        Raises
+        ------
+        DependencyError
+            No other worker is left.
+        """
         if worker in self._excluded:
             return
         self._excluded[worker] = reason
@@ -474,7 +480,13 @@ class Cluster:
             )
 
     def wait_for_scheduler(self) -> None:
-        """Connect again to a scheduler that went away."""
+        """Connect again to a scheduler that went away.
+
+        Raises
+        ------
+        DependencyError
+            It did not come back in `PATIENCE` seconds.
+        """
         self.note(f"the Dask scheduler at {self.scheduler} went away; waiting for it")
         deadline = time.monotonic() + PATIENCE
         self._close()
