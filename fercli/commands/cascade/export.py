@@ -74,7 +74,10 @@ def export(
       fer cascade export cascade.xml --to opencv1 --out old.xml
     """
     from fercli.cascade.evaluation.exports import MeasuringImages, export_cascade
+    from fercli.common.errors import OptionError
 
+    if to != "openmv" and (truth is not None or any(annotations.values())):
+        raise OptionError(f"`truth` and its options are for openmv: nothing is measured for {to}")
     done = export_cascade(
         file,
         out,

@@ -88,6 +88,9 @@ def test_c_is_named_by_its_file(fer, upright, tmp_path):
     result = fer(*command, "--camera-norm", "--overwrite")
     assert result.status == 1
     assert "--camera-norm" in result.err
+    result = fer(*command, "--truth", tmp_path / "info.dat", "--overwrite")
+    assert result.status == 1
+    assert "--truth" in result.err
 
 
 def test_opencv1(fer, tmp_path):

@@ -301,7 +301,7 @@ static inline int @NAME@_detect(const uint8_t *gray, int width, int height, int 
                                 int max_boxes, void *work, size_t work_bytes)
 {
     double factor = 1.0;
-    int count = 0;
+    int count = 0, i;
     int stripes = (width + 1 - @WIDTH@ + 31) / 32;
     if (!gray || !boxes || !work || !(scale_factor > 1.0f) || width < 1 || height < 1
         || stride < width || (uintptr_t)work % 4)
@@ -335,17 +335,22 @@ static inline int @NAME@_detect(const uint8_t *gray, int width, int height, int 
                     box->y = @NAME@_round((float)(row * step) * scale);
                     box->width = @NAME@_round((float)@WIDTH@ * scale);
                     box->height = @NAME@_round((float)@HEIGHT@ * scale);
-                    if (box->width > width - box->x)
-                        box->width = width - box->x;
-                    if (box->height > height - box->y)
-                        box->height = height - box->y;
                     box->neighbors = 1;
                 } else if (passed == 0) {
                     x += step; /* as OpenCV does */
                 }
             }
     }
-    return min_neighbors > 0 ? @NAME@_group(boxes, count, min_neighbors) : count;
+    if (min_neighbors > 0)
+        count = @NAME@_group(boxes, count, min_neighbors);
+    for (i = 0; i < count; i++) {
+        /* Rounding may have moved a box across the border. */
+        if (boxes[i].width > width - boxes[i].x)
+            boxes[i].width = width - boxes[i].x;
+        if (boxes[i].height > height - boxes[i].y)
+            boxes[i].height = height - boxes[i].y;
+    }
+    return count;
 }
 
 #endif

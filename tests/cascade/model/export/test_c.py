@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.model import write_cascade
+from fercli.cascade.model import bundled_cascade, read_cascade, write_cascade
 from fercli.cascade.model.export.c import c_header, c_name, table_bytes
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
@@ -85,6 +85,16 @@ def test_windows_and_boxes_are_those_of_cv2(
             status, boxes = detect(library, gray, neighbors)
             assert status == len(expected) > 0
             assert boxes == expected
+
+
+def test_boxes_are_cut_at_the_border_after_they_are_grouped(compile_header, astronaut):
+    """A window of the face is rounded to end at 176 of 175 rows: its group's mean counts 122."""
+    library = compile_header(read_cascade(bundled_cascade()))
+    gray = astronaut[:175, 100:347].copy()
+    cv2_detector = cv2.CascadeClassifier(str(bundled_cascade()))
+    found = cv2_detector.detectMultiScale(gray, scaleFactor=1.5, minNeighbors=2)
+    assert (found[:, 1] + found[:, 3] == 175).any()
+    assert detect(library, gray, 2, factor=1.5)[1] == sorted(map(tuple, found.tolist()))
 
 
 def test_the_program_of_the_documentation_prints_what_cv2_finds(
