@@ -201,7 +201,7 @@ def export_cascade(
         The file to write.
     to : {"openmv", "c", "opencv1"}
     images : MeasuringImages, optional
-        What it is measured on. Defaults to nothing: it is not measured.
+        openmv: what it is measured on. Defaults to nothing: it is not measured.
     camera_norm : bool
         openmv: whether thresholds are fitted to the camera's norm, see `with_camera_norm`.
     overwrite : bool
@@ -214,7 +214,7 @@ def export_cascade(
         The file is no cascade, or one that the format cannot express; says which options of a
         training avoid it.
     OptionError
-        `camera_norm` with another format than openmv.
+        `camera_norm` or `images` with another format than openmv.
     OutputExistsError, OutputError
         `out` exists and `overwrite` is False, or cannot be written.
     """
@@ -223,6 +223,8 @@ def export_cascade(
     cost = None
     if camera_norm and to != "openmv":
         raise OptionError(f"`camera_norm` is for openmv, not for {to}")
+    if images is not None and to != "openmv":
+        raise OptionError(f"`truth`, `images`: nothing is measured for {to}, only for openmv")
     try:
         if to == "openmv":
             data = openmv_bytes(with_camera_norm(cascade) if camera_norm else cascade)

@@ -74,15 +74,14 @@ def export(
       fer cascade export cascade.xml --to opencv1 --out old.xml
     """
     from fercli.cascade.evaluation.exports import MeasuringImages, export_cascade
-    from fercli.common.errors import OptionError
 
-    if to != "openmv" and (truth is not None or any(annotations.values())):
-        raise OptionError(f"`truth` and its options are for openmv: nothing is measured for {to}")
+    images_given = truth is not None or any(annotations.values())
+    measured = measure and (to == "openmv" or images_given)
     done = export_cascade(
         file,
         out,
         to,
-        images=MeasuringImages(truth, **annotations) if measure else None,
+        images=MeasuringImages(truth, **annotations) if measured else None,
         camera_norm=camera_norm,
         overwrite=overwrite,
         progress=progress,
