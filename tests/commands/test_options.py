@@ -139,6 +139,7 @@ DIFFERENT = {
     "--source": "of what is downloaded",
     "--split": "one of all to draw, one to measure on",
     "--stages": "of a training, and of a cascade to shorten",
+    "--truth": "of one format in `cascade export`",
     "--validation": "a share of samples, a split of a tree",
     "--vec": "positives to train on, or to draw under features",
 }
