@@ -135,7 +135,9 @@ def _box(document: Document, shape: Element) -> LabeledBox:
 
     if shape.tag == "box":
         left, top, right, bottom = map(number, EDGES)
-        turn = math.radians(number("rotation")) if shape.get("rotation") else 0.0
+        degrees = number("rotation") if shape.get("rotation") else 0.0
+        # What is no angle makes the box one that is refused: its sides are not finite either.
+        turn = math.radians(degrees) if math.isfinite(degrees) else math.nan
         if not turn:
             return LabeledBox(left, top, right - left, bottom - top, label)
         NOTES.add(document.path, "rotated boxes, the boxes around them used", id(shape))

@@ -69,7 +69,10 @@ def number_of(value: Any) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"Expected a number, got {str(value)[:60]}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("Expected a number, got one of hundreds of digits") from None
 
 
 def size_of(width: Any, height: Any) -> tuple[int, int] | None:

@@ -7,8 +7,8 @@ and types from them, and `check` refuses values out of range.
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from numbers import Integral, Real
@@ -94,7 +94,7 @@ class Option:
     def holds(self, number: Any) -> bool:
         """Return whether a number is finite and within the bounds."""
         return (
-            math.isfinite(number)
+            abs(number) <= sys.float_info.max  # not NaN either; whole numbers may be longer
             and (self.minimum is None or number >= self.minimum)
             and (self.maximum is None or number <= self.maximum)
             and (self.above is None or number > self.above)

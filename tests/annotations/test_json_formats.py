@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fercli.annotations import FORMATS, AnnotatedImage, read_annotations
 from fercli.annotations.formats import detect_format
+from fercli.annotations.text_files import number_of
 from fercli.common.errors import AnnotationError, FerError
 
 LABELME = {
@@ -217,3 +218,8 @@ def test_what_is_written_for_each_image_is_read(tmp_path_factory, format, boxes)
     image = AnnotatedImage(folder / "a.png", boxes)
     FORMATS[format].write_each(folder, image.path.relative_to(folder), image, "s")
     assert read_annotations(folder, format=format) == [image]
+
+
+def test_a_number_too_long_for_a_float_is_refused_by_name():
+    with pytest.raises(ValueError, match="hundreds of digits"):
+        number_of(10**400)

@@ -276,3 +276,14 @@ def test_voc_counted_from_0_is_told(tmp_path, make_image, notes):
     assert image.boxes_xywh == ((-1, 1, 4, 5), (0, 0, 2, 2))
     kind = "boxes with a coordinate 0, though VOC counts pixels from 1; taken as from 1: 1"
     assert kind in notes()[0]
+
+
+def test_a_rotation_that_is_no_angle_is_refused(tmp_path, make_image):
+    make_image("a.png")
+    path = tmp_path / "cvat.xml"
+    path.write_text(
+        '<annotations><version>1.1</version>\n<image id="0" name="a.png">\n'
+        '<box label="face" xtl="1" ytl="2" xbr="20" ybr="30" rotation="1e309"/></image></annotations>'
+    )
+    with pytest.raises(AnnotationError, match=r"cvat\.xml"):
+        read_annotations(path)
