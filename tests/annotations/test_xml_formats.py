@@ -283,7 +283,8 @@ def test_a_rotation_that_is_no_angle_is_refused(tmp_path, make_image):
     path = tmp_path / "cvat.xml"
     path.write_text(
         '<annotations><version>1.1</version>\n<image id="0" name="a.png">\n'
-        '<box label="face" xtl="1" ytl="2" xbr="20" ybr="30" rotation="1e309"/></image></annotations>'
+        '<box label="face" xtl="1" ytl="2" xbr="20" ybr="30" rotation="1e309"/>'
+        "</image></annotations>"
     )
     with pytest.raises(AnnotationError, match=r"cvat\.xml"):
         read_annotations(path)
