@@ -28,6 +28,7 @@ from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 from fercli.common.errors import DependencyError, errors_made, last_error
+from fercli.common.parallel import until_failure
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -251,7 +252,7 @@ def map_on_cluster(
     batches = _Batches(cluster, function, total)
     failed: list[Exception] = []
     try:
-        for batch, found in batches.results(_until_failure(items, failed)):
+        for batch, found in batches.results(until_failure(items, failed)):
             for item, outcome in zip(batch.items, found.outcomes, strict=True):
                 if isinstance(outcome, Done):
                     yield outcome.result, outcome.notes
@@ -585,10 +586,3 @@ def _connected(scheduler: str) -> Any:
             f"No Dask scheduler answers at {scheduler}",
             hint="start one by `dask scheduler`, and give its address, such as tcp://node1:8786",
         ) from error
-
-
-def _until_failure(items: Iterator[T], failed: list[Exception]) -> Iterator[T]:
-    try:
-        yield from items
-    except Exception as error:
-        failed.append(error)

@@ -5,7 +5,6 @@ Decisions are cv2's: the same types in the same order as `fercli.cascade.detecti
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from fercli.cascade.detection.scanner import compile_cascade
 from fercli.cascade.detection.scanner_kernels import Tables
 from fercli.cascade.model.cascade import Cascade
+from fercli.cascade.model.export import identifier
 
 TEMPLATE = Path(__file__).with_name("detector.h")
 
@@ -79,19 +79,13 @@ def c_header(cascade: Cascade, *, name: str = "cascade") -> str:
         "NODES": len(tables.roots),
         "TILTS": int(tables.tilted.any()),
         "LBP": int(tables.lbp),
-        "UPPER": c_name(name).upper(),
-        "NAME": c_name(name),
+        "UPPER": identifier(name).upper(),
+        "NAME": identifier(name),
     }
     text = TEMPLATE.read_text(encoding="utf-8")
     for field, value in fields.items():
         text = text.replace(f"@{field}@", str(value))
     return text
-
-
-def c_name(text: str) -> str:
-    """Return a text as a name of C."""
-    cleaned = re.sub(r"[^A-Za-z0-9_]", "_", text)
-    return cleaned if re.match(r"[A-Za-z]", cleaned) else f"cascade_{cleaned}"
 
 
 def table_bytes(cascade: Cascade) -> int:

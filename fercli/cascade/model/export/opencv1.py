@@ -8,10 +8,10 @@ See: OpenCV 2.3, ``modules/objdetect/src/haar.cpp`` (``icvReadHaarClassifier``).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from fercli.cascade.model.cascade import Cascade, HaarFeature, Node, WeakClassifier, check_cascade
+from fercli.cascade.model.export import identifier
 from fercli.cascade.model.write import number_text
 from fercli.common.errors import CascadeFileError
 
@@ -41,7 +41,7 @@ def opencv1_text(cascade: Cascade, *, name: str = "cascade") -> str:
             f"{cascade.feature_type} features, which the format of OpenCV 1 does not know",
             hint="train with `fer cascade train --feature-type HAAR`",
         )
-    return "\n".join(_lines(cascade, _element(name))) + "\n"
+    return "\n".join(_lines(cascade, identifier(name))) + "\n"
 
 
 def unbalanced(cascade: Cascade) -> int:
@@ -63,12 +63,6 @@ def _is_balanced(feature: object) -> bool:
         return True
     areas = [part.weight * part.width * part.height for part in feature.rectangles]
     return abs(sum(areas)) <= BALANCED * abs(areas[0])
-
-
-def _element(name: str) -> str:
-    """Return a name that an element of XML may have."""
-    cleaned = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return cleaned if re.match(r"[A-Za-z]", cleaned) else f"cascade_{cleaned}"
 
 
 def _lines(cascade: Cascade, name: str) -> Iterator[str]:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fercli.cascade.model import bundled_cascade, read_cascade, write_cascade
-from fercli.cascade.model.export.c import c_header, c_name, table_bytes
+from fercli.cascade.model.export import identifier
+from fercli.cascade.model.export.c import c_header, table_bytes
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 
@@ -132,8 +133,8 @@ def test_what_is_wrong_has_a_number_of_its_own(haar, compile_header, rng):
 
 
 def test_names_and_sizes(haar, lbp):
-    assert c_name("my face") == "my_face"
-    assert c_name("24x24") == "cascade_24x24"
+    assert identifier("my face") == "my_face"
+    assert identifier("24x24") == "cascade_24x24"
     # Four nodes of 81 bytes, two stages of 12, and a last number of 4.
     assert table_bytes(haar) == 4 * 81 + 2 * 12 + 4
     assert table_bytes(lbp) == len(lbp.stages) * 12 + 4 + 56 * len(lbp.features)
