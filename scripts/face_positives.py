@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from fercli.cascade.model import read_cascade, write_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec
+from fercli.cascade.training.augmentation import degrade, place
+from fercli.cascade.training.options import Jitter
 from fercli.common.errors import FerError
 from fercli.common.tables import counted
 
@@ -31,12 +33,8 @@ Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 
 SIDE = 24
-#: Shares of the box, but for degrees; gamma from 1/1.4 to 1.4.
-SHIFT, SCALE, ANGLE, GAMMA = 0.05, 0.08, 7.0, 0.4
-#: Of three samples one is blurred: reduced to as few pixels and enlarged again, or by a Gaussian.
-BLURRED, FEWEST_PIXELS, DEVIATIONS = 0.3, 16, (0.3, 0.8)
-#: Every second sample gets noise up to this share of its own standard deviation.
-NOISE = 0.15
+#: How the variants differ: options of ``fer cascade train`` by these names vary samples as well.
+JITTER = Jitter(shift=0.05, scale=0.08, angle=7.0, brightness=0.4, blur=0.5, noise=0.15)
 #: The aligner's first stages look at images that are continued by PADDING pixels on each side, then
 #: enlarged, in windows of WINDOWS pixels. A face counts if so many neighboring windows agree.
 ALIGNER_STAGES, PADDING, ENLARGED, WINDOWS, NEIGHBORS = 15, 24, 1.5, (48, 110), 15
@@ -55,45 +53,10 @@ def positives(
 
 def vary(image: Image, box_xywh: Box, rng: np.random.Generator) -> Image:
     """Return a variant of the face in a box, shape (SIDE, SIDE)."""
-    shift_x, shift_y, scale, angle, gamma = rng.uniform(-1, 1, 5)
-    x, y, width, height = box_xywh
-    center = x + width * (0.5 + SHIFT * shift_x), y + height * (0.5 + SHIFT * shift_y)
-    factor = 2 if width >= 1.6 * SIDE else 1
-    side = factor * SIDE
-    step, turn = width * (1 + SCALE) ** scale / side, np.deg2rad(ANGLE * angle)
-    cosine, sine = np.cos(turn) * step, np.sin(turn) * step
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    # Pixel centers: the middle of an image of n pixels is at (n − 1) / 2.
-    offset = np.array(center) - 0.5 - linear @ (np.array([side - 1, side - 1]) / 2)
-    sample: Image = cv2.warpAffine(
-        image,
-        np.column_stack([linear, offset]),
-        (side, side),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    if factor > 1:
-        sample = cv2.resize(sample, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    levels = (np.arange(256) / 255) ** ((1 + GAMMA) ** gamma)
-    sample = degrade(np.rint(255 * levels).astype(np.uint8)[sample], rng)
+    factor = 2 if box_xywh[2] >= 1.6 * SIDE else 1
+    sample = place(image, box_xywh, (SIDE, SIDE), JITTER, rng, factor=factor)
+    sample = degrade(sample, JITTER, rng)
     return np.ascontiguousarray(sample[:, ::-1]) if rng.random() < 0.5 else sample
-
-
-def degrade(sample: Image, rng: np.random.Generator) -> Image:
-    """Return a sample with less detail, and with noise, as often as `BLURRED` and `NOISE` say."""
-    if rng.random() < BLURRED:
-        if rng.random() < 0.5:
-            few = int(rng.integers(FEWEST_PIXELS, SIDE))
-            small = cv2.resize(sample, (few, few), interpolation=cv2.INTER_AREA)
-            sample = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-        else:
-            deviation = rng.uniform(*DEVIATIONS)
-            sample = cv2.GaussianBlur(sample, (0, 0), deviation, borderType=cv2.BORDER_REPLICATE)
-    if rng.random() < 0.5:
-        deviation = sample.std() * NOISE * rng.random()
-        noisy = np.rint(sample + rng.normal(0, deviation, sample.shape))
-        sample = np.clip(noisy, 0, 255).astype(np.uint8)
-    return sample
 
 
 def training_rows(path: Path) -> Iterator[Image]:

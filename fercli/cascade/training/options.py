@@ -65,6 +65,18 @@ class Jitter:
     brightness : float
         Share of the exponent of the gray levels (gamma): 0.2 for 1/1.2 to 1.2. A factor or an
         offset would make no difference to features that are normalized.
+    blur : float
+        0.5 for a variant reduced to 1/1.5 of the window's pixels a side and enlarged again, or for
+        a Gaussian of 0.3 to 0.8 pixels of the window.
+    noise : float
+        Share of the variant's own standard deviation.
+    contrast : float
+        Share of the contrast about the mean: 0.5 for 1/1.5 to 1.5. What is then beyond black or
+        white is lost.
+    jpeg : float
+        Compression: 60 for qualities from 100 down to 40.
+    occlusion : float
+        Share of the width and of the height of a corner that one gray level covers.
     """
 
     variants: int = 0
@@ -73,6 +85,11 @@ class Jitter:
     scale: float = 0.06
     angle: float = 4.0
     brightness: float = 0.2
+    blur: float = 0.0
+    noise: float = 0.0
+    contrast: float = 0.0
+    jpeg: float = 0.0
+    occlusion: float = 0.0
 
     @property
     def copies(self) -> int:
@@ -297,6 +314,48 @@ class CascadeTrainingOptions(EngineOptions):
         maximum=3,
         engine="native",
     )
+    jitter_blur: float = option(
+        Jitter.blur,
+        help="Blur 3 of 10 variants: reduced and enlarged again by a factor of up to 1 + X, or by "
+        "a Gaussian of up to 0.3 + X pixels of the window.",
+        metavar="X",
+        minimum=0,
+        maximum=3,
+        engine="native",
+    )
+    jitter_noise: float = option(
+        Jitter.noise,
+        help="Add noise to every second variant, of up to this share of its standard deviation.",
+        metavar="X",
+        minimum=0,
+        maximum=1,
+        engine="native",
+    )
+    jitter_contrast: float = option(
+        Jitter.contrast,
+        help="Change the contrast of variants by up to this share; what exceeds white and black "
+        "is lost.",
+        metavar="X",
+        minimum=0,
+        maximum=3,
+        engine="native",
+    )
+    jitter_jpeg: float = option(
+        Jitter.jpeg,
+        help="Compress every second variant as JPEG, of a quality of down to 100 − X.",
+        metavar="X",
+        minimum=0,
+        maximum=99,
+        engine="native",
+    )
+    jitter_occlusion: float = option(
+        Jitter.occlusion,
+        help="Cover a corner of 3 of 10 variants, of up to this share of width and height.",
+        metavar="X",
+        minimum=0,
+        maximum=0.5,
+        engine="native",
+    )
     continue_from: Path | None = option(
         None,
         help="Begin with the stages of this cascade, of any origin.",
@@ -345,6 +404,11 @@ class CascadeTrainingOptions(EngineOptions):
             self.jitter_scale,
             self.jitter_angle,
             self.jitter_brightness,
+            self.jitter_blur,
+            self.jitter_noise,
+            self.jitter_contrast,
+            self.jitter_jpeg,
+            self.jitter_occlusion,
         )
 
     @property

@@ -82,7 +82,12 @@ def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILE
     if options.jitter.copies > 1:
         # Before the work of making them.
         memory_of(options, len(kept) * options.jitter.copies, len(held_out))
-        samples = _with_variants(source, originals[kept], options, progress)
+        samples, flat = _with_variants(source, originals[kept], options, progress)
+        if flat:
+            notes.append(
+                f"{flat} variants have so little contrast that the detector would not look at "
+                "them: their originals are used in place of them"
+            )
     if (options.positives or 0) > len(samples):
         notes.append(
             f"{options.positives} positives a stage were asked for, there are {len(samples)}"
@@ -211,15 +216,22 @@ def _with_variants(
     originals: NDArray[np.intp],
     options: CascadeTrainingOptions,
     progress: Progress,
-) -> Samples:
-    """Return the originals, their mirror images, and as many rounds of variants as wanted."""
+) -> tuple[Samples, int]:
+    """Return the originals, their mirror images, and as many rounds of variants as wanted.
+
+    And how many variants had no contrast for Haar features, and are their originals.
+    """
     jitter = options.jitter
-    samples = [source.samples[originals]]
+    samples, flat = [source.samples[originals]], np.empty(0, np.intp)
     if jitter.variants:
-        samples.append(_variants(source, originals, options, progress))
+        variants = _variants(source, originals, options, progress)
+        if options.feature_type == "HAAR":
+            flat = np.flatnonzero(~_have_contrast(variants))
+            variants[flat] = source.samples[originals[flat % len(originals)]]
+        samples.append(variants)
     if jitter.mirror:
         samples = [part for array in samples for part in (array, array[:, :, ::-1])]
-    return np.concatenate(samples)
+    return np.concatenate(samples), len(flat)
 
 
 def _variants(

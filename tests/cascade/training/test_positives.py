@@ -113,6 +113,18 @@ def test_positives_without_contrast_are_left_out_and_told(vec_of, lfw):
     assert len(load(vec=vec_of(faces), validation=0.0, feature_type="LBP").training) == 100
 
 
+def test_variants_without_contrast_are_their_originals_and_told(vec_of, lfw):
+    given = {"validation": 0.0, "variants": 2, "jitter_contrast": 3.0}
+    faces = lfw(12)[0]
+    faint = np.rint(100 + (faces - 100.0) * 14 / faces.std(axis=(1, 2), keepdims=True))
+    path = vec_of(np.clip(faint, 0, 255).astype(np.uint8))
+    positives = load(vec=path, **given)
+    assert any("variants have so little contrast" in note for note in positives.notes)
+    inner = positives.training[:, 1:-1, 1:-1].reshape(len(positives.training), -1)
+    assert inner.std(axis=1).min() > 10
+    assert not any("contrast" in note for note in load(vec=path, feature_type="LBP", **given).notes)
+
+
 def test_more_positives_than_there_are_is_told(vec):
     assert load(vec=vec, validation=0.0, positives=100).notes == ()
     notes = load(vec=vec, validation=0.0, positives=101).notes
