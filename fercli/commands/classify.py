@@ -48,6 +48,20 @@ _OUTPUTS = [
         help="Write a JSON object for each image or frame.",
     ),
     click.option(
+        "--summary",
+        type=options.path_type(),
+        metavar="FILE.json|FILE.csv",
+        help="Write each person's share of the time and of each expression; JSON with thumbnails.",
+    ),
+    click.option(
+        "--no-thumbnails",
+        "thumbnails",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Leave the images of faces out of --summary.",
+    ),
+    click.option(
         "--timeline",
         type=options.path_type(),
         metavar="FILE|DIR",

@@ -23,12 +23,14 @@ from fercli.recognition.sinks.outputs import (
     Outputs,
     require_separate,
 )
+from fercli.recognition.sinks.summary import require_summary_suffix, write_summary
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sources.frames import Colors, Frame
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.live import Camera, Stream
 from fercli.recognition.sources.video_file import Animation, VideoFile, is_animation
+from fercli.recognition.thumbnails import Thumbnails
 
 Video = VideoFile | Animation | Camera | Stream
 
@@ -107,17 +109,26 @@ class ClassifyRun:
             There is no screen for a window.
         """
         output_paths = self._output_paths(inputs)
+        results = []
         with ExitStack() as stack:
             self._open_rows(stack)
             if self._outputs.show:
                 self._window = stack.enter_context(Window())
-            yield from self._run_images(
-                [one for one in inputs if one.kind == "image"], output_paths
-            )
-            for one in inputs:
-                if one.kind != "image" and not self._stop.is_set():
-                    yield self._run_video(one, output_paths)
+            for result in self._results(inputs, output_paths):
+                if self._outputs.summary is not None:
+                    results.append(result)
+                yield result
+        if self._outputs.summary is not None:
+            classes, overwrite = self._recognizer.classes, self._outputs.overwrite
+            write_summary(self._outputs.summary, results, classes, overwrite=overwrite)
         self.notes += self._small_faces.take()
+
+    def _results(self, inputs: Sequence[Input], output_paths: OutputPaths) -> Iterator[InputResult]:
+        images = [one for one in inputs if one.kind == "image"]
+        yield from self._run_images(images, output_paths)
+        for one in inputs:
+            if one.kind != "image" and not self._stop.is_set():
+                yield self._run_video(one, output_paths)
 
     def _output_paths(self, inputs: Sequence[Input]) -> OutputPaths:
         """Return the paths of outputs after checking that they may be written."""
@@ -127,9 +138,11 @@ class ClassifyRun:
             raise OptionError(
                 "`timeline` needs a video, a camera or a stream; the inputs are images"
             )
+        if outputs.summary is not None:
+            require_summary_suffix(outputs.summary)
         paths = OutputPaths(inputs, outputs.save, outputs.timeline)
         self.notes += paths.notes
-        named = (outputs.csv, outputs.jsonl, *paths.all())
+        named = (outputs.csv, outputs.jsonl, outputs.summary, *paths.all())
         written = [path for path in named if path is not None]
         require_separate(inputs, written)
         for path in written:
@@ -158,6 +171,11 @@ class ClassifyRun:
         from fercli.recognition.sinks.draw import draw_faces
 
         return draw_faces(image, faces, self._recognizer.classes, bars=self._outputs.bars)
+
+    @property
+    def _keeps_thumbnails(self) -> bool:
+        path = self._outputs.summary
+        return self._outputs.thumbnails and path is not None and path.suffix.lower() == ".json"
 
     # Images
 
@@ -189,6 +207,9 @@ class ClassifyRun:
             with image_errors(source.path):
                 image = read_color(source.path, result.notes)
                 faces = result.faces = self._recognizer.recognize(image)
+                if self._keeps_thumbnails:
+                    result.thumbnails = Thumbnails()
+                    result.thumbnails.add_image(image, faces)
                 self._note_small_faces(result, image)
                 if path is not None:
                     drawn = self._draw(image, faces)
@@ -212,7 +233,7 @@ class ClassifyRun:
     # Videos, cameras, streams
 
     def _run_video(self, source: Input, output_paths: OutputPaths) -> InputResult:
-        result = InputResult(source, summary=Summary())
+        result = InputResult(source, summary=Summary(thumbnails=self._keeps_thumbnails))
         if source.kind == "video" and source.path.suffix.lower() in STILLS:
             result.notes.append(f"Read as a video by its content, although its name ends in "
                                 f"{source.path.suffix}")  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
@@ -29,7 +29,7 @@ from fercli.recognition.options import (
     RecognitionOptions,
     VideoOptions,
 )
-from fercli.recognition.results import Face, FrameFaces, label_of
+from fercli.recognition.results import Face, FrameFaces, Summary, VideoFaces, label_of
 
 DEFAULTS = RecognitionOptions()
 
@@ -107,29 +107,43 @@ class Recognizer:
         """
         return self.recognize_many([image], quick=quick)[0]
 
-    def recognize_video(self, path: str | PathLike[str], **options: Any) -> Iterator[FrameFaces]:
+    def recognize_video(
+        self, path: str | PathLike[str], *, thumbnails: bool = False, **options: Any
+    ) -> VideoFaces:
         """Yield the frames of a video with their faces, in order; people keep their numbers.
 
         Parameters
         ----------
         path : path-like
+        thumbnails : bool
+            Whether the summary keeps the clearest face of each person with each label. Defaults
+            to False.
         **options
             Fields of `VideoOptions`, such as ``every=2``, ``start=10``, ``end=20``.
+
+        Returns
+        -------
+        VideoFaces
+            Yields `FrameFaces`; its `summary` has each person's share of the time and of each
+            expression so far.
 
         Raises
         ------
         OptionError
             An option is unknown or out of range.
         VideoError
-            The video cannot be read.
+            The video cannot be read; raised with the first frame.
         """
+        frames = self._video_frames(Path(path), changed(VideoOptions(), options))
+        return VideoFaces(frames, Summary(thumbnails=thumbnails))
+
+    def _video_frames(self, path: Path, options: VideoOptions) -> Generator[FrameFaces, None, None]:
         from fercli.recognition.pipeline import recognize_frames
         from fercli.recognition.sources.video_file import VideoFile
 
-        chosen = changed(VideoOptions(), options)
-        with VideoFile(Path(path)) as video:
-            frames = video.frames(chosen.start, chosen.end)
-            with closing(recognize_frames(self, frames, chosen)) as found:
+        with VideoFile(path) as video:
+            frames = video.frames(options.start, options.end)
+            with closing(recognize_frames(self, frames, options)) as found:
                 yield from found
 
     def recognize_many(

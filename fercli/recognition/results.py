@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from fercli.common.files import FolderFiles
 from fercli.common.tables import counted, format_table
 from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input
+from fercli.recognition.thumbnails import Thumbnails
 
 #: The label of a face whose most probable expression is below the threshold.
 UNCLEAR = "unclear"
@@ -143,16 +144,26 @@ class Summary:
         Frames read, analyzed, and with at least one face; and faces in all frames.
     smallest : int or None
         Width of the smallest face, in pixels; None if there is none.
+    watched : float
+        Length of what was analyzed, in seconds.
     people : dict of int to PersonSummary
+    thumbnails : Thumbnails or None
+
+    Parameters
+    ----------
+    thumbnails : bool
+        Whether the clearest face of each person with each label is kept. Defaults to False.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, thumbnails: bool = False) -> None:
         self.frames = self.analyzed = self.with_faces = self.faces = 0
-        self.seconds = 0.0
+        self.seconds = self.watched = 0.0
+        self.thumbnails = Thumbnails() if thumbnails else None
         self.smallest: int | None = None
         self.people: dict[int, PersonSummary] = {}
         self._shown: tuple[Face, ...] = ()
         self._since = self._step = self._end = 0.0
+        self._finished = False
 
     def add(self, one: FrameFaces) -> None:
         """Count a frame."""
@@ -177,21 +188,29 @@ class Summary:
             person.last = self.seconds
             person.frames += 1
             person.expressions.setdefault(face.label, 0.0)
+        if self.thumbnails is not None:
+            self.thumbnails.add(one)
 
     def finish(self) -> None:
         """Count the time of the last frame: its own, or else that of the one before."""
-        if self.analyzed:
+        if self.analyzed and not self._finished:
             last = self._end - self._since
             self._add_time(last if last > 0 else self._step or 1.0)
-            self._shown = ()
+            self._finished = True
 
     def _add_time(self, seconds: float) -> None:
         """Count the time for which the last faces were shown."""
+        self.watched += seconds
         for face in self._shown:
             self.people[face.person].expressions[face.label] += seconds
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the summary as plain values, for JSON."""
+    def share_of_time(self, person: PersonSummary) -> float:
+        """Return the share of the analyzed time in which a person was seen."""
+        return person.seconds / self.watched if self.watched else 0.0
+
+    def to_dict(self, *, thumbnails: bool = False) -> dict[str, Any]:
+        """Return the summary as plain values for JSON, if asked for with the thumbnails."""
+        kept = self.thumbnails if thumbnails else None
         people = [
             {
                 "person": one.number,
@@ -199,7 +218,9 @@ class Summary:
                 "last_seconds": round(one.last, 3),
                 "frames": one.frames,
                 "seconds": round(one.seconds, 3),
+                "share": round(self.share_of_time(one), 4),
                 "expressions": {name: round(share, 4) for name, share in one.shares().items()},
+                **({"thumbnails": kept.of(one.number)} if kept else {}),
             }
             for one in self.people.values()
         ]
@@ -266,6 +287,8 @@ class InputResult:
         The annotated copy.
     error : str
         Why the input could not be read, or not to its end; "" if it was.
+    thumbnails : Thumbnails, optional
+        Of the faces of an image; those of a video are in its summary.
     """
 
     source: Input
@@ -274,6 +297,40 @@ class InputResult:
     notes: list[str] = field(default_factory=list)
     saved: Path | None = None
     error: str = ""
+    thumbnails: Thumbnails | None = None
+
+
+class VideoFaces(Iterator[FrameFaces]):
+    """The frames of a video with their faces, and a summary that grows with each.
+
+    Parameters
+    ----------
+    frames : generator of FrameFaces
+    summary : Summary
+
+    Attributes
+    ----------
+    summary : Summary
+        The people of the frames so far; complete after the last frame.
+    """
+
+    def __init__(self, frames: Generator[FrameFaces, None, None], summary: Summary) -> None:
+        self.summary = summary
+        self._frames = frames
+
+    def __next__(self) -> FrameFaces:
+        try:
+            one = next(self._frames)
+        except StopIteration:
+            self.summary.finish()
+            raise
+        self.summary.add(one)
+        return one
+
+    def close(self) -> None:
+        """End the reading of the video before its end."""
+        self._frames.close()
+        self.summary.finish()
 
 
 def failed(results: Sequence[InputResult]) -> list[InputResult]:
@@ -298,13 +355,18 @@ def to_text(results: Sequence[InputResult], classes: Sequence[str]) -> str:
 
 
 def to_dict(
-    results: Sequence[InputResult], classes: Sequence[str], folders: Sequence[FolderFiles] = ()
+    results: Sequence[InputResult],
+    classes: Sequence[str],
+    folders: Sequence[FolderFiles] = (),
+    *,
+    thumbnails: bool = False,
 ) -> list[dict[str, Any]]:
     """Return results as plain values: faces of images, summaries of videos, errors.
 
-    Folders with files that were skipped come last.
+    Folders with files that were skipped come last. `thumbnails` says whether those that were kept
+    are among the values.
     """
-    return [_plain(one, classes) for one in results] + [
+    return [_plain(one, classes, thumbnails) for one in results] + [
         {
             "source": str(files.folder),
             "kind": "folder",
@@ -349,12 +411,16 @@ def _video(result: InputResult, classes: Sequence[str]) -> str:
     return result.summary.to_text(classes)
 
 
-def _plain(result: InputResult, classes: Sequence[str]) -> dict[str, Any]:
+def _plain(result: InputResult, classes: Sequence[str], thumbnails: bool) -> dict[str, Any]:
     plain: dict[str, Any] = {"source": result.source.shown, "kind": result.source.kind}
+    kept = result.thumbnails if thumbnails else None
     if result.summary is not None:
-        plain |= result.summary.to_dict()
+        plain |= result.summary.to_dict(thumbnails=thumbnails)
     elif not result.error:
-        plain["faces"] = [face.to_dict(classes) for face in result.faces]
+        plain["faces"] = [
+            face.to_dict(classes) | ({"thumbnails": kept.of(face.person)} if kept else {})
+            for face in result.faces
+        ]
     if result.saved is not None:
         plain["saved"] = str(result.saved)
     if result.notes:

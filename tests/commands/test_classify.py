@@ -180,6 +180,7 @@ def test_tiny_images(fer, tmp_path, size):
         (["missing.png"], "Expected an image, found nothing of that name"),
         (["*.xyz"], "No file matches *.xyz"),
         (["photo.png", "--timeline", "a.png"], "--timeline needs a video"),
+        (["photo.png", "--summary", "a.txt"], "--summary: expected a name that ends in .json"),
         (["photo.png", "--save", "a.mp4"], "Expected a name for an image"),
         (["photo.png", "--cascade", "photo.png"], "photo.png"),
         (["photo.png", "--model", "photo.png"], "There is no model"),

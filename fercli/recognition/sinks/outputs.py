@@ -26,6 +26,10 @@ class Outputs:
     ----------
     csv, jsonl : Path, optional
         Files of all rows.
+    summary : Path, optional
+        A summary of all inputs, .json or .csv.
+    thumbnails : bool
+        Whether a summary as JSON has the faces of each person as small images.
     save, timeline : Path, optional
         Annotated images and videos, and plots: a file for one input, a folder for several.
     show : bool
@@ -40,6 +44,8 @@ class Outputs:
 
     csv: Path | None = None
     jsonl: Path | None = None
+    summary: Path | None = None
+    thumbnails: bool = True
     save: Path | None = None
     timeline: Path | None = None
     show: bool = False
@@ -233,25 +239,28 @@ class CsvWriter:
 
     def __init__(self, stream: TextIO, classes: Sequence[str], *, empty: bool = False) -> None:
         self._table = csv.writer(stream, lineterminator="\n")
-        self._table.writerow([*COLUMNS, *map(_as_text, classes)])
+        self._table.writerow([*COLUMNS, *map(cell_of, classes)])
         self._blank = [""] * (len(COLUMNS) - 3 + len(classes))
         self._empty = empty
 
     def write(self, source: str, frame: int, seconds: float | None, faces: Iterable[Face]) -> None:
         """Write the faces of an image (`seconds` is None) or a frame."""
-        # A name that would be a formula: as a path, "./=a.jpg" is the same file.
-        name = f"./{source}" if source.startswith(FORMULAS) else source
-        place = [name, frame, "" if seconds is None else f"{seconds:.3f}"]
+        place = [name_of(source), frame, "" if seconds is None else f"{seconds:.3f}"]
         rows = [
-            [*place, face.person, *face.box_xywh, _as_text(face.label), *_numbers(face)]
+            [*place, face.person, *face.box_xywh, cell_of(face.label), *_numbers(face)]
             for face in faces
         ]
         self._table.writerows(rows or ([[*place, *self._blank]] if self._empty else []))
 
 
-def _as_text(cell: str) -> str:
+def cell_of(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
     return f"'{cell}" if cell.startswith(FORMULAS) else cell
+
+
+def name_of(source: str) -> str:
+    """Return an input's name as a cell that is no formula: as a path, "./=a.jpg" is the same."""
+    return f"./{source}" if source.startswith(FORMULAS) else source
 
 
 class JsonLinesWriter:
