@@ -35,7 +35,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.annotations import read_annotations
+from fercli.annotations.reading import read_annotations
 from fercli.cascade.evaluation.evaluate import evaluate
 from fercli.cascade.model.write import convert_cascade
 from fercli.cascade.samples.vec import read_vec, write_vec

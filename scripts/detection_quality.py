@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 
 from fercli.annotations.base import AnnotatedImage
-from fercli.annotations.formats import read_annotations
+from fercli.annotations.reading import read_annotations
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.evaluation import (
     CascadeEvaluation,

@@ -9,7 +9,6 @@ See: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,31 +23,16 @@ from fercli.annotations.base import (
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.opencv_lists import names_from
-from fercli.annotations.text_files import json_of, number_of, size_of
+from fercli.annotations.opencv_lists import named_images
+from fercli.annotations.text_files import json_of, number_of, size_of, write_json
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
-from fercli.common.files import write_text
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each image, in the order of ``images``.
 
-    Parameters
-    ----------
-    path : Path
-        The JSON file.
-    images : Path, optional
-        The folder that the names are relative to. Defaults to the file's, or one of the usual.
-    on_error : callable
-        Told of each malformed entry, which is left out. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        The file is not JSON or not COCO's, or an entry is malformed.
-    InputError
-        The file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
     content = _content(path)
     images_by_id = _images(content, path, on_error)
@@ -83,8 +67,7 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
     categories = {label: number for number, label in enumerate(sorted(labels) or [LABEL], 1)}
     entries: list[object] = []
     annotations: list[object] = []
-    names = names_from(path.parent, [image.path for image in images])
-    for number, (name, image) in enumerate(zip(names, images, strict=True), 1):
+    for number, (name, image) in enumerate(named_images(path, images), 1):
         entries.append(_image(number, name, image))
         kinds = [(0, *each) for each in image.labeled(LABEL)]
         kinds += [(1, *each) for each in image.ignored_labeled(LABEL)]
@@ -96,7 +79,7 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
         "annotations": annotations,
         "categories": [{"id": number, "name": label} for label, number in categories.items()],
     }
-    write_text(path, json.dumps(content, indent=1) + "\n", overwrite=overwrite)
+    write_json(path, content, overwrite=overwrite)
 
 
 def _content(path: Path) -> dict[str, Any]:

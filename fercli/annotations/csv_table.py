@@ -30,7 +30,7 @@ from fercli.annotations.base import (
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.opencv_lists import names_from
+from fercli.annotations.opencv_lists import named_images
 from fercli.annotations.text_files import size_of, text_of
 from fercli.common.errors import AnnotationError, ImageError, InputError
 from fercli.common.files import write_text
@@ -163,8 +163,7 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
     table = csv.writer(text, lineterminator="\n")
     labeled = any(image.labels for image in images)
     table.writerow(COLUMNS if labeled else COLUMNS[:5])
-    names = names_from(path.parent, [image.path for image in images])
-    for name, image in zip(names, images, strict=True):
+    for name, image in named_images(path, images):
         rows = image.labeled("")
         table.writerows((name, *box, label) if labeled else (name, *box) for box, label in rows)
         if not rows:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement
 
 from fercli.annotations.base import (
     NOTES,
@@ -24,12 +24,15 @@ from fercli.annotations.base import (
     read_each,
 )
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.labelme import box_around
-from fercli.annotations.opencv_lists import names_from
-from fercli.annotations.text_files import size_of
+from fercli.annotations.opencv_lists import named_images
+from fercli.annotations.text_files import (
+    box_around,
+    box_around_rotated,
+    open_xml,
+    size_of,
+)
 from fercli.common.errors import AnnotationError
-from fercli.common.files import atomic_write
-from fercli.common.xml import Document, fits_xml, read_xml
+from fercli.common.xml import Document, require_xml_name, write_xml
 
 EDGES = ("xtl", "ytl", "xbr", "ybr")
 
@@ -37,60 +40,27 @@ EDGES = ("xtl", "ytl", "xbr", "ybr")
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each <image>.
 
-    Parameters
-    ----------
-    path : Path
-        The XML file.
-    images : Path, optional
-        The folder that the names are relative to. Defaults to the file's, or one of the usual.
-    on_error : callable
-        Told of each malformed <image>, which is left out. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        The file is not XML or not CVAT's, is of a video, or an <image> is malformed.
-    InputError
-        The file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
-    document = read_xml(path)
-    root = document.root
-    if root.tag != "annotations":
-        raise document.error(root, f"Expected <annotations>, got <{root.tag}>")
-    if root.find("track") is not None:
+    document = open_xml(path, "annotations")
+    if document.root.find("track") is not None:
         raise AnnotationError(
             "The file has tracks of a video (CVAT for video)",
             hint="export the task as `CVAT for images`",
             path=path,
         )
     locator = ImageLocator(path, images)
-    records = read_each(
-        root.iterfind("image"), lambda image: _record(document, image, locator), on_error
-    )
-    return records
+    found = document.root.iterfind("image")
+    return read_each(found, lambda image: _record(document, image, locator), on_error)
 
 
 def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
-    """Write images and boxes as a file that `read`, and CVAT, read; ignored boxes are left out.
-
-    Raises
-    ------
-    AnnotationError
-        An image's name cannot stand in XML.
-    OutputError
-        The file exists and `overwrite` is False, or cannot be written.
-    """
+    """Write images and boxes as a file that `read`, and CVAT, read; ignored boxes are left out."""
     root = Element("annotations")
     SubElement(root, "version").text = "1.1"
-    names = names_from(path.parent, [image.path for image in images])
-    for number, (name, image) in enumerate(zip(names, images, strict=True)):
-        if not fits_xml(name):
-            raise AnnotationError(
-                f"The file cannot hold the name {name!r}",
-                hint="write CSV or COCO, or rename the image",
-                path=path,
-            )
-        element = SubElement(root, "image", {"id": str(number), "name": name})
+    for number, (name, image) in enumerate(named_images(path, images)):
+        attributes = {"id": str(number), "name": require_xml_name(name, path)}
+        element = SubElement(root, "image", attributes)
         if image.size_wh is not None:
             element.set("width", str(image.size_wh[0]))
             element.set("height", str(image.size_wh[1]))
@@ -98,9 +68,7 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
             edges = zip(EDGES, (x, y, x + width, y + height), strict=True)
             attributes = {"label": "object", "occluded": "0"}
             SubElement(element, "box", attributes | {edge: str(at) for edge, at in edges})
-    indent(root)
-    with atomic_write(path, overwrite=overwrite) as temporary:
-        ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+    write_xml(path, root, overwrite=overwrite)
 
 
 def _record(document: Document, image: Element, locator: ImageLocator) -> Record:
@@ -141,11 +109,8 @@ def _box(document: Document, shape: Element) -> LabeledBox:
         if not turn:
             return LabeledBox(left, top, right - left, bottom - top, label)
         NOTES.add(document.path, "rotated boxes, the boxes around them used", id(shape))
-        width, height, sine, cosine = right - left, bottom - top, math.sin(turn), math.cos(turn)
-        across = abs(width * cosine) + abs(height * sine)
-        down = abs(width * sine) + abs(height * cosine)
-        x, y = (left + right - across) / 2, (top + bottom - down) / 2
-        return LabeledBox(x, y, across, down, label)
+        center_xy, size_wh = ((left + right) / 2, (top + bottom) / 2), (right - left, bottom - top)
+        return box_around_rotated(center_xy, size_wh, turn, label)
     if shape.tag == "ellipse":
         x, y, across, down = map(number, ("cx", "cy", "rx", "ry"))
         return LabeledBox(x - across, y - down, 2 * across, 2 * down, label)

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement
 
 from fercli.annotations.base import (
-    NOTES,
     AnnotatedImage,
     LabeledBox,
     OnError,
@@ -25,12 +24,10 @@ from fercli.annotations.base import (
     read_each,
 )
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.opencv_lists import names_from
-from fercli.annotations.text_files import size_of
+from fercli.annotations.opencv_lists import named_images
+from fercli.annotations.text_files import open_xml, size_of
 from fercli.common.boxes import Box
-from fercli.common.errors import AnnotationError
-from fercli.common.files import atomic_write
-from fercli.common.xml import Document, fits_xml, read_xml
+from fercli.common.xml import Document, require_xml_name, write_xml
 
 SIDES = ("left", "top", "width", "height")
 
@@ -38,27 +35,9 @@ SIDES = ("left", "top", "width", "height")
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each <image>.
 
-    Parameters
-    ----------
-    path : Path
-        The XML file.
-    images : Path, optional
-        The folder that the names are relative to. Defaults to the file's, or one of the usual.
-    on_error : callable
-        Told of each malformed <image>, which is left out. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        The file is not XML or not dlib's, or an <image> is malformed.
-    InputError
-        The file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
-    document = read_xml(path)
-    if document.root.tag != "dataset":
-        raise document.error(document.root, f"Expected <dataset>, got <{document.root.tag}>")
-    if document.encoding_ignored:
-        NOTES.add(path, f"declared as {document.encoding_ignored}, but UTF-8, and read so", count=0)
+    document = open_xml(path, "dataset")
     locator = ImageLocator(path, images)
     records = read_each(
         document.root.iter("image"), lambda image: _record(document, image, locator), on_error
@@ -69,33 +48,16 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
 
 
 def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
-    """Write images and boxes as a file that `read`, and dlib's programs, read.
-
-    Raises
-    ------
-    AnnotationError
-        An image's name cannot stand in XML.
-    OutputError
-        The file exists and `overwrite` is False, or cannot be written.
-    """
+    """Write images and boxes as a file that `read`, and dlib's programs, read."""
     root = Element("dataset")
     elements = SubElement(root, "images")
-    names = names_from(path.parent, [image.path for image in images])
-    for name, image in zip(names, images, strict=True):
-        if not fits_xml(name):
-            raise AnnotationError(
-                f"The file cannot hold the name {name!r}",
-                hint="write CSV or COCO, or rename the image",
-                path=path,
-            )
-        element = SubElement(elements, "image", {"file": name})
+    for name, image in named_images(path, images):
+        element = SubElement(elements, "image", {"file": require_xml_name(name, path)})
         for box in image.boxes_xywh:
             SubElement(element, "box", _sides(box))
         for box in image.ignored_xywh:
             SubElement(element, "box", {**_sides(box), "ignore": "1"})
-    indent(root)
-    with atomic_write(path, overwrite=overwrite) as temporary:
-        ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+    write_xml(path, root, overwrite=overwrite)
 
 
 def _record(document: Document, image: Element, locator: ImageLocator) -> Record:

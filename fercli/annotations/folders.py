@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.annotations.base import NOTES
-from fercli.annotations.formats import (
-    FORMATS,
-    AnnotationSource,
-    Format,
-    absolute,
-    is_below,
-    json_kind,
-)
+from fercli.annotations.formats import FORMATS, Format, json_kind
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.files import list_folder
 
@@ -28,6 +22,39 @@ MOST_ABOVE, LARGEST_ABOVE = 50, 1 << 24
 BESIDE = (
     "labels", "annotations", "annotation", "ann", "xml", "xmls", "bboxes", "labeltxt", "boxes",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AnnotationSource:
+    """Annotations that were found.
+
+    Parameters
+    ----------
+    format : Format
+        Their format.
+    paths : tuple of Path
+        The files, or the folder.
+    images : Path, optional
+        The folder of the images, where that was given and the annotations lie elsewhere.
+    folder : Path, optional
+        The folder that was given where they are files in or beside it: only what they say of
+        images below it is taken.
+    """
+
+    format: Format
+    paths: tuple[Path, ...]
+    images: Path | None = None
+    folder: Path | None = None
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether a path lies in a folder by its name, links not followed."""
+    return absolute(path).is_relative_to(absolute(folder))
+
+
+def absolute(path: Path) -> Path:
+    """Return an absolute path without "..", links not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def in_folder(folder: Path, format: str | None, ignored: Path | None) -> AnnotationSource | None:

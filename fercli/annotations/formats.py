@@ -1,42 +1,44 @@
-"""The formats of annotations that fer reads, and how they are told apart.
-
-A folder of images may hold annotations of several kinds: a file an image, one file among the images
-or in a folder beside them. `find_annotations` finds them, so that no folder with annotations is
-taken for one of whole images.
-"""
+"""The table of the formats of annotations that fer reads, and how they are told apart."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol
 
-from fercli.annotations.base import (
-    NOTES,
-    AnnotatedImage,
-    OnError,
-    Record,
-    label_counts,
-    labels_text,
-    raise_it,
-)
-from fercli.annotations.image_paths import first_files, label_of_an_image
-from fercli.annotations.text_files import forget_json, json_of
-from fercli.common.errors import AnnotationError, OptionError
-from fercli.common.files import IMAGE_EXTENSIONS, input_error, list_folder
+from fercli.annotations.base import AnnotatedImage, OnError, Record, raise_it
+from fercli.annotations.image_paths import first_files
+from fercli.common.files import IMAGE_EXTENSIONS
 
 
 class Reader(Protocol):
-    """Reads a file or folder of annotations."""
+    """Reads a file or folder of annotations: `read` in the module of a format."""
 
     def __call__(
         self, path: Path, images: Path | None = None, on_error: OnError = raise_it
     ) -> list[Record]:
-        """Return what `path` says, and tell `on_error` of what cannot be made out."""
+        """Return a record for each image, in the order of the file or of the files' paths.
+
+        Parameters
+        ----------
+        path : Path
+            The file; for formats of one file an image, that or the folder of them.
+        images : Path, optional
+            The folder that the names of images are relative to. Defaults to the file's, or one of
+            the usual (`fercli.annotations.image_paths.USUAL`).
+        on_error : callable
+            Told of each malformed file, entry or line, which is left out, and of each file without
+            its image. Defaults to raising it.
+
+        Raises
+        ------
+        AnnotationError
+            The file is not of this format, or a part of it is malformed.
+        InputError
+            A file or folder cannot be read.
+        """
 
 
 class Writer(Protocol):
@@ -45,14 +47,39 @@ class Writer(Protocol):
     def __call__(
         self, path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False
     ) -> None:
-        """Write `images` to `path`."""
+        """Write `images` to `path`.
+
+        Raises
+        ------
+        AnnotationError
+            The format cannot hold the name of an image.
+        OutputError
+            The file exists and `overwrite` is False, or cannot be written.
+        """
 
 
 class EachWriter(Protocol):
     """Writes the annotations of one image, for formats of one file an image."""
 
     def __call__(self, folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:
-        """Write to `folder` what is in `image`, whose name seen from its own root is `name`."""
+        """Write the file of one image.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder of the files.
+        name : Path
+            The image, seen from the folder of images; the file is called after it.
+        image : AnnotatedImage
+            The image and its boxes.
+        label : str
+            The class of objects without one of their own.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be written.
+        """
 
 
 @dataclass(frozen=True)
@@ -139,7 +166,7 @@ class Format:
 
     def _holds(self, file: Path) -> bool:
         if self.root:
-            return _root_of(file) == self.root
+            return root_of(file) == self.root
         suffix = file.suffix.lower()
         if suffix == ".json" and self.is_json:
             kind = json_kind(file)
@@ -252,6 +279,8 @@ def json_kind(path: Path) -> str:
     """Return the format of annotations that a JSON file holds; "" for none that is known."""
     if path.suffix.lower() != ".json" or not path.is_file():
         return ""
+    from fercli.annotations.text_files import json_of
+
     try:
         content = json_of(path)
         return next((f.name for f in FORMATS.values() if f.is_json and f.is_json(content)), "")
@@ -259,324 +288,8 @@ def json_kind(path: Path) -> str:
         return ""
 
 
-def _root_of(path: Path) -> str | None:
+def root_of(path: Path) -> str | None:
+    """Return the outermost element of an XML file; None if it is none."""
     from fercli.common.xml import root_tag
 
     return root_tag(path)
-
-
-@dataclass(frozen=True)
-class AnnotationSource:
-    """Annotations that were found.
-
-    Parameters
-    ----------
-    format : Format
-        Their format.
-    paths : tuple of Path
-        The files, or the folder.
-    images : Path, optional
-        The folder of the images, where that was given and the annotations lie elsewhere.
-    folder : Path, optional
-        The folder that was given where they are files in or beside it: only what they say of
-        images below it is taken.
-    """
-
-    format: Format
-    paths: tuple[Path, ...]
-    images: Path | None = None
-    folder: Path | None = None
-
-
-def detect_format(path: Path, *, ignored: Path | None = None) -> Format:
-    """Return the format that a file or folder seems to be of; as `find_annotations`."""
-    return find_annotations(path, ignored=ignored).format
-
-
-def find_annotations(
-    path: Path, format: str | None = None, *, ignored: Path | None = None
-) -> AnnotationSource:
-    """Return the annotations that a file is, or that a folder holds or has beside it.
-
-    Parameters
-    ----------
-    path : Path
-        A file, or a folder of annotations or of images.
-    format : str, optional
-        The only format to look for, a name of `FORMATS`. Defaults to all.
-    ignored : Path, optional
-        A folder whose files are no annotations: that of the results. Defaults to none.
-
-    Raises
-    ------
-    OptionError
-        `format` is no name of `FORMATS`.
-    AnnotationError
-        It is like none of `FORMATS`, a folder with labels of images that are like none, or a
-        folder with annotations in several formats.
-    InputError
-        It is missing or cannot be read.
-    """
-    if format is not None and format not in FORMATS:
-        raise OptionError(f"`format` must be one of {', '.join(FORMATS)}, not {format}")
-    _require_there(path)
-    if not path.is_dir() or format == "images":
-        return AnnotationSource(_format_of_file(path, format), (path,))
-    from fercli.annotations.folders import beside_folder, in_folder, note_files_above
-
-    found = in_folder(path, format, ignored) or beside_folder(path, format)
-    if found is not None:
-        return found
-    if format is None:
-        _refuse_labels(path)
-        note_files_above(path, ignored)
-    return AnnotationSource(FORMATS[format or "images"], (path,))
-
-
-def _format_of_file(path: Path, format: str | None) -> Format:
-    if format is not None:
-        return FORMATS[format]
-    root = _root_of(path) if path.is_file() else None
-    for each in FORMATS.values():
-        if each.root in ("", root) and each.looks_like(path):
-            return each
-    raise AnnotationError(
-        f"Expected annotations ({_titles()}), but it looks like none of them",
-        hint="use --format, which then tells what is wrong with it",
-        path=path,
-    )
-
-
-def read_records(
-    path: Path,
-    *,
-    format: str | None = None,
-    images: Path | None = None,
-    labels: Collection[str] = (),
-    box_format: Literal["xywh", "xyxy"] | None = None,
-    on_error: OnError = raise_it,
-    ignored: Path | None = None,
-    backgrounds: bool = False,
-    note_labels: bool = True,
-) -> list[Record]:
-    """Return the records of a file or folder of annotations, boxes as they are there.
-
-    What had to be assumed about them is in `fercli.annotations.base.NOTES` afterwards.
-
-    Parameters as `read_annotations`, and:
-
-    Parameters
-    ----------
-    on_error : callable
-        Told of what is malformed and left out. Defaults to raising it.
-    ignored : Path, optional
-        As `find_annotations`.
-    backgrounds : bool
-        Whether the boxes are only to be avoided: then what is not used is not noted. Defaults to
-        False.
-    note_labels : bool
-        Whether it is noted that boxes have several labels. Defaults to True.
-
-    Raises
-    ------
-    OptionError, AnnotationError
-        As `read_annotations`.
-    """
-    source = find_annotations(path, format, ignored=ignored)
-    reader = source.format.read
-    if box_format is not None:
-        if source.format.name != "csv":
-            raise OptionError(f"`box_format` is for tables (CSV), not for {source.format.title}")
-        reader = partial(cast(Any, reader), box_format=box_format)
-    records = [
-        record
-        for each in source.paths
-        for record in reader(each, images or source.images, on_error)
-    ]
-    if source.format.is_json or path.is_dir():
-        forget_json()
-    if source.folder is not None:
-        records = _of_folder(records, source)
-    records = _without_rivals(records, on_error)
-    _note_fractions(records, source, path)
-    if not backgrounds:
-        _note_labels(records, path, wanted=not labels and note_labels)
-        _note_unnamed(records, source, path)
-    return _labeled(records, labels, path) if labels else records
-
-
-def _of_folder(records: Sequence[Record], source: AnnotationSource) -> list[Record]:
-    """Return the records of images in the folder that was given, and note where they come from."""
-    assert source.folder is not None
-    files = ", ".join(str(path) for path in source.paths[:5])
-    NOTES.add(
-        source.folder, f"the annotations in {files} ({source.format.title}) are used", count=0
-    )
-    inside = [record for record in records if is_below(record.path, source.folder)]
-    if len(inside) < len(records):
-        NOTES.add(
-            source.folder,
-            "records of images outside this folder, not used",
-            count=len(records) - len(inside),
-        )
-    return inside
-
-
-def _without_rivals(records: Sequence[Record], on_error: OnError) -> list[Record]:
-    """Return the records less those of images that another file describes, too."""
-    first: dict[Path, Record] = {}
-    kept = []
-    for record in records:
-        other = first.setdefault(record.path, record)
-        if other is record or other.source == record.source:
-            kept.append(record)
-        elif other.boxes == record.boxes:
-            NOTES.add(record.source, "files that repeat what another says of the same image")
-        else:
-            on_error(
-                AnnotationError(
-                    f"Both this file and {other.source} describe {record.path}, with other boxes",
-                    hint="correct the names in them, or remove one",
-                    path=record.source,
-                )
-            )
-    return kept
-
-
-def read_objects(path: Path, *, ignored: Path | None = None) -> list[Record] | None:
-    """Return what is said of the objects in backgrounds; None if there are no annotations.
-
-    Parameters
-    ----------
-    path : Path
-        A folder of images, perhaps with annotations, or a file.
-    ignored : Path, optional
-        As `find_annotations`.
-
-    Raises
-    ------
-    AnnotationError, InputError
-        As `read_records`.
-    """
-    if path.is_dir():
-        from fercli.annotations.folders import beside_folder, in_folder
-
-        if not (in_folder(path, None, ignored) or beside_folder(path, None)):
-            return None
-    elif path.suffix.lower() not in (".json", ".xml", ".csv", ".tsv"):
-        return None
-    return read_records(path, ignored=ignored, backgrounds=True)
-
-
-def is_below(path: Path, folder: Path) -> bool:
-    """Whether a path lies in a folder by its name, links not followed."""
-    return absolute(path).is_relative_to(absolute(folder))
-
-
-def absolute(path: Path) -> Path:
-    """Return an absolute path without "..", links not followed."""
-    return Path(os.path.abspath(path))  # noqa: PTH100
-
-
-def _note_fractions(records: Sequence[Record], source: AnnotationSource, path: Path) -> None:
-    if source.format.name not in ("yolo", "images"):
-        fractions = sum(len(record.boxes) for record in records if record.normalized)
-        if fractions:
-            NOTES.add(path, "boxes given as fractions of their images", count=fractions)
-
-
-def _note_labels(records: Sequence[Record], path: Path, *, wanted: bool) -> None:
-    counts = label_counts(records)
-    if len(counts) > 1 and wanted:
-        text = labels_text(counts)
-        NOTES.add(path, f"boxes of several labels, all taken ({text}); --label takes some", count=0)
-
-
-def _note_unnamed(records: Sequence[Record], source: AnnotationSource, path: Path) -> None:
-    """Note the images of a folder that its annotations do not name."""
-    if not path.is_dir() or source.format.name in ("yolo", "info-folder", "images"):
-        return
-    named = {absolute(record.path) for record in records}
-    unnamed = [image for image in list_folder(path).found if absolute(image) not in named]
-    if unnamed:
-        kind = "images that the annotations do not name, not used"
-        NOTES.add(path, kind, None, str(unnamed[0]), len(unnamed))
-
-
-def read_annotations(
-    path: Path,
-    *,
-    format: str | None = None,
-    images: Path | None = None,
-    labels: Collection[str] = (),
-    box_format: Literal["xywh", "xyxy"] | None = None,
-) -> list[AnnotatedImage]:
-    """Return the images and boxes of a file or folder of annotations.
-
-    Parameters
-    ----------
-    path : Path
-        The file, or a folder: of files of one image each, of images with a file of annotations
-        among or beside them, or of whole images.
-    format : str, optional
-        A name of `FORMATS`. Defaults to the one that it looks like.
-    images : Path, optional
-        The folder that the names of images are relative to. Defaults to what the format says,
-        mostly the folder of the file.
-    labels : collection of str, optional
-        Only boxes of these labels are kept. Defaults to all boxes, whatever their label.
-    box_format : {"xywh", "xyxy"}, optional
-        For tables: whether a box is x, y, width, height or two corners. Defaults to what the
-        names of the columns say, else to the former.
-
-    Returns
-    -------
-    list of AnnotatedImage
-        In the order of the file; fractional boxes rounded as `round_box`. The images
-        themselves are not opened, save where boxes are fractions of an image's size.
-
-    Raises
-    ------
-    AnnotationError
-        The annotations are malformed, or of no format that fer knows.
-    InputError
-        The file is missing or cannot be read.
-    ImageError
-        An image's size is needed and the image cannot be read.
-    OptionError
-        `format` is no name of `FORMATS`.
-    """
-    records = read_records(path, format=format, images=images, labels=labels, box_format=box_format)
-    return [record.in_pixels() for record in records]
-
-
-def _require_there(path: Path) -> None:
-    try:
-        path.stat()
-    except OSError as error:
-        raise input_error(error, path, wanted="annotations or a folder of images") from error
-
-
-def _refuse_labels(folder: Path) -> None:
-    """Raise if there are labels: a box around the whole of each image would be wrong."""
-    label = label_of_an_image(folder, LABEL_SUFFIXES)
-    if label is not None:
-        raise AnnotationError(
-            "The file has the name of an image, but is no label (Pascal VOC XML, YOLO text) "
-            "that can be read",
-            hint="use --format voc or yolo, which tells what is wrong with it, or --format images",
-            path=label,
-        )
-
-
-def _labeled(records: Sequence[Record], labels: Collection[str], path: Path) -> list[Record]:
-    there = {box.label for record in records for box in record.boxes}
-    if not there.intersection(labels):
-        found = ", ".join(repr(label) for label in sorted(there)[:20]) or "none"
-        wanted = ", ".join(repr(label) for label in labels)
-        raise AnnotationError(f"No box is labeled {wanted}; the labels are {found}", path=path)
-    return [record.with_labels(labels) for record in records]
-
-
-def _titles() -> str:
-    return ", ".join(format.title for format in FORMATS.values())

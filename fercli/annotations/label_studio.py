@@ -19,8 +19,7 @@ from urllib.parse import unquote
 
 from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.labelme import box_around
-from fercli.annotations.text_files import json_of, number_of, size_of
+from fercli.annotations.text_files import MALFORMED, box_around, list_of, number_of, size_of
 from fercli.common.errors import AnnotationError
 from fercli.common.files import is_there
 
@@ -30,31 +29,14 @@ _UPLOADED = re.compile(r"(?:^|/)[0-9a-f]{8}-([^/]+)$")
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each task; of several annotations of one, the first that counts.
 
-    Parameters
-    ----------
-    path : Path
-        The JSON file.
-    images : Path, optional
-        The folder of the images. Defaults to the file's, or one of the usual.
-    on_error : callable
-        Told of each malformed task, which is left out. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        The file is not such a list, or a task is malformed.
-    InputError
-        The file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
-    content = json_of(path)
-    if not isinstance(content, list):
-        raise AnnotationError("The file is not Label Studio's JSON: it is no list", path=path)
     locator = ImageLocator(path, images)
     records = []
-    for number, task in enumerate(content, 1):
+    for number, task in enumerate(list_of(path, "Label Studio"), 1):
         try:
             records.append(_record(task, number, locator))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration):
+        except MALFORMED:
             found = f"Expected a task with an image and regions, got {str(task)[:60]}"
             on_error(AnnotationError(found, path=path, line=number))
     return records

@@ -29,7 +29,7 @@ from fercli.common.files import (
 from fercli.common.tables import counted
 
 if TYPE_CHECKING:
-    from fercli.annotations import AnnotatedImage
+    from fercli.annotations.base import AnnotatedImage
 
 
 #: How images are named: seen from the list's folder, or from the root of the file system.
@@ -235,6 +235,13 @@ def names_from(folder: Path, paths: Iterable[Path], names: Names = "relative") -
     return [name_from(folder, path, names, resolve) for path in paths]
 
 
+def named_images(
+    path: Path, images: Sequence[AnnotatedImage]
+) -> Iterator[tuple[str, AnnotatedImage]]:
+    """Yield each image with its name as it is seen from the folder of the file `path`."""
+    return zip(names_from(path.parent, [image.path for image in images]), images, strict=True)
+
+
 def programs_read(path: Path) -> bool:
     """Whether OpenCV's programs read this format of image, however they were built."""
     with path.open("rb") as file:
@@ -302,22 +309,10 @@ def looks_like(path: Path) -> bool:
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return the records of an info file.
 
-    Parameters
-    ----------
-    path : Path
-        The info file.
-    images : Path, optional
-        The folder that the names are relative to. Defaults to the file's.
-    on_error : callable
-        Told of the first malformed record, which ends the reading: where the next one begins
-        is then unknown. Defaults to raising it.
+    The first malformed record, whose number is the error's `line`, ends the reading: where the
+    next one begins is unknown.
 
-    Raises
-    ------
-    AnnotationError
-        A record is malformed; the error's `line` is the number of the record.
-    InputError
-        The file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
     words = _words(read_list(path))
     locator = ImageLocator(path, images)
@@ -406,21 +401,7 @@ def read_folder(
 ) -> list[Record]:
     """Return a record for each image of a folder of text files ``count x y width height …``.
 
-    Parameters
-    ----------
-    path : Path
-        The folder of the text files.
-    images : Path, optional
-        The folder of the images. Defaults to `path`.
-    on_error : callable
-        Told of each malformed file, and of each without an image. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        A file is malformed, or its image is not to be found.
-    InputError
-        A file or folder cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
     folder = images or path
     texts = {_stem_key(file, path): file for file in find_files(path, (".txt",))}

@@ -13,11 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.base import NOTES, LabeledBox, OnError, Record, raise_it, read_each
+from fercli.annotations.base import LabeledBox, OnError, Record, raise_it, read_each
 from fercli.annotations.formats import json_kind
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.labelme import box_around
-from fercli.annotations.text_files import json_of, number_of, size_of
+from fercli.annotations.text_files import (
+    box_around,
+    boxes_of_shapes,
+    json_of,
+    number_of,
+    size_of,
+)
 from fercli.common.errors import AnnotationError
 from fercli.common.files import find_files
 
@@ -25,21 +30,7 @@ from fercli.common.files import find_files
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each JSON file of Supervisely's below a folder, or for one file.
 
-    Parameters
-    ----------
-    path : Path
-        The folder, or one file.
-    images : Path, optional
-        The folder of the images. Defaults to ``img`` beside the JSON file's folder.
-    on_error : callable
-        Told of each malformed file, which is left out. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        A file is malformed.
-    InputError
-        A file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
     files = find_files(path, (".json",)) if path.is_dir() else [path]
     # Others may lie there, too, such as meta.json.
@@ -51,24 +42,19 @@ def _record(path: Path, images: Path | None) -> Record:
     content = json_of(path)
     if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
         raise AnnotationError("The file is not Supervisely's: it has no list 'objects'", path=path)
-    boxes = []
-    for at, thing in enumerate(content["objects"]):
-        try:
-            box = _box(thing)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise AnnotationError(
-                f"objects[{at}]: Expected classTitle and points, got {str(thing)[:60]}", path=path
-            ) from error
-        if box is None:
-            NOTES.add(path, "points and bitmaps, left out", at)
-            continue
-        if thing.get("geometryType") != "rectangle":
-            NOTES.add(path, "outlines, their bounding boxes used", at)
-        boxes.append(box)
+    boxes = boxes_of_shapes(
+        path,
+        content["objects"],
+        "objects",
+        _box,
+        expected="classTitle and points",
+        kind="geometryType",
+        left_out="points and bitmaps",
+    )
     size = content.get("size") or {}
     stated = size_of(size.get("width"), size.get("height"))
     image = ImageLocator(path, images).find(path.stem, extra=(path.parent.parent / "img",))
-    return Record(image, tuple(boxes), path, stated_wh=stated)
+    return Record(image, boxes, path, stated_wh=stated)
 
 
 def _box(thing: dict[str, Any]) -> LabeledBox | None:

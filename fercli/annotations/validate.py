@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from fercli.annotations.base import NOTES, Record
-from fercli.annotations.formats import FORMATS, find_annotations, read_records
+from fercli.annotations.formats import FORMATS
 from fercli.annotations.opencv_lists import BYTE_ORDER_MARK, programs_read
+from fercli.annotations.reading import find_annotations, read_records
 from fercli.annotations.text_files import UTF_16_MARKS
 from fercli.cascade.list_builder.image_audit import digest_of
 from fercli.common.boxes import Box
@@ -320,7 +321,7 @@ class CheckReport:
         The list.
     kind : str
         "info" for an info file, "bg" for a background list, else a name of
-        `fercli.annotations.FORMATS`.
+        `fercli.annotations.formats.FORMATS`.
     records, boxes : int
         How many it has.
     problems : tuple of Problem
@@ -422,7 +423,7 @@ def check_list(
         Which list of OpenCV's programs it is. Defaults to what it looks like.
     format, images : optional
         The format of other annotations, and the folder of their images, as
-        `fercli.annotations.read_annotations`.
+        `fercli.annotations.reading.read_annotations`.
     window_wh : (int, int)
         Smaller images in a background list are a problem. Defaults to 1 × 1.
     workers, progress

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +25,18 @@ from fercli.annotations.base import (
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator
-from fercli.annotations.labelme import box_around
-from fercli.annotations.opencv_lists import names_from
-from fercli.annotations.text_files import json_of, number_of, text_of
+from fercli.annotations.opencv_lists import named_images
+from fercli.annotations.text_files import (
+    MALFORMED,
+    box_around,
+    json_of,
+    number_of,
+    text_of,
+    write_json,
+)
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
-from fercli.common.files import parse_json, write_text
+from fercli.common.files import parse_json
 
 #: A column that only VIA's table has.
 COLUMN = "region_shape_attributes"
@@ -59,21 +64,7 @@ def is_table(path: Path) -> bool:
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each image, in the order of the file.
 
-    Parameters
-    ----------
-    path : Path
-        The JSON or CSV file.
-    images : Path, optional
-        The folder that the names are relative to. Defaults to the file's, or one of the usual.
-    on_error : callable
-        Told of each malformed region, which is left out. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        The file is not VIA's, or a region is malformed.
-    InputError
-        The file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
     regions = _of_csv(path) if path.suffix.lower() == ".csv" else _of_json(path)
     boxes: dict[str, list[LabeledBox]] = {}
@@ -83,7 +74,7 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
             continue
         try:
             box = _box(region)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except MALFORMED:
             found = f"Expected a shape and its numbers, got {str(region.shape)[:60]}"
             on_error(AnnotationError(found, path=path, line=region.line))
             continue
@@ -99,9 +90,8 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
 
 def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
     """Write images and boxes as JSON that `read`, and VIA's import, read; ignored ones left out."""
-    names = names_from(path.parent, [image.path for image in images])
     content = {}
-    for name, image in zip(names, images, strict=True):
+    for name, image in named_images(path, images):
         size = image.path.stat().st_size if image.path.is_file() else -1
         content[f"{name}{size}"] = {
             "filename": name,
@@ -109,7 +99,7 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
             "regions": [_region(box) for box in image.boxes_xywh],
             "file_attributes": {},
         }
-    write_text(path, json.dumps(content, indent=1) + "\n", overwrite=overwrite)
+    write_json(path, content, overwrite=overwrite)
 
 
 def _region(box: Box) -> dict[str, Any]:

@@ -11,10 +11,10 @@ See: "The PASCAL Visual Object Classes Challenge 2012 Development Kit", section 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
+from xml.etree.ElementTree import Element, SubElement
 
 from fercli.annotations.base import (
     NOTES,
@@ -27,11 +27,11 @@ from fercli.annotations.base import (
     read_each,
 )
 from fercli.annotations.image_paths import ImageLocator, paired_image
-from fercli.annotations.text_files import size_of
+from fercli.annotations.text_files import box_around_rotated, open_xml, size_of
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
-from fercli.common.files import atomic_write, find_files
-from fercli.common.xml import Document, read_xml
+from fercli.common.files import find_files
+from fercli.common.xml import Document, write_xml
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -39,45 +39,16 @@ EDGES = ("xmin", "ymin", "xmax", "ymax")
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each XML file below a folder, sorted by path, or for one file.
 
-    Parameters
-    ----------
-    path : Path
-        The folder, or one file.
-    images : Path, optional
-        The folder of the images. Defaults to the XML file's, or ``JPEGImages`` or ``images``
-        beside it.
-    on_error : callable
-        Told of each malformed file, which is left out. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        A file is not XML, is of another kind, or lacks what it needs.
-    InputError
-        A file cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
     files = find_files(path, (".xml",)) if path.is_dir() else [path]
-    return read_each(files, lambda file: _record(read_xml(file), images), on_error)
+    return read_each(files, lambda file: _record(open_xml(file, "annotation"), images), on_error)
 
 
 def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:
     """Write the file of one image, which `read`, and VOC's tools, read.
 
-    Parameters
-    ----------
-    folder : Path
-        The folder of the XML files.
-    name : Path
-        The image, seen from the folder of images; the XML file is called after it.
-    image : AnnotatedImage
-        The image and its boxes; ignored ones are difficult.
-    label : str
-        The name of objects without a class of their own.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
+    Ignored boxes are difficult objects. Parameters as `fercli.annotations.formats.EachWriter`.
     """
     root = Element("annotation")
     SubElement(root, "filename").text = name.as_posix()
@@ -89,9 +60,7 @@ def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> N
         _add_object(root, box, name_of_class, "0")
     for box, name_of_class in image.ignored_labeled(label):
         _add_object(root, box, name_of_class, "1")
-    indent(root)
-    with atomic_write(folder / name.with_suffix(".xml"), overwrite=True) as temporary:
-        ElementTree(root).write(temporary, encoding="utf-8")
+    write_xml(folder / name.with_suffix(".xml"), root, overwrite=True, declaration=False)
 
 
 def _add_object(root: Element, box: Box, label: str, difficult: str) -> None:
@@ -105,12 +74,6 @@ def _add_object(root: Element, box: Box, label: str, difficult: str) -> None:
 
 
 def _record(document: Document, images: Path | None) -> Record:
-    root = document.root
-    if root.tag != "annotation":
-        raise document.error(root, f"Expected <annotation>, got <{root.tag}>")
-    if document.encoding_ignored:
-        encoding = f"files declared as {document.encoding_ignored}, but UTF-8, and read so"
-        NOTES.add(document.path, encoding)
     stated = _stated_size(document)
     path = _image(document, images, stated)
     boxes = tuple(_boxes(document))
@@ -181,9 +144,6 @@ def _rotated_boxes(document: Document) -> Iterator[LabeledBox]:
             for name in ("cx", "cy", "w", "h", "angle")
         )
         NOTES.add(document.path, "rotated boxes, the boxes around them used", number)
-        across = abs(width * math.cos(angle)) + abs(height * math.sin(angle))
-        down = abs(width * math.sin(angle)) + abs(height * math.cos(angle))
-        difficult = document.text(thing, "difficult", "0") == "1"
-        yield LabeledBox(
-            x - across / 2, y - down / 2, across, down, document.text(thing, "name", ""), difficult
-        )
+        label = document.text(thing, "name", "")
+        around = box_around_rotated((x, y), (width, height), angle, label)
+        yield replace(around, ignored=document.text(thing, "difficult", "0") == "1")

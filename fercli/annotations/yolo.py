@@ -43,22 +43,7 @@ Key = tuple[tuple[str, ...], str]
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
     """Return a record for each image, sorted by path.
 
-    Parameters
-    ----------
-    path : Path
-        The folder that holds the labels, or one label file.
-    images : Path, optional
-        The folder of the images. Defaults to `path`, or to ``images`` beside it if `path` is
-        called ``labels``.
-    on_error : callable
-        Told of each malformed label, and of each label without an image. Defaults to raising it.
-
-    Raises
-    ------
-    AnnotationError
-        A label is malformed, or its image is not to be found.
-    InputError
-        A file or folder cannot be read.
+    Parameters and errors as `fercli.annotations.formats.Reader`.
     """
     root = path if path.is_dir() else path.parent
     labels = dict(_labels(path, root))
@@ -84,23 +69,9 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
 def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:
     """Write the label file of one image, and ``classes.txt`` where the label needs it.
 
-    Parameters
-    ----------
-    folder : Path
-        The folder of the label files.
-    name : Path
-        The image, seen from the folder of images; the label file is called after it.
-    image : AnnotatedImage
-        The image, whose size is known, and its boxes, which are clipped to it; ignored ones
-        are left out.
-    label : str
-        The class of objects without one of their own: its name, or its number where no file
-        names it.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written.
+    The size of the image is known, and boxes are clipped to it; ignored ones are left out. A label
+    may be the number of a class where no file names it. Parameters as
+    `fercli.annotations.formats.EachWriter`.
     """
     names = class_names(folder)
     known = [*filter(None, names)]

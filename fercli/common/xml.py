@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree.ElementTree import Element, TreeBuilder
+from xml.etree.ElementTree import Element, ElementTree, TreeBuilder, indent
 from xml.parsers import expat
 
 from fercli.common.errors import AnnotationError, FerError
-from fercli.common.files import input_error
+from fercli.common.files import atomic_write, input_error
 
 #: Bytes. The XML of 100,000 images has a tenth of it.
 LARGEST_FILE = 1 << 28
@@ -144,6 +144,30 @@ def fits_xml(text: str) -> bool:
     See: XML 1.0, section 2.2.
     """
     return not _NOT_IN_XML.search(text)
+
+
+def write_xml(path: Path, root: Element, *, overwrite: bool, declaration: bool = True) -> None:
+    """Write an XML file in UTF-8, whole or not at all."""
+    indent(root)
+    with atomic_write(path, overwrite=overwrite) as temporary:
+        ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=declaration)
+
+
+def require_xml_name(name: str, path: Path) -> str:
+    """Return the name of an image that XML can hold.
+
+    Raises
+    ------
+    AnnotationError
+        It cannot, which is said of the file `path`.
+    """
+    if not fits_xml(name):
+        raise AnnotationError(
+            f"The file cannot hold the name {name!r}",
+            hint="write CSV or COCO, or rename the image",
+            path=path,
+        )
+    return name
 
 
 def root_tag(path: Path) -> str | None:

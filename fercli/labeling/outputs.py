@@ -13,8 +13,9 @@ from pathlib import Path
 
 from fercli.annotations import yolo
 from fercli.annotations.base import AnnotatedImage, Record, raise_it
-from fercli.annotations.formats import FORMATS, Format, detect_format
+from fercli.annotations.formats import FORMATS, Format
 from fercli.annotations.opencv_lists import fits_background_list, fits_info, names_from
+from fercli.annotations.reading import detect_format
 from fercli.common.errors import AnnotationError, FerError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_folder, atomic_write, write_text
 from fercli.common.xml import fits_xml

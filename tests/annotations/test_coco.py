@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedImage, coco, read_annotations
+from fercli.annotations import coco
+from fercli.annotations.base import AnnotatedImage
+from fercli.annotations.reading import read_annotations
 from fercli.common.errors import AnnotationError
 
 CONTENT = {

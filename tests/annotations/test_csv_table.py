@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedImage, csv_table, read_annotations
+from fercli.annotations import csv_table
+from fercli.annotations.base import AnnotatedImage
+from fercli.annotations.reading import read_annotations
 from fercli.common.errors import AnnotationError, InputError, OptionError
 
 

@@ -4,8 +4,12 @@ import json
 
 import pytest
 
-from fercli.annotations import read_annotations
-from fercli.annotations.formats import detect_format, find_annotations, read_objects
+from fercli.annotations.reading import (
+    detect_format,
+    find_annotations,
+    read_annotations,
+    read_objects,
+)
 from fercli.common.errors import AnnotationError
 
 WANTED = ((10, 20, 30, 8),)

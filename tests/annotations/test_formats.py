@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fercli.annotations import FORMATS, AnnotatedImage, read_annotations
-from fercli.annotations.formats import detect_format
+from fercli.annotations.base import AnnotatedImage
+from fercli.annotations.formats import FORMATS
+from fercli.annotations.reading import detect_format, read_annotations
 from fercli.common.errors import AnnotationError, InputError, OptionError
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def test_an_info_file_asks_no_reader_of_another_format(tmp_path):
     (tmp_path / "info.dat").write_text("a.png 1 0 0 5 5\n")
     code = (
         "import sys; from pathlib import Path\n"
-        "from fercli.annotations.formats import read_records\n"
+        "from fercli.annotations.reading import read_records\n"
         "files = set()\n"
         "def note(frame, *_):\n"
         "    name, function = frame.f_code.co_filename, frame.f_code.co_name\n"
@@ -37,7 +38,9 @@ def test_an_info_file_asks_no_reader_of_another_format(tmp_path):
     )
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["base.py", "formats.py", "image_paths.py", "opencv_lists.py"]
+    assert run.stdout.split() == [
+        *("base.py", "formats.py", "image_paths.py", "opencv_lists.py", "reading.py")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fercli.annotations import read_annotations
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.opencv_lists import read_background_list
+from fercli.annotations.reading import read_annotations
 from fercli.common.errors import AnnotationError
 
 

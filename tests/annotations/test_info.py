@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedImage, opencv_lists, read_annotations
+from fercli.annotations import opencv_lists
+from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.opencv_lists import write_info
+from fercli.annotations.reading import read_annotations
 from fercli.common.errors import AnnotationError, InputError
 
 HERE = Path("dir")

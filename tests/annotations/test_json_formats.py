@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import FORMATS, AnnotatedImage, read_annotations
-from fercli.annotations.formats import detect_format
+from fercli.annotations.base import AnnotatedImage
+from fercli.annotations.formats import FORMATS
+from fercli.annotations.reading import detect_format, read_annotations
 from fercli.annotations.text_files import number_of
 from fercli.common.errors import AnnotationError, FerError
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedImage
+from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.opencv_lists import (
     fits_background_list,
     fits_info,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fercli.annotations import read_annotations
 from fercli.annotations.base import LabeledBox
 from fercli.annotations.image_paths import exif_orientation, image_size
 from fercli.annotations.opencv_lists import write_info
+from fercli.annotations.reading import read_annotations
 from fercli.common.errors import AnnotationError, FerError
 from fercli.common.images import read_gray
 

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.annotations import AnnotatedImage, cvat, dlib, image_paths, read_annotations, voc
+from fercli.annotations import cvat, dlib, image_paths, voc
+from fercli.annotations.base import AnnotatedImage
 from fercli.annotations.image_paths import locate
+from fercli.annotations.reading import read_annotations
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.xml import DEEPEST, read_xml
 

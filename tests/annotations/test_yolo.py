@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from fercli.annotations import AnnotatedImage, read_annotations, yolo
-from fercli.annotations.formats import detect_format
+from fercli.annotations import yolo
+from fercli.annotations.base import AnnotatedImage
+from fercli.annotations.reading import detect_format, read_annotations
 from fercli.common.errors import AnnotationError, ImageError
 
 LINE = "1 0.5 0.5 0.25 0.5\n"

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations import read_annotations
+from fercli.annotations.reading import read_annotations
 from fercli.cascade.model import bundled_cascade
 from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_session
 from fercli.web.server import address_of, listening

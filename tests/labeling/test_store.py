@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations import read_annotations
 from fercli.annotations.opencv_lists import read_background_list
+from fercli.annotations.reading import read_annotations
 from fercli.common.errors import (
     AnnotationError,
     InputError,

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from fercli.annotations.base import AnnotatedImage, Record, input_notes, joined_by_path
-from fercli.annotations.formats import read_records
+from fercli.annotations.reading import read_records
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import (
     DEFAULTS,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.annotations import AnnotatedImage
+from fercli.annotations.base import AnnotatedImage
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.evaluation.curves import (
     Curve,

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from fercli.annotations.base import NOTES, OnError, Record, label_counts, raise_it
-from fercli.annotations.formats import FORMATS, detect_format, read_objects, read_records
+from fercli.annotations.formats import FORMATS
 from fercli.annotations.image_paths import read_whole_images
 from fercli.annotations.opencv_lists import read_background_list
+from fercli.annotations.reading import detect_format, read_objects, read_records
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.list_builder.image_audit import (
     AuditedImage,

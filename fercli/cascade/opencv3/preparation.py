@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fercli.annotations.formats import read_objects
 from fercli.annotations.opencv_lists import (
     fits_background_list,
     programs_read,
     read_background_list,
     write_background_list,
 )
+from fercli.annotations.reading import read_objects
 from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.samples.statistics import usable_positives
 from fercli.cascade.samples.vec import VecInfo, describe_vec

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from fercli.annotations.base import Record, input_notes
-from fercli.annotations.formats import read_records
+from fercli.annotations.reading import read_records
 from fercli.cascade.samples.options import Created, CropRules, Engine
 from fercli.cascade.samples.vec import Samples, vec_writer
 from fercli.common.boxes import Box
@@ -57,7 +57,7 @@ def create_from_annotations(
     ----------
     annotations : Path
         An info file, or annotations of any other format; `format`, `images`, `labels` and
-        `box_format` as in `fercli.annotations.read_annotations`.
+        `box_format` as in `fercli.annotations.reading.read_annotations`.
     out : Path
         The ``.vec`` file, written whole or not at all.
     rules : CropRules, optional

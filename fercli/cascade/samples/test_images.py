@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.annotations import AnnotatedImage
-from fercli.annotations.base import input_notes
+from fercli.annotations.base import AnnotatedImage, input_notes
 from fercli.annotations.opencv_lists import write_info
 from fercli.cascade.samples.from_images import (
     LARGEST_SHARE,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fercli.annotations import FORMATS
 from fercli.annotations.base import NOTES, Record, label_counts, labels_text
-from fercli.annotations.formats import detect_format, read_records
+from fercli.annotations.formats import FORMATS
 from fercli.annotations.opencv_lists import read_background_list
+from fercli.annotations.reading import detect_format, read_records
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there

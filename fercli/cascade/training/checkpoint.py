@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.formats import read_records
+from fercli.annotations.reading import read_records
 from fercli.cascade.model import (
     Cascade,
     HaarFeature,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.annotations.base import Record, label_counts, labels_text
-from fercli.annotations.formats import read_records
+from fercli.annotations.reading import read_records
 from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.samples.from_annotations import crop_record
 from fercli.cascade.samples.vec import read_vec

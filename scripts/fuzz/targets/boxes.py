@@ -104,7 +104,7 @@ def _read_as(form: str, name: str) -> Callable[[Path], object]:
     """Return what reads annotations strictly, forgivingly and without being told their format."""
 
     def read(folder: Path) -> object:
-        from fercli.annotations.formats import read_annotations, read_records
+        from fercli.annotations.reading import read_annotations, read_records
 
         def unnamed(path: Path) -> object:
             return read_annotations(path)

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations import AnnotatedImage
+from fercli.annotations.base import AnnotatedImage
 from fercli.cascade.detection.detector import Detector
 
 

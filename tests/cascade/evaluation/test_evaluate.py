@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fercli.annotations import AnnotatedImage
+from fercli.annotations.base import AnnotatedImage
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.evaluation import CascadeResult, CenterRule, IouRule, evaluate
 from fercli.cascade.evaluation.evaluate import short_names

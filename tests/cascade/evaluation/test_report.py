@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations import AnnotatedImage
+from fercli.annotations.base import AnnotatedImage
 from fercli.cascade.evaluation import evaluate, prepare_report_folder, report_text, save_report
 from fercli.cascade.evaluation.error_images import FALSE, MISS, annotated
 from fercli.common.drawing import BOX_COLOR

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fercli.annotations import read_annotations
 from fercli.annotations.opencv_lists import read_background_list
+from fercli.annotations.reading import read_annotations
 from fercli.annotations.validate import check_list
 from fercli.cascade.list_builder.build import build_description
 from fercli.cascade.list_builder.options import BoxRules, CollectOptions, FileOptions

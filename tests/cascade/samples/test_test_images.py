@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.annotations import read_annotations
+from fercli.annotations.reading import read_annotations
 from fercli.cascade.samples.from_images import read_scene
 from fercli.cascade.samples.options import Distortion, WarpRules
 from fercli.cascade.samples.test_images import create_test_images, paste

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from fercli.annotations import read_annotations
+from fercli.annotations.reading import read_annotations
 
 PACKAGE = Path(skimage.data.__file__).parent
 
