@@ -70,6 +70,12 @@ _OUTPUTS = [
     click.option("--show", is_flag=True, help="Show images and frames in a window; q ends."),
     click.option("--bars", is_flag=True, help="Draw the probability of each class beside a face."),
     click.option(
+        "--strip",
+        is_flag=True,
+        help="Draw the bars in a strip beside or below the image, as --bars does where an image "
+        "has no room for them.",
+    ),
+    click.option(
         "--empty", is_flag=True, help="Write rows for images and frames without a face, too."
     ),
 ]
@@ -151,7 +157,7 @@ def classify(
         results = list(run.run(found))
     notes = [files.note("images or videos") for files in folders] + run.notes
     for line in (*(f"fer: {note}" for note in notes), *complaints(results)):
-        click.echo(line.replace("`min_face`", "--min-face"), err=True)
+        click.echo(line.replace("`min_face`", "--min-face").replace("`strip`", "--strip"), err=True)
     plain = to_dict(results, recognizer.classes, folders) if as_json else []
     said = {"assumptions": recognizer.assumptions} if recognizer.assumptions else {}
     text = "" if as_json else to_text(results, recognizer.classes)

@@ -11,11 +11,12 @@ from fercli.common.errors import InputError, OptionError, OutputError, image_err
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
 from fercli.common.images import ImageArray, ImageNotes, read_color, write_image
 from fercli.common.progress import SILENT, Bar, Progress
+from fercli.common.tables import counted
 from fercli.recognition.options import IMAGE_SIDE, VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
-from fercli.recognition.sinks.draw import Window
+from fercli.recognition.sinks.draw import Annotator, Strips, draw_faces
 from fercli.recognition.sinks.outputs import (
     CsvWriter,
     JsonLinesWriter,
@@ -26,6 +27,7 @@ from fercli.recognition.sinks.outputs import (
 from fercli.recognition.sinks.summary import require_summary_suffix, write_summary
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sinks.video_writer import VideoWriter
+from fercli.recognition.sinks.window import Window
 from fercli.recognition.sources.frames import Colors, Frame
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.live import Camera, Stream
@@ -167,10 +169,10 @@ class ClassifyRun:
             rows.write(source.shown, frame, seconds, faces)
 
     def _draw(self, image: ImageArray, faces: Sequence[Face]) -> ImageArray:
-        # Imported late: Pillow takes a moment, which an image without a copy need not wait for.
-        from fercli.recognition.sinks.draw import draw_faces
-
-        return draw_faces(image, faces, self._recognizer.classes, bars=self._outputs.bars)
+        """Return an image with its faces; the bars are in a strip where they find no room."""
+        strip: Strips = "always" if self._outputs.strip else "auto"
+        classes, bars = self._recognizer.classes, self._outputs.bars
+        return draw_faces(image, faces, classes, bars=bars, strip=strip)
 
     @property
     def _keeps_thumbnails(self) -> bool:
@@ -267,12 +269,18 @@ class ClassifyRun:
             bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
             path, writer, colors = output_paths.saved(result.source), None, None
             last = None
+            # All frames of a video are of one size: a strip is there from the first on or never.
+            annotator = Annotator(
+                self._recognizer.classes,
+                bars=self._outputs.bars,
+                strip="always" if self._outputs.strip else "never",
+            )
             for one in self._recognized(video, result, stack):
                 last = one.frame
                 colors = colors or one.frame.colors
                 if path is not None and writer is None:
                     writer = self._open_writer(video, path, colors, stack)
-                self._emit(one, result, writer, bar)
+                self._emit(one, result, annotator, writer, bar)
                 if plot is not None:
                     timeline.add(one)
             assert result.summary is not None
@@ -282,6 +290,9 @@ class ClassifyRun:
                 detail = _near_limit(result.summary.smallest, limit)
                 result.notes += [f"{detail}: {SMALLER_FACES}"] if detail else []
             result.saved = path if writer is not None else None
+            if annotator.without_room:
+                frames = counted(annotator.without_room, "frame")
+                result.notes.append(f"{frames} had no room for all bars: `strip` puts them beside")
             if colors is not None and colors.hdr:
                 result.notes.append(f"The video is HDR ({colors.hdr}); its tones are not mapped")
         result.notes += writer.problems if writer is not None else []
@@ -330,7 +341,12 @@ class ClassifyRun:
         return stack.enter_context(writer)
 
     def _emit(
-        self, one: FrameFaces, result: InputResult, writer: VideoWriter | None, bar: Bar
+        self,
+        one: FrameFaces,
+        result: InputResult,
+        annotator: Annotator,
+        writer: VideoWriter | None,
+        bar: Bar,
     ) -> None:
         """Write, draw and show a frame."""
         assert result.summary is not None
@@ -338,7 +354,7 @@ class ClassifyRun:
         if one.analyzed:
             self._write_rows(result.source, one.frame.number, one.frame.seconds, one.found)
         if writer is not None or self._window is not None:
-            drawn = self._draw(one.frame.color, one.faces)
+            drawn = annotator.draw(one.frame.color, one.faces)
             if writer is not None:
                 writer.write(drawn, one.frame.seconds)
             if self._window is not None and not self._window.show(drawn):

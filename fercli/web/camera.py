@@ -17,7 +17,8 @@ from fercli.common.images import ImageArray
 from fercli.common.tables import counted
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
-from fercli.recognition.sinks.draw import draw_faces, draw_note
+from fercli.recognition.sinks.draw import Annotator
+from fercli.recognition.sinks.panels import draw_note
 from fercli.recognition.sources.live import Camera, Stream
 from fercli.web.http_errors import HttpError, without_path
 
@@ -181,11 +182,12 @@ class SharedCamera:
     def _recognized(self, source: Camera | Stream) -> Generator[ImageArray, None, None]:
         """Yield frames with their faces and the frame rate drawn."""
         times: deque[float] = deque(maxlen=RECENT)
+        annotator = Annotator(self._recognizer.classes, bars=True)
         seen = recognize_frames(self._recognizer, source.frames(), live=True)
         with closing(seen):
             for one in seen:
                 times.append(time.monotonic())
-                drawn = draw_faces(one.frame.color, one.faces, self._recognizer.classes, bars=True)
+                drawn = annotator.draw(one.frame.color, one.faces)
                 draw_note(drawn, _rate(times))
                 yield drawn
 

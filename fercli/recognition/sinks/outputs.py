@@ -36,6 +36,8 @@ class Outputs:
         Whether annotated images and frames are shown in a window.
     bars : bool
         Whether the probability of each class is drawn.
+    strip : bool
+        Whether they are in a strip beside or below the image.
     empty : bool
         Whether images and frames without a face get a row.
     overwrite : bool
@@ -50,6 +52,7 @@ class Outputs:
     timeline: Path | None = None
     show: bool = False
     bars: bool = False
+    strip: bool = False
     empty: bool = False
     overwrite: bool = False
 
