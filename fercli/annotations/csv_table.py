@@ -1,10 +1,11 @@
-"""A table of boxes: ``path,x,y,w,h`` and perhaps ``label``, one box a line.
+"""A table of boxes: ``path,x,y,w,h`` and perhaps ``label`` and ``ignored``, one box a line.
 
 With a line of column names the columns may stand in any order, others beside them, and boxes may
 be given by their corners, their centers, or as one column ``bbox``; without one they stand in the
-order above. Fields are parted by commas, semicolons or tabs. An image without an object has one
-line with its path alone. Names are relative to the table's folder. What was taken for what is
-noted, unless the columns are called as above.
+order above. A box whose field ``ignored`` (or ``difficult``, ``ignore``, ``iscrowd``) is neither
+empty nor ``0`` or ``false`` is not to be counted. Fields are parted by commas, semicolons or tabs.
+An image without an object has one line with its path alone. Names are relative to the table's
+folder. What was taken for what is noted, unless the columns are called as above.
 
 See: for tables without a line of names that begin with TRAIN, TEST …: Google AutoML Vision,
 "Formatting a training data CSV".
@@ -35,7 +36,7 @@ from fercli.annotations.text_files import size_of, text_of
 from fercli.common.errors import AnnotationError, ImageError, InputError
 from fercli.common.files import write_text
 
-COLUMNS = ("path", "x", "y", "w", "h", "label")
+COLUMNS = ("path", "x", "y", "w", "h", "label", "ignored")
 
 #: What may part the fields.
 DELIMITERS = ",;\t"
@@ -52,6 +53,7 @@ LABELS = (
     "label", "class", "class_name", "classname", "category", "labelname", "label_name", "object",
     "name",
 )  # fmt: skip
+IGNORED = ("ignored", "ignore", "difficult", "is_difficult", "iscrowd", "is_crowd")
 LEFT, TOP = ("x", "left", "xmin", "x_min", "bbox_x"), ("y", "top", "ymin", "y_min", "bbox_y")
 WIDTHS, HEIGHTS = (
     ("w", "width", "bbox_width", "box_width"),
@@ -84,6 +86,7 @@ class _Columns:
     box: tuple[int, ...]
     form: BoxForm = "xywh"
     label: int | None = None
+    ignored: int | None = None
     size: tuple[int, int] | None = None
 
 
@@ -158,16 +161,23 @@ def _records(
 
 
 def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
-    """Write images and boxes as a table that `read` reads; ignored boxes are left out."""
+    """Write images and boxes as a table that `read` reads.
+
+    Labels and ``ignored`` have columns where there are any.
+    """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    labeled = any(image.labels for image in images)
-    table.writerow(COLUMNS if labeled else COLUMNS[:5])
+    labeled = any(image.labels or image.ignored_labels for image in images)
+    ignores = any(image.ignored_xywh for image in images)
+    used = [*range(5), *([5] if labeled else []), *([6] if ignores else [])]
+    table.writerow([COLUMNS[at] for at in used])
     for name, image in named_images(path, images):
-        rows = image.labeled("")
-        table.writerows((name, *box, label) if labeled else (name, *box) for box, label in rows)
-        if not rows:
-            table.writerow((name, *[""] * (5 if labeled else 4)))
+        rows: list[tuple[object, ...]] = [
+            (name, *box, label, "") for box, label in image.labeled("")
+        ]
+        rows += [(name, *box, label, "1") for box, label in image.ignored_labeled("")]
+        for row in rows or [(name, *[""] * 6)]:
+            table.writerow([row[at] for at in used])
     write_text(path, text.getvalue(), overwrite=overwrite)
 
 
@@ -239,7 +249,8 @@ def _columns(row: Sequence[str], path: Path) -> _Columns:
         ),
         None,
     )
-    columns = _Columns(image, tuple(used[1:]), form, label, size)
+    ignored = _first(names, IGNORED, used)
+    columns = _Columns(image, tuple(used[1:]), form, label, ignored, size)
     _note_columns(columns, [field.strip() for field in row], path)
     return columns
 
@@ -268,9 +279,11 @@ def _first(names: Sequence[str], wanted: Sequence[str], used: Sequence[int] = ()
 
 
 def _note_columns(columns: _Columns, row: Sequence[str], path: Path) -> None:
-    parts = ("path", ",".join(COLUMNS[1:5]), "label", "size of the image")
+    parts = ("path", ",".join(COLUMNS[1:5]), "label", "ignored", "size of the image")
     forms = {"xyxy": "corners", "center": "center and sides"}
-    places = ((columns.path,), columns.box, (columns.label,), columns.size or (None,))
+    places = (
+        (columns.path,), columns.box, (columns.label,), (columns.ignored,), columns.size or (None,)
+    )  # fmt: skip
     taken = []
     for part, at in zip(parts, places, strict=True):
         names = ",".join(row[place] for place in at if place is not None)
@@ -302,7 +315,11 @@ def _name_and_box(row: Sequence[str], columns: _Columns) -> tuple[str, LabeledBo
     if len(columns.box) == 1:
         numbers = [word for word in re.split(r"[\s,;\[\]()]+", numbers[0]) if word]
     label = "" if columns.label is None else _fields(row, [columns.label])[0]
-    return name, _box(numbers, columns.form, label)
+    box = _box(numbers, columns.form, label)
+    if columns.ignored is not None:
+        said = _fields(row, [columns.ignored])[0].lower()
+        box = replace(box, ignored=said not in ("", "0", "false", "no"))
+    return name, box
 
 
 def _box(numbers: Sequence[str], form: BoxForm, label: str) -> LabeledBox:

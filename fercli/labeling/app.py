@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,10 +22,8 @@ from flask import (
 
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import DEFAULTS
-from fercli.cascade.list_builder.image_audit import CascadeBoxes
-from fercli.common.boxes import Box
-from fercli.common.errors import ImageError
-from fercli.common.files import folder_lock, make_folder, parse_json
+from fercli.common.errors import ImageError, OptionError
+from fercli.common.files import folder_lock, make_folder
 from fercli.common.processes import signals_as_interrupts
 from fercli.labeling import (
     AnnotationStore,
@@ -36,7 +33,10 @@ from fercli.labeling import (
     ReviewOutput,
     open_store,
 )
-from fercli.labeling.images import ImageCache, ShownImage
+from fercli.labeling.images import Finder, ImageCache, ShownImage
+from fercli.labeling.outputs import IGNORED_FORMATS
+from fercli.labeling.quick_training import QuickTraining
+from fercli.labeling.request_body import annotation_of, json_object, suggested_of
 from fercli.web import http_errors
 from fercli.web.auth import AccessControl
 from fercli.web.http_errors import HttpError, without_path
@@ -52,9 +52,6 @@ THREADS = 8
 
 #: The most bytes of a request: some ten thousand boxes.
 MOST_BYTES = 1 << 20
-
-#: More boxes in one image are refused.
-MOST_BOXES = 10_000
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 pages = Blueprint("pages", __name__)
@@ -84,6 +81,8 @@ class AnnotateSettings:
         How the cascade searches.
     classes : tuple of str
         The classes of boxes. Defaults to one, which the output names.
+    more_backgrounds : Path, optional
+        Images without the object for quick trainings, besides the finished ones.
     """
 
     folder: Path
@@ -95,6 +94,7 @@ class AnnotateSettings:
     window_wh: tuple[int, int] | None = None
     detection: DetectionOptions = DEFAULTS
     classes: tuple[str, ...] = ()
+    more_backgrounds: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,14 @@ class LabelingSession:
     settings : AnnotateSettings
     store : AnnotationStore
     images : ImageCache
+    training : QuickTraining or None
+        None in a review.
     """
 
     settings: AnnotateSettings
     store: AnnotationStore
     images: ImageCache
+    training: QuickTraining | None = None
 
 
 def open_session(settings: AnnotateSettings) -> LabelingSession:
@@ -128,10 +131,21 @@ def open_session(settings: AnnotateSettings) -> LabelingSession:
         output = BoxOutput(settings.out, settings.folder, settings.format, settings.classes)
         backgrounds = settings.backgrounds or settings.out.parent / "bg.txt"
         store = open_store(output, backgrounds)
-    finder = (
-        None if settings.cascade is None else CascadeBoxes(settings.cascade, settings.detection)
+    finder = None if settings.cascade is None else Finder(settings.cascade, settings.detection)
+    images = ImageCache(store.images, finder)
+    if settings.review:
+        return LabelingSession(settings, store, images)
+    training = QuickTraining(
+        store,
+        images,
+        settings.out.with_name(f"{settings.out.stem}_cascade"),
+        detection=settings.detection,
+        window_wh=settings.window_wh,
+        backgrounds=settings.more_backgrounds,
     )
-    return LabelingSession(settings, store, ImageCache(store.images, finder))
+    if finder is None:
+        training.restore()
+    return LabelingSession(settings, store, images, training)
 
 
 def create_app(session: LabelingSession) -> Flask:
@@ -190,7 +204,11 @@ def annotate(
         listener = stack.enter_context(listening(HOST, port))
         server = make_server(create_app(session), listener)
         started(address_of(HOST, listener), session)
-        server.run()  # which returns when it is interrupted
+        try:
+            server.run()  # which returns when it is interrupted
+        finally:
+            if session.training is not None:
+                session.training.close()
     return session
 
 
@@ -209,7 +227,8 @@ def start() -> ResponseReturnValue:
     return render_template(
         "annotate.html",
         review=settings.review,
-        suggests=settings.cascade is not None,
+        trains=session_of().training is not None,
+        ignores=session_of().store.output.holds_ignored,
         out=str(settings.out),
         window=settings.window_wh or (1, 1),
         locked=settings.window_wh is not None,
@@ -261,17 +280,67 @@ def thumbnail(number: int) -> ResponseReturnValue:
 def suggestions(number: int) -> ResponseReturnValue:
     """Tell what the cascade finds in an image."""
     _require(number)
-    return jsonify({"boxes": _read(session_of().images.suggestions, number)})
+    found = _read(session_of().images.suggestions, number)
+    return jsonify(
+        {
+            "boxes": [each.box_xywh for each in found],
+            "scores": [each.score for each in found],
+            "labels": [each.label for each in found],
+            "rounds": [each.round for each in found],
+        }
+    )
+
+
+@api.get("/training")
+def training() -> ResponseReturnValue:
+    """Tell how far a training is, and how good the suggestions of earlier ones were."""
+    return jsonify(_training_state())
+
+
+@api.post("/training")
+def train() -> ResponseReturnValue:
+    """Train a quick cascade of a class on what is annotated so far; 409 if one is trained."""
+    label, classes = json_object().get("label", ""), session_of().settings.classes
+    if label not in (classes or ("",)):
+        raise HttpError(422, f"Expected a label out of {', '.join(classes) or 'none'}")
+    try:
+        _training().start(label)
+    except OptionError as error:
+        raise HttpError(409, error.message) from error
+    return jsonify(_training_state()), 202
+
+
+@api.delete("/training")
+def cancel() -> ResponseReturnValue:
+    """Let a training end without a result."""
+    _training().cancel()
+    return jsonify(_training_state())
+
+
+def _training() -> QuickTraining:
+    found = session_of().training
+    if found is None:
+        raise HttpError(404, "A review trains nothing")
+    return found
+
+
+def _training_state() -> dict[str, Any]:
+    finders = session_of().images.finders
+    suggests = {each.label: each.threshold for each in finders}
+    return {**_training().to_dict(), "thresholds": suggests}
 
 
 @api.put("/images/<int:number>")
 def save(number: int) -> ResponseReturnValue:
     """Keep what is said of an image; 409 with the present version if it was made from another."""
     opened = _opened(number)
-    session, body = session_of(), _body()
+    session, body = session_of(), json_object()
     if body.get("name") != session.store.names[number]:
         raise HttpError(410, "the folder has other images now", hint="load the page again")
-    annotation, revision = _annotation_of(body, opened.size_wh), body.get("revision")
+    annotation = annotation_of(body, opened.size_wh, session.settings.classes)
+    if annotation.ignored_xywh and not session.settings.review:
+        _require_ignored(session.store.output, annotation)
+    revision, suggested = body.get("revision"), suggested_of(body, opened.size_wh)
     if not isinstance(revision, str):
         raise HttpError(422, "The body must have the revision that the boxes were made from")
     try:
@@ -279,6 +348,9 @@ def save(number: int) -> ResponseReturnValue:
     except ConflictError as error:
         reason = {"status": 409, "reason": error.message}
         return jsonify({"error": reason, "current": _plain(number, opened)}), 409
+    if session.training is not None and annotation.state in ("done", "negative"):
+        for each, boxes in suggested.items():
+            session.training.note_shown(each, session.store.names[number], boxes)
     return jsonify(_plain(number, opened))
 
 
@@ -298,6 +370,17 @@ def _read(make: Any, number: int) -> Any:
         return make(number)
     except ImageError as error:
         raise HttpError(422, without_path(error)) from error
+
+
+def _require_ignored(output: BoxOutput, annotation: ImageAnnotation) -> None:
+    if annotation.negative:
+        raise HttpError(422, "An image without the object must have no boxes that are not counted")
+    if not output.holds_ignored:
+        raise HttpError(
+            422,
+            f"The format {output.format.name} has no place for boxes that are not counted",
+            hint=f"use --format with {', '.join(IGNORED_FORMATS)}",
+        )
 
 
 def _plain(number: int, opened: ShownImage) -> dict[str, Any]:
@@ -327,58 +410,3 @@ def _kept(jpeg: bytes) -> Response:
     response.add_etag()
     response.make_conditional(request)
     return response
-
-
-def _body() -> dict[str, Any]:
-    """Return the JSON object that was sent."""
-    try:
-        body = parse_json(request.get_data()) if request.is_json else None
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise HttpError(400, "The body must be a JSON object")
-    return body
-
-
-def _annotation_of(body: dict[str, Any], size_wh: tuple[int, int]) -> ImageAnnotation:
-    boxes = _boxes(body.get("boxes"), size_wh)
-    ignored = _boxes(body.get("ignored", []), size_wh)
-    negative = body.get("negative") is True
-    if boxes and negative:
-        raise HttpError(422, f"An image without the object must have no boxes, got {len(boxes)}")
-    labels = _labels(body.get("labels"), len(boxes))
-    ignored_labels = _labels(body.get("ignored_labels"), len(ignored))
-    done = body.get("done") is True
-    return ImageAnnotation(boxes, ignored, negative, done, labels, ignored_labels)
-
-
-def _labels(value: Any, count: int) -> tuple[str, ...]:
-    """Return the classes of so many boxes; none if there is only one class."""
-    classes = session_of().settings.classes
-    if not classes:
-        return ()
-    if value is None:
-        value = [classes[0]] * count
-    if (
-        not isinstance(value, list)
-        or len(value) != count
-        or any(one not in classes for one in value)
-    ):
-        raise HttpError(422, f"Expected a label for each box, out of {', '.join(classes)}")
-    return tuple(value)
-
-
-def _boxes(value: Any, size_wh: tuple[int, int]) -> tuple[Box, ...]:
-    if not isinstance(value, list) or len(value) > MOST_BOXES:
-        raise HttpError(422, f"Boxes must be a list of at most {MOST_BOXES}")
-    return tuple(_box(each, size_wh) for each in value)
-
-
-def _box(value: Any, size_wh: tuple[int, int]) -> Box:
-    whole = isinstance(value, list) and len(value) == 4 and all(type(n) is int for n in value)
-    if not whole or min(value[2:]) < 1 or max(map(abs, value)) > 1 << 28:
-        raise HttpError(422, f"Expected integers x, y, width, height, got {reprlib.repr(value)}")
-    x, y, width, height = value
-    if x >= size_wh[0] or y >= size_wh[1] or x + width <= 0 or y + height <= 0:
-        raise HttpError(422, f"The box {value} is outside the image")
-    return x, y, width, height

@@ -15,13 +15,79 @@ from typing import Generic, TypeVar
 
 import cv2
 
-from fercli.cascade.list_builder.image_audit import CascadeBoxes
+from fercli.cascade.detection import DetectionOptions
+from fercli.cascade.detection.detector import DEFAULTS, Detector
 from fercli.common.boxes import Box
 from fercli.common.errors import ImageError
 from fercli.common.images import ImageArray, read_color
 from fercli.common.parallel import available_workers
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A box that a cascade suggests.
+
+    Parameters
+    ----------
+    box_xywh : (int, int, int, int)
+    score : float
+        As `fercli.cascade.detection.detector.Detections`: good to rank those of one cascade.
+    label : str
+        Its class; "" where the cascade has none.
+    round : int
+        Which training the cascade is of, from 1; 0 for one that was given.
+    """
+
+    box_xywh: Box
+    score: float
+    label: str = ""
+    round: int = 0
+
+
+class Finder:
+    """A cascade that suggests boxes; threads may share it.
+
+    Parameters
+    ----------
+    path : Path
+        The cascade's file.
+    options : DetectionOptions
+        How images are searched.
+    label, round
+        As `Suggestion`.
+    threshold : float
+        From which score on suggestions are shown at first.
+
+    Raises
+    ------
+    CascadeFileError
+        The file is no cascade that a detector may load.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: DetectionOptions = DEFAULTS,
+        label: str = "",
+        round: int = 0,
+        threshold: float = 0.0,
+    ) -> None:
+        self._detector, self._options = Detector(path), options
+        self.label, self.round, self.threshold = label, round, threshold
+
+    def detect(self, image: ImageArray) -> list[Suggestion]:
+        """Return what the cascade finds in an image, from top to bottom and left to right."""
+        found = self._detector.detect(image, self._options)
+        suggestions = (
+            Suggestion((x, y, width, height), score, self.label, self.round)
+            for (x, y, width, height), score in zip(
+                found.boxes_xywh.tolist(), found.scores.tolist(), strict=True
+            )
+        )
+        return sorted(suggestions, key=lambda each: (each.box_xywh[1], each.box_xywh[0]))
+
 
 #: Pixels of the longer side that are sent at most; more only fills a telephone's memory.
 LONGEST = 4096
@@ -75,13 +141,21 @@ class ResultCache(Generic[T]):
         return made
 
 
+class _Suggesting:
+    """Cascades, and what they found."""
+
+    def __init__(self, finders: tuple[Finder, ...]) -> None:
+        self.finders = finders
+        self.found: ResultCache[tuple[Suggestion, ...]] = ResultCache(FOUND)
+
+
 class ImageCache:
-    """The images of a folder, and what a cascade finds in them.
+    """The images of a folder, and what cascades find in them.
 
     Parameters
     ----------
     paths : sequence of Path
-    finder : CascadeBoxes, optional
+    finder : Finder, optional
         Defaults to finding nothing.
 
     Attributes
@@ -90,13 +164,12 @@ class ImageCache:
         Why images that were asked for cannot be read.
     """
 
-    def __init__(self, paths: Sequence[Path], finder: CascadeBoxes | None = None) -> None:
+    def __init__(self, paths: Sequence[Path], finder: Finder | None = None) -> None:
         self._paths = paths
-        self._finder = finder
+        self._suggesting = _Suggesting(() if finder is None else (finder,))
         self.unreadable: dict[int, str] = {}
         self._opened: ResultCache[ShownImage] = ResultCache(OPENED)
         self._thumbnails: ResultCache[bytes] = ResultCache(THUMBNAILS)
-        self._found: ResultCache[tuple[Box, ...]] = ResultCache(FOUND)
         self._turns = threading.Semaphore(available_workers())
 
     def open(self, number: int) -> ShownImage:
@@ -113,9 +186,20 @@ class ImageCache:
         """Return a small JPEG of an image; errors as `open`."""
         return self._thumbnails.get(number, self._shrink)
 
-    def suggestions(self, number: int) -> tuple[Box, ...]:
-        """Return the boxes that the cascade finds; errors as `open`."""
-        return self._found.get(number, self._find)
+    @property
+    def finders(self) -> tuple[Finder, ...]:
+        """The cascades that suggest, one a class at most."""
+        return self._suggesting.finders
+
+    def use(self, finder: Finder) -> None:
+        """Let a cascade suggest from now on, in place of that of its class."""
+        others = (each for each in self.finders if each.label != finder.label)
+        self._suggesting = _Suggesting((*others, finder))
+
+    def suggestions(self, number: int) -> tuple[Suggestion, ...]:
+        """Return what the cascades find; errors as `open`."""
+        now = self._suggesting  # with its own cache: another thread may replace it meanwhile
+        return now.found.get(number, lambda at: self._find(at, now.finders))
 
     def _open(self, number: int) -> ShownImage:
         with self._turns:
@@ -127,11 +211,12 @@ class ImageCache:
         with self._turns:
             return _jpeg(_at_most(self._read(number), THUMBNAIL_WH), 80)
 
-    def _find(self, number: int) -> tuple[Box, ...]:
-        if self._finder is None:
+    def _find(self, number: int, finders: Sequence[Finder]) -> tuple[Suggestion, ...]:
+        if not finders:
             return ()
         with self._turns:
-            return self._finder(self._read(number))
+            image = self._read(number)
+            return tuple(each for finder in finders for each in finder.detect(image))
 
     def _read(self, number: int) -> ImageArray:
         try:

@@ -26,8 +26,9 @@ SUFFIXES = {".csv": "csv", ".tsv": "csv", ".json": "coco", ".xml": "dlib"}
 #: What boxes are called in formats that name them.
 LABEL = "object"
 
-#: Formats that hold boxes of several classes.
+#: Formats that hold boxes of several classes, and those that hold boxes that are not counted.
 CLASS_FORMATS = ("coco", "csv", "voc", "yolo")
+IGNORED_FORMATS = ("coco", "csv", "dlib", "voc")
 
 
 class BoxOutput:
@@ -68,6 +69,11 @@ class BoxOutput:
     def one_file(self) -> bool:
         """Whether all boxes are in one file."""
         return self.format.write is not None
+
+    @property
+    def holds_ignored(self) -> bool:
+        """Whether boxes can be kept that are not counted: difficult ones, or ones to be ignored."""
+        return self.format.name in IGNORED_FORMATS
 
     def require_names(self, images: Sequence[Path]) -> None:
         """Raise if the format cannot hold the names of all images, before anything is lost.

@@ -58,7 +58,7 @@ class ImageAnnotation:
     @property
     def state(self) -> State:
         """How far the image is."""
-        if self.boxes_xywh:
+        if self.boxes_xywh or (self.ignored_xywh and not self.negative):
             return "done" if self.done else "begun"
         return "negative" if self.negative else "unseen"
 
@@ -198,20 +198,27 @@ class AnnotationStore:
         counts.update(Counter(state for state, _ in states))
         return {**counts, "boxes": sum(boxes for _, boxes in states)}
 
-    def annotation(self, number: int, size_wh: Size) -> ImageAnnotation:
+    def annotation(self, number: int, size_wh: Size | None = None) -> ImageAnnotation:
         """Return what has been said of an image.
 
         Parameters
         ----------
         number : int
             The image's place in `images`.
-        size_wh : (int, int)
-            The image's size, which boxes that are fractions of it need.
+        size_wh : (int, int), optional
+            The image's size, which boxes that are fractions of it need. Defaults to reading it
+            where they are.
+
+        Raises
+        ------
+        ImageError
+            The size is needed and the image cannot be read.
         """
         with self._lock:
-            record = self._fractions.pop(number, None)
+            record = self._fractions.get(number)
             if record is not None:
                 found = record.in_pixels(size_wh)
+                del self._fractions[number]
                 done = self._is_done(number)
                 self._annotations[number] = ImageAnnotation(
                     found.boxes_xywh,

@@ -224,3 +224,30 @@ def test_a_table_in_utf_16(tmp_path):
     path = tmp_path / "boxes.csv"
     path.write_text("path,x,y,w,h\nä.png,1,2,3,4\n", encoding="utf-16")
     assert read_annotations(path)[0].path.name == "ä.png"
+
+
+@pytest.mark.parametrize("column", ["ignored", "difficult", "Ignore", "iscrowd"])
+def test_boxes_that_are_not_counted(tmp_path, column):
+    table = tmp_path / "boxes.csv"
+    said = ["", "0", "1", "false", "True", "no", "yes"]
+    rows = [f"a.png,{n},1,5,5,{word}" for n, word in enumerate(said)]
+    table.write_text("\n".join([f"path,x,y,w,h,{column}", *rows]) + "\n")
+    (record,) = csv_table.read(table)
+    ignored = [said[int(box.x)] for box in record.boxes if box.ignored]
+    assert ignored == ["1", "True", "yes"]
+
+
+def test_ignored_boxes_come_back_with_their_labels(tmp_path):
+    image = AnnotatedImage(
+        tmp_path / "a.png", ((1, 2, 3, 4),), ((5, 6, 7, 8),), labels=("cat",),
+        ignored_labels=("dog",),
+    )  # fmt: skip
+    plain = AnnotatedImage(tmp_path / "b.png", (), ())
+    csv_table.write(tmp_path / "boxes.csv", [image, plain])
+    assert (tmp_path / "boxes.csv").read_text() == (
+        "path,x,y,w,h,label,ignored\na.png,1,2,3,4,cat,\na.png,5,6,7,8,dog,1\nb.png,,,,,,\n"
+    )
+    first, second = csv_table.read(tmp_path / "boxes.csv")
+    assert [(box.label, box.ignored) for box in first.boxes] == [("cat", False), ("dog", True)]
+    assert first.in_pixels().ignored_xywh == ((5, 6, 7, 8),)
+    assert second.boxes == ()

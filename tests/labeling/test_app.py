@@ -112,6 +112,17 @@ def test_what_is_no_box_is_refused(annotator, tmp_path, said, text):
     assert not (tmp_path / "info.dat").exists()
 
 
+def test_boxes_that_are_not_counted_need_a_place(make_annotator, tmp_path):
+    said = {"boxes": [[1, 2, 3, 4]], "ignored": [[5, 5, 9, 9]]}
+    refused(put(make_annotator(), **said), 422, "The format info has no place for boxes")
+    client = make_annotator("boxes.csv")
+    assert put(client, **said).status_code == 200
+    assert (tmp_path / "boxes.csv").read_text() == (
+        "path,x,y,w,h,ignored\nphotos/a.png,1,2,3,4,\nphotos/a.png,5,5,9,9,1\n"
+    )
+    refused(put(client, 1, ignored=[[5, 5, 9, 9]], negative=True), 422, "must have no boxes")
+
+
 def test_odd_requests_are_answered(annotator):
     refused(
         annotator.put("/api/v1/images/0", data="no JSON"), 400, "The body must be a JSON object"

@@ -411,11 +411,11 @@ def test_a_conflict_is_shown_and_decided(session, answer, wanted):
         page.shows("b.png")
 
 
-def say_meanwhile(address, boxes):
-    """Save boxes of the first image as another program would."""
-    place = f"{address}api/v1/images/0"
+def say_meanwhile(address, boxes, number=0, **said):
+    """Save boxes of an image as another program would."""
+    place = f"{address}api/v1/images/{number}"
     with urllib.request.urlopen(place) as answer:
-        body = {**json.loads(answer.read()), "boxes": boxes}
+        body = {**json.loads(answer.read()), "boxes": boxes, **said}
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(place, json.dumps(body).encode(), headers, method="PUT")
     urllib.request.urlopen(request).close()
@@ -439,6 +439,83 @@ def test_suggestions(session, portrait, photos):
         x, y, width, height = face
         page.drag((x + width // 2, y + height // 2), (x + width // 2 + 20, y + height // 2 + 10))
         page.saved({"a.png": [(x + 20, y + 10, width, height)]})
+
+
+def test_suggestions_below_the_threshold_are_not_there(session, portrait, photos):
+    cv2.imwrite(str(photos / "a.png"), portrait)
+    with session(cascade=bundled_cascade()) as page:
+        page.size = (240, 180)
+        page.until(lambda: page.text("#finding") == "1 suggestion")
+        page.press("j")
+        assert page.text("#selected").startswith("Suggestion 1 of 1")
+        slide = "const slider = document.getElementById('threshold'); slider.value = {};"
+        slide += "slider.dispatchEvent(new Event('input'))"
+        page.browser.execute_script(slide.format("Number(slider.max) * 2"))  # to its end
+        page.browser.execute_script("document.getElementById('threshold').max *= 2")
+        page.browser.execute_script(slide.format("slider.max"))
+        assert page.text("#finding") == "No suggestion"
+        assert page.text("#selected") == ""
+        page.press("a", "j")
+        assert page.boxes() == {}
+        page.browser.execute_script(slide.format("0"))
+        assert page.text("#finding") == "1 suggestion"
+        page.press("a")
+        page.until(lambda: page.boxes())
+
+
+@pytest.mark.compiled
+def test_train_now(browser, sign_photos, tmp_path):
+    """The button trains for real, and suggests in the next images; what is corrected is counted."""
+    with served_here(tmp_path / "photos", tmp_path / "info.dat") as address:
+        page = Page(browser, address, tmp_path / "info.dat")
+        page.open("0.png")
+        page.find("#train").click()
+        page.until(lambda: "at least 11 boxes, there are 0" in page.text("#status"))
+        for number in range(2):
+            say_meanwhile(address, sign_photos[number], number, done=True)
+        page.open("2.png")
+        page.press("t")
+        page.until(lambda: page.find("#training").is_displayed())
+        page.until(lambda: "Round 1: trained on 12 boxes in 2 images" in page.text("#status"), 300)
+        page.until(lambda: page.find("[data-act=accept]").is_enabled())
+        page.press("a", "j", Keys.ARROW_LEFT, "n")
+        page.shows("3.png")
+        page.until(lambda: " 1 corrected, 0 added, 0 deleted" in page.text("#rounds-last"))
+        assert len(page.boxes()["2.png"]) >= 5
+        page.check()
+
+
+def test_the_list_of_boxes(session):
+    with session("boxes.csv", classes=("face", "hand")) as page:
+        page.drag((100, 100), (200, 200))
+        page.drag((220, 20), (300, 80))
+        page.press("v")
+        rows = page.browser.find_elements(By.CSS_SELECTOR, "#list .pick")
+        assert [row.text for row in rows] == ["1: 100 × 100", "2: 80 × 60"]
+        assert [row.get_attribute("aria-pressed") for row in rows] == ["false", "true"]
+        rows[0].click()
+        assert page.text("#selected").startswith("face, 1 of 2")
+        page.find("#list li:nth-child(2) select").send_keys("h")
+        page.find("#list li:nth-child(1) input").click()  # difficult
+        text = "path,x,y,w,h,label,ignored\nphotos/a.png,220,20,80,60,hand,\n"
+        text += "photos/a.png,100,100,100,100,face,1\n"
+        page.until(lambda: page.out.read_text() == text)
+        assert page.text("#state") == "unfinished, 1 box"
+        page.find("#list li:nth-child(2) button[title^=Delete]").click()
+        page.until(lambda: page.text("#state") == "unfinished, 0 boxes")
+        page.press("n")
+        page.shows("b.png")
+        page.press("p")
+        page.shows("a.png")
+        assert page.text("#state") == "0 boxes"
+
+
+def test_a_format_without_a_place_for_difficult_boxes_says_so(session):
+    with session() as page:
+        page.drag((100, 100), (200, 200))
+        page.press("i")
+        page.until(lambda: "has no place for boxes that are not counted" in page.text("#status"))
+        page.saved({"a.png": [(100, 100, 100, 100)]})
 
 
 def test_a_review(session, portrait, photos, tmp_path):

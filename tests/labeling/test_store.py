@@ -27,6 +27,7 @@ from fercli.common.errors import (
 )
 from fercli.common.images import read_gray
 from fercli.labeling import BoxOutput, ConflictError, ImageAnnotation, ReviewOutput, open_store
+from fercli.labeling.outputs import IGNORED_FORMATS
 from fercli.labeling.review import crop_box
 
 #: Where boxes go, and the name of the format where the name does not say it.
@@ -141,10 +142,19 @@ def test_records_of_other_images_stay(photos, make_image):
     assert "b.png" not in (photos.parent / "info.dat.before").read_text()
 
 
-def test_ignored_boxes_stay(photos):
-    store = store_of(photos, "boxes.json")
+@pytest.mark.parametrize(("out", "format"), OUTPUTS)
+def test_ignored_boxes_stay_where_there_is_a_place_for_them(photos, out, format):
+    store = store_of(photos, out, format)
+    assert store.output.holds_ignored == (store.output.format.name in IGNORED_FORMATS)
     save(store, 0, (3, 5, 20, 21), ignored_xywh=((1, 1, 4, 4),))
-    assert store_of(photos, "boxes.json").annotation(0, SIZE).ignored_xywh == ((1, 1, 4, 4),)
+    if store.output.holds_ignored:
+        save(store, 1, ignored_xywh=((2, 2, 4, 4),))
+        again = store_of(photos, out, format)
+        assert again.annotation(0, SIZE).ignored_xywh == ((1, 1, 4, 4),)
+        assert again.annotation(1, SIZE).ignored_xywh == ((2, 2, 4, 4),)
+        # An image whose only objects are not counted is finished, and no negative.
+        assert again.states()[:2] == [("done", 1), ("done", 0)]
+        assert not (photos.parent / "bg.txt").exists()
 
 
 def test_an_older_version_is_refused(photos):
@@ -432,7 +442,7 @@ def test_the_only_class_of_a_folder_is_that_of_its_first_boxes(photos, classes, 
 
 @pytest.mark.parametrize(
     ("out", "format", "keeps_ignored"),
-    [("boxes.json", "coco", True), ("boxes.csv", "csv", False), ("voc", "voc", True),
+    [("boxes.json", "coco", True), ("boxes.csv", "csv", True), ("voc", "voc", True),
      ("yolo", "yolo", False)],
 )  # fmt: skip
 def test_boxes_of_several_classes_come_back(photos, out, format, keeps_ignored):

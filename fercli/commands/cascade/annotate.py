@@ -55,6 +55,14 @@ FOLDERS = [each.name for each in FORMATS.values() if each.writer and each.of_one
     help="Suggest the detections of this cascade; faces: fer's own.",
 )
 @click.option(
+    "--train-bg",
+    "more_backgrounds",
+    type=options.path_type(),
+    metavar="PATH",
+    help="Let `Train now and suggest` take negatives from these images as well: a list or a folder."
+    "  [default: the finished images, outside their boxes]",
+)
+@click.option(
     "--review",
     metavar="CASCADE.xml|faces",
     help="Review the detections of this cascade in backgrounds; see above.",
@@ -78,6 +86,7 @@ def annotate(
     backgrounds: Path | None,
     window_wh: tuple[int, int] | None,
     suggest: str | None,
+    more_backgrounds: Path | None,
     review: str | None,
     port: int,
     opens: bool,
@@ -93,6 +102,10 @@ def annotate(
     boxes of one class, or of those of --classes, in whole pixels; a file that something else has
     written is copied to PATH.before first. PATH.progress.json remembers which images are
     unfinished.
+
+    "Train now and suggest" trains a quick cascade on the boxes so far, eleven or more, and suggests
+    in the other images. It stays in the folder PATH_cascade (less the suffix), and suggests at the
+    next start as well; the page counts how many of its boxes had to be corrected.
 
     With --review, DIR holds backgrounds, and the page shows what the cascade finds in them. False
     alarms that are confirmed are cut out, with half their size around them, into the folder
@@ -112,8 +125,10 @@ def annotate(
     from fercli.labeling.app import AnnotateSettings
     from fercli.labeling.app import annotate as run
 
-    if review and (suggest or format or backgrounds or classes):
-        raise click.UsageError("--review goes without --suggest, --format, --classes and --bg")
+    if review and (suggest or format or backgrounds or classes or more_backgrounds):
+        raise click.UsageError(
+            "--review goes without --suggest, --format, --classes, --bg and --train-bg"
+        )
     settings = AnnotateSettings(
         folder,
         out,
@@ -124,6 +139,7 @@ def annotate(
         window_wh,
         options.build(DetectionOptions, choices),
         classes,
+        more_backgrounds,
     )
 
     def started(address: str, session: Any) -> None:

@@ -1,12 +1,14 @@
 // What keys and buttons do.
 
-import { session, review, say, stage, suggests, tell } from "./state.js";
+import { ignores, session, review, say, stage, tell } from "./state.js";
 import { openHelp } from "./dialogs.js";
 import { boxBetween, grown, moved } from "./geometry.js";
 import { changed } from "./saving.js";
 import { copyPrevious, next, nextOpen, pointer, previous, suggest } from "./navigation.js";
+import { cancel, train } from "./training.js";
+import { listens, toggleList } from "./list.js";
 import { byId } from "./labels.js";
-import { Model } from "./model.js";
+import { isShown, Model } from "./model.js";
 
 // An act on what is selected, remembered to be undone.
 function change(what, act) {
@@ -29,13 +31,14 @@ function select(at) {
 
 function selectNext(step) {
   const { selected, items } = session.model ?? { items: [] };
-  if (!items.length) return;
-  if (selected < 0) select(step > 0 ? 0 : items.length - 1);
-  else select((selected + step + items.length) % items.length);
+  const shown = [...items.keys()].filter((at) => isShown(items[at]));
+  if (!shown.length) return;
+  if (selected < 0) select(shown.at(step > 0 ? 0 : -1));
+  else select(shown[(shown.indexOf(selected) + step + shown.length) % shown.length]);
 }
 
 // Select the next suggestion that nobody has said anything of.
-const selectPending = () => select(session.model.items.findIndex(({ kind }) => kind === "pending"));
+const selectPending = () => select(session.model.items.findIndex((item) => item.kind === "pending" && isShown(item)));
 
 // Move or resize what is selected; a suggestion that is corrected is accepted.
 function shift(what, by) {
@@ -67,9 +70,9 @@ function newBox() {
 // In a review a detection cannot be deleted: what was said of it is taken back.
 function remove(model) {
   const { box } = model.current;
-  const found = review && model.found?.some((one) => String(one) === String(box));
+  const found = review && model.found?.find((one) => String(one.box) === String(box));
   model.remove();
-  if (found) model.items.push({ box, kind: "pending" });
+  if (found) model.items.push({ ...found, kind: "pending" });
 }
 
 export const actions = {
@@ -79,7 +82,7 @@ export const actions = {
   negative() {
     const { model } = session;
     if (!model || review) return;
-    if (model.of("box").length) return say("This image has boxes: delete them first.", true);
+    if (model.of("box").length || model.of("ignored").length) return say("This image has boxes: delete them first.", true);
     change(null, () => {
       model.dropPending();
       Object.assign(model, { negative: true, done: true });
@@ -132,6 +135,17 @@ export const actions = {
     change(null, (model) => model.setKind(model.selected, "ignored"));
     selectPending();
   },
+  // Difficult, or to be ignored: counts neither way, and is not trained on.
+  ignore(at = session.model?.selected ?? -1) {
+    const item = session.model?.items[at];
+    if (review || !item || item.kind === "pending") return;
+    if (item.kind === "box" && !ignores) {
+      return say("This format has no place for boxes that are not counted: use CSV, COCO, VOC or dlib.", true);
+    }
+    change(null, (model) => model.setKind(at, item.kind === "box" ? "ignored" : "box"));
+  },
+  pick: select,
+  list: toggleList,
   enter: () => (session.model?.current?.kind === "pending" ? actions.accept() : next()),
   accept() {
     if (session.model?.current?.kind !== "pending") return actions.acceptAll();
@@ -146,8 +160,10 @@ export const actions = {
     change(null, (model) => (review ? model.settle("ignored") : model.dropPending()));
   },
   suggest() {
-    if (suggests && session.model) suggest(session.model, true);
+    if (session.suggests && session.model) suggest(session.model, true);
   },
+  train,
+  cancelTraining: cancel,
   undo() { if (session.model?.undo()) changed(); },
   redo() { if (session.model?.redo()) changed(); },
   select: () => selectNext(1),
@@ -165,3 +181,15 @@ export const actions = {
   },
   help: openHelp,
 };
+
+// What the rows of the list do to the box with their number.
+Object.assign(listens, {
+  pick: actions.pick,
+  ignore: actions.ignore,
+  label(at, name) { change(null, (model) => { model.items[at].label = name; }); },
+  accept(at) { change(null, (model) => model.setKind(at, "box")); },
+  remove(at) {
+    session.model.selected = at;
+    actions.remove();
+  },
+});

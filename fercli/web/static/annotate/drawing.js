@@ -1,7 +1,7 @@
 // The image and its boxes on a canvas.
 
 import { handlesOf } from "./geometry.js";
-import { Model } from "./model.js";
+import { isShown, Model } from "./model.js";
 
 // Okabe and Ito's colors, told apart by nearly all eyes; each on a dark rim, to be seen on any ground.
 const KINDS = {
@@ -20,6 +20,8 @@ function lookOf({ kind, label }, mode) {
   return [label && kind === "box" ? colorOfClass(label) : color, dash];
 }
 
+export const colorOf = (item, mode) => lookOf(item, mode)[0];
+
 export function paint(context, { view, image, items, selected, mode, free, cross, light }) {
   const { canvas } = context;
   const ratio = canvas.width / view.area.width;
@@ -32,13 +34,13 @@ export function paint(context, { view, image, items, selected, mode, free, cross
     context.drawImage(image, view.x, view.y, view.size.width * view.scale, view.size.height * view.scale);
     context.filter = "none";
   }
-  items.forEach((item, at) => at !== selected && outline(context, view, item.box, lookOf(item, mode), false));
+  items.forEach((item, at) => at !== selected && isShown(item) && outline(context, view, item.box, lookOf(item, mode), false));
   const item = items[selected];
   if (item) {
     outline(context, view, item.box, lookOf(item, mode), true);
     for (const handle of handlesOf(item.box, free)) drawHandle(context, view.toScreen(handle), lookOf(item, mode)[0]);
   }
-  for (const { box, label } of items) if (label) drawClass(context, view.toScreen({ x: box[0], y: box[1] }), label);
+  for (const { box, label } of items.filter(isShown)) if (label) drawClass(context, view.toScreen({ x: box[0], y: box[1] }), label);
   if (cross) drawCross(context, view, cross);
 }
 

@@ -9,6 +9,7 @@ import { changed } from "./saving.js";
 import { sendLast } from "./server.js";
 import { begin, filter, go, lookAgain } from "./navigation.js";
 import { byId } from "./labels.js";
+import { lookAtTraining } from "./training.js";
 
 session.changed = changed;
 session.corrected = () => session.model.setKind(session.model.selected, "box");
@@ -82,6 +83,7 @@ async function start() {
   listen();
   resize();
   stage.focus();
+  await lookAtTraining();
   await begin();
 }
 

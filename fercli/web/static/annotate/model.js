@@ -1,11 +1,15 @@
 // What is said of one image, with all that was done to it, to be undone.
 //
 // An item is {box, kind}: "box", "pending" (suggested, and nobody has said anything of it yet) or
-// "ignored" (not counted; in a review, really the object).
+// "ignored" (not counted; in a review, really the object). A suggestion has the score, the round and
+// the cascade (its class, "") that it is of; it is shown from a score on.
 
 import { overlap } from "./geometry.js";
 
-const copy = (items) => items.map(({ box, kind, label }) => ({ box: [...box], kind, label }));
+const copy = (items) => items.map((item) => ({ ...item, box: [...item.box] }));
+
+// Whether an item is to be seen: suggestions of low scores are not.
+export const isShown = ({ kind, score, cascade }) => kind !== "pending" || score >= (Model.thresholds[cascade] ?? 0);
 
 // The items of an image as the server has it.
 export const itemsOf = ({ boxes, ignored, labels, ignored_labels: others }) => [
@@ -16,10 +20,16 @@ export const itemsOf = ({ boxes, ignored, labels, ignored_labels: others }) => [
 export class Model {
   static classes = []; // of boxes, where there are several
   static label = undefined; // the class of new ones
+  static thresholds = {}; // from which score on suggestions of a cascade are shown
+  static review = false; // of false alarms
+  static rounds = []; // the numbers of the trainings whose cascades suggest
   past = [];
   future = [];
   selected = -1;
   askedFor = false; // suggestions
+  found = null; // what was suggested, once that is known
+  judged = false; // whether nothing but suggestions was there at first
+  suggested = null; // what of it was shown until the image was finished, by the number of the round
 
   constructor(known) {
     this.number = known.number;
@@ -32,7 +42,7 @@ export class Model {
   take(known) {
     const pending = (this.items ?? []).filter(({ kind }) => kind === "pending");
     this.items = itemsOf(known);
-    this.suggest(pending.map(({ box }) => box));
+    this.suggest(pending);
     this.negative = known.negative;
     this.done = known.state !== "unseen" && known.done;
     this.accepted({ ...known, done: this.done });
@@ -48,7 +58,10 @@ export class Model {
     this.saved = JSON.stringify([known.boxes, known.ignored, known.negative, known.done, known.labels, known.ignored_labels]);
   }
 
-  of(kind) { return this.items.filter((item) => item.kind === kind).map(({ box }) => box); }
+  of(kind) { return this.items.filter((item) => item.kind === kind && isShown(item)).map(({ box }) => box); }
+
+  // Whether there is a box; in a review, one that is really the object is none.
+  get holds() { return this.of("box").length > 0 || (!this.negative && !Model.review && this.of("ignored").length > 0); }
 
   get dirty() {
     const { labels, ignored_labels: others } = this.body;
@@ -59,8 +72,21 @@ export class Model {
     const { name, revision, negative, done } = this;
     return {
       name, revision, negative, done, boxes: this.of("box"), ignored: this.of("ignored"),
-      labels: this.labelsOf("box"), ignored_labels: this.labelsOf("ignored"),
+      labels: this.labelsOf("box"), ignored_labels: this.labelsOf("ignored"), ...this.said,
     };
+  }
+
+  // What was suggested in an image that is finished: the server counts what had to be corrected.
+  get said() {
+    if (!this.judged || !(this.done || this.negative)) return {};
+    if (!this.suggested) {
+      this.suggested = {};
+      for (const { box, round, ...one } of this.found ?? []) {
+        if (round) (this.suggested[round] ??= []).push(...(isShown({ kind: "pending", ...one }) ? [box] : []));
+      }
+      for (const round of Model.rounds) this.suggested[round] ??= [];
+    }
+    return { suggested: this.suggested };
   }
 
   labelsOf(kind) {
@@ -103,13 +129,23 @@ export class Model {
     this.selected = -1;
   }
 
-  // Add what a cascade found, less what is there already; a part of the past as well.
-  suggest(boxes) {
-    const fresh = boxes.filter((box) => !this.items.some((item) => overlap(item.box, box) > 0.5));
+  // Add what cascades found, less what is there already; a part of the past as well.
+  suggest(found) {
+    const fresh = found.filter(({ box }) => !this.items.some((item) => overlap(item.box, box) > 0.5));
+    const items = fresh.map((one) => ({ ...one, kind: "pending", label: one.label ?? (one.cascade || Model.label) }));
+    for (const one of [this, ...this.past, ...this.future]) one.items.push(...copy(items));
+    return items.filter(isShown).length;
+  }
+
+  // Forget all suggestions: others will come.
+  forgetSuggestions() {
+    const kept = this.current?.kind === "pending" ? null : this.current;
     for (const one of [this, ...this.past, ...this.future]) {
-      one.items.push(...fresh.map((box) => ({ box: [...box], kind: "pending", label: Model.label })));
+      one.items = one.items.filter(({ kind }) => kind !== "pending");
+      one.selected = -1;
     }
-    return fresh.length;
+    this.selected = kept ? this.items.indexOf(kept) : -1;
+    Object.assign(this, { askedFor: false, found: null });
   }
 
   setKind(at, kind) {
@@ -118,13 +154,13 @@ export class Model {
   }
 
   settle(kind) {
-    this.items.forEach((item, at) => item.kind === "pending" && this.setKind(at, kind));
+    this.items.forEach((item, at) => item.kind === "pending" && isShown(item) && this.setKind(at, kind));
   }
 
   dropPending() {
     const before = this.items.length;
     const kept = this.current?.kind === "pending" ? null : this.current;
-    this.items = this.items.filter(({ kind }) => kind !== "pending");
+    this.items = this.items.filter((item) => item.kind !== "pending" || !isShown(item));
     this.selected = kept ? this.items.indexOf(kept) : -1;
     return before - this.items.length;
   }

@@ -1,12 +1,13 @@
 // The way from one image to the next.
 
-import { session, review, say, stage, suggests, tell, tellCounts, words } from "./state.js";
+import { session, review, say, stage, tell, tellCounts, words } from "./state.js";
 import { tellEnd } from "./dialogs.js";
 import { inImage, overlap } from "./geometry.js";
 import { itemsOf, Model } from "./model.js";
 import { Pointer } from "./pointer.js";
 import { allIsKept, watchers } from "./saving.js";
 import { getImage, getSuggestions, imageAddress, listImages } from "./server.js";
+import { seen } from "./threshold.js";
 import { Strip } from "./thumbnails.js";
 import { byId } from "./labels.js";
 
@@ -15,7 +16,6 @@ watchers.push((number) => strip.update(number));
 
 export const pointer = new Pointer(stage, session);
 
-const SLOW = 400; // milliseconds after which a page tells that it waits
 const SAME = 0.9; // intersection over union of two boxes that are taken for one
 const models = new Map(); // what was done to images can be undone when they are shown again
 let visit = 0;
@@ -79,7 +79,7 @@ function finish() {
   if (model?.number !== wanted) return;
   const boxes = model.of("box").length;
   if (!review) {
-    model.done = boxes > 0 || model.negative;
+    model.done = model.holds || model.negative;
   } else if (model.found && !model.of("pending").length) {
     Object.assign(model, { done: true, negative: !boxes });
   }
@@ -144,7 +144,7 @@ function show(known, image) {
   session.view.size = model.size;
   session.view.fit();
   arrive(number);
-  if (suggests && (review || isOpen(known)) && !model.askedFor) suggest(model);
+  suggestAgain();
   prepare(passOver(number, 1));
 }
 
@@ -168,31 +168,48 @@ async function prepare(number) {
   if (!session.images[number]) return;
   try {
     await load(number);
-    if (suggests) await getSuggestions(number);
+    if (session.suggests) await getSuggestions(number);
   } catch (error) {
     if (error.status === 422) markUnreadable(number, error);
   }
 }
 
-// Add what the cascade finds; say so if someone asked.
+// Let cascades suggest in the present image if nobody has finished it.
+export function suggestAgain() {
+  const { model, images } = session;
+  if (session.suggests && model && (review || isOpen(images[model.number])) && !model.askedFor) suggest(model);
+}
+
+// Add what the cascades find; say so if someone asked.
 export async function suggest(model, asked = false) {
-  model.askedFor = true;
-  const coming = asked ? "Searching …" : "Suggestions are coming …";
-  const timer = setTimeout(() => session.model === model && say(coming), asked ? 0 : SLOW);
+  Object.assign(model, { askedFor: true, coming: true });
+  tell();
   try {
-    model.found = await getSuggestions(model.number);
-    const fresh = model.suggest(model.found);
-    if (session.model !== model) return;
-    if (asked) say(fresh ? "" : "Nothing more was found.");
-    tell();
-    session.redraw();
+    const found = await getSuggestions(model.number);
+    if (!model.askedFor) return; // forgotten meanwhile: others come
+    if (!model.found) model.judged = !model.items.length && !model.done && !model.negative;
+    model.found = found;
+    for (const one of found) seen(one);
+    const fresh = model.suggest(found);
+    if (session.model === model && asked) say(fresh ? "" : "Nothing more was found.");
   } catch (error) {
     model.askedFor = false;
     if (session.model === model) say(error.message, true);
   } finally {
-    clearTimeout(timer);
-    if (session.model === model && byId("status").textContent === coming) say("");
+    model.coming = false;
+    if (session.model === model) {
+      tell();
+      session.redraw();
+    }
   }
+}
+
+// Forget all suggestions, since a new cascade is there.
+export function forgetSuggestions() {
+  for (const model of models.values()) model.forgetSuggestions();
+  suggestAgain();
+  tell();
+  session.redraw();
 }
 
 // Another window may have worked meanwhile.

@@ -2,6 +2,7 @@
 // right or middle button, or the space bar held, pans; the wheel zooms.
 
 import { boxBetween, contains, handlesOf, moved, resized } from "./geometry.js";
+import { isShown } from "./model.js";
 
 const CLICK = 4; // a drag that is shorter, in pixels of the screen, is a click
 const REACH = { mouse: 9, pen: 12, touch: 22 }; // how near a handle is touched, in pixels of the screen
@@ -84,7 +85,7 @@ export class Pointer {
   itemAt(point) {
     const { model, view } = this.session;
     const slack = 3 / view.scale;
-    const under = model.items.map((_, at) => at).filter((at) => contains(model.items[at].box, point, slack));
+    const under = model.items.map((_, at) => at).filter((at) => isShown(model.items[at]) && contains(model.items[at].box, point, slack));
     const area = (at) => (at === model.selected ? 0 : model.items[at].box[2] * model.items[at].box[3]);
     return under.sort((one, other) => area(one) - area(other))[0] ?? -1;
   }

@@ -13,7 +13,7 @@ export const watchers = [];
 
 export function changed() {
   const { model } = session;
-  if (!model.of("box").length && !model.negative) model.done = false; // what has no box is not finished
+  if (!model.holds && !model.negative) model.done = false; // what has no box is not finished
   tell();
   session.redraw();
   saver.soon(model);

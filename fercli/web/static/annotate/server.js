@@ -21,7 +21,13 @@ const sending = (body) => ({
 export const listImages = async () =>
   (await ask("/api/v1/images")).images.map(([name, state, boxes]) => ({ name, state, boxes }));
 export const getImage = (number) => ask(address(number));
-export const getSuggestions = async (number) => (await ask(address(number, "/suggestions"))).boxes;
+export async function getSuggestions(number) {
+  const { boxes, scores, labels, rounds } = await ask(address(number, "/suggestions"));
+  return boxes.map((box, at) => ({ box, score: scores[at], cascade: labels[at], round: rounds[at] }));
+}
+export const getTraining = () => ask("/api/v1/training");
+export const startTraining = (label) => ask("/api/v1/training", { ...sending({ label }), method: "POST" });
+export const cancelTraining = () => ask("/api/v1/training", { method: "DELETE" });
 export const imageAddress = (number) => address(number, "/image");
 export const thumbnailAddress = (number) => address(number, "/thumbnail");
 

@@ -1,23 +1,26 @@
 // What is on the session: the images, the one on the stage, and what is told of them.
 
 import { paint } from "./drawing.js";
-import { Model } from "./model.js";
+import { isShown, Model } from "./model.js";
 import { View } from "./view.js";
 import { byId, count, wordsOf } from "./labels.js";
 
 const { dataset } = byId("annotator");
 export const review = dataset.review === "true";
-export const suggests = dataset.suggests === "true";
+export const ignores = dataset.ignores === "true"; // whether the output holds boxes that are not counted
+export const trains = dataset.trains === "true";
 export const mode = review ? "review" : "annotate";
 export const words = wordsOf(review);
 export const stage = byId("stage");
 export const context = byId("canvas").getContext("2d");
+Model.review = review;
 Model.classes = JSON.parse(dataset.classes);
 [Model.label] = Model.classes;
 const shape = Number(dataset.width) / Number(dataset.height);
 
 export const session = {
   images: [], // {name, state, boxes} of each
+  suggests: review, // whether there is a cascade
   wanted: 0, // the number of the image that is shown, or on its way
   model: null, // what is said of the image that is shown
   image: null,
@@ -46,27 +49,33 @@ export function say(text, trouble = false) {
   status.classList.toggle("trouble", trouble);
 }
 
+// Called whenever what is told changes.
+export const watchTell = [];
+
 // Tell in words what is shown, and which buttons make sense.
 export function tell() {
   const { model, wanted, images } = session;
+  if (!images.length) return;
   byId("name").textContent = images[wanted].name;
   if (document.activeElement !== byId("jump")) byId("jump").value = wanted + 1;
   byId("total").textContent = images.length;
   byId("selected").textContent = model?.current ? describe(model) : "";
   tellState(stateOf(model, images[wanted]), model?.of("box").length ?? 0);
   tellButtons(model);
+  for (const watch of watchTell) watch();
 }
 
-function describe({ current, selected, items }) {
+function describe({ current, items }) {
   const [x, y, width, height] = current.box;
   const what = current.label && current.kind === "box" ? `${current.label},` : words.kind[current.kind];
-  return `${what} ${selected + 1} of ${items.length}: ${width} × ${height} at ${x}, ${y}`;
+  const shown = items.filter(isShown);
+  return `${what} ${shown.indexOf(current) + 1} of ${shown.length}: ${width} × ${height} at ${x}, ${y}`;
 }
 
 // What is shown may be ahead of what is saved, by a moment.
 function stateOf(model, image) {
   if (!model) return image.state;
-  if (!model.of("box").length) return model.negative ? "negative" : "unseen";
+  if (!model.holds) return model.negative ? "negative" : "unseen";
   return model.done ? "done" : "begun";
 }
 
@@ -79,9 +88,9 @@ function tellButtons(model) {
   const { current } = model ?? {};
   const pending = Boolean(model?.of("pending").length);
   const can = {
-    accept: pending, refuseAll: pending, suggest: model, create: model, remove: current,
+    accept: pending, refuseAll: pending, suggest: model && session.suggests, create: model, remove: current,
     object: current && current.kind !== "ignored", undo: model?.past.length, redo: model?.future.length,
-    copyPrevious: model && session.wanted > 0, duplicate: current, negative: model && !model.of("box").length && !model.negative, previous: session.wanted > 0,
+    copyPrevious: model && session.wanted > 0, duplicate: current, negative: model && !model.holds && !model.negative, previous: session.wanted > 0,
   };
   for (const button of document.querySelectorAll("[data-class]")) {
     button.ariaPressed = String(button.dataset.class === (current?.label ?? Model.label));
