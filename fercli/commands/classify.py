@@ -59,13 +59,14 @@ _OUTPUTS = [
         is_flag=True,
         flag_value=False,
         default=True,
-        help="Leave the images of faces out of --summary.",
+        help="Leave the images of faces out of --summary and --timeline.",
     ),
     click.option(
         "--timeline",
         type=options.path_type(),
         metavar="FILE|DIR",
-        help="Plot each person's expressions over the time of a video.",
+        help="Plot each person's expressions over the time of a video (.png, .svg, .pdf), or write "
+        "a page to hover, zoom and go to a moment of the copy (.html); a folder gets both.",
     ),
     click.option("--show", is_flag=True, help="Show images and frames in a window; q ends."),
     click.option("--bars", is_flag=True, help="Draw the probability of each class beside a face."),

@@ -18,6 +18,7 @@ from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
 from fercli.recognition.sinks.draw import Annotator, Strips, draw_faces
 from fercli.recognition.sinks.outputs import (
+    PAGE,
     CsvWriter,
     JsonLinesWriter,
     OutputPaths,
@@ -174,10 +175,13 @@ class ClassifyRun:
         classes, bars = self._recognizer.classes, self._outputs.bars
         return draw_faces(image, faces, classes, bars=bars, strip=strip)
 
-    @property
-    def _keeps_thumbnails(self) -> bool:
+    def _keeps_thumbnails(self, pages: Sequence[Path] = ()) -> bool:
+        """Whether the summary or one of the timelines shows thumbnails."""
         path = self._outputs.summary
-        return self._outputs.thumbnails and path is not None and path.suffix.lower() == ".json"
+        in_summary = path is not None and path.suffix.lower() == ".json"
+        return self._outputs.thumbnails and (
+            in_summary or any(page.suffix.lower() == PAGE for page in pages)
+        )
 
     # Images
 
@@ -209,7 +213,7 @@ class ClassifyRun:
             with image_errors(source.path):
                 image = read_color(source.path, result.notes)
                 faces = result.faces = self._recognizer.recognize(image)
-                if self._keeps_thumbnails:
+                if self._keeps_thumbnails():
                     result.thumbnails = Thumbnails()
                     result.thumbnails.add_image(image, faces)
                 self._note_small_faces(result, image)
@@ -235,7 +239,8 @@ class ClassifyRun:
     # Videos, cameras, streams
 
     def _run_video(self, source: Input, output_paths: OutputPaths) -> InputResult:
-        result = InputResult(source, summary=Summary(thumbnails=self._keeps_thumbnails))
+        kept = self._keeps_thumbnails(output_paths.timelines(source))
+        result = InputResult(source, summary=Summary(thumbnails=kept))
         if source.kind == "video" and source.path.suffix.lower() in STILLS:
             result.notes.append(f"Read as a video by its content, although its name ends in "
                                 f"{source.path.suffix}")  # fmt: skip
@@ -263,7 +268,7 @@ class ClassifyRun:
         self, video: Video, result: InputResult, output_paths: OutputPaths
     ) -> None:
         timeline = Timeline(self._recognizer.classes)
-        plot = output_paths.timeline(result.source)
+        plots = output_paths.timelines(result.source)
         total = None if video.count is None else float(video.count)
         with ExitStack() as stack:
             bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
@@ -281,7 +286,7 @@ class ClassifyRun:
                 if path is not None and writer is None:
                     writer = self._open_writer(video, path, colors, stack)
                 self._emit(one, result, annotator, writer, bar)
-                if plot is not None:
+                if plots:
                     timeline.add(one)
             assert result.summary is not None
             result.summary.finish()
@@ -296,9 +301,26 @@ class ClassifyRun:
             if colors is not None and colors.hdr:
                 result.notes.append(f"The video is HDR ({colors.hdr}); its tones are not mapped")
         result.notes += writer.problems if writer is not None else []
-        if plot is not None:
-            title = f"{Path(video.name).name}: expressions over time"
-            timeline.save(plot, title, overwrite=self._outputs.overwrite)
+        self._save_timeline(timeline, plots, result, Path(video.name).name)
+
+    def _save_timeline(
+        self, timeline: Timeline, paths: Sequence[Path], result: InputResult, name: str
+    ) -> None:
+        """Write the plot, the page or both."""
+        title, overwrite = f"{name}: expressions over time", self._outputs.overwrite
+        for path in paths:
+            if path.suffix.lower() != PAGE:
+                timeline.save(path, title, overwrite=overwrite)
+                continue
+            assert result.summary is not None
+            timeline.save_page(
+                path,
+                title,
+                result.summary,
+                video=result.saved,
+                start=self._options.start,
+                overwrite=overwrite,
+            )
 
     def _recognized(
         self, video: Video, result: InputResult, stack: ExitStack

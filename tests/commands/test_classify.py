@@ -80,7 +80,8 @@ def test_a_folder_with_all_outputs(fer, photo, make_film, make_image, tmp_path):
     assert "letter.mp4: The file cannot be read as a video" in result.err
     assert "2 of 5 inputs could not be read" in result.out
     assert sorted(path.name for path in out.iterdir()) == [
-        "empty.png", "faces.csv", "faces.jsonl", "film-timeline.png", "film.mp4", "photo.png",
+        "empty.png", "faces.csv", "faces.jsonl", "film-timeline.html", "film-timeline.png",
+        "film.mp4", "photo.png",
     ]  # fmt: skip
     assert count_frames(out / "film.mp4") == 20
     rows = list(csv.DictReader((out / "faces.csv").read_text().splitlines()))

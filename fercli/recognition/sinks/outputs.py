@@ -66,6 +66,9 @@ WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 #: Suffixes that an annotated image may be asked for by name.
 WRITABLE = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 
+#: The suffix of a timeline that is a page.
+PAGE = ".html"
+
 #: The longest stem, in bytes: most disks take names of 255, and a number and a suffix follow.
 LONGEST = 220
 
@@ -74,8 +77,8 @@ class OutputPaths:
     """Paths of annotated copies and plots.
 
     For one input a name with a suffix is a file. Anything else is a folder, which gets
-    ``NAME.jpg``, ``NAME.mp4`` and ``NAME-timeline.png``, in the subfolders in which the inputs
-    are; names that come twice are numbered, which `notes` lists.
+    ``NAME.jpg``, ``NAME.mp4``, ``NAME-timeline.png`` and ``NAME-timeline.html``, in the subfolders
+    in which the inputs are; names that come twice are numbered, which `notes` lists.
 
     Parameters
     ----------
@@ -99,6 +102,7 @@ class OutputPaths:
         self._saved = {} if save is None else self._assign(inputs, save, _suffix)
         videos = [one for one in inputs if one.kind != "image"]
         self._timelines = {} if timeline is None else self._assign(videos, timeline, _plot_suffix)
+        self._folder_of_timelines = timeline is not None and _is_folder(timeline)
         self.notes: list[str] = []
         if self._numbered:
             listed = ", ".join(self._numbered[:LISTED]) + ", …" * (len(self._numbered) > LISTED)
@@ -109,7 +113,7 @@ class OutputPaths:
     def _assign(
         self, inputs: Sequence[Input], folder_or_file: Path, suffix: Callable[[Input], str]
     ) -> dict[str, Path]:
-        if folder_or_file.suffix and not folder_or_file.is_dir():
+        if not _is_folder(folder_or_file):
             _require_file_name(inputs, folder_or_file, plot=suffix is _plot_suffix)
             return {one.name: folder_or_file for one in inputs}
         taken: dict[Path, dict[str, int]] = {}
@@ -129,14 +133,24 @@ class OutputPaths:
         """Return the path of an input's annotated copy, or None."""
         return self._saved.get(source.name)
 
-    def timeline(self, source: Input) -> Path | None:
-        """Return the path of an input's plot, or None."""
-        return self._timelines.get(source.name)
+    def timelines(self, source: Input) -> list[Path]:
+        """Return the paths of an input's timeline: a plot, a page, both in a folder, or none."""
+        path = self._timelines.get(source.name)
+        if path is None:
+            return []
+        return [path, path.with_suffix(PAGE)] if self._folder_of_timelines else [path]
 
     def all(self) -> Iterator[Path]:
         """Yield all paths."""
         yield from self._saved.values()
-        yield from self._timelines.values()
+        for path in self._timelines.values():
+            yield path
+            if self._folder_of_timelines:
+                yield path.with_suffix(PAGE)
+
+
+def _is_folder(path: Path) -> bool:
+    return not path.suffix or path.is_dir()
 
 
 def require_separate(inputs: Iterable[Input], outputs: Iterable[Path]) -> None:
@@ -175,7 +189,7 @@ def _require_file_name(inputs: Sequence[Input], path: Path, *, plot: bool) -> No
 
 
 def _require_suitable(source: Input, folder_or_file: Path, *, plot: bool) -> None:
-    allowed = (".png", ".svg", ".pdf") if plot else _allowed(source)
+    allowed = (".png", ".svg", ".pdf", PAGE) if plot else _allowed(source)
     if folder_or_file.suffix.lower() not in allowed:
         what = "plot" if plot else "image" if source.kind == "image" else "video"
         article = "an" if what == "image" else "a"

@@ -55,8 +55,12 @@ def test_places(tmp_path):
     assert several.saved(other) == tmp_path / "x-2.jpg"
     assert several.saved(film) == tmp_path / "x.mp4"
     assert several.saved(stream) == tmp_path / "host-80-cam.mp4"
-    assert several.timeline(film) == tmp_path / "plots" / "x-timeline.png"
-    assert several.timeline(photo) is None
+    plots = tmp_path / "plots"
+    both = [plots / "x-timeline.png", plots / "x-timeline.html"]
+    assert several.timelines(film) == both
+    assert several.timelines(photo) == []
+    assert set(both) < set(several.all())
+    assert OutputPaths([film], None, Path("t.html")).timelines(film) == [Path("t.html")]
     assert OutputPaths([photo], tmp_path / "one.png", None).saved(photo) == tmp_path / "one.png"
     with pytest.raises(OptionError, match="Expected a folder for 2 inputs"):
         OutputPaths([photo, other], tmp_path / "one.png", None)
