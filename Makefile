@@ -4,6 +4,7 @@ PYTHON  ?= python3
 VENV    ?= .venv
 BIN     := $(VENV)/bin
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+AXE     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fer/axe
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
@@ -74,8 +75,10 @@ tools: $(VENV)/.setup-dev  ## build OpenCV 3.4's own training programs, once (mi
 	@sh scripts/need.sh g++ g++
 	$(BIN)/fer cascade tools install
 
-browser:  ## install Chromium for the tests of the web page; without it they are skipped
+browser:  ## install Chromium, and axe-core from npm, for the tests of the web page; without them they are skipped
 	@sh scripts/need.sh chromedriver chromium chromium-driver || true
+	@test -e "$(AXE)/node_modules/axe-core/axe.min.js" || npm install --silent --no-fund --no-audit \
+	    --prefix "$(AXE)" axe-core@4.14.1 || echo "npm gave no axe-core: its tests are skipped" >&2
 
 bench: $(VENV)/.setup-dev tools  ## run the timed comparisons, on an idle machine: DATA=folder NAMES=some
 	@test -d "$(DATA)" || { echo "make bench DATA=folder of the development data" >&2; exit 1; }

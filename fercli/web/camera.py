@@ -19,6 +19,7 @@ from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sinks.draw import Annotator
 from fercli.recognition.sinks.panels import draw_note
+from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.live import Camera, Stream
 from fercli.web.http_errors import HttpError, without_path
 
@@ -34,7 +35,7 @@ PATIENCE_OPENING = 2.0
 #: Quality of JPEG.
 QUALITY = 80
 
-#: Frames over which the frame rate is averaged.
+#: Frames over which frame rate and delay are averaged.
 RECENT = 20
 
 #: Beginning of each part of a multipart response; a browser shows a part when the next begins.
@@ -180,15 +181,15 @@ class SharedCamera:
                 self._changed.notify_all()
 
     def _recognized(self, source: Camera | Stream) -> Generator[ImageArray, None, None]:
-        """Yield frames with their faces and the frame rate drawn."""
-        times: deque[float] = deque(maxlen=RECENT)
+        """Yield frames with their faces, the frame rate and the delay drawn."""
+        pace = _Pace()
         annotator = Annotator(self._recognizer.classes, bars=True)
-        seen = recognize_frames(self._recognizer, source.frames(), live=True)
+        seen = recognize_frames(self._recognizer, pace.taken(source.frames()), live=True)
         with closing(seen):
             for one in seen:
-                times.append(time.monotonic())
+                pace.shown(one.frame.number)
                 drawn = annotator.draw(one.frame.color, one.faces)
-                draw_note(drawn, _rate(times))
+                draw_note(drawn, str(pace))
                 yield drawn
 
     def _is_wanted(self) -> bool:
@@ -202,10 +203,33 @@ class SharedCamera:
             self._changed.notify_all()
 
 
-def _rate(times: deque[float]) -> str:
-    if len(times) < 2 or times[-1] == times[0]:
-        return "…"
-    return f"{(len(times) - 1) / (times[-1] - times[0]):.0f} frames a second"
+class _Pace:
+    """How many frames are shown a second, and how long after they came from the camera."""
+
+    def __init__(self) -> None:
+        self._taken: dict[int, float] = {}
+        self._shown: deque[tuple[float, float]] = deque(maxlen=RECENT)
+
+    def taken(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Yield frames and note when they came; another thread calls `shown`."""
+        for frame in frames:
+            self._taken[frame.number] = time.monotonic()
+            yield frame
+
+    def shown(self, number: int) -> None:
+        """Note that a frame is shown; those before it never will be."""
+        now = time.monotonic()
+        self._shown.append((now, now - self._taken.get(number, now)))
+        for earlier in [one for one in list(self._taken) if one <= number]:
+            del self._taken[earlier]
+
+    def __str__(self) -> str:
+        times, delays = zip(*self._shown, strict=True)
+        if times[-1] == times[0]:
+            return "…"
+        rate = (len(times) - 1) / (times[-1] - times[0])
+        delay = 1000 * sum(delays) / len(delays)
+        return f"{counted(round(rate), 'frame')} a second, delay {delay:.0f} ms"
 
 
 def _with_note(image: ImageArray, text: str) -> ImageArray:

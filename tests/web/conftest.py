@@ -28,6 +28,8 @@ from fercli.models.model_card import ModelSettings
 from fercli.recognition.recognizer import DEFAULTS
 from fercli.web.app import Limits, ServerSettings, create_app, services
 
+from .browser import chromium, requested
+
 TOKEN = "a token of the tests"
 
 #: The settings of a model whose file lacks nothing.
@@ -41,18 +43,28 @@ def jpeg(portrait) -> bytes:
 
 @pytest.fixture(scope="session")
 def make_video(portrait) -> Callable[..., Path]:
-    """Write a video of a face that moves: ``make_video(path, frames)``."""
+    """Write a video of a face that moves: ``make_video(path, frames)``; its 40 frames repeat."""
 
     def make(path: Path, frames: int = 24) -> Path:
         with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=20)
+            stream = container.add_stream("libx264", rate=20, options={"preset": "ultrafast"})
             stream.height, stream.width = portrait.shape[:2]
             stream.pix_fmt = "yuv420p"
-            for at in range(frames):
-                moved = np.roll(portrait, at % 40, axis=1)
+            packets = []
+            for at in range(min(frames, 40)):
+                moved = np.roll(portrait, at, axis=1)
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(moved), format="bgr24")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+                packets += stream.encode(frame)
+            packets += stream.encode(None)
+            encoded = [(bytes(one), one.pts, one.dts, one.time_base) for one in packets]
+            for at in range(frames):  # the first of the 40 is a key frame
+                data, pts, dts, base = encoded[at % 40]
+                packet = av.Packet(data)
+                packet.stream, packet.time_base = stream, base
+                shift = round(at // 40 * 40 / 20 / base)
+                packet.pts, packet.dts = pts + shift, dts + shift
+                packet.is_keyframe = at % 40 == 0
+                container.mux(packet)
         return path
 
     return make
@@ -194,6 +206,33 @@ def server(stream) -> Iterator[str]:
     """The address of a server with a camera."""
     with served("--camera", stream) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def browser(portrait, tmp_path_factory):
+    """Chromium with a new profile; its camera shows a face that moves."""
+    with chromium(tmp_path_factory.mktemp("chromium"), portrait) as driver:
+        yield driver
+
+
+@pytest.fixture
+def visit(browser, server):
+    """Open a page: ``visit("/image")``; afterwards nothing may have gone wrong or elsewhere."""
+    addresses = []
+    list(requested(browser))  # those of the browser's own pages, when it starts
+
+    def go(path: str, base: str = server):
+        addresses.append(base)
+        browser.get(base + path)
+        return browser
+
+    yield go
+    # A page that is left gives cameras and requests back.
+    browser.get("about:blank")
+    complaints = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert [one for one in complaints if "the server responded with" not in one["message"]] == []
+    for address in requested(browser):
+        assert address.startswith((*addresses, "blob:", "about:", "data:", "chrome")), address
 
 
 # Helpers

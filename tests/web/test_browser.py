@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import csv
 import json
-import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,115 +11,13 @@ import pytest
 
 pytest.importorskip("selenium", reason="pip install 'fercli[test]'")
 
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+
+from .browser import colors, find, status_says, until
 
 pytestmark = pytest.mark.slow
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(portrait, tmp_path_factory):
-    """Chromium with a new profile; its camera shows a face that moves."""
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        pytest.skip("needs Chromium: apt-get install chromium chromium-driver")
-    folder = tmp_path_factory.mktemp("chromium")
-    options = ChromeOptions()
-    options.binary_location = programs[0]
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    camera = write_camera(folder / "camera.mjpeg", portrait)
-    for flag in (
-        *FLAGS,
-        f"--user-data-dir={folder / 'profile'}",
-        f"--use-file-for-fake-video-capture={camera}",
-    ):
-        options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
-    driver = Chrome(options, Service(programs[1]))
-    driver.folder = folder
-    driver.set_window_size(1000, 1400)
-    yield driver
-    driver.quit()
-
-
-def write_camera(path: Path, portrait: np.ndarray) -> Path:
-    """Write what Chromium takes for a camera: images as JPEG, one after the other."""
-    large = cv2.resize(portrait, (640, 480))
-    images = [np.roll(large, 4 * at, axis=1) for at in (*range(15), *range(15, 0, -1))]
-    path.write_bytes(b"".join(cv2.imencode(".jpg", one)[1].tobytes() for one in images))
-    return path
-
-
-@pytest.fixture
-def visit(browser, server):
-    """Open a page: ``visit("/image")``; afterwards nothing may have gone wrong or elsewhere."""
-    addresses = []
-
-    def go(path: str, base: str = server) -> Chrome:
-        addresses.append(base)
-        browser.get(base + path)
-        return browser
-
-    yield go
-    # A page that is left gives cameras and requests back.
-    browser.get("about:blank")
-    complaints = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert [one for one in complaints if "the server responded with" not in one["message"]] == []
-    for address in requested(browser):
-        assert address.startswith((*addresses, "blob:", "about:", "data:", "chrome:")), address
-
-
-def requested(browser):
-    for entry in browser.get_log("performance"):
-        message = json.loads(entry["message"])["message"]
-        if message["method"] == "Network.requestWillBeSent":
-            yield message["params"]["request"]["url"]
-
-
-def until(browser, condition, seconds=120):
-    return WebDriverWait(browser, seconds, 0.1).until(lambda driver: condition())
-
-
-def find(browser, selector):
-    return browser.find_element(By.CSS_SELECTOR, selector)
-
-
-def status_says(browser, text):
-    until(browser, lambda: text in find(browser, "#status").text)
-
-
-def colors(browser, selector):
-    """How many colors there are in a canvas, an img or a video: one if empty, none if missing."""
-    return browser.execute_script(
-        """
-        const from = document.querySelector(arguments[0]);
-        if (!from) return 0;  // the page is still on its way
-        const canvas = document.createElement("canvas");
-        canvas.width = canvas.height = 64;
-        const context = canvas.getContext("2d");
-        context.drawImage(from, 0, 0, 64, 64);
-        const pixels = new Uint32Array(context.getImageData(0, 0, 64, 64).data.buffer);
-        return new Set(pixels).size;
-        """,
-        selector,
-    )
 
 
 def test_every_page_is_reached_by_keyboard(visit):
@@ -242,6 +139,7 @@ def test_a_video(visit, video):
         "return document.querySelector('video').currentTime > 0.5"))  # fmt: skip
     assert colors(browser, "#player") > 300
     assert "100 %" in find(browser, "#people").text
+    assert colors(browser, "#people .portrait") > 300
     # The address remembers the job.
     browser.refresh()
     status_says(browser, "24 frames in")
@@ -306,21 +204,104 @@ def test_a_video_that_the_server_has_forgotten(visit, make_video, tmp_path):
     assert not find(browser, "#work").is_displayed()
 
 
+def start_my_camera(browser):
+    find(browser, "#start").click()
+    until(browser, lambda: "frames a second, delay" in find(browser, "#rate").text)
+
+
 def test_the_browsers_camera(visit):
     browser = visit("/my-camera")
-    find(browser, "#start").click()
-    status_says(browser, "frames a second")
+    start_my_camera(browser)
     until(browser, lambda: "happy" in find(browser, "#faces").text)
+    status_says(browser, "1 face in view")
     assert colors(browser, "#canvas") > 500
     find(browser, "#stop").click()
     assert not find(browser, "#result").is_displayed()
 
 
+def test_another_camera_is_chosen(visit):
+    """The second one shows a pattern without a face."""
+    browser = visit("/my-camera")
+    start_my_camera(browser)
+    device = find(browser, "#device")
+    until(browser, device.is_displayed)
+    first, second = (one.get_property("value") for one in device.find_elements(By.TAG_NAME, "option"))
+    assert device.get_property("value") == first
+    device.find_elements(By.TAG_NAME, "option")[1].click()
+    status_says(browser, "No face in view")
+    used = "return document.querySelector('#video').srcObject.getTracks()[0].getSettings().deviceId"
+    assert browser.execute_script(used) == second
+    assert device.get_property("value") == second
+
+
+#: The mean gray of the left and right halves of what is shown.
+HALVES = """
+const canvas = document.querySelector("#canvas");
+const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+const sums = [0, 0];
+for (let at = 0; at < data.length; at += 4) {
+  sums[Number(at / 4 % canvas.width >= canvas.width / 2)] += data[at];
+}
+return sums.map((sum) => 2 * sum / (canvas.width * canvas.height));
+"""
+
+
+def test_a_front_camera_is_mirrored(visit, portrait):
+    browser = visit("/my-camera")
+    start_my_camera(browser)
+    assert find(browser, "#mirror").is_selected()
+    left, right = browser.execute_script(HALVES)
+    find(browser, "#mirror").click()
+    swapped = np.sign(right - left)
+    until(browser, lambda: np.sign(np.subtract(*browser.execute_script(HALVES))) == swapped)
+
+
+def test_the_session_is_recorded_and_a_snapshot_saved(visit):
+    browser = visit("/my-camera")
+    start_my_camera(browser)
+    find(browser, "#record").click()
+    until(browser, lambda: "rows" in find(browser, "#recorded").text)
+    find(browser, "#snapshot").click()
+    until(browser, lambda: list(browser.folder.glob("camera-*.png")))
+    (snapshot,) = browser.folder.glob("camera-*.png")
+    assert cv2.imread(str(snapshot)).shape == (480, 640, 3)
+    find(browser, "#record").click()
+    assert "Save the recording" in find(browser, "#csv").text
+    until(browser, lambda: list(browser.folder.glob("camera-*.csv")))
+    (saved,) = browser.folder.glob("camera-*.csv")
+    rows = list(csv.DictReader(saved.read_text().splitlines()))
+    assert len(rows) >= 2
+    assert list(rows[0])[:6] == ["source", "frame", "seconds", "person", "x", "y"]
+    assert {row["expression"] for row in rows} <= {"happy", "neutral", "surprise"}
+    assert [int(row["frame"]) for row in rows] == sorted(int(row["frame"]) for row in rows)
+    assert sum(float(rows[0][name]) for name in list(rows[0])[9:]) == pytest.approx(1, abs=1e-4)
+    assert 0 <= float(rows[0]["seconds"]) < float(rows[-1]["seconds"]) < 200
+
+
+def test_a_recording_survives_the_end_of_the_camera(visit):
+    browser = visit("/my-camera")
+    start_my_camera(browser)
+    find(browser, "#record").click()
+    until(browser, lambda: "row" in find(browser, "#recorded").text)
+    find(browser, "#stop").click()
+    assert find(browser, "#csv").is_displayed()
+    assert "Save the recording" in find(browser, "#csv").text
+
+
+def test_cells_of_a_recording_are_no_formulas(visit):
+    """A camera may have any name."""
+    browser = visit("/my-camera")
+    cells = browser.execute_async_script(
+        "import('/static/my_camera.js').then(({ cellOf }) => arguments[0]("
+        """['=1+1', '+1', '-1', '@a', 'a "b", c', 'plain', 12].map(cellOf)))"""
+    )
+    assert cells == ["'=1+1", "'+1", "'-1", "'@a", '"a ""b"", c"', "plain", "12"]
+
+
 def test_the_browsers_camera_keeps_to_the_threshold(visit, run_server):
     with run_server("--no-camera", "--threshold", 1) as address:
         browser = visit("/my-camera", address)
-        find(browser, "#start").click()
-        status_says(browser, "frames a second")  # of the second answer on, which is smoothed
+        start_my_camera(browser)  # to the second answer, which is smoothed
         titles = until(
             browser,
             lambda: browser.execute_script(
@@ -333,8 +314,7 @@ def test_the_browsers_camera_keeps_to_the_threshold(visit, run_server):
 
 def test_the_browsers_camera_is_unplugged(visit):
     browser = visit("/my-camera")
-    find(browser, "#start").click()
-    status_says(browser, "frames a second")
+    start_my_camera(browser)
     browser.execute_script(
         "const [track] = document.querySelector('#video').srcObject.getTracks();"
         "track.stop(); track.dispatchEvent(new Event('ended'))"  # which its own end sends alone
@@ -342,8 +322,17 @@ def test_the_browsers_camera_is_unplugged(visit):
     status_says(browser, "The camera has ended")
     assert not find(browser, "#result").is_displayed()
     assert find(browser, "#start").is_enabled()
+    start_my_camera(browser)
+
+
+def test_a_camera_that_may_not_be_used(visit):
+    browser = visit("/my-camera")
+    browser.execute_script(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'))"
+    )
     find(browser, "#start").click()
-    status_says(browser, "frames a second")
+    status_says(browser, "The browser may not use the camera.")
+    assert find(browser, "#start").is_enabled()
 
 
 def test_the_servers_camera(visit):
@@ -352,6 +341,8 @@ def test_the_servers_camera(visit):
     until(browser, lambda: colors(browser, ".view") > 500)
     assert browser.execute_script("return document.querySelector('.view').naturalWidth") == 480
     assert find(browser, "main a.button").text == "Stop"
+    find(browser, "#snapshot").click()
+    until(browser, lambda: list(browser.folder.glob("camera-*.png")))
     find(browser, "main a.button").click()
     assert find(browser, "main form button").text == "Start"
 

@@ -13,6 +13,18 @@ export const stem = (name) => name.replace(/\.[^.]*$/, "");
 export const colorOf = (person) => COLORS[(person - 1) % COLORS.length];
 const inkOn = (color) => (COLORS.indexOf(color) < 3 ? "#fff" : "#000"); // the last three are light
 export const mega = (bytes) => Math.ceil(100 * bytes / 2 ** 20) / 100; // a little too much is never "20 of 20"
+// The local time, for names of files.
+export function now() {
+  const date = new Date();
+  return new Date(date - 60_000 * date.getTimezoneOffset()).toISOString().slice(0, 19).replaceAll(/[T:]/g, "-");
+}
+
+export const clock = (seconds) => {
+  const [whole, part] = [Math.floor(seconds), seconds % 1];
+  const text = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+  return part > 0.05 ? `${text}.${Math.floor(10 * part)}` : text;
+};
+
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
 // Show a message; screen readers get the newest one, at most once in two seconds.
@@ -152,4 +164,12 @@ export function linkTo(anchor, blob, name) {
   URL.revokeObjectURL(anchor.href);
   anchor.href = URL.createObjectURL(blob);
   anchor.download = name;
+}
+
+export function saveCanvas(canvas, name) {
+  canvas.toBlob((blob) => {
+    const anchor = make("a");
+    linkTo(anchor, blob, name);
+    anchor.click();
+  });
 }

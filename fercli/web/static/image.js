@@ -1,7 +1,7 @@
 // Images: each is sent by itself, so that one that cannot be used does not spoil the others.
 
 import {
-  byId, classify, colorOf, drawFaces, inReadingOrder, linkTo, make, plural, say, showCards, stem,
+  byId, classify, colorOf, drawFaces, inReadingOrder, linkTo, make, plural, saveCanvas, say, showCards, stem,
 } from "./common.js";
 
 const [SMALLEST, LARGEST] = [960, 1600]; // pixels of the longer side that is drawn
@@ -193,11 +193,7 @@ async function save() {
   const canvas = make("canvas");
   Object.assign(canvas, { width, height });
   drawFaces(canvas, image ?? await createImageBitmap(file).catch(() => null), facesOf(shown), 1, Math.min(width, 1000));
-  canvas.toBlob((blob) => {
-    const anchor = make("a");
-    linkTo(anchor, blob, byId("png").dataset.name);
-    anchor.click();
-  });
+  saveCanvas(canvas, byId("png").dataset.name);
 }
 
 byId("png").addEventListener("click", save);

@@ -1,6 +1,6 @@
 // Each person's expression over the time of a video. Click, drag or the arrow keys seek.
 
-import { make, percent } from "./common.js";
+import { clock, make, percent } from "./common.js";
 
 // One color for each class, told apart by nearly all eyes (Okabe and Ito, Tol).
 const COLORS = ["#8a8f94", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#7a5c00", "#882255", "#44aa99"];
@@ -140,12 +140,6 @@ export class Timeline {
   }
 }
 
-export const clock = (seconds) => {
-  const [whole, part] = [Math.floor(seconds), seconds % 1];
-  const text = `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-  return part > 0.05 ? `${text}.${Math.floor(10 * part)}` : text;
-};
-
 // Of each person, the times in which an expression was shown without a break.
 function bandsOf(frames) {
   const bands = new Map();
@@ -161,8 +155,13 @@ function bandsOf(frames) {
   return bands;
 }
 
-// A table of people whose columns sort; a click on a person's time leads there.
-export function showPeople(table, people, seek) {
+// The image that has a face for each of the first people, in the order of their numbers.
+const [SIDE, IN_A_ROW, MOST_PORTRAITS] = [96, 16, 1024];
+
+// A table of people whose columns sort; a click on a person's time leads there. `portraits` is the
+// image of their faces.
+export function showPeople(table, people, portraits, seek) {
+  const numbers = people.map(({ person }) => person).sort((one, other) => one - other).slice(0, MOST_PORTRAITS);
   const classes = [...new Set(people.flatMap((one) => Object.keys(one.expressions)))];
   const columns = [
     { name: "Person", value: (one) => one.person },
@@ -179,6 +178,14 @@ export function showPeople(table, people, seek) {
     const row = make("tr");
     row.append(...columns.map(({ name, value, text = value }) => {
       const cell = make("td", "", name === "From" ? undefined : text(one));
+      const at = numbers.indexOf(one.person);
+      if (name === "Person" && portraits && at >= 0) {
+        const face = make("canvas", "portrait");
+        face.width = face.height = SIDE;
+        const [x, y] = [at % IN_A_ROW * SIDE, Math.floor(at / IN_A_ROW) * SIDE];
+        face.getContext("2d").drawImage(portraits, x, y, SIDE, SIDE, 0, 0, SIDE, SIDE);
+        cell.prepend(face);
+      }
       if (name === "From") {
         const button = make("button", "plain", text(one));
         button.type = "button";
