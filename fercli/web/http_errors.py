@@ -6,7 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, jsonify, render_template, request
-from werkzeug.exceptions import BadHost, HTTPException, RequestEntityTooLarge, SecurityError
+from werkzeug.exceptions import (
+    BadHost,
+    HTTPException,
+    NotFound,
+    RequestEntityTooLarge,
+    SecurityError,
+)
 
 from fercli.common.errors import FerError
 
@@ -52,6 +58,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(HttpError, _refused)
     app.register_error_handler(FerError, _failed)
     app.register_error_handler(HTTPException, _not_understood)
+    app.register_error_handler(NotFound, _not_found)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(SecurityError, _no_address)
     app.register_error_handler(BadHost, _no_address)
@@ -74,6 +81,10 @@ def _failed(error: FerError) -> Response:
 def _not_understood(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name == "Allow"}
     return _answer(error.code or 500, error.description or error.name, headers)
+
+
+def _not_found(error: NotFound) -> Response:
+    return _answer(404, "There is nothing at this address")
 
 
 def _too_large(error: RequestEntityTooLarge) -> Response:

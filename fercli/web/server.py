@@ -39,8 +39,12 @@ if TYPE_CHECKING:
 #: besides those of viewers of the camera.
 IMAGE_THREADS, THREADS = 4, 6
 
-#: Most requests with images that wait for a thread; more are refused.
-WAITING = 24
+#: Most requests with images that wait for a thread, and how long the last one may have to wait, in
+#: seconds, as far as can be told from the time that others take; more are refused.
+WAITING, WAITING_SECONDS = 24, 4.0
+
+#: Weight of a request in the mean time that requests with images take.
+RECENT = 0.1
 
 #: Bytes of a response that are buffered for a slow client before its thread blocks.
 BUFFER = 2 * MEGA
@@ -223,22 +227,46 @@ class RequestThreads:
         self._images, self._others = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
         self._images.set_thread_count(images)
         self._others.set_thread_count(others)
+        self._count, self._seconds = images, 0.0
+
+    @property
+    def wait(self) -> float:
+        """How long one more request with images would wait for a thread, in seconds."""
+        return len(self._images.queue) * self._seconds / self._count
 
     @property
     def is_full(self) -> bool:
         """Whether no more images may wait."""
-        return len(self._images.queue) >= WAITING
+        return len(self._images.queue) >= WAITING or self.wait > WAITING_SECONDS
 
     def add_task(self, channel: Any) -> None:
         """Let a thread handle the first request of a channel."""
         request = channel.requests[0]
-        is_image = request.error is None and request.path == IMAGES
-        (self._images if is_image else self._others).add_task(channel)
+        if request.error is None and request.path == IMAGES:
+            self._images.add_task(_TimedTask(channel, self._note))
+        else:
+            self._others.add_task(channel)
 
     def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> None:
         """End the threads."""
         self._images.shutdown(cancel_pending, timeout)
         self._others.shutdown(cancel_pending, timeout)
+
+    def _note(self, seconds: float) -> None:
+        self._seconds += (seconds - self._seconds) * (RECENT if self._seconds else 1)
+
+
+class _TimedTask:
+    """A task of waitress whose time is noted."""
+
+    def __init__(self, channel: Any, note: Callable[[float], None]) -> None:
+        self._channel, self._note = channel, note
+        self.cancel = channel.cancel
+
+    def service(self) -> None:
+        begin = time.monotonic()
+        self._channel.service()
+        self._note(time.monotonic() - begin)
 
 
 class UploadLimits:
@@ -282,7 +310,9 @@ class UploadLimits:
         """Forget an upload that is complete; refuse images that would wait too long."""
         self._uploads.discard(request)
         if request.path == IMAGES and self._threads.is_full:
-            return RefusedError(503, "The server is busy with other images; try: again later", 2)
+            retry = max(math.ceil(self._threads.wait), 1)
+            reason = "The server is busy with other images; try: again later"
+            return RefusedError(503, reason, retry)
         return None
 
     @property

@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream=device-count=2",
+    "--use-fake-device-for-media-stream",
 )
 
 

@@ -44,7 +44,7 @@ def test_a_bug_gives_no_trace(client, monkeypatch, caplog):
 
 
 def test_unknown_addresses_and_methods(client):
-    refused(client.get("/api/v1/nothing"), 404, "not found")
+    refused(client.get("/api/v1/nothing"), 404, "There is nothing at this address")
     response = client.get("/api/v1/classify")
     refused(response, 405, "not allowed")
     assert "POST" in response.headers["Allow"]

@@ -226,12 +226,45 @@ def test_pages_do_not_wait_for_images(make_app, monkeypatch):
             one_more.sendall(head)
             answer = whole(one_more)
         assert answer.startswith(b"HTTP/1.1 503")
-        assert b"Retry-After: 2" in answer
+        assert b"Retry-After: 1\r" in answer
         assert b'"status": 503' in answer
         assert health(address)["status"] == "ok"
         release.set()
         for one in asking:
             assert one.recv(20).split()[1] == b"415"
+            one.close()
+
+
+def test_images_that_would_wait_too_long_are_refused(make_app, monkeypatch):
+    """However few are waiting: the first has taken 0.4 s, two would wait for 0.2 s."""
+    app = make_app()
+    begun, first_is_over, go = threading.Semaphore(0), threading.Event(), threading.Event()
+
+    def slow():
+        begun.release()
+        go.wait(60) if first_is_over.is_set() else time.sleep(0.4)
+        return ""
+
+    monkeypatch.setitem(app.view_functions, "api.classify", slow)
+    monkeypatch.setattr(server, "WAITING_SECONDS", 0.15)
+    head = b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd"
+    with served_here(app) as address:
+        with connect(address) as first:
+            first.sendall(head)
+            assert first.recv(12) == b"HTTP/1.1 200"
+        assert begun.acquire(timeout=10)
+        first_is_over.set()
+        asking = [connect(address) for _ in range(server.IMAGE_THREADS + 3)]
+        for number, one in enumerate(asking):
+            one.sendall(head)
+            if number < server.IMAGE_THREADS:
+                assert begun.acquire(timeout=10)
+            time.sleep(0.05)  # they come in this order
+        assert asking[-1].recv(12) == b"HTTP/1.1 503"
+        go.set()
+        for one in asking[:-1]:
+            assert one.recv(12) == b"HTTP/1.1 200"
+        for one in asking:
             one.close()
 
 

@@ -27,6 +27,10 @@ export const clock = (seconds) => {
 
 export const percent = (share) => `${Math.round(100 * share)} %`;
 
+// A note of the server's as a sentence about an image or a video.
+export const asSentence = (note, what) =>
+  `${/^[a-z]/.test(note) ? `The ${what} ` : ""}${note.replaceAll("`min_face`", "“Smallest face” in the options")}.`;
+
 // Show a message; screen readers get the newest one, at most once in two seconds.
 let spoken = 0;
 export function say(text, trouble = false) {

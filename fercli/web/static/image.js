@@ -1,7 +1,7 @@
 // Images: each is sent by itself, so that one that cannot be used does not spoil the others.
 
 import {
-  byId, classify, colorOf, drawFaces, inReadingOrder, linkTo, make, plural, saveCanvas, say, showCards, stem,
+  asSentence, byId, classify, colorOf, drawFaces, inReadingOrder, linkTo, make, plural, saveCanvas, say, showCards, stem,
 } from "./common.js";
 
 const [SMALLEST, LARGEST] = [960, 1600]; // pixels of the longer side that is drawn
@@ -107,7 +107,7 @@ function tell() {
   const count = answer?.images[0].faces.length;
   if (shown.error) return say(`${name}: ${shown.error}`, true);
   const blank = image ? "" : " Your browser cannot show this format.";
-  const notes = (answer.images[0].notes ?? []).map((note) => ` The image ${note}.`).join("");
+  const notes = (answer.images[0].notes ?? []).map((note) => ` ${asSentence(note, "image")}`).join("");
   say((count ? `${plural(count, "face")} in ${name}.` : `No face was found in ${name}.`) + blank + notes);
 }
 

@@ -1,6 +1,6 @@
 // Videos: uploaded, worked on by the server, shown with their people over time.
 
-import { ask, byId, plural, say, stem } from "./common.js";
+import { asSentence, ask, byId, plural, say, stem } from "./common.js";
 import { showPeople, Timeline } from "./timeline.js";
 
 const NAMES = {
@@ -90,7 +90,7 @@ async function show(known) {
   byId("video-title").textContent = name;
   byId("player").src = results.video;
   byId("over-time").hidden = !people.length;
-  byId("notes").textContent = notes.join("; ");
+  byId("notes").textContent = notes.map((note) => asSentence(note, "video")).join(" ");
   byId("downloads").replaceChildren(...Object.entries(results).map(([kind, path]) => {
     const link = document.createElement("a");
     const [text, ending] = NAMES[kind];
