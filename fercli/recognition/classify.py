@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from threading import Event
@@ -66,8 +66,6 @@ class ClassifyRun:
         Frames of a video with more pixels are refused. Defaults to no limit.
     stop : Event, optional
         Ends the run when set: results so far are written.
-    on_frame : callable, optional
-        Called with each frame of a video and its faces.
     progress : Progress
 
     Attributes
@@ -86,7 +84,6 @@ class ClassifyRun:
         attempts: int = 10,
         most_pixels: int | None = None,
         stop: Event | None = None,
-        on_frame: Callable[[FrameFaces], None] | None = None,
         progress: Progress = SILENT,
     ) -> None:
         self._recognizer = recognizer
@@ -96,7 +93,6 @@ class ClassifyRun:
         self._attempts = attempts
         self._most_pixels = most_pixels
         self._stop = stop or Event()
-        self._on_frame = on_frame
         self._progress = progress
         self._rows: list[CsvWriter | JsonLinesWriter] = []
         self._window: Window | None = None
@@ -377,8 +373,6 @@ class ClassifyRun:
         """Write, draw and show a frame."""
         assert result.summary is not None
         result.summary.add(one)
-        if self._on_frame is not None:
-            self._on_frame(one)
         if one.analyzed:
             self._write_rows(result.source, one.frame.number, one.frame.seconds, one.found)
         if writer is not None or self._window is not None:

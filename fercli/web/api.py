@@ -38,7 +38,7 @@ RESULTS = {
     "timeline": (worker.TIMELINE, "image/png"),
     "csv": (worker.CSV, "text/csv"),
     "jsonl": (worker.JSONL, "application/jsonl"),
-    "people": (worker.PORTRAITS, "image/jpeg"),
+    "summary": (worker.SUMMARY, "application/json"),
 }
 
 
@@ -184,16 +184,14 @@ def remove_job(identity: str) -> ResponseReturnValue:
     return "", 204
 
 
-@api.get("/jobs/<identity>/<any(video, timeline, csv, jsonl, people):result>")
+@api.get("/jobs/<identity>/<any(video, timeline, csv, jsonl, summary):result>")
 def job_result(identity: str, result: str) -> ResponseReturnValue:
     """Return a result of a job."""
     job = services().jobs.find(identity)
     file, kind = RESULTS[result]
     path = job.folder / file
-    if job.state != "done":
+    if job.state != "done" or not path.is_file():
         raise HttpError(409, f"The video is not finished: it is {job.state}")
-    if not path.is_file():
-        raise HttpError(404, "There is nobody in this video")
     _simplify_range(path.stat().st_size)
     saved = "download" in request.args
     response = send_file(path, kind, as_attachment=saved, download_name=f"fer-{file}")
@@ -257,8 +255,6 @@ def _plain(job: VideoJob) -> dict[str, Any]:
         plain["summary"] = status["summary"]
         plain["notes"] = status["notes"]
         plain["results"] = {
-            name: url_for("api.job_result", identity=job.id, result=name)
-            for name, (file, _) in RESULTS.items()
-            if (job.folder / file).is_file()
+            name: url_for("api.job_result", identity=job.id, result=name) for name in RESULTS
         }
     return plain

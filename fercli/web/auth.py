@@ -36,7 +36,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' blob:",
+        "img-src 'self' blob: data:",
         "media-src 'self' blob:",
         "connect-src 'self'",
         "form-action 'self'",

@@ -14,17 +14,14 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from fercli.common.errors import FerError, VideoError
-from fercli.common.images import ImageArray, resize, write_image
 from fercli.common.processes import lower_priority
 from fercli.common.progress import Bar, Progress
 from fercli.models.model_card import ModelSettings
 from fercli.recognition.classify import ClassifyRun
 from fercli.recognition.options import RecognitionOptions, VideoOptions
 from fercli.recognition.recognizer import Recognizer
-from fercli.recognition.results import FrameFaces, InputResult
+from fercli.recognition.results import InputResult
 from fercli.recognition.sinks.outputs import Outputs
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.video_file import VideoFile
@@ -32,10 +29,7 @@ from fercli.recognition.sources.video_file import VideoFile
 #: The video in the folder of its job, and its results.
 UPLOADED = "video"
 VIDEO, TIMELINE, CSV, JSONL = "video.mp4", "timeline.png", "faces.csv", "faces.jsonl"
-PORTRAITS = "people.jpg"
-
-#: Side of a portrait in pixels, portraits in a row of their image, and most of them.
-SIDE, IN_A_ROW, MOST_PORTRAITS = 96, 16, 1024
+SUMMARY = "summary.json"
 
 #: Added to the niceness of the process, so that pages and live views come first.
 NICENESS = 10
@@ -82,36 +76,6 @@ def write_status(stream: TextIO, **values: Any) -> None:
     stream.flush()
 
 
-class Portraits:
-    """The face of each person of a video, from the frame in which it is largest."""
-
-    def __init__(self) -> None:
-        self._faces: dict[int, tuple[int, ImageArray]] = {}
-
-    def add(self, one: FrameFaces) -> None:
-        """Keep the faces of a frame that are larger than before."""
-        for face in one.found:
-            x, y, width, height = face.box_xywh
-            known = face.person in self._faces
-            if known and width <= self._faces[face.person][0]:
-                continue
-            if known or len(self._faces) < MOST_PORTRAITS:
-                part = one.frame.color[max(y, 0) : y + height, max(x, 0) : x + width]
-                self._faces[face.person] = width, resize(part, (SIDE, SIDE))
-
-    def save(self, path: Path) -> None:
-        """Write the faces to one image, row by row in the order of their numbers, if there are any."""
-        if not self._faces:
-            return
-        faces = [self._faces[person][1] for person in sorted(self._faces)]
-        rows = -(-len(faces) // IN_A_ROW)
-        blank = np.zeros((SIDE, SIDE, 3), np.uint8)
-        faces += [blank] * (rows * IN_A_ROW - len(faces))
-        grid = np.array(faces).reshape(rows, IN_A_ROW, SIDE, SIDE, 3)
-        image = grid.transpose(0, 2, 1, 3, 4).reshape(rows * SIDE, IN_A_ROW * SIDE, 3)
-        write_image(path, image)
-
-
 def classify_video(task: dict[str, Any], progress: Progress) -> InputResult:
     """Classify a video and write the results beside it.
 
@@ -142,20 +106,14 @@ def classify_video(task: dict[str, Any], progress: Progress) -> InputResult:
         jsonl=Path(JSONL),
         save=Path(VIDEO),
         timeline=Path(TIMELINE),
+        summary=Path(SUMMARY),
         bars=task["bars"],
         empty=True,
     )
-    portraits = Portraits()
     run = ClassifyRun(
-        recognizer,
-        VideoOptions(),
-        outputs,
-        most_pixels=task["pixels"],
-        on_frame=portraits.add,
-        progress=progress,
+        recognizer, VideoOptions(), outputs, most_pixels=task["pixels"], progress=progress
     )
     (result,) = run.run([Input(UPLOADED, "video")])
-    portraits.save(Path(PORTRAITS))
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -25,6 +26,7 @@ import pytest
 
 from fercli.models.catalog import DEFAULT
 from fercli.models.model_card import ModelSettings
+from fercli.recognition import recognizer
 from fercli.recognition.recognizer import DEFAULTS
 from fercli.web.app import Limits, ServerSettings, create_app, services
 
@@ -34,6 +36,14 @@ TOKEN = "a token of the tests"
 
 #: The settings of a model whose file lacks nothing.
 NOTHING = ModelSettings()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cascades_are_read_once() -> Iterator[None]:
+    """Nearly every test starts an application, which would read the same cascade again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recognizer, "Detector", functools.cache(recognizer.Detector))
+        yield
 
 
 @pytest.fixture(scope="session")

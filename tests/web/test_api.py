@@ -51,7 +51,7 @@ def test_the_description_is_openapi_and_names_every_route(client):
         if method != "parameters"
     }  # fmt: skip
     found = {
-        (rule.rule.removeprefix("/api/v1").replace("<any(video, timeline, csv, jsonl):result>",
+        (rule.rule.removeprefix("/api/v1").replace("<any(video, timeline, csv, jsonl, summary):result>",
          "{result}").replace("<identity>", "{identity}"), method.lower())
         for rule in client.application.url_map.iter_rules() if rule.rule.startswith("/api/")
         for method in rule.methods - {"HEAD", "OPTIONS"}

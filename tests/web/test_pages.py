@@ -48,7 +48,7 @@ def test_unknown_addresses_and_methods(client):
     response = client.get("/api/v1/classify")
     refused(response, 405, "not allowed")
     assert "POST" in response.headers["Allow"]
-    assert "<h1>404</h1>" in client.get("/<script>alert(1)</script>").text
+    assert "<h1>Page not found</h1>" in client.get("/<script>alert(1)</script>").text
 
 
 def test_the_sample_result_is_what_the_model_answers(client):

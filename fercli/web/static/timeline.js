@@ -155,13 +155,8 @@ function bandsOf(frames) {
   return bands;
 }
 
-// The image that has a face for each of the first people, in the order of their numbers.
-const [SIDE, IN_A_ROW, MOST_PORTRAITS] = [96, 16, 1024];
-
-// A table of people whose columns sort; a click on a person's time leads there. `portraits` is the
-// image of their faces.
-export function showPeople(table, people, portraits, seek) {
-  const numbers = people.map(({ person }) => person).sort((one, other) => one - other).slice(0, MOST_PORTRAITS);
+// A table of people whose columns sort; a click on a person's time leads there.
+export function showPeople(table, people, seek) {
   const classes = [...new Set(people.flatMap((one) => Object.keys(one.expressions)))];
   const columns = [
     { name: "Person", value: (one) => one.person },
@@ -178,14 +173,7 @@ export function showPeople(table, people, portraits, seek) {
     const row = make("tr");
     row.append(...columns.map(({ name, value, text = value }) => {
       const cell = make("td", "", name === "From" ? undefined : text(one));
-      const at = numbers.indexOf(one.person);
-      if (name === "Person" && portraits && at >= 0) {
-        const face = make("canvas", "portrait");
-        face.width = face.height = SIDE;
-        const [x, y] = [at % IN_A_ROW * SIDE, Math.floor(at / IN_A_ROW) * SIDE];
-        face.getContext("2d").drawImage(portraits, x, y, SIDE, SIDE, 0, 0, SIDE, SIDE);
-        cell.prepend(face);
-      }
+      if (name === "Person") cell.prepend(...portraitOf(one));
       if (name === "From") {
         const button = make("button", "plain", text(one));
         button.type = "button";
@@ -217,4 +205,14 @@ export function showPeople(table, people, portraits, seek) {
   top.append(head);
   table.replaceChildren(top, body);
   fill(people);
+}
+
+// The face of a person, with the expression that was shown longest.
+function portraitOf({ expressions, thumbnails = {} }) {
+  const address = thumbnails[Object.keys(expressions).find((label) => label in thumbnails)];
+  if (!address) return [];
+  const image = make("img", "portrait");
+  image.alt = "";
+  image.src = address;
+  return [image];
 }

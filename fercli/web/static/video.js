@@ -5,7 +5,7 @@ import { showPeople, Timeline } from "./timeline.js";
 
 const NAMES = {
   video: ["Save the video", ".mp4"], timeline: ["Save the timeline", "-timeline.png"],
-  csv: ["Save as CSV", ".csv"], jsonl: ["Save as JSON Lines", ".jsonl"], people: ["Save the faces", "-people.jpg"],
+  csv: ["Save as CSV", ".csv"], jsonl: ["Save as JSON Lines", ".jsonl"], summary: ["Save the summary", "-summary.json"],
 };
 const RECENT = 10; // seconds over which the speed is measured
 
@@ -102,8 +102,8 @@ async function show(known) {
   const lines = (await (await fetch(results.jsonl)).text()).trimEnd().split("\n").map((line) => JSON.parse(line));
   const first = lines.find(({ faces }) => faces.length);
   timeline.show(lines, people, [...Object.keys(first?.faces[0].probabilities ?? {}), "unclear"]);
-  const portraits = await fetch(results.people).then((response) => response.blob()).then(createImageBitmap).catch(() => null);
-  showPeople(byId("people"), people, portraits, (seconds) => {
+  const { inputs: [withThumbnails] } = await (await fetch(results.summary)).json();
+  showPeople(byId("people"), withThumbnails.people, (seconds) => {
     timeline.seek(seconds);
     byId("player").scrollIntoView({ block: "nearest", behavior: "smooth" });
   });
