@@ -24,9 +24,9 @@ WIDTHS = (1280, 360)
 
 RUN = """
 const done = arguments[arguments.length - 1];
-axe.run({ resultTypes: ["violations"] }).then(({ violations }) => done(violations.map(
-  ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`,
-)), (error) => done([String(error)]));
+const told = ({ id, nodes }) => [id, ...nodes.map(({ html }) => html.slice(0, 120))].join(" | ");
+axe.run({ resultTypes: ["violations"] }).then(
+  ({ violations }) => done(violations.map(told)), (error) => done([String(error)]));
 """
 
 

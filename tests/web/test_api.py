@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import time
 
@@ -51,8 +52,7 @@ def test_the_description_is_openapi_and_names_every_route(client):
         if method != "parameters"
     }  # fmt: skip
     found = {
-        (rule.rule.removeprefix("/api/v1").replace("<any(video, timeline, csv, jsonl, summary):result>",
-         "{result}").replace("<identity>", "{identity}"), method.lower())
+        (re.sub(r"<(any.*:)?(\w+)>", r"{\2}", rule.rule.removeprefix("/api/v1")), method.lower())
         for rule in client.application.url_map.iter_rules() if rule.rule.startswith("/api/")
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }  # fmt: skip

@@ -339,7 +339,8 @@ def test_the_browsers_camera_is_unplugged(visit):
 def test_a_camera_that_may_not_be_used(visit):
     browser = visit("/my-camera")
     browser.execute_script(
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'))"
+        "const refusal = new DOMException('', 'NotAllowedError');"
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(refusal)"
     )
     find(browser, "#start").click()
     status_says(browser, "The browser may not use the camera.")
