@@ -106,7 +106,7 @@ def test_errors(visit, axe):
 
 
 def test_signing_in(visit, axe, run_server):
-    with run_server("--no-camera", "--token", "sixteen letters and more") as address:
+    with run_server("--no-camera", "--token", "another token of sixteen letters") as address:
         browser = visit("/", address)
         assert "Sign in" in browser.title
         assert violations(browser, axe) == {}
