@@ -1,31 +1,47 @@
-"""Face search: detect the faces of a whole image, or track one around its last box.
+"""Face search: detect the faces of an image, exactly or quickly, or track some from the last frame.
 
-Boxes are those of ``detectMultiScale`` and its own grouping: the scores of
-`fercli.cascade.detection.detector.detect` need numba, whose start a single image need not wait for.
+The exact search gives the boxes of ``detectMultiScale`` and its grouping. It is that of OpenCV
+until `FaceSearch.load` has made the own scanner ready, whose boxes are the same and come several
+times sooner: a single small image need not wait for numba.
+
+The quick search goes from coarse to fine: the first stages of the cascade find where faces may be,
+in a few sizes; only there all stages decide, in sizes close to each other. It finds 99 to 100 % of
+the faces of the exact one in a fraction of the time.
 """
 
 from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import Detector
-from fercli.common.boxes import intersections
+from fercli.common.boxes import Box, intersections
 from fercli.common.images import ImageArray, resize
+
+if TYPE_CHECKING:
+    from fercli.cascade.detection.scanner import Scanner
 
 Boxes = NDArray[np.int32]
 
-#: Tracking: the margin around the last box, as a share of its width, and the sizes of the face
-#: there, as shares of the last one.
-REACH, SMALLEST, LARGEST = 0.4, 0.8, 1.25
+#: Coarse search: the share of the cascade's stages that decide, from one size to the next, and
+#: the step of the window. Chosen, as those below, on the same clips that BENCHMARKS.md tells of.
+COARSE, COARSE_FACTOR, STEP = 0.6, 1.3, 2
 
-#: Tracking: a face is resized to so many window widths. From 2 on cv2 moves the window by single
-#: pixels of the window's own size.
-WINDOWS = 2.2
+#: Candidates whose edges are no farther apart than this share of their side are of one place.
+SAME_PLACE = 0.2
 
-#: Quick detection: the ratio of one window size to the next, and the least width of a face as a
-#: share of `min_face`.
-COARSE, ALMOST = 1.2, 0.95
+#: How much larger and smaller than a candidate, than a face that is tracked, and than one in doubt
+#: the sizes are that all stages look at, and at how many positions across and down, a `STEP` apart.
+FINE_RATIO, TRACK_RATIO, DOUBT_RATIO, POSITIONS, DOUBT_POSITIONS = 1.22, 1.11, 1.22, 8, 9
+
+#: Where windows pass this share of the stages only, all stages look again.
+NEAR = 0.82
 
 #: Two boxes that overlap by more than this share of the smaller are of one face.
 SAME_FACE = 0.5
@@ -33,98 +49,261 @@ SAME_FACE = 0.5
 NO_BOXES: Boxes = np.empty((0, 4), np.int32)
 
 
-def detect_faces(
-    detector: Detector,
-    gray: ImageArray,
-    *,
-    side: int,
-    min_face: int,
-    scale_factor: float,
-    min_neighbors: int,
-) -> Boxes:
-    """Detect the faces of a whole image, those of most windows first.
+class FaceSearch:
+    """Searches images for the faces of one cascade. Threads may share it.
+
+    All threads may call all methods at once, each for an image of its own: what is shared is only
+    read, and scratch arrays belong to a thread. Kernels run without the GIL, so that two threads
+    use two cores. Results do not depend on the number of threads. A program that will search many
+    images calls `load` first, in a thread of its own if it has something else to do meanwhile.
 
     Parameters
     ----------
     detector : Detector
-    gray : ndarray of uint8, shape (height, width)
-    side : int
-        Longer side that a larger image is resized to.
-    min_face : int
-        Side of the smallest face, in pixels of `gray`.
-    scale_factor, min_neighbors
-        As in `fercli.cascade.detection.detector.DetectionOptions`.
-
-    Returns
-    -------
-    ndarray of int32, shape (n, 4)
-        x, y, width, height in pixels of `gray`.
     """
-    scale = min(side / max(gray.shape), 1.0)
-    small = _resized(gray, scale)
-    least = max(round(min_face * scale), 1)
-    found = _detect(detector, small, scale_factor, min_neighbors, least, max(small.shape))
-    return np.asarray(np.rint(found / scale), np.int32)
 
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._lock = threading.Lock()
+        self._scanners: tuple[Scanner, Scanner] | None = None
 
-def detect_faces_quickly(
-    detector: Detector,
-    gray: ImageArray,
-    *,
-    side: int,
-    min_face: int,
-    scale_factor: float,
-    min_neighbors: int,
-) -> Boxes:
-    """Detect the faces of a whole image in a fraction of the time, at the cost of a few misses.
+    def __getstate__(self) -> Detector:
+        return self._detector
 
-    The image is resized so that the smallest face fills one window and scanned in coarse steps;
-    each window that passes is then confirmed by `track_face`.
+    def __setstate__(self, detector: Detector) -> None:
+        self.__init__(detector)  # type: ignore[misc]
 
-    Parameters and result as in `detect_faces`.
-    """
-    window = detector.cascade.size_wh[0]
-    side = min(side, round(max(gray.shape) * window / max(min_face, window)))
-    candidates = detect_faces(
-        detector, gray, side=side, min_face=min_face, scale_factor=COARSE, min_neighbors=0
-    )
-    found = [
-        track_face(
-            detector,
-            gray,
-            (x, y, width, height),
-            scale_factor=scale_factor,
-            min_neighbors=min_neighbors,
-        )[:1]
-        for x, y, width, height in candidates.tolist()
-    ]
-    faces = without_duplicates(np.concatenate([NO_BOXES, *found]))
-    return faces[faces[:, 2] >= ALMOST * min_face]
+    @property
+    def window_wh(self) -> tuple[int, int]:
+        """Width and height of the cascade's window: the smallest face."""
+        return self._detector.cascade.size_wh
 
+    def load(self) -> None:
+        """Make the own scanner ready; the first time takes a second, once a machine ten."""
+        self._ready()
 
-def track_face(
-    detector: Detector,
-    gray: ImageArray,
-    box_xywh: tuple[int, int, int, int],
-    *,
-    scale_factor: float,
-    min_neighbors: int,
-) -> Boxes:
-    """Detect faces of about the size of `box_xywh` in and around it, those of most windows first.
+    def exact(
+        self,
+        gray: ImageArray,
+        *,
+        side: int,
+        min_face: int,
+        scale_factor: float,
+        min_neighbors: int,
+        workers: int = 1,
+    ) -> Boxes:
+        """Detect the faces that ``detectMultiScale`` detects, those of most windows first.
 
-    Parameters and result as in `detect_faces`.
-    """
-    x, y, width, height = box_xywh
-    reach = round(REACH * width)
-    left, top = max(x - reach, 0), max(y - reach, 0)
-    region = gray[top : y + height + reach, left : x + width + reach]
-    if min(region.shape) < 4:
-        return NO_BOXES
-    scale = WINDOWS * detector.cascade.size_wh[0] / width
-    small = _resized(region, scale)
-    least, most = round(SMALLEST * width * scale), round(LARGEST * width * scale)
-    found = _detect(detector, small, scale_factor, min_neighbors, least, most)
-    return np.asarray(np.rint(found / scale + (left, top, 0, 0)), np.int32)
+        Parameters
+        ----------
+        gray : ndarray of uint8, shape (height, width)
+        side : int
+            Longer side that a larger image is resized to.
+        min_face : int
+            Width of the smallest face, in pixels of `gray`.
+        scale_factor, min_neighbors
+            As in `fercli.cascade.detection.detector.DetectionOptions`.
+        workers : int
+            How many threads. Defaults to 1.
+
+        Returns
+        -------
+        ndarray of int32, shape (n, 4)
+            x, y, width, height in pixels of `gray`.
+        """
+        scale, small = _reduced(gray, side)
+        least_wh = self._window_size(max(round(min_face * scale), 1))
+        if small.shape[1] < least_wh[0] or small.shape[0] < least_wh[1]:
+            return NO_BOXES  # cv2 would look for smaller ones
+        if self._scanners is None or not min_neighbors:
+            found = self._detect_with_cv2(small, scale_factor, min_neighbors, least_wh)
+        else:
+            found = self._detect(small, scale_factor, min_neighbors, least_wh, workers)
+        return np.asarray(np.rint(found / scale), np.int32)
+
+    def quick(
+        self,
+        gray: ImageArray,
+        *,
+        side: int,
+        min_face: int,
+        scale_factor: float,
+        min_neighbors: int,
+    ) -> Boxes:
+        """Detect faces from coarse to fine, those of most windows first.
+
+        Parameters and result as in `exact`.
+        """
+        scale, small = _reduced(gray, side)
+        candidates = self._candidates(small, min_face * scale)
+        found = self._confirmed(small, candidates, FINE_RATIO, scale_factor, min_neighbors)
+        boxes = found[found[:, 2] >= math.floor(min_face * scale)]
+        return np.asarray(np.rint(boxes / scale), np.int32)
+
+    def track(
+        self,
+        gray: ImageArray,
+        boxes_xywh: Sequence[Box] | Boxes,
+        *,
+        scale_factor: float,
+        min_neighbors: int,
+    ) -> Boxes:
+        """Detect faces where some were a moment before, those of most windows first.
+
+        Parameters
+        ----------
+        gray : ndarray of uint8, shape (height, width)
+        boxes_xywh : array-like of int32, shape (n, 4)
+        scale_factor, min_neighbors
+            As in `exact`.
+
+        Returns
+        -------
+        ndarray of int32, shape (m, 4)
+        """
+        boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
+        return self._confirmed(gray, boxes, TRACK_RATIO, scale_factor, min_neighbors)
+
+    def _ready(self) -> tuple[Scanner, Scanner]:
+        """Return the scanners of all stages and of the first ones."""
+        if self._scanners is None:
+            with self._lock:
+                if self._scanners is None:
+                    self._scanners = self._load()
+        return self._scanners
+
+    def _load(self) -> tuple[Scanner, Scanner]:
+        from fercli.cascade.detection.scanner import Scanner
+
+        cascade = self._detector.cascade
+        first = cascade.stages[: self._stages(COARSE)]
+        return Scanner(cascade), Scanner(replace(cascade, stages=first))
+
+    def _stages(self, share: float) -> int:
+        return max(round(share * len(self._detector.cascade.stages)), 1)
+
+    def _window_size(self, width: int) -> tuple[int, int]:
+        return width, round(width * self.window_wh[1] / self.window_wh[0])
+
+    def _detect_with_cv2(
+        self, gray: ImageArray, scale_factor: float, min_neighbors: int, least_wh: tuple[int, int]
+    ) -> Boxes:
+        boxes, neighbors = self._detector.classifier.detectMultiScale2(
+            gray, scale_factor, min_neighbors, minSize=least_wh
+        )
+        if not len(boxes):
+            return NO_BOXES
+        found = np.asarray(boxes, np.int32).reshape(-1, 4)
+        if not min_neighbors:  # cv2 does not join windows then
+            return merge_windows(found)
+        return _surest(found, np.asarray(neighbors).ravel())
+
+    def _detect(
+        self,
+        gray: ImageArray,
+        scale_factor: float,
+        min_neighbors: int,
+        least_wh: tuple[int, int],
+        workers: int,
+    ) -> Boxes:
+        """Detect with the scanner what `_detect_with_cv2` detects."""
+        from fercli.cascade.detection.grid import detector_layers
+
+        image_wh = gray.shape[1], gray.shape[0]
+        layers = detector_layers(
+            image_wh, self.window_wh, scale_factor=scale_factor, min_size=least_wh
+        )
+        windows = self._ready()[0].scan_layers(gray, layers, workers=workers).boxes_xywh
+        boxes, counts = _grouped(windows, min_neighbors)
+        boxes[:, 2:] = np.minimum(boxes[:, 2:], np.array(image_wh, np.int32) - boxes[:, :2])
+        return _surest(boxes, counts)
+
+    def _candidates(self, gray: ImageArray, min_face: float) -> NDArray[np.float64]:
+        """Return where faces may be, shape (n, 4): x, y, width, height."""
+        from fercli.cascade.detection.grid import layer_at
+        from fercli.cascade.detection.grouping import label_similar
+
+        image_wh = gray.shape[1], gray.shape[0]
+        scale = max(min_face / self.window_wh[0], 1.0)
+        found = [NO_BOXES]
+        while (layer := layer_at(scale, image_wh, self.window_wh)).columns > 0 < layer.rows:
+            sides = zip(layer.size_wh, self.window_wh, strict=True)
+            columns, rows = ((side - window) // STEP + 1 for side, window in sides)
+            scanned = self._ready()[1].scan_layer(
+                layer.resize(gray), STEP, columns=columns, rows=rows
+            )
+            found.append(layer.boxes(scanned.positions_xy))
+            scale *= COARSE_FACTOR
+        windows = np.concatenate(found)
+        windows = np.ascontiguousarray(windows[np.lexsort(windows.T[::-1])], np.int64)
+        labels = label_similar(windows, SAME_PLACE)
+        counts = np.maximum(np.bincount(labels), 1)
+        means = [np.bincount(labels, part) / counts for part in windows.T]
+        return np.stack(means, axis=1).reshape(-1, 4)
+
+    def _confirmed(
+        self,
+        gray: ImageArray,
+        places_xywh: NDArray[np.float64] | Boxes,
+        ratio: float,
+        scale_factor: float,
+        min_neighbors: int,
+    ) -> Boxes:
+        """Detect faces at some places with all stages, in sizes about theirs.
+
+        Windows are two pixels of the cascade's apart, as those of the exact search are for small
+        faces. For others it makes steps of one pixel: so do we where too few windows agree.
+        """
+        windows, passed = self._windows(gray, places_xywh, ratio, scale_factor, STEP)
+        boxes, neighbors = _grouped(windows[passed], min_neighbors)
+        places, _ = _grouped(windows, 0)
+        doubtful = unlike(places[places[:, 2] >= 2 * self.window_wh[0]], boxes)
+        if len(doubtful):
+            again, _ = self._windows(gray, doubtful, DOUBT_RATIO, scale_factor, STEP // 2)
+            more, counts = _grouped(again, min_neighbors)
+            boxes = np.concatenate([boxes, more])
+            neighbors = np.concatenate([neighbors * (STEP * STEP), counts])
+        return _surest(_inside(boxes, gray), neighbors)
+
+    def _windows(
+        self,
+        gray: ImageArray,
+        places_xywh: NDArray[np.float64] | Boxes,
+        ratio: float,
+        scale_factor: float,
+        step: int,
+    ) -> tuple[Boxes, NDArray[np.bool_]]:
+        """Return the windows at some places that pass `NEAR` stages, and whether they pass all.
+
+        Sizes are powers of the scale factor and positions whole steps, so that a window which
+        several places have in common is there once.
+        """
+        window = np.array(self.window_wh)
+        levels = np.log(np.maximum(places_xywh[:, 2] / window[0], 1.0)) / math.log(scale_factor)
+        reach = math.log(ratio) / math.log(scale_factor)
+        lowest = np.maximum(np.ceil(levels - reach), 0).astype(int)
+        counts = np.maximum(np.floor(levels + reach).astype(int) - lowest, 0) + 1
+        place = np.repeat(np.arange(len(counts)), counts)
+        level = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts - lowest, counts)
+        steps = step * scale_factor**level
+        positions = POSITIONS if step == STEP else DOUBT_POSITIONS
+        half = window / step / 2 + (positions - 1) / 2
+        centers = places_xywh[place, :2] + places_xywh[place, 2:] / 2
+        corners = np.rint(centers / steps[:, np.newaxis] - half).astype(np.int64)
+        tiles = _distinct(np.column_stack([level, corners]))
+        steps = step * scale_factor ** tiles[:, 0]
+        found = self._ready()[0].scan_tiles(
+            gray, tiles[:, 1:] * steps[:, np.newaxis], steps / step,
+            positions=positions, step=step, near=self._stages(NEAR) if step == STEP else None,
+        )  # fmt: skip
+        windows = np.column_stack([tiles[found[:, 0]], found[:, 3]])
+        windows[:, 1:3] += found[:, 1:3]
+        windows = _distinct(windows)
+        scales = (scale_factor ** windows[:, 0])[:, np.newaxis]
+        boxes = np.hstack([windows[:, 1:3] * step * scales, window * scales])
+        ends = boxes[:, :2] + boxes[:, 2:] - (gray.shape[1], gray.shape[0])
+        inside = (boxes[:, :2] >= -scales).all(axis=1) & (ends <= scales).all(axis=1)
+        return np.rint(boxes[inside]).astype(np.int32), windows[inside, 3] > 0
 
 
 def overlap(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float64]:
@@ -136,11 +315,21 @@ def overlap(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float6
 
 def without_duplicates(boxes_xywh: Boxes) -> Boxes:
     """Return boxes without those that are of the same face as an earlier one."""
+    if len(boxes_xywh) < 2:
+        return boxes_xywh
     kept: list[NDArray[np.int32]] = []
     for box in boxes_xywh:
         if not kept or overlap(box, np.array(kept)).max() <= SAME_FACE:
             kept.append(box)
     return np.array(kept, np.int32).reshape(-1, 4)
+
+
+def unlike(boxes_xywh: Boxes, others_xywh: Boxes) -> Boxes:
+    """Return the boxes that are not of a face of one of others."""
+    if not len(others_xywh) or not len(boxes_xywh):
+        return boxes_xywh
+    kept = [overlap(box, others_xywh).max() <= SAME_FACE for box in boxes_xywh]
+    return boxes_xywh[kept]
 
 
 def merge_windows(windows_xywh: Boxes) -> Boxes:
@@ -157,33 +346,39 @@ def merge_windows(windows_xywh: Boxes) -> Boxes:
     return np.rint(np.array(means).reshape(-1, 4)).astype(np.int32)
 
 
-def _resized(gray: ImageArray, scale: float) -> ImageArray:
+def _reduced(gray: ImageArray, side: int) -> tuple[float, ImageArray]:
+    """Return an image whose longer side is at most `side`, and its scale."""
+    scale = min(side / max(gray.shape), 1.0)
     if scale == 1:
-        return gray
-    height, width = (max(round(side * scale), 1) for side in gray.shape)
-    return resize(gray, (width, height))
+        return scale, gray
+    height, width = (max(round(length * scale), 1) for length in gray.shape)
+    return scale, resize(gray, (width, height))
 
 
-def _detect(
-    detector: Detector,
-    gray: ImageArray,
-    scale_factor: float,
-    min_neighbors: int,
-    least: int,
-    most: int,
-) -> Boxes:
-    """Detect faces that are `least` to `most` pixels wide, those of most windows first."""
-    width, height = detector.cascade.size_wh
-    min_wh, max_wh = ((side, round(side * height / width)) for side in (least, most))
-    if gray.shape[1] < min_wh[0] or gray.shape[0] < min_wh[1]:  # cv2 would look for smaller ones
-        return NO_BOXES
-    boxes, neighbors = detector.classifier.detectMultiScale2(
-        gray, scale_factor, min_neighbors, minSize=min_wh, maxSize=max_wh
-    )
-    if not len(boxes):
-        return NO_BOXES
-    found = np.asarray(boxes, np.int32).reshape(-1, 4)
-    if not min_neighbors:  # cv2 does not join windows then
-        return merge_windows(found)
-    surest_first = np.argsort(-np.asarray(neighbors).ravel(), kind="stable")
-    return without_duplicates(found[surest_first])
+def _grouped(windows_xywh: Boxes, min_neighbors: int) -> tuple[Boxes, NDArray[np.int32]]:
+    from fercli.cascade.detection.grouping import group_windows
+
+    ones = np.ones(len(windows_xywh))
+    groups = group_windows(windows_xywh, ones, min_neighbors=min_neighbors)
+    return groups.boxes_xywh, groups.counts
+
+
+def _distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the different rows, in order."""
+    rows = rows[np.lexsort(rows.T[::-1])]
+    differs = np.ones(len(rows), np.bool_)
+    differs[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return rows[differs]
+
+
+def _surest(boxes_xywh: Boxes, neighbors: NDArray[np.int32]) -> Boxes:
+    """Return boxes without duplicates, those of most windows first."""
+    order = np.lexsort((*boxes_xywh.T[::-1], -neighbors))
+    return without_duplicates(boxes_xywh[order])
+
+
+def _inside(boxes_xywh: Boxes, gray: ImageArray) -> Boxes:
+    """Return boxes cut at the border of an image."""
+    ends = np.minimum(boxes_xywh[:, :2] + boxes_xywh[:, 2:], (gray.shape[1], gray.shape[0]))
+    corners = np.maximum(boxes_xywh[:, :2], 0)
+    return np.hstack([corners, ends - corners]).astype(np.int32)

@@ -7,13 +7,21 @@ A window is accepted here exactly if cv2 accepts it: the same types in the same 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection.grid import ImageArray, Layer, detector_layers
-from fercli.cascade.detection.scanner_kernels import LANES, Grid, Tables, pass_windows, scan
+from fercli.cascade.detection.scanner_kernels import (
+    LANES,
+    Grid,
+    Tables,
+    pass_windows,
+    sample_tiles,
+    scan,
+    scan_tiles,
+)
 from fercli.cascade.model import (
     Cascade,
     HaarFeature,
@@ -29,6 +37,8 @@ from fercli.common.parallel import parallel_map
 BAND = 1 << 17
 #: Windows of an array that a thread takes at a time.
 BATCH = 256
+#: Places that `Scanner.scan_tiles` evaluates at a time, at most.
+TILES = 256
 #: What the detector takes off a stage's threshold, in float32.
 EPSILON = np.float32(1e-5)
 
@@ -178,6 +188,16 @@ class Scanner:
             (width, height), self.cascade.size_wh,
             scale_factor=scale_factor, min_size=min_size, max_size=max_size,
         )  # fmt: skip
+        found = self.scan_layers(image, layers, workers=workers)
+        return replace(found, boxes_xywh=_clipped(found.boxes_xywh, (width, height)))
+
+    def scan_layers(
+        self, image: ImageArray, layers: list[Layer], *, workers: int | None = None
+    ) -> ScannedImage:
+        """Return what the detector accepts in some layers of an image, not cut at its border.
+
+        Parameters as in `detect`.
+        """
 
         def look(layer: Layer) -> Scan:
             return self.scan_layer(
@@ -188,7 +208,47 @@ class Scanner:
         scans = list(parallel_map(look, layers, workers=workers, prefer="threads"))
         boxes = [layer.boxes(scan.positions_xy) for layer, scan in zip(layers, scans, strict=True)]
         entered = sum((scan.entered for scan in scans), np.zeros(len(self.cascade.stages) + 2, int))
-        return ScannedImage(_clipped(boxes, (width, height)), entered)
+        return ScannedImage(np.concatenate([np.empty((0, 4), np.int32), *boxes]), entered)
+
+    def scan_tiles(
+        self, image: ImageArray, corners_xy: NDArray[np.float64], scales: NDArray[np.float64],
+        *, positions: int, step: int = 2, near: int | None = None,
+    ) -> NDArray[np.int32]:  # fmt: skip
+        """Evaluate a few windows at each of many places and sizes of an image, in one call.
+
+        Parameters
+        ----------
+        image : ndarray of uint8, shape (height, width)
+        corners_xy : ndarray of float64, shape (n, 2)
+            The first window's corner at each place, in pixels of the image.
+        scales : ndarray of float64, shape (n,)
+            The windows' width at each place, by that of the cascade's window.
+        positions : int
+            Windows across and down at each place.
+        step : int
+            1 or 2 pixels of the cascade's window from one to the next. Defaults to 2.
+        near : int, optional
+            Return the windows, too, that pass so many stages. Defaults to all stages.
+
+        Returns
+        -------
+        ndarray of int32, shape (m, 4)
+            Of each window the place, the column and the row, and 1 if all stages accept it, else 0.
+        """
+        width, height = (side + step * (positions - 1) for side in self.cascade.size_wh)
+        stages = len(self.cascade.stages)
+        near = stages if near is None else min(near, stages)
+        found = [np.empty((0, 4), np.int32)]
+        for first in range(0, len(scales), TILES):
+            part = slice(first, first + TILES)
+            count = len(scales[part])
+            tiles = np.zeros((count, height + height % step, width), np.uint8)
+            outside = np.zeros(count, np.bool_)
+            sample_tiles(image, corners_xy[part], scales[part], tiles, outside)
+            accepted = np.empty((count * positions**2, 4), np.int32)
+            n = scan_tiles(tiles, outside, step, self._tables, near, self._offsets(), accepted)
+            found.append(accepted[:n] + np.array([first, 0, 0, 0], np.int32))
+        return np.concatenate(found)
 
     def _scan_band(
         self, pixels: ImageArray, step: int, x: int, columns: int, rows: int, skips: bool,
@@ -226,11 +286,10 @@ class Scanner:
         return offsets
 
 
-def _clipped(boxes: list[NDArray[np.int32]], image_wh: tuple[int, int]) -> NDArray[np.int32]:
-    """Return all boxes, cut where rounding has moved them across the image's border."""
-    together = np.concatenate([np.empty((0, 4), np.int32), *boxes])
-    together[:, 2:] = np.minimum(together[:, 2:], np.array(image_wh) - together[:, :2])
-    return together
+def _clipped(boxes: NDArray[np.int32], image_wh: tuple[int, int]) -> NDArray[np.int32]:
+    """Return boxes, cut where rounding has moved them across the image's border."""
+    sizes = np.minimum(boxes[:, 2:], np.array(image_wh) - boxes[:, :2])
+    return np.hstack([boxes[:, :2], sizes]).astype(np.int32)
 
 
 # A cascade as the flat arrays that the kernels take.

@@ -786,3 +786,137 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
             for lane in range(lanes):
                 if (before & ~masks[0]) >> lane & 1:
                     passed[start + lane] = stage
+
+
+@compiled
+def sample_tiles(
+    image: UInt8s, corners: Float64s, scales: Float64s, tiles: UInt8s, outside: Bools
+) -> None:
+    """Sample parts of an image, each in a scale of its own, by bilinear interpolation.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (height, width)
+    corners : ndarray of float64, shape (n, 2)
+        x, y of the upper left corner of each tile, in pixels of the image.
+    scales : ndarray of float64, shape (n,)
+        Pixels of the image to one of the tile.
+    tiles : ndarray of uint8, shape (n, rows, columns)
+        The result. Beyond the image its border is repeated.
+    outside : ndarray of bool, shape (n,)
+        The result: whether a tile lies beyond the image wholly, and is not sampled.
+    """
+    height, width = image.shape
+    rows, columns = tiles.shape[1:]
+    sampled = np.empty(columns, np.int64)
+    shares = np.empty(columns, np.int32)
+    for tile in range(tiles.shape[0]):
+        scale = scales[tile]
+        left, top = corners[tile, 0], corners[tile, 1]
+        outside[tile] = left >= width or left + columns * scale <= 0
+        outside[tile] |= top >= height or top + rows * scale <= 0
+        if outside[tile]:
+            continue
+        for i in range(columns):
+            x = min(max(left + (i + 0.5) * scale - 0.5, 0.0), width - 1.0)
+            sampled[i] = min(np.int64(x), max(width - 2, 0))
+            shares[i] = np.int32((x - sampled[i]) * 256 + 0.5)
+        for j in range(rows):
+            y = min(max(top + (j + 0.5) * scale - 0.5, 0.0), height - 1.0)
+            row = min(np.int64(y), max(height - 2, 0))
+            share = np.int32((y - row) * 256 + 0.5)
+            above, below = image[row], image[min(row + 1, height - 1)]
+            for i in range(columns):
+                x0, part = sampled[i], shares[i]
+                x1 = min(x0 + 1, width - 1)
+                upper = above[x0] * (256 - part) + above[x1] * part
+                lower = below[x0] * (256 - part) + below[x1] * part
+                tiles[tile, j, i] = (upper * (256 - share) + lower * share + (1 << 15)) >> 16
+
+
+@compiled
+def scan_tiles(
+    tiles: UInt8s, outside: Bools, step: int, tables: Tables, near: int, offsets: UInt32s,
+    found: Int32s,
+) -> int:  # fmt: skip
+    """Send the windows of many small images of one size through the cascade, all together.
+
+    Parameters
+    ----------
+    tiles : ndarray of uint8, shape (n, height, width)
+        The height is a multiple of `step`.
+    outside : ndarray of bool, shape (n,)
+        Tiles that are left out.
+    step : int
+        1 or 2 pixels from a window to the next, across and down.
+    tables : Tables
+    near : int
+        Windows that pass so many stages are listed too.
+    offsets : ndarray of uint32, shape (nodes, corners)
+        Scratch.
+    found : ndarray of int32, shape (windows, 4)
+        The windows: tile, column and row in its grid, and 1 if all stages accept it, else 0.
+
+    Returns
+    -------
+    int
+        How many they are.
+    """
+    n, height, width = tiles.shape
+    pixels = tiles.reshape(n * height, width)  # one below the other
+    columns, rows = (width - tables.width) // step + 1, (height - tables.height) // step + 1
+    across = (columns + LANES - 1) // LANES
+    plane = width // step + 1
+    stride = plane * step
+    size = (n * height + 1) * stride
+    tilted_at = size if tables.tilted.any() else 0
+    grid = Grid(step, 0, 0, columns, rows, False, plane, stride, tilted_at)
+    sums = np.zeros(size + tilted_at + 2 * LANES, np.int32)
+    squares = np.zeros(size + 2 * LANES, np.int32)
+    lines = np.zeros((5, width + 3), np.int32)
+    integrate(pixels, 0, n * height, grid, tables.normalized, sums, squares, lines)
+    each = rows * across
+    norms = np.ones(n * each * LANES, np.float32)
+    elements = np.empty(n * each, np.int64)
+    norms_at = np.empty(n * each, np.int64)
+    masks = np.empty(n * each, np.uint8)
+    count = 0
+    for tile in range(n):
+        if outside[tile]:
+            continue
+        start = tile * each * LANES
+        formed = _form_groups(
+            sums, squares, grid, tables, tile * (height // step), rows,
+            norms[start:], elements[count:], norms_at[count:], masks[count:],
+        )  # fmt: skip
+        norms_at[count : count + formed] += start
+        count += formed
+    stages = tables.stage_thresholds.shape[0]
+    came = np.zeros(norms.shape[0], np.uint8)
+    for stage in range(stages + 1):
+        if stage == near:
+            _mark(came, masks, norms_at, count)
+        if count == 0 or stage == stages:
+            break
+        _locate_corners(tables, grid, stage, offsets)
+        count = _run_stage(
+            sums, offsets, tables, stage, norms, elements, norms_at, masks, count, True
+        )
+    _mark(came, masks, norms_at, count)
+    listed = 0
+    for number in range(came.shape[0]):
+        if came[number]:
+            found[listed, 0] = number // (each * LANES)
+            found[listed, 1] = number % (across * LANES)
+            found[listed, 2] = number // (across * LANES) % rows
+            found[listed, 3] = came[number] - 1
+            listed += 1
+    return listed
+
+
+@compiled
+def _mark(came: UInt8s, masks: UInt8s, norms_at: Int64s, count: int) -> None:
+    """Add 1 for each window that is left."""
+    for i in range(count):
+        for lane in range(LANES):
+            came[norms_at[i] + lane] += masks[i] >> lane & 1
