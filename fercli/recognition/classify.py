@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 from fercli.common.errors import InputError, OptionError, OutputError, image_errors
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
 from fercli.common.images import ImageArray, ImageNotes, read_color, write_image
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.tables import counted
-from fercli.recognition.options import IMAGE_SIDE, VideoOptions
+from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
@@ -44,6 +44,9 @@ STILLS = tuple(
     if suffix not in (".apng", ".avif", ".gif", ".png", ".webp")
 )
 
+
+#: So many images are searched before numba has begun: the fast search is not made ready for them.
+FEW_IMAGES = 8
 
 #: A face is near the smallest that is detected if it is less than so many times as wide.
 NEAR = 1.3
@@ -112,6 +115,8 @@ class ClassifyRun:
             There is no screen for a window.
         """
         output_paths = self._output_paths(inputs)
+        if len(inputs) > FEW_IMAGES or any(one.kind != "image" for one in inputs):
+            Thread(target=self._load_search).start()
         results = []
         with ExitStack() as stack:
             self._open_rows(stack)
@@ -132,6 +137,14 @@ class ClassifyRun:
         for one in inputs:
             if one.kind != "image" and not self._stop.is_set():
                 yield self._run_video(one, output_paths)
+
+    def _load_search(self) -> None:
+        """Make the fast search ready while the first images are decoded."""
+        from fercli.cascade.detection.scanner_kernels import scan, scan_tiles
+        from fercli.common.kernels import note_compilation
+
+        note_compilation(self._progress, scan, scan_tiles)
+        self._recognizer.load_search()
 
     def _output_paths(self, inputs: Sequence[Input]) -> OutputPaths:
         """Return the paths of outputs after checking that they may be written."""
@@ -231,7 +244,8 @@ class ClassifyRun:
         """Note that smaller faces than those found were not looked for, if there may be some."""
         limit = self._recognizer.smallest_face(image)
         smallest = min((face.box_xywh[2] for face in result.faces), default=None)
-        detail = _near_limit(smallest, limit, searched_smaller=max(image.shape) > IMAGE_SIDE)
+        least = NEAR * self._recognizer.window_side
+        detail = _near_limit(smallest, limit, searched_smaller=limit >= least)
         if detail:
             self._small_faces.add(result.source.path, SMALLER_FACES, detail)
             result.notes.append(f"{detail}: {SMALLER_FACES}")

@@ -14,7 +14,7 @@ from fercli.datasets.options import MARGIN
 IMAGE_SIDE, VIDEO_SIDE = 1280, 640
 
 #: The smallest face looked for, as a share of the shorter side of an image and of a video.
-IMAGE_FACE, VIDEO_FACE = 1 / 20, 1 / 12
+IMAGE_FACE, VIDEO_FACE = 1 / 50, 1 / 12
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RecognitionOptions:
         metavar="PIXELS",
         minimum=1,
         maximum=LARGEST,
-        default_text="1/20 of the shorter side of an image, 1/12 of a video's",
+        default_text="1/50 of the shorter side of an image, 1/12 of a video's, but at least 24",
     )
     resolution: int | None = option(
         None,
@@ -47,7 +47,7 @@ class RecognitionOptions:
         metavar="PIXELS",
         minimum=32,
         maximum=LARGEST,
-        default_text=f"{IMAGE_SIDE}; {VIDEO_SIDE} in video",
+        default_text=f"{IMAGE_SIDE}, {VIDEO_SIDE} in video, or what the smallest face needs",
     )
     largest: bool = option(False, help="Keep only the largest face of an image.")
     threshold: float = option(

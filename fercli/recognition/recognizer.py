@@ -20,7 +20,7 @@ from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
 from fercli.models.catalog import DEFAULT, open_model
 from fercli.models.model_card import ModelCard, ModelSettings, describe_assumptions
-from fercli.recognition.face_search import Boxes, detect_faces, detect_faces_quickly, track_face
+from fercli.recognition.face_search import Boxes, FaceSearch
 from fercli.recognition.options import (
     IMAGE_FACE,
     IMAGE_SIDE,
@@ -32,6 +32,10 @@ from fercli.recognition.options import (
 from fercli.recognition.results import Face, FrameFaces, Summary, VideoFaces, label_of
 
 DEFAULTS = RecognitionOptions()
+
+#: Images of more places for the smallest face are searched from coarse to fine: OpenCV's search of
+#: so many takes a third of a second.
+MANY_PLACES = 400_000
 
 #: A face that is tracked needs so many neighbors fewer than one that is detected.
 LENIENT = 2
@@ -77,7 +81,7 @@ class Recognizer:
         self.options = changed(options, changes)
         self._model = open_model(model, settings)
         self._keras_lock = threading.Lock()
-        self._detector = Detector(self.cascade)
+        self._search = FaceSearch(Detector(self.cascade))
 
     @property
     def card(self) -> ModelCard:
@@ -154,7 +158,8 @@ class Recognizer:
             return []
         side, least = (VIDEO_SIDE, VIDEO_FACE) if quick else (IMAGE_SIDE, IMAGE_FACE)
         found = [
-            self.detect(to_gray(image), side=side, least=least, quick=quick) for image in images
+            self.detect(to_gray(image), side=side, least=least, quick=quick or None)
+            for image in images
         ]
         crops = [self.crop(one, boxes) for one, boxes in zip(images, found, strict=True)]
         probabilities = self.classify(np.concatenate(crops))
@@ -162,13 +167,20 @@ class Recognizer:
         per_image = np.split(probabilities, ends[:-1])
         return [self._faces(*pair) for pair in zip(found, per_image, strict=True)]
 
+    def load_search(self) -> None:
+        """Make the fast search ready, which takes a second and, once on a machine, ten.
+
+        For programs that look at many images: threads may go on meanwhile, with the same results.
+        """
+        self._search.load()
+
     def detect(
         self,
         gray: ImageArray,
         *,
         side: int = IMAGE_SIDE,
         least: float = IMAGE_FACE,
-        quick: bool = False,
+        quick: bool | None = None,
     ) -> Boxes:
         """Detect the faces of a whole image.
 
@@ -176,11 +188,13 @@ class Recognizer:
         ----------
         gray : ndarray of uint8, shape (height, width)
         side : int
-            Longer side that a larger image is resized to, unless the options give a `resolution`.
+            Longer side that a larger image is resized to, unless the options give a `resolution`
+            or the smallest face needs more.
         least : float
             The smallest face as a share of the shorter side, unless the options give a `min_face`.
-        quick : bool
-            Whether to detect in a fraction of the time and miss a few. Defaults to False.
+        quick : bool, optional
+            Whether to search from coarse to fine (`FaceSearch.quick`) or exactly. Defaults to what
+            suits the size of the image.
 
         Returns
         -------
@@ -189,8 +203,10 @@ class Recognizer:
         """
         chosen = self.options
         side, min_face = self._search_size(gray.shape, side, least)
-        boxes = (detect_faces_quickly if quick else detect_faces)(
-            self._detector,
+        if quick is None:
+            smallest = max(min_face, self.window_side * max(max(gray.shape) / side, 1))
+            quick = gray.size * (self.window_side / smallest) ** 2 > MANY_PLACES
+        boxes = (self._search.quick if quick else self._search.exact)(
             gray,
             side=side,
             min_face=min_face,
@@ -200,37 +216,51 @@ class Recognizer:
         boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
         return boxes[:1] if chosen.largest else boxes
 
+    @property
+    def window_side(self) -> int:
+        """The width of the cascade's window: no smaller face can be detected."""
+        return int(self._search.window_wh[0])
+
     def smallest_face(self, image: ImageArray, *, video: bool = False) -> int:
         """Return the width of the smallest face that is detected in an image, in its pixels."""
         shape = image.shape[:2]
         defaults = (VIDEO_SIDE, VIDEO_FACE) if video else (IMAGE_SIDE, IMAGE_FACE)
         side, min_face = self._search_size(shape, *defaults)
-        window = int(self._detector.cascade.size_wh[0])
-        return int(max(min_face, math.ceil(window * max(max(shape) / side, 1))))
+        return int(max(min_face, math.ceil(self.window_side * max(max(shape) / side, 1))))
 
     def _search_size(self, shape: tuple[int, ...], side: int, least: float) -> tuple[int, int]:
         """Return the longer side of the image that is searched, and the smallest face.
 
-        Where the user says the smallest face but no resolution, the image is large enough for it.
+        Without a resolution of the user's, the image is large enough for the smallest face.
+        """
+        chosen, window = self.options, self.window_side
+        min_face = chosen.min_face or max(round(least * min(shape)), window)
+        needed = math.ceil(max(shape) * window / max(min_face, window))
+        return chosen.resolution or max(side, needed), min_face
+
+    def track(self, gray: ImageArray, boxes_xywh: Boxes, *, strict: bool = False) -> Boxes:
+        """Track faces: return those that are near boxes of a moment before.
+
+        Parameters
+        ----------
+        gray : ndarray of uint8, shape (height, width)
+        boxes_xywh : ndarray of int32, shape (n, 4)
+        strict : bool
+            Whether as many windows must agree as where faces are detected. Defaults to False: a
+            face is likely there, fewer suffice.
+
+        Returns
+        -------
+        ndarray of int32, shape (m, 4)
         """
         chosen = self.options
-        if chosen.min_face is None:
-            return chosen.resolution or side, round(least * min(shape))
-        window = self._detector.cascade.size_wh[0]
-        needed = math.ceil(max(shape) * window / max(chosen.min_face, window))
-        return chosen.resolution or max(side, needed), chosen.min_face
-
-    def track(self, gray: ImageArray, box_xywh: tuple[int, int, int, int]) -> Boxes:
-        """Track a face: return its box near the box of a moment before, shape (0 or 1, 4)."""
-        chosen = self.options
-        return track_face(
-            self._detector,
+        fewer = 0 if strict else LENIENT
+        return self._search.track(
             gray,
-            box_xywh,
+            boxes_xywh,
             scale_factor=chosen.scale_factor,
-            # A face is likely there: fewer windows suffice as evidence.
-            min_neighbors=max(chosen.min_neighbors - LENIENT, 0),
-        )[:1]
+            min_neighbors=max(chosen.min_neighbors - fewer, 0),
+        )
 
     def crop(self, image: ImageArray, boxes_xywh: Boxes) -> NDArray[np.uint8]:
         """Crop faces and resize them to the model's input.

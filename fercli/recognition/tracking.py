@@ -1,8 +1,8 @@
 """Tracking: where the faces of a video are, who is who, and which cuts begin new scenes.
 
-Detection in a whole frame costs some hundred times as much as tracking a face. Faces that a
-detection finds anew are tracked back through the frames before it, so that the frames between two
-detections miss none of them.
+Detection in a whole frame costs several times as much as tracking a face. Faces that a detection
+finds anew are tracked back through the frames before it, so that the frames between two detections
+miss none of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from fercli.common.boxes import Box
 from fercli.common.images import ImageArray
-from fercli.recognition.face_search import NO_BOXES, SAME_FACE, Boxes, overlap, without_duplicates
+from fercli.recognition.face_search import NO_BOXES, Boxes, overlap, unlike, without_duplicates
 from fercli.recognition.options import VIDEO_FACE, VIDEO_SIDE
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face
 from fercli.recognition.sources.frames import Frame
 
-#: How long a lost face is tracked at its last box, in seconds.
-LOST_SECONDS = 0.5
+#: How long a lost face is tracked at its last box, and how long a face is tracked that no detection
+#: finds, in seconds: what is then no face by the measure of a detection is given up, such as a
+#: hand onto which a box has slid.
+LOST_SECONDS, UNCONFIRMED_SECONDS = 0.5, 1.0
 
 
 class FaceTracker:
@@ -43,7 +45,7 @@ class FaceTracker:
         self._recognizer = recognizer
         self._interval = interval
         self._detected = -math.inf
-        self._known: dict[Box, float] = {}
+        self._known: list[_Known] = []
 
     def is_due(self, seconds: float) -> bool:
         """Whether faces are to be detected in the frame of this time."""
@@ -52,7 +54,7 @@ class FaceTracker:
 
     def reset(self) -> None:
         """Forget all faces: the next frame is of another scene."""
-        self._known = {}
+        self._known = []
         self._detected = -math.inf
 
     def process(self, frames: Sequence[Frame], *, detect: bool) -> list[Boxes]:
@@ -72,68 +74,94 @@ class FaceTracker:
         """
         found = [self._track(frame) for frame in (frames[:-1] if detect else frames)]
         if detect:
-            before = [box for box, seen in self._known.items()]
+            before = [one.box for one in self._known if not one.lost]
             found.append(self._detect(frames[-1]))
-            self._track_back(frames[:-1], found, _unlike(found[-1], before))
+            new = unlike(found[-1], np.array(before, np.int32).reshape(-1, 4))
+            self._track_back(frames, found, new)
         if self._recognizer.options.largest:
-            return [boxes[np.argsort(-boxes[:, 2])][:1] for boxes in found]
+            return [boxes[np.argsort(-boxes[:, 2], kind="stable")][:1] for boxes in found]
         return found
 
-    def _track(self, frame: Frame) -> Boxes:
+    def _track(self, frame: Frame, *, strict: bool = False) -> Boxes:
         """Track the known faces of the frame before."""
-        found: dict[Box, float] = {}
-        lost: dict[Box, float] = {}
-        for box, seen in self._known.items():
-            near = self._recognizer.track(frame.gray, box)
-            if len(near):
-                found[_as_box(near[0])] = frame.seconds
-            elif frame.seconds - seen <= LOST_SECONDS:
-                lost[box] = seen
-        boxes = without_duplicates(_as_boxes(found))
-        self._known = {_as_box(box): frame.seconds for box in boxes} | lost
+        known = self._known
+        if not known:
+            return NO_BOXES
+        boxes = self._recognizer.track(frame.gray, _boxes(known), strict=strict)
+        boxes = without_duplicates(boxes)
+        self._known = [self._follow(box, frame.seconds) for box in boxes]
+        for one in known:
+            if frame.seconds - one.seen <= LOST_SECONDS and len(unlike(one.as_array(), boxes)):
+                self._known.append(replace(one, lost=True))
         return boxes
+
+    def _follow(self, box: NDArray[np.int32], seconds: float) -> _Known:
+        """Return a face that was found again, with the time of its last detection."""
+        shares = overlap(box, _boxes(self._known))
+        return _Known(_as_box(box), seconds, self._known[int(shares.argmax())].detected)
 
     def _detect(self, frame: Frame) -> Boxes:
         """Detect faces, and track the known ones that are not among them."""
-        self._detected = frame.seconds
+        self._detected = now = frame.seconds
         quick = self._interval > 0
         detected = self._recognizer.detect(
             frame.gray, side=VIDEO_SIDE, least=VIDEO_FACE, quick=quick
         )
-        known = self._known
-        self._known = {box: known[box] for box in map(_as_box, _unlike(_as_boxes(known), detected))}
+        missing = [one for one in self._known if len(unlike(one.as_array(), detected))]
+        self._known = [one for one in missing if now - one.detected > UNCONFIRMED_SECONDS]
+        confirmed = self._track(frame, strict=True)
+        self._known = [one for one in missing if now - one.detected <= UNCONFIRMED_SECONDS]
         tracked = self._track(frame)
-        boxes = without_duplicates(np.concatenate([detected, tracked]))
-        lost = {box: seen for box, seen in self._known.items() if seen < frame.seconds}
-        self._known = {_as_box(box): frame.seconds for box in boxes} | lost
-        return boxes
+        sure = without_duplicates(np.concatenate([detected, confirmed]))
+        tracked = unlike(tracked, sure)
+        self._known = [
+            *(_Known(_as_box(box), now, now) for box in sure),
+            *(one for one in self._known if len(unlike(one.as_array(), sure))),
+        ]
+        return np.concatenate([sure, tracked])
 
     def _track_back(self, frames: Sequence[Frame], found: list[Boxes], new: Boxes) -> None:
-        """Track faces that are new in the last frame back through those before, and add them."""
-        for at in reversed(range(len(frames))):
-            near = [self._recognizer.track(frames[at].gray, _as_box(box)) for box in new]
-            new = _unlike(np.concatenate([NO_BOXES, *near]), found[at])
-            if not len(new):
+        """Track faces that are new in the last frame back through those before, and add them.
+
+        A frame in which a face is not found is passed over.
+        """
+        seen = [(box, frames[-1].seconds) for box in new]
+        for at in reversed(range(len(frames) - 1)):
+            if not seen:
                 return
-            found[at] = without_duplicates(np.concatenate([found[at], new]))
+            frame = frames[at]
+            boxes = np.array([box for box, _ in seen], np.int32).reshape(-1, 4)
+            near = self._recognizer.track(frame.gray, boxes)
+            # Not those that were tracked here already.
+            more = without_duplicates(unlike(near, found[at]))
+            found[at] = np.concatenate([found[at], more])
+            seen = [(box, frame.seconds) for box in more] + [
+                (box, when)
+                for box, when in seen
+                if when - frame.seconds <= LOST_SECONDS and len(unlike(box[np.newaxis], near))
+            ]
 
 
-def _unlike(boxes: Boxes, others: Sequence[Box] | Boxes) -> Boxes:
-    """Return the boxes that are not of a face of one of others."""
-    if not len(others):
-        return boxes
-    compared = np.asarray(others, np.int32).reshape(-1, 4)
-    kept = [box for box in boxes if overlap(box, compared).max() <= SAME_FACE]
-    return np.array(kept, np.int32).reshape(-1, 4)
+@dataclass(frozen=True)
+class _Known:
+    """A face of the frames before: where it was, when it was seen and detected last."""
+
+    box: Box
+    seen: float
+    detected: float
+    lost: bool = False
+
+    def as_array(self) -> Boxes:
+        return np.array([self.box], np.int32)
 
 
-def _as_box(box: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Box:
+def _boxes(known: Sequence[_Known]) -> Boxes:
+    return np.array([one.box for one in known], np.int32).reshape(-1, 4)
+
+
+def _as_box(box: NDArray[np.int32]) -> Box:
     x, y, width, height = box.tolist()
     return x, y, width, height
-
-
-def _as_boxes(boxes: dict[Box, float]) -> Boxes:
-    return np.array(list(boxes), np.int32).reshape(-1, 4)
 
 
 # Scene cuts

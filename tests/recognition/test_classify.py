@@ -33,9 +33,10 @@ def test_files_are_what_their_content_is(tmp_path, portrait, make_video):
 
 
 def test_that_smaller_faces_may_be_missed_is_said(tmp_path, portrait, make_video):
-    height, width = portrait.shape[:2]  # its face has some 90 pixels: near a twentieth of 1600
+    # Her face has some 38 pixels here: near a fiftieth of 1600.
+    small = cv2.resize(portrait, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
     near = np.full((1600, 1600, 3), 90, np.uint8)
-    near[200 : 200 + height, 300 : 300 + width] = portrait
+    near[200 : 200 + small.shape[0], 300 : 300 + small.shape[1]] = small
     none = np.full((1600, 1600, 3), 90, np.uint8)
     for name, image in (("near", near), ("none", none), ("large", portrait)):
         cv2.imwrite(f"{tmp_path}/{name}.png", image)
@@ -43,8 +44,8 @@ def test_that_smaller_faces_may_be_missed_is_said(tmp_path, portrait, make_video
     run = ClassifyRun(Recognizer(), VideoOptions(), Outputs())
     results = list(run.run(find_inputs(names)))
     assert [len(one.faces) for one in results] == [1, 0, 1]
-    assert "near the least of 80 that is detected" in results[0].notes[0]
-    assert "for faces of at least 80 pixels" in results[1].notes[0]
+    assert "near the least of 32 that is detected" in results[0].notes[0]
+    assert "for faces of at least 32 pixels" in results[1].notes[0]
     assert results[2].notes == []
     (said,) = run.notes
     assert said.startswith("2 images: smaller faces may be missed; a smaller `min_face`")

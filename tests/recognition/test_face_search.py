@@ -1,5 +1,6 @@
 """Faces of images: search, tracking around a box, joining windows."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -7,15 +8,41 @@ import numpy as np
 import pytest
 
 from fercli.cascade.detection.detector import Detector
-from fercli.cascade.model import read_cascade, write_cascade
+from fercli.cascade.detection.scanner_kernels import sample_tiles
+from fercli.cascade.model import bundled_cascade, read_cascade, write_cascade
 from fercli.recognition import face_search
 from fercli.recognition.face_search import (
     SAME_FACE,
+    FaceSearch,
     merge_windows,
     overlap,
-    track_face,
+    unlike,
     without_duplicates,
 )
+
+#: Arguments that all searches here have in common.
+USUAL = {"scale_factor": 1.1, "min_neighbors": 3}
+
+
+@pytest.fixture(scope="module")
+def search():
+    """A search whose own scanner is ready."""
+    search = FaceSearch(Detector(bundled_cascade()))
+    search.load()
+    return search
+
+
+@pytest.fixture(scope="module")
+def group(portrait):
+    """Her face in four sizes, one of them turned to the other side."""
+    gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
+    image = np.full((480, 640), 110, np.uint8)
+    for x, y, scale in ((0, 0, 1.0), (260, 20, 0.6), (440, 10, 1.0), (20, 280, 0.4)):
+        face = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        face = face[:, ::-1] if x == 440 else face
+        part = image[y : y + face.shape[0], x : x + face.shape[1]]
+        part[:] = face[: part.shape[0], : part.shape[1]]
+    return image
 
 
 def boxes(*values):
@@ -57,6 +84,60 @@ def test_windows_are_joined_as_by_comparing_again_for_each_group(rng, monkeypatc
     assert len(compared) == len(windows)
 
 
+def test_boxes_that_are_of_other_faces():
+    some = boxes((0, 0, 40, 40), (100, 0, 40, 40))
+    assert unlike(some, boxes((4, 4, 40, 40))).tolist() == [[100, 0, 40, 40]]
+    assert unlike(some, boxes()).tolist() == some.tolist()
+    assert unlike(boxes(), some).shape == (0, 4)
+
+
+@pytest.mark.parametrize("side", [640, 400])
+def test_the_exact_search_finds_what_detect_multi_scale_finds(search, group, side):
+    fresh = FaceSearch(search._detector)  # has no scanner yet, so OpenCV searches
+    options = {**USUAL, "side": side, "min_face": 30}
+    expected = fresh.exact(group, **options)
+    assert len(expected) >= 4
+    assert search.exact(group, **options).tolist() == expected.tolist()
+
+
+def test_the_quick_search_finds_the_faces_of_the_exact_one(search, group):
+    options = {**USUAL, "side": 640, "min_face": 30}
+    exact, quick = search.exact(group, **options), search.quick(group, **options)
+    assert not len(unlike(exact, quick))
+    assert not len(unlike(quick, exact))
+    assert quick.tolist() == search.quick(group.copy(), **options).tolist()
+    half = search.quick(group, **USUAL, side=320, min_face=80)
+    assert len(half) == 2  # the two large ones
+    assert not len(unlike(half, exact))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (23, 23), (24, 24), (30, 900)])
+def test_nothing_is_found_where_there_is_no_room_or_no_contrast(search, shape):
+    gray = np.full(shape, 90, np.uint8)
+    options = {**USUAL, "side": 640, "min_face": 24}
+    assert search.quick(gray, **options).shape == search.exact(gray, **options).shape == (0, 4)
+    assert search.track(gray, [(0, 0, 24, 24), (-900, 5, 30, 30)], **USUAL).shape == (0, 4)
+
+
+def test_faces_are_tracked_from_where_they_were(search, group):
+    found = search.quick(group, **USUAL, side=640, min_face=30)
+    shift = np.int32([6, -4, 3, 3])
+    near = search.track(group, found + shift * found[:, 2:3] // 60, **USUAL)
+    assert not len(unlike(found, near))
+    assert len(near) == len(found)
+    elsewhere = found + np.int32([0, 200, 0, 0])
+    assert search.track(group, elsewhere, **USUAL).shape == (0, 4)
+    assert search.track(group, boxes(), **USUAL).shape == (0, 4)
+
+
+def test_threads_share_a_search(search, group):
+    options = {**USUAL, "side": 640, "min_face": 30}
+    expected = search.quick(group, **options).tolist()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: search.quick(group, **options).tolist(), range(8)))
+    assert found == [expected] * 8
+
+
 @pytest.mark.parametrize("shape", ["tall", "wide"])
 def test_windows_that_are_not_square_are_looked_for_in_their_own_shape(
     face_cascade, tmp_path, portrait, shape
@@ -67,12 +148,44 @@ def test_windows_that_are_not_square_are_looked_for_in_their_own_shape(
     # The face is in the upper or left half; what is in the other does not matter.
     size = (width, 2 * height) if tall else (2 * width, height)
     write_cascade(tmp_path / "half.xml", replace(cascade, size_wh=size))
-    detector = Detector(tmp_path / "half.xml")
+    search = FaceSearch(Detector(tmp_path / "half.xml"))
     gray = cv2.cvtColor(portrait, cv2.COLOR_BGR2GRAY)
     gray = cv2.copyMakeBorder(gray, 0, 180, 0, 240, cv2.BORDER_REPLICATE)
     x, y, side = 68, 60, 90
     box = (x, y, side, 2 * side) if tall else (x, y, 2 * side, side)
-    found = track_face(detector, gray, box, scale_factor=1.1, min_neighbors=3)
-    assert len(found)
-    assert overlap(np.int32(box), found)[0] > 0.7
-    assert len(track_face(detector, 0 * gray + 90, box, scale_factor=1.1, min_neighbors=0)) == 0
+    min_face = 60 if tall else 120
+    for found in (
+        search.track(gray, [box], **USUAL),
+        search.quick(gray, **USUAL, side=640, min_face=min_face),
+        search.exact(gray, **USUAL, side=640, min_face=min_face),
+    ):
+        assert len(found)
+        assert overlap(np.int32(box), found).max() > 0.7
+    assert len(search.track(0 * gray + 90, [box], scale_factor=1.1, min_neighbors=0)) == 0
+
+
+def test_tiles_are_scanned_as_the_layers_of_an_image(search, group):
+    """At whole positions of the image itself, sampling changes nothing."""
+    scanner = search._ready()[0]
+    small = cv2.resize(group, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    whole = scanner.scan_layer(small, 2, columns=60, rows=40).positions_xy // 2
+    corners = np.array([(x, y) for y in range(0, 40, 10) for x in range(0, 60, 10)])
+    found = scanner.scan_tiles(small, corners * 2.0, np.ones(len(corners)), positions=10)
+    assert found[:, 3].all()
+    positions = corners[found[:, 0]] + found[:, 1:3]
+    assert sorted(positions.tolist()) == sorted(whole.tolist())
+    assert len(whole) > 2
+    near = scanner.scan_tiles(small, corners * 2.0, np.ones(len(corners)), positions=10, near=15)
+    assert len(near) > len(found)
+    assert near[near[:, 3] == 1].tolist() == found.tolist()
+
+
+def test_tiles_are_sampled_by_bilinear_interpolation():
+    image = np.array([[0, 100, 200], [40, 140, 240], [80, 180, 255]], np.uint8)
+    tiles, outside = np.zeros((3, 2, 2), np.uint8), np.zeros(3, np.bool_)
+    corners = np.array([(0.5, 0.5), (0.0, 0.0), (3.0, 0.0)])
+    sample_tiles(image, corners, np.array([1.0, 1.5, 1.0]), tiles, outside)
+    # between four pixels; 0.25 and 1.75 of a pixel from the first; beyond the image
+    assert tiles[0].tolist() == [[70, 170], [110, 204]]
+    assert tiles[1].tolist() == [[35, 185], [95, 231]]
+    assert outside.tolist() == [False, False, True]
