@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fercli.common.errors import AnnotationError, FerError, ImageError
+from fercli.common.tables import listed
 
 if TYPE_CHECKING:  # numpy, which no reader needs
     from fercli.common.boxes import Box
@@ -397,11 +398,9 @@ def label_counts(records: Iterable[Record]) -> dict[str, int]:
     return dict(Counter(box.label for record in records for box in record.boxes).most_common())
 
 
-def labels_text(counts: Mapping[str, int], most: int = 8) -> str:
+def labels_text(counts: Mapping[str, int]) -> str:
     """Return the counts of labels in words: ``car 120, bus 30``, and how many more there are."""
-    shown = [f"{label or 'no label'} {count}" for label, count in list(counts.items())[:most]]
-    more = [f"{len(counts) - most} more"] if len(counts) > most else []
-    return ", ".join(shown + more)
+    return listed([f"{label or 'no label'} {count}" for label, count in counts.items()], 8)
 
 
 def raise_it(error: FerError) -> None:

@@ -130,7 +130,7 @@ def read(
     records = _records(path, rows, columns, images, on_error)
     if named or box_format or not _may_be_corners(records):
         return records
-    return _settled(path, rows, columns, records, images)
+    return _as_xywh_or_corners(path, rows, columns, records, images)
 
 
 def _records(
@@ -344,7 +344,7 @@ def _may_be_corners(records: Sequence[Record]) -> bool:
     return bool(boxes) and all(box.width > box.x and box.height > box.y for box in boxes)
 
 
-def _settled(
+def _as_xywh_or_corners(
     path: Path,
     rows: Sequence[tuple[int, list[str]]],
     columns: _Columns,

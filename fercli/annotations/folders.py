@@ -16,10 +16,10 @@ from fercli.common.files import list_folder
 SUFFIXES = {s for each in FORMATS.values() if each.name != "images" for s in each.suffixes}
 
 #: Of the files beside a folder of images so many, of so many bytes, are looked at.
-MOST_ABOVE, LARGEST_ABOVE = 50, 1 << 24
+MOST_NEIGHBORS, LARGEST_NEIGHBOR = 50, 1 << 24
 
 #: Folders of annotations that lie beside a folder of images, lower case.
-BESIDE = (
+LABEL_FOLDERS = (
     "labels", "annotations", "annotation", "ann", "xml", "xmls", "bboxes", "labeltxt", "boxes",
 )  # fmt: skip
 
@@ -80,10 +80,12 @@ def in_folder(folder: Path, format: str | None, ignored: Path | None) -> Annotat
 def beside_folder(folder: Path, format: str | None) -> AnnotationSource | None:
     """Return the annotations beside a folder of images, in ``labels``, say; None for none."""
     whole = absolute(folder)
-    around = [whole.parent / name for name in _names_in(whole.parent) if name.lower() in BESIDE]
+    around = [
+        whole.parent / name for name in _names_in(whole.parent) if name.lower() in LABEL_FOLDERS
+    ]
     if whole.parent.name.lower() == "images":  # images/train, labels/train
         above = whole.parent.parent
-        names = [name for name in _names_in(above) if name.lower() in BESIDE]
+        names = [name for name in _names_in(above) if name.lower() in LABEL_FOLDERS]
         around += [above / name / whole.name for name in names]
     found: dict[str, list[Path]] = {}
     stems: set[str] | None = None
@@ -113,7 +115,7 @@ def note_files_above(folder: Path, ignored: Path | None) -> None:
         files = [path for path in files if not is_below(path, ignored)]
     found = [
         _as_given(path, folder)
-        for path, _ in _files_of_many(files[:MOST_ABOVE], folder, None, set())
+        for path, _ in _files_of_many(files[:MOST_NEIGHBORS], folder, None, set())
     ]
     if found:
         listed = ", ".join(map(str, found))
@@ -126,7 +128,7 @@ def note_files_above(folder: Path, ignored: Path | None) -> None:
 def _is_small_file(path: Path) -> bool:
     try:
         return path.suffix.lower() in SUFFIXES and path.is_file() and (
-            0 < path.stat().st_size <= LARGEST_ABOVE
+            0 < path.stat().st_size <= LARGEST_NEIGHBOR
         )  # fmt: skip
     except OSError:
         return False

@@ -27,7 +27,7 @@ class Reader(Protocol):
             The file; for formats of one file an image, that or the folder of them.
         images : Path, optional
             The folder that the names of images are relative to. Defaults to the file's, or one of
-            the usual (`fercli.annotations.image_paths.USUAL`).
+            the usual (`fercli.annotations.image_paths.USUAL_FOLDERS`).
         on_error : callable
             Told of each malformed file, entry or line, which is left out, and of each file without
             its image. Defaults to raising it.

@@ -14,10 +14,10 @@ from fercli.common.errors import ImageError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
 
 #: Folders of images, seen from the folder of the annotations, in the order they are tried.
-USUAL = (".", "images", "../images", "../JPEGImages", "..")
+USUAL_FOLDERS = (".", "images", "../images", "../JPEGImages", "..")
 
 #: What tells an image's folder from that of its label, lower case.
-PARTED = ("images", "labels", "jpegimages", "annotations")
+LAYOUT_FOLDERS = ("images", "labels", "jpegimages", "annotations")
 
 #: Files of a folder that are looked at when names lead nowhere.
 MOST_INDEXED = 200_000
@@ -78,7 +78,7 @@ class ImageLocator:
             return None
         if self._bases is None:
             folder = self.source.parent
-            usual = [folder, *(folder / each for each in USUAL[1:4]), *extra]
+            usual = [folder, *(folder / each for each in USUAL_FOLDERS[1:4]), *extra]
             bases = [self.images, *extra] if self.images else usual
             self._bases = [str(base) for base in bases if base.is_dir()]
         for base in self._bases:
@@ -230,7 +230,9 @@ def locate(name: str, folder: Path, images: Path | None = None) -> Path:
 
 @lru_cache(maxsize=64)
 def _places(folder: str, usual: bool) -> tuple[str, ...]:
-    return tuple(os.path.normpath(Path(folder, place)) for place in (USUAL if usual else (".",)))
+    return tuple(
+        os.path.normpath(Path(folder, place)) for place in (USUAL_FOLDERS if usual else (".",))
+    )
 
 
 def first_files(folder: Path, suffix: str, but: Collection[str] = ()) -> Iterator[Path]:
@@ -277,7 +279,7 @@ def _has_content(path: Path) -> bool:
 
 def _key(file: Path, root: Path) -> tuple[tuple[str, ...], str]:
     folders = file.relative_to(root).parent.parts
-    return tuple(folder for folder in folders if folder.lower() not in PARTED), file.stem
+    return tuple(folder for folder in folders if folder.lower() not in LAYOUT_FOLDERS), file.stem
 
 
 # Sizes of images as fer decodes them, upright; from their headers where that is certain.

@@ -356,7 +356,7 @@ def _boxes(words: Iterator[bytes], name: str) -> tuple[LabeledBox, ...]:
     count = _number(words, f"the number of boxes of {name}")
     if count < 0:
         raise AnnotationError(f"Expected the number of boxes of {name}, got {count}")
-    what = f"4 numbers for each of the {count} boxes of {name}"
+    what = f"4 numbers for each of {counted(count, 'box')} of {name}"
     return tuple(_box(words, what) for _ in range(count))
 
 

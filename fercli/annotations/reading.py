@@ -143,7 +143,7 @@ def read_records(
         forget_json()
     if source.folder is not None:
         records = _of_folder(records, source)
-    records = _without_rivals(records, on_error)
+    records = _without_contradictions(records, on_error)
     _note_fractions(records, source, path)
     if not backgrounds:
         _note_labels(records, path, wanted=not labels and note_labels)
@@ -168,7 +168,7 @@ def _of_folder(records: Sequence[Record], source: AnnotationSource) -> list[Reco
     return inside
 
 
-def _without_rivals(records: Sequence[Record], on_error: OnError) -> list[Record]:
+def _without_contradictions(records: Sequence[Record], on_error: OnError) -> list[Record]:
     """Return the records less those of images that another file describes, too."""
     first: dict[Path, Record] = {}
     kept = []

@@ -59,7 +59,7 @@ def test_white_space_is_that_of_c_alone(tmp_path):
     [
         (b"a.png", 1, "Expected the number of boxes of a.png, got the end of the file"),
         (b"a.png 0 b.png x", 2, "the number of boxes of b.png as integers, got 'x'"),
-        (b"a.png 1 1 2 3", 1, "each of the 1 boxes of a.png, got the end of the file"),
+        (b"a.png 1 1 2 3", 1, "each of 1 box of a.png, got the end of the file"),
         (b"a.png 1 1 2 3 4.5", 1, "got '4.5'"),
         (b"a.png 1 1 2 3 4 5 6 7 8\nb.png 0", 2, "Expected the name of an image, got '5'"),
         (b"a.png -1", 1, "Expected the number of boxes of a.png, got -1"),

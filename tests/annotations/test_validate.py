@@ -12,15 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fercli.annotations import opencv_lists
-from fercli.annotations.validate import (
-    CONSEQUENCES,
+from fercli.annotations.list_records import (
     ListRecord,
     background_entries,
-    check_list,
     info_entries,
     is_info,
     read_lines,
 )
+from fercli.annotations.validate import CONSEQUENCES, check_list
 from fercli.common.errors import AnnotationError, InputError
 
 
