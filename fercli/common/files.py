@@ -33,7 +33,7 @@ VIDEO_EXTENSIONS = (
 )  # fmt: skip
 
 #: At most so many names are listed in a note.
-LISTED = 5
+MOST_NAMES = 5
 
 _UMASK_LOCK = threading.Lock()
 
@@ -295,11 +295,12 @@ class FolderFiles:
         if not self.skipped:
             return None
         kinds = Counter(path.suffix.lower() or "no suffix" for path in self.skipped)
-        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(LISTED))
+        counts = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(MOST_NAMES))
         names = [
-            shown_name(path.relative_to(self.folder).as_posix()) for path in self.skipped[:LISTED]
+            shown_name(path.relative_to(self.folder).as_posix())
+            for path in self.skipped[:MOST_NAMES]
         ]
-        more = ", …" if len(self.skipped) > LISTED else ""
+        more = ", …" if len(self.skipped) > MOST_NAMES else ""
         total = len(self.found) + len(self.skipped)
         return (
             f"{shown_name(str(self.folder))}: skipped {len(self.skipped)} of {total} files that "

@@ -6,11 +6,13 @@ out as 8 bits, upright and opaque; where that took an assumption, a note says wh
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ INTEGER_LIMITS, FLOAT_LIMITS = (255, 1023, 4095, 16_383, 65_535), (1, 255)
 LEAST_RANGE = 0.25
 
 #: Bytes from a file's beginning that tell its format and whether it may be animated.
-HEAD = 1 << 16
+HEADER_BYTES = 1 << 16
 
 #: Transparent parts are shown on this.
 WHITE = 255
@@ -86,10 +88,10 @@ def read_gray_alpha(path: Path) -> tuple[ImageArray, ImageArray | None]:
     data = _content(path)
     name = content_kind(data)[1]
     _refuse_unusable(data, name, path)
-    rgba = _transparent_pixels(data, name) if _is_transparent(data, name) else None
+    rgba = _if_transparent(data, name, _upright_rgba) if _is_transparent(data, name) else None
     if rgba is None:
         return read_gray(path), None
-    return np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2GRAY), np.uint8), rgba[:, :, 3].copy()
+    return to_gray(np.ascontiguousarray(rgba[:, :, 2::-1])), rgba[:, :, 3].copy()
 
 
 def read_color(path: Path, notes: list[str] | None = None) -> ImageArray:
@@ -138,6 +140,13 @@ def resize(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:
     smaller = size_wh[0] * size_wh[1] < width * height
     method = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size_wh, interpolation=method), np.uint8)
+
+
+def digest_of(image: ImageArray) -> bytes:
+    """Return a digest of an image's size and pixels."""
+    content = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    content.update(np.ascontiguousarray(image).data)
+    return content.digest()
 
 
 def write_image(path: Path, image: ImageArray, *, overwrite: bool = False) -> None:
@@ -352,7 +361,7 @@ def _flag(data: bytes, at: int, bit: int) -> bool:
 def _png_begin(data: bytes) -> bytes:
     """Return what comes before the pixels of a PNG, if need be cut."""
     end = data.find(b"IDAT")
-    return data[: end if end >= 0 else HEAD]
+    return data[: end if end >= 0 else HEADER_BYTES]
 
 
 # Reading
@@ -387,7 +396,7 @@ def _decode(data: bytes, path: Path | None, notes: list[str] | None) -> ImageArr
         note("read by its content", f"is {name}, although its name ends in {path.suffix}")
     image: Any = None
     if _is_transparent(data, name):
-        image = _composite(data, name, note)
+        image = _if_transparent(data, name, partial(_pillow_pixels, note=note))
     if image is None and name not in ("HEIC", "AVIF"):  # cv2 does not turn AVIF upright
         image = _decode_with_cv2(data, path)
     if image is None:
@@ -450,28 +459,26 @@ def _decode_with_cv2(data: bytes, path: Path | None) -> NDArray[Any] | None:
         raise ImageError(f"The image cannot be decoded: {error.err}", path=path) from error
 
 
-def _transparent_pixels(data: bytes, name: str) -> ImageArray | None:
-    """Return an image as RGBA, upright; None if it is opaque, or not for Pillow to decode."""
+def _if_transparent(
+    data: bytes, name: str, pixels_of: Callable[[Any], NDArray[Any]]
+) -> ImageArray | None:
+    """Return the pixels of an image with transparent parts; None if it has none.
+
+    None is also for what Pillow cannot decode: cv2 may.
+    """
+    try:
+        with _pillow_open(data, name) as image:
+            if not image.has_transparency_data or _is_opaque(image.convert("RGBA")):
+                return None
+            return np.asarray(pixels_of(image), np.uint8)
+    except Exception:  # Pillow's plug-ins raise what they like
+        return None
+
+
+def _upright_rgba(image: Any) -> NDArray[Any]:
     from PIL import ImageOps
 
-    try:
-        with _pillow_open(data, name) as image:
-            if not image.has_transparency_data or _is_opaque(image.convert("RGBA")):
-                return None
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.uint8)
-    except Exception:  # whatever Pillow makes of it, cv2 may decode it
-        return None
-
-
-def _composite(data: bytes, name: str, note: _Note) -> ImageArray | None:
-    """Return an image whose transparent parts are white; None if it has none."""
-    try:
-        with _pillow_open(data, name) as image:
-            if not image.has_transparency_data or _is_opaque(image.convert("RGBA")):
-                return None
-            return np.asarray(_pillow_pixels(image, note), np.uint8)
-    except Exception:  # whatever Pillow makes of it, cv2 may decode it
-        return None
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"))
 
 
 def _decode_with_pillow(data: bytes, name: str, path: Path | None, note: _Note) -> NDArray[Any]:

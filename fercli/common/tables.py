@@ -27,6 +27,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural}"
 
 
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return the first names and how many more there are: "a, b, c and 12 more"."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def _cell(value: object) -> str:
     if not isinstance(value, float):
         return str(value)

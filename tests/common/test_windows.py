@@ -24,7 +24,7 @@ from fercli.common import files, processes, windows
 from fercli.common.errors import DependencyError, OutputError
 from fercli.common.processes import lower_priority, running
 from fercli.common.recipes import read_recipe
-from fercli.common.work_folder import alone_in
+from fercli.run_folder import alone_in
 
 
 @pytest.fixture
