@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import keyword
 import os
+import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -18,6 +19,7 @@ import click
 
 from fercli import __version__
 from fercli.common.errors import FerError
+from fercli.common.options import key_of
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
@@ -35,6 +37,39 @@ class Group(click.Group):
         commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         with formatter.section("Commands"):
             formatter.write_dl([(n, c.get_short_help_str(limit=200)) for n, c in commands if c])
+
+
+class Command(click.Command):
+    """A command that shows errors of the library in its own words: `size_wh` is ``--size``."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except FerError as error:
+            raise error.reworded(self.in_its_words) from error
+
+    def in_its_words(self, text: str) -> str:
+        """Return a text with fields in backticks replaced by the options that they stand for."""
+        names = {}
+        for param in self.params:
+            shown = (
+                _long_option(param)
+                if isinstance(param, click.Option)
+                else param.human_readable_name
+            )
+            names.update({str(param.name): shown, key_of(str(param.name)): shown})
+        return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
+
+
+def _long_option(option: click.Parameter) -> str:
+    return next((name for name in option.opts if name.startswith("--")), option.opts[0])
+
+
+class CommandGroup(Group):
+    """A group whose commands are in the same file."""
+
+    command_class = Command
 
 
 class LazyGroup(Group):

@@ -1,4 +1,4 @@
-"""A short slice of `make interruptions`: every job, disturbed once, on small inputs."""
+"""A short slice of `make interruptions`: jobs that no other test kills, once, on small inputs."""
 
 import subprocess
 import sys
@@ -11,13 +11,17 @@ from scripts.interruptions.jobs import JOBS
 
 ROOT = Path(__file__).parents[1]
 NEEDS_PROGRAM = "train, opencv"
+#: Killed, and compared with a run that nobody disturbed, in tests/datasets/test_interruptions.py.
+KILLED_ELSEWHERE = {"import", "crop", "augment"}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # 70 s on two idle cores, minutes on busy ones
-def test_every_job_survives_an_interruption():
+@pytest.mark.timeout(900)  # a minute on two idle cores, minutes on busy ones
+def test_jobs_survive_an_interruption():
     works = all(status.works for status in examine_programs())
     jobs = [name for name in JOBS if works or name != NEEDS_PROGRAM]
+    assert set(jobs) > KILLED_ELSEWHERE
+    jobs = [name for name in jobs if name not in KILLED_ELSEWHERE]
     command = [
         sys.executable, "-m", "scripts.interruptions", "--small", "--rounds", "1", "--seed", "5",
         "--workers", "2", "--ways", "kill -9", "--jobs", ";".join(jobs),

@@ -15,7 +15,6 @@ HAAR_MODES: tuple[HaarMode, ...] = get_args(HaarMode)
 MethodName = Literal["DAB", "RAB", "LB", "GAB"]
 
 SearchName = Literal["fast", "exhaustive"]
-SEARCHES: tuple[SearchName, ...] = get_args(SearchName)
 
 #: The share of its positives that a stage lets pass, and the stages of a training, by default.
 HIT_RATE = 0.995

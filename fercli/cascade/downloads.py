@@ -20,7 +20,8 @@ from fercli.common.errors import DependencyError, OutputExistsError
 from fercli.common.files import atomic_folder, atomic_write, require_absent
 from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
-from fercli.common.work_folder import work_folder
+from fercli.common.tables import counted
+from fercli.run_folder import work_folder
 
 #: Of OpenCV's source, by their path in its folder.
 OPENCV_PHOTOGRAPHS = (
@@ -110,7 +111,9 @@ class Fetched:
         """Return a line on the faces, and one on the photographs."""
         lines = [(self.faces, f"{FACES_COUNT:,} faces of 24x24")]
         if self.negatives is not None:
-            lines.append((self.negatives, f"{self.photographs} photographs without faces"))
+            lines.append(
+                (self.negatives, f"{counted(self.photographs, 'photograph')} without faces")
+            )
         return "\n".join(
             f"{path}  {what}{'' if path in self.written else ', already there'}"
             for path, what in lines

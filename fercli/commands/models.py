@@ -10,6 +10,20 @@ from fercli.common.progress import Progress
 from fercli.common.tables import counted
 from fercli.models.training_options import ModelTrainingOptions
 
+data = click.option(
+    "--data",
+    type=options.path_type(),
+    required=True,
+    metavar="DIR",
+    help="Read the faces of this tree, as `fer datasets` makes them.",
+)
+split = click.option(
+    "--split",
+    metavar="NAME",
+    help="Use this split of the tree.  [default: validation, or the only one]",
+)
+model_argument = click.argument("model", metavar="MODEL")
+
 
 @options.group()
 def models() -> None:
@@ -74,7 +88,7 @@ def summary(name: str, classes: int | None, size: tuple[int, int] | None) -> Non
 
 @models.command()
 @options.recipe("models", "--preset")
-@options.data
+@data
 @options.out("DIR", "Write the results to this folder.")
 @options.from_fields(ModelTrainingOptions)
 @options.workers
@@ -120,9 +134,9 @@ def train(
 
 
 @models.command()
-@options.model_argument
-@options.data
-@options.split
+@model_argument
+@data
+@split
 @click.option(
     "--compare", multiple=True, metavar="MODEL", help="Compare with this model; may be repeated."
 )
@@ -169,8 +183,8 @@ def evaluate(
       fer models evaluate ferplus --compare run/best.keras --data ferplus/ --average flip
       fer models evaluate other.onnx --classes happy,sad --mean 0 --std 255 --data mine/
     """
-    from fercli.common.work_folder import alone_in
     from fercli.models import evaluation as report
+    from fercli.run_folder import alone_in
 
     with alone_in(out, "an evaluation"):
         if out is not None:
@@ -192,7 +206,7 @@ def evaluate(
 
 
 @models.command()
-@options.model_argument
+@model_argument
 @click.argument("faces", nargs=-1, required=True, type=options.path_type())
 @options.out(
     "FILE.csv", "Write the table to this CSV file.  [default: standard output]", required=False
@@ -250,7 +264,7 @@ def predict(
     metavar="DIR",
     help="Compare both files on the faces of this tree.",
 )
-@options.split
+@split
 @options.model_settings
 @click.option(
     "--float16", is_flag=True, help="Store weights in 16 bits instead of 32: half the size."
@@ -311,9 +325,9 @@ def export(
 
 
 @models.command()
-@options.model_argument
-@options.data
-@options.split
+@model_argument
+@data
+@split
 @options.out("DIR", "Write the results to this folder.")
 @click.option(
     "--clusters",
@@ -358,8 +372,8 @@ def embed(
       fer models embed ferplus --data ferplus/ --out points/
       fer models embed run/best.keras --data mine/ --split test --clusters 20 --out points/
     """
-    from fercli.common.work_folder import alone_in
     from fercli.models.inference import embed_tree
+    from fercli.run_folder import alone_in
 
     with alone_in(out, "an embedding"):
         result = embed_tree(

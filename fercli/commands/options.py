@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any, TypeVar, get_origin
 import click
 
 from fercli.annotations.formats import FORMATS
-from fercli.cascade.detection import FACE_CASCADE, SCALE_FACTOR, DetectionOptions
+from fercli.cascade.detection import FACE_CASCADE, DetectionOptions
 from fercli.cascade.opencv3 import TOOLS
-from fercli.cli import Group
-from fercli.common.errors import FerError, RecipeError
+from fercli.cli import Command, CommandGroup
+from fercli.common.errors import RecipeError
 from fercli.common.options import (
     SEED,
     WORKERS,
@@ -28,7 +27,6 @@ from fercli.common.options import (
     OptionField,
     in_words,
     is_list,
-    key_of,
     option_fields,
     quoted_value,
 )
@@ -155,39 +153,6 @@ def _as_typed_once(option: click.Option, key: str, value: Any, path: Path) -> st
         return str(value)
     expected = "true or false" if option.is_flag else "a text or a number"
     raise RecipeError(f"{key}: expected {expected}, got {quoted_value(value)}", path=path)
-
-
-class Command(click.Command):
-    """A command that shows errors of the library in its own words: `size_wh` is ``--size``."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except FerError as error:
-            raise error.reworded(self.in_its_words) from error
-
-    def in_its_words(self, text: str) -> str:
-        """Return a text with fields in backticks replaced by the options that they stand for."""
-        names = {}
-        for param in self.params:
-            shown = (
-                _long_option(param)
-                if isinstance(param, click.Option)
-                else param.human_readable_name
-            )
-            names.update({str(param.name): shown, key_of(str(param.name)): shown})
-        return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
-
-
-def _long_option(option: click.Parameter) -> str:
-    return next((name for name in option.opts if name.startswith("--")), option.opts[0])
-
-
-class CommandGroup(Group):
-    """A group whose commands are in the same file."""
-
-    command_class = Command
 
 
 command = functools.partial(click.command, cls=Command)
@@ -333,11 +298,6 @@ def from_fields(
     return add
 
 
-def from_field(kind: type, name: str) -> Callable[..., Any]:
-    """Return the option of one field."""
-    return from_fields(kind, only=(name,))
-
-
 def from_option(name: str, default: Any, kind: Any, about: Option) -> Callable[..., Any]:
     """Return an option that belongs to no dataclass of the library, from its description."""
     field = OptionField(name, kind, default, about)
@@ -445,44 +405,7 @@ def recipe(kind: Kind, *names_too: str) -> Callable[..., Any]:
     )
 
 
-scale_factor = from_option("scale_factor", 1.1, float, SCALE_FACTOR)
-
-
 # Options that several commands of ``fer cascade`` share.
-
-
-class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
-    """A number of things such as ``500``, or a share of them such as ``20%`` or ``0.2``."""
-
-    name = "N|P%"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        """Return a number as an int, a share as a float from 0 to 1."""
-        if isinstance(value, int | float):
-            return value
-        text = str(value).strip()
-        try:
-            amount = _to_amount(text)
-        except ValueError:
-            expected = "a number such as 500, or a share such as 20% or 0.2"
-            self.fail(f"expected {expected}, got {value!r}", param, ctx)
-        if not 0 < amount <= (1 if isinstance(amount, float) else amount):
-            self.fail(f"expected more than none and at most 100%, got {value!r}", param, ctx)
-        return amount
-
-
-def _to_amount(text: str) -> int | float:
-    if text.endswith("%"):
-        return float(text[:-1]) / 100
-    return float(text) if "." in text else int(text)
-
-
-def split_extensions(text: str) -> tuple[str, ...]:
-    """Return ``png, .JPG`` as ``(".png", ".jpg")``; ``*`` stands for any."""
-    words = (word.strip().lower().lstrip(".") for word in text.split(","))
-    return tuple("" if word == "*" else f".{word}" for word in words if word)
 
 
 class FormatName(click.Choice):  # type: ignore[type-arg]  # generic from click 8.2 on
@@ -532,13 +455,6 @@ detection_options = from_fields(DetectionOptions)
 
 tools = from_option("tools", None, Path, TOOLS)
 
-sample_size = click.option(
-    "--size",
-    type=Size(),
-    help="Read samples of this width and height.  [default: the squarest that fits the file]",
-)
-
-
 # Options that say where work is done.
 
 
@@ -578,24 +494,6 @@ _scheduler = click.option(
 
 spread = _spread("processes")
 spread_by_threads = _spread("threads")
-
-
-# Options that several commands of ``fer models`` share.
-
-
-data = click.option(
-    "--data",
-    type=path_type(),
-    required=True,
-    metavar="DIR",
-    help="Read the faces of this tree, as `fer datasets` makes them.",
-)
-split = click.option(
-    "--split",
-    metavar="NAME",
-    help="Use this split of the tree.  [default: validation, or the only one]",
-)
-model_argument = click.argument("model", metavar="MODEL")
 
 
 # Options of the commands that detect and classify faces.

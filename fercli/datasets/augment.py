@@ -405,8 +405,3 @@ def find_policy(text: str, changes: Mapping[str, float | None] | None = None) ->
     names = {field.name for field in fields(Policy)}
     values = dict.fromkeys(names, 0.0) | read_recipe(find_recipe(text, "augmentation"), names)
     return Policy(**values | wins)
-
-
-def as_numbers(policy: Policy) -> dict[str, float]:
-    """Return the numbers of a policy by name."""
-    return asdict(policy)

@@ -13,7 +13,6 @@ CVPR 2012 (the search).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import ImageError, image_errors
-from fercli.common.images import ImageArray, read_color, to_gray
+from fercli.common.images import ImageArray, digest_of, read_color, to_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.datasets.entries import gray_if_it_is
@@ -96,14 +95,13 @@ def fingerprint_of(image: ImageArray) -> Fingerprint:
     gray = to_gray(image)
     mean, deviation = (float(value.item()) for value in cv2.meanStdDev(gray))
     structured = deviation >= LEAST_DEVIATION
-    digest = hashlib.sha256(str(image.shape).encode() + image.tobytes()).digest()
     histogram = np.bincount(gray.ravel() >> 3, minlength=32)
     return Fingerprint(
         (image.shape[1], image.shape[0]),
         image.ndim == 3,
         mean,
         deviation,
-        digest,
+        digest_of(image),
         perceptual_hash(np.asarray(gray, np.uint8), 8) if structured else b"",
         perceptual_hash(np.asarray(gray, np.uint8), 16) if structured else b"",
         histogram.astype(np.uint32).tobytes(),

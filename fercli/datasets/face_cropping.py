@@ -29,8 +29,7 @@ from fercli.common.files import (
 from fercli.common.images import IMAGE_NOTES, ImageArray, read_color, read_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.common.tables import counted
-from fercli.common.work_folder import alone_in, remove_all_unfinished
+from fercli.common.tables import counted, listed
 from fercli.datasets.entries import fit
 from fercli.datasets.face_boxes import cut_face, find_faces
 from fercli.datasets.manifest import (
@@ -54,9 +53,7 @@ from fercli.datasets.tree import (
     save_image,
     with_unlisted,
 )
-
-#: How many images of a kind are named before "and … more".
-NAMED = 3
+from fercli.run_folder import alone_in, remove_all_unfinished
 
 
 @dataclass(frozen=True)
@@ -123,8 +120,7 @@ class CropResult:
             ("could not be read:", list(self.unreadable)),
         ):
             if files:
-                more = f" and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
-                lines.append(f"{title} {len(files):,}: {', '.join(files[:NAMED])}{more}")
+                lines.append(f"{title} {len(files):,}: {listed(files)}")
         note = [self.note] if self.note else []
         return "\n".join([*lines, *note, f"wrote {self.root}/ and {self.root / CROPS}"])
 
@@ -199,7 +195,7 @@ def _require_images(files: FolderFiles, source: Path) -> list[Path]:
     if not files.found:
         others = len(files.skipped)
         raise InputError(
-            f"None of {others:,} files is an image by its suffix" if others else
+            f"No image by its suffix among {counted(others, 'file')}" if others else
             "No images",
             hint="rename them, or use fer datasets import with a CSV of the files"
             if others else None,

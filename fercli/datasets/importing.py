@@ -151,7 +151,7 @@ def import_sources(
     options = replace(options, scheme=options.scheme.with_labels(labels))
     with Journal(out, plan, overwrite=overwrite) as journal:
         if journal.resumed:
-            progress.note(f"resumed: {len(journal.done)} images are in {out} already")
+            progress.note(f"resumed: {counted(len(journal.done), 'image')} in {out} already")
         for stage in _stages(sources, reports, options):
             _import_one(stage, journal, workers, progress)
         _require_images(reports)

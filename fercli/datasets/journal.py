@@ -202,7 +202,7 @@ def require_only_ours(root: Path) -> None:
     for path in root.rglob("*"):
         inside = path.relative_to(root)
         of_tree = len(inside.parts) < 3 and path.is_dir() and not path.is_symlink()
-        waits = inside.parts[0] == ASIDE
+        waits = inside.parts[0] == REPLACED
         if not (of_tree or waits or path in written):
             raise OutputExistsError(
                 f"{shown_name(str(inside))} in it was not written by fer",
@@ -233,7 +233,7 @@ def _require_free(root: Path) -> None:
             hint="use --overwrite, or another name",
             path=root,
         )
-    if not root.is_dir() or any(path.name != ASIDE for path in root.iterdir()):
+    if not root.is_dir() or any(path.name != REPLACED for path in root.iterdir()):
         raise OutputExistsError("The folder is not empty", hint="use another name", path=root)
 
 
@@ -243,12 +243,12 @@ def _require_free(root: Path) -> None:
 # last to come back, so that what a killed process left tells how far it was.
 
 
-ASIDE = ".replaced"
+REPLACED = ".replaced"
 
 
 def move_old_tree_aside(root: Path) -> None:
-    """Move the content of a finished tree into its hidden folder `ASIDE`."""
-    aside = make_folder(root / ASIDE)
+    """Move the content of a finished tree into its hidden folder `REPLACED`."""
+    aside = make_folder(root / REPLACED)
     try:
         for path in _manifest_first(root):
             path.rename(aside / path.name)
@@ -259,7 +259,7 @@ def move_old_tree_aside(root: Path) -> None:
 
 def restore_old_tree(root: Path) -> None:
     """Move an old tree back into its root, which must be empty, if there is one."""
-    aside = root / ASIDE
+    aside = root / REPLACED
     if aside.is_dir():
         for path in reversed(_manifest_first(aside)):
             path.rename(root / path.name)
@@ -268,8 +268,8 @@ def restore_old_tree(root: Path) -> None:
 
 def remove_old_tree(root: Path) -> None:
     """Remove the old tree, if there is one, after the new one is complete."""
-    if (root / ASIDE).is_dir():
-        shutil.rmtree(root / ASIDE)
+    if (root / REPLACED).is_dir():
+        shutil.rmtree(root / REPLACED)
 
 
 def recover(root: Path) -> None:
@@ -281,5 +281,5 @@ def recover(root: Path) -> None:
 
 
 def _manifest_first(root: Path) -> list[Path]:
-    paths = [path for path in root.iterdir() if path.name != ASIDE]
+    paths = [path for path in root.iterdir() if path.name != REPLACED]
     return sorted(paths, key=lambda path: path.name != MANIFEST)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError
+from fercli.common.files import free_name
 from fercli.common.groups import exact_pairs, groups
 from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress
@@ -221,7 +222,7 @@ def _subjects(records: Sequence[FileRecord], options: SplitOptions) -> list[str]
     subjects = [_subject(record, pattern) for record in records]
     if "" in subjects:
         raise OptionError(
-            f"The person is unknown in {subjects.count('')} images, "
+            f"The person is unknown in {counted(subjects.count(''), 'image')}, "
             f"such as {records[subjects.index('')].file}",
             hint=r"use `subject_pattern` with a regular expression for names, such as '(S\d+)_'",
         )
@@ -328,13 +329,10 @@ def _moved(
     records: Sequence[FileRecord], names: Sequence[str]
 ) -> list[tuple[FileRecord, FileRecord]]:
     """Return each image's old and new record; equal names of several splits get numbers."""
-    moved, taken = [], set()
+    moved, taken = [], dict[str, int]()
     for record, split in zip(records, names, strict=True):
         path = Path(record.file)
-        stem, number = f"{split}/{record.label}/{path.stem}", 1
-        while (name := stem + (f"-{number}" if number > 1 else "")).casefold() in taken:
-            number += 1
-        taken.add(name.casefold())
+        name = free_name(f"{split}/{record.label}/{path.stem}", taken, fold=True)
         moved.append((record, replace(record, file=name + path.suffix)))
     return moved
 

@@ -19,7 +19,7 @@ from fercli.common.groups import exact_pairs, groups
 from fercli.common.images import read_gray, write_image
 from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress
-from fercli.common.tables import counted, format_table
+from fercli.common.tables import counted, format_table, listed
 from fercli.datasets.duplicates import Fingerprint, fingerprints, near_pairs
 from fercli.datasets.entries import fit
 from fercli.datasets.manifest import FileRecord
@@ -213,10 +213,6 @@ def _histogram(prints: Sequence[Fingerprint]) -> list[float]:
 # The statistics of a tree as text and as a plot.
 
 
-#: How many files of a kind are named before "and … more".
-NAMED = 3
-
-
 def plot(found: Statistics, path: Path, *, overwrite: bool = False) -> None:
     """Draw the counts of each class and split, and the gray levels of each class, to a file."""
     figure, axes = new_plot(
@@ -230,14 +226,12 @@ def plot(found: Statistics, path: Path, *, overwrite: bool = False) -> None:
 
 
 def _contents(found: Statistics) -> list[str]:
-    sizes = list(found.sizes.items())
-    shown = ", ".join(f"{size} ({count:,})" for size, count in sizes[:NAMED])
-    more = f" and {len(sizes) - NAMED:,} more" if len(sizes) > NAMED else ""
+    sizes = [f"{size} ({count:,})" for size, count in found.sizes.items()]
     rows = [[name, f"{m:.0f}", f"{d:.0f}"] for name, (m, d) in found.gray_levels.items()]
     lines = [
         format_table(["class", "mean gray level", "contrast"], rows),
         "",
-        f"sizes: {shown}{more}",
+        f"sizes: {listed(sizes)}",
         f"color: {counted(found.color, 'image')}",
     ]
     if found.votes:
@@ -270,9 +264,7 @@ def _alike(title: str, alike: Alike) -> list[str]:
 
 
 def _named(title: str, names: Sequence[str]) -> list[str]:
-    files = list(names)
-    more = f" and {len(files) - NAMED:,} more" if len(files) > NAMED else ""
-    return [f"{title}: {len(files):,}" + (f": {', '.join(files[:NAMED])}{more}" if files else "")]
+    return [f"{title}: {len(names):,}" + (f": {listed(list(names))}" if names else "")]
 
 
 def _draw_counts(axes: Axes, found: Statistics) -> None:

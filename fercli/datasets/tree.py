@@ -26,10 +26,9 @@ from fercli.common.files import (
 )
 from fercli.common.images import ImageArray
 from fercli.common.tables import format_table
-from fercli.common.work_folder import remove_all_unfinished
 from fercli.datasets.entries import SPLITS, split_of
 from fercli.datasets.expressions import fold_name, sorted_classes
-from fercli.datasets.journal import ASIDE, JOURNAL, Journal
+from fercli.datasets.journal import JOURNAL, REPLACED, Journal
 from fercli.datasets.manifest import (
     CROPPING,
     MANIFEST,
@@ -43,6 +42,7 @@ from fercli.datasets.manifest import (
     write_manifest,
 )
 from fercli.datasets.options import Placing
+from fercli.run_folder import remove_all_unfinished
 
 #: How files come from one tree into another; a hard link takes no space and outlives the first.
 
@@ -168,7 +168,7 @@ def _refuse_alike(classes: Sequence[str], root: Path) -> None:
 
 def require_finished(root: Path) -> None:
     """Raise `InputError` if `root` is an unfinished tree."""
-    being_moved = is_there(root / ASIDE) and not is_there(root / MANIFEST)
+    being_moved = is_there(root / REPLACED) and not is_there(root / MANIFEST)
     if is_there(root / JOURNAL) or is_there(root / CROPPING) or being_moved:
         raise InputError(
             "The data set is unfinished",

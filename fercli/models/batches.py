@@ -30,7 +30,7 @@ Augment = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 #: The whole of a batch.
-ALL = slice(None)
+ALL_BATCHES = slice(None)
 
 #: Ends of the seeds of the two kinds of random numbers.
 SHUFFLING, CHANGING = 1, 2
@@ -196,7 +196,7 @@ def balanced_weights(faces: Faces) -> NDArray[np.float32]:
     return np.asarray(weights, np.float32)
 
 
-def training_batches(maker: BatchMaker, share: slice = ALL) -> PyDataset:
+def training_batches(maker: BatchMaker, share: slice = ALL_BATCHES) -> PyDataset:
     """Return a share of each batch for Keras's ``fit``; set its ``epoch`` before each epoch."""
 
     class TrainingBatches(_batches()):  # type: ignore[misc]

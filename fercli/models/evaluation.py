@@ -381,7 +381,7 @@ def _copies(evaluation: ModelEvaluation) -> list[str]:
         copies = counted(evaluation.copies or 0, "copy", "copies")
         return [f"without {copies} of training images: accuracy {new.accuracy:.4f} on {new.count}"]
     if evaluation.copies:
-        return [f"all {evaluation.copies} images are copies of training images"]
+        return ["each image is a copy of a training image"]
     return []
 
 

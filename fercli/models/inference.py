@@ -181,7 +181,6 @@ def _answers(
 
 #: The most faces on a map: more overlap, and t-SNE takes minutes.
 MAPPED = 2000
-PROJECTIONS = ("tsne", "pca")
 #: Eight colors, one for each class of FER+.
 MAP_COLORS = (*COLORS, "#999999")
 

@@ -25,6 +25,7 @@ from fercli.common.images import ImageArray, read_color, read_gray, resize
 from fercli.common.parallel import parallel_map
 from fercli.common.processes import available_memory
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 from fercli.datasets.duplicates import fingerprints, near_pairs
 from fercli.datasets.entries import split_of
 from fercli.datasets.manifest import FILES, FileRecord
@@ -392,8 +393,9 @@ def divide(
     )
     kept = int((np.bincount(together) > 1).sum())
     progress.note(
-        f"{tree.root} is not split: {len(learned)} images are learned from, {len(held_out)} "
-        f"compare epochs; {kept} groups of images that look alike stay together"
+        f"{tree.root} is not split: {counted(len(learned), 'image')} to learn from, "
+        f"{len(held_out)} to compare epochs; {counted(kept, 'group')} of images "
+        "that look alike kept together"
     )
     return learned, held_out, unreadable
 
@@ -442,7 +444,8 @@ def _held_out(
     if zlib.crc32(_labels(records, tree, tree.classes).tobytes()) != training["held_out"]:
         return None
     progress.note(
-        f"{tree.root} is not split: the {len(records)} images are used that the training held out"
+        f"{tree.root} is not split: {counted(len(records), 'image')} that the training "
+        "held out in use"
     )
     return records
 

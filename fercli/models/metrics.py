@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.common.errors import OptionError
+from fercli.common.tables import counted
 from fercli.models.onnx_model import to_probabilities
 
 Probabilities = NDArray[np.float32]
@@ -182,7 +183,7 @@ class Calibration:
         return (
             f"temperature {self.temperature:.3f}: calibration error {self.error_before:.4f} → "
             f"{self.error_after:.4f}, log loss {self.loss_before:.4f} → {self.loss_after:.4f} on "
-            f"{self.faces} faces that it was not found on"
+            f"{counted(self.faces, 'face')} that it was not found on"
         )
 
 

@@ -255,7 +255,7 @@ Array = NDArray[np.float32]
 #: Answers of the file and of the restored model may differ by this much: float32.
 TOLERANCE = 1e-4
 #: A filter is not shorter, as far as the division by its length goes.
-TINY = 1e-12
+LEAST_PROBABILITY = 1e-12
 
 
 def restore(path: Path) -> tuple[Model, ModelCard]:
@@ -407,7 +407,7 @@ def _assign(pair: tuple[Any, Any], kernel: Array, bias: Array | None) -> None:
     # Filters of length 1: what they are multiplied by is left to the normalization's scale.
     length = np.sqrt((kernel**2).sum(axis=(0, 1, 2)))
     ones = np.ones_like(length)
-    layer.set_weights([kernel / np.maximum(length, TINY)])
+    layer.set_weights([kernel / np.maximum(length, LEAST_PROBABILITY)])
     shift = 0 * ones if bias is None else bias
     normalization.set_weights([length, shift, 0 * ones, ones * (1 - normalization.epsilon)])
 

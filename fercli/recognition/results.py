@@ -339,7 +339,7 @@ def failed(results: Sequence[InputResult]) -> list[InputResult]:
 
 
 #: Columns of the table of faces.
-HEADERS = ("image", "person", "x", "y", "width", "height", "expression", "probability")
+HEADERS = ("source", "person", "x", "y", "width", "height", "expression", "probability")
 
 
 def to_text(results: Sequence[InputResult], classes: Sequence[str]) -> str:

@@ -1,11 +1,14 @@
 import csv
 import importlib.util
 import json
+from pathlib import Path
 
 import cv2
 import pytest
 
 from fercli.commands import demo as demo_run
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_faces(fer, tmp_path):
@@ -73,7 +76,13 @@ def test_a_command_that_fails_ends_the_demo(fer, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_whole_demo(fer, tmp_path):
+def test_the_whole_demo(fer, tmp_path, monkeypatch):
+    """With a shorter training: README's session, run by tests/test_wheel.py, has the whole one."""
+    short = "train --recipe demo --variants 5 --negatives 800 --stages 9"
+    commands = [command.replace("train --recipe demo", short) for command in demo_run.COMMANDS]
+    assert commands != demo_run.COMMANDS
+    assert "fer cascade train --recipe demo" in README.read_text(encoding="utf-8")
+    monkeypatch.setattr(demo_run, "COMMANDS", commands)
     result = fer("demo", "--out", tmp_path / "demo")
     assert result.status == 0, result.err
     for name in demo_run.RESULTS.values():

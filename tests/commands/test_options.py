@@ -16,6 +16,7 @@ from fercli.cascade.samples.options import CropRules, Distortion, WarpRules
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cli import fer as root
 from fercli.commands import options
+from fercli.commands.cascade.build_info import Amount
 from fercli.common.errors import OptionError
 from fercli.common.options import check, option, option_fields
 from fercli.datasets.options import (
@@ -288,13 +289,13 @@ def test_numbers_of_numpy_are_numbers():
 
 @pytest.mark.parametrize(("text", "amount"), [("500", 500), ("20%", 0.2), ("0.2", 0.2)])
 def test_a_share_is_a_number_or_percent(text, amount):
-    assert options.Amount().convert(text, None, None) == amount
+    assert Amount().convert(text, None, None) == amount
 
 
 @pytest.mark.parametrize("text", ["0", "120%", "1.5", "much", "0.0"])
 def test_what_is_no_amount_is_refused(text):
     with pytest.raises(UsageError, match="expected"):
-        options.Amount().convert(text, None, None)
+        Amount().convert(text, None, None)
 
 
 def test_older_names_of_options_are_taken(fer, tmp_path):

@@ -251,7 +251,7 @@ def test_without_images_or_with_a_silly_margin(cascade, tmp_path):
         crop_folder(tmp_path / "in", tmp_path / "out", FaceOptions(cascade))
     assert not (tmp_path / "out").exists()
     (tmp_path / "in/subject01.happy").touch()
-    with pytest.raises(InputError, match="None of 1 files is an image by its suffix; try: rename"):
+    with pytest.raises(InputError, match="No image by its suffix among 1 file; try: rename"):
         crop_folder(tmp_path / "in", tmp_path / "out", FaceOptions(cascade))
     for margin in (-0.5, 5, float("nan")):
         with pytest.raises(OptionError, match="`margin`: expected"):

@@ -86,7 +86,7 @@ def test_an_unsplit_tree_is_divided_by_class_and_without_leaks(tmp_path):
              for one in (training, validation)]  # fmt: skip
     copies = {"000.png", *(f"copy{number}.png" for number in range(4))}
     assert copies <= names[0] or copies <= names[1]
-    assert f"{root} is not split: {len(training)} images are learned from" in told[0]
+    assert f"{root} is not split: {len(training)} images to learn from" in told[0]
     again = read_splits(read_tree(root), options, None, Progress())
     assert identify(*again) == identify(training, validation)
     assert [path.name for path in again[1].paths] == [path.name for path in validation.paths]

@@ -126,8 +126,8 @@ class Export:
         """Return the export in lines."""
         return "\n".join(
             [
-                f"{self.path}: {self.format}, {self.stages} stages, {self.weak_classifiers:,} weak "
-                f"classifiers, {self.bytes:,} bytes",
+                f"{self.path}: {self.format}, {counted(self.stages, 'stage')}, "
+                f"{counted(self.weak_classifiers, 'weak classifier')}, {self.bytes:,} bytes",
                 *([self.cost.to_text()] if self.cost else []),
                 *(f"note: {note}" for note in self.notes),
             ]

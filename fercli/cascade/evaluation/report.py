@@ -337,7 +337,7 @@ def plot_recall(evaluation: CascadeEvaluation, path: Path, *, overwrite: bool = 
     """
     figure, axes = new_plot(
         "Recall over false alarms",
-        f"false alarms in {evaluation.images:,} images",
+        f"false alarms in {counted(evaluation.images, 'image')}",
         "recall",
     )
     for result, style in zip(evaluation.cascades, _styles(), strict=False):

@@ -5,13 +5,10 @@ One that cannot be used is recorded with the reason and never ends the audit.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from fercli.annotations.base import Record
 from fercli.annotations.opencv_lists import programs_read
@@ -20,7 +17,7 @@ from fercli.cascade.detection.detector import DEFAULTS, Detector
 from fercli.cascade.list_builder.options import BoxRules
 from fercli.common.boxes import Box, clip_box, fit_box, has_shape
 from fercli.common.errors import AnnotationError, FerError, ImageError, image_errors
-from fercli.common.images import ImageArray, read_gray
+from fercli.common.images import ImageArray, digest_of, read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
 
@@ -218,13 +215,6 @@ def without_equals(
         else:
             first[image.digest] = ("duplicate", image.path)
             yield image
-
-
-def digest_of(image: ImageArray) -> bytes:
-    """Return a digest of an image's size and pixels."""
-    content = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
-    content.update(np.ascontiguousarray(image).data)
-    return content.digest()
 
 
 def _positive(

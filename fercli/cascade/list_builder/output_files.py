@@ -37,7 +37,7 @@ POSITIVE_LINKS, NEGATIVE_LINKS = "positive_links", "negative_links"
 INFO_LEFT_OUT, BACKGROUNDS_LEFT_OUT = "info_left_out.csv", "bg_left_out.csv"
 
 #: The files of all formats that can be written beside the info file.
-ALSO = {"csv": "annotations.csv", "coco": "annotations.json", "dlib": "annotations.xml"}
+OTHER_FORMATS = {"csv": "annotations.csv", "coco": "annotations.json", "dlib": "annotations.xml"}
 
 POSITIVE_FILES = (INFO, TEST_INFO, POSITIVE_LINKS, INFO_LEFT_OUT)
 NEGATIVE_FILES = (BACKGROUNDS, TEST_BACKGROUNDS, NEGATIVE_LINKS, BACKGROUNDS_LEFT_OUT)
@@ -58,7 +58,7 @@ def require_room(out: Path, options: FileOptions, *, positives: bool, negatives:
     if options.plot:
         require_suffix(options.plot)
     names = (POSITIVE_FILES if positives else ()) + (NEGATIVE_FILES if negatives else ())
-    also = [out / ALSO[options.also]] if options.also else []
+    also = [out / OTHER_FORMATS[options.also]] if options.also else []
     plot = [options.plot] if options.plot else []
     for path in [*(out / name for name in names), *also, *plot]:
         require_absent(path, overwrite=options.overwrite)
@@ -75,7 +75,7 @@ def write_positives(
         yield from _written_info(out / name, images, names, options)
     yield from _written_left_out(out / INFO_LEFT_OUT, part.left_out, options)
     if options.also:
-        path = out / ALSO[options.also]
+        path = out / OTHER_FORMATS[options.also]
         write = FORMATS[options.also].write
         assert write is not None
         write(path, [_annotated(p, p.path) for p in part.used], overwrite=options.overwrite)

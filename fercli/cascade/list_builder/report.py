@@ -14,10 +14,10 @@ from fercli.cascade.samples.statistics import usable_positives
 from fercli.common.tables import counted
 
 #: So many of what was left out are shown; all are in the table beside the list.
-SHOWN = 10
+MOST_SHOWN = 10
 
 #: Left out for these reasons, an image is named in the report; for others it is only counted.
-NAMED = (
+REASONS_LISTED = (
     "unreadable", "malformed annotation", "seems to hold the object", "the object is marked in it",
     "also a positive",
 )  # fmt: skip
@@ -167,20 +167,20 @@ def _part_lines(name: str, part: CollectedImages) -> Iterator[str]:
         ),
     }
     yield from (f"  {text}: {count}" for text, count in notes.items() if count)
-    yield from _named_lines([each for each in part.left_out if each.reason in NAMED])
+    yield from _named_lines([each for each in part.left_out if each.reason in REASONS_LISTED])
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    most = list(counts.items())[:SHOWN]
+    most = list(counts.items())[:MOST_SHOWN]
     text = ", ".join(f"{count} {name or 'without label'}" for name, count in most)
-    return text if len(counts) <= SHOWN else f"{text}, …"
+    return text if len(counts) <= MOST_SHOWN else f"{text}, …"
 
 
 def _named_lines(left_out: Sequence[LeftOut]) -> Iterator[str]:
-    for each in left_out[:SHOWN]:
+    for each in left_out[:MOST_SHOWN]:
         yield f"  {each.reason}: {shown(each.path)}: {each.detail}"
-    if len(left_out) > SHOWN:
-        yield f"  … and {len(left_out) - SHOWN} more, in the table of what was left out"
+    if len(left_out) > MOST_SHOWN:
+        yield f"  … and {len(left_out) - MOST_SHOWN} more, in the table of what was left out"
 
 
 def _size_lines(sizes: SizeStatistics, positives: CollectedImages) -> Iterator[str]:
@@ -191,7 +191,7 @@ def _size_lines(sizes: SizeStatistics, positives: CollectedImages) -> Iterator[s
     width, height = sizes.window_wh
     yield (
         f"window: -w {width} -h {height} (--size {width}x{height}); the median box is "
-        f"{sizes.median_wh[0]}x{sizes.median_wh[1]}, {sizes.smaller} boxes are smaller"
+        f"{sizes.median_wh[0]}x{sizes.median_wh[1]}, smaller: {counted(sizes.smaller, 'box')}"
     )
     boxes = count_boxes(positives.training)
     most, higher = usable_positives(boxes), usable_positives(boxes, hit_rate=HIGHER_HIT_RATE)

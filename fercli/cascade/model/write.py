@@ -25,6 +25,7 @@ from fercli.cascade.model.cascade import (
 from fercli.cascade.model.read import read_cascade
 from fercli.common.errors import OptionError
 from fercli.common.files import write_text
+from fercli.common.tables import counted
 
 #: OpenCV breaks the line of a list where the next number (its space not counted) would go beyond.
 LAST_COLUMN = 71
@@ -256,8 +257,8 @@ class Conversion:
     def to_text(self) -> str:
         """Return the conversion in one line."""
         return (
-            f"{self.path}: {len(self.cascade.stages)} stages, "
-            f"{self.cascade.weak_count} weak classifiers, "
+            f"{self.path}: {counted(len(self.cascade.stages), 'stage')}, "
+            f"{counted(self.cascade.weak_count, 'weak classifier')}, "
             f"{self.bytes_after / 1000:.0f} kB (before: {self.bytes_before / 1000:.0f} kB)"
         )
 

@@ -31,7 +31,7 @@ from fercli.common.errors import DependencyError
 from fercli.common.parallel import available_workers
 from fercli.common.processes import running, signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
-from fercli.common.work_folder import work_folder
+from fercli.run_folder import work_folder
 
 #: Peak disk usage of a build, rounded up, in MB.
 MEGABYTES_NEEDED = 500

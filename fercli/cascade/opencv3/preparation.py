@@ -27,6 +27,7 @@ from fercli.common.images import read_gray, write_image
 from fercli.common.parallel import parallel_map
 from fercli.common.processes import available_memory
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 #: Stages reject positives outside their training set more often than those in it, so more are
 #: consumed than the hit rate implies: 1.14 times as many for 10 LBP stages on 7,000 faces of
@@ -230,13 +231,13 @@ def note_plan(
     """Note the samples of a stage, and anything that may surprise."""
     progress.note(
         f"each stage: {settings.positives} positives, {settings.negatives} negatives from "
-        f"{len(backgrounds.usable)} backgrounds"
+        f"{counted(len(backgrounds.usable), 'background')}"
     )
     if backgrounds.left_out:
         path, why = backgrounds.left_out[0]
         progress.note(
-            f"{len(backgrounds.left_out)} backgrounds are left out (engine/backgrounds/"
-            f"left_out.txt lists them), the first {path}: {why}"
+            f"left out: {counted(len(backgrounds.left_out), 'background')} (engine/backgrounds/"
+            f"left_out.txt lists all), the first {path}: {why}"
         )
     if backgrounds.windows < (settings.negatives or 0):
         progress.note(

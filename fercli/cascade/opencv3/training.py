@@ -48,6 +48,7 @@ from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
 from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.recipes import typed_options
+from fercli.common.tables import counted
 from fercli.run_folder import changes, other_training
 
 ENGINE = "opencv"
@@ -71,39 +72,7 @@ def train(
 ) -> CascadeTrainingResult:
     """Train a cascade, or continue a training of the same settings that was interrupted.
 
-    Parameters
-    ----------
-    options : mapping
-        The settings of `ProgramSettings` by option.
-    out : Path
-        The folder of results; see `CascadeFolder`.
-    resume : bool
-        Whether to continue a training that has ended, or with other settings than it began with,
-        as far as they may change. Defaults to False.
-    overwrite : bool
-        Whether to remove a training that is there. Defaults to False.
-    progress : Progress
-        Shows a bar over the stages with the figures of the current one, and a note a stage.
-
-    Returns
-    -------
-    CascadeTrainingResult
-        Of a training that ended with a cascade, be it of fewer stages than asked for.
-
-    Raises
-    ------
-    OptionError
-        Settings are out of range, contradict each other, or need more than there is.
-    InputError
-        The positives or the backgrounds cannot be used.
-    DependencyError
-        The program is missing, or does not run.
-    OutputError
-        The folder cannot be written, or another training is under way in it.
-    TrainingError
-        The folder holds another training; or the program fails.
-    KeyboardInterrupt
-        Interrupted (SIGTERM and SIGHUP included). The program is stopped; whole stages stay.
+    Parameters and errors as `fercli.cascade.training.engines.Engine`.
     """
     settings = ProgramSettings.from_options(options)
     program = _program(settings.tools)
@@ -136,21 +105,7 @@ def finish(
 ) -> CascadeTrainingResult:
     """Write the cascade of the stages that a training has come to.
 
-    Parameters
-    ----------
-    out : Path
-        The folder of the training; one that the program was run in by hand will do.
-    stages : int, optional
-        Write the first so many. Defaults to all.
-    tools : Path, optional
-        The folder of the program; see `find_program`.
-
-    Raises
-    ------
-    TrainingError
-        There is no whole stage; or the program fails.
-    DependencyError, OutputError
-        As `train`.
+    Parameters and errors as `fercli.cascade.training.engines.Engine`.
     """
     program = _program(tools)
     with CascadeFolder.locked(out) as (folder, lock):
@@ -218,7 +173,7 @@ class _Training:
         earlier = sum(stage.seconds or 0 for stage in self.stages)
         missing = self.settings.stages - len(self.stages)
         if self.stages:
-            self.progress.note(f"{len(self.stages)} stages are there already")
+            self.progress.note(f"{counted(len(self.stages), 'stage')} there already")
         with self.progress.bar("training", total=max(missing, 0), unit="stage") as bar:
             run = self._attempt(bar)
             for _ in range(MOST_REDUCTIONS):
@@ -246,12 +201,12 @@ class _Training:
         wanted, done = self.settings.positives or 0, len(self.stages)
         passing = run.log.found.get("POS", 0)
         fewer = most_positives(passing, replace(self.settings, stages=self.settings.stages - done))
-        found = f"only {passing} positives pass the {done} stages so far, wanted {wanted}"
+        found = f"{counted(passing, 'positive')} of {wanted} left after {counted(done, 'stage')}"
         if fewer < max(LEAST_SHARE * self.asked, MIN_SAMPLES_TO_SPLIT):
             raise TrainingError(
                 f"stage {done}: {found}: many of them are not like the others",
                 hint=f"look at them (fer cascade samples show {self.settings.vec}), or use "
-                f"`finish` for a cascade of {done} stages",
+                f"`finish` for a cascade of {counted(done, 'stage')}",
             )
         self.progress.note(f"stage {done}: {found}: continuing with {fewer}")
         self.settings = replace(self.settings, positives=fewer)

@@ -35,7 +35,44 @@ class Engine(Protocol):
         overwrite: bool = False,
         progress: Progress = ...,
     ) -> CascadeTrainingResult:
-        """Train a cascade into a folder, or continue a training that is there."""
+        """Train a cascade, or continue an interrupted training of the same options.
+
+        Parameters
+        ----------
+        options : mapping
+            The options of the engine, by the command's names.
+        out : Path
+            The folder of results; see `CascadeFolder`.
+        resume : bool
+            Whether to continue a training that has ended, or with other options than it began
+            with, as far as they may change. Defaults to False.
+        overwrite : bool
+            Whether to remove a training that is there. Defaults to False.
+        progress : Progress
+            Shows a bar over the stages with the figures of the current one, and a note a stage.
+
+        Returns
+        -------
+        CascadeTrainingResult
+            Of a training that ended with a cascade, be it of fewer stages than asked for.
+
+        Raises
+        ------
+        OptionError
+            Options are out of range, contradict each other, or need more memory than there is; or
+            the cascade to continue from is one that the training would remove.
+        InputError
+            The positives or the backgrounds cannot be used.
+        DependencyError
+            The program is missing, or does not run.
+        OutputError
+            The folder cannot be written, the disk is full, or another training is under way.
+        TrainingError
+            The folder holds another training, not even one stage could be trained, or the program
+            fails.
+        KeyboardInterrupt
+            Interrupted (SIGTERM and SIGHUP included); whole stages stay.
+        """
 
     def finish(
         self,
@@ -45,7 +82,25 @@ class Engine(Protocol):
         tools: Path | None = None,
         progress: Progress = ...,
     ) -> CascadeTrainingResult:
-        """Write the cascade of the stages that are there."""
+        """Write the cascade of the stages that a training has come to.
+
+        Parameters
+        ----------
+        out : Path
+            The folder of the training; for OpenCV's engine, one that the program was run in by hand
+            will do.
+        stages : int, optional
+            Write the first so many, those of a cascade to begin with included. Defaults to all.
+        tools : Path, optional
+            The folder of OpenCV's programs, for the engine that needs them; see `find_program`.
+
+        Raises
+        ------
+        TrainingError
+            There is no whole stage; or the program fails.
+        DependencyError, OutputError
+            As `train`.
+        """
 
     def options_there(self, out: Path) -> dict[str, Any]:
         """Return the options of the training that a folder holds; none if there is none."""

@@ -27,8 +27,7 @@ from fercli.cascade.training.report import (
 from fercli.common.errors import CascadeFileError, FerError, OutputExistsError, TrainingError
 from fercli.common.files import make_folder, output_error
 from fercli.common.progress import SILENT, Progress
-from fercli.common.work_folder import remove_unfinished
-from fercli.run_folder import RECIPE, VERSIONS, RunFolder
+from fercli.run_folder import RECIPE, VERSIONS, RunFolder, remove_unfinished
 
 PARAMETERS = "params.xml"
 

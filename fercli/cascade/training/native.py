@@ -52,33 +52,7 @@ def train(
 ) -> CascadeTrainingResult:
     """Train a cascade, or continue an interrupted training of the same options.
 
-    Parameters
-    ----------
-    options : mapping
-        The options of `CascadeTrainingOptions`, by the command's names.
-    out : Path
-        The folder of results; see `CascadeFolder`.
-    resume : bool
-        Whether to continue a training that has ended, or with other options than it began with,
-        as far as they may change. Defaults to False.
-    overwrite : bool
-        Whether to remove a training that is there. Defaults to False.
-    progress : Progress
-        Shows a bar over the stages with the figures of the current one, and a note a stage.
-
-    Raises
-    ------
-    OptionError
-        Options are out of range, contradict each other, or need more memory than there is; or
-        the cascade to continue from is one that the training would remove.
-    InputError
-        The positives or the backgrounds cannot be used.
-    OutputError
-        The folder cannot be written, the disk is full, or another training is under way.
-    TrainingError
-        The folder holds another training; or not even one stage could be trained.
-    KeyboardInterrupt
-        Interrupted (SIGTERM and SIGHUP included); whole stages stay.
+    Parameters and errors as `fercli.cascade.training.engines.Engine`.
     """
     wanted = CascadeTrainingOptions.from_options(options)
     _require_lasting(wanted.continue_from, out)
@@ -127,21 +101,7 @@ def finish(
 ) -> CascadeTrainingResult:
     """Write the cascade of the stages trained so far.
 
-    Parameters
-    ----------
-    out : Path
-        The folder of the training.
-    stages : int, optional
-        Write the first so many, those of a cascade to begin with included. Defaults to all.
-    tools : Path, optional
-        Not looked at: other engines need it.
-
-    Raises
-    ------
-    TrainingError
-        There is no whole stage.
-    OutputError
-        The folder cannot be written.
+    Parameters and errors as `fercli.cascade.training.engines.Engine`.
     """
     with CascadeFolder.locked(out) as (folder, _):
         there = options_there(out)

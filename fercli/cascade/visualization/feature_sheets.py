@@ -18,8 +18,6 @@ from fercli.cascade.model import Cascade, HaarFeature, LbpFeature, Stage, WeakCl
 from fercli.common.files import atomic_write
 from fercli.common.images import ImageArray
 
-Color = tuple[int, int, int]
-
 #: Okabe and Ito's orange and blue: positive and negative weights.
 PLUS, MINUS = (230, 159, 0), (0, 114, 178)
 PAPER, INK, FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)

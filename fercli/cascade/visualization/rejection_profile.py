@@ -16,7 +16,7 @@ from fercli.common.errors import ImageError, InputError, image_errors
 from fercli.common.images import read_gray
 from fercli.common.parallel import parallel_map
 from fercli.common.progress import SILENT, Progress
-from fercli.common.tables import format_table
+from fercli.common.tables import counted, format_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,8 +99,8 @@ class RejectionProfile:
             [
                 format_table(HEADERS, rows),
                 "",
-                f"{self.windows:,} windows in {self.images:,} images, {flat:,} of them flat; "
-                f"{self.accepted:,} accepted{rare}",
+                f"{counted(self.windows, 'window')} in {counted(self.images, 'image')}, "
+                f"{flat:,} of them flat; {self.accepted:,} accepted{rare}",
                 f"{self.weak_classifiers_a_window:.1f} weak classifiers evaluated a window",
             ]
         )
@@ -158,7 +158,7 @@ def measure_profile(
         total += result
         read += 1
     if not read:
-        raise InputError(f"None of the {len(images)} images to scan can be read{why}")
+        raise InputError(f"No image can be read of {len(images)} to scan{why}")
     windows, *entered, accepted = total.tolist()
     if not windows:
         raise InputError(

@@ -12,6 +12,40 @@ from fercli.common.progress import Progress
 SEPARATORS = {"space": " ", "tab": "\t"}
 
 
+class Amount(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
+    """A number of things such as ``500``, or a share of them such as ``20%`` or ``0.2``."""
+
+    name = "N|P%"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """Return a number as an int, a share as a float from 0 to 1."""
+        if isinstance(value, int | float):
+            return value
+        text = str(value).strip()
+        try:
+            amount = _to_amount(text)
+        except ValueError:
+            expected = "a number such as 500, or a share such as 20% or 0.2"
+            self.fail(f"expected {expected}, got {value!r}", param, ctx)
+        if not 0 < amount <= (1 if isinstance(amount, float) else amount):
+            self.fail(f"expected more than none and at most 100%, got {value!r}", param, ctx)
+        return amount
+
+
+def _to_amount(text: str) -> int | float:
+    if text.endswith("%"):
+        return float(text[:-1]) / 100
+    return float(text) if "." in text else int(text)
+
+
+def split_extensions(text: str) -> tuple[str, ...]:
+    """Return ``png, .JPG`` as ``(".png", ".jpg")``; ``*`` stands for any."""
+    words = (word.strip().lower().lstrip(".") for word in text.split(","))
+    return tuple("" if word == "*" else f".{word}" for word in words if word)
+
+
 @options.command()
 @click.argument("positives", nargs=-1, type=options.path_type())
 @click.option(
@@ -36,7 +70,7 @@ SEPARATORS = {"space": " ", "tab": "\t"}
 @options.from_fields(
     CollectOptions,
     only=["keep_duplicates", "take", "take_negatives", "test", "seed", "in_order"],
-    types={name: options.Amount() for name in ("take", "take_negatives", "test")},
+    types={name: Amount() for name in ("take", "take_negatives", "test")},
 )
 @click.option(
     "--separator",
@@ -87,11 +121,11 @@ def build_info(
       fer cascade build-info photos/ --detect cascade.xml --also dlib -o work/
     """
     from fercli.cascade.list_builder.build import build_description
-    from fercli.common.work_folder import alone_in
+    from fercli.run_folder import alone_in
 
     choices |= {
         "rules": options.build(BoxRules, choices),
-        "extensions": options.split_extensions(extensions) if extensions else None,
+        "extensions": split_extensions(extensions) if extensions else None,
         "separator": SEPARATORS[separator],
         "overwrite": overwrite,
     }

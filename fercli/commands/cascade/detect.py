@@ -58,7 +58,7 @@ def detect(
     )
     from fercli.common.files import require_absent, write_text
     from fercli.common.tables import counted, format_table
-    from fercli.common.work_folder import alone_in
+    from fercli.run_folder import alone_in
 
     notes: list[str] = []
     images = images_of(inputs, notes)

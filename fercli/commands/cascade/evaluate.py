@@ -125,7 +125,7 @@ def evaluate(
       fer cascade evaluate cascade.xml --bg scenes/bg.txt
     """
     from fercli.cascade.evaluation import evaluate_files, match_rule, report_text, summary
-    from fercli.common.work_folder import alone_in
+    from fercli.run_folder import alone_in
 
     if truth is None and bg is None:
         raise click.UsageError("--truth PATH, --bg FILE or both are needed")

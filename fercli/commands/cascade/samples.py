@@ -10,6 +10,12 @@ from fercli.commands import options
 from fercli.common.progress import Progress
 from fercli.common.tables import counted
 
+sample_size = click.option(
+    "--size",
+    type=options.Size(),
+    help="Read samples of this width and height.  [default: the squarest that fits the file]",
+)
+
 
 @options.group()
 def samples() -> None:
@@ -28,7 +34,7 @@ def samples() -> None:
     "Write the sheet to this file.  [default: FILE.png beside FILE.vec; for page N, FILE-N.png]",
     required=False,
 )
-@options.sample_size
+@sample_size
 @click.option(
     "--page",
     type=click.IntRange(min=1),
@@ -82,7 +88,7 @@ def show(
 
 @samples.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
-@options.sample_size
+@sample_size
 @options.as_json
 @options.quiet
 def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progress) -> None:
@@ -105,7 +111,7 @@ def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progr
 @samples.command()
 @click.argument("vecs", type=options.path_type(), nargs=-1, required=True, metavar="FILE.vec...")
 @options.out("FILE.vec", "Write the samples to this file.")
-@options.sample_size
+@sample_size
 @click.option("--drop-duplicates", is_flag=True, help="Write equal samples only once.")
 @click.option(
     "--shuffle", is_flag=True, help="Write them in random order, so that a training mixes them."
@@ -183,7 +189,7 @@ def _to_shares(
     "Write the parts, FILE-NAME.vec, to this folder.  [default: that of FILE.vec]",
     required=False,
 )
-@options.sample_size
+@sample_size
 @click.option(
     "--together",
     type=click.IntRange(min=1),
@@ -237,7 +243,7 @@ def split(
 @samples.command()
 @click.argument("vec", type=options.path_type(), metavar="FILE.vec")
 @options.out("DIR", "Write the images, named by their number, to this folder.")
-@options.sample_size
+@sample_size
 @click.option(
     "--num",
     type=click.IntRange(min=1),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from fercli.cascade.detection import SCALE_FACTOR
 from fercli.commands import options
 from fercli.common.progress import Progress
 
@@ -24,7 +25,7 @@ from fercli.common.progress import Progress
     metavar="FILE",
     help="Draw the features over this image of the object, cropped as the positives are.",
 )
-@options.scale_factor
+@options.from_option("scale_factor", 1.1, float, SCALE_FACTOR)
 @options.workers
 @options.overwrite
 @options.as_json
@@ -56,7 +57,7 @@ def visualize(
     from fercli.cascade.detection.batch import images_of
     from fercli.cascade.visualization import visualize_cascade
     from fercli.common.tables import counted
-    from fercli.common.work_folder import alone_in
+    from fercli.run_folder import alone_in
 
     with alone_in(out, "the drawing of a cascade"):
         drawn = visualize_cascade(

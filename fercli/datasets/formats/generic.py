@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fercli.common.errors import InputError
-from fercli.common.files import IMAGE_EXTENSIONS, LISTED, FolderFiles, is_there, list_folder
+from fercli.common.files import IMAGE_EXTENSIONS, MOST_NAMES, FolderFiles, is_there, list_folder
 from fercli.datasets.entries import (
     DatasetFormat,
     Dropped,
@@ -100,8 +100,8 @@ def _others(files: FolderFiles, path: Path, options: ReadOptions) -> Iterator[It
     holding = {parent for file in files.found for parent in file.parents}
     empty = [folder for folder in _class_folders(path) if folder not in holding]
     if empty:
-        names = ", ".join(_origin(folder, path) for folder in empty[:LISTED])
-        more = ", …" if len(empty) > LISTED else ""
+        names = ", ".join(_origin(folder, path) for folder in empty[:MOST_NAMES])
+        more = ", …" if len(empty) > MOST_NAMES else ""
         yield Note(f"folders without an image: {len(empty)} ({names}{more})")
 
 

@@ -1,9 +1,4 @@
-"""An older project's model for RaFD: color images of 256×256, 2×2 average pooling.
-
-Three 3×3 "same" convolutions with ReLU, the first of 32 channels, each followed by average
-pooling; flattened; two dense layers. The project told neither the widths of the second and third
-convolution nor that of the first dense layer: 64, 128 and 64 here. Trained with early stopping.
-"""
+"""The models of older projects: average-pooling, cnn4, five-class, vgg-like, mini-xception."""
 
 from __future__ import annotations
 
@@ -16,7 +11,13 @@ if TYPE_CHECKING:
 
 
 def build_average_pooling(shape: InputShape, classes: int) -> Model:
-    """Return the model, untrained."""
+    """A model for RaFD: color images of 256×256, 2×2 average pooling.
+
+    Three 3×3 "same" convolutions with ReLU, the first of 32 channels, each followed by average
+    pooling; flattened; two dense layers. The project told neither the widths of the second and
+    third convolution nor that of the first dense layer: 64, 128 and 64 here. Trained with early
+    stopping.
+    """
     from keras import Sequential, layers
 
     model = Sequential([layers.Input(shape)], name="average_pooling")

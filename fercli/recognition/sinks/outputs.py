@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fercli.common.errors import OptionError, OutputError
-from fercli.common.files import LISTED, free_name, input_among, shortened, subfolder_of
+from fercli.common.files import MOST_NAMES, free_name, input_among, shortened, subfolder_of
 from fercli.common.tables import counted
 from fercli.recognition.results import Face
 from fercli.recognition.sinks.video_writer import SUFFIXES
@@ -105,7 +105,9 @@ class OutputPaths:
         self._folder_of_timelines = timeline is not None and _is_folder(timeline)
         self.notes: list[str] = []
         if self._numbered:
-            listed = ", ".join(self._numbered[:LISTED]) + ", …" * (len(self._numbered) > LISTED)
+            listed = ", ".join(self._numbered[:MOST_NAMES]) + ", …" * (
+                len(self._numbered) > MOST_NAMES
+            )
             outputs = counted(len(self._numbered), "output")
             are = "is" if len(self._numbered) == 1 else "are"
             self.notes.append(f"{outputs} of the same name {are} numbered: {listed}")

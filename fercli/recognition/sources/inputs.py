@@ -16,7 +16,7 @@ from fercli.common.files import (
     is_there,
     list_folder,
 )
-from fercli.common.images import HEAD, content_kind, frame_count, may_be_animated
+from fercli.common.images import HEADER_BYTES, content_kind, frame_count, may_be_animated
 from fercli.common.tables import counted
 from fercli.recognition.sources.live import shown_address
 
@@ -133,7 +133,7 @@ def _kind(path: Path) -> Kind:
         if not path.is_file():  # to open a pipe would wait for ever
             return by_name
         with path.open("rb") as file:
-            begin = file.read(HEAD)
+            begin = file.read(HEADER_BYTES)
         kind, _ = content_kind(begin)
         if kind == "image" and may_be_animated(begin):
             return "video" if frame_count(path.read_bytes()) > 1 else "image"

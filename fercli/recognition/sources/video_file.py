@@ -13,7 +13,7 @@ import numpy as np
 
 from fercli.common.errors import VideoError
 from fercli.common.files import input_error
-from fercli.common.images import HEAD, content_kind, white_background
+from fercli.common.images import HEADER_BYTES, content_kind, white_background
 from fercli.common.tables import counted
 from fercli.recognition.sources.frames import (
     SQUARE,
@@ -300,7 +300,7 @@ DEFAULT_DURATION = 0.1
 def is_animation(path: Path) -> bool:
     """Whether a file is an image of one of `FORMATS`."""
     with path.open("rb") as file:
-        return content_kind(file.read(HEAD))[1] in FORMATS
+        return content_kind(file.read(HEADER_BYTES))[1] in FORMATS
 
 
 class Animation:

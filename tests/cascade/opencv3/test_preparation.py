@@ -181,8 +181,8 @@ def test_what_may_surprise_is_told(settings, make_image, tmp_path):
     counted = replace(settings, positives=2000, negatives=1000)
     note_plan(counted, backgrounds, Buffers(1, 2, whole=False), notes)
     text = "\n".join(notes.notes)
-    assert "2000 positives, 1000 negatives from 1 backgrounds" in text
-    assert "1 backgrounds are left out" in text
+    assert "2000 positives, 1000 negatives from 1 background" in text
+    assert "left out: 1 background" in text
     assert f"about {backgrounds.windows} windows" in text
     assert "do not hold all features" in text
 

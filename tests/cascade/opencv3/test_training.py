@@ -301,7 +301,7 @@ def test_positives_that_run_out_become_fewer(train, options, half_odd, tmp_path)
     result = train(*options, "--vec", half_odd, "--positives", 200, "--stages", 8,
                    "--min-hit-rate", 0.95, "--out", tmp_path / "out")  # fmt: skip
     assert result.status == 0
-    assert "positives pass the" in result.err
+    assert "left after" in result.err
     assert "continuing with" in result.err
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert len(result["stages"]) == 8
@@ -405,7 +405,7 @@ def test_a_training_that_was_stopped_goes_on(long_training, tmp_path, number):
     again = long_training()
     _, err = again.communicate(timeout=100)
     assert again.returncode == 0
-    assert "stages are there already" in err
+    assert "there already" in err
     assert len(read_cascade(out / "cascade.xml").stages) == 12
     for name, content in stages.items():
         assert (out / "engine" / name).read_bytes() == content

@@ -52,7 +52,7 @@ def test_images_that_cannot_be_read_are_left_out(random_cascade, make_image, tmp
     both = measure_profile(random_cascade(stage_threshold=-100.0), [tmp_path / "missing.png", path])
     assert both == alone
     with pytest.raises(
-        InputError, match=r"1 images to scan can be read; the first: .*missing\.png"
+        InputError, match=r"No image can be read of 1 to scan; the first: .*missing\.png"
     ):
         measure_profile(random_cascade(), [tmp_path / "missing.png"])
     with pytest.raises(InputError, match="smaller than the window of 24x24 pixels"):
