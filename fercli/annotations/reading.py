@@ -109,10 +109,21 @@ def read_records(
 
     What had to be assumed about them is in `fercli.annotations.base.NOTES` afterwards.
 
-    Parameters as `read_annotations`, and:
-
     Parameters
     ----------
+    path : Path
+        The file, or a folder: of files of one image each, of images with a file of annotations
+        among or beside them, or of whole images.
+    format : str, optional
+        A name of `FORMATS`. Defaults to the one that it looks like.
+    images : Path, optional
+        The folder that the names of images are relative to. Defaults to what the format says,
+        mostly the folder of the file.
+    labels : collection of str, optional
+        Only boxes of these labels are kept. Defaults to all boxes, whatever their label.
+    box_format : {"xywh", "xyxy"}, optional
+        For tables: whether a box is x, y, width, height or two corners. Defaults to what the
+        names of the columns say, else to the former.
     on_error : callable
         Told of what is malformed and left out. Defaults to raising it.
     ignored : Path, optional
@@ -125,8 +136,12 @@ def read_records(
 
     Raises
     ------
-    OptionError, AnnotationError
-        As `read_annotations`.
+    AnnotationError
+        The annotations are malformed, or of no format that fer knows.
+    InputError
+        The file is missing or cannot be read.
+    OptionError
+        `format` is no name of `FORMATS`, or `box_format` is given for another than tables.
     """
     source = find_annotations(path, format, ignored=ignored)
     reader = source.format.read
@@ -245,40 +260,11 @@ def read_annotations(
     labels: Collection[str] = (),
     box_format: Literal["xywh", "xyxy"] | None = None,
 ) -> list[AnnotatedImage]:
-    """Return the images and boxes of a file or folder of annotations.
+    """Return the images and boxes of a file or folder of annotations, in the order of the file.
 
-    Parameters
-    ----------
-    path : Path
-        The file, or a folder: of files of one image each, of images with a file of annotations
-        among or beside them, or of whole images.
-    format : str, optional
-        A name of `FORMATS`. Defaults to the one that it looks like.
-    images : Path, optional
-        The folder that the names of images are relative to. Defaults to what the format says,
-        mostly the folder of the file.
-    labels : collection of str, optional
-        Only boxes of these labels are kept. Defaults to all boxes, whatever their label.
-    box_format : {"xywh", "xyxy"}, optional
-        For tables: whether a box is x, y, width, height or two corners. Defaults to what the
-        names of the columns say, else to the former.
-
-    Returns
-    -------
-    list of AnnotatedImage
-        In the order of the file; fractional boxes rounded as `round_box`. The images
-        themselves are not opened, save where boxes are fractions of an image's size.
-
-    Raises
-    ------
-    AnnotationError
-        The annotations are malformed, or of no format that fer knows.
-    InputError
-        The file is missing or cannot be read.
-    ImageError
-        An image's size is needed and the image cannot be read.
-    OptionError
-        `format` is no name of `FORMATS`.
+    Fractional boxes are rounded as `round_box`. The images themselves are not opened, save where
+    boxes are fractions of an image's size; one that cannot be read is then an `ImageError`.
+    Parameters and other errors as `read_records`.
     """
     records = read_records(path, format=format, images=images, labels=labels, box_format=box_format)
     return [record.in_pixels() for record in records]

@@ -184,7 +184,7 @@ def check_list(
         Which list of OpenCV's programs it is. Defaults to what it looks like.
     format, images : optional
         The format of other annotations, and the folder of their images, as
-        `fercli.annotations.reading.read_annotations`.
+        `fercli.annotations.reading.read_records`.
     window_wh : (int, int)
         Smaller images in a background list are a problem. Defaults to 1 × 1.
     workers, progress

@@ -153,51 +153,6 @@ def split_tree(
     )
 
 
-def split_in_memory(
-    tree: Tree,
-    options: SplitOptions | None = None,
-    *,
-    workers: int | Workers | None = None,
-    progress: Progress = SILENT,
-) -> tuple[Tree, str]:
-    """Return a tree split anew without writing anything, and a line that says so.
-
-    Images that look alike stay in one split, as in `split_tree`; so do persons, if all images have
-    one. The same tree, options and seed give the same splits.
-
-    Parameters
-    ----------
-    tree : Tree
-        Whatever splits it has are pooled.
-    options : SplitOptions, optional
-        Defaults to 80 % train and 20 % validation; `folds` and `placing` are not looked at.
-
-    Raises
-    ------
-    OptionError
-        As `split_tree`.
-    """
-    options = options or SplitOptions(ratios={"train": 0.8, "validation": 0.2})
-    known = all(record.subject for record in tree.records)
-    options = replace(options, folds=None, by_subject=options.by_subject or known)
-    _, _, part = _assigned(tree, options, workers, progress)
-    names = list(options.ratios)
-    moved = _moved(tree.records, [names[number] for number in part])
-    places = {new.file: tree.places.get(old.file, old.file) for old, new in moved}
-    records = tuple(sorted((new for _, new in moved), key=lambda record: record.file))
-    sizes = ", ".join(f"{name} {int((part == at).sum()):,}" for at, name in enumerate(names))
-    alike = ["images that look alike"] if options.duplicates != "apart" else []
-    together = " and ".join(alike + (["those of one person"] if options.by_subject else []))
-    note = f"{tree.root}: split with seed {options.seed} ({sizes})"
-    note += f"; {together} stay in one split" if together else ""
-    return replace(tree, records=records, places=places), note
-
-
-def is_split(tree: Tree) -> bool:
-    """Whether a tree has several splits."""
-    return len(tree.splits) > 1
-
-
 def _assigned(
     tree: Tree, options: SplitOptions, workers: int | Workers | None, progress: Progress
 ) -> tuple[list[str], list[tuple[int, int]], Integers]:

@@ -63,7 +63,7 @@ class Tree:
         What ``dataset.json`` says. Defaults to None: there is none.
     places : mapping of str to str
         Where an image lies below the root, by the file of its record, if that is elsewhere: of a
-        tree that is split in memory, or that has no folders of splits.
+        tree that has no folders of splits.
     notes : tuple of str
         A line for each kind of thing that is not used: files that are no images, images that
         ``files.csv`` lists and that are missing.

@@ -52,7 +52,6 @@ def open_model(
     name: str,
     settings: ModelSettings | None = None,
     *,
-    threads: int = 1,
     progress: Progress = SILENT,
 ) -> Model:
     """Return a model that is ready to run.
@@ -64,8 +63,6 @@ def open_model(
         file.
     settings : ModelSettings, optional
         What the file does not state.
-    threads : int
-        Threads of onnxruntime. Defaults to 1.
     progress : Progress
         Gets one line on what was assumed of a file that does not state it.
 
@@ -79,7 +76,7 @@ def open_model(
     if path.suffix.lower() in KERAS_FILES:
         model = KerasModel(path, settings)
     else:
-        model = OnnxModel(path, settings, threads=threads)
+        model = OnnxModel(path, settings)
     line = describe_assumptions(model.card, path)
     if line:
         progress.note(line)

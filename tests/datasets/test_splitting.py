@@ -11,12 +11,10 @@ from fercli.datasets.journal import Journal
 from fercli.datasets.options import SplitOptions
 from fercli.datasets.splitting import (
     assign,
-    is_split,
     parse_ratios,
-    split_in_memory,
     split_tree,
 )
-from fercli.datasets.tree import counts, read_tree
+from fercli.datasets.tree import read_tree
 
 
 @settings(deadline=None)
@@ -260,43 +258,6 @@ def test_a_tree_is_not_split_into_itself(small_tree, tmp_path, out):
     with pytest.raises(OptionError, match="overlaps the source"):
         split_tree(read_tree(small_tree), tmp_path / out, SplitOptions(), overwrite=True)
     assert len(read_tree(small_tree).records) == 24
-
-
-def test_split_in_memory(put, tmp_path):
-    """A folder a class, of which two images look alike: nothing is written."""
-    for label in ("calm", "wild"):
-        for number in range(10):
-            put(f"faces/{label}/{number}.png", seed=number if label == "calm" else 50 + number)
-    put("faces/calm/again.png", seed=3)
-    tree = read_tree(tmp_path / "faces")
-    assert (tree.splits, is_split(tree)) == (("all",), False)
-    split, note = split_in_memory(tree)
-    assert split.splits == ("train", "validation")
-    # Of 11 and 10 images a class, four fifths and one fifth.
-    found = counts(split.records)
-    assert found["train"] == {"calm": 9, "wild": 8}
-    assert found["validation"] == {"calm": 2, "wild": 2}
-    assert note == (
-        f"{tmp_path / 'faces'}: split with seed 0 (train 17, validation 4); images that look alike "
-        "stay in one split"
-    )
-    assert all(split.path(record).is_file() for record in split.records)
-    of = {
-        split.path(record).stem: record.split for record in split.records if "calm" in record.file
-    }
-    assert of["3"] == of["again"]
-    assert split_in_memory(tree)[0].records == split.records
-
-
-def test_split_in_memory_keeps_persons_together(put, tmp_path):
-    for number in range(12):
-        put(f"faces/{'sad' if number % 2 else 'happy'}/{number}.png")
-    tree = read_tree(tmp_path / "faces")
-    records = [replace(one, subject=f"S{at // 2}") for at, one in enumerate(tree.records)]
-    split, note = split_in_memory(replace(tree, records=tuple(records)))
-    places = {(record.subject, record.split) for record in split.records}
-    assert len(places) == 6
-    assert "and those of one person stay in one split" in note
 
 
 def test_classes_that_differ_in_case_alone_are_refused(put, tmp_path):

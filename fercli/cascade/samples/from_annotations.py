@@ -57,7 +57,7 @@ def create_from_annotations(
     ----------
     annotations : Path
         An info file, or annotations of any other format; `format`, `images`, `labels` and
-        `box_format` as in `fercli.annotations.reading.read_annotations`.
+        `box_format` as in `fercli.annotations.reading.read_records`.
     out : Path
         The ``.vec`` file, written whole or not at all.
     rules : CropRules, optional

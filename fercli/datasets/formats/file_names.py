@@ -76,10 +76,8 @@ class NameCode:
         return Entry(file.stem, file, origin, label, subject=self.subject_of(match))
 
 
-def _format(
-    name: str, title: str, code: NameCode, counts: Mapping[str, int], published_as: str = "all"
-) -> DatasetFormat:
-    return DatasetFormat(name, title, code.entries, code.recognizes, {published_as: counts})
+def _format(name: str, title: str, code: NameCode, counts: Mapping[str, int]) -> DatasetFormat:
+    return DatasetFormat(name, title, code.entries, code.recognizes, {"all": counts})
 
 
 #: Langner, Dotsch, Bijlstra, Wigboldus, Hawk and van Knippenberg, "Presentation and validation of
