@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import (
@@ -20,23 +18,17 @@ from flask import (
     url_for,
 )
 
-from fercli.cascade.detection import DetectionOptions
-from fercli.cascade.detection.detector import DEFAULTS
 from fercli.common.errors import ImageError, OptionError
 from fercli.common.files import folder_lock, make_folder
 from fercli.common.processes import signals_as_interrupts
-from fercli.labeling import (
-    AnnotationStore,
-    BoxOutput,
-    ConflictError,
-    ImageAnnotation,
-    ReviewOutput,
-    open_store,
-)
-from fercli.labeling.images import Finder, ImageCache, ShownImage
-from fercli.labeling.outputs import IGNORED_FORMATS
+from fercli.common.progress import SILENT, Progress
+from fercli.labeling.images import ShownImage
+from fercli.labeling.outputs import IGNORED_FORMATS, BoxOutput
 from fercli.labeling.quick_training import QuickTraining
 from fercli.labeling.request_body import annotation_of, json_object, suggested_of
+from fercli.labeling.session import AnnotateSettings, LabelingSession, open_session
+from fercli.labeling.store import ConflictError, ImageAnnotation
+from fercli.labeling.video import joined_suggestions
 from fercli.web import http_errors
 from fercli.web.auth import AccessControl
 from fercli.web.http_errors import HttpError, without_path
@@ -55,97 +47,6 @@ MOST_BYTES = 1 << 20
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 pages = Blueprint("pages", __name__)
-
-
-@dataclass(frozen=True)
-class AnnotateSettings:
-    """What is annotated, and how.
-
-    Parameters
-    ----------
-    folder : Path
-        The images.
-    out : Path
-        Where the boxes go; in a review, the list of extra negatives.
-    format : str, optional
-        Of `out`. Defaults to what its name says.
-    backgrounds : Path, optional
-        The list of images without the object. Defaults to ``bg.txt`` beside `out`.
-    cascade : Path, optional
-        Finds what is suggested, or reviewed. Defaults to no suggestions.
-    review : bool
-        Whether the cascade's false alarms are reviewed. Defaults to False.
-    window_wh : (int, int), optional
-        The window whose shape boxes can be held to. Defaults to a square, at first not held to.
-    detection : DetectionOptions
-        How the cascade searches.
-    classes : tuple of str
-        The classes of boxes. Defaults to one, which the output names.
-    more_backgrounds : Path, optional
-        Images without the object for quick trainings, besides the finished ones.
-    """
-
-    folder: Path
-    out: Path
-    format: str | None = None
-    backgrounds: Path | None = None
-    cascade: Path | None = None
-    review: bool = False
-    window_wh: tuple[int, int] | None = None
-    detection: DetectionOptions = DEFAULTS
-    classes: tuple[str, ...] = ()
-    more_backgrounds: Path | None = None
-
-
-@dataclass(frozen=True)
-class LabelingSession:
-    """What the page works on.
-
-    Parameters
-    ----------
-    settings : AnnotateSettings
-    store : AnnotationStore
-    images : ImageCache
-    training : QuickTraining or None
-        None in a review.
-    """
-
-    settings: AnnotateSettings
-    store: AnnotationStore
-    images: ImageCache
-    training: QuickTraining | None = None
-
-
-def open_session(settings: AnnotateSettings) -> LabelingSession:
-    """Return what the page works on, as it was left.
-
-    Raises
-    ------
-    FerError
-        There are no images, the output is malformed or cannot hold their names, the cascade
-        cannot be used.
-    """
-    if settings.review:
-        store = open_store(ReviewOutput(settings.out, settings.folder))
-    else:
-        output = BoxOutput(settings.out, settings.folder, settings.format, settings.classes)
-        backgrounds = settings.backgrounds or settings.out.parent / "bg.txt"
-        store = open_store(output, backgrounds)
-    finder = None if settings.cascade is None else Finder(settings.cascade, settings.detection)
-    images = ImageCache(store.images, finder)
-    if settings.review:
-        return LabelingSession(settings, store, images)
-    training = QuickTraining(
-        store,
-        images,
-        settings.out.with_name(f"{settings.out.stem}_cascade"),
-        detection=settings.detection,
-        window_wh=settings.window_wh,
-        backgrounds=settings.more_backgrounds,
-    )
-    if finder is None:
-        training.restore()
-    return LabelingSession(settings, store, images, training)
 
 
 def create_app(session: LabelingSession) -> Flask:
@@ -170,7 +71,11 @@ def session_of(app: Flask | None = None) -> LabelingSession:
 
 
 def annotate(
-    settings: AnnotateSettings, port: int, started: Callable[[str, LabelingSession], None]
+    settings: AnnotateSettings,
+    port: int,
+    started: Callable[[str, LabelingSession], None],
+    *,
+    progress: Progress = SILENT,
 ) -> LabelingSession:
     """Serve the page until the process is interrupted or told to end.
 
@@ -181,6 +86,8 @@ def annotate(
         0 for one that is free.
     started : callable
         Told the address and what is there already, once the page can be opened.
+    progress : Progress
+        Of writing the frames of a video.
 
     Returns
     -------
@@ -200,7 +107,7 @@ def annotate(
         stack.enter_context(signals_as_interrupts())
         folder = make_folder(settings.out.absolute().parent)
         stack.enter_context(folder_lock(folder, "an annotation"))
-        session = open_session(settings)
+        session = open_session(settings, progress=progress)
         listener = stack.enter_context(listening(HOST, port))
         server = make_server(create_app(session), listener)
         started(address_of(HOST, listener), session)
@@ -229,6 +136,7 @@ def start() -> ResponseReturnValue:
         review=settings.review,
         trains=session_of().training is not None,
         ignores=session_of().store.output.holds_ignored,
+        tracks=session_of().tracker is not None,
         out=str(settings.out),
         window=settings.window_wh or (1, 1),
         locked=settings.window_wh is not None,
@@ -280,13 +188,17 @@ def thumbnail(number: int) -> ResponseReturnValue:
 def suggestions(number: int) -> ResponseReturnValue:
     """Tell what the cascade finds in an image."""
     _require(number)
-    found = _read(session_of().images.suggestions, number)
+    session = session_of()
+    found = list(_read(session.images.suggestions, number))
+    if session.tracker is not None:
+        found = joined_suggestions(_read(session.tracker.suggestions, number), found)
     return jsonify(
         {
             "boxes": [each.box_xywh for each in found],
             "scores": [each.score for each in found],
             "labels": [each.label for each in found],
             "rounds": [each.round for each in found],
+            "cascades": [each.cascade for each in found],
         }
     )
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A box that a cascade suggests.
+    """A box that is suggested.
 
     Parameters
     ----------
@@ -38,12 +38,16 @@ class Suggestion:
         Its class; "" where the cascade has none.
     round : int
         Which training the cascade is of, from 1; 0 for one that was given.
+    cascade : str, optional
+        The class of the cascade that found it, "" as above. Defaults to none: it was followed
+        through a video.
     """
 
     box_xywh: Box
     score: float
     label: str = ""
     round: int = 0
+    cascade: str | None = None
 
 
 class Finder:
@@ -81,7 +85,7 @@ class Finder:
         """Return what the cascade finds in an image, from top to bottom and left to right."""
         found = self._detector.detect(image, self._options)
         suggestions = (
-            Suggestion((x, y, width, height), score, self.label, self.round)
+            Suggestion((x, y, width, height), score, self.label, self.round, self.label)
             for (x, y, width, height), score in zip(
                 found.boxes_xywh.tolist(), found.scores.tolist(), strict=True
             )

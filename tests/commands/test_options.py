@@ -124,6 +124,7 @@ DIFFERENT = {
     "--classes": "of a data set, of a foreign model, of an architecture",
     "--data": "a second use, in `models export`, is optional",
     "--engine": "of samples and of training",
+    "--every": "of frames to classify, and of frames to annotate",
     "--format": "of what is read, and of what `annotate` writes",
     "--label": "of one engine, and of --info, in `cascade train`",
     "--image": "of the object, warped or drawn under features",

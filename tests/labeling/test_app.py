@@ -13,7 +13,8 @@ from PIL import Image
 
 from fercli.cascade.model import bundled_cascade
 from fercli.common.images import read_color
-from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_session
+from fercli.labeling.app import create_app, make_server
+from fercli.labeling.session import AnnotateSettings, open_session
 
 
 @pytest.fixture

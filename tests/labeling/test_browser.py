@@ -18,7 +18,8 @@ import pytest
 
 from fercli.annotations.reading import read_annotations
 from fercli.cascade.model import bundled_cascade
-from fercli.labeling.app import AnnotateSettings, create_app, make_server, open_session
+from fercli.labeling.app import create_app, make_server
+from fercli.labeling.session import AnnotateSettings, open_session
 from fercli.web.server import address_of, listening
 
 pytest.importorskip("selenium", reason="pip install 'fercli[test]'")

@@ -13,10 +13,11 @@ from fercli.annotations.base import AnnotatedImage
 from fercli.cascade.detection.detector import DEFAULTS
 from fercli.common.errors import InputError, OptionError
 from fercli.labeling import BoxOutput, ImageAnnotation, open_store
-from fercli.labeling.app import AnnotateSettings, create_app, open_session, session_of
+from fercli.labeling.app import create_app, session_of
 from fercli.labeling.images import ImageCache
 from fercli.labeling.quick_training import QuickTraining, window_for
 from fercli.labeling.rounds import compare
+from fercli.labeling.session import AnnotateSettings, open_session
 
 SIZE = (240, 180)
 ROUND = {

@@ -8,6 +8,8 @@ import click
 from fercli.annotations.formats import FORMATS
 from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
+from fercli.common.files import VIDEO_EXTENSIONS
+from fercli.common.progress import Progress
 from fercli.common.tables import counted
 from fercli.common.xml import fits_xml
 
@@ -17,7 +19,7 @@ FOLDERS = [each.name for each in FORMATS.values() if each.writer and each.of_one
 
 
 @options.command()
-@click.argument("folder", metavar="DIR", type=options.path_type())
+@click.argument("folder", metavar="DIR|VIDEO", type=options.path_type())
 @options.out(
     "PATH",
     "Read and write the boxes here: info.dat, boxes.csv (CSV), .json (COCO), .xml (dlib), or a "
@@ -35,6 +37,12 @@ FOLDERS = [each.name for each in FORMATS.values() if each.writer and each.of_one
     metavar="A,B,…",
     callback=lambda _, __, value: _classes(value),
     help="Annotate several classes, in CSV, COCO, VOC or YOLO; the keys 1 to 9 choose one.",
+)
+@click.option(
+    "--every",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Annotate every Nth frame of VIDEO.  [default: 10]",
 )
 @click.option(
     "--bg",
@@ -76,13 +84,14 @@ FOLDERS = [each.name for each in FORMATS.values() if each.writer and each.of_one
     show_default=True,
     help="Listen on this port; 0: one that is free.",
 )
-@options.no_progress
+@options.quiet
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def annotate(
     folder: Path,
     out: Path,
     format: str | None,
     classes: tuple[str, ...],
+    every: int | None,
     backgrounds: Path | None,
     window_wh: tuple[int, int] | None,
     suggest: str | None,
@@ -90,9 +99,10 @@ def annotate(
     review: str | None,
     port: int,
     opens: bool,
+    progress: Progress,
     **choices: Any,
 ) -> None:
-    """Draw boxes on the images in DIR, in a page in the browser.
+    """Draw boxes on the images in DIR or the frames of VIDEO, in a page in the browser.
 
     With mouse, fingers or keys; ? in the page lists the keys. Images that are said to hold no
     object go to bg.txt. Everything is saved at once, and the next start goes on where the last one
@@ -107,6 +117,10 @@ def annotate(
     in the other images. It stays in the folder PATH_cascade (less the suffix), and suggests at the
     next start as well; the page counts how many of its boxes had to be corrected.
 
+    The frames of VIDEO go to the folder PATH_frames (less the suffix), as JPEG images that a
+    training reads. Finish two of them, and the page suggests in those between where the objects
+    are: they are looked for on their way from one to the other.
+
     With --review, DIR holds backgrounds, and the page shows what the cascade finds in them. False
     alarms that are confirmed are cut out, with half their size around them, into the folder
     PATH_crops (less the suffix), and PATH lists the crops: add its lines to the bg.txt of the next
@@ -120,15 +134,19 @@ def annotate(
       fer cascade annotate photos/ --out work/info.dat
       fer cascade annotate photos/ --out boxes.json --suggest faces --window 24x24
       fer cascade annotate photos/ --out photos/ --format yolo --classes face,hand
+      fer cascade annotate talk.mp4 --every 25 --out work/info.dat
       fer cascade annotate scenes/ --review trained/cascade.xml --out work/extra.txt
     """
-    from fercli.labeling.app import AnnotateSettings
     from fercli.labeling.app import annotate as run
+    from fercli.labeling.session import AnnotateSettings
 
     if review and (suggest or format or backgrounds or classes or more_backgrounds):
         raise click.UsageError(
             "--review goes without --suggest, --format, --classes, --bg and --train-bg"
         )
+    is_video = folder.suffix.lower() in VIDEO_EXTENSIONS and not folder.is_dir()
+    if every is not None and not is_video:
+        raise click.UsageError(f"--every is for a video, and {folder} is none")
     settings = AnnotateSettings(
         folder,
         out,
@@ -140,15 +158,19 @@ def annotate(
         options.build(DetectionOptions, choices),
         classes,
         more_backgrounds,
+        (every or 10) if is_video else None,
     )
 
     def started(address: str, session: Any) -> None:
-        click.echo(f"{counted(len(session.store.images), 'image')} in {folder}: {_counts(session)}")
+        images, place = counted(len(session.store.images), "image"), session.settings.folder
+        if is_video:
+            click.echo(f"every {session.settings.every}th frame of {folder} is in {place}")
+        click.echo(f"{images} in {place}: {_counts(session)}")
         click.echo(f"annotate at {address} (Ctrl-C ends)")
         if opens:
             click.launch(address)
 
-    _tell_end(run(settings, port, started))
+    _tell_end(run(settings, port, started, progress=progress))
 
 
 def _classes(value: str | None) -> tuple[str, ...]:

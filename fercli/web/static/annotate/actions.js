@@ -155,6 +155,11 @@ export const actions = {
   acceptAll() {
     if (session.model?.of("pending").length) change(null, (model) => model.settle("box"));
   },
+  acceptNext() {
+    if (review || session.model?.coming) return;
+    actions.acceptAll();
+    next();
+  },
   refuseAll() {
     if (!session.model?.of("pending").length) return;
     change(null, (model) => (review ? model.settle("ignored") : model.dropPending()));

@@ -2,7 +2,8 @@
 //
 // An item is {box, kind}: "box", "pending" (suggested, and nobody has said anything of it yet) or
 // "ignored" (not counted; in a review, really the object). A suggestion has the score, the round and
-// the cascade (its class, "") that it is of; it is shown from a score on.
+// the cascade (its class, "") that it is of, and is shown from a score on; null: it was followed
+// through a video.
 
 import { overlap } from "./geometry.js";
 
@@ -132,7 +133,7 @@ export class Model {
   // Add what cascades found, less what is there already; a part of the past as well.
   suggest(found) {
     const fresh = found.filter(({ box }) => !this.items.some((item) => overlap(item.box, box) > 0.5));
-    const items = fresh.map((one) => ({ ...one, kind: "pending", label: one.label ?? (one.cascade || Model.label) }));
+    const items = fresh.map((one) => ({ ...one, kind: "pending", label: one.label ?? Model.label }));
     for (const one of [this, ...this.past, ...this.future]) one.items.push(...copy(items));
     return items.filter(isShown).length;
   }

@@ -1,6 +1,6 @@
 // The way from one image to the next.
 
-import { session, review, say, stage, tell, tellCounts, words } from "./state.js";
+import { session, review, say, stage, tell, tellCounts, tracks, words } from "./state.js";
 import { tellEnd } from "./dialogs.js";
 import { inImage, overlap } from "./geometry.js";
 import { itemsOf, Model } from "./model.js";
@@ -144,6 +144,7 @@ function show(known, image) {
   session.view.size = model.size;
   session.view.fit();
   arrive(number);
+  if (tracks && isOpen(known)) model.forgetSuggestions(); // the frames around may have boxes by now
   suggestAgain();
   prepare(passOver(number, 1));
 }
@@ -188,6 +189,7 @@ export async function suggest(model, asked = false) {
     const found = await getSuggestions(model.number);
     if (!model.askedFor) return; // forgotten meanwhile: others come
     if (!model.found) model.judged = !model.items.length && !model.done && !model.negative;
+    if (found.some(({ cascade }) => cascade === null)) model.judged = false; // it is not the cascade that is judged
     model.found = found;
     for (const one of found) seen(one);
     const fresh = model.suggest(found);

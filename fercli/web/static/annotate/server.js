@@ -22,8 +22,9 @@ export const listImages = async () =>
   (await ask("/api/v1/images")).images.map(([name, state, boxes]) => ({ name, state, boxes }));
 export const getImage = (number) => ask(address(number));
 export async function getSuggestions(number) {
-  const { boxes, scores, labels, rounds } = await ask(address(number, "/suggestions"));
-  return boxes.map((box, at) => ({ box, score: scores[at], cascade: labels[at], round: rounds[at] }));
+  const { boxes, scores, labels, rounds, cascades } = await ask(address(number, "/suggestions"));
+  return boxes.map((box, at) =>
+    ({ box, score: scores[at], label: labels[at] || undefined, round: rounds[at], cascade: cascades[at] }));
 }
 export const getTraining = () => ask("/api/v1/training");
 export const startTraining = (label) => ask("/api/v1/training", { ...sending({ label }), method: "POST" });

@@ -8,6 +8,7 @@ import { byId, count, wordsOf } from "./labels.js";
 const { dataset } = byId("annotator");
 export const review = dataset.review === "true";
 export const ignores = dataset.ignores === "true"; // whether the output holds boxes that are not counted
+export const tracks = dataset.tracks === "true"; // whether the images are frames of a video
 export const trains = dataset.trains === "true";
 export const mode = review ? "review" : "annotate";
 export const words = wordsOf(review);
@@ -20,7 +21,7 @@ const shape = Number(dataset.width) / Number(dataset.height);
 
 export const session = {
   images: [], // {name, state, boxes} of each
-  suggests: review, // whether there is a cascade
+  suggests: review || tracks, // whether there is a cascade, or a video
   wanted: 0, // the number of the image that is shown, or on its way
   model: null, // what is said of the image that is shown
   image: null,

@@ -11,7 +11,7 @@ const cascadeAtHand = () => ((Model.label ?? "") in Model.thresholds ? Model.lab
 
 // A cascade has given a score.
 export function seen({ cascade, score }) {
-  strongest[cascade] = Math.max(strongest[cascade] ?? 0, score);
+  if (cascade !== null) strongest[cascade] = Math.max(strongest[cascade] ?? 0, score);
 }
 
 // The server tells which cascades suggest; the `fresh` one begins with its own threshold.
@@ -28,7 +28,7 @@ function tellThreshold() {
   const slider = byId("threshold");
   if (!slider) return;
   const [cascade, most] = [cascadeAtHand(), strongest[cascadeAtHand()] || 1];
-  slider.parentElement.hidden = !session.suggests;
+  slider.parentElement.hidden = !Object.keys(Model.thresholds).length;
   Object.assign(slider, { max: most, step: most / 100, value: Model.thresholds[cascade] ?? 0 });
   const share = Math.round((100 * (Model.thresholds[cascade] ?? 0)) / most);
   slider.setAttribute("aria-valuetext", `${share} % of the highest score`);

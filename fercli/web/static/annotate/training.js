@@ -5,7 +5,7 @@ import { Model } from "./model.js";
 import { forgetSuggestions, suggestAgain } from "./navigation.js";
 import { allIsKept, watchers } from "./saving.js";
 import { cancelTraining, getTraining, startTraining } from "./server.js";
-import { say, session, trains } from "./state.js";
+import { say, session, tracks, trains } from "./state.js";
 import { setThresholds } from "./threshold.js";
 
 const EVERY = 600; // milliseconds between two questions how far a training is
@@ -47,7 +47,7 @@ function take(now) {
   const ended = before.state === "running" && now.state !== "running";
   const fresh = now.rounds.length > before.rounds.length;
   Model.rounds = newest(now.rounds);
-  session.suggests = Object.keys(now.thresholds).length > 0;
+  session.suggests = tracks || Object.keys(now.thresholds).length > 0;
   setThresholds(now.thresholds, fresh ? now.rounds.at(-1).label : null);
   show();
   if (ended) tellEnd(now);
