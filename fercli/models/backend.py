@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +67,29 @@ def precision_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def emulates_bfloat16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the processor is known to lack arithmetic in bfloat16.
+
+    Parameters
+    ----------
+    cpu_info : Path
+        Linux's description of the processor; of others and without it, nothing is known.
+    """
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", cpu_info.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return flags is not None and not {"avx512_bf16", "amx_bf16"} & set(flags[1].split())
+
+
+def has_gpu() -> bool:
+    """Return whether Keras's backend computes on a GPU; False where it cannot tell."""
+    try:
+        return bool(load_keras().distribution.list_devices("gpu"))
+    except Exception:  # each backend has its own
+        return False
 
 
 @contextmanager

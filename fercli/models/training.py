@@ -18,7 +18,13 @@ from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted
 from fercli.datasets.augment import find_policy
 from fercli.datasets.tree import read_tree, unreadable_lines
-from fercli.models.backend import load_keras, precision_policy, quiet_warnings
+from fercli.models.backend import (
+    emulates_bfloat16,
+    has_gpu,
+    load_keras,
+    precision_policy,
+    quiet_warnings,
+)
 from fercli.models.batches import BatchMaker, BatchOptions, batch_errors, training_batches
 from fercli.models.callbacks import (
     MEASURED,
@@ -187,6 +193,10 @@ def train(
         maker = BatchMaker(training, _batch_options(options))
         divided = is_unsplit(tree, options.validation)
         task = _Task(maker, validation, images, out, options, divided, progress)
+        if options.precision == "mixed_bfloat16" and emulates_bfloat16() and not has_gpu():
+            progress.note(
+                "this processor has no bfloat16 arithmetic, and is faster with --precision float32"
+            )
         with precision_policy(options.precision), quiet_warnings(), data_parallel(options):
             return _run(task, resumed)
 

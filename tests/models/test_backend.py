@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fercli.models.backend import load_keras, with_fused_normalizations
+from fercli.models.backend import emulates_bfloat16, load_keras, with_fused_normalizations
 
 keras = load_keras()
 if keras.backend.backend() != "tensorflow":
@@ -61,3 +61,20 @@ def test_layers_of_other_kinds_and_names_stay():
     assert type(fused.layers[2]) is keras.layers.Conv2D
     assert isinstance(fused.layers[1], keras.layers.BatchNormalization)
     assert type(fused.layers[1]) is not keras.layers.BatchNormalization
+
+
+@pytest.mark.parametrize(
+    ("text", "emulates"),
+    [
+        ("flags\t\t: fpu avx2 avx512f\n", True),
+        ("flags\t\t: fpu avx512_bf16 avx512f\n", False),
+        ("flags\t\t: fpu amx_bf16\n", False),
+        ("Features\t: fp asimd bf16\n", False),
+    ],
+    ids=["none", "AVX-512", "AMX", "another architecture"],
+)
+def test_processors_without_bfloat16_are_known(tmp_path, text, emulates):
+    described = tmp_path / "cpuinfo"
+    described.write_text(f"processor\t: 0\n{text}")
+    assert emulates_bfloat16(described) is emulates
+    assert not emulates_bfloat16(tmp_path / "missing")

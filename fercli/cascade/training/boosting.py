@@ -83,6 +83,7 @@ def train_stage(
     seed: tuple[int, ...],
     pool: KernelPool,
     watch: Watcher = lambda count, hit_rate, false_alarm_rate: None,
+    log_odds: NDArray[np.float64] | None = None,
 ) -> TrainedStage | None:
     """Train a stage on the windows of a search, of which the first are positives.
 
@@ -97,6 +98,9 @@ def train_stage(
     pool : KernelPool
     watch : callable, optional
         Called after each weak classifier.
+    log_odds : ndarray of float64, shape (n,), optional
+        What earlier weak classifiers say of the windows, which the stage adds to: none of them
+        may be missing. The rates are of all together, and the stage may be empty.
 
     Returns
     -------
@@ -106,12 +110,16 @@ def train_stage(
     """
     labels = np.where(np.arange(len(search.windows)) < positives, 1.0, -1.0)
     boosting = METHODS[options.method](labels)
-    sums = np.zeros(len(labels))
+    sums = np.zeros(len(labels)) if log_odds is None else boosting.begin(log_odds)
     weak_classifiers: list[WeakClassifier] = []
     losses: list[float] = []
-    fit = 0.0, 0.0, 1.0
-    columns = np.arange(len(labels))
-    while len(weak_classifiers) < options.max_weak_count and len(columns):
+    fit = (0.0, 0.0, 1.0) if log_odds is None else rates(sums, positives, options.hit_rate)
+    columns = untrimmed(boosting.weights, options.weight_trim_rate)
+    while (
+        len(weak_classifiers) < options.max_weak_count
+        and len(columns)
+        and fit[2] > options.false_alarm_rate
+    ):
         random = partial(_random, (*seed, len(weak_classifiers)))
         grown = grow_tree(search, boosting, columns, positives, options.max_depth, random, pool)
         if grown is None:
@@ -122,11 +130,9 @@ def train_stage(
         losses.append(float(np.exp(-labels * sums).mean()))
         boosting.update(votes)
         columns = untrimmed(boosting.weights, options.weight_trim_rate)
-        fit = _fit(sums, positives, options.hit_rate)
+        fit = rates(sums, positives, options.hit_rate)
         watch(len(weak_classifiers), fit[1], fit[2])
-        if fit[2] <= options.false_alarm_rate:
-            break
-    if not weak_classifiers:
+    if not weak_classifiers and log_odds is None:
         return None
     stage = Stage(fit[0], tuple(weak_classifiers))
     return TrainedStage(stage, fit[1], fit[2], tuple(losses))
@@ -136,14 +142,25 @@ def _random(seed: tuple[int, ...], search: int) -> np.random.Generator:
     return np.random.default_rng([*seed, search])
 
 
-def _fit(sums: NDArray[np.float64], positives: int, hit_rate: float) -> tuple[float, float, float]:
+def rates(sums: NDArray[np.float64], positives: int, hit_rate: float) -> tuple[float, float, float]:
     """Return the threshold that keeps the hit rate, the hit rate and the false alarm rate."""
-    ascending = np.sort(sums[:positives].astype(np.float32))
-    # In float32, as opencv_traincascade computes it.
-    missed = int((np.float32(1) - np.float32(hit_rate)) * np.float32(positives))
-    threshold = float(ascending[min(missed, positives - 1)])
-    passes = sums >= float(np.float32(threshold) - EPSILON)
+    threshold = threshold_for(sums[:positives], hit_rate)
+    passes = reaches(sums, threshold)
     return threshold, float(passes[:positives].mean()), float(passes[positives:].mean())
+
+
+def threshold_for(sums: NDArray[np.float64], hit_rate: float) -> float:
+    """Return the highest threshold that so many of the positives with these sums reach."""
+    ascending = np.sort(sums.astype(np.float32))
+    # In float32, as opencv_traincascade computes it.
+    missed = int((np.float32(1) - np.float32(hit_rate)) * np.float32(len(sums)))
+    return float(ascending[min(missed, len(sums) - 1)])
+
+
+def reaches(sums: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+    """Return which sums reach a threshold by the detector's arithmetic."""
+    reached: NDArray[np.bool_] = sums >= float(np.float32(threshold) - EPSILON)
+    return reached
 
 
 # Weak classifiers.
@@ -278,6 +295,8 @@ class Boosting:
     """
 
     criterion: Criterion = "least squares"
+    #: What part of the logarithm of the odds the votes add up to.
+    scale_of_sums = 0.5
 
     def __init__(self, labels: Doubles) -> None:
         self.labels = labels
@@ -295,6 +314,11 @@ class Boosting:
     def update(self, votes: Doubles) -> None:
         """Update the weights of the samples, given the votes of a new weak classifier."""
         raise NotImplementedError
+
+    def begin(self, log_odds: Doubles) -> Doubles:
+        """Weigh the samples as earlier weak classifiers leave them; return the sums so far."""
+        self._weigh(self.weights * np.exp(-self.labels * log_odds / 2))
+        return self.scale_of_sums * log_odds
 
     def is_pure(self, weights: Doubles, targets: Doubles) -> bool:
         """Return whether samples are so alike that a leaf should hold them."""
@@ -348,6 +372,7 @@ class DiscreteBoost(_Classification):
     """Discrete AdaBoost: answers are 1 and −1, times the logarithm of the odds of being right."""
 
     criterion: Criterion = "misclassification"
+    scale_of_sums = 1.0
 
     def leaf(self, weights: Doubles, targets: Doubles) -> float:
         """Return the class of the larger weight."""
@@ -369,10 +394,17 @@ class DiscreteBoost(_Classification):
 class LogitBoost(_Regression):
     """LogitBoost: answers are Newton steps of the log-likelihood."""
 
+    scale_of_sums = 1.0
+
     def __init__(self, labels: Doubles) -> None:
         super().__init__(labels)
         self.targets = 2.0 * labels
         self._margins = np.zeros(len(labels))
+
+    def begin(self, log_odds: Doubles) -> Doubles:
+        """Set the weights and targets of the next Newton step; return the sums so far."""
+        self.update(log_odds)
+        return log_odds
 
     def update(self, votes: Doubles) -> None:
         """Set the weights and targets of the next Newton step."""

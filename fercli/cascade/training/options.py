@@ -356,6 +356,16 @@ class CascadeTrainingOptions(EngineOptions):
         maximum=0.5,
         engine="native",
     )
+    nested_from: int | None = option(
+        None,
+        help="Begin each stage from this one on, counted from 0, with all weak classifiers so far, "
+        "whose votes are fitted anew; its threshold is set on samples kept out, if these are "
+        "enough. Such cascades miss fewer objects and give fewer false alarms, in larger files.",
+        metavar="N",
+        minimum=1,
+        default_text="never",
+        engine="native",
+    )
     continue_from: Path | None = option(
         None,
         help="Begin with the stages of this cascade, of any origin.",

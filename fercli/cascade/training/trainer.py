@@ -30,6 +30,7 @@ from fercli.cascade.training.memory import (
     negatives_wanted,
 )
 from fercli.cascade.training.negative_mining import MiningResult, NegativeMiner
+from fercli.cascade.training.nested import train_nested_stage
 from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions
 from fercli.cascade.training.positives import Positives
 from fercli.cascade.training.report import StageRecord
@@ -165,15 +166,17 @@ class Training:
             return replace(stop_reason, acceptance_ratio=ratio) if index else stop_reason
         negatives, held_out_negatives = self._split_negatives(mined.windows, index)
         del mined  # with its windows, of which there are copies now
-        trained = self._train(self._positives[chosen], negatives, index, bar)
-        if trained is None:
+        grown = self._train(
+            cascade, self._positives[chosen], negatives, self._held_out[held_out], bar
+        )
+        if grown is None:
             return StopReason(
                 f"stage {index} cannot be trained: no feature separates its "
                 f"{len(chosen)} positives from its {len(negatives)} negatives",
                 "use more samples, or more different ones",
                 ratio if index else None,
             )
-        cascade = with_stage(cascade, trained.stage, self._features.feature)
+        cascade, trained = grown
         last = replace(cascade, stages=cascade.stages[-1:])
         return cascade, StageRecord(
             index=index,
@@ -237,22 +240,35 @@ class Training:
         return "differ from each other and have a standard deviation of more than 10 gray levels"
 
     def _train(
-        self, positives: Samples, negatives: Samples, index: int, bar: Bar
-    ) -> TrainedStage | None:
+        self,
+        cascade: Cascade,
+        positives: Samples,
+        negatives: Samples,
+        held_out: Samples,
+        bar: Bar,
+    ) -> tuple[Cascade, TrainedStage] | None:
+        """Return the cascade with another stage; None if there is nothing to learn."""
+        index, nested_from = len(cascade.stages), self._options.nested_from
+
         def watch(count: int, hit_rate: float, false_alarm_rate: float) -> None:
             bar.figures(
                 f"stage {index}: {count} weak, hit rate {hit_rate:.4f}, "
                 f"false alarm rate {false_alarm_rate:.4f}"
             )
 
-        return train_stage(
-            self._search(positives, negatives),
-            len(positives),
-            self._options.stage,
-            seed=(self._options.seed, index),
-            pool=self._pool,
-            watch=watch,
+        search = self._search(positives, negatives)
+        options, seed = self._options.stage, (self._options.seed, index)
+        if index and nested_from is not None and index >= nested_from:
+            return train_nested_stage(
+                cascade, search, len(positives), held_out, options,
+                seed=seed, pool=self._pool, watch=watch,
+            )  # fmt: skip
+        trained = train_stage(
+            search, len(positives), options, seed=seed, pool=self._pool, watch=watch
         )
+        if trained is None:
+            return None
+        return with_stage(cascade, trained.stage, self._features.feature), trained
 
     def _search(self, positives: Samples, negatives: Samples) -> Search:
         windows, method = to_sample_matrix(positives, negatives), self._options.search
