@@ -1,4 +1,8 @@
-"""The server: the application behind waitress."""
+"""The server: the application behind waitress.
+
+Of four servers, waitress alone lets the headers of a request decide whether its body is read, and
+where it waits; docs/web-page.md has the comparison. Its channel and its parser are subclassed here.
+"""
 
 from __future__ import annotations
 
