@@ -82,6 +82,8 @@ class Recognizer:
         self._model = open_model(model, settings)
         self._keras_lock = threading.Lock()
         self._search = FaceSearch(Detector(self.cascade))
+        #: Images of more places than so many are searched from coarse to fine; 0 for all.
+        self.many_places = MANY_PLACES
 
     @property
     def card(self) -> ModelCard:
@@ -205,7 +207,7 @@ class Recognizer:
         side, min_face = self._search_size(gray.shape, side, least)
         if quick is None:
             smallest = max(min_face, self.window_side * max(max(gray.shape) / side, 1))
-            quick = gray.size * (self.window_side / smallest) ** 2 > MANY_PLACES
+            quick = gray.size * (self.window_side / smallest) ** 2 > self.many_places
         boxes = (self._search.quick if quick else self._search.exact)(
             gray,
             side=side,

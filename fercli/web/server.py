@@ -11,8 +11,10 @@ import errno
 import json
 import logging
 import math
+import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from flask import request
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.task import ThreadedTaskDispatcher
@@ -97,6 +100,7 @@ def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str
     require_token(settings.trusted_proxy or host, settings.token)
     with listening(host, port) as listener:
         app = create_app(settings)
+        app.before_request(_prepare_search)
         with _ended_by_signals(app):
             try:
                 server = make_server(app, listener)
@@ -104,6 +108,17 @@ def serve(settings: ServerSettings, host: str, port: int, started: Callable[[str
                 server.run()
             finally:
                 services(app).close()
+    preparation = services(app).recognizers.preparation
+    if preparation is not None and preparation.is_alive():
+        # Numba cannot be interrupted, and Python would abort if it ended meanwhile.
+        sys.stdout.flush()
+        os._exit(0)
+
+
+def _prepare_search() -> None:
+    """Begin to load the faster search when the first image comes."""
+    if request.path == IMAGES:
+        services().recognizers.prepare_search()
 
 
 def make_server(app: Flask, listener: socket.socket) -> Any:

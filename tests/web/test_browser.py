@@ -88,7 +88,7 @@ def test_faces_are_numbered_as_one_reads(visit, portrait, tmp_path):
 def test_an_image_without_a_face_gets_advice(visit, tmp_path):
     browser = visit("/")
     path = tmp_path / "gray.png"
-    cv2.imwrite(str(path), np.full((900, 1200, 3), 128, np.uint8))
+    cv2.imwrite(str(path), np.full((1800, 2400, 3), 128, np.uint8))
     find(browser, "#file").send_keys(str(path))
     status_says(browser, "No face was found in gray.png.")
     assert "What to try" in find(browser, "#tips").text
