@@ -15,6 +15,7 @@ import skimage.data
 from hypothesis import settings
 
 from fercli.annotations.base import NOTES
+from fercli.cascade.samples.vec import write_vec
 from fercli.cli import main
 from fercli.common.images import IMAGE_NOTES
 
@@ -27,6 +28,8 @@ settings.load_profile("fer")
 # would all programs that tests start: they would not be interrupted.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+SCENES = ("brick", "coffee", "coins", "grass", "gravel", "motorcycle_left", "rocket", "text")
 
 
 @dataclass
@@ -125,6 +128,27 @@ def lfw():
         return windows[:100], windows[100:]
 
     return resized
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory) -> Path:
+    """A folder of eight small photographs without faces."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for name in SCENES:
+        source = next(Path(skimage.data.__file__).parent.glob(f"{name}.*"))
+        image = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
+        scale = 240 / max(image.shape)
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / f"{name}.png"), small)
+    return folder
+
+
+@pytest.fixture
+def vec(tmp_path, lfw) -> Path:
+    """100 faces of 12×12."""
+    path = tmp_path / "faces.vec"
+    write_vec(path, lfw(12)[0])
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fercli.common.errors import AnnotationError, FerError, ImageError
+from fercli.common.parallel import carry_notes
 from fercli.common.tables import listed
 
 if TYPE_CHECKING:  # numpy, which no reader needs
     from fercli.common.boxes import Box
+
+
+#: By file and item: of how many things something was assumed, and what was found.
+_Items = dict[tuple[Path, Hashable], tuple[int, str]]
 
 
 class AnnotationNotes:
@@ -28,7 +33,7 @@ class AnnotationNotes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._notes: dict[str, dict[tuple[Path, Hashable], tuple[int, str]]] = {}
+        self._notes: dict[str, _Items] = {}
         self._told: set[tuple[str, Path, Hashable]] = set()
         self._muted = threading.local()
 
@@ -78,6 +83,18 @@ class AnnotationNotes:
         with self._lock:
             return [_line(kind, items) for kind, items in self._notes.items()]
 
+    def hand_over(self) -> dict[str, _Items]:
+        """Return all assumptions by kind, and forget them: `merge` takes them in."""
+        with self._lock:
+            notes, self._notes = self._notes, {}
+        return notes
+
+    def merge(self, notes: Mapping[str, _Items]) -> None:
+        """Take in the assumptions of another process."""
+        for kind, items in notes.items():
+            for (source, item), (count, detail) in items.items():
+                self.add(source, kind, item, detail, count)
+
     def forget(self) -> None:
         """Begin anew, as at the start of a command."""
         with self._lock:
@@ -85,7 +102,7 @@ class AnnotationNotes:
             self._told.clear()
 
 
-def _line(kind: str, items: dict[tuple[Path, Hashable], tuple[int, str]]) -> str:
+def _line(kind: str, items: _Items) -> str:
     (source, _), (_, detail) = next(iter(items.items()))
     files = len({path for path, _ in items})
     total = sum(count for count, _ in items.values())
@@ -99,6 +116,7 @@ def _line(kind: str, items: dict[tuple[Path, Hashable], tuple[int, str]]) -> str
 
 #: The notes of this process.
 NOTES = AnnotationNotes()
+carry_notes(__name__, NOTES)
 
 
 def input_notes() -> list[str]:

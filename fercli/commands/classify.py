@@ -7,6 +7,7 @@ import click
 
 from fercli.commands import options
 from fercli.common.files import FolderFiles
+from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 from fercli.recognition.options import RecognitionOptions, VideoOptions
 
@@ -98,13 +99,13 @@ _OUTPUTS = [
     help="Try this often to reach a stream that broke off.",
 )
 @options.model_settings
-@options.workers
+@options.cores_or_cluster
 @options.overwrite
 @options.as_json
 @options.quiet
 def classify(
     inputs: tuple[str, ...],
-    workers: int | None,
+    workers: Workers,
     overwrite: bool,
     as_json: bool,
     progress: Progress,
@@ -125,6 +126,7 @@ def classify(
       fer classify talk.mp4 --save out.mp4 --timeline talk.png --bars
       fer classify 0 --show                        the camera; q or Ctrl-C ends
       find . -name '*.jpg' | fer classify - --jsonl faces.jsonl
+      fer classify talks/ --csv faces.csv --parallel dask --scheduler tcp://node1:8786
     """
     from fercli.common.processes import stopped_by_signals
     from fercli.recognition.classify import ClassifyRun

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from fercli.commands import options
+from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 from fercli.common.tables import counted
 from fercli.models.training_options import ModelTrainingOptions
@@ -212,7 +213,7 @@ def evaluate(
     "FILE.csv", "Write the table to this CSV file.  [default: standard output]", required=False
 )
 @options.model_settings
-@options.workers
+@options.cores_or_cluster
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -220,7 +221,7 @@ def predict(
     model: str,
     faces: tuple[Path, ...],
     out: Path | None,
-    workers: int | None,
+    workers: Workers,
     overwrite: bool,
     as_json: bool,
     progress: Progress,
@@ -236,6 +237,7 @@ def predict(
     Examples:
       fer models predict ferplus faces/ > answers.csv
       fer models predict run/best.keras a.png b.png --out answers.csv
+      fer models predict ferplus faces/ -o a.csv --parallel dask --scheduler tcp://node1:8786
     """
     from fercli.models.inference import predict_files
 

@@ -458,30 +458,37 @@ tools = from_option("tools", None, Path, TOOLS)
 # Options that say where work is done.
 
 
-def _spread(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _spread(
+    *kinds: str, counted: bool = True
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return what adds ``--workers``, ``--parallel`` and ``--scheduler`` to a command.
 
-    The command takes `workers`.
+    The command takes `workers`. The first of `kinds` is the default; `counted` says whether there
+    is a choice of how many workers.
     """
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def with_workers(
-            *args: Any, workers: int | None, parallel: str, scheduler: str | None, **options: Any
+            *args: Any,
+            parallel: str,
+            scheduler: str | None,
+            workers: int | None = None,
+            **options: Any,
         ) -> Any:
             if (parallel == "dask") != (scheduler is not None):
                 raise click.UsageError("--parallel dask and --scheduler ADDRESS go together")
-            prefer: Any = "threads" if parallel == "threads" else "processes"
+            prefer: Any = parallel if parallel in ("processes", "threads") else None
             return command(*args, workers=Workers(workers, prefer, scheduler), **options)
 
         kind = click.option(
             "--parallel",
-            type=click.Choice(["processes", "threads", "dask"]),
-            default=default,
+            type=click.Choice([*kinds, "dask"]),
+            default=kinds[0],
             show_default=True,
-            help="Use workers of this kind; dask: a cluster, which must see the same files.",
+            help="Spread work over these; dask: a cluster, which must see the same files.",
         )
-        for option in (_scheduler, kind, workers):
+        for option in (_scheduler, kind, *([workers] if counted else [])):
             with_workers = option(with_workers)
         return with_workers
 
@@ -492,8 +499,11 @@ _scheduler = click.option(
     "--scheduler", metavar="ADDRESS", help="Use this Dask scheduler, such as tcp://node1:8786."
 )
 
-spread = _spread("processes")
-spread_by_threads = _spread("threads")
+spread = _spread("processes", "threads")
+spread_by_threads = _spread("threads", "processes")
+#: For commands that know themselves what suits their work.
+cores_or_cluster = _spread("cores")
+cores_or_cluster_uncounted = _spread("cores", counted=False)
 
 
 # Options of the commands that detect and classify faces.

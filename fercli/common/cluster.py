@@ -15,19 +15,18 @@ from __future__ import annotations
 import atexit
 import hashlib
 import logging
-import os
-import pickle
-import platform
-import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from threading import Event
 from typing import Any, ClassVar, Generic, TypeVar
 
-from fercli.common.errors import DependencyError, errors_made, last_error
+from fercli.common.cluster_worker import KEPT, BatchResult, Done, Home, run_batch, same, text_of
+from fercli.common.errors import DependencyError, errors_made
 from fercli.common.parallel import until_failure
 
 T = TypeVar("T")
@@ -45,170 +44,14 @@ AHEAD = 3
 LOOK = 2.0
 #: Failures at what works here, after which a worker is left out.
 STRIKES = 3
-#: Functions that a worker keeps.
-KEPT = 2
-
-
-# What runs on the workers
-
-
-@dataclass(frozen=True)
-class Home:
-    """What a worker must have in common with this process.
-
-    Parameters
-    ----------
-    folder : str
-        The working directory, from which relative paths go.
-    versions : str
-    """
-
-    folder: str
-    versions: str
-
-    @classmethod
-    def here(cls) -> Home:
-        """Return that of this process."""
-        return cls(str(os.getcwd()), _versions())  # noqa: PTH109
-
-    def fault(self) -> str:
-        """Return why this process cannot do the work of another; empty if it can."""
-        if self.versions != _versions():
-            return f"it has {_versions()}, and this machine {self.versions}"
-        if not os.path.isdir(self.folder):  # noqa: PTH112
-            return f"it has no folder {self.folder}"
-        return ""
-
-
-@dataclass(frozen=True)
-class Done:
-    """The result of an item, and what was assumed about images."""
-
-    result: Any
-    notes: Any
-
-
-@dataclass(frozen=True)
-class Doubtful:
-    """An item that failed on a worker, or an error was noted: to be done again elsewhere."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """What a worker, whose address is `worker`, made of a batch; nothing if it has a fault."""
-
-    worker: str
-    seconds: float
-    outcomes: list[Done | Doubtful]
-    fault: str = ""
-
-
-def run_batch(pickled: bytes, digest: str, items: bytes, home: Home) -> BatchResult:
-    """Call a function with some items; runs on a worker."""
-    from distributed import get_worker
-
-    began, worker = time.perf_counter(), get_worker().address
-    fault = home.fault()
-    if fault:
-        return BatchResult(worker, 0.0, [], fault)
-    with _DIRECTORY.entered(home.folder):
-        try:
-            function, todo = _FUNCTIONS.get(digest, pickled), pickle.loads(items)
-        except Exception as error:
-            return BatchResult(worker, 0.0, [], f"it cannot load the work: {_text(error)}")
-        outcomes = [_outcome(function, item) for item in todo]
-    return BatchResult(worker, time.perf_counter() - began, outcomes)
-
-
-def same(content: bytes) -> bytes:
-    """Return bytes as they are: the task that holds a function, which can be run again."""
-    return content
-
-
-def _outcome(function: Callable[[Any], Any], item: Any) -> Done | Doubtful:
-    from fercli.common.images import IMAGE_NOTES
-
-    before = errors_made()
-    try:
-        result = function(item)
-    except Exception as error:
-        IMAGE_NOTES.hand_over()
-        return Doubtful(_text(error))
-    notes = IMAGE_NOTES.hand_over()
-    return Doubtful(last_error()) if errors_made() > before else Done(result, notes)
-
-
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
-def _versions() -> str:
-    """Return the versions on which results depend."""
-    import cv2
-    import numpy as np
-
-    import fercli
-
-    return (
-        f"fercli {fercli.__version__}, Python {'.'.join(platform.python_version_tuple()[:2])}, "
-        f"OpenCV {cv2.__version__}, NumPy {np.__version__}"
-    )
-
-
-class _Functions:
-    """Functions by digest, so that each is unpickled once in a process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: OrderedDict[str, Callable[[Any], Any]] = OrderedDict()
-
-    def get(self, digest: str, pickled: bytes) -> Callable[[Any], Any]:
-        """Return a function; those used least recently are dropped."""
-        with self._lock:
-            if digest not in self._known:
-                self._known[digest] = pickle.loads(pickled)
-            self._known.move_to_end(digest)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
-            return self._known[digest]
-
-
-class _Directory:
-    """The working directory of this process: tasks of one folder run at once, others wait."""
-
-    def __init__(self) -> None:
-        self._free = threading.Condition()
-        self._folder = ""
-        self._users = 0
-
-    @contextmanager
-    def entered(self, folder: str) -> Iterator[None]:
-        """Work in a folder."""
-        with self._free:
-            while self._users and self._folder != folder:
-                self._free.wait()
-            os.chdir(folder)
-            self._folder = folder
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._free:
-                self._users -= 1
-                self._free.notify_all()
-
-
-_FUNCTIONS = _Functions()
-_DIRECTORY = _Directory()
-
-
-# What runs here
 
 
 class _SchedulerLostError(Exception):
     """Raised, for this module alone, when the connection to the scheduler is broken."""
+
+
+class _StoppedError(Exception):
+    """Raised, for this module alone, when results are no longer wanted."""
 
 
 @dataclass
@@ -225,8 +68,9 @@ def map_on_cluster(
     *,
     total: int | None = None,
     note: Callable[[str], None] = lambda _: None,
+    stop: Event | None = None,
 ) -> Iterator[tuple[R, Any]]:
-    """Yield the result of each item, in order, and what was assumed about images on a worker.
+    """Yield the result of each item, in order, and what was assumed about it on a worker.
 
     Parameters
     ----------
@@ -240,6 +84,8 @@ def map_on_cluster(
         How many items there are, if it is known.
     note : callable
         Is told what the user should know of the cluster.
+    stop : Event, optional
+        Ends the iteration when it is set.
 
     Raises
     ------
@@ -249,7 +95,7 @@ def map_on_cluster(
         The first that `function` raises on this machine.
     """
     cluster = Cluster.at(scheduler, note)
-    batches = _Batches(cluster, function, total)
+    batches = _Batches(cluster, function, total, stop or Event())
     failed: list[Exception] = []
     try:
         for batch, found in batches.results(until_failure(items, failed)):
@@ -271,17 +117,23 @@ def map_on_cluster(
 class _Batches(Generic[T]):
     """The batches of one `map_on_cluster`."""
 
-    def __init__(self, cluster: Cluster, function: Callable[[T], Any], total: int | None) -> None:
+    def __init__(
+        self, cluster: Cluster, function: Callable[[T], Any], total: int | None, stop: Event
+    ) -> None:
         import cloudpickle
 
+        self._stop = stop
         self._dumps = cloudpickle.dumps
         self._cluster = cluster
         self._function = cloudpickle.dumps(function)
         self._digest = hashlib.blake2b(self._function, digest_size=16).hexdigest()
         self._home = Home.here()
         self._left = total
-        self._seconds = BATCH_SECONDS  # of an item; unknown as yet, so that batches begin small
-        self._size = 1
+        called = function.func if isinstance(function, partial) else function
+        self._kind = getattr(called, "__qualname__", type(called).__qualname__)
+        # Of an item; where it is unknown as yet, batches begin small.
+        self._seconds = cluster.item_seconds.get(self._kind, BATCH_SECONDS)
+        self._size = self._size_for(self._seconds)
         self._pending: deque[_Batch[T]] = deque()
 
     def results(self, items: Iterator[T]) -> Iterator[tuple[_Batch[T], BatchResult]]:
@@ -295,7 +147,10 @@ class _Batches(Generic[T]):
                 self._submit(self._pending[-1])
             if not self._pending:
                 return
-            found = self._result()
+            try:
+                found = self._result()
+            except _StoppedError:
+                return
             yield self._pending.popleft(), found
 
     def release(self) -> None:
@@ -317,8 +172,13 @@ class _Batches(Generic[T]):
     def _measure(self, batch: _Batch[T], seconds: float) -> None:
         each = seconds / len(batch.items)
         self._seconds += 0.2 * (each - self._seconds)
+        self._cluster.item_seconds[self._kind] = self._seconds
+        self._size = min(2 * len(batch.items), self._size_for(self._seconds))
+
+    def _size_for(self, seconds: float) -> int:
+        """Return how many items, of so many seconds each, go into a batch."""
         wanted = max(BATCH_SECONDS, self._cluster.cores() / BATCHES_A_SECOND)
-        self._size = max(1, min(2 * len(batch.items), int(wanted / max(self._seconds, 1e-6))))
+        return max(1, int(wanted / max(seconds, 1e-6)))
 
     def _submit(self, batch: _Batch[T]) -> None:
         work = (self._digest, self._dumps(batch.items), self._home)
@@ -348,7 +208,7 @@ class _Batches(Generic[T]):
     def _gather(self) -> BatchResult | None:
         """Take the results of the first batches that are done; return the very first."""
         first = self._pending[0]
-        if not self._cluster.wait(first.future):
+        if not self._cluster.wait(first.future, self._stop):
             return None
         done = [first]
         for batch in islice(self._pending, 1, None):
@@ -382,6 +242,8 @@ class Cluster:
     def __init__(self, scheduler: str) -> None:
         self.scheduler = scheduler
         self.note: Callable[[str], None] = lambda _: None
+        #: How long an item of a kind of work takes, as far as is known.
+        self.item_seconds: dict[str, float] = {}
         self._excluded: dict[str, str] = {}
         self._failures: Counter[str] = Counter()
         self._connect()
@@ -425,7 +287,7 @@ class Cluster:
                 raise
             return None
 
-    def wait(self, future: Any) -> bool:
+    def wait(self, future: Any, stop: Event) -> bool:
         """Wait for a future; return False if its workers are no more, while there are others."""
         from distributed import wait
         from distributed.client import FuturesCancelledError
@@ -437,6 +299,8 @@ class Cluster:
                 with self._client.as_current():
                     wait(future, timeout=LOOK)
             except TimeoutError:
+                if stop.is_set():
+                    raise _StoppedError from None
                 before = set(self._usable())
                 self._look()
                 if self._excluded and before - set(self._usable()):
@@ -560,7 +424,7 @@ class Cluster:
                 hint="give workers more memory, and read their logs",
             ) from error
         raise DependencyError(
-            f"The workers at {self.scheduler} cannot run fer: {_text(error)}",
+            f"The workers at {self.scheduler} cannot run fer: {text_of(error)}",
             hint="install the same version of fercli on all of them",
         ) from error
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import ImageError
 from fercli.common.files import VIDEO_EXTENSIONS, atomic_write, input_error
+from fercli.common.parallel import carry_notes
 
 ImageArray = NDArray[np.uint8]
 
@@ -243,6 +244,7 @@ def _note_lines(paths: Mapping[str, Mapping[Path, str]]) -> list[str]:
 
 #: The assumptions of this process.
 IMAGE_NOTES = ImageNotes()
+carry_notes(__name__, IMAGE_NOTES)
 
 #: Takes the kind of an assumption and what was found.
 _Note = Callable[[str, str], None]

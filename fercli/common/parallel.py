@@ -13,10 +13,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain, islice
-from typing import Any, Generic, Literal, TypeVar
+from threading import Event
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from fercli.common.errors import FerError
+from fercli.common.errors import FerError, OptionError
 from fercli.common.progress import SILENT, Progress
 
 T = TypeVar("T")
@@ -52,6 +54,12 @@ class Workers:
         return workers if isinstance(workers, Workers) else cls(workers)
 
 
+def require_no_cluster(workers: int | Workers | None) -> None:
+    """Raise if work is to go to a cluster that one of OpenCV's programs does."""
+    if Workers.of(workers).scheduler is not None:
+        raise OptionError("`scheduler` needs `engine` native: OpenCV's programs run on one machine")
+
+
 def available_workers() -> int:
     """Return the number of cores that this process may use (affinity and containers included)."""
     import joblib
@@ -69,6 +77,7 @@ def parallel_map(
     description: str = "",
     unit: str = "image",
     note: Callable[[str], None] | None = None,
+    stop: Event | None = None,
 ) -> Iterator[R]:
     """Yield ``function(item)`` for each item, in order.
 
@@ -89,6 +98,8 @@ def parallel_map(
         The bar that advances with each result.
     note : callable, optional
         Is told what the user should know of a cluster. Defaults to the note of `progress`.
+    stop : Event, optional
+        Ends the results of a cluster when it is set, without those that are not there yet.
 
     Raises
     ------
@@ -103,7 +114,9 @@ def parallel_map(
         from fercli.common.cluster import map_on_cluster
 
         told = note or progress.note
-        pairs = map_on_cluster(function, iter(items), where.scheduler, total=total, note=told)
+        pairs = map_on_cluster(
+            function, iter(items), where.scheduler, total=total, note=told, stop=stop
+        )
         results = _with_notes(pairs)
     else:
         results = _results(function, iter(items), where.count, where.prefer or prefer)
@@ -123,26 +136,59 @@ def _results(
     return _with_notes(_spread(_NotesReturned(function), items, n_jobs=count, prefer=prefer))
 
 
+# What was assumed in another process is told by this one.
+
+
+class Notes(Protocol):
+    """What was assumed about the input, as far as this process knows."""
+
+    def hand_over(self) -> Any:
+        """Return all that is not told yet, picklable, and forget it."""
+
+    def merge(self, notes: Any) -> None:
+        """Take in what another process hands over."""
+
+
+#: By the name of the module that, once imported, has them here.
+_NOTES: dict[str, Notes] = {}
+
+
+def carry_notes(module: str, notes: Notes) -> None:
+    """Let `parallel_map` bring such notes from workers to the process that started them.
+
+    Parameters
+    ----------
+    module : str
+        The module that calls this when it is imported.
+    notes : Notes
+    """
+    _NOTES[module] = notes
+
+
+def hand_over_notes() -> dict[str, Any]:
+    """Return the notes of this process by module, and forget them."""
+    found = {module: notes.hand_over() for module, notes in _NOTES.items()}
+    return {module: notes for module, notes in found.items() if notes}
+
+
+def _with_notes(results: Iterator[tuple[R, dict[str, Any]]]) -> Iterator[R]:
+    """Yield the results of workers, and take in their notes."""
+    for result, found in results:
+        for module, notes in found.items():
+            if module not in _NOTES:
+                import_module(module)
+            _NOTES[module].merge(notes)
+        yield result
+
+
 @dataclass(frozen=True)
 class _NotesReturned(Generic[T, R]):
-    """A function that also returns what was assumed about images in its process."""
+    """A function that also returns the notes of its process."""
 
     function: Callable[[T], R]
 
-    def __call__(self, item: T) -> tuple[R, Any]:
-        result = self.function(item)
-        images = sys.modules.get("fercli.common.images")
-        return result, images.IMAGE_NOTES.hand_over() if images else {}
-
-
-def _with_notes(results: Iterator[tuple[R, Any]]) -> Iterator[R]:
-    """Yield the results of workers; what they assumed about images is told by this process."""
-    for result, notes in results:
-        if notes:
-            from fercli.common.images import IMAGE_NOTES
-
-            IMAGE_NOTES.merge(notes)
-        yield result
+    def __call__(self, item: T) -> tuple[R, dict[str, Any]]:
+        return self.function(item), hand_over_notes()
 
 
 def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: int) -> Iterator[R]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +19,7 @@ from fercli.common.errors import DependencyError, ImageError, InputError, Option
 from fercli.common.files import atomic_write, find_files, make_folder, require_absent, write_text
 from fercli.common.images import ImageArray
 from fercli.common.options import HIGHEST_SEED
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted, format_table
 from fercli.datasets.tree import read_tree, unreadable_lines
@@ -91,6 +92,34 @@ def predict(
             bar.advance(len(chunk))
 
 
+class ChunkClassifier:
+    """A model for chunks of image files, which a worker of a cluster opens itself.
+
+    Parameters
+    ----------
+    name : str
+        As `open_model`.
+    settings : ModelSettings, optional
+    """
+
+    def __init__(self, name: str, settings: ModelSettings | None) -> None:
+        self._opened_by = name, settings
+        self._model: Model | None = None
+        self._lock = threading.Lock()  # Keras may not be called by two threads at once
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Leave out the model."""
+        return ChunkClassifier, self._opened_by
+
+    def __call__(self, paths: Sequence[Path]) -> list[Prediction | ImageError]:
+        """Return the answer for each image, or why it cannot be read."""
+        with self._lock:
+            self._model = self._model or open_model(*self._opened_by)
+            card = self._model.card
+            images = [read_face_or_error(path, card.size_wh, card.channels) for path in paths]
+            return list(_answers(self._model, paths, images))
+
+
 @dataclass(frozen=True)
 class Predictions:
     """The answers of a model for images, and what could not be read.
@@ -136,10 +165,12 @@ def predict_files(
     out: Path | None = None,
     *,
     overwrite: bool = False,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> Predictions:
     """Run a model on images, and on those in folders; write the answers to a CSV file if given.
+
+    `workers` read the images, and on a cluster run the model too.
 
     Raises
     ------
@@ -151,7 +182,17 @@ def predict_files(
     if out is not None:
         require_absent(out, overwrite=overwrite)
     opened = open_model(model, settings, progress=progress)
-    answers = list(predict(opened, find_faces(sources), workers=workers, progress=progress))
+    where, paths = Workers.of(workers), find_faces(sources)
+    if where.scheduler is None:
+        answers = list(predict(opened, paths, workers=where.count, progress=progress))
+    else:
+        # The same images go through the model together as on one machine.
+        chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+        classified = parallel_map(
+            ChunkClassifier(model, settings), chunks, workers=where,
+            progress=progress, description="classifying", unit=f"{CHUNK} images",
+        )  # fmt: skip
+        answers = [answer for chunk in classified for answer in chunk]
     found = Predictions(
         opened.card.classes,
         [answer for answer in answers if isinstance(answer, Prediction)],

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 
-from fercli.common.errors import InputError, OptionError, OutputError, image_errors
+from fercli.common.errors import InputError, OptionError, OutputError, VideoError
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
-from fercli.common.images import ImageArray, ImageNotes, read_color, write_image
+from fercli.common.images import ImageNotes
+from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.tables import counted
+from fercli.recognition.image_task import SMALLER_FACES, ImageTask, InputJob, draw, near_limit
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
-from fercli.recognition.sinks.draw import Annotator, Strips, draw_faces
+from fercli.recognition.sinks.draw import Annotator
 from fercli.recognition.sinks.outputs import (
     PAGE,
     CsvWriter,
@@ -33,7 +37,6 @@ from fercli.recognition.sources.frames import Colors, Frame
 from fercli.recognition.sources.inputs import Input
 from fercli.recognition.sources.live import Camera, Stream
 from fercli.recognition.sources.video_file import Animation, VideoFile, is_animation
-from fercli.recognition.thumbnails import Thumbnails
 
 Video = VideoFile | Animation | Camera | Stream
 
@@ -48,9 +51,28 @@ STILLS = tuple(
 #: So many images are searched before numba has begun: the fast search is not made ready for them.
 FEW_IMAGES = 8
 
-#: A face is near the smallest that is detected if it is less than so many times as wide.
-NEAR = 1.3
-SMALLER_FACES = "smaller faces may be missed; a smaller `min_face` detects them"
+
+@dataclass(frozen=True)
+class VideoTask:
+    """What a worker of a cluster does with a video."""
+
+    recognizer: Recognizer
+    options: VideoOptions
+    outputs: Outputs
+    most_pixels: int | None
+
+    def __call__(self, job: InputJob) -> tuple[InputResult, list[_Row]]:
+        """Return the result and the rows of the tables."""
+        run = ClassifyRun(self.recognizer, self.options, self.outputs, most_pixels=self.most_pixels)
+        result = run.run_video(job)
+        if result.error:
+            # Frames are read by threads of their own: the seam is to know of the error here.
+            VideoError(result.error)
+        return result, run.rows
+
+
+#: What is written of an image or a frame: its source, number, time and faces.
+_Row = tuple[str, int, float | None, Sequence[Face]]
 
 
 class ClassifyRun:
@@ -61,8 +83,9 @@ class ClassifyRun:
     recognizer : Recognizer
     options : VideoOptions
     outputs : Outputs
-    workers : int, optional
-        Images that are classified at once. Defaults to all cores.
+    workers : int or Workers, optional
+        Images that are classified at once, or a cluster for images and videos. Defaults to all
+        cores.
     attempts : int
         Attempts to reconnect to a stream that broke off. Defaults to 10.
     most_pixels : int, optional
@@ -83,7 +106,7 @@ class ClassifyRun:
         options: VideoOptions,
         outputs: Outputs,
         *,
-        workers: int | None = None,
+        workers: int | Workers | None = None,
         attempts: int = 10,
         most_pixels: int | None = None,
         stop: Event | None = None,
@@ -92,15 +115,17 @@ class ClassifyRun:
         self._recognizer = recognizer
         self._options = options
         self._outputs = outputs
-        self._workers = workers
+        self._workers = Workers.of(workers)
         self._attempts = attempts
         self._most_pixels = most_pixels
         self._stop = stop or Event()
         self._progress = progress
-        self._rows: list[CsvWriter | JsonLinesWriter] = []
+        self._tables: list[CsvWriter | JsonLinesWriter] = []
         self._window: Window | None = None
         self._small_faces = ImageNotes()
         self.notes: list[str] = []
+        #: Rows that no table has taken.
+        self.rows: list[_Row] = []
 
     def run(self, inputs: Sequence[Input]) -> Iterator[InputResult]:
         """Yield the result of each input, images first; an unreadable one does not end the run.
@@ -110,19 +135,23 @@ class ClassifyRun:
         OutputError
             A file exists already or cannot be written.
         OptionError
-            The outputs do not suit the inputs.
+            The outputs do not suit the inputs, or a cluster either of them.
         DependencyError
-            There is no screen for a window.
+            There is no screen for a window, or the cluster cannot be used.
         """
-        output_paths = self._output_paths(inputs)
-        if len(inputs) > FEW_IMAGES or any(one.kind != "image" for one in inputs):
+        self._require_fit_for_cluster(inputs)
+        paths = self._output_paths(inputs)
+        jobs = [InputJob(one, paths.saved(one), tuple(paths.timelines(one))) for one in inputs]
+        if self._workers.scheduler is None and (
+            len(inputs) > FEW_IMAGES or any(one.kind != "image" for one in inputs)
+        ):
             Thread(target=self._load_search).start()
         results = []
         with ExitStack() as stack:
-            self._open_rows(stack)
+            self._open_tables(stack)
             if self._outputs.show:
                 self._window = stack.enter_context(Window())
-            for result in self._results(inputs, output_paths):
+            for result in self._results(jobs):
                 if self._outputs.summary is not None:
                     results.append(result)
                 yield result
@@ -131,12 +160,21 @@ class ClassifyRun:
             write_summary(self._outputs.summary, results, classes, overwrite=overwrite)
         self.notes += self._small_faces.take()
 
-    def _results(self, inputs: Sequence[Input], output_paths: OutputPaths) -> Iterator[InputResult]:
-        images = [one for one in inputs if one.kind == "image"]
-        yield from self._run_images(images, output_paths)
-        for one in inputs:
-            if one.kind != "image" and not self._stop.is_set():
-                yield self._run_video(one, output_paths)
+    def _results(self, jobs: Sequence[InputJob]) -> Iterator[InputResult]:
+        yield from self._run_images([job for job in jobs if job.source.kind == "image"])
+        yield from self._run_videos([job for job in jobs if job.source.kind != "image"])
+
+    def _require_fit_for_cluster(self, inputs: Sequence[Input]) -> None:
+        if self._workers.scheduler is None:
+            return
+        if self._outputs.show:
+            raise OptionError("`show` cannot be used with `scheduler`: workers have no screen")
+        live = next((one for one in inputs if one.live), None)
+        if live is not None:
+            raise OptionError(
+                f"A cluster classifies images and videos, not the {live.kind} {live.shown}",
+                hint="leave out `scheduler` for it",
+            )
 
     def _load_search(self) -> None:
         """Make the fast search ready while the first images are decoded."""
@@ -165,7 +203,7 @@ class ClassifyRun:
             require_absent(path, overwrite=outputs.overwrite)
         return paths
 
-    def _open_rows(self, stack: ExitStack) -> None:
+    def _open_tables(self, stack: ExitStack) -> None:
         for path, kind in ((self._outputs.csv, CsvWriter), (self._outputs.jsonl, JsonLinesWriter)):
             if path is not None:
                 whole = atomic_write(path, overwrite=self._outputs.overwrite)
@@ -174,93 +212,88 @@ class ClassifyRun:
                     temporary.open("w", encoding="utf-8", errors=kind.errors, newline="")
                 )
                 classes = self._recognizer.classes
-                self._rows.append(kind(stream, classes, empty=self._outputs.empty))
+                self._tables.append(kind(stream, classes, empty=self._outputs.empty))
 
-    def _write_rows(
-        self, source: Input, frame: int, seconds: float | None, faces: Sequence[Face]
-    ) -> None:
-        for rows in self._rows:
-            rows.write(source.shown, frame, seconds, faces)
-
-    def _draw(self, image: ImageArray, faces: Sequence[Face]) -> ImageArray:
-        """Return an image with its faces; the bars are in a strip where they find no room."""
-        strip: Strips = "always" if self._outputs.strip else "auto"
-        classes, bars = self._recognizer.classes, self._outputs.bars
-        return draw_faces(image, faces, classes, bars=bars, strip=strip)
-
-    def _keeps_thumbnails(self, pages: Sequence[Path] = ()) -> bool:
-        """Whether the summary or one of the timelines shows thumbnails."""
-        path = self._outputs.summary
-        in_summary = path is not None and path.suffix.lower() == ".json"
-        return self._outputs.thumbnails and (
-            in_summary or any(page.suffix.lower() == PAGE for page in pages)
-        )
+    def _write_row(self, row: _Row) -> None:
+        if self._outputs.keep_rows:
+            self.rows.append(row)
+        for table in self._tables:
+            table.write(*row)
 
     # Images
 
-    def _run_images(
-        self, images: Sequence[Input], output_paths: OutputPaths
-    ) -> Iterator[InputResult]:
-        from fercli.common.parallel import parallel_map
-
-        if not images:
+    def _run_images(self, jobs: Sequence[InputJob]) -> Iterator[InputResult]:
+        if not jobs:
             return
+        on_cluster = self._workers.scheduler is not None
+        alone = self._outputs.show or (len(jobs) == 1 and not on_cluster)
+        # Paths were checked; work of a worker that dies is done again.
+        outputs = replace(self._outputs, overwrite=self._outputs.overwrite or on_cluster)
+        task = ImageTask(self._recognizer, outputs)
         results = parallel_map(
-            lambda one: self._classify_image(one, output_paths),
-            images,
-            workers=1 if self._outputs.show or len(images) == 1 else self._workers,
+            partial(self._classify_and_show, task) if self._window else task,
+            jobs,
+            workers=1 if alone else self._workers,
             prefer="threads",
             progress=self._progress,
             description="classifying",
+            stop=self._stop,
         )
-        for result in results:
+        for result, detail in results:
+            if detail:
+                self._small_faces.add(result.source.path, SMALLER_FACES, detail)
             if not result.error:
-                self._write_rows(result.source, 0, None, result.faces)
+                self._write_row((result.source.shown, 0, None, result.faces))
             yield result
             if self._stop.is_set():
                 return
 
-    def _classify_image(self, source: Input, output_paths: OutputPaths) -> InputResult:
-        path, result = output_paths.saved(source), InputResult(source)
-        try:
-            with image_errors(source.path):
-                image = read_color(source.path, result.notes)
-                faces = result.faces = self._recognizer.recognize(image)
-                if self._keeps_thumbnails():
-                    result.thumbnails = Thumbnails()
-                    result.thumbnails.add_image(image, faces)
-                self._note_small_faces(result, image)
-                if path is not None:
-                    drawn = self._draw(image, faces)
-                    write_image(path, drawn, overwrite=self._outputs.overwrite)
-                    result.saved = path
-        except InputError as error:
-            return InputResult(source, error=str(error))
-        if self._window is not None and not self._window.show(self._draw(image, faces), wait=True):
-            self._stop.set()
-        return result
-
-    def _note_small_faces(self, result: InputResult, image: ImageArray) -> None:
-        """Note that smaller faces than those found were not looked for, if there may be some."""
-        limit = self._recognizer.smallest_face(image)
-        smallest = min((face.box_xywh[2] for face in result.faces), default=None)
-        least = NEAR * self._recognizer.window_side
-        detail = _near_limit(smallest, limit, searched_smaller=limit >= least)
-        if detail:
-            self._small_faces.add(result.source.path, SMALLER_FACES, detail)
-            result.notes.append(f"{detail}: {SMALLER_FACES}")
+    def _classify_and_show(self, task: ImageTask, job: InputJob) -> tuple[InputResult, str]:
+        result, detail, image = task.classify(job)
+        if image is not None and self._window is not None:
+            drawn = draw(image, result.faces, self._recognizer.classes, self._outputs)
+            if not self._window.show(drawn, wait=True):
+                self._stop.set()
+        return result, detail
 
     # Videos, cameras, streams
 
-    def _run_video(self, source: Input, output_paths: OutputPaths) -> InputResult:
-        kept = self._keeps_thumbnails(output_paths.timelines(source))
-        result = InputResult(source, summary=Summary(thumbnails=kept))
+    def _run_videos(self, jobs: Sequence[InputJob]) -> Iterator[InputResult]:
+        if self._workers.scheduler is None:
+            for job in jobs:
+                if not self._stop.is_set():
+                    yield self.run_video(job)
+            return
+        if not jobs or self._stop.is_set():
+            return
+        keep_rows = bool(self._tables)
+        outputs = replace(self._outputs, csv=None, jsonl=None, overwrite=True, keep_rows=keep_rows)
+        results = parallel_map(
+            VideoTask(self._recognizer, self._options, outputs, self._most_pixels),
+            jobs,
+            workers=self._workers,
+            progress=self._progress,
+            description="classifying",
+            unit="video",
+            stop=self._stop,
+        )
+        for result, rows in results:
+            for row in rows:
+                self._write_row(row)
+            yield result
+
+    def run_video(self, job: InputJob) -> InputResult:
+        """Return the result of a video, a camera or a stream."""
+        source = job.source
+        result = InputResult(
+            source, summary=Summary(thumbnails=self._outputs.keeps_thumbnails(job.plots))
+        )
         if source.kind == "video" and source.path.suffix.lower() in STILLS:
             result.notes.append(f"Read as a video by its content, although its name ends in "
                                 f"{source.path.suffix}")  # fmt: skip
         try:
             with self._open(source) as video:
-                self._classify_frames(video, result, output_paths)
+                self._classify_frames(video, result, job)
                 result.notes += video.problems
         except OutputError:
             raise
@@ -278,15 +311,13 @@ class ClassifyRun:
             return Animation(source.path)
         return VideoFile(source.path, self._most_pixels)
 
-    def _classify_frames(
-        self, video: Video, result: InputResult, output_paths: OutputPaths
-    ) -> None:
+    def _classify_frames(self, video: Video, result: InputResult, job: InputJob) -> None:
         timeline = Timeline(self._recognizer.classes)
-        plots = output_paths.timelines(result.source)
+        plots = job.plots
         total = None if video.count is None else float(video.count)
         with ExitStack() as stack:
             bar = stack.enter_context(self._progress.bar(video.name, total=total, unit="frame"))
-            path, writer, colors = output_paths.saved(result.source), None, None
+            path, writer, colors = job.saved, None, None
             last = None
             # All frames of a video are of one size: a strip is there from the first on or never.
             annotator = Annotator(
@@ -306,7 +337,7 @@ class ClassifyRun:
             result.summary.finish()
             if last is not None:
                 limit = self._recognizer.smallest_face(last.color, video=True)
-                detail = _near_limit(result.summary.smallest, limit)
+                detail = near_limit(result.summary.smallest, limit)
                 result.notes += [f"{detail}: {SMALLER_FACES}"] if detail else []
             result.saved = path if writer is not None else None
             if annotator.without_room:
@@ -388,7 +419,8 @@ class ClassifyRun:
         assert result.summary is not None
         result.summary.add(one)
         if one.analyzed:
-            self._write_rows(result.source, one.frame.number, one.frame.seconds, one.found)
+            frame = one.frame
+            self._write_row((result.source.shown, frame.number, frame.seconds, one.found))
         if writer is not None or self._window is not None:
             drawn = annotator.draw(one.frame.color, one.faces)
             if writer is not None:
@@ -396,15 +428,6 @@ class ClassifyRun:
             if self._window is not None and not self._window.show(drawn):
                 self._stop.set()
         bar.advance()
-
-
-def _near_limit(smallest: int | None, limit: int, *, searched_smaller: bool = False) -> str:
-    """Return what suggests that there are faces under the smallest size that is detected."""
-    if smallest is not None and smallest < NEAR * limit:
-        return f"has a face of {smallest} pixels, near the least of {limit} that is detected"
-    if smallest is None and searched_smaller:
-        return f"was searched at a lower resolution, for faces of at least {limit} pixels"
-    return ""
 
 
 def _between(frames: Iterator[Frame], start: float, end: float) -> Iterator[Frame]:

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,7 @@ class Recognizer:
         settings: ModelSettings | None = None,
         **changes: Any,
     ) -> None:
+        self._made_of = cascade, model, options, settings, changes
         self.cascade = Path(cascade) if cascade else bundled_cascade()
         self.options = changed(options, changes)
         self._model = open_model(model, settings)
@@ -84,6 +86,11 @@ class Recognizer:
         self._search = FaceSearch(Detector(self.cascade))
         #: Images of more places than so many are searched from coarse to fine; 0 for all.
         self.many_places = MANY_PLACES
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel by the names of the files, which the other process opens itself."""
+        cascade, model, options, settings, changes = self._made_of
+        return partial(Recognizer, **changes), (cascade, model, options, settings)
 
     @property
     def card(self) -> ModelCard:

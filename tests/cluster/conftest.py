@@ -32,9 +32,6 @@ class LocalCluster:
             "scheduler", "--host=127.0.0.1", f"--port={self.port}", "--no-dashboard"
         )
 
-    def kill_scheduler(self):
-        self._end(self.scheduler)
-
     def start_worker(self):
         worker = self._start(
             "worker", self.address, "--nthreads=1", "--no-nanny", "--no-dashboard",
@@ -49,7 +46,7 @@ class LocalCluster:
 
         self.workers = [worker for worker in self.workers if worker.poll() is None]
         while len(self.workers) > count:
-            self._end(self.workers.pop())
+            self.end(self.workers.pop())
         while len(self.workers) < count:
             self.start_worker()
         with Client(self.address, timeout=60, set_as_default=False) as client:
@@ -61,7 +58,7 @@ class LocalCluster:
 
     def close(self):
         for process in [*self.workers, self.scheduler]:
-            self._end(process)
+            self.end(process)
 
     def _start(self, program, *arguments):
         command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *arguments]
@@ -75,7 +72,8 @@ class LocalCluster:
                 command, env=environment, cwd=self.folder, stdout=log, stderr=log
             )
 
-    def _end(self, process):
+    def end(self, process):
+        """Kill a process, and wait until it is gone."""
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()

@@ -1,6 +1,7 @@
 """`parallel_map` on a real scheduler with two worker processes, whatever happens to them."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -17,7 +18,7 @@ def on(cluster, function, items, **more):
 
 def test_results_come_in_order_from_both_workers(cluster):
     def slow_first(number):
-        time.sleep(0.3 if number % 40 == 0 else 0.002)
+        time.sleep(0.2 if number % 40 == 0 else 0.001)
         return number * number, os.getpid()
 
     found = list(on(cluster, slow_first, iter(range(400))))
@@ -67,6 +68,68 @@ def test_a_cluster_that_loses_a_worker_loses_no_work(cluster):
             workers[0].kill()
     assert [square for square, _ in found] == [number * number for number in range(500)]
     assert {pid for _, pid in found} == {worker.pid for worker in workers}
+
+
+def test_a_worker_that_joins_late_gets_work(cluster):
+    first = cluster.have_workers(1)[0]
+    pids, began = {first.pid}, time.monotonic()
+
+    def numbers():
+        number = 0
+        while len(pids) < 2 and time.monotonic() < began + 60:
+            yield number
+            number += 1
+
+    def slowly(number):
+        time.sleep(0.01)
+        return number, os.getpid()
+
+    found = []
+    for number, pid in on(cluster, slowly, numbers()):
+        found.append(number)
+        pids.add(pid)
+        if len(found) == 10:
+            late = cluster.start_worker()
+    assert found == list(range(len(found)))
+    assert pids == {first.pid, late.pid}
+
+
+def test_a_scheduler_that_comes_back_gets_what_is_not_done(cluster):
+    def square_slowly(number):
+        time.sleep(0.01)
+        return number * number, os.getpid()
+
+    old = {worker.pid for worker in cluster.workers}
+    told, found = [], []
+    for result in on(cluster, square_slowly, iter(range(150)), note=told.append):
+        found.append(result)
+        if len(found) == 30:
+            cluster.end(cluster.scheduler)
+            cluster.start_scheduler()
+            new = {cluster.start_worker().pid for _ in range(2)}
+    assert [square for square, _ in found] == [number * number for number in range(150)]
+    assert told == [f"the Dask scheduler at {cluster.address} went away; waiting for it"]
+    pids = {pid for _, pid in found}
+    assert pids & old
+    assert pids & new
+
+
+def test_a_run_that_is_stopped_does_not_wait(cluster, tmp_path):
+    stop, end = threading.Event(), tmp_path / "end"
+
+    def wait_for_end(number):
+        while number and not end.exists():
+            time.sleep(0.05)
+        return number
+
+    results = on(cluster, wait_for_end, range(4), stop=stop)
+    assert next(results) == 0
+    stop.set()
+    fuse = threading.Timer(60, end.touch)  # or a run that waits would never end
+    fuse.start()
+    assert list(results) == []
+    fuse.cancel()
+    end.touch()
 
 
 def test_what_fails_on_one_worker_alone_is_done_here(cluster):

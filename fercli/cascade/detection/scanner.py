@@ -96,6 +96,10 @@ class Scanner:
         self._tables = compile_cascade(cascade)
         self._scratch = threading.local()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel as the cascade, which is smaller."""
+        return Scanner, (self.cascade,)
+
     def stages_passed(
         self, windows: NDArray[np.uint8], *, workers: int | None = None
     ) -> NDArray[np.int32]:

@@ -42,6 +42,7 @@ from fercli.cascade.training.backgrounds import read_backgrounds
 from fercli.common.errors import AnnotationError, ImageError, InputError, OptionError, image_errors
 from fercli.common.files import shown_name
 from fercli.common.images import ImageArray, read_gray
+from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted
 
@@ -115,12 +116,14 @@ def evaluate(
     box_scale: float | Literal["auto"] = 1.0,
     ranking: Ranking = DEFAULT_RANKING,
     detectors: Sequence[WindowDetector] | None = None,
+    scheduler: str | None = None,
     progress: Progress = SILENT,
 ) -> CascadeEvaluation:
     """Run cascades over annotated images and match their detections.
 
     Images are processed one at a time, since cv2 uses all cores for one detection: the times are
-    those of a typical use.
+    those of a typical use. On a cluster they are those of its workers, several of which may share
+    the cores of a machine.
 
     Parameters
     ----------
@@ -138,6 +141,8 @@ def evaluate(
         Which detections the curve is made of, and their score. Defaults to all, by the margin.
     detectors : sequence of WindowDetector, optional
         What finds the windows for each cascade. Defaults to cv2's detector.
+    scheduler : str, optional
+        The Dask scheduler whose workers search the images. Defaults to None: this machine does.
     progress : Progress, optional
 
     Raises
@@ -148,6 +153,8 @@ def evaluate(
         There are no images, or none of them can be read.
     OptionError
         The box scale is not above 0.
+    DependencyError
+        The cluster cannot be used.
     """
     if box_scale != "auto" and not 0 < box_scale < float("inf"):
         raise OptionError(f"`box_scale` must be a number above 0 or auto, got {box_scale}")
@@ -155,7 +162,8 @@ def evaluate(
         raise InputError("Expected at least one cascade and one annotated image")
     rule = rule or IouRule()
     detectors = detectors or [Detector(path) for path in cascades]
-    searched, found, left_out = _search_all(detectors, images, options, ranking, progress)
+    search = _Search(tuple(detectors), options, ranking)
+    searched, found, left_out = _search_all(search, images, scheduler, progress)
     results = tuple(
         _judge(path, name, searched, of_cascade, rule, box_scale)
         for path, name, of_cascade in zip(cascades, short_names(cascades), found, strict=True)
@@ -193,26 +201,49 @@ def _warm_up(detector: WindowDetector) -> None:
     detector.scan(np.zeros((height + 8, width + 8), np.uint8)).group(CURVE_NEIGHBORS)
 
 
+@dataclass
+class _Search:
+    """The search of an image file by all cascades."""
+
+    detectors: tuple[WindowDetector, ...]
+    options: DetectionOptions
+    ranking: Ranking
+    is_warm: bool = False
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "is_warm": False}
+
+    def __call__(self, path: Path) -> list[_ImageDetections] | ImageError:
+        """Return the detections of each cascade, or why the image cannot be searched."""
+        if not self.is_warm:
+            for detector in self.detectors:
+                _warm_up(detector)
+            self.is_warm = True
+        try:
+            with image_errors(path):
+                gray = read_gray(path)
+                return [_search(one, gray, self.options, self.ranking) for one in self.detectors]
+        except ImageError as error:
+            return error
+
+
 def _search_all(
-    detectors: Sequence[WindowDetector],
-    images: Sequence[AnnotatedImage],
-    options: DetectionOptions,
-    ranking: Ranking,
-    progress: Progress,
+    search: _Search, images: Sequence[AnnotatedImage], scheduler: str | None, progress: Progress
 ) -> tuple[list[AnnotatedImage], list[list[_ImageDetections]], list[ImageError]]:
     """Return the images that can be read, the detections of each cascade, and the errors."""
-    for detector in detectors:
-        _warm_up(detector)
     searched: list[AnnotatedImage] = []
-    found: list[list[_ImageDetections]] = [[] for _ in detectors]
+    found: list[list[_ImageDetections]] = [[] for _ in search.detectors]
     left_out: list[ImageError] = []
-    for image in progress.track(images, "detecting", unit="image"):
-        try:
-            with image_errors(image.path):
-                gray = read_gray(image.path)
-                of_image = [_search(detector, gray, options, ranking) for detector in detectors]
-        except ImageError as error:
-            left_out.append(error)
+    results = parallel_map(
+        search,
+        [image.path for image in images],
+        workers=Workers(1, scheduler=scheduler),
+        progress=progress,
+        description="detecting",
+    )
+    for image, of_image in zip(images, results, strict=True):
+        if isinstance(of_image, ImageError):
+            left_out.append(of_image)
             continue
         searched.append(image)
         for of_cascade, one in zip(found, of_image, strict=True):
@@ -299,6 +330,11 @@ def _box_ratio(images: Sequence[AnnotatedImage], found: Sequence[_ImageDetection
 #: Boxes larger or smaller than the annotations by more than this factor get a note.
 NOTED_RATIO = 1.25
 
+TIMES_OF_WORKERS = (
+    "the times are those of workers of a cluster, of which several may share a machine: compare "
+    "cascades by them, not with times of one machine"
+)
+
 
 def evaluate_files(
     cascades: Sequence[Path],
@@ -314,6 +350,7 @@ def evaluate_files(
     box_scale: float | Literal["auto"] = 1.0,
     out: Path | None = None,
     overwrite: bool = False,
+    scheduler: str | None = None,
     progress: Progress = SILENT,
 ) -> CascadeEvaluation:
     """Evaluate cascades on annotated images and on images without an object.
@@ -325,7 +362,7 @@ def evaluate_files(
         Annotations, with `format`, `images`, `labels` and `box_format` as `read_records`.
     backgrounds : Path, optional
         A list of images without an object, or a folder of them.
-    options, rule, box_scale, progress
+    options, rule, box_scale, scheduler, progress
         As `evaluate`.
     out : Path, optional
         The folder for the report (`save_report`); it must be empty or missing unless
@@ -352,9 +389,19 @@ def evaluate_files(
     if out is not None:
         prepare_report_folder(out, overwrite=overwrite)
     evaluation = evaluate(
-        cascades, annotated, options=options, rule=rule, box_scale=box_scale, progress=progress
+        cascades,
+        annotated,
+        options=options,
+        rule=rule,
+        box_scale=box_scale,
+        scheduler=scheduler,
+        progress=progress,
     )
-    evaluation = replace(evaluation, notes=tuple(input_notes()))
+    notes = input_notes()
+    if scheduler is not None:
+        notes.append(TIMES_OF_WORKERS)
+        progress.note(TIMES_OF_WORKERS)
+    evaluation = replace(evaluation, notes=tuple(notes))
     for error in evaluation.left_out:
         progress.note(f"left out: {error}")
     for result in evaluation.cascades:

@@ -18,6 +18,7 @@ from fercli.cascade.list_builder.options import CollectOptions, FileOptions
 from fercli.cascade.list_builder.output_files import require_room, write_negatives, write_positives
 from fercli.cascade.list_builder.report import BuildReport, CollectedImages
 from fercli.common.errors import OptionError
+from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress
 
 
@@ -28,7 +29,7 @@ def build_description(
     options: CollectOptions | None = None,
     files: FileOptions | None = None,
     *,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> BuildReport:
     """Write the description files of a training to a folder.

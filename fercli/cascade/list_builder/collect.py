@@ -30,6 +30,7 @@ from fercli.cascade.list_builder.output_files import NEGATIVE_LINKS, POSITIVE_LI
 from fercli.cascade.list_builder.report import CollectedImages, ImageSource
 from fercli.common.errors import AnnotationError, FerError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, list_folder
+from fercli.common.parallel import Workers
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted
 
@@ -39,7 +40,7 @@ def collect_positives(
     out: Path,
     options: CollectOptions,
     *,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> tuple[CollectedImages, list[AuditedImage]]:
     """Return what is used of the positives, and all images that hold the object."""
@@ -77,7 +78,7 @@ def collect_negatives(
     options: CollectOptions,
     *,
     labels: Collection[str] = (),
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> CollectedImages:
     """Return what is used of the negatives.

@@ -18,7 +18,7 @@ from fercli.cascade.list_builder.options import BoxRules
 from fercli.common.boxes import Box, clip_box, fit_box, has_shape
 from fercli.common.errors import AnnotationError, FerError, ImageError, image_errors
 from fercli.common.images import ImageArray, digest_of, read_gray
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 
 #: Gives the boxes of the objects in a gray image.
@@ -128,7 +128,7 @@ def audit_positives(
     rules: BoxRules,
     *,
     find_boxes: FindBoxes | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[AuditedImage | LeftOut]:
     """Yield what is found for each record, in order.
@@ -160,7 +160,7 @@ def audit_negatives(
     *,
     find_boxes: FindBoxes | None = None,
     window_wh: tuple[int, int] = (1, 1),
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> Iterator[AuditedImage | LeftOut]:
     """Yield what is found for each negative, in order.

@@ -27,6 +27,7 @@ from fercli.common.boxes import Box
 from fercli.common.errors import FerError, ImageError, OptionError, ProgramError
 from fercli.common.files import output_error
 from fercli.common.images import read_gray, write_image
+from fercli.common.parallel import Workers
 from fercli.common.processes import running
 from fercli.common.progress import SILENT, Bar, Progress
 
@@ -293,7 +294,7 @@ def write_warped(
     vec: Path,
     num: int,
     tools: Path | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> list[FerError]:
     """Let the program write warped samples; return the errors of the backgrounds left out.
@@ -324,7 +325,7 @@ def write_test_images(
     num: int,
     max_scale: float | None,
     tools: Path | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> tuple[int, list[FerError]]:
     """Let the program paste the object into backgrounds.

@@ -46,6 +46,7 @@ from fercli.cascade.training.folder import (
 )
 from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
 from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
+from fercli.common.parallel import Workers, require_no_cluster
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.recipes import typed_options
 from fercli.common.tables import counted
@@ -68,12 +69,14 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    scheduler: str | None = None,
     progress: Progress = SILENT,
 ) -> CascadeTrainingResult:
     """Train a cascade, or continue a training of the same settings that was interrupted.
 
     Parameters and errors as `fercli.cascade.training.engines.Engine`.
     """
+    require_no_cluster(Workers(scheduler=scheduler))
     settings = ProgramSettings.from_options(options)
     program = _program(settings.tools)
     settings = resolve_counts(settings, check_positives(settings, progress))

@@ -22,7 +22,7 @@ from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, FerError, ImageError, OptionError
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
 from fercli.common.images import ImageArray, read_gray
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map, require_no_cluster
 from fercli.common.progress import SILENT, Progress
 
 #: Records that a worker crops at a time.
@@ -47,7 +47,7 @@ def create_from_annotations(
     box_format: Literal["xywh", "xyxy"] | None = None,
     engine: Engine = "native",
     tools: Path | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Created:
@@ -63,8 +63,8 @@ def create_from_annotations(
     rules : CropRules, optional
         Which boxes become samples, and how.
     engine : {"native", "opencv"}
-        What crops: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`,
-        with input checked beforehand. The two agree within a gray level. Defaults to "native".
+        What crops: fer by `workers`, or ``opencv_createsamples`` from the folder `tools`, with
+        input checked beforehand. The two agree within a gray level. Defaults to "native".
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
@@ -82,6 +82,8 @@ def create_from_annotations(
     started = time.monotonic()
     rules = rules or CropRules()
     require_absent(out, overwrite=overwrite)
+    if engine == "opencv":
+        require_no_cluster(workers)
     if engine == "opencv" and rules.mirror:
         raise OptionError(
             "opencv_createsamples cannot do what `mirror` asks for", hint="set `engine` to native"
@@ -163,7 +165,7 @@ def _require_boxes(records: Sequence[Record], annotations: Path) -> None:
 
 
 def _cropped(
-    records: Sequence[Record], rules: CropRules, workers: int | None, progress: Progress
+    records: Sequence[Record], rules: CropRules, workers: int | Workers | None, progress: Progress
 ) -> Iterator[Crops]:
     """Yield the crops of each record, in order, made on all cores."""
     batches = [records[start : start + BATCH] for start in range(0, len(records), BATCH)]
@@ -177,8 +179,11 @@ def _cropped(
             started = time.thread_time()
             first, second = second, crop_batch(batch)
             seconds = min(seconds, (time.thread_time() - started) / len(batch))
+        where = Workers.of(workers)
+        if seconds < QUICK and where.scheduler is None:
+            where = Workers(1)
         others = parallel_map(
-            crop_batch, batches[2:], workers=1 if seconds < QUICK else workers, prefer="threads"
+            crop_batch, batches[2:], workers=where, prefer="threads", note=progress.note
         )
         for crops in itertools.chain([first, second], others):
             yield from crops

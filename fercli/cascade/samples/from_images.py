@@ -21,7 +21,7 @@ from fercli.cascade.samples.warping import Foreground, compose, cut_out, draw_po
 from fercli.common.errors import AnnotationError, FerError, ImageError, InputError, OptionError
 from fercli.common.files import atomic_write, require_absent
 from fercli.common.images import ImageArray, read_gray, read_gray_alpha
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map, require_no_cluster
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted
 
@@ -103,7 +103,7 @@ def check_backgrounds(
     scene: Scene,
     least_wh: tuple[int, int],
     *,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     progress: Progress = SILENT,
 ) -> tuple[list[tuple[Path, tuple[int, int]]], list[FerError]]:
     """Return the usable backgrounds of a scene with their sizes, and the errors of the others.
@@ -143,17 +143,10 @@ def _read_foreground(path: Path, rules: WarpRules, extend: bool) -> Foreground:
 
 
 def _examined(
-    scene: Scene, least_wh: tuple[int, int], workers: int | None, progress: Progress
+    scene: Scene, least_wh: tuple[int, int], workers: int | Workers | None, progress: Progress
 ) -> Iterator[tuple[Path, tuple[int, int] | ImageError]]:
-    def examine(path: Path) -> tuple[int, int] | ImageError:
-        try:
-            height, width = read_background(path, least_wh).shape
-        except ImageError as error:
-            return error
-        return width, height
-
     sizes = parallel_map(
-        examine,
+        partial(_size_or_error, least_wh=least_wh),
         scene.backgrounds,
         workers=workers,
         prefer="threads",
@@ -161,6 +154,14 @@ def _examined(
         description="backgrounds",
     )
     return zip(scene.backgrounds, sizes, strict=True)
+
+
+def _size_or_error(path: Path, least_wh: tuple[int, int]) -> tuple[int, int] | ImageError:
+    try:
+        height, width = read_background(path, least_wh).shape
+    except ImageError as error:
+        return error
+    return width, height
 
 
 # Backgrounds: windows at random positions and scales, cut from images without the object.
@@ -226,7 +227,7 @@ def create_from_images(
     *,
     engine: Engine = "native",
     tools: Path | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Created:
@@ -244,9 +245,8 @@ def create_from_images(
         How they are made. The native engine gives the same samples for the same seed on any
         number of workers; a larger `num` only appends.
     engine : {"native", "opencv"}
-        What warps: fer on `workers` cores, or ``opencv_createsamples`` from the folder `tools`.
-        Angles and intensities have the same distributions, the samples differ. Defaults to
-        "native".
+        What warps: fer by `workers`, or ``opencv_createsamples`` from the folder `tools`. Angles
+        and intensities have the same distributions, the samples differ. Defaults to "native".
     overwrite : bool
         Whether an existing file may be replaced. Defaults to False.
 
@@ -272,6 +272,7 @@ def create_from_images(
     else:
         from fercli.cascade.opencv3.createsamples import write_warped
 
+        require_no_cluster(workers)
         with atomic_write(out, overwrite=overwrite) as temporary:
             left_out = write_warped(scene, temporary, num, tools, workers, progress)
     created.left_out = left_out
@@ -310,7 +311,7 @@ def _write_natively(
     scene: Scene,
     out: Path,
     num: int,
-    workers: int | None,
+    workers: int | Workers | None,
     overwrite: bool,
     progress: Progress,
 ) -> list[FerError]:
@@ -329,6 +330,7 @@ def _write_natively(
             range(0, num, task),
             workers=workers,
             prefer="processes" if many else "threads",
+            note=progress.note,
         ):
             write(samples)
             bar.advance(len(samples))

@@ -33,7 +33,7 @@ from fercli.common.errors import (
 )
 from fercli.common.files import UNFINISHED, input_error, make_folder, output_error
 from fercli.common.images import ImageArray, write_image
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map, require_no_cluster
 from fercli.common.progress import SILENT, Progress
 
 #: Range of the object's left and top, as shares of the space beside it.
@@ -49,7 +49,7 @@ def create_test_images(
     max_scale: float | None = None,
     engine: Engine = "native",
     tools: Path | None = None,
-    workers: int | None = None,
+    workers: int | Workers | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Created:
@@ -83,6 +83,8 @@ def create_test_images(
     """
     started = time.monotonic()
     rules = rules or WarpRules()
+    if engine == "opencv":
+        require_no_cluster(workers)
     if rules.backgrounds is None:
         raise OptionError(
             "Test images need backgrounds", hint="give a list of images with `backgrounds`"
@@ -151,7 +153,7 @@ def _paste_natively(
     folder: Path,
     num: int,
     max_scale: float | None,
-    workers: int | None,
+    workers: int | Workers | None,
     progress: Progress,
 ) -> tuple[int, list[FerError]]:
     rng = np.random.default_rng(scene.rules.seed)
@@ -196,7 +198,8 @@ def _paste_job(
         return error
     image, box = paste(scene, number, background, max_scale)
     name = "_".join(f"{value:04d}" for value in (number + 1, *box)) + ".jpg"
-    write_image(folder / name, image)
+    # Work of a worker that dies is done again.
+    write_image(folder / name, image, overwrite=True)
     return AnnotatedImage(folder / name, (box,))
 
 
@@ -206,7 +209,7 @@ def _paste_with_program(
     num: int,
     max_scale: float | None,
     tools: Path | None,
-    workers: int | None,
+    workers: int | Workers | None,
     progress: Progress,
 ) -> tuple[int, list[FerError]]:
     from fercli.cascade.opencv3.createsamples import write_test_images

@@ -29,7 +29,8 @@ from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.report import StageRecord
 from fercli.common.errors import FerError, InputError, TrainingError
 from fercli.common.files import input_error, parse_json, read_text, write_text
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map
+from fercli.common.progress import SILENT, Progress
 
 STAGES, STATE = "stages.xml", "training.json"
 
@@ -161,8 +162,15 @@ def with_stage(
 ENGINE = 4
 
 
-def origin(options: CascadeTrainingOptions, backgrounds: BackgroundFiles) -> dict[str, str | int]:
+def origin(
+    options: CascadeTrainingOptions,
+    backgrounds: BackgroundFiles,
+    workers: Workers,
+    progress: Progress = SILENT,
+) -> dict[str, str | int]:
     """Return what two trainings must have in common, besides options, to train the same stages.
+
+    `workers` read the images.
 
     Returns
     -------
@@ -171,43 +179,45 @@ def origin(options: CascadeTrainingOptions, backgrounds: BackgroundFiles) -> dic
     """
     found: dict[str, str | int] = {
         "version of the engine": ENGINE,
-        "positives": _digest_positives(options),
-        "backgrounds": _digest_backgrounds(backgrounds, options.workers),
+        "positives": _digest_positives(options, workers, progress),
+        "backgrounds": _digest_backgrounds(backgrounds, workers, progress),
     }
     if options.continue_from is not None:
         found["first stages"] = _digest_file(options.continue_from)
     return found
 
 
-def _digest_positives(options: CascadeTrainingOptions) -> str:
+def _digest_positives(options: CascadeTrainingOptions, workers: Workers, progress: Progress) -> str:
     if options.vec is not None:
         return _digest_file(options.vec)
     assert options.info is not None
     records = read_records(options.info, labels=options.label, note_labels=False)
-    images = _digest_images((record.path for record in records), options.workers)
+    images = _digest_images((record.path for record in records), workers, progress)
     return _digest_lines(f"{r.boxes} {r.normalized} {images[r.path]}" for r in records)
 
 
-def _digest_backgrounds(backgrounds: BackgroundFiles, workers: int | None) -> str:
-    objects, images = backgrounds.objects, _digest_images(backgrounds.paths, workers)
+def _digest_backgrounds(backgrounds: BackgroundFiles, workers: Workers, progress: Progress) -> str:
+    objects, images = backgrounds.objects, _digest_images(backgrounds.paths, workers, progress)
     return _digest_lines(f"{images[path]} {objects.get(path, ())}" for path in backgrounds.paths)
 
 
-def _digest_images(paths: Iterable[Path], workers: int | None) -> dict[Path, str]:
+def _digest_images(paths: Iterable[Path], workers: Workers, progress: Progress) -> dict[Path, str]:
     """Return the digests of the content of images: names may change, a copy is as good.
 
     Neither the size of a file nor its time says whether it was edited in place.
     """
-
-    def digest(path: Path) -> str:
-        try:
-            return _digest_file(path)
-        except InputError:  # it is reported where it is read
-            return "none"
-
     different = list(dict.fromkeys(paths))
-    digests = parallel_map(digest, different, workers=workers, prefer="threads")
+    digests = parallel_map(
+        _digest_or_none, different, workers=workers, prefer="threads", note=progress.note
+    )
     return dict(zip(different, digests, strict=True))
+
+
+def _digest_or_none(path: Path) -> str:
+    try:
+        return _digest_file(path)
+    except InputError:  # it is reported where it is read
+        return "none"
 
 
 def _digest_file(path: Path) -> str:

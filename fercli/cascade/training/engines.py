@@ -33,6 +33,7 @@ class Engine(Protocol):
         *,
         resume: bool = False,
         overwrite: bool = False,
+        scheduler: str | None = None,
         progress: Progress = ...,
     ) -> CascadeTrainingResult:
         """Train a cascade, or continue an interrupted training of the same options.
@@ -48,6 +49,9 @@ class Engine(Protocol):
             with, as far as they may change. Defaults to False.
         overwrite : bool
             Whether to remove a training that is there. Defaults to False.
+        scheduler : str, optional
+            The Dask scheduler whose workers read the images and mine the negatives; not for an
+            engine that is a program of OpenCV. Defaults to None: this machine does.
         progress : Progress
             Shows a bar over the stages with the figures of the current one, and a note a stage.
 
@@ -64,7 +68,7 @@ class Engine(Protocol):
         InputError
             The positives or the backgrounds cannot be used.
         DependencyError
-            The program is missing, or does not run.
+            The program is missing, or does not run; or the cluster cannot be used.
         OutputError
             The folder cannot be written, the disk is full, or another training is under way.
         TrainingError
@@ -169,6 +173,7 @@ def train_cascade(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    scheduler: str | None = None,
     progress: Progress,
 ) -> CascadeTrainingResult:
     """Train a cascade by an engine.
@@ -187,12 +192,14 @@ def train_cascade(
         Defaults to False: the same options continue it as well.
     overwrite : bool
         Whether to remove a training that is there. Defaults to False.
+    scheduler : str, optional
+        A Dask scheduler, whose workers mine the negatives; for the engine native.
     progress : Progress
 
     Raises
     ------
     OptionError
-        Both `resume` and `overwrite`, or no such engine.
+        Both `resume` and `overwrite`, no such engine, or one that cannot use a cluster.
     TrainingError
         There is no training to continue.
     FerError
@@ -210,7 +217,9 @@ def train_cascade(
                 path=out,
             )
         options = {**_that_still_hold(before, options), **options}
-    return chosen.train(options, out, resume=resume, overwrite=overwrite, progress=progress)
+    return chosen.train(
+        options, out, resume=resume, overwrite=overwrite, scheduler=scheduler, progress=progress
+    )
 
 
 def _that_still_hold(before: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from fercli.cascade.training.report import CascadeTrainingResult
 from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
 from fercli.common.kernels import note_compilation
-from fercli.common.parallel import KernelPool
+from fercli.common.parallel import KernelPool, Workers
 from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
@@ -48,6 +48,7 @@ def train(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    scheduler: str | None = None,
     progress: Progress = SILENT,
 ) -> CascadeTrainingResult:
     """Train a cascade, or continue an interrupted training of the same options.
@@ -56,17 +57,18 @@ def train(
     """
     wanted = CascadeTrainingOptions.from_options(options)
     _require_lasting(wanted.continue_from, out)
+    where = Workers(wanted.workers, scheduler=scheduler)
     backgrounds = read_backgrounds(wanted.bg, wanted.info)
     start = _start(wanted)
     with CascadeFolder.locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
         recipe = {"engine": ENGINE, **wanted.to_options()}
         continues = folder.may_continue(recipe, resume=resume, overwrite=overwrite)
         checkpoint = _where_to_start(folder, wanted, start, continues=continues)
-        now = origin(wanted, backgrounds)
+        now = origin(wanted, backgrounds, where, progress)
         changed = _changed_samples(checkpoint, now, folder, resume=resume)
         checkpoint = replace(checkpoint, origin=now)
-        positives = load_positives(wanted, progress=progress)
-        training = Training(wanted, positives, backgrounds, pool, progress)
+        positives = load_positives(wanted, workers=where, progress=progress)
+        training = Training(wanted, positives, backgrounds, pool, where, progress)
         note_compilation(progress, scan, KERNELS[wanted.feature_type])
         notes = (*changed, *positives.notes, *backgrounds.notes, *NOTES.take())
         for note in notes:

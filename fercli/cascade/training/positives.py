@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from fercli.cascade.training.memory import memory_of
 from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions, Jitter
 from fercli.common.errors import InputError
 from fercli.common.images import read_gray
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
 
 Samples = NDArray[np.uint8]
@@ -51,12 +52,19 @@ class Positives:
     notes: tuple[str, ...]
 
 
-def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILENT) -> Positives:
+def load_positives(
+    options: CascadeTrainingOptions,
+    *,
+    workers: int | Workers | None = None,
+    progress: Progress = SILENT,
+) -> Positives:
     """Read the positives of a training.
 
     Parameters
     ----------
     options : CascadeTrainingOptions
+    workers : int or Workers, optional
+        What cuts them out of annotated images. Defaults to the options' workers.
     progress : Progress
 
     Raises
@@ -72,7 +80,7 @@ def load_positives(options: CascadeTrainingOptions, *, progress: Progress = SILE
     if options.vec is not None:
         source = _VecPositives(options.vec, options.size_wh, progress)
     else:
-        source = _AnnotatedPositives(options, progress)
+        source = _AnnotatedPositives(options, workers or options.workers, progress)
     originals, notes = _usable(source, options)
     notes = [*source.notes, *notes]
     held_out = _held_out(len(originals), options)
@@ -115,7 +123,9 @@ class _VecPositives:
 class _AnnotatedPositives:
     """Positives cut out of annotated images."""
 
-    def __init__(self, options: CascadeTrainingOptions, progress: Progress) -> None:
+    def __init__(
+        self, options: CascadeTrainingOptions, workers: int | Workers | None, progress: Progress
+    ) -> None:
         assert options.info is not None
         self.path = options.info
         size_wh = self._size_wh = options.size_wh
@@ -123,7 +133,7 @@ class _AnnotatedPositives:
         self.notes = _label_notes(label_counts(records), options)
         crops = list(
             parallel_map(
-                lambda record: crop_record(record, size_wh), records, workers=options.workers,
+                partial(crop_record, size_wh=size_wh), records, workers=workers,
                 prefer="threads", progress=progress, description="Positives",
             )
         )  # fmt: skip

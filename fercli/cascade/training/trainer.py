@@ -35,7 +35,7 @@ from fercli.cascade.training.options import FEWEST, CascadeTrainingOptions
 from fercli.cascade.training.positives import Positives
 from fercli.cascade.training.report import StageRecord
 from fercli.cascade.training.split_search import HaarSearch
-from fercli.common.parallel import KernelPool
+from fercli.common.parallel import KernelPool, Workers
 from fercli.common.progress import SILENT, Bar, Progress
 
 #: A stage is not trained on less than this share of the negatives that were wanted.
@@ -73,6 +73,8 @@ class Training:
     positives : Positives
     backgrounds : BackgroundFiles
     pool : KernelPool
+    workers : Workers
+        What mines the negatives.
     progress : Progress
 
     Raises
@@ -87,6 +89,7 @@ class Training:
         positives: Positives,
         backgrounds: BackgroundFiles,
         pool: KernelPool,
+        workers: Workers,
         progress: Progress = SILENT,
     ) -> None:
         self._options = options
@@ -103,7 +106,7 @@ class Training:
             backgrounds.paths,
             options.size_wh,
             seed=options.seed,
-            workers=pool.workers,
+            workers=workers,
             memory_bytes=memory.backgrounds,
             objects=backgrounds.objects,
             refuse_flat=options.feature_type == "HAAR",

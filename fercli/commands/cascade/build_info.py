@@ -7,6 +7,7 @@ import click
 
 from fercli.cascade.list_builder.options import BoxRules, CollectOptions, FileOptions
 from fercli.commands import options
+from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
 SEPARATORS = {"space": " ", "tab": "\t"}
@@ -80,7 +81,7 @@ def split_extensions(text: str) -> tuple[str, ...]:
     help="Separate the words of info.dat by this.",
 )
 @options.from_fields(FileOptions)
-@options.workers
+@options.cores_or_cluster
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -91,7 +92,7 @@ def build_info(
     extensions: str | None,
     separator: str,
     overwrite: bool,
-    workers: int | None,
+    workers: Workers,
     as_json: bool,
     progress: Progress,
     **choices: Any,
@@ -119,6 +120,7 @@ def build_info(
       fer cascade build-info photos/boxes.xml -n scenes/ -o work/ --size 24x24 --test 20%
       fer cascade build-info instances.json --images photos/ --label dog -o work/
       fer cascade build-info photos/ --detect cascade.xml --also dlib -o work/
+      fer cascade build-info faces/ -n web/ -o work/ --parallel dask --scheduler tcp://node1:8786
     """
     from fercli.cascade.list_builder.build import build_description
     from fercli.run_folder import alone_in

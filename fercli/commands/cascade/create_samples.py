@@ -65,7 +65,7 @@ FOR_IMAGES = (
     help="Make samples with this engine: fer's own, or OpenCV's opencv_createsamples.",
 )
 @options.tools
-@options.workers
+@options.cores_or_cluster
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -87,6 +87,7 @@ def create_samples(ctx: click.Context, /, **given: Any) -> None:
       fer cascade create-samples --info faces.csv --num 7000 --mirror --out faces.vec
       fer cascade create-samples --image logo.png --bg bg.txt --num 2000 --out logo.vec
       fer cascade create-samples --image logo.png --bg bg.txt --test-images test/
+      fer cascade create-samples --info info.dat -o a.vec --parallel dask --scheduler tcp://n1:8786
     """
     _check_usage(ctx, given)
     created = _create_from_boxes(given) if given["info"] else _create_from_images(given)

@@ -7,6 +7,7 @@ import click
 
 from fercli.cascade.detection import DetectionOptions
 from fercli.commands import options
+from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
 
@@ -73,6 +74,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
     help="Scale detections by this before they are matched; auto: to the size of the objects.",
 )
 @options.detection_options
+@options.cores_or_cluster_uncounted
 @options.out("DIR", "Write curves, tables and images of the errors to this folder.", required=False)
 @options.overwrite
 @options.as_json
@@ -87,6 +89,7 @@ def evaluate(
     max_size_ratio: float | None,
     box_scale: Any,
     out: Path | None,
+    workers: Workers,
     overwrite: bool,
     as_json: bool,
     progress: Progress,
@@ -101,9 +104,10 @@ def evaluate(
     For each cascade: precision, recall and F1 of the detections that a program would get from
     detectMultiScale with these options; average precision (AP, all points) over all that the
     cascade could detect; false alarms an image; the median time for an image (detection alone,
-    one image at a time on all cores). Then, with 95 % confidence intervals (bootstrap over
-    images): AP, recall, recall with at most 0.01, 0.1 and 1 false alarms an image, and recall by
-    the size of the objects; and whether the cascades differ by more than noise.
+    one image at a time on all cores; on a cluster, by one of its workers). Then, with 95 %
+    confidence intervals (bootstrap over images): AP, recall, recall with at most 0.01, 0.1 and 1
+    false alarms an image, and recall by the size of the objects; and whether the cascades differ
+    by more than noise.
 
     --match iou calls a detection a hit if its box and the object's share at least half of what
     they cover together, as most of the field does. --match center asks for the same center and
@@ -145,6 +149,7 @@ def evaluate(
             box_scale=box_scale,
             out=out,
             overwrite=overwrite,
+            scheduler=workers.scheduler,
             progress=progress,
         )
     text = report_text(evaluation)

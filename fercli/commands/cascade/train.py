@@ -8,6 +8,7 @@ import click
 from fercli.cascade.opencv3 import ProgramSettings
 from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.commands import options
+from fercli.common.parallel import Workers
 from fercli.common.progress import Progress
 
 #: The names of `fercli.cascade.training.engines.ENGINES`, which a command does not import for its
@@ -56,7 +57,7 @@ class FeatureTypeName(click.Choice):  # type: ignore[type-arg]  # generic from c
     help="Continue the training in DIR, with its own settings except those given here.",
 )
 @click.option("--finish", is_flag=True, help="Write the cascade of the stages in DIR, and end.")
-@options.workers
+@options.cores_or_cluster
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -66,6 +67,7 @@ def train(
     recipe: Path | None,
     resume: bool,
     finish: bool,
+    workers: Workers,
     overwrite: bool,
     as_json: bool,
     progress: Progress,
@@ -84,6 +86,9 @@ def train(
     folder in which opencv_traincascade was run by hand. When positives or backgrounds run out,
     the training continues with fewer or ends early, and the summary says so.
 
+    With --parallel dask the workers of a cluster read the images and mine the negatives; the
+    features are chosen on this machine. The cascade is the same.
+
     \b
     Examples:
       fer cascade train --vec faces.vec --bg bg.txt --out faces/
@@ -93,9 +98,11 @@ def train(
       fer cascade train --resume --out faces/ --stages 25      five more stages
       fer cascade train --finish --out faces/ --stages 12      only the first twelve
       fer cascade train --recipe faces/recipe.toml --out again/
+      fer cascade train --resume --out faces/ --parallel dask --scheduler tcp://node1:8786
     """
     from fercli.cascade.training.engines import finish_cascade, train_cascade
 
+    settings["workers"] = workers.count
     given = {name: value for name, value in settings.items() if value is not None}
     if finish:
         _refuse_more(click.get_current_context())
@@ -103,7 +110,13 @@ def train(
         result = finish_cascade(engine, out, stages=stages, tools=tools, progress=progress)
     else:
         result = train_cascade(
-            engine, given, out, resume=resume, overwrite=overwrite, progress=progress
+            engine,
+            given,
+            out,
+            resume=resume,
+            overwrite=overwrite,
+            scheduler=workers.scheduler,
+            progress=progress,
         )
     options.echo(result, as_json)
 

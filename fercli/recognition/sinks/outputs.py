@@ -42,6 +42,8 @@ class Outputs:
         Whether images and frames without a face get a row.
     overwrite : bool
         Whether existing files may be replaced.
+    keep_rows : bool
+        Whether rows are kept in memory, for tables that another process writes.
     """
 
     csv: Path | None = None
@@ -55,6 +57,15 @@ class Outputs:
     strip: bool = False
     empty: bool = False
     overwrite: bool = False
+    keep_rows: bool = False
+
+    def keeps_thumbnails(self, pages: Sequence[Path] = ()) -> bool:
+        """Whether the summary or one of some timelines shows thumbnails."""
+        path = self.summary
+        in_summary = path is not None and path.suffix.lower() == ".json"
+        return self.thumbnails and (
+            in_summary or any(page.suffix.lower() == PAGE for page in pages)
+        )
 
 
 # Paths of annotated copies and plots

@@ -3,32 +3,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
-
-from fercli.cascade.samples.vec import write_vec
-
-SCENES = ("brick", "coffee", "coins", "grass", "gravel", "motorcycle_left", "rocket", "text")
-
-
-@pytest.fixture(scope="session")
-def scenes(tmp_path_factory) -> Path:
-    """A folder of eight small photographs without faces."""
-    folder = tmp_path_factory.mktemp("scenes")
-    for name in SCENES:
-        source = next(Path(skimage.data.__file__).parent.glob(f"{name}.*"))
-        image = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
-        scale = 240 / max(image.shape)
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(folder / f"{name}.png"), small)
-    return folder
-
-
-@pytest.fixture
-def vec(tmp_path, lfw) -> Path:
-    """100 faces of 12×12."""
-    path = tmp_path / "faces.vec"
-    write_vec(path, lfw(12)[0])
-    return path
 
 
 @pytest.fixture

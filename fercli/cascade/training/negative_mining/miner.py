@@ -33,10 +33,9 @@ from fercli.cascade.training.negative_mining.worker import (
     MiningWorker,
     TaskResult,
     TileResult,
-    tasks_of_round,
 )
 from fercli.common.errors import ImageError, InputError, OptionError
-from fercli.common.parallel import parallel_map
+from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Bar, Progress
 
 #: Images that cannot be used are named one by one up to so many.
@@ -98,8 +97,9 @@ class NegativeMiner:
         The window.
     seed : int
         Start of the random numbers. Defaults to 0.
-    workers : int, optional
-        How many threads. Defaults to all cores.
+    workers : int or Workers, optional
+        How many threads, or a cluster, whose workers read the images themselves. Defaults to all
+        cores.
     memory_bytes : int
         The most that images kept in memory may take; others are read again in each round.
         Defaults to 1 GiB.
@@ -126,7 +126,7 @@ class NegativeMiner:
         size_wh: Size,
         *,
         seed: int = 0,
-        workers: int | None = None,
+        workers: int | Workers | None = None,
         memory_bytes: int = 1 << 30,
         scale_factor: float = 1.1,
         objects: Mapping[Path, Boxes] | None = None,
@@ -136,7 +136,8 @@ class NegativeMiner:
             raise OptionError(f"`scale_factor`: expected more than 1, got {scale_factor:g}")
         if not backgrounds:
             raise InputError("There are no background images")
-        self.backgrounds = BackgroundCache(backgrounds, memory_bytes)
+        self.backgrounds = tuple(backgrounds)
+        self._cache = BackgroundCache(memory_bytes)
         self.size_wh = size_wh
         self.seed = seed
         self.workers = workers
@@ -178,13 +179,11 @@ class NegativeMiner:
         if cascade is None:
             cascade = Cascade("HAAR" if self.refuse_flat else "LBP", self.size_wh, (), ())
         worker = MiningWorker(
-            Scanner(cascade),
-            self.backgrounds,
-            self.objects,
-            self.scale_factor,
-            (self.seed, stage_index),
+            Scanner(cascade), self._cache, self.scale_factor, (self.seed, stage_index)
         )
-        rounds = MiningRounds(worker, len(self.backgrounds), wanted, lowest_ratio, self.workers)
+        rounds = MiningRounds(
+            worker, self.backgrounds, self.objects, wanted, lowest_ratio, self.workers
+        )
         began = time.monotonic()
         with progress.bar(f"Negatives for stage {stage_index}", total=wanted, unit="window") as bar:
             rounds.run(bar)
@@ -276,23 +275,28 @@ class MiningRounds:
     Parameters
     ----------
     worker : MiningWorker
-    images, wanted : int
-        How many there are, and how many windows are wanted.
+    backgrounds : sequence of Path
+    objects : mapping of Path to boxes
+        Known objects in some of them.
+    wanted : int
+        How many windows.
     lowest_ratio : float
         Give up when surely fewer windows than this share are accepted.
-    workers : int, optional
+    workers : int or Workers, optional
     """
 
     def __init__(
         self,
         worker: MiningWorker,
-        images: int,
+        backgrounds: Sequence[Path],
+        objects: Mapping[Path, Boxes],
         wanted: int,
         lowest_ratio: float,
-        workers: int | None,
+        workers: int | Workers | None,
     ) -> None:
         self.worker = worker
-        self.images = images
+        self.backgrounds = backgrounds
+        self.objects = objects
         self.lowest_ratio = lowest_ratio
         self.workers = workers
         self.buffer = NegativeBuffer(wanted, worker.size_wh)
@@ -328,12 +332,12 @@ class MiningRounds:
 
     def run(self, bar: Bar) -> None:
         """Scan until enough windows are found, or all have been seen."""
-        images = np.arange(self.images)
-        first, count = 0, math.ceil(VARIETY / self.images)
-        quota = math.ceil(self.buffer.wanted / (self.images * count))
+        images = np.arange(len(self.backgrounds))
+        first, count = 0, math.ceil(VARIETY / len(images))
+        quota = math.ceil(self.buffer.wanted / (len(images) * count))
         while len(images) and self.needs_more:
             order = self.worker.random(ORDER, first).permutation(images)
-            tasks = tasks_of_round(order, first, first + count, quota + SPARE, TASK_TILES)
+            tasks = self._tasks(order, first, first + count, quota + SPARE)
             images = self._scan(tasks, quota, bar)
             self._rounds += 1
             # The next round is as large as all before it, and a tile may give twice as many.
@@ -342,11 +346,23 @@ class MiningRounds:
         self._take_remaining(self.buffer.wanted, bar)
         self._rescan_truncated(bar)
 
+    def _tasks(
+        self, images: NDArray[np.int64], first: int, last: int, limit: int
+    ) -> Iterator[MiningTask]:
+        """Yield tasks of up to `TASK_TILES` tiles: one for each image, then their next ones."""
+        for start in range(first, last, TASK_TILES):
+            for image in images:
+                yield self._task(int(image), start, min(start + TASK_TILES, last), limit)
+
+    def _task(self, image: int, first: int, last: int, limit: int) -> MiningTask:
+        path = self.backgrounds[image]
+        return MiningTask(image, first, last, limit, path, self.objects.get(path, ()))
+
     def _scan(self, tasks: Iterable[MiningTask], quota: int, bar: Bar) -> NDArray[np.int64]:
         """Run tasks; return the images that have more tiles."""
         more: dict[int, bool] = {}
         for result in self._results(tasks):
-            more[result.task.image] = result.has_more
+            more[result.image] = result.has_more
             self._receive(result, quota, bar)
             if not self.needs_more:
                 break
@@ -357,7 +373,7 @@ class MiningRounds:
 
     def _receive(self, result: TaskResult, quota: int, bar: Bar) -> None:
         if result.error is not None:
-            self.left_out[result.task.image] = result.error
+            self.left_out[result.image] = result.error
         for tile in result.tiles:
             self.seen += tile.seen
             self.accepted += tile.accepted
@@ -401,7 +417,7 @@ class MiningRounds:
         """Take up to `most` new windows of each tile that had more; return those that gave them."""
         more = []
         limit = self.buffer.wanted
-        tasks = (MiningTask(image, number, number + 1, limit) for image, number in self._truncated)
+        tasks = (self._task(image, number, number + 1, limit) for image, number in self._truncated)
         for result in self._results(tasks):
             for tile in result.tiles:
                 bar.advance(self.buffer.add(tile, most))

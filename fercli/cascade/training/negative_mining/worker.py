@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -28,6 +28,7 @@ from fercli.cascade.detection.grid import (
 )
 from fercli.cascade.detection.scanner import Scanner
 from fercli.common.boxes import Box
+from fercli.common.cluster_worker import memory_limit
 from fercli.common.errors import ImageError
 from fercli.common.images import read_gray
 
@@ -143,19 +144,25 @@ def _touching(
 
 @dataclass(frozen=True)
 class MiningTask:
-    """Tiles `first` to `last` of an image, in its random order, for a thread to scan.
+    """Tiles `first` to `last` of an image, in its random order, to scan.
 
     Parameters
     ----------
     image, first, last : int
     limit : int
         How many windows are wanted of each tile at most.
+    path : Path
+        The file of the image.
+    boxes_xywh : tuple of boxes
+        Known objects in it, which no window may touch.
     """
 
     image: int
     first: int
     last: int
     limit: int
+    path: Path
+    boxes_xywh: Boxes = ()
 
 
 @dataclass
@@ -198,7 +205,7 @@ class TileResult:
 class TaskResult:
     """The tiles of a task, and whether its image has more."""
 
-    task: MiningTask
+    image: int
     tiles: list[TileResult]
     has_more: bool
     error: ImageError | None = None
@@ -207,12 +214,12 @@ class TaskResult:
 class MiningWorker:
     """Scans tiles of background images. Threads may share it.
 
+    A pickled one holds the cascade, and none of the images.
+
     Parameters
     ----------
     scanner : Scanner
     backgrounds : BackgroundCache
-    objects : mapping of Path to boxes
-        Known objects, which no window may touch.
     scale_factor : float
     seed : tuple of int
         Start of the random numbers.
@@ -222,13 +229,11 @@ class MiningWorker:
         self,
         scanner: Scanner,
         backgrounds: BackgroundCache,
-        objects: Mapping[Path, Boxes],
         scale_factor: float,
         seed: tuple[int, ...],
     ) -> None:
         self._scanner = scanner
         self._backgrounds = backgrounds
-        self._objects = objects
         self._scale_factor = scale_factor
         self._seed = seed
 
@@ -244,17 +249,17 @@ class MiningWorker:
     def run(self, task: MiningTask) -> TaskResult:
         """Do one task; the error of an image that cannot be used is in the result."""
         try:
-            image = self._backgrounds.read(task.image)
+            image = self._backgrounds.read(task.path)
         except ImageError as error:
-            return TaskResult(task, [], False, error)
+            return TaskResult(task.image, [], False, error)
         tiles = self._tiles(task.image, image, task.last + 1)
         if not tiles:
-            return TaskResult(task, [], False, self._too_small(task.image, image))
+            return TaskResult(task.image, [], False, self._too_small(task.path, image))
         scanned = [
             self._scan_tile(image, tile, task, number)
             for number, tile in enumerate(tiles[task.first : task.last], task.first)
         ]
-        return TaskResult(task, scanned, len(tiles) > task.last)
+        return TaskResult(task.image, scanned, len(tiles) > task.last)
 
     def _tiles(self, number: int, image: ImageArray, wanted: int) -> list[Tile]:
         """Return the first tiles of an image in its random order, sweep by sweep."""
@@ -268,12 +273,12 @@ class MiningWorker:
             tiles.extend(new[at] for at in order)
         return tiles[:wanted]
 
-    def _too_small(self, number: int, image: ImageArray) -> ImageError:
+    def _too_small(self, path: Path, image: ImageArray) -> ImageError:
         wanted, found = self._scanner.cascade.size_wh, image.shape[::-1]
         return ImageError(
             f"The image of {found[0]}x{found[1]} pixels is smaller than the window of "
             f"{wanted[0]}x{wanted[1]}",
-            path=self._backgrounds.paths[number],
+            path=path,
         )
 
     def _scan_tile(
@@ -284,9 +289,8 @@ class MiningWorker:
             pixels, tile.step, start_xy=tile.start_xy, columns=tile.columns, rows=tile.rows
         )
         positions, seen = scan.positions_xy, int(scan.entered[0])
-        boxes = self._objects.get(self._backgrounds.paths[task.image], ())
-        if boxes:
-            on = windows_touching(tile, (image.shape[1], image.shape[0]), boxes)
+        if task.boxes_xywh:
+            on = windows_touching(tile, (image.shape[1], image.shape[0]), task.boxes_xywh)
             columns, rows = ((positions - np.array(tile.start_xy)) // tile.step).T
             positions, seen = positions[~on[rows, columns]], seen - int(on.sum())
         chosen = self._choose(positions, task, number)
@@ -312,39 +316,30 @@ class MiningWorker:
         return shuffled[: task.limit]
 
 
-def tasks_of_round(
-    images: NDArray[np.int64], first: int, last: int, limit: int, size: int
-) -> Iterator[MiningTask]:
-    """Yield tasks of up to `size` tiles: one for each image, then their next ones."""
-    for start in range(first, last, size):
-        for image in images:
-            yield MiningTask(int(image), start, min(start + size, last), limit)
-
-
 class BackgroundCache:
-    """Gray background images by number, kept in memory up to a bound. Threads may share it.
+    """Gray background images, kept in memory up to a bound. Threads may share it.
 
     Images are kept as they come, until the bound is reached: a training asks for all of them
-    again and again, so that replacing one by another would gain nothing.
+    again and again, so that replacing one by another would gain nothing. A pickled cache is empty,
+    and each process that unpickles it has one, which it keeps from stage to stage.
 
     Parameters
     ----------
-    paths : sequence of Path
     memory_bytes : int
         The most that the images kept may take.
     """
 
-    def __init__(self, paths: Sequence[Path], memory_bytes: int) -> None:
-        self.paths = list(paths)
-        self._room = memory_bytes
-        self._kept: dict[int, ImageArray] = {}
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = self._room = memory_bytes
+        self._token = uuid.uuid4().hex
+        self._kept: dict[Path, ImageArray] = {}
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        """Return how many images there are."""
-        return len(self.paths)
+    def __reduce__(self) -> tuple[object, ...]:
+        """Leave out the images."""
+        return _cache_of_process, (self._token, self._memory_bytes)
 
-    def read(self, number: int) -> ImageArray:
+    def read(self, path: Path) -> ImageArray:
         """Return an image, from memory if it is there.
 
         Raises
@@ -352,12 +347,24 @@ class BackgroundCache:
         ImageError
             As `read_gray`.
         """
-        kept = self._kept.get(number)
+        kept = self._kept.get(path)
         if kept is not None:
             return kept
-        image = read_gray(self.paths[number])
+        image = read_gray(path)
         with self._lock:
-            if image.nbytes <= self._room and number not in self._kept:
-                self._kept[number] = image
+            if image.nbytes <= self._room and path not in self._kept:
+                self._kept[path] = image
                 self._room -= image.nbytes
         return image
+
+
+#: The cache of this process for the training of another, by its token; never more than one.
+_CACHES: dict[str, BackgroundCache] = {}
+
+
+def _cache_of_process(token: str, memory_bytes: int) -> BackgroundCache:
+    if token not in _CACHES:
+        limit = memory_limit()
+        _CACHES.clear()
+        _CACHES[token] = BackgroundCache(min(memory_bytes, limit // 4 if limit else memory_bytes))
+    return _CACHES[token]
