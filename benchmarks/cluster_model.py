@@ -29,6 +29,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from fercli.common.cluster import AHEAD, BATCH_SECONDS, BATCHES_A_SECOND
 from fercli.common.tables import format_table
 
@@ -49,10 +51,11 @@ class Figures:
     tiles: float = 30
     tile_windows: float = 20_000
     tile: float = 0.003
-    #: Of the process that trains and of the scheduler, for each batch and each task in it.
+    #: Of the process that trains, for each batch and each task in it; of the others, for a batch.
     client_batch: float = 0.001
     client_task: float = 0.0001
     scheduler_batch: float = 0.001
+    worker_batch: float = 0.002
     #: Sent to and from the process that trains, for each task.
     task_bytes: float = 500
     #: The cascade that is sent, and seconds to unpickle it.
@@ -121,7 +124,9 @@ def _round(
         submitted = ends[number - ahead] if number >= ahead else at
         scheduled = max(scheduled, submitted) + figures.scheduler_batch
         read = max(read, scheduled) + size * figures.file_bytes / storage
-        seconds = size * each * rng.lognormvariate(-UNEVEN * UNEVEN / 2, UNEVEN)
+        seconds = (figures.worker_batch + size * each) * rng.lognormvariate(
+            -UNEVEN * UNEVEN / 2, UNEVEN
+        )
         begin = max(heapq.heappop(free), scheduled)
         done = max(begin + seconds, read)
         heapq.heappush(free, done)
@@ -259,10 +264,11 @@ def measure(data: Path, images: int, wanted: int) -> Figures:
         f"distributed {distributed.__version__}"
     )
     about = about_images(paths, cascade)
-    rows = [mine_here(paths, cascade, wanted)]
+    here, alone = mine_here(paths, cascade, wanted)
+    rows = [here]
     known: dict[str, float] = {}
     for workers in (1, 2):
-        row, found = mine_there(paths, cascade, wanted, workers)
+        row, found = mine_there(paths, cascade, wanted, workers, alone)
         rows.append(row)
         known = known or found
     headers = (
@@ -307,8 +313,38 @@ def about_images(paths: list[Path], cascade: object) -> dict[str, float]:
     }
 
 
-def mine_here(paths: list[Path], cascade: object, wanted: int) -> tuple[object, ...]:
-    """Mine without a cluster; return a row of the table."""
+def idle_cpu(there: Cluster, seconds: float = 10.0) -> tuple[float, float, float]:
+    """Return the share of a core that this process, the scheduler and all workers take idle."""
+    before, began = (time.process_time(), *there.cpu()), time.monotonic()
+    time.sleep(seconds)
+    after, wall = (time.process_time(), *there.cpu()), time.monotonic() - began
+    this, scheduler, workers = (b - a for a, b in zip(before, after, strict=True))
+    return this / wall, scheduler / wall, workers / wall
+
+
+def client_task(paths: list[Path], cascade: object) -> float:
+    """Return the CPU seconds that the process that trains takes for a task of a batch of 32."""
+    import cloudpickle
+
+    from fercli.cascade.detection.scanner import Scanner
+    from fercli.cascade.training.negative_mining.miner import MiningRounds
+    from fercli.cascade.training.negative_mining.worker import BackgroundCache, MiningWorker
+    from fercli.common.progress import SilentBar
+
+    worker = MiningWorker(Scanner(cascade), BackgroundCache(0), 1.1, (0, 20))  # type: ignore[arg-type]
+    rounds = MiningRounds(worker, paths, {}, 10**6, 0.0, 1)
+    tasks = list(rounds._tasks(np.arange(32), 0, 8, 40))
+    results = pickle.dumps([worker.run(task) for task in tasks])
+    began = time.process_time()
+    for _ in range(50):
+        cloudpickle.dumps(tasks)
+        for result in pickle.loads(results):
+            rounds._receive(result, 10, SilentBar())
+    return (time.process_time() - began) / (50 * len(tasks))
+
+
+def mine_here(paths: list[Path], cascade: object, wanted: int) -> tuple[tuple[object, ...], float]:
+    """Mine without a cluster; return a row of the table, and CPU seconds a million windows."""
     from fercli.cascade.training.negative_mining import NegativeMiner
 
     miner = NegativeMiner(paths, cascade.size_wh, workers=1, memory_bytes=0)  # type: ignore[attr-defined]
@@ -318,13 +354,16 @@ def mine_here(paths: list[Path], cascade: object, wanted: int) -> tuple[object, 
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     million = found.windows_seen / 1e6
     cells = ("this process", f"{million:.0f} M", f"{wall:.1f}", "-", f"{cpu:.1f}", "-")
-    return *cells, f"{cpu / million:.3f}", "-", "-", "-"
+    return (*cells, f"{cpu / million:.3f}", "-", "-", "-"), cpu / million
 
 
 def mine_there(
-    paths: list[Path], cascade: object, wanted: int, workers: int
+    paths: list[Path], cascade: object, wanted: int, workers: int, alone: float
 ) -> tuple[tuple[object, ...], dict[str, float]]:
-    """Mine on a cluster; return a row of the table, and figures."""
+    """Mine on a cluster; return a row of the table, and figures.
+
+    `alone` is the CPU time that one process takes for a million windows.
+    """
     import cloudpickle
 
     from fercli.cascade.detection.scanner import Scanner
@@ -344,13 +383,17 @@ def mine_there(
         miner = NegativeMiner(paths, cascade.size_wh, workers=where, memory_bytes=0)  # type: ignore[attr-defined]
         miner.mine(cascade, 1, stage_index=20)  # type: ignore[arg-type]
         client = seam.Cluster._known[there.address]._client
+        idle = idle_cpu(there)
         sizes = stack.enter_context(counted_batches())
         before, sent, wall = (time.process_time(), *there.cpu()), bytes_of(client), time.monotonic()
         found = miner.mine(cascade, wanted, stage_index=20)  # type: ignore[arg-type]
         wall = time.monotonic() - wall
         after, now = (time.process_time(), *there.cpu()), bytes_of(client)
         seam.Cluster.close_all()
-    here, scheduler, cpu = (b - a for a, b in zip(before, after, strict=True))
+    spent = [b - a for a, b in zip(before, after, strict=True)]
+    here, scheduler, cpu = (
+        max(seconds - wall * share, 0.0) for seconds, share in zip(spent, idle, strict=True)
+    )
     traffic = [b - a for a, b in zip(sent, now, strict=True)]
     million, batches, tasks = found.windows_seen / 1e6, len(sizes), sum(sizes)
     row = (
@@ -358,10 +401,12 @@ def mine_there(
         f"{here:.1f}", f"{scheduler:.1f}", f"{cpu / million:.3f}", batches, tasks,
         " and ".join(f"{one / 1e3 / million:.1f}" for one in traffic),
     )  # fmt: skip
+    each = client_task(paths, cascade)
     return row, {
-        "client_batch": 0.5 * here / batches,
-        "client_task": 0.5 * here / tasks,
+        "client_batch": max(here - tasks * each, 0.0) / batches,
+        "client_task": each,
         "scheduler_batch": scheduler / batches,
+        "worker_batch": max(cpu - alone * million, 0.0) / batches,
         "task_bytes": sum(traffic) / tasks,
         "stage_bytes": len(pickled),
         "stage_load": load,

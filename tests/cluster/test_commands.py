@@ -25,13 +25,13 @@ def files(root):
 
 @pytest.fixture
 def both(cluster, fer):
-    """Run a command on the cluster and here, where OUT is the folder "far" or "near"."""
+    """Run a command on the cluster and here, where OUT is the folder "out-1" or "out-2"."""
 
     def run(*command, status=0):
         found = []
         for name, where in (
-            ("far", ["--parallel", "dask", "--scheduler", cluster.address]),
-            ("near", []),
+            ("out-1", ["--parallel", "dask", "--scheduler", cluster.address]),
+            ("out-2", []),
         ):
             result = fer(*(str(word).replace("OUT", name) for word in command), *where)
             assert result.status == status, result.err
@@ -72,8 +72,8 @@ def test_lists(both, photos, tmp_path):
     )  # fmt: skip
     assert there == here
     assert "images of another size than stated, boxes scaled: 10" in there
-    assert files(tmp_path / "far") == files(tmp_path / "near")
-    assert b"unreadable" in files(tmp_path / "far")["info_left_out.csv"]
+    assert files(tmp_path / "out-1") == files(tmp_path / "out-2")
+    assert b"unreadable" in files(tmp_path / "out-1")["info_left_out.csv"]
 
 
 def test_samples_of_boxes(both, photos, tmp_path):
@@ -81,19 +81,19 @@ def test_samples_of_boxes(both, photos, tmp_path):
         "cascade", "create-samples", "--info", "boxes.csv", "--images", "photos", "--skip-bad",
         "--size", "12x12", "--out", "OUT.vec",
     )  # fmt: skip
-    content = (tmp_path / "far.vec").read_bytes()
+    content = (tmp_path / "out-1.vec").read_bytes()
     assert len(content) == 12 + 30 * (1 + 2 * 12 * 12)
-    assert content == (tmp_path / "near.vec").read_bytes()
+    assert content == (tmp_path / "out-2.vec").read_bytes()
 
 
 def test_samples_of_an_image_and_images_for_tests(both, photos, tmp_path):
     (tmp_path / "bg.txt").write_text("".join(f"photos/{at:02}.png\n" for at in range(30)))
     warp = ["cascade", "create-samples", "--image", "logo.png", "--bg", "bg.txt"]
     both(*warp, "--num", 200, "--size", "16x16", "--out", "OUT.vec")
-    assert (tmp_path / "far.vec").read_bytes() == (tmp_path / "near.vec").read_bytes()
+    assert (tmp_path / "out-1.vec").read_bytes() == (tmp_path / "out-2.vec").read_bytes()
     both(*warp, "--num", 25, "--size", "16x16", "--test-images", "OUT")
-    assert len(files(tmp_path / "far")) == 26
-    assert files(tmp_path / "far") == files(tmp_path / "near")
+    assert len(files(tmp_path / "out-1")) == 26
+    assert files(tmp_path / "out-1") == files(tmp_path / "out-2")
 
 
 def test_engines_of_opencv_stay_on_one_machine(fer, photos):
@@ -160,12 +160,13 @@ def test_faces_of_a_folder_of_images_and_of_two_videos(both, portrait, tmp_path)
         "--summary", "OUT.json", status=1,
     )  # fmt: skip
     assert there == here
-    rows = (tmp_path / "far.csv").read_text().splitlines()
+    rows = (tmp_path / "out-1.csv").read_text().splitlines()
     assert len(rows) == 1 + 4 + 2 * 4
     for suffix in (".csv", ".jsonl", ".json"):
-        assert (tmp_path / f"far{suffix}").read_bytes() == (tmp_path / f"near{suffix}").read_bytes()
-    assert len(files(tmp_path / "far")) == 4 + 2
-    assert files(tmp_path / "far") == files(tmp_path / "near")
+        content = (tmp_path / f"out-1{suffix}").read_bytes()
+        assert content.replace(b"out-1", b"out-2") == (tmp_path / f"out-2{suffix}").read_bytes()
+    assert len(files(tmp_path / "out-1")) == 4 + 2
+    assert files(tmp_path / "out-1") == files(tmp_path / "out-2")
 
 
 def test_what_is_live_stays_on_this_machine(fer, portrait):

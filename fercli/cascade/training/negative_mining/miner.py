@@ -374,8 +374,8 @@ class MiningRounds:
     def _receive(self, result: TaskResult, quota: int, bar: Bar) -> None:
         if result.error is not None:
             self.left_out[result.image] = result.error
+        self.seen += result.seen
         for tile in result.tiles:
-            self.seen += tile.seen
             self.accepted += tile.accepted
             bar.advance(self.buffer.add(tile, quota))
             self._keep(tile)

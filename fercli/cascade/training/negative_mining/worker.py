@@ -203,10 +203,24 @@ class TileResult:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """The tiles of a task, and whether its image has more."""
+    """The result of a task.
+
+    Parameters
+    ----------
+    image : int
+    tiles : list of TileResult
+        Those with a window that is accepted; of a late stage, next to none.
+    seen : int
+        How many windows were scanned in all tiles of the task.
+    has_more : bool
+        Whether the image has more tiles.
+    error : ImageError, optional
+        Why the image cannot be used.
+    """
 
     image: int
     tiles: list[TileResult]
+    seen: int
     has_more: bool
     error: ImageError | None = None
 
@@ -251,15 +265,17 @@ class MiningWorker:
         try:
             image = self._backgrounds.read(task.path)
         except ImageError as error:
-            return TaskResult(task.image, [], False, error)
+            return TaskResult(task.image, [], 0, False, error)
         tiles = self._tiles(task.image, image, task.last + 1)
         if not tiles:
-            return TaskResult(task.image, [], False, self._too_small(task.path, image))
+            return TaskResult(task.image, [], 0, False, self._too_small(task.path, image))
         scanned = [
             self._scan_tile(image, tile, task, number)
             for number, tile in enumerate(tiles[task.first : task.last], task.first)
         ]
-        return TaskResult(task.image, scanned, len(tiles) > task.last)
+        found = [tile for tile in scanned if tile.accepted]
+        seen = sum(tile.seen for tile in scanned)
+        return TaskResult(task.image, found, seen, len(tiles) > task.last)
 
     def _tiles(self, number: int, image: ImageArray, wanted: int) -> list[Tile]:
         """Return the first tiles of an image in its random order, sweep by sweep."""
