@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import platform
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from fercli.common.errors import errors_made, last_error
@@ -134,8 +136,13 @@ def _versions() -> str:
 
     import fercli
 
+    code = hashlib.blake2b(digest_size=4)
+    package = Path(fercli.__file__).parent
+    for file in sorted(package.rglob("*.py")):
+        code.update(file.read_bytes())
+    python = ".".join(platform.python_version_tuple()[:2])
     return (
-        f"fercli {fercli.__version__}, Python {'.'.join(platform.python_version_tuple()[:2])}, "
+        f"fercli {fercli.__version__} ({code.hexdigest()}), Python {python}, "
         f"OpenCV {cv2.__version__}, NumPy {np.__version__}, numba {version('numba')}"
     )
 
