@@ -36,8 +36,9 @@ R = TypeVar("R")
 SCHEDULER_TIMEOUT = 10
 #: How long to wait for a scheduler, or for all workers, that went away.
 PATIENCE = 60
-#: About how long a batch takes, and how many of them a second the scheduler is to handle at most.
-BATCH_SECONDS, BATCHES_A_SECOND = 0.25, 400
+#: About how long a batch takes, and how many of them a second there are to be at most: each takes
+#: the scheduler and this process some 2 ms.
+BATCH_SECONDS, BATCHES_A_SECOND = 0.25, 100
 #: Batches that are under way for each core, so that none waits for the next.
 AHEAD = 3
 #: How often to look how many workers there are, in seconds.
