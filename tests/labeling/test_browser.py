@@ -32,6 +32,10 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from waitress.wasyncore import close_all
 
+from ..web.test_accessibility import AXE, violations
+from .moving_object import EVERY, place, write_video
+from .moving_object import SIZE as FRAME_SIZE
+
 pytestmark = pytest.mark.slow
 
 WIDTH, HEIGHT = 400, 300
@@ -648,3 +652,62 @@ def test_classes(session, tmp_path):
         page.until(lambda: page.out.read_text() == f"{rows}face\n")
         page.hold(Keys.CONTROL, "z")
         page.until(lambda: page.out.read_text() == f"{rows}hand\n")
+
+
+def test_ten_boxes_in_three_images_are_ten_drags_and_three_keys(browser, tmp_path):
+    """`benchmarks/annotate_by_hand.py` has the seconds that they take."""
+    (tmp_path / "photos").mkdir()
+    drawn = {}
+    for number, count in enumerate((3, 3, 4)):
+        image = np.full((HEIGHT, WIDTH), 90, np.uint8)
+        boxes = [(20 + 95 * at, 30 + 40 * number + 5 * at, 70, 80) for at in range(count)]
+        for x, y, width, height in boxes:
+            image[y : y + height, x : x + width] = 255
+        cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), image)
+        drawn[f"{number}.png"] = boxes
+    with served_here(tmp_path / "photos", tmp_path / "info.dat") as address:
+        page = Page(browser, address, tmp_path / "info.dat")
+        page.open("0.png")
+        for name, boxes in drawn.items():
+            page.shows(name)
+            for x, y, width, height in boxes:
+                page.drag((x, y), (x + width, y + height))
+            page.press("d")
+        page.until(lambda: page.find("#end").is_displayed())
+        page.saved(drawn)
+        page.check()
+
+
+def test_a_video_is_annotated_by_its_ends(browser, tmp_path):
+    video = write_video(tmp_path / "walk.avi")
+    with served_here(video, tmp_path / "info.dat", every=EVERY) as address:
+        page = Page(browser, address, tmp_path / "info.dat")
+        page.size = FRAME_SIZE
+        page.open("walk-000000.jpg")
+        for number, frame in ((0, 0), (4, 40)):
+            page.press("g")
+            page.press(str(number + 1), Keys.ENTER)
+            page.shows(f"walk-{frame:06d}.jpg")
+            x, y, width, height = place(frame)
+            page.drag((x, y), (x + width, y + height))
+            page.press("d")
+        page.until(lambda: page.find("#end").is_displayed())
+        page.find("#end-unfinished").click()
+        for frame in (10, 20, 30):
+            page.shows(f"walk-{frame:06d}.jpg")
+            page.until(lambda: page.text("#finding") == "1 suggestion")
+            page.press("f")
+        ends = {f"walk-{frame:06d}.jpg": [place(frame)] for frame in range(0, 41, EVERY)}
+        page.saved(ends, slack=3)
+        page.check()
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: make browser")
+def test_axe_finds_nothing(session):
+    axe = AXE.read_text(encoding="utf-8")
+    with session("boxes.csv", classes=("face", "hand")) as page:
+        page.press("b", "v")
+        page.until(lambda: page.boxes())
+        assert violations(page.browser, axe) == {}
+        page.press("?")
+        assert violations(page.browser, axe) == {}

@@ -21,36 +21,12 @@ from fercli.labeling.video import (
     pair_boxes,
 )
 
-SIZE = (240, 160)
-FRAMES, EVERY = 41, 10
-
-
-def place(number):
-    """Where the object is in a frame: it accelerates, and grows from 32 to 40 pixels."""
-    share = number / (FRAMES - 1)
-    return round(10 + 150 * share**2), round(40 + 30 * share), *[round(32 + 8 * share)] * 2
-
-
-def scene(number, rng):
-    """A frame: an object with a pattern of its own before a still background."""
-    background, pattern = (np.random.default_rng(seed) for seed in (1, 2))
-    image = cv2.resize(background.integers(60, 190, (20, 30), np.uint8), SIZE)
-    x, y, side, _ = place(number)
-    looks = cv2.resize(pattern.integers(0, 256, (4, 4), np.uint8), (side, side))
-    image[y : y + side, x : x + side] = looks
-    noise = rng.normal(0, 3, image.shape)
-    return cv2.cvtColor(np.clip(image + noise, 0, 255).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+from .moving_object import EVERY, FRAMES, SIZE, place, scene, write_video
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    path = tmp_path_factory.mktemp("video") / "walk.avi"
-    rng = np.random.default_rng(3)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, SIZE)
-    for number in range(FRAMES):
-        writer.write(scene(number, rng))
-    writer.release()
-    return path
+    return write_video(tmp_path_factory.mktemp("video") / "walk.avi")
 
 
 def save(store, number, *boxes, **said):
