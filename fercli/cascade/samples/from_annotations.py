@@ -24,6 +24,7 @@ from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.parallel import Workers, parallel_map, require_no_cluster
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 #: Records that a worker crops at a time.
 BATCH = 8
@@ -140,13 +141,13 @@ class _CropCounter:
             created.notes.append(f"{num} samples were asked for, the annotations give {made}")
         if self.enlarged:
             created.notes.append(
-                f"{self.enlarged} boxes are smaller than the sample and were enlarged"
+                f"enlarged, being smaller than the sample: {counted(self.enlarged, 'box')}"
             )
         if self.stretched:
             created.notes.append(
-                f"{self.stretched} boxes differ by more than {STRETCHED - 1:.0%} from the aspect "
-                "ratio of the sample and were stretched (fer cascade build-info widens boxes "
-                "instead)"
+                f"stretched, having another aspect ratio than the sample by more than "
+                f"{STRETCHED - 1:.0%}: {counted(self.stretched, 'box')} (fer cascade build-info "
+                "widens boxes instead)"
             )
         return created
 

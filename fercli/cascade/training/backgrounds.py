@@ -12,6 +12,7 @@ from fercli.annotations.reading import detect_format, read_records
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError, InputError
 from fercli.common.files import IMAGE_EXTENSIONS, find_files, is_there
+from fercli.common.tables import counted
 
 #: A file is a list of images if one of its first so many names exists.
 _TRIED = 20
@@ -78,7 +79,9 @@ def _read_folder(path: Path) -> BackgroundFiles:
     others = sum(image.resolve() not in listed for image in images)
     if not others:
         return found
-    note = f"{others} images of {path} are not used: its annotations ({form.title}) lack them"
+    note = (
+        f"not used: {counted(others, 'image')} of {path} that its annotations ({form.title}) lack"
+    )
     return replace(found, notes=(*found.notes, note))
 
 
@@ -118,9 +121,10 @@ def _with_objects(records: list[Record]) -> BackgroundFiles:
     if not spared:
         return BackgroundFiles(tuple(objects), {})
     counts = label_counts(records)
+    marked = counted(sum(counts.values()), "annotated box")
     note = (
-        f"{len(spared)} of {len(objects)} backgrounds have {sum(counts.values())} annotated boxes "
-        f"({labels_text(counts)}): windows that touch one are not taken as negatives"
+        f"{marked} ({labels_text(counts)}) in {len(spared)} of "
+        f"{counted(len(objects), 'background')}: windows that touch one are not taken as negatives"
     )
     return BackgroundFiles(tuple(objects), spared, (note,))
 
@@ -142,7 +146,7 @@ def _spare_positives(found: BackgroundFiles, records: list[Record]) -> Backgroun
     if not count:
         return found
     note = (
-        f"{len(images)} of {len(found.paths)} backgrounds are images of positives too: windows "
-        f"that touch one of their {count} boxes are not taken as negatives"
+        f"images of positives among the {counted(len(found.paths), 'background')}: {len(images)}; "
+        f"windows that touch one of their {counted(count, 'box')} are not taken as negatives"
     )
     return replace(found, objects=objects, notes=(*found.notes, note))

@@ -35,6 +35,7 @@ from fercli.common.parallel import KernelPool, Workers
 from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
+from fercli.common.tables import counted
 
 ENGINE = "native"
 
@@ -77,7 +78,7 @@ def train(
         folder.begin(recipe, libraries, continues=continues)
         if checkpoint.records:
             count = len(checkpoint.cascade.stages)
-            progress.note(f"{count} stage{' is' if count == 1 else 's are'} trained already")
+            progress.note(f"{counted(count, 'stage')} trained already")
 
         def save(reached: Checkpoint) -> None:
             save_checkpoint(folder.engine, reached)
@@ -220,10 +221,10 @@ def _changed_samples(
             hint="use `resume` to continue with the present ones, or `overwrite` to start anew",
             path=folder.path,
         )
-    count = len(checkpoint.records)
+    stages = counted(len(checkpoint.records), "stage")
     return (
-        f"the {' and the '.join(changed)} changed since the first {count} "
-        f"stage{' was' if count == 1 else 's were'} trained: further stages use the present ones",
+        f"the {' and the '.join(changed)} changed after {stages}: further stages use the present "
+        "ones",
     )
 
 

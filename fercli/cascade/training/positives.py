@@ -22,6 +22,7 @@ from fercli.common.errors import InputError
 from fercli.common.images import read_gray
 from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Progress
+from fercli.common.tables import counted
 
 Samples = NDArray[np.uint8]
 
@@ -177,8 +178,9 @@ def _usable(
         usable = usable[_have_contrast(source.samples)]
         if len(usable) < count:
             notes.append(
-                f"{count - len(usable)} of {count} positives are not used: the standard deviation "
-                "of their gray levels is 10 or less, and the detector rejects such windows at once"
+                f"not used: {counted(count - len(usable), 'positive')} of {count}; the standard "
+                "deviation of gray levels is 10 or less, and the detector rejects such windows at "
+                "once"
             )
         _require_enough(
             len(usable), source.path, "with enough contrast (standard deviation above 10)"
@@ -187,7 +189,7 @@ def _usable(
     _require_enough(different, source.path, "that differ from each other")
     if different < len(usable):
         repeated = len(usable) - different
-        notes.append(f"{repeated} of {count} positives are exact copies of others")
+        notes.append(f"exact copies of others: {counted(repeated, 'positive')} of {count}")
     return usable, notes
 
 

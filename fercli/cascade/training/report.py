@@ -16,7 +16,7 @@ from typing import Any
 
 from fercli.common.errors import InputError
 from fercli.common.files import read_text, write_text
-from fercli.common.tables import format_table
+from fercli.common.tables import counted, format_table
 
 
 @dataclass(frozen=True)
@@ -161,11 +161,11 @@ class CascadeTrainingResult:
         lines = [
             stages_table(self.stages),
             "",
-            f"{len(self.stages)} of {self.stages_wanted} stages in "
+            f"{len(self.stages)} of {counted(self.stages_wanted, 'stage')} in "
             f"{format_duration(self.seconds)}: {self.stopped_because}",
             *([self.advice] if self.advice else []),
             f"{self.feature_type}, window {width}x{height}, "
-            f"{self.weak_classifiers} weak classifier{'' if self.weak_classifiers == 1 else 's'}, "
+            f"{counted(self.weak_classifiers, 'weak classifier')}, "
             f"engine {self.engine}",
         ]
         if self.hit_rate is not None and self.passing is not None:

@@ -37,6 +37,7 @@ from fercli.cascade.training.report import StageRecord
 from fercli.cascade.training.split_search import HaarSearch
 from fercli.common.parallel import KernelPool, Workers
 from fercli.common.progress import SILENT, Bar, Progress
+from fercli.common.tables import counted
 
 #: A stage is not trained on less than this share of the negatives that were wanted.
 LEAST_SHARE = 0.05
@@ -160,7 +161,9 @@ class Training:
         began, index = time.monotonic(), len(cascade.stages)
         chosen = passing[: self._options.positives]
         if len(chosen) < FEWEST:
-            return StopReason(f"only {len(chosen)} positives pass the stages so far")
+            return StopReason(
+                f"only {counted(len(chosen), 'positive')} left after the stages so far"
+            )
         bar.figures(f"stage {index}: mining negatives")
         mined = self._mine(cascade)
         ratio = mined.acceptance_ratio

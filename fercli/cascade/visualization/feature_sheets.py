@@ -17,6 +17,7 @@ from fercli.cascade.detection.scanner import feature_corners
 from fercli.cascade.model import Cascade, HaarFeature, LbpFeature, Stage, WeakClassifier
 from fercli.common.files import atomic_write
 from fercli.common.images import ImageArray
+from fercli.common.tables import counted
 
 #: Okabe and Ito's orange and blue: positive and negative weights.
 PLUS, MINUS = (230, 159, 0), (0, 114, 178)
@@ -69,10 +70,9 @@ class FeatureRenderer:
         cells = list(self._cells(stage, LARGE))
         columns = max(min(len(cells), 6), math.ceil(math.sqrt(1.6 * len(cells))))
         title = f"{self.name}: stage {number}"
-        weak = len(stage.weak_classifiers)
         facts = (
-            f"{weak} weak classifier{'s' * (weak != 1)}; a window passes if its votes add up to "
-            f"{stage.threshold:.4g} or more"
+            f"{counted(len(stage.weak_classifiers), 'weak classifier')}; a window passes if its "
+            f"votes add up to {stage.threshold:.4g} or more"
         )
         return self._sheet(title, [facts, self._legend()], _rows(cells, columns), [])
 

@@ -178,7 +178,7 @@ def draw_bars(image: ImageArray, panel: Panel) -> None:
 def with_strip(
     image: ImageArray, faces: Sequence[Face], classes: Sequence[str], *, fixed: bool
 ) -> ImageArray:
-    """Return an image with the bars of its faces in a strip.
+    """Return `image` with the bars of its `faces`, one for each of `classes`, in a strip.
 
     Parameters
     ----------

@@ -56,8 +56,10 @@ def test_every_box_becomes_a_sample_in_order(marked, tmp_path, workers, monkeypa
 
 def test_what_became_of_the_boxes_is_told(marked, tmp_path):
     created, _ = create(marked[0], tmp_path)
-    assert created.notes[0] == "30 boxes are smaller than the sample and were enlarged"
-    assert created.notes[1].startswith("60 boxes differ by more than 10% from the aspect ratio")
+    assert created.notes[0] == "enlarged, being smaller than the sample: 30 boxes"
+    assert created.notes[1].startswith(
+        "stretched, having another aspect ratio than the sample by more than 10%: 60 b"
+    )
 
 
 @pytest.mark.parametrize("num", [1, 2, 59, 60])

@@ -40,7 +40,7 @@ def test_folder_with_labels_gives_the_objects_to_spare(make_image, tmp_path):
     assert found.paths == (first, second)
     assert found.objects == {first: ((40, 15, 20, 20),)}
     assert found.notes == (
-        "1 of 2 backgrounds have 1 annotated boxes (0 1): windows that touch one are not taken as "
+        "1 annotated box (0 1) in 1 of 2 backgrounds: windows that touch one are not taken as "
         "negatives",
     )
 
@@ -55,8 +55,8 @@ def test_images_that_the_labels_of_their_folder_lack_are_counted(make_image, tmp
     )
     found = read_backgrounds(tmp_path)
     assert (found.paths, found.objects) == ((first,), {first: ((2, 3, 10, 11),)})
-    assert found.notes[0].startswith("1 of 1 backgrounds have 1 annotated boxes (dog 1)")
-    assert found.notes[1].startswith("2 images of ")
+    assert found.notes[0].startswith("1 annotated box (dog 1) in 1 of 1 background:")
+    assert found.notes[1].startswith("not used: 2 images of ")
 
 
 def test_positives_in_images_that_are_backgrounds_too_are_spared(make_image, tmp_path):
@@ -68,7 +68,7 @@ def test_positives_in_images_that_are_backgrounds_too_are_spared(make_image, tmp
     assert found.paths == (first, second)
     assert found.objects == {first: ((1, 2, 10, 11), (20, 21, 12, 13))}
     assert found.notes == (
-        "1 of 2 backgrounds are images of positives too: windows that touch one of their 2 boxes "
+        "images of positives among the 2 backgrounds: 1; windows that touch one of their 2 boxes "
         "are not taken as negatives",
     )
     # Boxes that the backgrounds' own annotations have are not told of twice.

@@ -230,7 +230,7 @@ def test_backgrounds_edited_in_place_are_noticed(small, scenes, tmp_path, edited
         train({**small, "stages": 1}, out)
     notes = Notes()
     result = train({**small, "stages": 2}, out, resume=True, progress=notes)
-    said = "the backgrounds changed since the first 1 stage was trained: further stages use the"
+    said = "the backgrounds changed after 1 stage: further stages use the"
     assert any(text.startswith(said) for text in notes.texts)
     assert any(text.startswith(said) for text in result.to_dict()["notes"])
 
@@ -463,7 +463,7 @@ def test_stopped_and_resumed_after_given_stages_it_ends_the_same(small, tmp_path
     assert "interrupted; 3 whole stages are kept" in notes.texts[-1]
     notes = Notes()
     again = train(options, tmp_path / "out", progress=notes)
-    assert "3 stages are trained already" in notes.texts
+    assert "3 stages trained already" in notes.texts
     assert [stage.index for stage in again.stages] == [2, 3]
     assert again.cascade.read_bytes() == whole.cascade.read_bytes()
     # More stages of one that has ended.

@@ -108,7 +108,7 @@ def test_positives_without_contrast_are_left_out_and_told(vec_of, lfw):
     faces[[3, 50]] = 128
     positives = load(vec=vec_of(faces), validation=0.0)
     assert len(positives.training) == 98
-    assert any("2 of 100 positives are not used" in note for note in positives.notes)
+    assert any("not used: 2 positives of 100" in note for note in positives.notes)
     # Local binary patterns do not mind.
     assert len(load(vec=vec_of(faces), validation=0.0, feature_type="LBP").training) == 100
 
@@ -135,7 +135,7 @@ def test_repeated_positives_are_told(vec_of, lfw):
     faces = lfw(12)[0].copy()
     faces[40:50] = faces[30:40]
     notes = load(vec=vec_of(faces), validation=0.0).notes
-    assert any("10 of 100 positives are exact copies" in note for note in notes)
+    assert any("exact copies of others: 10 positives of 100" in note for note in notes)
 
 
 @pytest.mark.parametrize(
