@@ -55,7 +55,7 @@ class Workers:
 
 
 def require_no_cluster(workers: int | Workers | None) -> None:
-    """Raise if work is to go to a cluster that one of OpenCV's programs does."""
+    """Raise `OptionError` if work is to go to a cluster that one of OpenCV's programs does."""
     if Workers.of(workers).scheduler is not None:
         raise OptionError("`scheduler` needs `engine` native: OpenCV's programs run on one machine")
 
