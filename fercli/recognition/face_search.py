@@ -138,9 +138,9 @@ class FaceSearch:
         """
         scale, small = _reduced(gray, side)
         candidates = self._candidates(small, min_face * scale)
-        found = self._confirmed(small, candidates, FINE_RATIO, scale_factor, min_neighbors)
-        boxes = found[found[:, 2] >= math.floor(min_face * scale)]
-        return np.asarray(np.rint(boxes / scale), np.int32)
+        least = max(round(min_face * scale), 1)
+        found = self._confirmed(small, candidates, FINE_RATIO, scale_factor, min_neighbors, least)
+        return np.asarray(np.rint(found / scale), np.int32)
 
     def track(
         self,
@@ -250,18 +250,19 @@ class FaceSearch:
         ratio: float,
         scale_factor: float,
         min_neighbors: int,
+        least: int = 1,
     ) -> Boxes:
-        """Detect faces at some places with all stages, in sizes about theirs.
+        """Detect faces at some places with all stages, in sizes about theirs and from `least` on.
 
         Windows are two pixels of the cascade's apart, as those of the exact search are for small
         faces. For others it makes steps of one pixel: so do we where too few windows agree.
         """
-        windows, passed = self._windows(gray, places_xywh, ratio, scale_factor, STEP)
+        windows, passed = self._windows(gray, places_xywh, ratio, scale_factor, STEP, least)
         boxes, neighbors = _grouped(windows[passed], min_neighbors)
         places, _ = _grouped(windows, 0)
         doubtful = unlike(places[places[:, 2] >= 2 * self.window_wh[0]], boxes)
         if len(doubtful):
-            again, _ = self._windows(gray, doubtful, DOUBT_RATIO, scale_factor, STEP // 2)
+            again, _ = self._windows(gray, doubtful, DOUBT_RATIO, scale_factor, STEP // 2, least)
             more, counts = _grouped(again, min_neighbors)
             boxes = np.concatenate([boxes, more])
             neighbors = np.concatenate([neighbors * (STEP * STEP), counts])
@@ -274,6 +275,7 @@ class FaceSearch:
         ratio: float,
         scale_factor: float,
         step: int,
+        least: int,
     ) -> tuple[Boxes, NDArray[np.bool_]]:
         """Return the windows at some places that pass `NEAR` stages, and whether they pass all.
 
@@ -283,7 +285,9 @@ class FaceSearch:
         window = np.array(self.window_wh)
         levels = np.log(np.maximum(places_xywh[:, 2] / window[0], 1.0)) / math.log(scale_factor)
         reach = math.log(ratio) / math.log(scale_factor)
-        lowest = np.maximum(np.ceil(levels - reach), 0).astype(int)
+        # As in the exact search, the smallest windows are those that round to the smallest face.
+        smallest = math.ceil(math.log(max((least - 0.5) / window[0], 1)) / math.log(scale_factor))
+        lowest = np.maximum(np.ceil(levels - reach), smallest).astype(int)
         counts = np.maximum(np.floor(levels + reach).astype(int) - lowest, 0) + 1
         place = np.repeat(np.arange(len(counts)), counts)
         level = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts - lowest, counts)

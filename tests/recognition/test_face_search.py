@@ -111,6 +111,15 @@ def test_the_quick_search_finds_the_faces_of_the_exact_one(search, group):
     assert not len(unlike(half, exact))
 
 
+@pytest.mark.parametrize("min_face", [80, 86, 92, 98])
+def test_faces_near_the_smallest_size_are_as_large_as_in_the_exact_search(search, group, min_face):
+    options = {**USUAL, "side": 640, "min_face": min_face}
+    exact, quick = search.exact(group, **options), search.quick(group, **options)
+    assert len(exact)
+    assert not len(unlike(exact, quick))
+    assert quick[:, 2].min() >= min_face
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (23, 23), (24, 24), (30, 900)])
 def test_nothing_is_found_where_there_is_no_room_or_no_contrast(search, shape):
     gray = np.full(shape, 90, np.uint8)
