@@ -5,7 +5,7 @@ Each format is a module of `fercli.cascade.model.export`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,9 @@ from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.downloads import skimage_file
 from fercli.cascade.evaluation.evaluate import annotated_images, evaluate
 from fercli.cascade.model import Cascade, read_cascade
-from fercli.cascade.model.export.c import c_header, table_bytes
+from fercli.cascade.model.export import identifier
+from fercli.cascade.model.export.c import c_header, has_whole_numbers, table_bytes, work_bytes
+from fercli.cascade.model.export.js import js_module, js_page
 from fercli.cascade.model.export.opencv1 import opencv1_text, unbalanced
 from fercli.cascade.model.export.openmv import openmv_bytes, read_openmv, with_camera_norm
 from fercli.common.errors import (
@@ -29,12 +31,12 @@ from fercli.common.errors import (
     InputError,
     OptionError,
 )
-from fercli.common.files import atomic_write, list_folder
+from fercli.common.files import atomic_write, list_folder, require_absent
 from fercli.common.images import ImageArray, read_gray
 from fercli.common.progress import SILENT, Progress
 from fercli.common.tables import counted
 
-FormatName = Literal["openmv", "c", "opencv1"]
+FormatName = Literal["openmv", "c", "js", "opencv1"]
 
 #: Windows that decisions are compared on, at least, if there are so many.
 WINDOWS = 1_000_000
@@ -188,6 +190,7 @@ def export_cascade(
     *,
     images: MeasuringImages | None = None,
     camera_norm: bool = False,
+    page: Path | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Export:
@@ -199,13 +202,15 @@ def export_cascade(
         A cascade of any format that `read_cascade` reads.
     out : Path
         The file to write.
-    to : {"openmv", "c", "opencv1"}
+    to : {"openmv", "c", "js", "opencv1"}
     images : MeasuringImages, optional
         openmv: what it is measured on. Defaults to nothing: it is not measured.
     camera_norm : bool
         openmv: whether thresholds are fitted to the camera's norm, see `with_camera_norm`.
+    page : Path, optional
+        js: where to write a page with the module that shows what a camera sees.
     overwrite : bool
-        Whether `out` may be replaced. Defaults to False.
+        Whether `out` and `page` may be replaced. Defaults to False.
     progress : Progress, optional
 
     Raises
@@ -214,9 +219,10 @@ def export_cascade(
         The file is no cascade, or one that the format cannot express; says which options of a
         training avoid it.
     OptionError
-        `camera_norm` or `images` with another format than openmv.
+        `camera_norm` or `images` with another format than openmv, `page` with another than js, or
+        one that is `out`.
     OutputExistsError, OutputError
-        `out` exists and `overwrite` is False, or cannot be written.
+        `out` or `page` exists and `overwrite` is False, or cannot be written.
     """
     cascade = read_cascade(source, repair=True)
     notes: list[str] = []
@@ -225,15 +231,21 @@ def export_cascade(
         raise OptionError(f"`camera_norm` is for openmv, not for {to}")
     if images is not None and to != "openmv":
         raise OptionError(f"`truth`, `images`: nothing is measured for {to}, only for openmv")
+    if page is not None:
+        if to != "js":
+            raise OptionError(f"`page` is for js, not for {to}")
+        if page.absolute() == out.absolute():
+            raise OptionError(f"`page` and `out` are the same file: {page}")
+        require_absent(page, overwrite=overwrite)
     try:
         if to == "openmv":
             data = openmv_bytes(with_camera_norm(cascade) if camera_norm else cascade)
         elif to == "c":
             data = c_header(cascade, name=out.stem).encode()
-            notes.append(
-                f"tables of {table_bytes(cascade):,} bytes; windows are decided as OpenCV 4 "
-                "decides them"
-            )
+            notes += _notes_of_c(cascade, out)
+        elif to == "js":
+            data = js_module(cascade, name=out.stem, file=out.name).encode()
+            notes.append("windows are decided as OpenCV 4 decides them")
         else:
             data = opencv1_text(cascade, name=out.stem).encode()
             odd = unbalanced(cascade)
@@ -246,12 +258,31 @@ def export_cascade(
         raise CascadeFileError(error.message, hint=error.hint, path=source) from error
     with atomic_write(out, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
+    if page is not None:
+        with atomic_write(page, overwrite=overwrite) as temporary:
+            temporary.write_text(js_page(data.decode(), name=out.stem), encoding="utf-8")
+        notes.append(f"{page}: a page with the module inside, which works from a file")
     if to == "openmv" and images is not None:
         try:
             cost = camera_cost(source, out, images.annotated(), progress=progress)
         except DependencyError as error:
             notes.append(f"not measured: {error.message}; give images with `images` or `truth`")
     return Export(out, to, len(cascade.stages), cascade.weak_count, len(data), cost, tuple(notes))
+
+
+def _notes_of_c(cascade: Cascade, out: Path) -> Iterator[str]:
+    yield (
+        f"tables of {table_bytes(cascade):,} bytes, a work buffer of {work_bytes(cascade, 320):,} "
+        "for images of 320 pixels a row"
+    )
+    integer = f"{identifier(out.stem).upper()}_INTEGER"
+    if has_whole_numbers(cascade):
+        yield f"windows are decided as OpenCV 4 decides them; in whole numbers with {integer}"
+    else:
+        yield (
+            f"windows are decided as OpenCV 4 decides them; {integer} cannot be used: weights are "
+            "no whole numbers, or the window is too large"
+        )
 
 
 # What the arithmetic of an OpenMV camera costs.

@@ -366,6 +366,15 @@ class CascadeTrainingOptions(EngineOptions):
         default_text="never",
         engine="native",
     )
+    budget_kb: float | None = option(
+        None,
+        help="Stop before the tables that `fer cascade export --to c` writes take more than this "
+        "many kB, of 1,000 bytes; the last stage is as large as what is left.",
+        metavar="KB",
+        above=0,
+        default_text="any size",
+        engine="native",
+    )
     continue_from: Path | None = option(
         None,
         help="Begin with the stages of this cascade, of any origin.",
@@ -456,6 +465,11 @@ class CascadeTrainingOptions(EngineOptions):
                 raise OptionError(f"`{name}`: expected {FEWEST} or more, got {value}")
         if self.max_depth > LARGEST_DEPTH:
             raise OptionError(f"`max_depth`: expected 1 to {LARGEST_DEPTH}, got {self.max_depth}")
+        if self.budget_kb is not None and self.nested_from is not None:
+            raise OptionError(
+                "`budget_kb` and `nested_from` cannot be used together: nested stages repeat the "
+                "weak classifiers so far, so that tables grow with the square of their number"
+            )
         self._check_jitter()
 
     def _check_jitter(self) -> None:

@@ -18,6 +18,7 @@ from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.features.lbp import LbpFeatures
 from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.model import Cascade
+from fercli.cascade.model.export.c import most_nodes, table_bytes
 from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.boosting import Search, TrainedStage, train_stage
 from fercli.cascade.training.checkpoint import Checkpoint, with_stage
@@ -164,6 +165,9 @@ class Training:
             return StopReason(
                 f"only {counted(len(chosen), 'positive')} left after the stages so far"
             )
+        most_weak = self._most_weak(cascade)
+        if not most_weak:
+            return self._budget_used(cascade)
         bar.figures(f"stage {index}: mining negatives")
         mined = self._mine(cascade)
         ratio = mined.acceptance_ratio
@@ -173,7 +177,12 @@ class Training:
         negatives, held_out_negatives = self._split_negatives(mined.windows, index)
         del mined  # with its windows, of which there are copies now
         grown = self._train(
-            cascade, self._positives[chosen], negatives, self._held_out[held_out], bar
+            cascade,
+            self._positives[chosen],
+            negatives,
+            self._held_out[held_out],
+            most_weak,
+            bar,
         )
         if grown is None:
             return StopReason(
@@ -196,6 +205,28 @@ class Training:
             seconds=round(time.monotonic() - began, 3),
             validation_hit_rate=self._share(last, self._held_out[held_out]),
             validation_false_alarm_rate=self._share(last, held_out_negatives),
+        )
+
+    def _most_weak(self, cascade: Cascade) -> int:
+        """Return how many weak classifiers the next stage may have."""
+        options, most = self._options, self._options.max_weak_count
+        if options.budget_kb is None:
+            return most
+        nodes = most_nodes(
+            cascade,
+            int(1000 * options.budget_kb),
+            trees=options.max_depth > 1,
+            tilted=options.feature_type == "HAAR" and options.haar_mode == "ALL",
+        )
+        # A tree of this depth has so many nodes at most.
+        return max(min(most, int(nodes // (2**options.max_depth - 1))), 0)
+
+    def _budget_used(self, cascade: Cascade) -> StopReason:
+        taken = table_bytes(cascade) if cascade.stages else 0
+        return StopReason(
+            f"the tables in C take {taken:,} bytes of the {self._options.budget_kb:g} kB that were "
+            "asked for: no further stage fits",
+            "for more stages, resume with a larger `budget_kb`" if taken else "use more",
         )
 
     def _mine(self, cascade: Cascade) -> MiningResult:
@@ -251,6 +282,7 @@ class Training:
         positives: Samples,
         negatives: Samples,
         held_out: Samples,
+        most_weak: int,
         bar: Bar,
     ) -> tuple[Cascade, TrainedStage] | None:
         """Return the cascade with another stage; None if there is nothing to learn."""
@@ -263,7 +295,8 @@ class Training:
             )
 
         search = self._search(positives, negatives)
-        options, seed = self._options.stage, (self._options.seed, index)
+        seed = (self._options.seed, index)
+        options = replace(self._options.stage, max_weak_count=most_weak)
         if index and nested_from is not None and index >= nested_from:
             return train_nested_stage(
                 cascade, search, len(positives), held_out, options,

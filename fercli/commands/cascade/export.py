@@ -8,7 +8,7 @@ import click
 from fercli.commands import options
 from fercli.common.progress import Progress
 
-FORMATS = ("openmv", "c", "opencv1")
+FORMATS = ("openmv", "c", "js", "opencv1")
 
 
 @options.command()
@@ -21,6 +21,12 @@ FORMATS = ("openmv", "c", "opencv1")
     "--camera-norm",
     is_flag=True,
     help="openmv: fit the thresholds to the camera, which normalizes by the whole window.",
+)
+@click.option(
+    "--page",
+    type=options.path_type(),
+    metavar="FILE.html",
+    help="js: also write a page with the module inside, for the browser's camera or an image.",
 )
 @click.option(
     "--truth",
@@ -43,6 +49,7 @@ def export(
     to: Any,
     out: Path,
     camera_norm: bool,
+    page: Path | None,
     truth: Path | None,
     measure: bool,
     overwrite: bool,
@@ -59,7 +66,11 @@ def export(
     --camera-norm lowers it.
 
     --to c is one C99 header of tables and the detector, which needs no library and no allocation
-    and decides windows as OpenCV does; its names begin with that of --out.
+    and decides windows as OpenCV does; its names begin with that of --out. It keeps as many rows
+    of an image's sums as a window has, and decides in whole numbers if the program says so.
+
+    --to js is one ES module for browsers and Node.js, which decides windows as OpenCV does. --page
+    writes a page as well, which works from a file.
 
     --to opencv1 is the format of OpenCV 1 to 2.3, which older programs and ports to other
     languages read.
@@ -71,6 +82,7 @@ def export(
     Examples:
       fer cascade export cascade.xml --to openmv --out face.cascade --truth test/info.dat
       fer cascade export cascade.xml --to c --out face.h
+      fer cascade export cascade.xml --to js --out face.js --page face.html
       fer cascade export cascade.xml --to opencv1 --out old.xml
     """
     from fercli.cascade.evaluation.exports import MeasuringImages, export_cascade
@@ -83,6 +95,7 @@ def export(
         to,
         images=MeasuringImages(truth, **annotations) if measured else None,
         camera_norm=camera_norm,
+        page=page,
         overwrite=overwrite,
         progress=progress,
     )

@@ -14,6 +14,7 @@ import pytest
 
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.model import read_cascade
+from fercli.cascade.model.export.c import c_header, table_bytes
 from fercli.cascade.samples.vec import write_vec
 from fercli.cascade.training.engines import train_cascade
 from fercli.cascade.training.native import finish, options_there, train
@@ -46,6 +47,33 @@ def small(vec, scenes):
         "vec": vec, "bg": scenes, "size": (12, 12), "stages": 3, "negatives": 150,
         "max_weak_count": 2, "min_hit_rate": 0.98,
     }  # fmt: skip
+
+
+def test_a_budget_ends_a_training(small, tmp_path):
+    """Stumps of 27 bytes, stages of 6: two stages of two, and a last one of what is left, one."""
+    options = {**small, "stages": 9, "budget_kb": (3 * 6 + 5 * 27) / 1000}
+    result = train(options, tmp_path / "out")
+    assert [stage.weak_classifiers for stage in result.stages] == [2, 2, 1]
+    cascade = read_cascade(result.cascade)
+    assert table_bytes(cascade) == 153
+    assert "tables in C take 153 bytes of the 0.153 kB" in result.stopped_because
+    assert "`budget_kb`" in result.advice
+    assert "splits[]" in c_header(cascade)
+    # With more, it goes on with whole stages behind the short one.
+    more = {**options, "budget_kb": 0.22}
+    result = train(more, tmp_path / "out", resume=True)
+    assert [stage.weak_classifiers for stage in result.stages] == [2, 2, 1, 2]
+    with pytest.raises(TrainingError, match="no further stage fits") as error:
+        train({**small, "budget_kb": 0.02}, tmp_path / "other")
+    assert error.value.hint == "use more"
+
+
+def test_a_budget_of_trees_counts_all_their_nodes(small, tmp_path):
+    kinds = {"haar": {"mode": "ALL"}, "lbp": {"feature_type": "LBP"}}
+    for name, kind in kinds.items():
+        options = {**small, **kind, "max_depth": 2, "max_false_alarm_rate": 0.1}
+        result = train({**options, "budget_kb": 0.4}, tmp_path / name)
+        assert 200 < table_bytes(read_cascade(result.cascade)) <= 400
 
 
 @pytest.mark.parametrize(

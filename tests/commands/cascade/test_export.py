@@ -82,8 +82,9 @@ def test_c_is_named_by_its_file(fer, upright, tmp_path):
     command = ["cascade", "export", upright, "--to", "c", "--out", out]
     result = fer(*command)
     assert result.status == 0
-    # 20 nodes of 81 bytes, 4 stages of 12, and a last number of 4.
-    assert "tables of 1,672 bytes" in result.out
+    # 20 nodes of 27 bytes, 4 stages of 6; 25 rows of 321 sums, and three more.
+    assert "tables of 564 bytes, a work buffer of 35,952 for" in result.out
+    assert "MY_FACE_INTEGER" in result.out
     assert "int my_face_detect(" in out.read_text()
     result = fer(*command, "--camera-norm", "--overwrite")
     assert result.status == 1
@@ -91,6 +92,25 @@ def test_c_is_named_by_its_file(fer, upright, tmp_path):
     result = fer(*command, "--truth", tmp_path / "info.dat", "--overwrite")
     assert result.status == 1
     assert "--truth" in result.err
+
+
+def test_js_with_its_page(fer, upright, tmp_path):
+    out, page = tmp_path / "face.js", tmp_path / "face.html"
+    command = ["cascade", "export", upright, "--to", "js", "--out", out, "--page", page]
+    page.write_text("mine")
+    assert fer(*command).status == 1
+    assert not out.exists()
+    assert page.read_text() == "mine"
+    result = fer(*command, "--overwrite")
+    assert (result.status, result.err) == (0, "")
+    assert f"{out}: js, 4 stages, 20 weak classifiers, {out.stat().st_size:,} bytes" in result.out
+    assert out.read_text() in page.read_text()
+    assert 'from "./face.js"' in out.read_text()
+    for wrong in (["--to", "c", "--page", page], ["--to", "js", "--page", tmp_path / "a.js"]):
+        result = fer("cascade", "export", upright, *wrong, "--out", tmp_path / "a.js")
+        assert result.status == 1
+        assert "--page" in result.err
+    assert not (tmp_path / "a.js").exists()
 
 
 def test_opencv1(fer, tmp_path):

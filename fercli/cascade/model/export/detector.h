@@ -2,12 +2,15 @@
  *
  * Written by `fer cascade export --to c`. C99, no library, no allocation. Include it in one file.
  *
- *   static unsigned char work[...];         // @NAME@_work_bytes(width, height), aligned to 4
- *   @NAME@_box boxes[500];
- *   int found = @NAME@_detect(gray, width, height, stride, 1.1f, 3, boxes, 500, work, sizeof work);
+ *   static int32_t work[@UPPER@_WORK_BYTES(320) / 4];  // for images of 320 pixels a row
+ *   static @NAME@_box boxes[200];
+ *   int found = @NAME@_detect(gray, 320, 240, 320, 1.1f, 3, 0, boxes, 200, work, sizeof work);
  *
  * Windows are decided as OpenCV 4 decides them: float for features, double for norms and sums.
  * Compile without -ffast-math.
+ *
+ * With `#define @UPPER@_INTEGER` before it is included, windows are decided in whole numbers:
+ * floating point is left for the sizes of the pyramid and for the boxes that are found.
  */
 #ifndef @UPPER@_H
 #define @UPPER@_H
@@ -34,14 +37,21 @@ enum {
     @NAME@_too_many_windows = -3
 };
 
+/* How many bytes `work` needs for images of this width, the height does not matter: as many rows
+ * of the integral images as a window has, and one more. */
+#define @UPPER@_WORK_BYTES(width) (4 * ((size_t)(width) + 1) * @WORK_ROWS@)
+
 @TABLES@
 
-/* The integral images of one size of an image. */
+/* A band of one size of the image: as many rows as a window has. */
 typedef struct {
-    int width, height, stride;
-    int32_t *sums, *squares, *tilted;
-    uint8_t *pixels;
-} @NAME@_layer;
+    int width, stride;
+    int32_t *sums, *tilted;  /* integral images; row y is in the place y modulo @HEIGHT@ + 1 */
+    uint32_t *columns;       /* sums of the squares of a column, over the inner rows of a window */
+    uint32_t *squares;       /* sums of them along the row */
+    uint32_t *across;        /* the pixel that a column begins in, and the share of the next one */
+    int32_t rows[@HEIGHT@ + 1]; /* where the rows of the window begin */
+} @NAME@_band;
 
 static inline int32_t @NAME@_wrap(uint32_t value)
 {
@@ -63,149 +73,90 @@ static inline int @NAME@_round(double value)
     return whole + (rest > 0.5 || (rest == 0.5 && whole % 2 == 1));
 }
 
-/* Newton's steps from above, until they end at the root; value is a whole number above 0. */
-static inline double @NAME@_root(double value)
+/* Where a pixel comes from in the larger image: 512 times the left one, and the share of the right
+ * one in 256. */
+static inline uint32_t @NAME@_source(int at, int from, int to)
 {
-    double root = 1.0, next;
-    while (root * root < value)
-        root *= 2.0;
-    for (;;) {
-        next = 0.5 * (root + value / root);
-        if (next >= root)
-            return root;
-        root = next;
-    }
-}
-
-/* How many bytes `work` needs for an image. */
-static inline size_t @NAME@_work_bytes(int width, int height)
-{
-    size_t arrays = @NAME@_lbp ? 1 : @NAME@_tilts ? 3 : 2;
-    return arrays * 4 * (size_t)(width + 1) * (size_t)(height + 1) + (size_t)width * (size_t)height;
-}
-
-/* The coordinate of a pixel in the larger image: the left one, and the share of the right in 256. */
-static inline int @NAME@_source(int at, int from, int to, int *share)
-{
-    double place = (at + 0.5) * ((double)from / to) - 0.5;
-    int left = (int)place;
-    if (place < 0) {
-        *share = 0;
+#ifdef @UPPER@_INTEGER
+    const int32_t place = (2 * at + 1) * from - to, whole = 2 * to; /* place / whole */
+    const int32_t left = place < 0 ? 0 : place / whole;
+    const int32_t rest = (place - left * whole) * 256;
+    int32_t share = rest / whole;
+    if (rest % whole > to || (rest % whole == to && share % 2 == 1))
+        share++;
+#else
+    const double place = (at + 0.5) * ((double)from / to) - 0.5;
+    const int left = (int)place;
+    const int share = place < 0 ? 0 : @NAME@_round((place - left) * 256);
+#endif
+    if (place < 0)
         return 0;
-    }
-    if (left >= from - 1) {
-        *share = 0;
-        return from - 1;
-    }
-    *share = @NAME@_round((place - left) * 256);
-    return left;
+    return left >= from - 1 ? (uint32_t)(from - 1) * 512 : (uint32_t)left * 512 + (uint32_t)share;
 }
 
-/* Make the image smaller as cv2.INTER_LINEAR_EXACT does, and compute its integral images. */
-static inline void @NAME@_prepare(@NAME@_layer *layer, const uint8_t *gray, int width, int height,
-                                  int stride, int to_width, int to_height, void *work)
+/* A pixel of the smaller image, taken out of the integral image again: below is the row under it. */
+static inline uint32_t @NAME@_pixel(const int32_t *row, const int32_t *below, int x)
 {
-    size_t count = (size_t)(to_width + 1) * (size_t)(to_height + 1);
-    int x, y, s = to_width + 1;
-    layer->width = to_width;
-    layer->height = to_height;
-    layer->stride = s;
-    layer->sums = (int32_t *)work;
-    layer->squares = layer->sums + (@NAME@_lbp ? 0 : count);
-    layer->tilted = layer->squares + (@NAME@_tilts ? count : 0);
-    layer->pixels = (uint8_t *)(layer->tilted + count);
-    for (y = 0; y < to_height; y++) {
-        int down, top = @NAME@_source(y, height, to_height, &down);
-        const uint8_t *row = gray + (ptrdiff_t)top * stride;
-        const uint8_t *below = down ? row + stride : row;
-        uint8_t *to = layer->pixels + (ptrdiff_t)y * to_width;
-        for (x = 0; x < to_width; x++) {
-            int across, left = @NAME@_source(x, width, to_width, &across);
-            int right = across ? left + 1 : left;
-            const int32_t a = row[left] * (256 - across) + row[right] * across;
-            const int32_t b = below[left] * (256 - across) + below[right] * across;
-            to[x] = (uint8_t)((a * (256 - down) + b * down + 32768) >> 16);
-        }
-    }
+    return (uint32_t)below[x + 1] - (uint32_t)below[x] - (uint32_t)row[x + 1] + (uint32_t)row[x];
+}
+
+/* Share out the work buffer among the arrays of a band, and make them empty. */
+static inline void @NAME@_begin(@NAME@_band *band, int width, int to_width, int32_t *work)
+{
+    const ptrdiff_t ring = (ptrdiff_t)(to_width + 1) * (@HEIGHT@ + 1);
+    int x;
+    band->width = to_width;
+    band->stride = to_width + 1;
+    band->sums = work;
+    band->tilted = work + (@NAME@_tilts ? ring : 0);
+    band->across = (uint32_t *)(band->tilted + ring);
+    band->columns = band->across + (@NAME@_lbp ? 0 : band->stride);
+    band->squares = band->columns + (@NAME@_lbp ? 0 : band->stride);
     for (x = 0; x <= to_width; x++) {
-        layer->sums[x] = 0;
-        layer->squares[x] = 0;
+        band->across[x] = @NAME@_source(x < to_width ? x : 0, width, to_width);
+        if (!@NAME@_lbp)
+            band->columns[x] = 0;
+        band->sums[x] = 0;
+        band->tilted[x] = 0;
     }
-    for (y = 0; y < to_height; y++) {
-        const uint8_t *row = layer->pixels + (ptrdiff_t)y * to_width;
-        int32_t *sums = layer->sums + (ptrdiff_t)(y + 1) * s;
-        uint32_t sum = 0, square = 0;
-        sums[0] = 0;
-        for (x = 0; x < to_width; x++) {
-            sum += row[x];
-            sums[x + 1] = @NAME@_wrap((uint32_t)sums[x + 1 - s] + sum);
-        }
-        if (!@NAME@_lbp) {
-            int32_t *squares = layer->squares + (ptrdiff_t)(y + 1) * s;
-            squares[0] = 0;
-            for (x = 0; x < to_width; x++) {
-                square += (uint32_t)row[x] * row[x];
-                squares[x + 1] = @NAME@_wrap((uint32_t)squares[x + 1 - s] + square);
-            }
-        }
+}
+
+/* Make row y of the smaller image as cv2.INTER_LINEAR_EXACT does, and add it to the band. */
+static inline void @NAME@_add_row(@NAME@_band *band, const uint8_t *gray, int stride, uint32_t from,
+                                  int y)
+{
+    const int n = @HEIGHT@ + 1, s = band->stride;
+    int32_t *here = band->sums + (ptrdiff_t)((y + 1) % n) * s;
+    const int32_t *last = band->sums + (ptrdiff_t)(y % n) * s;
+    const int32_t low = (int32_t)(from % 512), high = 256 - low;
+    const uint8_t *row = gray + (ptrdiff_t)(from / 512) * stride;
+    const uint8_t *below = low ? row + stride : row;
+    uint32_t sum = 0;
+    int x;
+    here[0] = 0;
+    for (x = 0; x < band->width; x++) {
+        const uint32_t left = band->across[x] / 512, right = left + (band->across[x] % 512 > 0);
+        const int32_t share = (int32_t)(band->across[x] % 512), rest = 256 - share;
+        const int32_t a = row[left] * rest + row[right] * share;
+        const int32_t b = below[left] * rest + below[right] * share;
+        sum += (uint32_t)(a * high + b * low + 32768) >> 16;
+        here[x + 1] = @NAME@_wrap((uint32_t)last[x + 1] + sum);
     }
-    if (!@NAME@_tilts)
-        return;
-    /* T(x, y) = T(x-1, y-1) + T(x+1, y-1) - T(x, y-2) + two pixels; beyond the borders the cone
-     * holds what that of the row above does. */
-    for (x = 0; x <= to_width; x++)
-        layer->tilted[x] = 0;
-    for (y = 1; y <= to_height; y++) {
-        int32_t *here = layer->tilted + (ptrdiff_t)y * s;
-        const int32_t *last = here - s;
-        const uint8_t *row = layer->pixels + (ptrdiff_t)(y - 1) * to_width;
-        for (x = 0; x <= to_width; x++) {
-            uint32_t value;
-            if (x == 0) {
-                value = (uint32_t)last[1];
-            } else {
-                uint32_t before = y > 1 ? (uint32_t)last[x - s] : 0;
-                uint32_t right = x < to_width ? (uint32_t)last[x + 1] : before;
-                value = (uint32_t)last[x - 1] + right - before + row[x - 1];
-                if (y > 1)
-                    value += row[x - 1 - to_width];
-            }
-            here[x] = @NAME@_wrap(value);
-        }
-    }
+@MORE_SUMS@
 }
 
 @GOES_LEFT@
 
-/* How many stages in a row the window at x, y of a layer passes; -1 if it is too flat (Haar). */
-static inline int @NAME@_stages_passed(const @NAME@_layer *layer, int x, int y)
+/* How many stages in a row the window at x passes; -1 if it is too flat (Haar). */
+static inline int @NAME@_stages_passed(const @NAME@_band *band, int x)
 {
-    ptrdiff_t at = (ptrdiff_t)y * layer->stride + x;
-    float norm = 1.0f;
-    int stage;
-    if (!@NAME@_lbp) {
-        const double area = (@WIDTH@ - 2) * (@HEIGHT@ - 2);
-        ptrdiff_t a = layer->stride + 1, b = a + @WIDTH@ - 2;
-        ptrdiff_t c = a + (ptrdiff_t)(@HEIGHT@ - 2) * layer->stride, d = c + @WIDTH@ - 2;
-        double total = @NAME@_sum(layer->sums + at, a, b, c, d);
-        double squares = (uint32_t)@NAME@_sum(layer->squares + at, a, b, c, d);
-        double spread = area * squares - total * total;
-        norm = (float)(1.0 / @NAME@_root(spread > 1.0 ? spread : 1.0));
-        if (!(area * norm < 0.1))
-            return -1;
-    }
+    int stage, node = 0;
+@NORM@
     for (stage = 0; stage < @NAME@_stages; stage++) {
-        double vote = 0.0;
-        int node = @NAME@_first[stage];
-        while (node < @NAME@_first[stage + 1]) {
-            int side = !@NAME@_goes_left(layer, at, node, norm);
-            int child = @NAME@_children[node][side];
-            if (child >= 0) {
-                node = child;
-            } else {
-                vote += (double)@NAME@_leaves[node][side];
-                node = -child; /* the next tree */
-            }
+        @NAME@_vote vote = 0;
+        while (node < @NAME@_last[stage]) {
+            const int side = !@NAME@_goes_left(band, x, node@NORM_ARGUMENT@);
+@NEXT@
         }
         if (vote < @NAME@_thresholds[stage])
             return stage;
@@ -224,7 +175,7 @@ static inline int @NAME@_similar(const @NAME@_box *a, const @NAME@_box *b)
 {
     int width = a->width < b->width ? a->width : b->width;
     int height = a->height < b->height ? a->height : b->height;
-    double delta = 0.2 * (width + height) * 0.5;
+    int delta = (width + height) / 10;
     int dx = a->x - b->x, dy = a->y - b->y;
     int right = dx + a->width - b->width, bottom = dy + a->height - b->height;
     return dx <= delta && -dx <= delta && dy <= delta && -dy <= delta && right <= delta
@@ -273,7 +224,7 @@ static inline int @NAME@_group(@NAME@_box *boxes, int count, int min_neighbors)
         for (j = 0; j < groups; j++) {
             const @NAME@_box b = boxes[j];
             int n = b.neighbors < 0 ? -b.neighbors : b.neighbors;
-            int dx = @NAME@_round(b.width * 0.2), dy = @NAME@_round(b.height * 0.2);
+            int dx = (2 * b.width + 5) / 10, dy = (2 * b.height + 5) / 10; /* a fifth, rounded */
             if (i != j && a.x >= b.x - dx && a.y >= b.y - dy && a.x + a.width <= b.x + b.width + dx
                 && a.y + a.height <= b.y + b.height + dy
                 && (n > (a.neighbors > 3 ? a.neighbors : 3) || a.neighbors < 3))
@@ -291,55 +242,65 @@ static inline int @NAME@_group(@NAME@_box *boxes, int count, int min_neighbors)
 /* Find objects in a gray image.
  *
  * scale_factor: above 1. min_neighbors: 3 for faces; 0 returns all windows, not grouped.
+ * min_width: of the smallest object, in pixels; 0: the window's. Larger is much faster.
  * boxes: room for max_boxes windows before they are grouped.
- * work: @NAME@_work_bytes(width, height) bytes, aligned to 4.
+ * work: @UPPER@_WORK_BYTES(width) bytes, aligned to 4; where min_width is twice the window's, half of
+ * that, and so on.
  * Returns how many boxes there are, or a number below 0: @NAME@_bad_argument,
  * @NAME@_work_too_small, @NAME@_too_many_windows.
  */
 static inline int @NAME@_detect(const uint8_t *gray, int width, int height, int stride,
-                                float scale_factor, int min_neighbors, @NAME@_box *boxes,
-                                int max_boxes, void *work, size_t work_bytes)
+                                float scale_factor, int min_neighbors, int min_width,
+                                @NAME@_box *boxes, int max_boxes, void *work, size_t work_bytes)
 {
     double factor = 1.0;
-    int count = 0, i;
-    int stripes = (width + 1 - @WIDTH@ + 31) / 32;
+    int count = 0, stripes = 0, i;
     if (!gray || !boxes || !work || !(scale_factor > 1.0f) || width < 1 || height < 1
         || stride < width || (uintptr_t)work % 4)
         return @NAME@_bad_argument;
-    if (work_bytes < @NAME@_work_bytes(width, height))
-        return @NAME@_work_too_small;
     while (@NAME@_round(@WIDTH@ * factor) <= width && @NAME@_round(@HEIGHT@ * factor) <= height) {
         const float scale = (float)factor;
         const int step = scale >= 2.0f ? 1 : 2;
         const int to_width = @NAME@_round((float)width / scale);
         const int to_height = @NAME@_round((float)height / scale);
         const int across = to_width + 1 - @WIDTH@, down = to_height + 1 - @HEIGHT@;
-        int rows, row, x;
-        @NAME@_layer layer;
+        const int window_width = @NAME@_round((float)@WIDTH@ * scale);
+        int rows, row, y = 0, x, k;
+        @NAME@_band band;
         factor *= (double)scale_factor;
-        if (across < 1 || down < 1)
+        if (across < 1 || down < 1 || window_width < min_width)
             continue;
+        if (work_bytes < @UPPER@_WORK_BYTES(to_width))
+            return @NAME@_work_too_small;
         /* OpenCV shares the rows among stripes of whole steps, and may leave out the last row. */
+        if (!stripes)
+            stripes = (across + 31) / 32;
         rows = (down / step + stripes - 1) / stripes * stripes;
         if (rows < stripes)
             rows = stripes;
-        @NAME@_prepare(&layer, gray, width, height, stride, to_width, to_height, work);
-        for (row = 0; row < rows && row * step < down; row++)
+        @NAME@_begin(&band, width, to_width, (int32_t *)work);
+        for (row = 0; row < rows && row * step < down; row++) {
+            for (; y < row * step + @HEIGHT@; y++)
+                @NAME@_add_row(&band, gray, stride, @NAME@_source(y, height, to_height), y);
+            for (k = 0; k <= @HEIGHT@; k++)
+                band.rows[k] = (row * step + k) % (@HEIGHT@ + 1) * band.stride;
+@PREFIX@
             for (x = 0; x < across; x += step) {
-                const int passed = @NAME@_stages_passed(&layer, x, row * step);
+                const int passed = @NAME@_stages_passed(&band, x);
                 if (passed == @NAME@_stages) {
                     @NAME@_box *box = boxes + count;
                     if (count++ == max_boxes)
                         return @NAME@_too_many_windows;
                     box->x = @NAME@_round((float)x * scale);
                     box->y = @NAME@_round((float)(row * step) * scale);
-                    box->width = @NAME@_round((float)@WIDTH@ * scale);
+                    box->width = window_width;
                     box->height = @NAME@_round((float)@HEIGHT@ * scale);
                     box->neighbors = 1;
                 } else if (passed == 0) {
                     x += step; /* as OpenCV does */
                 }
             }
+        }
     }
     if (min_neighbors > 0)
         count = @NAME@_group(boxes, count, min_neighbors);
