@@ -42,6 +42,8 @@ def test_defaults():
         ({"max_depth": 11}, "`max_depth`: expected 1 to 10, got 11"),
         ({"max_weak_count": 0}, "`max_weak_count`"),
         ({"acceptance_ratio_break": 0.0}, "`acceptance_ratio_break`"),
+        ({"budget_kb": 0}, "`budget_kb`: expected more than 0, got 0"),
+        ({"budget_kb": 8, "nested_from": 3}, "`budget_kb` and `nested_from` cannot be used"),
         ({"validation": 0.95}, "`validation`: expected 0 to 0.9, got 0.95"),
         (
             {"feature_type": "LBP", "mode": "ALL"},
