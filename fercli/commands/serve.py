@@ -112,7 +112,9 @@ _LIMITS = [
 @options.each(_PLACE)
 @options.face_cascade
 @options.model
-@options.from_fields(RecognitionOptions, only=["min_face", "threshold", "margin"])
+@options.from_fields(
+    RecognitionOptions, only=["min_face", "threshold", "margin", "detector", "min_score"]
+)
 @options.each(_LIMITS)
 @options.model_settings
 @options.quiet

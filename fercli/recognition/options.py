@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from fercli.cascade.detection import LARGEST, MIN_NEIGHBORS, SCALE_FACTOR
 from fercli.common.errors import OptionError
@@ -59,6 +60,19 @@ class RecognitionOptions:
     )
     margin: float = option(0.0, MARGIN)
     scale_factor: float = option(1.1, SCALE_FACTOR)
+    detector: Path | None = option(
+        None,
+        help="Detect faces with this YuNet network in place of a cascade, and turn them upright "
+        "by its landmarks.",
+        metavar="FILE.onnx",
+    )
+    min_score: float = option(
+        0.7,
+        help="Keep faces of --detector with at least this score.",
+        metavar="P",
+        minimum=0,
+        maximum=1,
+    )
     # With fer's own cascade, 3 would find hands and clothes too (cascade/frontalface.md).
     min_neighbors: int = option(5, MIN_NEIGHBORS)
 

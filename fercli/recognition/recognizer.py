@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection.detector import Detector
 from fercli.cascade.model import bundled_cascade
+from fercli.common.boxes import Box
+from fercli.common.errors import OptionError
 from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
 from fercli.models.catalog import DEFAULT, open_model
 from fercli.models.model_card import ModelCard, ModelSettings, describe_assumptions
 from fercli.recognition.face_search import Boxes, FaceSearch
+from fercli.recognition.landmark_detector import LandmarkDetector, angle_of
 from fercli.recognition.options import (
     IMAGE_FACE,
     IMAGE_SIDE,
@@ -56,7 +59,7 @@ class Recognizer:
     settings : ModelSettings, optional
         What the metadata of the model's file lacks, such as its classes.
     **changes
-        Fields of `options`, such as ``min_face=40``.
+        Fields of `options`, such as ``min_face=40`` or ``detector="yunet.onnx"``.
 
     Attributes
     ----------
@@ -67,7 +70,7 @@ class Recognizer:
     Raises
     ------
     CascadeFileError, InputError, OptionError, DependencyError
-        As `Detector` and `open_model`.
+        As `Detector`, `LandmarkDetector` and `open_model`; both a cascade and a detector are given.
     """
 
     def __init__(
@@ -84,6 +87,12 @@ class Recognizer:
         self._model = open_model(model, settings)
         self._keras_lock = threading.Lock()
         self._search = FaceSearch(Detector(self.cascade))
+        self._landmark_detector: LandmarkDetector | None = None
+        if self.options.detector is not None:
+            if cascade:
+                raise OptionError("Expected one of `cascade` and `detector`, got both")
+            path, score = Path(self.options.detector), self.options.min_score
+            self._landmark_detector = LandmarkDetector(path, score)
         #: Images of more places than so many are searched from coarse to fine; 0 for all.
         self.many_places = MANY_PLACES
 
@@ -181,7 +190,8 @@ class Recognizer:
 
         For programs that look at many images: threads may go on meanwhile, with the same results.
         """
-        self._search.load()
+        if self._landmark_detector is None:
+            self._search.load()
 
     def detect(
         self,
@@ -212,6 +222,10 @@ class Recognizer:
         """
         chosen = self.options
         side, min_face = self._search_size(gray.shape, side, least)
+        if self._landmark_detector is not None:
+            boxes = self._landmark_detector.detect(gray, side=side, min_face=min_face)
+            boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
+            return boxes[:1] if chosen.largest else boxes
         if quick is None:
             smallest = max(min_face, self.window_side * max(max(gray.shape) / side, 1))
             quick = gray.size * (self.window_side / smallest) ** 2 > self.many_places
@@ -227,7 +241,9 @@ class Recognizer:
 
     @property
     def window_side(self) -> int:
-        """The width of the cascade's window: no smaller face can be detected."""
+        """The width of the smallest face that can be detected, in the image that is searched."""
+        if self._landmark_detector is not None:
+            return self._landmark_detector.window
         return int(self._search.window_wh[0])
 
     def smallest_face(self, image: ImageArray, *, video: bool = False) -> int:
@@ -263,6 +279,8 @@ class Recognizer:
         ndarray of int32, shape (m, 4)
         """
         chosen = self.options
+        if self._landmark_detector is not None:
+            return self._landmark_detector.track(gray, boxes_xywh, strict=strict)
         fewer = 0 if strict else LENIENT
         return self._search.track(
             gray,
@@ -293,9 +311,17 @@ class Recognizer:
         source = self._to_input_channels(image)
         for crop, (x, y, w, h) in zip(crops, boxes_xywh.tolist(), strict=True):
             side = max(w, h) * (1 + 2 * self.options.margin)
-            face = cut_turned(source, (x + w / 2, y + h / 2), side, 0.0, self.card.size_wh)
+            angle = self._angle(image, (x, y, w, h))
+            face = cut_turned(source, (x + w / 2, y + h / 2), side, angle, self.card.size_wh)
             crop[:] = face.reshape(crop.shape)
         return crops
+
+    def _angle(self, image: ImageArray, box_xywh: Box) -> float:
+        """Return how far a face is turned, by its landmarks; 0 without a detector of these."""
+        if self._landmark_detector is None:
+            return 0.0
+        landmarks = self._landmark_detector.landmarks(image, box_xywh)
+        return 0.0 if landmarks is None else angle_of(landmarks)
 
     def classify(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities of each class for crops of `crop`, shape (n, classes)."""

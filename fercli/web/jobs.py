@@ -187,6 +187,8 @@ class JobQueue:
         recognition = asdict(settings.recognition)
         if min_face is not None:
             recognition["min_face"] = min_face
+        if settings.recognition.detector is not None:  # the worker works in another folder
+            recognition["detector"] = str(Path(settings.recognition.detector).resolve())
         return {
             "cascade": str(settings.cascade.resolve()) if settings.cascade else None,
             "model": model,

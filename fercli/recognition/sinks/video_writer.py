@@ -296,7 +296,7 @@ class Audio:
     start : float
         Where the copy begins, in seconds since `begin`.
     begin : float
-        The time of the first image on the file's clock, in seconds.
+        The time from which `start` counts on the file's clock, in seconds.
     """
 
     def __init__(self, path: Path, start: float, begin: float) -> None:

@@ -70,7 +70,7 @@ class Frame:
     number : int
         From 0 on.
     seconds : float
-        Time since the video's start.
+        Time on the clock of a player: 0 where the first of image and sound starts.
     image : ndarray of uint8, shape (height, width, 3), or VideoFrame
         BGR, or as PyAV decodes it.
     duration : float
@@ -164,7 +164,7 @@ def _stretch(aspect: Fraction) -> tuple[float, float]:
 
 
 def time_of(image: VideoFrame, stream: Any, number: int, rate: float) -> float:
-    """Return the time of a decoded frame since its stream's start, in seconds.
+    """Return the time of a decoded frame on a player's clock, in seconds; see `begin_of`.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def time_of(image: VideoFrame, stream: Any, number: int, rate: float) -> float:
         Frames a second.
     """
     if image.pts is None:
-        return number / rate
+        return lead_of(stream) + number / rate
     unit = image.time_base or stream.time_base  # the last of a broken stream have none
     return max(float(image.pts * unit - begin_of(stream)), 0.0)
 
@@ -188,12 +188,23 @@ def duration_of(image: VideoFrame, stream: Any) -> float:
 
 
 def begin_of(stream: Any) -> Fraction:
-    """Return the time of a stream's first frame on the file's own clock, in seconds."""
-    return (stream.start_time or 0) * Fraction(stream.time_base)
+    """Return the time on the file's own clock at which a player's clock is 0, in seconds.
+
+    That is the start of the stream that starts first: where sound starts before the images, the
+    first image is not at 0.
+    """
+    own = (stream.start_time or 0) * Fraction(stream.time_base)
+    whole = stream.container.start_time
+    return own if whole is None else min(Fraction(whole, 1_000_000), own)
+
+
+def lead_of(stream: Any) -> float:
+    """Return the time of a stream's start on a player's clock, in seconds."""
+    return float((stream.start_time or 0) * Fraction(stream.time_base) - begin_of(stream))
 
 
 def seek(container: Any, stream: Any, seconds: float) -> None:
-    """Seek to a time since a stream's start; do nothing where that is impossible."""
+    """Seek to a time on a player's clock; do nothing where that is impossible."""
     import av
 
     offset = int((begin_of(stream) + seconds) / stream.time_base)

@@ -20,6 +20,7 @@ from fercli.recognition.sources.frames import (
     Frame,
     begin_of,
     duration_of,
+    lead_of,
     orientation_of,
     seek,
     time_of,
@@ -58,7 +59,7 @@ class VideoFile:
     rate : float
         Frames a second.
     seconds : float or None
-        Its length, as far as the file says.
+        Its end on a player's clock, as far as the file says.
     count : int or None
         Number of frames, as far as can be told without decoding.
     size_wh : (int, int)
@@ -66,7 +67,7 @@ class VideoFile:
     sample_aspect_ratio : Fraction
         Width of a pixel by its height; of the upright image once a frame was read.
     begin : float
-        The time of its first frame on the file's own clock, in seconds.
+        The time on the file's own clock at which a player's clock is 0, in seconds.
     has_sound : bool
     problems : list of str
         Notes such as damaged frames; complete after the last frame.
@@ -86,9 +87,10 @@ class VideoFile:
         self.problems: list[str] = []
         self._open()
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+        self._lead = lead_of(self._stream)
         self.seconds = _seconds(self._container, self._stream)
         self.count = self._stream.frames or (
-            round(self.seconds * self.rate) if self.seconds else None
+            round((self.seconds - self._lead) * self.rate) if self.seconds else None
         )
         self.size_wh = (self._stream.width, self._stream.height)
         self.sample_aspect_ratio = self._stream.sample_aspect_ratio or SQUARE
@@ -147,7 +149,8 @@ class VideoFile:
         for count, image in enumerate(self._decoded_from(start)):
             if first is None:
                 self._turn_pixels(image)
-                first = round(self._time(image, 0) * self.rate) if start else 0
+                since = self._time(image, 0) - self._lead
+                first = round(since * self.rate) if start else 0
             yield first + count, image
 
     def _turn_pixels(self, image: VideoFrame) -> None:
@@ -283,7 +286,7 @@ def _video_stream(container: Any, path: Path) -> Any:
 
 def _seconds(container: Any, stream: Any) -> float | None:
     if stream.duration:
-        return float(stream.duration * stream.time_base)
+        return lead_of(stream) + float(stream.duration * stream.time_base)
     return container.duration / 1e6 if container.duration else None
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fercli.common.errors import VideoError
 from fercli.recognition.classify import ClassifyRun
+from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sources.inputs import find_inputs
 from fercli.recognition.sources.video_file import VideoFile
 
@@ -252,3 +253,47 @@ def test_animated_images_of_all_formats_are_videos(tmp_path, portrait, format_na
     assert [frame.seconds for frame in read] == pytest.approx([0, 0.1, 0.5], abs=1e-3)
     assert read[2].duration == pytest.approx(0.2, abs=1e-3)
     assert abs(read[0].color.astype(int) - portrait).mean() < 12  # GIF has few colors
+
+
+@pytest.fixture(scope="module")
+def late_images(tmp_path_factory):
+    """Two seconds of sound, whose images, ten a second, start after 0.8 s."""
+    path = tmp_path_factory.mktemp("late") / "late.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        voice = container.add_stream("aac", rate=16000, layout="mono")
+        for at in range(12):
+            image = np.full((48, 64, 3), 20 * at, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = 8 + at, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+        tone = np.sin(np.arange(32000) / 8).astype(np.float32)
+        heard = av.AudioFrame.from_ndarray(tone[None], format="fltp", layout="mono")
+        heard.sample_rate = 16000
+        container.mux(voice.encode(heard))
+        container.mux(voice.encode(None))
+    return path
+
+
+def test_times_are_those_of_a_players_clock(late_images, read_video):
+    frames, problems = read_video(late_images)
+    assert problems == []
+    assert [frame.number for frame in frames] == list(range(12))
+    # Sound in MP4 starts up to a block of AAC before 0.
+    assert np.allclose([one.seconds for one in frames], 0.8 + np.arange(12) / 10, atol=0.07)
+    part, _ = read_video(late_images, start=frames[3].seconds, end=frames[6].seconds)
+    assert [one.number for one in part] == [3, 4, 5]
+    assert abs(int(part[0].color.mean()) - 60) < 4
+
+
+def test_a_copy_keeps_the_clock_of_its_source(late_images, read_video, tmp_path):
+    with VideoFile(late_images) as video:
+        sound = {"sound": late_images, "begin": video.begin}
+        with VideoWriter(tmp_path / "copy.mp4", video.rate, **sound) as writer:
+            for frame in video.frames():
+                writer.write(frame.color, frame.seconds)
+    before, after = read_video(late_images)[0], read_video(tmp_path / "copy.mp4")[0]
+    assert np.allclose([a.seconds - b.seconds for a, b in zip(before, after, strict=True)], 0,
+                       atol=0.07)  # fmt: skip
