@@ -345,7 +345,10 @@ HEADERS = ("source", "person", "x", "y", "width", "height", "expression", "proba
 def to_text(results: Sequence[InputResult], classes: Sequence[str]) -> str:
     """Return tables of the faces in images and of the people in each video."""
     images = [one for one in results if one.summary is None and not one.error]
-    videos = [one for one in results if one.summary is not None and one.summary.frames]
+    # One that was interrupted before its first frame is no failure.
+    videos = [
+        one for one in results if one.summary is not None and (one.summary.frames or not one.error)
+    ]
     parts = [_images(images)] if images else []
     parts += [f"{one.source.shown}\n{_video(one, classes)}" for one in videos]
     unreadable = len(results) - len(images) - len(videos)

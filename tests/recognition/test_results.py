@@ -78,3 +78,10 @@ def test_results_of_streams_hold_no_password(make_face):
     (plain,) = to_dict([result], CLASSES)
     assert plain["source"] == "rtsp://cam:554/s/1"
     assert "secret" not in text + json.dumps(plain)
+
+
+def test_an_input_interrupted_before_its_first_frame_is_no_failure():
+    result = InputResult(Input("rtsp://door/s", "stream"), summary=Summary())
+    assert to_text([result], CLASSES).endswith("0 frames, 0 analyzed: 0 with faces, 0 without")
+    failed = InputResult(Input("a.mp4", "video"), summary=Summary(), error="a.mp4: no video")
+    assert to_text([failed], CLASSES) == "1 of 1 input could not be read"

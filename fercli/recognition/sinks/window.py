@@ -15,6 +15,9 @@ from fercli.environment import has_screen
 #: Keys that close the window: q, Q, Escape.
 QUIT = (ord("q"), ord("Q"), 27)
 
+#: The largest width and height of a window at first, in pixels.
+MOST_WH = (1280, 760)
+
 _TRIAL = "import cv2; cv2.namedWindow('fer'); cv2.waitKey(1)"
 
 
@@ -33,10 +36,12 @@ class Window:
 
     def __init__(self, title: str = "fer") -> None:
         self._title = title
+        self._sized = False
 
     def __enter__(self) -> Window:
         _require_windows()
-        cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL
+        cv2.namedWindow(self._title, flags)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -52,6 +57,10 @@ class Window:
         wait : bool
             Whether to wait for a key. Defaults to False.
         """
+        if not self._sized:
+            self._sized = True
+            with suppress(cv2.error):  # it may be closed already
+                cv2.resizeWindow(self._title, *_fitting(image))
         cv2.imshow(self._title, image)
         while True:
             key = cv2.waitKey(50 if wait else 1)
@@ -65,6 +74,13 @@ class Window:
             return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1)
         except cv2.error:  # Qt raises once the last window is closed
             return False
+
+
+def _fitting(image: ImageArray) -> tuple[int, int]:
+    """Return the size of a window for an image: its own, or as much as most screens have."""
+    height, width = image.shape[:2]
+    scale = min(MOST_WH[0] / width, MOST_WH[1] / height, 1.0)
+    return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def _require_windows() -> None:
