@@ -1,6 +1,6 @@
 """Draw a few images of mugs on a table, annotate them in Chromium, and photograph the page.
 
-    python scripts/annotate_screenshot.py docs/annotate.png [FOLDER]
+    python scripts/annotate_screenshot.py docs/images/annotate.png [FOLDER]
 
 The images are made by this script, and stay in FOLDER if one is given.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 WIDTH, HEIGHT = 960, 640
 COLORS = [(60, 70, 190), (170, 110, 40), (70, 150, 80), (40, 150, 210), (150, 80, 140)]
@@ -98,7 +99,7 @@ def annotating(*options: object) -> Iterator[str]:
 
 
 def photograph(address: str, boxes: list[list[tuple[int, int, int, int]]], out: Path) -> None:
-    """Draw the boxes of five images by mouse, and photograph the next with a box selected."""
+    """Draw the boxes of six images by mouse, and photograph the last with the list of its boxes."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
@@ -117,9 +118,11 @@ def photograph(address: str, boxes: list[list[tuple[int, int, int, int]]], out: 
                 draw(browser, box)
             if number < 5:
                 browser.find_element(By.ID, "stage").send_keys("n" if some else "x")
+        browser.find_element(By.ID, "stage").send_keys("v")
         time.sleep(1)
         out.parent.mkdir(parents=True, exist_ok=True)
         browser.save_screenshot(str(out))
+        Image.open(out).convert("RGB").quantize(256).save(out, optimize=True)  # half the size
     finally:
         browser.quit()
 
