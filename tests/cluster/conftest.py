@@ -13,6 +13,9 @@ import pytest
 #: Workers cannot import test modules, and fer is not always installed.
 ROOT = Path(__file__).parents[2]
 
+#: How long a scheduler and workers may take to start, in seconds: on a busy machine, a minute.
+PATIENCE = 200
+
 
 class LocalCluster:
     """A scheduler at a fixed address, and workers in a folder that is not the test's."""
@@ -49,8 +52,8 @@ class LocalCluster:
             self.end(self.workers.pop())
         while len(self.workers) < count:
             self.start_worker()
-        with Client(self.address, timeout=60, set_as_default=False) as client:
-            deadline = time.monotonic() + 60
+        with Client(self.address, timeout=PATIENCE, set_as_default=False) as client:
+            deadline = time.monotonic() + PATIENCE
             while len(client.nthreads()) != count:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
