@@ -96,6 +96,12 @@ class Recognizer:
         #: Images of more places than so many are searched from coarse to fine; 0 for all.
         self.many_places = MANY_PLACES
 
+    def __copy__(self) -> Recognizer:
+        """Share cascade and model; `__reduce__` would open them anew."""
+        copied = Recognizer.__new__(Recognizer)
+        copied.__dict__.update(self.__dict__)
+        return copied
+
     def __reduce__(self) -> tuple[object, ...]:
         """Travel by the names of the files, which the other process opens itself."""
         cascade, model, options, settings, changes = self._made_of

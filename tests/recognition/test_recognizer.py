@@ -1,3 +1,4 @@
+import copy
 import threading
 
 import cv2
@@ -131,3 +132,9 @@ def test_small_faces_are_detected_where_they_are_asked_for(portrait):
 def test_options_out_of_range_are_named(kind, options, message):
     with pytest.raises(OptionError, match=message):
         kind(**options)
+
+
+def test_a_copy_shares_cascade_and_model(recognizer):
+    copied = copy.copy(recognizer)
+    assert copied._model is recognizer._model
+    assert copied._search is recognizer._search
