@@ -19,7 +19,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 WIDTH, HEIGHT = 960, 640
 COLORS = [(60, 70, 190), (170, 110, 40), (70, 150, 80), (40, 150, 210), (150, 80, 140)]
@@ -122,7 +121,6 @@ def photograph(address: str, boxes: list[list[tuple[int, int, int, int]]], out: 
         time.sleep(1)
         out.parent.mkdir(parents=True, exist_ok=True)
         browser.save_screenshot(str(out))
-        Image.open(out).convert("RGB").quantize(256).save(out, optimize=True)  # half the size
     finally:
         browser.quit()
 
