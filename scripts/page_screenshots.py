@@ -83,7 +83,7 @@ def chromium() -> Iterator:
         options.add_argument(flag)
     browser = Chrome(options, Service(shutil.which("chromedriver")))
     try:
-        browser.set_window_size(1100, 900)
+        browser.set_window_size(1100, 1250)
         yield browser
     finally:
         browser.quit()
