@@ -14,6 +14,12 @@ pytest.importorskip("selenium", reason="pip install 'fercli[test]'")
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+from fercli.recognition.results import Face, FrameFaces, Summary
+from fercli.recognition.sinks.timeline import Timeline
+from fercli.recognition.sinks.video_writer import VideoWriter
+from fercli.recognition.sources.frames import Frame
 
 from .browser import colors, find, status_says, until
 
@@ -385,3 +391,37 @@ def test_no_page_is_wider_than_the_screen(visit, width, path):
     wide = browser.execute_script("return document.documentElement.scrollWidth")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert wide <= width
+
+
+def test_the_page_of_a_timeline(browser, tmp_path):
+    """`fer classify --timeline x.html`, opened as a file beside the annotated copy."""
+    gray = np.full((48, 64, 3), 90, np.uint8)
+    face = Face((8, 8, 30, 30), np.float32([0.1, 0.7, 0.2]), "happy", 1)
+    timeline, summary = Timeline(("angry", "happy", "neutral")), Summary(thumbnails=True)
+    with VideoWriter(tmp_path / "copy.mp4", 10) as writer:
+        for at in range(40):
+            one = FrameFaces(Frame(at, at / 10, gray, 0.1), (face,) if at < 20 else ())
+            timeline.add(one)
+            summary.add(one)
+            writer.write(gray, at / 10)
+    summary.finish()
+    page = tmp_path / "t.html"
+    timeline.save_page(page, "talk.mp4", summary, video=tmp_path / "copy.mp4")
+    browser.get_log("browser")
+    browser.get(page.as_uri())
+    lanes = browser.find_element(By.ID, "lanes")
+    played = "return document.getElementById('video').readyState"
+    WebDriverWait(browser, 20).until(lambda _: browser.execute_script(played) >= 1)
+    people = lanes.size["height"] - 22  # less the axis
+    hover = ActionChains(browser).move_to_element_with_offset(lanes, 0, -(22 // 2))
+    hover.click().perform()  # the middle of 0…2 s
+    now = "return document.getElementById('video').currentTime"
+    WebDriverWait(browser, 20).until(lambda _: browser.execute_script(now) > 0)
+    assert people == 36
+    assert browser.execute_script(now) == pytest.approx(1, abs=0.05)
+    assert "70 %" in browser.find_element(By.ID, "tip").text
+    browser.find_element(By.ID, "in").click()
+    assert browser.execute_script("return view") == pytest.approx([0.5, 1.5], abs=0.05)
+    browser.find_element(By.CSS_SELECTOR, "#people input").click()
+    assert browser.find_elements(By.CSS_SELECTOR, "#names div") == []
+    assert [one for one in browser.get_log("browser") if one["level"] == "SEVERE"] == []
