@@ -279,7 +279,7 @@ def content_kind(data: bytes) -> tuple[str, str]:
         The format's name, such as "PNG"; "" for what is not known.
     """
     for kind, name, begins in _SIGNATURES:
-        if any(data.startswith(begin) for begin in begins):
+        if data.startswith(begins):
             return kind, name
     if data[:4] == b"RIFF":
         return {b"WEBP": ("image", "WebP"), b"AVI ": ("video", "AVI")}.get(data[8:12], ("", ""))
@@ -335,7 +335,10 @@ def _iso_kind(data: bytes) -> tuple[str, str]:
 
 def may_be_animated(data: bytes) -> bool:
     """Whether an image may have frames that are shown one after the other, by its first bytes."""
-    name = content_kind(data)[1]
+    return _may_be_animated(data, content_kind(data)[1])
+
+
+def _may_be_animated(data: bytes, name: str) -> bool:
     return (
         name == "GIF"
         or (name == "PNG" and b"acTL" in _png_begin(data))
@@ -346,8 +349,11 @@ def may_be_animated(data: bytes) -> bool:
 
 def frame_count(data: bytes) -> int:
     """Return how many frames or pages an image file holds; 1 if that cannot be told."""
-    name = content_kind(data)[1]
-    if name not in ("TIFF", "HEIC") and not may_be_animated(data):
+    return _frame_count(data, content_kind(data)[1])
+
+
+def _frame_count(data: bytes, name: str) -> int:
+    if name not in ("TIFF", "HEIC") and not _may_be_animated(data, name):
         return 1
     try:
         with _pillow_open(data, name) as image:
@@ -382,7 +388,8 @@ def _content(path: Path) -> bytes:
     try:
         if path.is_fifo():  # reading would wait for a writer for ever
             raise ImageError("Expected an image, got a pipe", path=path)
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            return file.readall()
     except ValueError as error:
         raise ImageError(f"Expected an image, got the name {path.name[:40]!r}") from error
     except OSError as error:
@@ -403,7 +410,7 @@ def _decode(data: bytes, path: Path | None, notes: list[str] | None) -> ImageArr
         image = _decode_with_cv2(data, path)
     if image is None:
         image = _decode_with_pillow(data, name, path, note)
-    frames = frame_count(data)
+    frames = _frame_count(data, name)
     if frames > 1:
         note("the first alone is read", f"holds {frames} frames or pages")
     return _as_8_bits(image, path, note)
