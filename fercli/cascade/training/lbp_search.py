@@ -1,8 +1,9 @@
 """The search among local binary patterns.
 
-There are few of them, so ``fast`` evaluates all on all samples, and only the best subset of
-codes is found in two steps: approximately for all features, exactly for the best. Large windows
-have many: then a first round on fewer samples, drawn by weight, leaves a few hundred.
+``fast`` halves the candidates round by round, as the search among Haar features does: all
+features on some thousand samples that are drawn by weight, the best 512 on all samples, and of the
+best 16 the best subset of codes exactly. The codes of all features for all samples of a stage are
+kept as bytes, where memory allows.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from fercli.cascade.training.split_search import (
 )
 from fercli.common.parallel import KernelPool
 
-#: Features times samples that one search evaluates: about a second's work of one core.
-MOST_EVALUATIONS = 1 << 30
+#: Features times samples of the first round, which are at least so many.
+FIRST_EVALUATIONS, FEWEST_SAMPLES = 1 << 24, 2048
 #: Features that the first round leaves where there are too many.
 SECOND_FEATURES = 512
 #: Features whose best subset is found exactly.
@@ -37,6 +38,7 @@ BLOCK = 4096
 #: Features whose weights by code are in memory at once.
 PIECE = 2048
 
+Bytes = NDArray[np.uint8]
 Longs = NDArray[np.int64]
 #: Sums packed weights by code for features ``chosen[begin:end]``, into the last argument.
 Counter = Callable[[Longs, Longs, int, int, Longs], None]
@@ -49,9 +51,9 @@ class LbpSearch:
     ----------
     features, windows, pool, method, most_samples
         As in `HaarSearch`.
-    keep_codes : bool
-        Whether the codes of all features are computed once and kept: a byte for each feature of
-        each window. The splits are the same. Defaults to False.
+    codes : ndarray of uint8, shape (features, windows or more), optional
+        Those of all features, of `KeptCodes`. By default they are computed as they are needed; the
+        splits are the same.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class LbpSearch:
         *,
         method: SearchName = "fast",
         most_samples: int = 32_768,
-        keep_codes: bool = False,
+        codes: Bytes | None = None,
     ) -> None:
         self.features = features
         self.windows = windows
@@ -70,7 +72,7 @@ class LbpSearch:
         self.most_samples = most_samples
         self._pool = pool
         self._images = IntegralImages(windows, tilted=False, pool=pool)
-        self._codes = self._all_codes() if keep_codes else None
+        self._codes = codes
 
     def best_split(self, samples: WeightedSamples, rng: np.random.Generator) -> Split | None:
         """Return the best split, or None if no feature tells the samples apart."""
@@ -90,8 +92,8 @@ class LbpSearch:
         self, samples: WeightedSamples, chosen: Longs, rng: np.random.Generator
     ) -> Longs:
         """Return the features whose subsets are to be found exactly, ascending."""
-        size = max(MOST_EVALUATIONS // len(chosen), 2048)
-        if len(samples) > size:
+        size = max(FIRST_EVALUATIONS // len(chosen), FEWEST_SAMPLES)
+        if len(samples) > size and len(chosen) > SECOND_FEATURES:
             quality = self._group(samples, chosen, size, rng)
             chosen = np.sort(chosen[best_indices(quality, SECOND_FEATURES)])
         quality = self._group(samples, chosen, self.most_samples, rng)
@@ -156,20 +158,69 @@ class LbpSearch:
             integral, packed, parts, chosen, begin, end, width, histograms
         )
 
-    def _all_codes(self) -> NDArray[np.uint8]:
-        """Return the codes of all features for all windows, shape (features, windows)."""
-        codes = np.empty((len(self.features), len(self.windows)), np.uint8)
-        parts, width = self.features.parts, self.windows.size_wh[0]
-        for start in range(0, len(self.windows), BLOCK):
-            block = np.arange(start, min(start + BLOCK, len(self.windows)))
-            integral, out = self._images.of(block), codes[:, start : start + len(block)]
+
+class KeptCodes:
+    """The codes of all features for all windows of a stage: a byte each.
+
+    Most positives of a stage are those of the one before, so that theirs are kept.
+
+    Parameters
+    ----------
+    features : LbpFeatures
+    pool : KernelPool
+    """
+
+    def __init__(self, features: LbpFeatures, pool: KernelPool) -> None:
+        self._features = features
+        self._pool = pool
+        self._codes = np.empty((len(features), 0), np.uint8)
+        self._positives = np.empty(0, np.intp)
+
+    def of(self, windows: SampleMatrix, positives: NDArray[np.intp]) -> Bytes:
+        """Return the codes, shape (features, windows or more), until the next call.
+
+        Parameters
+        ----------
+        windows : SampleMatrix
+            Positives, then negatives.
+        positives : ndarray of intp, ascending
+            The numbers of the positives: a number always stands for the same window.
+        """
+        kept = np.flatnonzero(np.isin(self._positives, positives))
+        if len(windows) > self._codes.shape[1] or not np.array_equal(
+            self._positives[kept], positives[: len(kept)]
+        ):
+            kept = kept[:0]
+        if len(windows) > self._codes.shape[1]:
+            self._codes = np.empty((0, 0), np.uint8)  # two would not fit into the memory
+            self._codes = np.empty((len(self._features), len(windows)), np.uint8)
+        self._move(kept)
+        self._compute(windows, len(kept))
+        self._positives = positives.copy()
+        return self._codes
+
+    def _move(self, kept: NDArray[np.intp]) -> None:
+        """Move the codes of the windows that are kept to the front."""
+
+        def move(begin: int, end: int) -> None:
+            self._codes[begin:end, : len(kept)] = self._codes[begin:end].take(kept, axis=1)
+
+        if len(kept) and kept[-1] >= len(kept):
+            self._pool.share(move, len(self._features), piece=128)
+
+    def _compute(self, windows: SampleMatrix, first: int) -> None:
+        """Compute the codes of the windows from the `first` on."""
+        images = IntegralImages(windows, tilted=False, pool=self._pool)
+        parts, width = self._features.parts, windows.size_wh[0]
+        for start in range(first, len(windows), BLOCK):
+            block = np.arange(start, min(start + BLOCK, len(windows)))
+            integral, out = images.of(block), self._codes[:, start : start + len(block)]
             self._pool.share(
                 lambda begin, end, integral=integral, out=out: kernels.write_all_codes(  # type: ignore[misc]
                     integral, parts, begin, end, width, out
                 ),
                 len(parts), piece=128,
             )  # fmt: skip
-        return codes
 
 
 def best_subset(

@@ -22,7 +22,7 @@ from fercli.cascade.model.export.c import most_nodes, table_bytes
 from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.boosting import Search, TrainedStage, train_stage
 from fercli.cascade.training.checkpoint import Checkpoint, with_stage
-from fercli.cascade.training.lbp_search import LbpSearch
+from fercli.cascade.training.lbp_search import KeptCodes, LbpSearch
 from fercli.cascade.training.memory import (
     features_of,
     memory_of,
@@ -103,7 +103,9 @@ class Training:
         self._wanted = negatives_wanted(options, len(self._positives))
         self._wanted_to_hold_out = negatives_to_hold_out(options, self._wanted)
         memory = memory_of(options, len(self._positives), len(self._held_out))
-        self._keeps_codes = memory.codes > 0
+        self._codes: KeptCodes | None = None
+        if isinstance(self._features, LbpFeatures) and memory.codes:
+            self._codes = KeptCodes(self._features, pool)
         self._miner = NegativeMiner(
             backgrounds.paths,
             options.size_wh,
@@ -176,14 +178,8 @@ class Training:
             return replace(stop_reason, acceptance_ratio=ratio) if index else stop_reason
         negatives, held_out_negatives = self._split_negatives(mined.windows, index)
         del mined  # with its windows, of which there are copies now
-        grown = self._train(
-            cascade,
-            self._positives[chosen],
-            negatives,
-            self._held_out[held_out],
-            most_weak,
-            bar,
-        )
+        held_out_now = self._held_out[held_out]
+        grown = self._train(cascade, chosen, negatives, held_out_now, most_weak, bar)
         if grown is None:
             return StopReason(
                 f"stage {index} cannot be trained: no feature separates its "
@@ -279,7 +275,7 @@ class Training:
     def _train(
         self,
         cascade: Cascade,
-        positives: Samples,
+        positives: NDArray[np.intp],
         negatives: Samples,
         held_out: Samples,
         most_weak: int,
@@ -309,14 +305,14 @@ class Training:
             return None
         return with_stage(cascade, trained.stage, self._features.feature), trained
 
-    def _search(self, positives: Samples, negatives: Samples) -> Search:
-        windows, method = to_sample_matrix(positives, negatives), self._options.search
-        most = most_integrals(self._options)
+    def _search(self, positives: NDArray[np.intp], negatives: Samples) -> Search:
+        windows = to_sample_matrix(self._positives[positives], negatives)
+        method, most = self._options.search, most_integrals(self._options)
         if isinstance(self._features, LbpFeatures):
+            codes = None if self._codes is None else self._codes.of(windows, positives)
             return LbpSearch(
-                self._features, windows, self._pool,
-                method=method, most_samples=most, keep_codes=self._keeps_codes,
-            )  # fmt: skip
+                self._features, windows, self._pool, method=method, most_samples=most, codes=codes
+            )
         return HaarSearch(self._features, windows, self._pool, method=method, most_samples=most)
 
     def _split_negatives(self, windows: Samples, index: int) -> tuple[Samples, Samples]:

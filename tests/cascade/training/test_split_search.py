@@ -5,11 +5,16 @@ import pytest
 
 from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.lbp import lbp_features
-from fercli.cascade.features.sample_matrix import goes_left, haar_values, to_sample_matrix
+from fercli.cascade.features.sample_matrix import (
+    goes_left,
+    haar_values,
+    lbp_codes,
+    to_sample_matrix,
+)
 from fercli.cascade.model import Node
 from fercli.cascade.training import lbp_search
 from fercli.cascade.training import split_search as haar_search
-from fercli.cascade.training.lbp_search import LbpSearch
+from fercli.cascade.training.lbp_search import KeptCodes, LbpSearch
 from fercli.cascade.training.split_search import (
     HaarSearch,
     WeightedSamples,
@@ -138,9 +143,10 @@ def test_result_does_not_depend_on_the_number_of_threads(windows, kind):
 def test_kept_codes_give_the_same_splits(rng, windows, monkeypatch, method):
     monkeypatch.setattr(lbp_search, "BLOCK", 90)  # several, and the last is not full
     features = lbp_features((8, 8))
+    pool = KernelPool(2)
+    codes = KeptCodes(features, pool).of(windows, np.arange(20))
     computed, kept = (
-        LbpSearch(features, windows, KernelPool(2), method=method, keep_codes=keep)
-        for keep in (False, True)
+        LbpSearch(features, windows, pool, method=method, codes=known) for known in (None, codes)
     )
     for seed in range(4):
         samples = weighted(rng)
@@ -148,6 +154,40 @@ def test_kept_codes_give_the_same_splits(rng, windows, monkeypatch, method):
             search.best_split(samples, np.random.default_rng(seed)) for search in (computed, kept)
         ]
         assert splits[0] == splits[1]
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    "stages",
+    [
+        ([0, 1, 2, 3, 4, 5], [0, 2, 3, 5]),
+        ([0, 1, 2, 3], [0, 1, 3, 4, 5], [3, 4, 5, 7]),
+        ([2, 3, 4], [1, 2, 4]),  # one that comes before others is new
+        ([0, 1], [2, 3], []),
+    ],
+)
+def test_codes_of_positives_are_kept_from_stage_to_stage(rng, stages):
+    features, pool = lbp_features((8, 8)), KernelPool(1)
+    positives = rng.integers(0, 256, (8, 8, 8), np.uint8)
+    kept = KeptCodes(features, pool)
+    for count, chosen in enumerate(stages, 3):
+        negatives = rng.integers(0, 256, (count, 8, 8), np.uint8)
+        windows = to_sample_matrix(positives[np.array(chosen, int)], negatives)
+        codes = kept.of(windows, np.array(chosen, np.intp))[:, : len(windows)]
+        expected = [lbp_codes(windows, features.feature(k), pool) for k in range(len(features))]
+        assert (codes == expected).all()
+
+
+@pytest.mark.compiled
+def test_the_first_round_on_few_samples_finds_what_all_would(rng, windows, monkeypatch):
+    monkeypatch.setattr(lbp_search, "SECOND_FEATURES", 40)
+    monkeypatch.setattr(lbp_search, "FEWEST_SAMPLES", 100)
+    features, pool = lbp_features((8, 8)), KernelPool(1)
+    samples = weighted(rng)
+    all_ = LbpSearch(features, windows, pool).best_split(samples, np.random.default_rng(0))
+    monkeypatch.setattr(lbp_search, "FIRST_EVALUATIONS", 1)
+    halved = LbpSearch(features, windows, pool).best_split(samples, np.random.default_rng(0))
+    assert halved == all_
 
 
 @pytest.mark.compiled
