@@ -30,3 +30,7 @@ if ! "$venv/bin/python" -c 'import cv2' 2>/dev/null; then
     sh "$here/need.sh" "libGL.so.1 and libglib-2.0.so.0" libgl1 libglib2.0-0
     "$venv/bin/python" -c 'import cv2'
 fi
+
+echo "compiling kernels for this machine, once"
+"$venv/bin/python" -c 'from fercli.cascade.training.native import compile_kernels as c; c()' ||
+    echo "kernels are compiled when they are first used" >&2

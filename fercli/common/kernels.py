@@ -8,12 +8,16 @@ in another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
+from fercli.common.parallel import available_workers
 from fercli.common.progress import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,11 +39,39 @@ def compiled_fast(function: F) -> F:
 
 
 def note_compilation(progress: Progress, *kernels: Any) -> None:
-    """Note that the first run takes seconds longer, if numba has not compiled some kernels yet."""
+    """Note that the first run takes longer, if numba has not compiled some kernels yet."""
     if not all(map(_is_compiled, kernels)):
         progress.note(
-            "compiling for this machine: the first run of its kind takes about 10 seconds longer"
+            "compiling for this machine: the first run of its kind takes some seconds longer"
         )
+
+
+@contextmanager
+def compiled_beside(module: str, function: str, *kernels: Any) -> Iterator[Callable[[], object]]:
+    """Let another process compile kernels while the body runs, and give what waits for it.
+
+    numba compiles one kernel at a time, whatever the number of threads. Nothing is started if its
+    cache has the kernels, or on a single core. If the process fails, they are compiled here when
+    they are called.
+
+    Parameters
+    ----------
+    module, function : str
+        What to call there, without arguments: it calls the kernels.
+    *kernels
+        Those of them that tell whether there is something to compile.
+    """
+    if all(map(_is_compiled, kernels)) or available_workers() == 1:
+        yield lambda: None
+        return
+    nowhere = subprocess.DEVNULL
+    command = [sys.executable, "-c", f"from {module} import {function}; {function}()"]
+    process = subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+    try:
+        yield process.wait
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _is_compiled(kernel: Any) -> bool:

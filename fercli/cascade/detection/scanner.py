@@ -28,7 +28,9 @@ from fercli.cascade.model import (
     LbpFeature,
     Node,
     WeakClassifier,
+    bundled_cascade,
     check_cascade,
+    read_cascade,
 )
 from fercli.cascade.model.cascade import MOST_RECTANGLES
 from fercli.common.parallel import parallel_map
@@ -297,6 +299,14 @@ def _clipped(boxes: NDArray[np.int32], image_wh: tuple[int, int]) -> NDArray[np.
 
 
 # A cascade as the flat arrays that the kernels take.
+
+
+def compile_kernels() -> None:
+    """Compile the scanner's kernels for this machine, by use."""
+    scanner = Scanner(read_cascade(bundled_cascade()))
+    width, height = scanner.cascade.size_wh
+    scanner.accepts(np.zeros((1, height, width), np.uint8), workers=1)
+    scanner.scan_layer(np.zeros((height, width), np.uint8), 1, columns=1, rows=1)
 
 
 def compile_cascade(cascade: Cascade) -> Tables:

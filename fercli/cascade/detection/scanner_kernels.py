@@ -689,6 +689,9 @@ def scan(
     elements = np.empty(depth * across, np.int64)
     norms_at = np.empty(depth * across, np.int64)
     masks = np.empty(depth * across, np.uint8)
+    # No constants, for each of which numba would compile `_run_stage` once more.
+    no: Any = np.bool_(False)
+    yes: Any = np.bool_(True)
     located = 0
     integrated = 0
     accepted = 0
@@ -711,11 +714,13 @@ def scan(
                 located = stage + 1
             if stage == 0 and grid.skips:
                 before = masks[:count].copy()
-                _run_stage(sums, offsets, tables, 0, norms, elements, norms_at, masks, count, False)
+                _run_stage(
+                    sums, offsets, tables, stage, norms, elements, norms_at, masks, count, no
+                )
                 _leave_out(before, masks, count, grid.columns, entered)
             else:
                 count = _run_stage(
-                    sums, offsets, tables, stage, norms, elements, norms_at, masks, count, True
+                    sums, offsets, tables, stage, norms, elements, norms_at, masks, count, yes
                 )
             entered[stage + 2] += _count(masks, count)
         for i in range(count):
@@ -746,16 +751,29 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
     height, width = tables.height, tables.width
     stride = width + 1
     size = (height + 1) * stride
-    grid = Grid(1, 0, 0, 1, 1, False, 0, stride, size if tables.tilted.any() else 0)
+    # Whole numbers, since numba would compile what is called once more for each constant; loops,
+    # since what it compiles for an array that is assigned to another takes seconds.
+    zero: Any = np.int64(0)
+    one: Any = np.int64(1)
+    all_lanes: Any = np.int64(LANES)
+    no: Any = np.bool_(False)
+    tilted_at = zero
+    for node in range(tables.tilted.shape[0]):
+        if tables.tilted[node]:
+            tilted_at = size
+    grid = Grid(1, 0, 0, 1, 1, False, 0, stride, tilted_at)
     one_sums = np.zeros(2 * size, np.int32)
     one_squares = np.zeros(size, np.int32)
     sums = np.zeros(2 * size * LANES, np.int32)
     squares = np.zeros(size * LANES, np.int32)
     lines = np.zeros((5, width + 3), np.int32)
-    offsets = np.zeros(tables.corners.shape[:2], np.uint32)
+    nodes, corners = tables.corners.shape[0], tables.corners.shape[1]
+    offsets = np.zeros((nodes, corners), np.uint32)
     for stage in range(stages):
         _locate_corners(tables, grid, stage, offsets)
-    offsets *= np.uint32(LANES)
+    for node in range(nodes):
+        for corner in range(corners):
+            offsets[node, corner] *= np.uint32(LANES)
     norms = np.ones(LANES, np.float32)
     zeros = np.zeros(1, np.int64)
     masks = np.zeros(1, np.uint8)
@@ -764,15 +782,17 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
         lanes = min(LANES, windows.shape[0] - start)
         for lane in range(lanes):
             integrate(
-                windows[start + lane], 0, height, grid, tables.normalized,
+                windows[start + lane], zero, height, grid, tables.normalized,
                 one_sums, one_squares, lines,
             )  # fmt: skip
-            sums[lane::LANES] = one_sums
-            squares[lane::LANES] = one_squares
+            for i in range(2 * size):
+                sums[i * LANES + lane] = one_sums[i]
+            for i in range(size):
+                squares[i * LANES + lane] = one_squares[i]
         if tables.normalized:
             a, b = (stride + 1) * LANES, (stride + width - 1) * LANES
             down = (height - 2) * stride * LANES
-            _compute_norms(sums, squares, 0, a, b, down, inner, norms, LANES)
+            _compute_norms(sums, squares, zero, a, b, down, inner, norms, all_lanes)
         masks[0] = 0
         for lane in range(lanes):
             flat = tables.normalized and _is_flat(norms[lane], inner)
@@ -782,7 +802,7 @@ def pass_windows(windows: UInt8s, tables: Tables, passed: Int32s) -> None:
             before = masks[0]
             if before == 0:
                 break
-            _run_stage(sums, offsets, tables, stage, norms, zeros, zeros, masks, 1, False)
+            _run_stage(sums, offsets, tables, stage, norms, zeros, zeros, masks, one, no)
             for lane in range(lanes):
                 if (before & ~masks[0]) >> lane & 1:
                     passed[start + lane] = stage

@@ -10,12 +10,17 @@ from typing import Any
 
 import cv2
 import numba
+import numpy as np
 
 from fercli.annotations.base import NOTES
-from fercli.cascade.detection.scanner_kernels import scan
+from fercli.cascade.detection import scanner
+from fercli.cascade.detection.scanner_kernels import pass_windows, scan
 from fercli.cascade.features import haar_kernels, lbp
+from fercli.cascade.features.haar import haar_features
+from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.model import Cascade, read_cascade, write_cascade
 from fercli.cascade.training.backgrounds import read_backgrounds
+from fercli.cascade.training.boosting import train_stage
 from fercli.cascade.training.checkpoint import (
     STATE,
     Checkpoint,
@@ -25,12 +30,13 @@ from fercli.cascade.training.checkpoint import (
     save_checkpoint,
 )
 from fercli.cascade.training.folder import CascadeFolder
-from fercli.cascade.training.options import CascadeTrainingOptions
+from fercli.cascade.training.options import CascadeTrainingOptions, StageOptions
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.report import CascadeTrainingResult
+from fercli.cascade.training.split_search import HaarSearch
 from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
-from fercli.common.kernels import note_compilation
+from fercli.common.kernels import compiled_beside, note_compilation
 from fercli.common.parallel import KernelPool, Workers
 from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
@@ -41,6 +47,8 @@ ENGINE = "native"
 
 #: A kernel that every search among features of a type uses.
 KERNELS = {"HAAR": haar_kernels.find_corners, "LBP": lbp.write_codes}
+#: What compiles the scanner, and its kernels.
+SCANNER = (scanner.__name__, "compile_kernels", scan, pass_windows)
 
 
 def train(
@@ -61,7 +69,11 @@ def train(
     where = Workers(wanted.workers, scheduler=scheduler)
     backgrounds = read_backgrounds(wanted.bg, wanted.info)
     start = _start(wanted)
-    with CascadeFolder.locked(out) as (folder, _), KernelPool(wanted.workers) as pool:
+    with (
+        CascadeFolder.locked(out) as (folder, _),
+        KernelPool(wanted.workers) as pool,
+        compiled_beside(*SCANNER) as wait_for_scanner,
+    ):
         recipe = {"engine": ENGINE, **wanted.to_options()}
         continues = folder.may_continue(recipe, resume=resume, overwrite=overwrite)
         checkpoint = _where_to_start(folder, wanted, start, continues=continues)
@@ -69,7 +81,7 @@ def train(
         changed = _changed_samples(checkpoint, now, folder, resume=resume)
         checkpoint = replace(checkpoint, origin=now)
         positives = load_positives(wanted, workers=where, progress=progress)
-        training = Training(wanted, positives, backgrounds, pool, where, progress)
+        training = Training(wanted, positives, backgrounds, pool, where, progress, wait_for_scanner)
         note_compilation(progress, scan, KERNELS[wanted.feature_type])
         notes = (*changed, *positives.notes, *backgrounds.notes, *NOTES.take())
         for note in notes:
@@ -93,6 +105,19 @@ def train(
                 )
         notes = (*notes, *training.notes)
         return _conclude(folder, wanted, outcome.checkpoint, outcome.stop_reason, notes)
+
+
+def compile_kernels() -> None:
+    """Compile the kernels of trainings on Haar features and of detection for this machine.
+
+    As a training does at first: those of the search here, those of the scanner beside it.
+    """
+    windows = np.random.default_rng(0).integers(0, 256, (2, 600, 12, 12), np.uint8)
+    with KernelPool(1) as pool, compiled_beside(*SCANNER) as wait_for_scanner:
+        search = HaarSearch(haar_features((12, 12), "ALL"), to_sample_matrix(*windows), pool)
+        train_stage(search, 600, StageOptions(max_weak_count=1), seed=(0,), pool=pool)
+        wait_for_scanner()
+    scanner.compile_kernels()
 
 
 def finish(

@@ -78,6 +78,8 @@ class Training:
     workers : Workers
         What mines the negatives.
     progress : Progress
+    wait_for_scanner : callable, optional
+        Called before the scanner is used; see `compiled_beside`.
 
     Raises
     ------
@@ -93,7 +95,9 @@ class Training:
         pool: KernelPool,
         workers: Workers,
         progress: Progress = SILENT,
+        wait_for_scanner: Callable[[], object] = lambda: None,
     ) -> None:
+        self._wait_for_scanner = wait_for_scanner
         self._options = options
         self._positives = positives.training
         self._held_out = positives.validation
@@ -330,6 +334,7 @@ class Training:
         """Return the indices of the samples that pass all stages of a cascade."""
         if not cascade.stages:
             return np.arange(len(samples))
+        self._wait_for_scanner()
         return np.flatnonzero(Scanner(cascade).accepts(samples, workers=self._pool.workers))
 
     def _share(self, cascade: Cascade, samples: Samples) -> float | None:
