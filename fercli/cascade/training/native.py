@@ -81,7 +81,10 @@ def train(
         changed = _changed_samples(checkpoint, now, folder, resume=resume)
         checkpoint = replace(checkpoint, origin=now)
         positives = load_positives(wanted, workers=where, progress=progress)
-        training = Training(wanted, positives, backgrounds, pool, where, progress, wait_for_scanner)
+        given = read_cascade(wanted.continue_from) if wanted.continue_from else None
+        training = Training(
+            wanted, positives, backgrounds, pool, where, progress, wait_for_scanner, given
+        )
         note_compilation(progress, scan, KERNELS[wanted.feature_type])
         notes = (*changed, *positives.notes, *backgrounds.notes, *NOTES.take())
         for note in notes:
@@ -188,8 +191,14 @@ def _start(options: CascadeTrainingOptions) -> Cascade:
     if options.continue_from is None:
         return Cascade(options.feature_type, options.size_wh, (), (), parameters)
     given = read_cascade(options.continue_from)
-    _require_alike(given, options)
-    return replace(given, parameters=parameters)
+    stages = given.stages[: options.continue_stages]
+    _require_alike(replace(given, stages=stages), options)
+    if len(stages) < (options.continue_stages or 1):
+        raise OptionError(
+            f"`continue_stages` is {options.continue_stages}, but {options.continue_from} has "
+            f"{counted(len(stages), 'stage')}",
+        )
+    return replace(given, stages=stages, parameters=parameters)
 
 
 def _require_alike(given: Cascade, options: CascadeTrainingOptions) -> None:

@@ -61,6 +61,7 @@ def train_nested_stage(
     seed: tuple[int, ...],
     pool: KernelPool,
     watch: Watcher = lambda count, hit_rate, false_alarm_rate: None,
+    given: Cascade | None = None,
 ) -> tuple[Cascade, TrainedStage]:
     """Train a stage that begins with all weak classifiers of a cascade.
 
@@ -82,7 +83,9 @@ def train_nested_stage(
         Start of the stage's random numbers.
     pool : KernelPool
     watch : callable, optional
-        Called after each weak classifier, and after each fit.
+        Called after each fit of all votes.
+    given : Cascade, optional
+        The stage begins with its weak classifiers too.
 
     Returns
     -------
@@ -91,7 +94,11 @@ def train_nested_stage(
     trained : TrainedStage
         Its features are those of the cascade.
     """
-    whole, earlier = cascade, earlier_trees(cascade)
+    whole = cascade
+    if given is not None:
+        others = Stage(0.0, earlier_trees(given))
+        whole = with_stage(cascade, others, given.features.__getitem__)
+    earlier = earlier_trees(whole)
     trees, losses = earlier, tuple[float, ...]()
     judges = to_sample_matrix(held_out) if len(held_out) >= FEWEST_JUDGES else None
     while True:

@@ -381,6 +381,15 @@ class CascadeTrainingOptions(EngineOptions):
         metavar="FILE.xml",
         engine="native",
     )
+    continue_stages: int | None = option(
+        None,
+        help="Begin with so many stages of --continue-from alone; nested stages still begin with "
+        "the weak classifiers of all of them.",
+        metavar="N",
+        minimum=1,
+        default_text="all",
+        engine="native",
+    )
     seed: int = option(0, SEED, engine="native")
     memory: int | None = option(
         None,

@@ -80,6 +80,8 @@ class Training:
     progress : Progress
     wait_for_scanner : callable, optional
         Called before the scanner is used; see `compiled_beside`.
+    given : Cascade, optional
+        Nested stages begin with its weak classifiers too.
 
     Raises
     ------
@@ -96,9 +98,11 @@ class Training:
         workers: Workers,
         progress: Progress = SILENT,
         wait_for_scanner: Callable[[], object] = lambda: None,
+        given: Cascade | None = None,
     ) -> None:
         self._wait_for_scanner = wait_for_scanner
         self._options = options
+        self._given = given
         self._positives = positives.training
         self._held_out = positives.validation
         self._pool = pool
@@ -300,7 +304,7 @@ class Training:
         if index and nested_from is not None and index >= nested_from:
             return train_nested_stage(
                 cascade, search, len(positives), held_out, options,
-                seed=seed, pool=self._pool, watch=watch,
+                seed=seed, pool=self._pool, watch=watch, given=self._given,
             )  # fmt: skip
         trained = train_stage(
             search, len(positives), options, seed=seed, pool=self._pool, watch=watch

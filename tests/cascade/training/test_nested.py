@@ -20,6 +20,7 @@ from fercli.cascade.training.nested import (
 )
 from fercli.cascade.training.options import StageOptions
 from fercli.cascade.training.split_search import HaarSearch
+from fercli.common.errors import OptionError
 from fercli.common.parallel import KernelPool
 
 pytestmark = pytest.mark.compiled
@@ -148,3 +149,30 @@ def test_a_nested_training_goes_on_with_the_same_bytes(vec, scenes, tmp_path, ki
     counts = [len(stage.weak_classifiers) for stage in read_cascade(whole.cascade).stages]
     assert counts == sorted(counts)
     assert [stage.weak_classifiers for stage in whole.stages] == counts
+
+
+def test_nested_stages_begin_with_all_that_is_given_though_few_stages_are_kept(
+    vec, scenes, tmp_path
+):
+    options = {
+        "vec": vec, "bg": scenes, "size": (12, 12), "stages": 3, "negatives": 150,
+        "max_weak_count": 2, "min_hit_rate": 0.98,
+    }  # fmt: skip
+    given = train(options, tmp_path / "given").cascade
+    options |= {
+        "continue_from": given, "continue_stages": 1, "nested_from": 1, "stages": 2,
+        "max_false_alarm_rate": 0.1,
+    }  # fmt: skip
+    result = train(options, tmp_path / "out")
+    cascade, whole = read_cascade(result.cascade), read_cascade(given)
+    assert cascade.stages[0] == whole.stages[0]
+    wanted = [nodes_of(weak, whole) for stage in whole.stages for weak in stage.weak_classifiers]
+    found = [nodes_of(weak, cascade) for weak in cascade.stages[1].weak_classifiers]
+    different = list(dict.fromkeys(wanted))
+    assert found[: len(different)] == different
+    with pytest.raises(OptionError, match=r"`continue_stages` is 4, but .* has 3 stages"):
+        train({**options, "continue_stages": 4, "stages": 5}, tmp_path / "more")
+
+
+def nodes_of(weak, cascade):
+    return tuple((cascade.features[node.feature], node.threshold) for node in weak.nodes)
