@@ -95,10 +95,14 @@ cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=fold
 	$(if $(FER2013),$(BIN)/fer cascade train --recipe frontalface-start --stages 15 \
 	    --vec "$(VEC_USED)" --bg "$(NEGATIVES_USED)" --out runs/cascade/start)
 	@mkdir -p runs/cascade
-	$(BIN)/python -m scripts.face_positives "$(VEC_USED)" --out runs/cascade/positives.vec \
-	    $(if $(FER2013),--fer2013 "$(FER2013)" --aligner runs/cascade/start/cascade.xml)
-	$(BIN)/fer cascade train --recipe frontalface \
-	    --vec runs/cascade/positives.vec --bg "$(NEGATIVES_USED)" \
+	for copies in 1 3; do $(BIN)/python -m scripts.face_positives "$(VEC_USED)" --copies $$copies \
+	    --out runs/cascade/positives$$copies.vec \
+	    $(if $(FER2013),--fer2013 "$(FER2013)" --aligner runs/cascade/start/cascade.xml) || exit 1; done
+	$(BIN)/fer cascade train --recipe frontalface-stages \
+	    --vec runs/cascade/positives1.vec --bg "$(NEGATIVES_USED)" \
+	    --out runs/cascade/stages $(OPTIONS)
+	$(BIN)/fer cascade train --recipe frontalface --continue-from runs/cascade/stages/cascade.xml \
+	    --vec runs/cascade/positives3.vec --bg "$(NEGATIVES_USED)" \
 	    --out runs/cascade/frontalface $(OPTIONS)
 	$(BIN)/fer cascade convert runs/cascade/frontalface/cascade.xml --compact --overwrite \
 	    --out runs/cascade/frontalface.xml
