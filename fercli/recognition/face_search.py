@@ -26,12 +26,14 @@ from fercli.common.images import ImageArray, resize
 
 if TYPE_CHECKING:
     from fercli.cascade.detection.scanner import Scanner
+    from fercli.cascade.model import Node
 
 Boxes = NDArray[np.int32]
 
-#: Coarse search: the share of the cascade's stages that decide, from one size to the next, and
-#: the step of the window. Chosen, as those below, on the same clips that BENCHMARKS.md tells of.
-COARSE, COARSE_FACTOR, STEP = 0.6, 1.3, 2
+#: Coarse search: the first stages decide, which hold this share of the cascade's different weak
+#: classifiers; then the factor from one size to the next, and the step of the window. Chosen, as
+#: those below, on the same clips that BENCHMARKS.md tells of.
+COARSE, COARSE_FACTOR, STEP = 0.27, 1.3, 2
 
 #: Candidates whose edges are no farther apart than this share of their side are of one place.
 SAME_PLACE = 0.2
@@ -40,8 +42,8 @@ SAME_PLACE = 0.2
 #: the sizes are that all stages look at, and at how many positions across and down, a `STEP` apart.
 FINE_RATIO, TRACK_RATIO, DOUBT_RATIO, POSITIONS, DOUBT_POSITIONS = 1.22, 1.11, 1.22, 8, 9
 
-#: Where windows pass this share of the stages only, all stages look again.
-NEAR = 0.82
+#: Where windows pass only the first stages, with this share, all stages look again.
+NEAR = 0.61
 
 #: Two boxes that overlap by more than this share of the smaller are of one face.
 SAME_FACE = 0.5
@@ -182,7 +184,13 @@ class FaceSearch:
         return Scanner(cascade), Scanner(replace(cascade, stages=first))
 
     def _stages(self, share: float) -> int:
-        return max(round(share * len(self._detector.cascade.stages)), 1)
+        """Return how many stages have a share of the different weak classifiers, at least one."""
+        seen: set[tuple[Node, ...]] = set()
+        counts = []
+        for stage in self._detector.cascade.stages:
+            seen.update(weak.nodes for weak in stage.weak_classifiers)
+            counts.append(len(seen))
+        return max(sum(count <= share * counts[-1] for count in counts), 1)
 
     def _window_size(self, width: int) -> tuple[int, int]:
         return width, round(width * self.window_wh[1] / self.window_wh[0])

@@ -184,7 +184,7 @@ def test_tiles_are_scanned_as_the_layers_of_an_image(search, group):
     positions = corners[found[:, 0]] + found[:, 1:3]
     assert sorted(positions.tolist()) == sorted(whole.tolist())
     assert len(whole) > 2
-    near = scanner.scan_tiles(small, corners * 2.0, np.ones(len(corners)), positions=10, near=15)
+    near = scanner.scan_tiles(small, corners * 2.0, np.ones(len(corners)), positions=10, near=13)
     assert len(near) > len(found)
     assert near[near[:, 3] == 1].tolist() == found.tolist()
 

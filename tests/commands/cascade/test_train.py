@@ -202,7 +202,8 @@ def test_a_cascade_with_all_stages_leaves_none_to_train(fer, tmp_path, make_imag
     make_image("scene.png")
     (tmp_path / "bg.txt").write_text("scene.png\n")
     result = fer("cascade", "train", "--vec", "a.vec", "--bg", tmp_path / "bg.txt", "--out",
-                 tmp_path / "run", "--continue-from", bundled_cascade(), "--stages", 14)  # fmt: skip
+                 tmp_path / "run", "--stages", 14, "--continue-from",
+                 bundled_cascade())  # fmt: skip
     assert result.status == 1
     assert "There is no new stage to train" in result.err
     assert "try: set --stages to 15 or more" in result.err
