@@ -134,6 +134,7 @@ DIFFERENT = {
     "--negatives": "OpenCV's name",
     "--num": "OpenCV's name",
     "--out": "says what is written",
+    "--page": "of samples that are shown, and an HTML file of an export",
     "--plot": "says what is drawn",
     "--recipe": "lists the recipes of the command",
     "--seed": "of one engine in `cascade train`",

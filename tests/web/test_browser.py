@@ -177,7 +177,7 @@ def test_the_timeline_seeks(visit, video):
 
 def test_a_video_that_is_canceled(visit, make_video, tmp_path):
     browser = visit("/")
-    find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 1000)))
+    find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 4000)))
     status_says(browser, "Frame")
     find(browser, "#cancel").click()
     status_says(browser, "Canceled.")
@@ -201,7 +201,7 @@ def test_a_video_outlives_a_network_that_is_gone_for_a_moment(visit, make_video,
 
 def test_a_video_that_the_server_has_forgotten(visit, make_video, tmp_path):
     browser = visit("/")
-    find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 1000)))
+    find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 4000)))
     status_says(browser, "Frame")
     job = browser.current_url.partition("#")[2]
     browser.execute_script("fetch('/api/v1/jobs/' + arguments[0], { method: 'DELETE' })", job)

@@ -86,7 +86,7 @@ def test_a_long_name_leaves_room_for_what_is_added(tmp_path):
     films = [Input(f"{'a' * 248}{at}.mp4", "video") for at in range(2)]
     for path in OutputPaths(films, tmp_path, tmp_path).all():
         path.touch()
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 6  # a copy, a timeline as image and as page of each
 
 
 def test_many_inputs_of_one_name(tmp_path, monkeypatch):
