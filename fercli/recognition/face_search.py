@@ -5,8 +5,8 @@ until `FaceSearch.load` has made the own scanner ready, whose boxes are the same
 times sooner: a single small image need not wait for numba.
 
 The quick search goes from coarse to fine: the first stages of the cascade find where faces may be,
-in a few sizes; only there all stages decide, in sizes close to each other. It finds nearly all faces
-of the exact one in a fraction of the time.
+in a few sizes; only there all stages decide, in sizes close to each other. It finds nearly all
+faces of the exact one in a fraction of the time.
 """
 
 from __future__ import annotations
