@@ -88,8 +88,7 @@ class VideoOptions:
     probabilities and boxes. A camera or stream, whose frames come one at a time, does not wait
     for a `batch`. Between two searches of whole frames (`search_interval`) the surroundings of
     known faces are searched; at 0 each frame is searched whole and exactly, which takes about
-    five times as long. At 0.1 s 95 % of the faces of that are found on a dark, crowded clip, at
-    0.2 s 97 %.
+    several times as long. At 0.1 s 95 % of the faces of that are found on a dark, crowded clip.
 
     Raises
     ------
