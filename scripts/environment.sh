@@ -32,5 +32,10 @@ if ! "$venv/bin/python" -c 'import cv2' 2>/dev/null; then
 fi
 
 echo "compiling kernels for this machine, once"
-"$venv/bin/python" -c 'from fercli.cascade.training.native import compile_kernels as c; c()' ||
+"$venv/bin/python" -c 'from fercli.cascade.detection.detector import Detector
+from fercli.cascade.model import bundled_cascade
+from fercli.cascade.training.native import compile_kernels
+from fercli.recognition.face_search import FaceSearch
+compile_kernels()
+FaceSearch(Detector(bundled_cascade())).load()' ||
     echo "kernels are compiled when they are first used" >&2

@@ -158,7 +158,8 @@ def served_here(app):
         try:
             yield address_of("127.0.0.1", listener).rstrip("/")
         finally:
-            server.trigger.pull_trigger(lambda: close_all(server._map))
+            with suppress(OSError):  # it has ended already
+                server.trigger.pull_trigger(lambda: close_all(server._map))
             thread.join(30)
             server.task_dispatcher.shutdown()
 
