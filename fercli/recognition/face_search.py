@@ -15,6 +15,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -183,6 +184,10 @@ class FaceSearch:
         first = cascade.stages[: self._stages(COARSE)]
         return Scanner(cascade), Scanner(replace(cascade, stages=first))
 
+    @cached_property
+    def _near(self) -> int:
+        return self._stages(NEAR)
+
     def _stages(self, share: float) -> int:
         """Return how many stages have a share of the different weak classifiers, at least one."""
         seen: set[tuple[Node, ...]] = set()
@@ -308,7 +313,7 @@ class FaceSearch:
         steps = step * scale_factor ** tiles[:, 0]
         found = self._ready()[0].scan_tiles(
             gray, tiles[:, 1:] * steps[:, np.newaxis], steps / step,
-            positions=positions, step=step, near=self._stages(NEAR) if step == STEP else None,
+            positions=positions, step=step, near=self._near if step == STEP else None,
         )  # fmt: skip
         windows = np.column_stack([tiles[found[:, 0]], found[:, 3]])
         windows[:, 1:3] += found[:, 1:3]

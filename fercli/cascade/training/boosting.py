@@ -394,8 +394,6 @@ class DiscreteBoost(_Classification):
 class LogitBoost(_Regression):
     """LogitBoost: answers are Newton steps of the log-likelihood."""
 
-    scale_of_sums = 1.0
-
     def __init__(self, labels: Doubles) -> None:
         super().__init__(labels)
         self.targets = 2.0 * labels

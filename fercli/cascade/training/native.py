@@ -68,7 +68,8 @@ def train(
     _require_lasting(wanted.continue_from, out)
     where = Workers(wanted.workers, scheduler=scheduler)
     backgrounds = read_backgrounds(wanted.bg, wanted.info)
-    start = _start(wanted)
+    given = read_cascade(wanted.continue_from) if wanted.continue_from else None
+    start = _start(wanted, given)
     with (
         CascadeFolder.locked(out) as (folder, _),
         KernelPool(wanted.workers) as pool,
@@ -81,7 +82,6 @@ def train(
         changed = _changed_samples(checkpoint, now, folder, resume=resume)
         checkpoint = replace(checkpoint, origin=now)
         positives = load_positives(wanted, workers=where, progress=progress)
-        given = read_cascade(wanted.continue_from) if wanted.continue_from else None
         training = Training(
             wanted, positives, backgrounds, pool, where, progress, wait_for_scanner, given
         )
@@ -175,7 +175,7 @@ def _require_lasting(continue_from: Path | None, out: Path) -> None:
         )
 
 
-def _start(options: CascadeTrainingOptions) -> Cascade:
+def _start(options: CascadeTrainingOptions, given: Cascade | None) -> Cascade:
     """Return the cascade to begin with: without a stage, or one that was given."""
     stage = options.stage
     parameters: dict[str, object] = {
@@ -188,9 +188,8 @@ def _start(options: CascadeTrainingOptions) -> Cascade:
     }
     if options.feature_type == "HAAR":
         parameters["mode"] = options.haar_mode
-    if options.continue_from is None:
+    if given is None:
         return Cascade(options.feature_type, options.size_wh, (), (), parameters)
-    given = read_cascade(options.continue_from)
     stages = given.stages[: options.continue_stages]
     _require_alike(replace(given, stages=stages), options)
     if len(stages) < (options.continue_stages or 1):
