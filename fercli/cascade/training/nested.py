@@ -100,12 +100,13 @@ def train_nested_stage(
         whole = with_stage(cascade, others, given.features.__getitem__)
     earlier = earlier_trees(whole)
     trees, losses = earlier, tuple[float, ...]()
-    judges = to_sample_matrix(held_out) if len(held_out) >= FEWEST_JUDGES else None
+    samples = [search.windows]
+    if len(held_out) >= FEWEST_JUDGES:
+        samples.append(to_sample_matrix(held_out))
+    reached = [leaves_reached(trees, whole.features, windows, pool) for windows in samples]
     while True:
-        trees, sums = fit_votes(trees, whole.features, search.windows, positives, pool)
-        judged = sums[:positives]
-        if judges is not None:
-            judged = sums_of(trees, whole.features, judges, pool)
+        trees, sums = fit_votes(trees, reached[0], positives)
+        judged = sums_of(trees, reached[1]) if len(reached) > 1 else sums[:positives]
         threshold = threshold_for(judged, options.hit_rate)
         passing = reaches(sums, threshold)
         hit_rate = float(passing[:positives].mean())
@@ -128,7 +129,11 @@ def train_nested_stage(
         whole = with_stage(
             replace(cascade, features=whole.features), added.stage, search.features.feature
         )
-        trees += whole.stages[-1].weak_classifiers
+        new_trees = whole.stages[-1].weak_classifiers
+        for number, windows in enumerate(samples):
+            more = leaves_reached(new_trees, whole.features, windows, pool)
+            reached[number] = np.concatenate([reached[number], more])
+        trees += new_trees
         losses += added.losses
     stage = Stage(threshold, trees)
     whole = replace(cascade, stages=(*cascade.stages, stage), features=whole.features)
@@ -162,11 +167,7 @@ def leaves_reached(
 
 
 def fit_votes(
-    trees: Sequence[WeakClassifier],
-    features: Features,
-    windows: SampleMatrix,
-    positives: int,
-    pool: KernelPool,
+    trees: Sequence[WeakClassifier], reached: Leaves, positives: int
 ) -> tuple[tuple[WeakClassifier, ...], Doubles]:
     """Fit the leaves of all weak classifiers by penalized logistic regression.
 
@@ -176,11 +177,10 @@ def fit_votes(
     ----------
     trees : sequence of WeakClassifier
         Their present leaves are where the fit starts.
-    features : sequence of HaarFeature or LbpFeature
-        What their nodes refer to.
-    windows : SampleMatrix
-        The first so many `positives` are positives.
-    pool : KernelPool
+    reached : ndarray of uint8 or uint16, shape (trees, windows)
+        As `leaves_reached`.
+    positives : int
+        How many of the windows, the first ones, are positives.
 
     Returns
     -------
@@ -189,28 +189,22 @@ def fit_votes(
     sums : ndarray of float64, shape (windows,)
         The sum of the leaves that each window reaches.
     """
-    labels = np.where(np.arange(len(windows)) < positives, 1.0, -1.0)
-    negatives = max(len(windows) - positives, 1)
+    count = reached.shape[1]
+    labels = np.where(np.arange(count) < positives, 1.0, -1.0)
+    negatives = max(count - positives, 1)
     weights = np.where(labels > 0, 0.5 / max(positives, 1), 0.5 / negatives)
     first = np.cumsum([0, *(len(tree.leaves) for tree in trees)])
     leaves = np.array([leaf for tree in trees for leaf in tree.leaves], np.float64)
-    reached = leaves_reached(trees, features, windows, pool)
     _descend(reached, first, labels, weights, leaves)
     fitted = tuple(
         replace(tree, leaves=tuple(leaves[start:end].astype(np.float32).tolist()))
         for tree, start, end in zip(trees, first, first[1:], strict=False)
     )
-    return fitted, _add_up(fitted, reached)
+    return fitted, sums_of(fitted, reached)
 
 
-def sums_of(
-    trees: Sequence[WeakClassifier], features: Features, windows: SampleMatrix, pool: KernelPool
-) -> Doubles:
+def sums_of(trees: Sequence[WeakClassifier], reached: Leaves) -> Doubles:
     """Return the sum of the leaves that each window reaches, shape (windows,)."""
-    return _add_up(trees, leaves_reached(trees, features, windows, pool))
-
-
-def _add_up(trees: Sequence[WeakClassifier], reached: Leaves) -> Doubles:
     sums = np.zeros(reached.shape[1])
     for tree, row in zip(trees, reached, strict=True):
         sums += np.array(tree.leaves)[row]

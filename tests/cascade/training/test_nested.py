@@ -15,6 +15,7 @@ from fercli.cascade.training.nested import (
     PENALTY,
     earlier_trees,
     fit_votes,
+    leaves_reached,
     sums_of,
     train_nested_stage,
 )
@@ -56,7 +57,7 @@ def test_votes_are_the_penalized_log_odds():
     # side, with 1/8 and 3/8, nearly −log 3.
     feature, stump, sign = left_minus_right()
     windows = to_sample_matrix(halves([True] * 6 + [False] * 2 + [True] + [False] * 3))
-    trees, sums = fit_votes([stump], [feature], windows, 8, POOL)
+    trees, sums = fit_votes([stump], leaves_reached([stump], [feature], windows, POOL), 8)
     low, high = trees[0].leaves  # below the threshold, above it
     of_left, of_right = (high, low) if sign > 0 else (low, high)
     assert of_left == pytest.approx(math.log(3), abs=0.02)
@@ -70,7 +71,8 @@ def test_votes_are_the_penalized_log_odds():
 def test_votes_of_two_equal_stumps_add_up_to_one_of_them():
     feature, stump, _ = left_minus_right()
     windows = to_sample_matrix(halves([True] * 6 + [False] * 2 + [True] + [False] * 3))
-    _, sums = fit_votes([stump, stump], [feature], windows, 8, POOL)
+    both = [stump, stump]
+    _, sums = fit_votes(both, leaves_reached(both, [feature], windows, POOL), 8)
     assert abs(sums) == pytest.approx(math.log(3), abs=0.02)
 
 
@@ -79,7 +81,8 @@ def test_sums_are_the_detectors(lfw):
     cascade, _ = small_cascade(samples)
     stage = cascade.stages[0]
     windows = to_sample_matrix(*samples)
-    sums = sums_of(stage.weak_classifiers, cascade.features, windows, POOL)
+    trees = stage.weak_classifiers
+    sums = sums_of(trees, leaves_reached(trees, cascade.features, windows, POOL))
     accepted = Scanner(cascade).accepts(np.concatenate(samples), workers=1)
     assert ((sums >= np.float32(stage.threshold) - np.float32(1e-5)) == accepted).all()
 
@@ -123,7 +126,8 @@ def test_the_threshold_is_set_on_positives_that_were_kept_out(lfw):
         cascade, search, len(faces), kept_out, options, seed=(0, 1), pool=POOL
     )
     stage = whole.stages[1]
-    vote = sums_of(stage.weak_classifiers, whole.features, to_sample_matrix(faces[:1]), POOL)
+    trees, one = stage.weak_classifiers, to_sample_matrix(faces[:1])
+    vote = sums_of(trees, leaves_reached(trees, whole.features, one, POOL))
     assert stage.threshold == pytest.approx(float(vote[0]), abs=1e-5)
 
 
