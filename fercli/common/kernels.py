@@ -4,6 +4,9 @@ Kernels run without the GIL, so that threads share them, and are compiled once p
 keeps the result beside the module, or in the user's cache folder if that cannot be written.
 Kernels that call each other stay in one file, since the cache does not notice an edited callee
 in another.
+
+numba is imported here alone. Its modules import each other, and two threads that begin at different
+ones would see halves of them; all others wait for this module.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numba
+import numba as numba
+import numba.extending
 
 from fercli.common.parallel import available_workers
 from fercli.common.progress import Progress

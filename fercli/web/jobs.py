@@ -358,7 +358,6 @@ class VideoJob:
                 [sys.executable, "-m", "fercli.web.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
                 text=True,
             )
             return True

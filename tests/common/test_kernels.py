@@ -1,9 +1,13 @@
 import os
+import re
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import fercli
 from fercli.common import kernels
 from fercli.common.kernels import compiled, compiled_beside, note_compilation
 from fercli.common.progress import Progress
@@ -74,3 +78,23 @@ def test_nothing_is_started_on_one_core_or_without_need(monkeypatch):
     monkeypatch.setattr(kernels, "available_workers", lambda: 1)
     with compiled_beside("no.such.module", "call", len) as wait:
         wait()
+
+
+def test_numba_is_imported_by_one_module_alone():
+    """Two threads that began at different modules of numba saw halves of them, and ended."""
+    root = Path(fercli.__file__).parent
+    found = [
+        path
+        for path in root.rglob("*.py")
+        if re.search(r"^\s*(from|import) numba", path.read_text(), re.M)
+    ]
+    assert found == [Path(kernels.__file__)]
+    code = (
+        "import sys, threading; sys.setswitchinterval(1e-6); found = []\n"
+        "threads = [threading.Thread(target=lambda one=one: found.append(__import__(one)))\n"
+        "           for one in ('fercli.cascade.detection.scanner_kernels',\n"
+        "                       'fercli.cascade.detection.grouping')]\n"
+        "[one.start() for one in threads]; [one.join() for one in threads]\n"
+        "assert len(found) == 2"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -23,11 +23,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-from fercli.common.kernels import compiled
+from fercli.common.kernels import compiled, numba
+
+cgutils, types = numba.core.cgutils, numba.core.types
+intrinsic, overload = numba.extending.intrinsic, numba.extending.overload
 
 UInt8s = NDArray[np.uint8]
 Int32s = NDArray[np.int32]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numba
 import numpy as np
 
 from fercli.annotations.base import NOTES
@@ -36,7 +35,7 @@ from fercli.cascade.training.report import CascadeTrainingResult
 from fercli.cascade.training.split_search import HaarSearch
 from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
-from fercli.common.kernels import compiled_beside, note_compilation
+from fercli.common.kernels import compiled_beside, note_compilation, numba
 from fercli.common.parallel import KernelPool, Workers
 from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
