@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fercli.common.errors import AnnotationError, FerError, ImageError
-from fercli.common.parallel import carry_notes
+from fercli.common.parallel import carry_notes, current_notes
 from fercli.common.tables import listed
 
 if TYPE_CHECKING:  # numpy, which no reader needs
@@ -58,9 +58,11 @@ class AnnotationNotes:
         """
         if getattr(self._muted, "now", False):
             return
+        current = current_notes(__name__)
         with self._lock:
             if (kind, source, item) not in self._told:
-                self._notes.setdefault(kind, {})[source, item] = (count, detail)
+                known = self._notes if current is None else current
+                known.setdefault(kind, {})[source, item] = (count, detail)
 
     @contextmanager
     def muted(self) -> Iterator[None]:
@@ -83,14 +85,8 @@ class AnnotationNotes:
         with self._lock:
             return [_line(kind, items) for kind, items in self._notes.items()]
 
-    def hand_over(self) -> dict[str, _Items]:
-        """Return all assumptions by kind, and forget them: `merge` takes them in."""
-        with self._lock:
-            notes, self._notes = self._notes, {}
-        return notes
-
     def merge(self, notes: Mapping[str, _Items]) -> None:
-        """Take in the assumptions of another process."""
+        """Take in assumptions by kind."""
         for kind, items in notes.items():
             for (source, item), (count, detail) in items.items():
                 self.add(source, kind, item, detail, count)

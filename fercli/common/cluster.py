@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from fercli.common.cluster_worker import KEPT, BatchResult, Done, Home, run_batch, same, text_of
 from fercli.common.errors import DependencyError, errors_made
-from fercli.common.parallel import until_failure
+from fercli.common.parallel import Noted, until_failure, with_notes
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,7 +70,7 @@ def map_on_cluster(
     total: int | None = None,
     note: Callable[[str], None] = lambda _: None,
     stop: Event | None = None,
-) -> Iterator[tuple[R, Any]]:
+) -> Iterator[Noted[R]]:
     """Yield the result of each item, in order, and what was assumed about it on a worker.
 
     Parameters
@@ -105,10 +105,10 @@ def map_on_cluster(
                     yield outcome.result, outcome.notes
                     continue
                 before = errors_made()
-                result = function(item)
+                result = with_notes(function, item)
                 if errors_made() == before:
                     cluster.suspect(found.worker, outcome.reason)
-                yield result, {}
+                yield result
     finally:
         batches.release()
     if failed:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.common.errors import errors_made, last_error
-from fercli.common.parallel import hand_over_notes
+from fercli.common.parallel import with_notes
 
 #: Functions that a worker keeps.
 KEPT = 2
@@ -103,12 +103,10 @@ def same(content: bytes) -> bytes:
 def _outcome(function: Callable[[Any], Any], item: Any) -> Done | Doubtful:
     before = errors_made()
     try:
-        result = function(item)
+        done = Done(*with_notes(function, item))
     except Exception as error:
-        hand_over_notes()
         return Doubtful(text_of(error))
-    notes = hand_over_notes()
-    return Doubtful(last_error()) if errors_made() > before else Done(result, notes)
+    return Doubtful(last_error()) if errors_made() > before else done
 
 
 def memory_limit() -> int | None:

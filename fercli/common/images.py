@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fercli.common.errors import ImageError
 from fercli.common.files import VIDEO_EXTENSIONS, atomic_write, input_error
-from fercli.common.parallel import carry_notes
+from fercli.common.parallel import carry_notes, current_notes
 
 ImageArray = NDArray[np.uint8]
 
@@ -208,29 +208,26 @@ class ImageNotes:
         detail : str
             What was found in this one.
         """
-        with self._lock:
-            self._paths.setdefault(kind, {})[path] = detail
+        self.merge({kind: {path: detail}})
 
     def take(self) -> list[str]:
         """Return a line for each kind of assumption with the number of images, and forget them."""
-        return _note_lines(self.hand_over())
+        with self._lock:
+            paths, self._paths = self._paths, {}
+        return _note_lines(paths)
 
     def lines(self) -> list[str]:
         """Return the lines of `take` without forgetting anything."""
         with self._lock:
             return _note_lines(self._paths)
 
-    def hand_over(self) -> dict[str, dict[Path, str]]:
-        """Return all assumptions by kind and image, and forget them: `merge` takes them in."""
-        with self._lock:
-            paths, self._paths = self._paths, {}
-        return paths
-
     def merge(self, paths: Mapping[str, Mapping[Path, str]]) -> None:
-        """Take in the assumptions of another process."""
+        """Take in assumptions by kind and image."""
+        current = current_notes(__name__)
         with self._lock:
+            known = self._paths if current is None else current
             for kind, images in paths.items():
-                self._paths.setdefault(kind, {}).update(images)
+                known.setdefault(kind, {}).update(images)
 
 
 def _note_lines(paths: Mapping[str, Mapping[Path, str]]) -> list[str]:

@@ -1,22 +1,25 @@
 """Spread work over cores and machines, by threads, joblib and Dask.
 
-Results come back in the order of the items, whatever the number of workers, so that everything
-built on `parallel_map` is the same on one core and on many, and on a cluster.
+Results come back in the order of the items, whatever the number of workers, and with each what was
+noted about the input on its way, so that everything built on `parallel_map` is the same on one
+core and on many, and on a cluster.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import chain, islice
 from threading import Event
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from fercli.common.errors import FerError, OptionError
 from fercli.common.progress import SILENT, Progress
@@ -114,47 +117,47 @@ def parallel_map(
         from fercli.common.cluster import map_on_cluster
 
         told = note or progress.note
-        pairs = map_on_cluster(
+        results = map_on_cluster(
             function, iter(items), where.scheduler, total=total, note=told, stop=stop
         )
-        results = _with_notes(pairs)
     else:
         results = _results(function, iter(items), where.count, where.prefer or prefer)
-    yield from progress.track(results, description, total=total, unit=unit)
+    yield from progress.track(_merged(results), description, total=total, unit=unit)
 
 
 def _results(
     function: Callable[[T], R], items: Iterator[T], count: int | None, prefer: str
-) -> Iterator[R]:
+) -> Iterator[Noted[R]]:
     first = list(islice(items, SMALL))
     items = chain(first, items)
     count = count or available_workers()
     if count == 1 or len(first) < SMALL:
-        return map(function, items)
+        return map(partial(with_notes, function), items)
     if prefer == "threads":
-        return _spread_over_threads(function, items, count)
-    return _with_notes(_spread(_NotesReturned(function), items, n_jobs=count, prefer=prefer))
+        return _spread_over_threads(partial(with_notes, function), items, count)
+    return _spread(function, items, n_jobs=count, prefer=prefer)
 
 
-# What was assumed in another process is told by this one.
+# What was assumed about an item is told with its result.
+
+#: A result, and the notes that were made on its way, by module.
+Noted = tuple[R, dict[str, Any]]
 
 
 class Notes(Protocol):
-    """What was assumed about the input, as far as this process knows."""
-
-    def hand_over(self) -> Any:
-        """Return all that is not told yet, picklable, and forget it."""
+    """What was assumed about the input; made in `current_notes`, if there are such."""
 
     def merge(self, notes: Any) -> None:
-        """Take in what another process hands over."""
+        """Take in what was assumed on the way to a result."""
 
 
 #: By the name of the module that, once imported, has them here.
 _NOTES: dict[str, Notes] = {}
+_CURRENT = threading.local()
 
 
 def carry_notes(module: str, notes: Notes) -> None:
-    """Let `parallel_map` bring such notes from workers to the process that started them.
+    """Let `parallel_map` bring such notes from workers, in the order of the items.
 
     Parameters
     ----------
@@ -165,30 +168,34 @@ def carry_notes(module: str, notes: Notes) -> None:
     _NOTES[module] = notes
 
 
-def hand_over_notes() -> dict[str, Any]:
-    """Return the notes of this process by module, and forget them."""
-    found = {module: notes.hand_over() for module, notes in _NOTES.items()}
-    return {module: notes for module, notes in found.items() if notes}
+def current_notes(module: str) -> dict[Any, Any] | None:
+    """Return the notes of a module on the item that this thread is at; None if it is at none."""
+    by_module: dict[str, dict[Any, Any]] | None = getattr(_CURRENT, "notes", None)
+    return None if by_module is None else by_module.setdefault(module, {})
 
 
-def _with_notes(results: Iterator[tuple[R, dict[str, Any]]]) -> Iterator[R]:
-    """Yield the results of workers, and take in their notes."""
+def with_notes(function: Callable[[T], R], item: T) -> Noted[R]:
+    """Call a function; return its result and the notes that it made, for `merge_notes`."""
+    before, found = getattr(_CURRENT, "notes", None), dict[str, Any]()
+    _CURRENT.notes = found
+    try:
+        return function(item), found
+    finally:
+        _CURRENT.notes = before
+
+
+def merge_notes(found: Mapping[str, Any]) -> None:
+    """Take in the notes that were made on the way to a result."""
+    for module, notes in found.items():
+        if module not in _NOTES:
+            import_module(module)
+        _NOTES[module].merge(notes)
+
+
+def _merged(results: Iterator[Noted[R]]) -> Iterator[R]:
     for result, found in results:
-        for module, notes in found.items():
-            if module not in _NOTES:
-                import_module(module)
-            _NOTES[module].merge(notes)
+        merge_notes(found)
         yield result
-
-
-@dataclass(frozen=True)
-class _NotesReturned(Generic[T, R]):
-    """A function that also returns the notes of its process."""
-
-    function: Callable[[T], R]
-
-    def __call__(self, item: T) -> tuple[R, dict[str, Any]]:
-        return self.function(item), hand_over_notes()
 
 
 def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: int) -> Iterator[R]:
@@ -213,18 +220,30 @@ def _spread_over_threads(function: Callable[[T], R], items: Iterator[T], count: 
         raise failed[0]
 
 
-def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> Iterator[R]:
+def _error_or_result(function: Callable[[T], R], item: T) -> Noted[R] | FerError:
+    """Return an error, which joblib would raise as soon as it comes, whatever is before it."""
+    try:
+        return with_notes(function, item)
+    except FerError as error:
+        return error
+
+
+def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> Iterator[Noted[R]]:
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     _start_trackers()
     failed: list[Exception] = []
     pool = joblib.Parallel(return_as="generator", **settings)
-    calls = (joblib.delayed(function)(item) for item in until_failure(items, failed))
+    call = joblib.delayed(_error_or_result)
+    calls = (call(function, item) for item in until_failure(items, failed))
     try:
         with _interrupts_held():
             results = pool(calls)
-        yield from results
+        for result in results:
+            if isinstance(result, FerError):
+                raise result
+            yield result
     except TerminatedWorkerError as error:
         raise FerError(
             "A worker process was killed, probably because memory ran out",

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from fercli.common.errors import DependencyError, FerError, InputError
+from fercli.common.images import IMAGE_NOTES
 from fercli.common.parallel import Workers, parallel_map
 
 #: A lambda: workers cannot import a test module, so that its functions must travel whole.
@@ -42,6 +44,36 @@ def test_failures_come_back_whole(workers):
     with pytest.raises(InputError, match="71") as caught:
         list(parallel_map(fail_at_70, range(200), workers=workers))
     assert (caught.value.line, str(caught.value.path)) == (70, "a.csv")
+
+
+@pytest.mark.parametrize("workers", PLACES, ids=str)
+def test_the_first_failure_is_that_of_the_first_item_not_the_earliest(workers):
+    def fail(number):
+        if number == 20:
+            time.sleep(0.2)
+        if number >= 20:
+            raise InputError(f"row {number}")
+
+    with pytest.raises(InputError, match="row 20"):
+        list(parallel_map(fail, range(60), workers=workers))
+
+
+@pytest.mark.parametrize("workers", PLACES, ids=str)
+def test_what_was_assumed_is_told_in_the_order_of_the_items(workers):
+    def look(number):
+        from fercli.common.images import IMAGE_NOTES  # that of the process
+
+        if number == 0:
+            time.sleep(0.2)
+        IMAGE_NOTES.add(Path(f"{number}.png"), "scaled", "is large")
+
+    IMAGE_NOTES.take()
+    list(parallel_map(look, range(40), workers=workers))
+    assert IMAGE_NOTES.take() == ["40 images: scaled; 0.png: is large"]
+    results = parallel_map(look, range(40), workers=workers)
+    next(results)
+    results.close()
+    assert IMAGE_NOTES.take() == ["0.png: is large: scaled"]
 
 
 @pytest.mark.parametrize("workers", PLACES, ids=str)

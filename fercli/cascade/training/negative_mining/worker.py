@@ -31,6 +31,7 @@ from fercli.common.boxes import Box
 from fercli.common.cluster_worker import memory_limit
 from fercli.common.errors import ImageError
 from fercli.common.images import read_gray
+from fercli.common.parallel import Noted, merge_notes, with_notes
 
 Boxes = tuple[Box, ...]
 
@@ -348,7 +349,7 @@ class BackgroundCache:
     def __init__(self, memory_bytes: int) -> None:
         self._memory_bytes = self._room = memory_bytes
         self._token = uuid.uuid4().hex
-        self._kept: dict[Path, ImageArray] = {}
+        self._kept: dict[Path, Noted[ImageArray]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -363,15 +364,18 @@ class BackgroundCache:
         ImageError
             As `read_gray`.
         """
-        kept = self._kept.get(path)
-        if kept is not None:
-            return kept
-        image = read_gray(path)
-        with self._lock:
-            if image.nbytes <= self._room and path not in self._kept:
-                self._kept[path] = image
-                self._room -= image.nbytes
+        image, notes = self._kept.get(path) or self._keep(path)
+        merge_notes(notes)  # again, since the task that read it may have been given up
         return image
+
+    def _keep(self, path: Path) -> Noted[ImageArray]:
+        noted = with_notes(read_gray, path)
+        size = noted[0].nbytes
+        with self._lock:
+            if size <= self._room and path not in self._kept:
+                self._kept[path] = noted
+                self._room -= size
+        return noted
 
 
 #: The cache of this process for the training of another, by its token; never more than one.

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from fercli.cascade.training.negative_mining.worker import (
     windows_touching,
 )
 from fercli.common.errors import ImageError
+from fercli.common.parallel import with_notes
 
 
 def places(tile):
@@ -102,6 +104,17 @@ def test_keeps_as_much_as_the_bound_allows(make_image):
     again = [backgrounds.read(path) for path in paths]
     assert [a is b for a, b in zip(first, again, strict=True)] == [True, True, False, False]
     assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_what_was_assumed_about_an_image_is_told_at_each_reading(tmp_path):
+    """The task that read it first may be given up: which one it is must not matter."""
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.arange(600, dtype=np.uint16).reshape(20, 30))
+    backgrounds = BackgroundCache(memory_bytes=10_000)
+    _, first = with_notes(backgrounds.read, path)
+    _, again = with_notes(backgrounds.read, path)
+    assert first == again
+    assert "scaled to 8 bits" in first["fercli.common.images"]
 
 
 def test_names_what_cannot_be_read(tmp_path):
