@@ -5,7 +5,7 @@ pressed after KEY. What is printed is the median of the rounds from the first im
 the last box in the file, once drawn by hand, and once with fer's own cascade suggesting
 (`--suggest faces`): all suggestions are accepted, and what is missing is drawn.
 
-    python benchmarks/annotate_by_hand.py --rounds 5
+    python -m benchmarks.annotate_by_hand --rounds 5
 """
 
 from __future__ import annotations
@@ -13,14 +13,9 @@ from __future__ import annotations
 import argparse
 import platform
 import re
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +23,10 @@ import cv2
 import numpy as np
 import skimage.data
 
+from scripts.browsing import chromium, drag, place_on_stage, serving, wait_until
+
 AIM, DRAW, KEY = 300, 450, 250
-WIDTH, HEIGHT = 960, 640
+SIZE = WIDTH, HEIGHT = 960, 640
 FACES = (3, 3, 4)
 
 #: The astronaut's face, and how large it is in the photographs.
@@ -58,66 +55,6 @@ def write_photographs(folder: Path) -> list[list[Box]]:
     return found
 
 
-@contextmanager
-def annotating(*options: object) -> Iterator[str]:
-    """Run ``fer cascade annotate`` and give the address of its page."""
-    command = [sys.executable, "-m", "fercli", "cascade", "annotate", "--port", "0"]
-    process = subprocess.Popen([*command, *map(str, options)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        found = (re.search(r"http\S+", line) for line in process.stdout)
-        yield next(match.group() for match in found if match)
-    finally:
-        process.terminate()
-        process.communicate()
-
-
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """Give a browser without a window."""
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    browser = Chrome(options, Service(shutil.which("chromedriver")))
-    browser.set_window_size(1280, 900)
-    try:
-        yield browser
-    finally:
-        browser.quit()
-
-
-def until(browser: Any, script: str) -> Any:
-    """Wait until a script returns something true, and return that."""
-    while not (found := browser.execute_script(f"return {script}")):
-        time.sleep(0.02)
-    return found
-
-
-def draw(browser: Any, box: Box) -> None:
-    """Draw a box on the image, which fits the stage, as slowly as a hand."""
-    from selenium.webdriver import ActionChains
-
-    left, top, wide, high = browser.execute_script(
-        "const {left, top, width, height} = document.getElementById('stage')"
-        ".getBoundingClientRect(); return [left, top, width, height]"
-    )
-    scale = min((wide - 12) / WIDTH, (high - 12) / HEIGHT)
-    x0, y0 = left + (wide - WIDTH * scale) / 2, top + (high - HEIGHT * scale) / 2
-    x, y, width, height = box
-    chain = ActionChains(browser, duration=AIM)
-    pointer = chain.w3c_actions.pointer_action
-    pointer.move_to_location(round(x0 + x * scale), round(y0 + y * scale))
-    pointer.pointer_down()
-    pointer._duration = DRAW
-    pointer.move_to_location(round(x0 + (x + width) * scale), round(y0 + (y + height) * scale))
-    pointer.pointer_up()
-    chain.perform()
-
-
 def press(browser: Any, key: str) -> None:
     """Press a key after the time that a hand takes."""
     time.sleep(KEY / 1000)
@@ -129,20 +66,21 @@ def annotate(browser: Any, address: str, out: Path, faces: list[list[Box]]) -> f
     suggests = address.endswith("?suggests")
     browser.get(address.removesuffix("?suggests"))
     name = "document.getElementById('name').textContent"
-    until(browser, f"{name} === '0.png'")
+    wait_until(browser, f"{name} === '0.png'")
     began = time.monotonic()
     for number, boxes in enumerate(faces):
-        until(browser, f"{name} === '{number}.png'")
+        wait_until(browser, f"{name} === '{number}.png'")
         missing = boxes
         if suggests:
-            until(browser, "/sugg/i.test(document.getElementById('finding').textContent) && "
+            wait_until(browser, "/sugg/i.test(document.getElementById('finding').textContent) && "
                   "!document.querySelector('#finding.busy')")  # fmt: skip
             press(browser, "a")
-            held = until(browser, "document.getElementById('state').textContent")
+            held = wait_until(browser, "document.getElementById('state').textContent")
             count = int(re.sub(r"\D", "", held) or 0)
             missing = boxes[: max(0, len(boxes) - count)]
-        for box in missing:
-            draw(browser, box)
+        for x, y, width, height in missing:
+            corners = ((x, y), (x + width, y + height))
+            drag(browser, *(place_on_stage(browser, SIZE, *one) for one in corners), AIM, DRAW)
         press(browser, "d")
     while out.exists() is False or len(re.findall(r"\d\.png", out.read_text())) < len(faces):
         time.sleep(0.02)
@@ -154,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as temporary, chromium() as browser:
+    with tempfile.TemporaryDirectory() as temporary, chromium(size_wh=(1280, 900)) as browser:
         folder = Path(temporary)
         faces = write_photographs(folder / "photos")
         hand = (sum(FACES) * (AIM + DRAW) + len(FACES) * KEY) / 1000
@@ -164,7 +102,8 @@ def main() -> None:
             seconds = []
             for number in range(rounds):
                 out = folder / words.split()[0] / str(number) / "info.dat"
-                with annotating(folder / "photos", "--out", out, *extra) as address:
+                options = (folder / "photos", "--out", out, "--port", 0, *extra)
+                with serving("cascade", "annotate", *options) as address:
                     mark = "?suggests" if extra else ""
                     seconds.append(annotate(browser, address + mark, out, faces))
             print(f"{words}: {statistics.median(seconds):.1f} s (median of {rounds})")

@@ -1,26 +1,30 @@
 """Draw a few images of mugs on a table, annotate them in Chromium, and photograph the page.
 
-    python scripts/annotate_screenshot.py docs/images/annotate.png [FOLDER]
+    python -m scripts.annotate_screenshot docs/images/annotate.png [FOLDER]
 
 The images are made by this script, and stay in FOLDER if one is given.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-WIDTH, HEIGHT = 960, 640
+from scripts.browsing import (
+    chromium,
+    drag,
+    place_on_stage,
+    save_screenshot,
+    serving,
+    wait_until,
+)
+
+SIZE = WIDTH, HEIGHT = 960, 640
 COLORS = [(60, 70, 190), (170, 110, 40), (70, 150, 80), (40, 150, 210), (150, 80, 140)]
 
 
@@ -29,8 +33,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(sys.argv[2] if len(sys.argv) > 2 else temporary)
         boxes = make_images(folder / "images", 9)
-        options = ("--out", folder / "info.dat", "--window", "24x24")
-        with annotating(folder / "images", *options) as address:
+        options = ("--out", folder / "info.dat", "--window", "24x24", "--port", 0)
+        with serving("cascade", "annotate", folder / "images", *options) as address:
             photograph(address, boxes, out)
 
 
@@ -84,74 +88,22 @@ def draw_mug(image: np.ndarray, x: int, y: int, side: int, color: tuple[int, ...
     cv2.ellipse(image, (center, y + rim), (body // 2 - 7, rim - 5), 0, 0, 360, (40, 50, 70), -1)
 
 
-@contextmanager
-def annotating(*options: object) -> Iterator[str]:
-    """Run ``fer cascade annotate`` and give the address of its page."""
-    command = [sys.executable, "-m", "fercli", "cascade", "annotate", "--port", "0"]
-    process = subprocess.Popen([*command, *map(str, options)], stdout=subprocess.PIPE, text=True)
-    try:
-        found = (re.search(r"http\S+", line) for line in process.stdout)
-        yield next(match.group() for match in found if match)
-    finally:
-        process.terminate()
-        process.communicate()
-
-
 def photograph(address: str, boxes: list[list[tuple[int, int, int, int]]], out: Path) -> None:
     """Draw the boxes of six images by mouse, and photograph the last with the list of its boxes."""
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-
-    options = ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
-        options.add_argument(flag)
-    browser = Chrome(options, Service(shutil.which("chromedriver")))
-    try:
-        browser.set_window_size(1180, 820)
+    with chromium(size_wh=(1180, 820)) as browser:
         browser.get(address)
         for number, some in enumerate(boxes[:6]):
-            wait_for(browser, f"table-{number + 1:02}")
-            for box in some:
-                draw(browser, box)
-            if number < 5:
-                browser.find_element(By.ID, "stage").send_keys("n" if some else "x")
-        browser.find_element(By.ID, "stage").send_keys("v")
-        time.sleep(1)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        browser.save_screenshot(str(out))
-    finally:
-        browser.quit()
-
-
-def wait_for(browser, name: str) -> None:
-    """Wait until an image is on the stage."""
-    for _ in range(100):
-        if browser.execute_script("return document.getElementById('name').textContent").startswith(
-            name
-        ):
+            name = f"table-{number + 1:02}.jpg"
+            wait_until(browser, f"document.getElementById('name').textContent === '{name}'")
             time.sleep(0.3)
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"{name} was not shown")
-
-
-def draw(browser, box: tuple[int, int, int, int]) -> None:
-    """Draw a box on the image, which fits the stage."""
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.by import By
-
-    stage = browser.find_element(By.ID, "stage")
-    wide, high = stage.size["width"], stage.size["height"]
-    scale = min((wide - 12) / WIDTH, (high - 12) / HEIGHT)
-    x, y, width, height = (value * scale for value in box)
-    # Offsets of selenium are from the middle, which is the image's.
-    chain = ActionChains(browser, duration=20)
-    chain.move_to_element_with_offset(
-        stage, round(x - WIDTH * scale / 2), round(y - HEIGHT * scale / 2)
-    )
-    chain.click_and_hold().move_by_offset(round(width), round(height)).release().perform()
+            for x, y, width, height in some:
+                corners = ((x, y), (x + width, y + height))
+                drag(browser, *(place_on_stage(browser, SIZE, *corner) for corner in corners))
+            if number < 5:
+                browser.find_element("id", "stage").send_keys("n" if some else "x")
+        browser.find_element("id", "stage").send_keys("v")
+        time.sleep(1)
+        save_screenshot(browser, out)
 
 
 if __name__ == "__main__":

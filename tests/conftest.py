@@ -19,6 +19,8 @@ from fercli.cascade.samples.vec import write_vec
 from fercli.cli import main
 from fercli.common.images import IMAGE_NOTES
 
+from .browser import run_chromium
+
 # Machines that run tests are busy: how long an example takes says nothing.
 # In CI the examples are the same in each run: new ones are looked for at the desk.
 settings.register_profile("fer", deadline=None, derandomize="CI" in os.environ)
@@ -155,3 +157,10 @@ def vec(tmp_path, lfw) -> Path:
 def portrait() -> np.ndarray:
     """The astronaut's head and shoulders, 240×180, BGR."""
     return np.ascontiguousarray(skimage.data.astronaut()[10:190, 110:350, ::-1])
+
+
+@pytest.fixture(scope="session")
+def browser(portrait, tmp_path_factory):
+    """Chromium, one for all tests of a process."""
+    with run_chromium(tmp_path_factory.mktemp("chromium"), portrait) as driver:
+        yield driver

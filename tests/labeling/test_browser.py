@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
-import sys
-import threading
+import signal
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -20,46 +17,34 @@ from fercli.annotations.reading import read_annotations
 from fercli.cascade.model import bundled_cascade
 from fercli.labeling.app import create_app, make_server
 from fercli.labeling.session import AnnotateSettings, open_session
-from fercli.web.server import address_of, listening
 
 pytest.importorskip("selenium", reason="pip install 'fercli[test]'")
 
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import ActionChains
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
-from waitress.wasyncore import close_all
 
-from ..web.test_accessibility import AXE, violations
+from scripts.browsing import drag, place_on_stage, serving
+
+from ..browser import screen, served_here, until, violations, visiting
 from .moving_object import EVERY, place, write_video
 from .moving_object import SIZE as FRAME_SIZE
 
 pytestmark = pytest.mark.slow
 
 WIDTH, HEIGHT = 400, 300
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--disable-dev-shm-usage", "--touch-events=enabled",
-)  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory) -> Iterator[Chrome]:
-    programs = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in programs:
-        pytest.skip("needs Chromium: apt-get install chromium chromium-driver")
-    options = ChromeOptions()
-    options.binary_location = programs[0]
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    driver = Chrome(options, Service(programs[1]))
-    driver.set_window_size(1000, 900)
-    yield driver
-    driver.quit()
+@pytest.fixture
+def window(browser):
+    """Chromium with a smaller window, which notices whether it is in front."""
+    before = browser.get_window_size()
+    browser.set_window_size(1000, 900)
+    browser.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": False})
+    yield browser
+    browser.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
+    browser.set_window_size(before["width"], before["height"])
 
 
 @pytest.fixture
@@ -75,52 +60,34 @@ def photos(tmp_path):
     return folder
 
 
-@contextmanager
-def served(folder, out, *options) -> Iterator[str]:
+def served(folder, out, *options):
     """Run the command, and kill it."""
-    command = [sys.executable, "-m", "fercli", "cascade", "annotate", folder, "--out", out,
-               "--port", "0", *options]  # fmt: skip
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-    try:
-        process.stdout.readline()
-        yield re.search(r"http\S+", process.stdout.readline()).group()
-    finally:
-        process.kill()
-        process.communicate()
+    words = ("cascade", "annotate", folder, "--out", out, "--port", "0", *options)
+    return serving(*words, end=signal.SIGKILL)
 
 
 @contextmanager
-def served_here(folder, out, **settings) -> Iterator[str]:
-    """Serve from a thread of this process, which takes a fraction of the time."""
+def opened(browser, folder, out, name=None, *, size=(WIDTH, HEIGHT), **settings) -> Iterator[Page]:
+    """Give the page of a server in this process, which starts in a fraction of the time."""
     app = create_app(open_session(AnnotateSettings(folder, out, **settings)))
-    with listening("127.0.0.1", 0) as listener:
-        server = make_server(app, listener)
-        address = address_of("127.0.0.1", listener)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            yield address
-        finally:
-            # The browser holds connections open, for which the server would wait.
-            with suppress(OSError):  # the trigger is gone if the server has ended by itself
-                server.trigger.pull_trigger(lambda: close_all(server._map))
-            thread.join(30)
-            assert not thread.is_alive()
+    with served_here(app, make_server) as address, at_page(browser, address, out) as page:
+        page.size = size
+        page.open(name)
+        yield page
+
+
+@contextmanager
+def at_page(browser, address, out) -> Iterator[Page]:
+    """Give the page at an address; nothing may go wrong there, or elsewhere."""
+    with visiting(browser, out.parent / f"saved-{uuid4()}") as addresses:
+        addresses.append(address)
+        yield Page(browser, address, out)
 
 
 @pytest.fixture
-def session(browser, photos, tmp_path):
+def session(window, photos, tmp_path):
     """Open the page of a new server: ``with session(window_wh=(24, 24)) as page: …``."""
-
-    @contextmanager
-    def open_page(out="info.dat", **settings):
-        with served_here(photos, tmp_path / out, **settings) as address:
-            page = Page(browser, address, tmp_path / out)
-            page.open()
-            yield page
-            page.check()
-
-    return open_page
+    return lambda out="info.dat", **settings: opened(window, photos, tmp_path / out, **settings)
 
 
 class Page:
@@ -131,26 +98,12 @@ class Page:
         self.size = (WIDTH, HEIGHT)
 
     def open(self, name=None):
-        self.browser.get("about:blank")
-        self.browser.get_log("browser")
-        self.browser.get_log("performance")
         self.browser.get(self.address)
         self.until(lambda: self.text("#name"))
         self.shows(name or self.text("#name"))
 
-    def check(self):
-        """Nothing may have gone wrong, or elsewhere."""
-        self.browser.get("about:blank")
-        grave = [one for one in self.browser.get_log("browser") if one["level"] == "SEVERE"]
-        assert [one for one in grave if "the server responded with" not in one["message"]] == []
-        for entry in self.browser.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                address = message["params"]["request"]["url"]
-                assert address.startswith((self.address, "about:", "data:", "chrome:")), address
-
     def until(self, condition, seconds=60):
-        return WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
+        return until(self.browser, condition, seconds)
 
     def find(self, selector):
         return self.browser.find_element(By.CSS_SELECTOR, selector)
@@ -183,29 +136,12 @@ class Page:
         chain.key_up(key).perform()
 
     def place(self, x, y):
-        """Return where a point of the image, which fits the stage, lies in the window."""
-        left, top, wide, high = self.browser.execute_script(
-            "const {left, top, width, height} = document.getElementById('stage')"
-            ".getBoundingClientRect(); return [left, top, width, height]"
-        )
-        width, height = self.size
-        scale = min((wide - 12) / width, (high - 12) / height)
-        return (
-            round(left + (wide - width * scale) / 2 + x * scale),
-            round(top + (high - height * scale) / 2 + y * scale),
-        )
+        return place_on_stage(self.browser, self.size, x, y)
 
     def drag(self, start, end, *, shift=False):
-        chain = ActionChains(self.browser, duration=10)
-        (left, top), (right, bottom) = self.place(*start), self.place(*end)
         if shift:
             ActionChains(self.browser).key_down(Keys.SHIFT).perform()
-        chain.w3c_actions.pointer_action.move_to_location(left, top)
-        chain.w3c_actions.pointer_action.pointer_down()
-        chain.w3c_actions.pointer_action.move_to_location((left + right) // 2, (top + bottom) // 2)
-        chain.w3c_actions.pointer_action.move_to_location(right, bottom)
-        chain.w3c_actions.pointer_action.pointer_up()
-        chain.perform()
+        drag(self.browser, self.place(*start), self.place(*end))
         if shift:
             ActionChains(self.browser).key_up(Keys.SHIFT).perform()
 
@@ -348,10 +284,9 @@ def test_the_wheel_zooms_where_it_points(session):
         page.saved({})
 
 
-def test_it_goes_on_where_it_was_killed(browser, photos, tmp_path):
+def test_it_goes_on_where_it_was_killed(window, photos, tmp_path):
     out = tmp_path / "boxes.json"
-    with served(photos, out) as address:
-        page = Page(browser, address, out)
+    with served(photos, out) as address, at_page(window, address, out) as page:
         page.open()
         page.drag((100, 100), (200, 200))
         page.press("n")
@@ -360,17 +295,13 @@ def test_it_goes_on_where_it_was_killed(browser, photos, tmp_path):
         page.saved({"a.png": [(100, 100, 100, 100)], "b.png": [(20, 20, 40, 40)]})
         page.find("#strip button:nth-child(3)").click()  # b was not finished
         page.shows("c.png")
-        page.check()
-    with served_here(photos, out) as address:
-        page = Page(browser, address, out)
-        page.open("b.png")
+    with opened(window, photos, out, "b.png") as page:
         assert page.text("#state") == "unfinished, 1 box"
         page.drag((100, 100), (200, 200))
         page.press("n")
         page.shows("c.png")
         page.saved({"a.png": [(100, 100, 100, 100)],
                     "b.png": [(20, 20, 40, 40), (100, 100, 100, 100)]})  # fmt: skip
-        page.check()
 
 
 def test_two_windows_on_one_image(session):
@@ -418,7 +349,7 @@ def test_a_conflict_is_shown_and_decided(session, answer, wanted):
 
 def say_meanwhile(address, boxes, number=0, **said):
     """Save boxes of an image as another program would."""
-    place = f"{address}api/v1/images/{number}"
+    place = f"{address}/api/v1/images/{number}"
     with urllib.request.urlopen(place) as answer:
         body = {**json.loads(answer.read()), "boxes": boxes, **said}
     headers = {"Content-Type": "application/json"}
@@ -469,15 +400,13 @@ def test_suggestions_below_the_threshold_are_not_there(session, portrait, photos
 
 
 @pytest.mark.compiled
-def test_train_now(browser, sign_photos, tmp_path):
+def test_train_now(window, sign_photos, tmp_path):
     """The button trains for real, and suggests in the next images; what is corrected is counted."""
-    with served_here(tmp_path / "photos", tmp_path / "info.dat") as address:
-        page = Page(browser, address, tmp_path / "info.dat")
-        page.open("0.png")
+    with opened(window, tmp_path / "photos", tmp_path / "info.dat", "0.png") as page:
         page.find("#train").click()
         page.until(lambda: "at least 11 boxes, there are 0" in page.text("#status"))
         for number in range(2):
-            say_meanwhile(address, sign_photos[number], number, done=True)
+            say_meanwhile(page.address, sign_photos[number], number, done=True)
         page.open("2.png")
         page.press("t")
         page.until(lambda: page.find("#training").is_displayed())
@@ -487,7 +416,6 @@ def test_train_now(browser, sign_photos, tmp_path):
         page.shows("3.png")
         page.until(lambda: " 1 corrected, 0 added, 0 deleted" in page.text("#rounds-last"))
         assert len(page.boxes()["2.png"]) >= 5
-        page.check()
 
 
 def test_the_list_of_boxes(session):
@@ -504,7 +432,7 @@ def test_the_list_of_boxes(session):
         page.find("#list li:nth-child(1) input").click()  # difficult
         text = "path,x,y,w,h,label,ignored\nphotos/a.png,220,20,80,60,hand,\n"
         text += "photos/a.png,100,100,100,100,face,1\n"
-        page.until(lambda: page.out.read_text() == text)
+        page.until(lambda: page.out.exists() and page.out.read_text() == text)
         assert page.text("#state") == "unfinished, 1 box"
         page.find("#list li:nth-child(2) button[title^=Delete]").click()
         page.until(lambda: page.text("#state") == "unfinished, 0 boxes")
@@ -558,36 +486,32 @@ def test_unreadable_images_are_passed_over_and_listed(session, photos):
         assert page.text("#state") == "cannot be read"
 
 
-def test_boxes_outlive_a_server_that_goes_away(browser, photos, tmp_path):
+def test_boxes_outlive_a_server_that_goes_away(window, photos, tmp_path):
     out = tmp_path / "info.dat"
-    with served(photos, out) as address:
-        page = Page(browser, address, out)
-        page.open()
-    page.drag((100, 100), (200, 200))
-    page.until(lambda: "Not saved: the server does not answer" in page.text("#status"))
-    page.press("n")
-    assert page.text("#name") == "a.png"
-    with served(photos, out, "--port", address.rsplit(":", 1)[1].strip("/")):
+    with ExitStack() as later:
+        with served(photos, out) as address:
+            page = later.enter_context(at_page(window, address, out))
+            page.open()
+        page.drag((100, 100), (200, 200))
+        page.until(lambda: "Not saved: the server does not answer" in page.text("#status"))
+        page.press("n")
+        assert page.text("#name") == "a.png"
+        later.enter_context(served(photos, out, "--port", address.rsplit(":", 1)[1].strip("/")))
         page.saved({"a.png": [(100, 100, 100, 100)]})
         page.until(lambda: page.text("#status") == "")
-        browser.get_log("browser")  # which tells that the server was away
-        page.check()
+        window.get_log("browser")  # which tells that the server was away
 
 
-@pytest.mark.parametrize("width", [320, 1280])
-def test_the_page_fits_the_screen(session, width):
+def test_the_page_fits_the_screen(session):
+    sizes = "const {scrollWidth, scrollHeight} = document.documentElement;"
+    sizes += "return [scrollWidth, scrollHeight, document.getElementById('stage').clientHeight]"
     with session(cascade=bundled_cascade()) as page:
-        mobile = {"width": width, "height": 640, "deviceScaleFactor": 1, "mobile": width < 500}
-        page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", mobile)
-        sizes = (
-            "return [document.documentElement.scrollWidth, document.documentElement.scrollHeight,"
-        )
-        sizes += "document.getElementById('stage').clientHeight]"
-        wide, high, stage = page.browser.execute_script(sizes)
-        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        assert wide <= width
-        assert high <= 640
-        assert stage > 240
+        for width in (320, 1280):
+            with screen(page.browser, width, 640):
+                wide, high, stage = page.browser.execute_script(sizes)
+            assert wide <= width
+            assert high <= 640
+            assert stage > 240
 
 
 def test_draw_mode_moves_no_neighbor(session):
@@ -654,7 +578,7 @@ def test_classes(session, tmp_path):
         page.until(lambda: page.out.read_text() == f"{rows}hand\n")
 
 
-def test_ten_boxes_in_three_images_are_ten_drags_and_three_keys(browser, tmp_path):
+def test_ten_boxes_in_three_images_are_ten_drags_and_three_keys(window, tmp_path):
     """`benchmarks/annotate_by_hand.py` has the seconds that they take."""
     (tmp_path / "photos").mkdir()
     drawn = {}
@@ -665,9 +589,7 @@ def test_ten_boxes_in_three_images_are_ten_drags_and_three_keys(browser, tmp_pat
             image[y : y + height, x : x + width] = 255
         cv2.imwrite(str(tmp_path / "photos" / f"{number}.png"), image)
         drawn[f"{number}.png"] = boxes
-    with served_here(tmp_path / "photos", tmp_path / "info.dat") as address:
-        page = Page(browser, address, tmp_path / "info.dat")
-        page.open("0.png")
+    with opened(window, tmp_path / "photos", tmp_path / "info.dat", "0.png") as page:
         for name, boxes in drawn.items():
             page.shows(name)
             for x, y, width, height in boxes:
@@ -675,15 +597,11 @@ def test_ten_boxes_in_three_images_are_ten_drags_and_three_keys(browser, tmp_pat
             page.press("d")
         page.until(lambda: page.find("#end").is_displayed())
         page.saved(drawn)
-        page.check()
 
 
-def test_a_video_is_annotated_by_its_ends(browser, tmp_path):
+def test_a_video_is_annotated_by_its_ends(window, tmp_path):
     video = write_video(tmp_path / "walk.avi")
-    with served_here(video, tmp_path / "info.dat", every=EVERY) as address:
-        page = Page(browser, address, tmp_path / "info.dat")
-        page.size = FRAME_SIZE
-        page.open("walk-000000.jpg")
+    with opened(window, video, tmp_path / "info.dat", size=FRAME_SIZE, every=EVERY) as page:
         for number, frame in ((0, 0), (4, 40)):
             page.press("g")
             page.press(str(number + 1), Keys.ENTER)
@@ -699,15 +617,12 @@ def test_a_video_is_annotated_by_its_ends(browser, tmp_path):
             page.press("f")
         ends = {f"walk-{frame:06d}.jpg": [place(frame)] for frame in range(0, 41, EVERY)}
         page.saved(ends, slack=3)
-        page.check()
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: make browser")
 def test_axe_finds_nothing(session):
-    axe = AXE.read_text(encoding="utf-8")
     with session("boxes.csv", classes=("face", "hand")) as page:
         page.press("b", "v")
         page.until(lambda: page.boxes())
-        assert violations(page.browser, axe) == {}
+        assert violations(page.browser) == {}
         page.press("?")
-        assert violations(page.browser, axe) == {}
+        assert violations(page.browser) == {}

@@ -29,8 +29,9 @@ from fercli.models.model_card import ModelSettings
 from fercli.recognition import recognizer
 from fercli.recognition.recognizer import DEFAULTS
 from fercli.web.app import Limits, ServerSettings, create_app, services
+from fercli.web.server import make_server
 
-from .browser import chromium, requested
+from ..browser import served_here, visiting
 
 TOKEN = "a token of the tests"
 
@@ -219,30 +220,29 @@ def server(stream) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def browser(portrait, tmp_path_factory):
-    """Chromium with a new profile; its camera shows a face that moves."""
-    with chromium(tmp_path_factory.mktemp("chromium"), portrait) as driver:
-        yield driver
+def analyzed(server, video) -> str:
+    """The path of the page that shows what was found in `video`."""
+    with urllib.request.urlopen(f"{server}/api/v1/jobs", video.read_bytes(), timeout=10) as answer:
+        return f"/#{json.load(answer)['id']}"
 
 
 @pytest.fixture
-def visit(browser, server):
-    """Open a page: ``visit("/image")``; afterwards nothing may have gone wrong or elsewhere."""
-    addresses = []
-    list(requested(browser))  # those of the browser's own pages, when it starts
+def visit(request, browser, tmp_path):
+    """Open a page, of the server with a camera or of another: ``visit("/image", address)``."""
+    with visiting(browser, tmp_path / "saved") as addresses:
 
-    def go(path: str, base: str = server):
-        addresses.append(base)
-        browser.get(base + path)
-        return browser
+        def go(path, base=None):
+            addresses.append(base or request.getfixturevalue("server"))
+            browser.get(addresses[-1] + path)
+            return browser
 
-    yield go
-    # A page that is left gives cameras and requests back.
-    browser.get("about:blank")
-    complaints = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert [one for one in complaints if "the server responded with" not in one["message"]] == []
-    for address in requested(browser):
-        assert address.startswith((*addresses, "blob:", "about:", "data:", "chrome")), address
+        yield go
+
+
+@pytest.fixture
+def serve_here(make_app):
+    """Serve an application of these settings from this process, which starts in a moment."""
+    return lambda **settings: served_here(make_app(**settings), make_server)
 
 
 # Helpers

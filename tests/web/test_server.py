@@ -11,16 +11,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
-from waitress.wasyncore import close_all
 
 from fercli.web import server
 from fercli.web.app import Limits
 from fercli.web.http_errors import MEGA
-from fercli.web.server import _ended_by_signals, address_of, listening, make_server
+from fercli.web.server import _ended_by_signals, make_server
 
+from ..browser import served_here
 from .conftest import TOKEN, eventually, health
 
 
@@ -148,24 +148,8 @@ def is_closed(connection, seconds=0.0):
         return True
 
 
-@contextmanager
-def served_here(app):
-    """Serve an application from a thread of this process."""
-    with listening("127.0.0.1", 0) as listener:
-        server = make_server(app, listener)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            yield address_of("127.0.0.1", listener).rstrip("/")
-        finally:
-            with suppress(OSError):  # it has ended already
-                server.trigger.pull_trigger(lambda: close_all(server._map))
-            thread.join(30)
-            server.task_dispatcher.shutdown()
-
-
 def test_idle_connections_lock_nobody_out(make_app):
-    with served_here(make_app()) as address:
+    with served_here(make_app(), make_server) as address:
         idle = [connect(address) for _ in range(110)]
         assert health(address)["status"] == "ok"
         eventually(lambda: sum(map(is_closed, idle)) >= 10)
@@ -175,7 +159,7 @@ def test_idle_connections_lock_nobody_out(make_app):
 
 
 def test_one_address_cannot_take_all_connections(make_app):
-    with served_here(make_app()) as address:
+    with served_here(make_app(), make_server) as address:
         mine = [connect(address, "127.0.0.9") for _ in range(40)]
         eventually(lambda: sum(map(is_closed, mine)) == 40 - 24)
         for one in mine:
@@ -185,7 +169,7 @@ def test_one_address_cannot_take_all_connections(make_app):
 def test_headers_and_bodies_that_trickle_are_given_up(make_app, monkeypatch):
     monkeypatch.setattr(server, "HEADER_SECONDS", 0.5)
     monkeypatch.setattr(server, "BODY_SECONDS", 0.5)
-    with served_here(make_app()) as address:
+    with served_here(make_app(), make_server) as address:
         head, body, quick = connect(address), connect(address), connect(address)
         sent = b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n"
         body.sendall(sent + b"\r\n")
@@ -215,7 +199,7 @@ def test_pages_do_not_wait_for_images(make_app, monkeypatch):
     monkeypatch.setitem(app.view_functions, "api.classify", slow)
     monkeypatch.setattr(server, "WAITING", 8)
     head = b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd"
-    with served_here(app) as address:
+    with served_here(app, make_server) as address:
         asking = [connect(address) for _ in range(server.IMAGE_THREADS + 8)]
         for one in asking[: server.IMAGE_THREADS]:
             one.sendall(head)
@@ -249,7 +233,7 @@ def test_images_that_would_wait_too_long_are_refused(make_app, monkeypatch):
     monkeypatch.setitem(app.view_functions, "api.classify", slow)
     monkeypatch.setattr(server, "WAITING_SECONDS", 0.15)
     head = b"POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd"
-    with served_here(app) as address:
+    with served_here(app, make_server) as address:
         with connect(address) as first:
             first.sendall(head)
             assert first.recv(12) == b"HTTP/1.1 200"
@@ -270,7 +254,7 @@ def test_images_that_would_wait_too_long_are_refused(make_app, monkeypatch):
 
 
 def test_a_body_that_is_too_large_is_refused_as_json(make_app):
-    with served_here(make_app()) as address, connect(address) as one:
+    with served_here(make_app(), make_server) as address, connect(address) as one:
         one.sendall(
             b"POST /api/v1/classify HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
         )
@@ -282,7 +266,7 @@ def test_a_body_that_is_too_large_is_refused_as_json(make_app):
 
 def test_uploads_that_have_not_ended_count(make_app):
     """Before, each of them was stored on the disk first."""
-    with served_here(make_app(limits=Limits(waiting=1, image_bytes=MEGA))) as address:
+    with served_here(make_app(limits=Limits(waiting=1, image_bytes=MEGA)), make_server) as address:
         head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n"
         videos = [connect(address) for _ in range(3)]
         for one in videos:
@@ -327,7 +311,7 @@ def test_a_proxy_that_is_trusted_tells_the_scheme_and_the_host(make_app):
     for proxy in ("127.0.0.1", "127.0.0.8"):
         token = TOKEN[:18]
         app = make_app(token=token, trusted_proxy=proxy)
-        with served_here(app) as address, connect(address) as one:
+        with served_here(app, make_server) as address, connect(address) as one:
             one.sendall(sent)
             answers.append(one.recv(10_000).decode())
     trusted, other = answers
