@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from enum import IntFlag
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -131,6 +132,18 @@ T = TypeVar("T")
 OnError = Callable[[FerError], None]
 
 
+class Reason(IntFlag):
+    """Why a box is not counted, for or against: neither trained on nor evaluated."""
+
+    #: To be ignored: a crowd (COCO), ``ignore`` (dlib), and where a file does not say why.
+    IGNORED = 1
+    #: Hard to recognize (Pascal VOC).
+    DIFFICULT = 2
+
+
+COUNTED = Reason(0)
+
+
 @dataclass(frozen=True)
 class AnnotatedImage:
     """An image and the boxes of the objects in it.
@@ -143,13 +156,14 @@ class AnnotatedImage:
         A box an object: x, y of its top-left pixel (from 0), width, height. An image without
         an object has none.
     ignored_xywh : tuple of (int, int, int, int)
-        Boxes that the annotators did not want counted, for or against: crowds (COCO), difficult
-        objects (Pascal VOC), ``ignore`` (dlib). Not for training; a detector that finds them is
-        neither right nor wrong.
+        Boxes that the annotators did not want counted, for or against. Not for training; a
+        detector that finds them is neither right nor wrong.
     size_wh : (int, int), optional
         The image's size where it is known; no part of what makes two equal.
     labels, ignored_labels : tuple of str
         The class of each box, to be written; none where all are of one class.
+    reasons : tuple of Reason
+        Why each of `ignored_xywh` is not counted, to be written; none where all are to be ignored.
     """
 
     path: Path
@@ -158,28 +172,34 @@ class AnnotatedImage:
     size_wh: tuple[int, int] | None = field(default=None, compare=False)
     labels: tuple[str, ...] = field(default=(), compare=False)
     ignored_labels: tuple[str, ...] = field(default=(), compare=False)
+    reasons: tuple[Reason, ...] = field(default=(), compare=False)
 
     def labeled(self, label: str) -> list[tuple[Box, str]]:
         """Return each box with its class, which is `label` where all are of one class."""
         labels = self.labels or (label,) * len(self.boxes_xywh)
         return list(zip(self.boxes_xywh, labels, strict=True))
 
-    def ignored_labeled(self, label: str) -> list[tuple[Box, str]]:
-        """Return each ignored box with its class, as `labeled`."""
+    def ignored_labeled(self, label: str) -> list[tuple[Box, str, Reason]]:
+        """Return each ignored box with its class, as `labeled`, and the reason."""
         labels = self.ignored_labels or (label,) * len(self.ignored_xywh)
-        return list(zip(self.ignored_xywh, labels, strict=True))
+        return list(zip(self.ignored_xywh, labels, self.each_reason, strict=True))
+
+    @property
+    def each_reason(self) -> tuple[Reason, ...]:
+        """Why each ignored box is not counted."""
+        return self.reasons or (Reason.IGNORED,) * len(self.ignored_xywh)
 
 
 @dataclass(frozen=True)
 class LabeledBox:
-    """A box as a file has it: perhaps fractional, perhaps labeled, perhaps to be ignored."""
+    """A box as a file has it: perhaps fractional, perhaps labeled, perhaps not to be counted."""
 
     x: float
     y: float
     width: float
     height: float
     label: str = ""
-    ignored: bool = False
+    ignored: Reason = COUNTED
 
     def scaled(self, size_wh: tuple[int, int]) -> LabeledBox:
         """Return the box with fractions of an image turned into pixels of it."""
@@ -278,6 +298,7 @@ class Record:
                 tuple(box.rounded() for box in boxes if not box.ignored),
                 tuple(box.rounded() for box in boxes if box.ignored),
                 size_wh,
+                reasons=tuple(box.ignored for box in boxes if box.ignored),
             )
         except AnnotationError as error:
             raise AnnotationError(error.message, path=self.source, line=self.line) from error
@@ -424,8 +445,15 @@ def raise_it(error: FerError) -> None:
 
 def _joined(one: AnnotatedImage, other: AnnotatedImage) -> AnnotatedImage:
     boxes = dict.fromkeys(one.boxes_xywh + other.boxes_xywh)
-    ignored = dict.fromkeys(one.ignored_xywh + other.ignored_xywh)
-    return AnnotatedImage(one.path, tuple(boxes), tuple(ignored), one.size_wh or other.size_wh)
+    reasons = one.each_reason + other.each_reason
+    ignored = dict(zip(one.ignored_xywh + other.ignored_xywh, reasons, strict=True))
+    return AnnotatedImage(
+        one.path,
+        tuple(boxes),
+        tuple(ignored),
+        one.size_wh or other.size_wh,
+        reasons=tuple(ignored.values()),
+    )
 
 
 def _nearest(value: float) -> int:

@@ -2,7 +2,8 @@
 
 ``images`` with ``id`` and ``file_name``, ``annotations`` with ``image_id``, ``category_id`` and
 ``bbox`` (``[x, y, width, height]``, fractions of pixels, counted from 0), ``categories`` with
-``id`` and ``name``. Crowds (``iscrowd``) are to be ignored.
+``id`` and ``name``. Crowds (``iscrowd``) and what is marked ``ignore`` are to be ignored. COCO has
+no difficult objects: ``difficult`` beside ``ignore`` is fer's, which other programs pass over.
 
 See: https://cocodataset.org/#format-data
 """
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from fercli.annotations.base import (
+    COUNTED,
     NOTES,
     AnnotatedImage,
     LabeledBox,
     OnError,
+    Reason,
     Record,
     are_fractions,
     raise_it,
@@ -60,8 +63,8 @@ LABEL = "object"
 def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
     """Write images and boxes as a file that `read`, and COCO's tools, read.
 
-    Boxes without a class are of the category ``object``; ignored ones are crowds. The file is
-    ASCII: what names hold beyond it, be it UTF-8 or not, is escaped.
+    Boxes without a class are of the category ``object``. The file is ASCII: what names hold beyond
+    it, be it UTF-8 or not, is escaped.
     """
     labels = {one for image in images for one in (*image.labels, *image.ignored_labels)}
     categories = {label: number for number, label in enumerate(sorted(labels) or [LABEL], 1)}
@@ -69,11 +72,10 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
     annotations: list[object] = []
     for number, (name, image) in enumerate(named_images(path, images), 1):
         entries.append(_image(number, name, image))
-        kinds = [(0, *each) for each in image.labeled(LABEL)]
-        kinds += [(1, *each) for each in image.ignored_labeled(LABEL)]
-        for crowd, box, label in kinds:
+        boxes = [(*each, COUNTED) for each in image.labeled(LABEL)]
+        for box, label, reason in (*boxes, *image.ignored_labeled(LABEL)):
             category = categories.setdefault(label, len(categories) + 1)
-            annotations.append(_annotation(len(annotations) + 1, number, box, crowd, category))
+            annotations.append(_annotation(len(annotations) + 1, number, box, reason, category))
     content = {
         "images": entries,
         "annotations": annotations,
@@ -179,8 +181,14 @@ def _box(annotation: Mapping[str, Any], labels: Mapping[str, str]) -> LabeledBox
         x, y, width, height = _bbox(bbox)
     category = annotation.get("category_id")
     label = "" if category in (None, "") else labels.get(str(category), str(category))
-    ignored = bool(annotation.get("iscrowd")) or bool(annotation.get("ignore"))
-    return LabeledBox(x, y, width, height, label, ignored)
+    return LabeledBox(x, y, width, height, label, _reason(annotation))
+
+
+def _reason(annotation: Mapping[str, Any]) -> Reason:
+    difficult = Reason.DIFFICULT if annotation.get("difficult") else COUNTED
+    # A difficult object is to be ignored by programs that know no difficult ones.
+    ignored = annotation.get("iscrowd") or (annotation.get("ignore") and not difficult)
+    return difficult | (Reason.IGNORED if ignored else COUNTED)
 
 
 def _bbox(value: Any) -> Sequence[float]:
@@ -221,12 +229,15 @@ def _image(number: int, name: str, image: AnnotatedImage) -> dict[str, object]:
     return entry
 
 
-def _annotation(number: int, image: int, box: Box, crowd: int, category: int) -> dict[str, object]:
+def _annotation(
+    number: int, image: int, box: Box, reason: Reason, category: int
+) -> dict[str, object]:
     return {
         "id": number,
         "image_id": image,
         "category_id": category,
         "bbox": list(box),
         "area": box[2] * box[3],
-        "iscrowd": crowd,
+        "iscrowd": int(bool(reason & Reason.IGNORED)),
+        **({"ignore": 1, "difficult": 1} if reason & Reason.DIFFICULT else {}),
     }

@@ -1,8 +1,8 @@
-"""A table of boxes: ``path,x,y,w,h`` and perhaps ``label`` and ``ignored``, one box a line.
+"""A table of boxes: ``path,x,y,w,h``, perhaps ``label``, ``ignored``, ``difficult``; a line a box.
 
 With a line of column names the columns may stand in any order, others beside them, and boxes may
 be given by their corners, their centers, or as one column ``bbox``; without one they stand in the
-order above. A box whose field ``ignored`` (or ``difficult``, ``ignore``, ``iscrowd``) is neither
+order above. A box whose field ``ignored`` (or ``ignore``, ``iscrowd``) or ``difficult`` is neither
 empty nor ``0`` or ``false`` is not to be counted. Fields are parted by commas, semicolons or tabs.
 An image without an object has one line with its path alone. Names are relative to the table's
 folder. What was taken for what is noted, unless the columns are called as above.
@@ -26,6 +26,7 @@ from fercli.annotations.base import (
     AnnotatedImage,
     LabeledBox,
     OnError,
+    Reason,
     Record,
     are_fractions,
     raise_it,
@@ -36,7 +37,7 @@ from fercli.annotations.text_files import size_of, text_of
 from fercli.common.errors import AnnotationError, ImageError, InputError
 from fercli.common.files import write_text
 
-COLUMNS = ("path", "x", "y", "w", "h", "label", "ignored")
+COLUMNS = ("path", "x", "y", "w", "h", "label", "ignored", "difficult")
 
 #: What may part the fields.
 DELIMITERS = ",;\t"
@@ -53,7 +54,8 @@ LABELS = (
     "label", "class", "class_name", "classname", "category", "labelname", "label_name", "object",
     "name",
 )  # fmt: skip
-IGNORED = ("ignored", "ignore", "difficult", "is_difficult", "iscrowd", "is_crowd")
+IGNORED = ("ignored", "ignore", "iscrowd", "is_crowd")
+DIFFICULT = ("difficult", "is_difficult")
 LEFT, TOP = ("x", "left", "xmin", "x_min", "bbox_x"), ("y", "top", "ymin", "y_min", "bbox_y")
 WIDTHS, HEIGHTS = (
     ("w", "width", "bbox_width", "box_width"),
@@ -87,6 +89,7 @@ class _Columns:
     form: BoxForm = "xywh"
     label: int | None = None
     ignored: int | None = None
+    difficult: int | None = None
     size: tuple[int, int] | None = None
 
 
@@ -163,20 +166,22 @@ def _records(
 def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = False) -> None:
     """Write images and boxes as a table that `read` reads.
 
-    Labels and ``ignored`` have columns where there are any.
+    Labels, ``ignored`` and ``difficult`` have columns where there are any.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     labeled = any(image.labels or image.ignored_labels for image in images)
-    ignores = any(image.ignored_xywh for image in images)
-    used = [*range(5), *([5] if labeled else []), *([6] if ignores else [])]
+    reasons = {reason for image in images for reason in image.each_reason}
+    columns = (labeled, *(any(one & each for each in reasons) for one in Reason))
+    used = [*range(5), *(at for at, there in enumerate(columns, 5) if there)]
     table.writerow([COLUMNS[at] for at in used])
     for name, image in named_images(path, images):
         rows: list[tuple[object, ...]] = [
-            (name, *box, label, "") for box, label in image.labeled("")
+            (name, *box, label, "", "") for box, label in image.labeled("")
         ]
-        rows += [(name, *box, label, "1") for box, label in image.ignored_labeled("")]
-        for row in rows or [(name, *[""] * 6)]:
+        for box, label, reason in image.ignored_labeled(""):
+            rows.append((name, *box, label, *("1" if reason & one else "" for one in Reason)))
+        for row in rows or [(name, *[""] * 7)]:
             table.writerow([row[at] for at in used])
     write_text(path, text.getvalue(), overwrite=overwrite)
 
@@ -249,8 +254,8 @@ def _columns(row: Sequence[str], path: Path) -> _Columns:
         ),
         None,
     )
-    ignored = _first(names, IGNORED, used)
-    columns = _Columns(image, tuple(used[1:]), form, label, ignored, size)
+    ignored, difficult = (_first(names, wanted, used) for wanted in (IGNORED, DIFFICULT))
+    columns = _Columns(image, tuple(used[1:]), form, label, ignored, difficult, size)
     _note_columns(columns, [field.strip() for field in row], path)
     return columns
 
@@ -279,10 +284,11 @@ def _first(names: Sequence[str], wanted: Sequence[str], used: Sequence[int] = ()
 
 
 def _note_columns(columns: _Columns, row: Sequence[str], path: Path) -> None:
-    parts = ("path", ",".join(COLUMNS[1:5]), "label", "ignored", "size of the image")
+    parts = ("path", ",".join(COLUMNS[1:5]), *COLUMNS[5:], "size of the image")
     forms = {"xyxy": "corners", "center": "center and sides"}
     places = (
-        (columns.path,), columns.box, (columns.label,), (columns.ignored,), columns.size or (None,)
+        (columns.path,), columns.box, (columns.label,), (columns.ignored,), (columns.difficult,),
+        columns.size or (None,),
     )  # fmt: skip
     taken = []
     for part, at in zip(parts, places, strict=True):
@@ -316,9 +322,9 @@ def _name_and_box(row: Sequence[str], columns: _Columns) -> tuple[str, LabeledBo
         numbers = [word for word in re.split(r"[\s,;\[\]()]+", numbers[0]) if word]
     label = "" if columns.label is None else _fields(row, [columns.label])[0]
     box = _box(numbers, columns.form, label)
-    if columns.ignored is not None:
-        said = _fields(row, [columns.ignored])[0].lower()
-        box = replace(box, ignored=said not in ("", "0", "false", "no"))
+    for reason, at in zip(Reason, (columns.ignored, columns.difficult), strict=True):
+        if at is not None and _fields(row, [at])[0].lower() not in ("", "0", "false", "no"):
+            box = replace(box, ignored=box.ignored | reason)
     return name, box
 
 

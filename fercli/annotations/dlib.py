@@ -1,8 +1,8 @@
 """dlib's XML, as its tool imglab writes it.
 
 ``<image file='…'>`` elements with ``<box top='…' left='…' width='…' height='…'/>``, pixels counted
-from 0; ``ignore='1'`` marks a box to be ignored, ``<label>`` within a box labels it. Names are
-relative to the file's folder.
+from 0; ``ignore='1'`` marks a box to be ignored, ``difficult='1'`` one that is hard to recognize,
+``<label>`` within a box labels it. Names are relative to the file's folder.
 
 See: ``dlib/data_io/load_image_dataset.h`` and ``tools/imglab`` of dlib.
 """
@@ -15,9 +15,11 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
 from fercli.annotations.base import (
+    COUNTED,
     AnnotatedImage,
     LabeledBox,
     OnError,
+    Reason,
     Record,
     are_fractions,
     raise_it,
@@ -30,6 +32,7 @@ from fercli.common.boxes import Box
 from fercli.common.xml import Document, require_xml_name, write_xml
 
 SIDES = ("left", "top", "width", "height")
+REASONS = {"ignore": Reason.IGNORED, "difficult": Reason.DIFFICULT}
 
 
 def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -> list[Record]:
@@ -55,8 +58,9 @@ def write(path: Path, images: Sequence[AnnotatedImage], *, overwrite: bool = Fal
         element = SubElement(elements, "image", {"file": require_xml_name(name, path)})
         for box in image.boxes_xywh:
             SubElement(element, "box", _sides(box))
-        for box in image.ignored_xywh:
-            SubElement(element, "box", {**_sides(box), "ignore": "1"})
+        for box, _, reason in image.ignored_labeled(""):
+            marks = {name: "1" for name, one in REASONS.items() if reason & one}
+            SubElement(element, "box", {**_sides(box), **marks})
     write_xml(path, root, overwrite=overwrite)
 
 
@@ -77,7 +81,10 @@ def _boxes(document: Document, image: Element) -> Iterator[LabeledBox]:
     for box in image.iterfind("box"):
         x, y, width, height = (document.number(box, side, box.get(side)) for side in SIDES)
         label = document.text(box, "label", "")
-        yield LabeledBox(x, y, width, height, label, box.get("ignore") in ("1", "true"))
+        reason = COUNTED
+        for name, one in REASONS.items():
+            reason |= one if box.get(name) in ("1", "true") else COUNTED
+        yield LabeledBox(x, y, width, height, label, reason)
 
 
 def _sides(box: Box) -> dict[str, str]:

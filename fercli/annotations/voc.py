@@ -2,7 +2,7 @@
 
 ``<annotation>`` holds ``<filename>`` and, for each object, ``<object>`` with ``<name>`` and
 ``<bndbox>``: ``xmin ymin xmax ymax``, the first and the last pixel, counted from 1. Objects
-marked ``<difficult>1`` are to be ignored. Of the rotated boxes of roLabelImg, ``<robndbox>``
+marked ``<difficult>1`` are not to be counted. Of the rotated boxes of roLabelImg, ``<robndbox>``
 (center, width, height, angle in radians), the box around them is taken.
 
 See: "The PASCAL Visual Object Classes Challenge 2012 Development Kit", section 4 and
@@ -17,10 +17,12 @@ from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
 from fercli.annotations.base import (
+    COUNTED,
     NOTES,
     AnnotatedImage,
     LabeledBox,
     OnError,
+    Reason,
     Record,
     are_fractions,
     raise_it,
@@ -48,7 +50,8 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
 def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:
     """Write the file of one image, which `read`, and VOC's tools, read.
 
-    Ignored boxes are difficult objects. Parameters as `fercli.annotations.formats.EachWriter`.
+    Boxes to be ignored, for which VOC has no mark, are difficult objects. Parameters as
+    `fercli.annotations.formats.EachWriter`.
     """
     root = Element("annotation")
     SubElement(root, "filename").text = name.as_posix()
@@ -58,7 +61,7 @@ def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> N
         SubElement(size, "width").text, SubElement(size, "height").text = map(str, image.size_wh)
     for box, name_of_class in image.labeled(label):
         _add_object(root, box, name_of_class, "0")
-    for box, name_of_class in image.ignored_labeled(label):
+    for box, name_of_class, _ in image.ignored_labeled(label):
         _add_object(root, box, name_of_class, "1")
     write_xml(folder / name.with_suffix(".xml"), root, overwrite=True, declaration=False)
 
@@ -119,10 +122,15 @@ def _boxes(document: Document) -> Iterator[LabeledBox]:
                 continue
             raise document.error(thing, "Expected <bndbox> in <object>, but there is none")
         label = document.text(thing, "name", "")
-        yield _box(document, box, label, document.text(thing, "difficult", "0") == "1")
+        yield _box(document, box, label, _reason(document, thing))
 
 
-def _box(document: Document, box: Element, label: str, difficult: bool) -> LabeledBox:
+def _reason(document: Document, thing: Element) -> Reason:
+    is_difficult = document.text(thing, "difficult", "0") == "1"
+    return Reason.DIFFICULT if is_difficult else COUNTED
+
+
+def _box(document: Document, box: Element, label: str, reason: Reason) -> LabeledBox:
     edges = [document.number(box, edge, document.text(box, edge)) for edge in EDGES]
     left, top, right, bottom = edges
     if right < left or bottom < top:
@@ -131,7 +139,7 @@ def _box(document: Document, box: Element, label: str, difficult: bool) -> Label
             path=document.path,
             line=document.lines.get(box),
         )
-    return LabeledBox(left, top, right - left, bottom - top, label, difficult)
+    return LabeledBox(left, top, right - left, bottom - top, label, reason)
 
 
 def _rotated_boxes(document: Document) -> Iterator[LabeledBox]:
@@ -146,4 +154,4 @@ def _rotated_boxes(document: Document) -> Iterator[LabeledBox]:
         NOTES.add(document.path, "rotated boxes, the boxes around them used", number)
         label = document.text(thing, "name", "")
         around = box_around_rotated((x, y), (width, height), angle, label)
-        yield replace(around, ignored=document.text(thing, "difficult", "0") == "1")
+        yield replace(around, ignored=_reason(document, thing))

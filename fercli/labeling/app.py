@@ -18,12 +18,13 @@ from flask import (
     url_for,
 )
 
+from fercli.annotations.base import Reason
 from fercli.common.errors import ImageError, OptionError
 from fercli.common.files import folder_lock, make_folder
 from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
 from fercli.labeling.images import ShownImage
-from fercli.labeling.outputs import IGNORED_FORMATS, BoxOutput
+from fercli.labeling.outputs import REASONS, BoxOutput
 from fercli.labeling.quick_training import QuickTraining
 from fercli.labeling.request_body import annotation_of, json_object, suggested_of
 from fercli.labeling.session import AnnotateSettings, LabelingSession, open_session
@@ -135,7 +136,7 @@ def start() -> ResponseReturnValue:
         "annotate.html",
         review=settings.review,
         trains=session_of().training is not None,
-        ignores=session_of().store.output.holds_ignored,
+        reasons=int(session_of().store.output.reasons),
         tracks=session_of().tracker is not None,
         out=str(settings.out),
         window=settings.window_wh or (1, 1),
@@ -287,12 +288,14 @@ def _read(make: Any, number: int) -> Any:
 def _require_ignored(output: BoxOutput, annotation: ImageAnnotation) -> None:
     if annotation.negative:
         raise HttpError(422, "An image without the object must have no boxes that are not counted")
-    if not output.holds_ignored:
-        raise HttpError(
-            422,
-            f"The format {output.format.name} has no place for boxes that are not counted",
-            hint=f"use --format with {', '.join(IGNORED_FORMATS)}",
-        )
+    for reason, what in ((Reason.IGNORED, "to be ignored"), (Reason.DIFFICULT, "difficult")):
+        if any(one & reason for one in annotation.reasons) and not output.reasons & reason:
+            names = ", ".join(name for name, held in REASONS.items() if held & reason)
+            raise HttpError(
+                422,
+                f"The format {output.format.name} has no place for boxes that are {what}",
+                hint=f"use --format with {names}",
+            )
 
 
 def _plain(number: int, opened: ShownImage) -> dict[str, Any]:
@@ -308,6 +311,7 @@ def _plain(number: int, opened: ShownImage) -> dict[str, Any]:
         "ignored": annotation.ignored_xywh,
         "labels": annotation.labels,
         "ignored_labels": annotation.ignored_labels,
+        "reasons": annotation.reasons or [Reason.IGNORED] * len(annotation.ignored_xywh),
         "negative": annotation.negative,
         "done": annotation.done,
         "state": annotation.state,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fercli.annotations import yolo
-from fercli.annotations.base import AnnotatedImage, Record, raise_it
+from fercli.annotations.base import COUNTED, AnnotatedImage, Reason, Record, raise_it
 from fercli.annotations.formats import FORMATS, Format
 from fercli.annotations.opencv_lists import fits_background_list, fits_info, names_from
 from fercli.annotations.reading import detect_format
@@ -26,9 +26,15 @@ SUFFIXES = {".csv": "csv", ".tsv": "csv", ".json": "coco", ".xml": "dlib"}
 #: What boxes are called in formats that name them.
 LABEL = "object"
 
-#: Formats that hold boxes of several classes, and those that hold boxes that are not counted.
+#: Formats that hold boxes of several classes, and the reasons for which formats hold boxes that are
+#: not counted.
 CLASS_FORMATS = ("coco", "csv", "voc", "yolo")
-IGNORED_FORMATS = ("coco", "csv", "dlib", "voc")
+REASONS = {
+    "coco": Reason.IGNORED | Reason.DIFFICULT,
+    "csv": Reason.IGNORED | Reason.DIFFICULT,
+    "dlib": Reason.IGNORED | Reason.DIFFICULT,
+    "voc": Reason.DIFFICULT,
+}
 
 
 class BoxOutput:
@@ -71,9 +77,9 @@ class BoxOutput:
         return self.format.write is not None
 
     @property
-    def holds_ignored(self) -> bool:
-        """Whether boxes can be kept that are not counted: difficult ones, or ones to be ignored."""
-        return self.format.name in IGNORED_FORMATS
+    def reasons(self) -> Reason:
+        """The reasons for which boxes that are not counted can be kept."""
+        return REASONS.get(self.format.name, COUNTED)
 
     def require_names(self, images: Sequence[Path]) -> None:
         """Raise if the format cannot hold the names of all images, before anything is lost.

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import request
 
+from fercli.annotations.base import Reason
 from fercli.common.boxes import Box
 from fercli.common.files import parse_json
 from fercli.labeling.store import ImageAnnotation
@@ -40,7 +41,8 @@ def annotation_of(
     labels = _labels(body.get("labels"), len(boxes), classes)
     ignored_labels = _labels(body.get("ignored_labels"), len(ignored), classes)
     done = body.get("done") is True
-    return ImageAnnotation(boxes, ignored, negative, done, labels, ignored_labels)
+    reasons = _reasons(body.get("reasons"), len(ignored))
+    return ImageAnnotation(boxes, ignored, negative, done, labels, ignored_labels, reasons)
 
 
 def suggested_of(body: dict[str, Any], size_wh: tuple[int, int]) -> dict[int, tuple[Box, ...]]:
@@ -64,6 +66,16 @@ def _labels(value: Any, count: int, classes: Sequence[str]) -> tuple[str, ...]:
     ):
         raise HttpError(422, f"Expected a label for each box, out of {', '.join(classes)}")
     return tuple(value)
+
+
+def _reasons(value: Any, count: int) -> tuple[Reason, ...]:
+    """Return why each of so many boxes is not counted; to be ignored, unless that is said."""
+    if value is None:
+        value = [Reason.IGNORED] * count
+    known = isinstance(value, list) and all(type(one) is int and 0 < one < 4 for one in value)
+    if not known or len(value) != count:
+        raise HttpError(422, "Expected a reason for each ignored box: 1 ignored, 2 difficult, 3")
+    return tuple(map(Reason, value))
 
 
 def _boxes(value: Any, size_wh: tuple[int, int]) -> tuple[Box, ...]:

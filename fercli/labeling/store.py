@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from fercli.annotations.base import AnnotatedImage, Record
+from fercli.annotations.base import AnnotatedImage, Reason, Record
 from fercli.annotations.opencv_lists import read_background_list, write_background_list
 from fercli.common.boxes import Box
 from fercli.common.errors import FerError, InputError
@@ -46,6 +46,8 @@ class ImageAnnotation:
         Whether the boxes are all that there are. Defaults to True, as in files of others.
     labels, ignored_labels : tuple of str
         The class of each box; none where there is only one class.
+    reasons : tuple of Reason
+        Why each of `ignored_xywh` is not counted; none where all are to be ignored.
     """
 
     boxes_xywh: tuple[Box, ...] = ()
@@ -54,6 +56,7 @@ class ImageAnnotation:
     done: bool = True
     labels: tuple[str, ...] = ()
     ignored_labels: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
     @property
     def state(self) -> State:
@@ -67,7 +70,8 @@ class ImageAnnotation:
         """All but whether it is done: what files of boxes hold."""
         content = self.boxes_xywh, self.ignored_xywh, self.negative
         labels = self.labels, self.ignored_labels
-        return (*content, *labels) if any(labels) else content
+        reasons = tuple(map(int, self.reasons)) if set(self.reasons) - {Reason.IGNORED} else ()
+        return (*content, *(labels if any(labels) else ()), *reasons)
 
     def revision(self, name: str) -> str:
         """Return what changes with the content, and is another for an image of another name.
@@ -226,6 +230,7 @@ class AnnotationStore:
                     done=done,
                     labels=self._labels_of(record),
                     ignored_labels=self._labels_of(record, ignored=True),
+                    reasons=found.reasons,
                 )
             return self._annotations[number]
 
@@ -315,7 +320,7 @@ class AnnotationStore:
         """Return the classes of a record's boxes; none where there is only one class."""
         if not self.output.classes:
             return ()
-        return tuple(box.label for box in record.boxes if box.ignored == ignored)
+        return tuple(box.label for box in record.boxes if bool(box.ignored) == ignored)
 
     def _joined(self, number: int, record: Record) -> ImageAnnotation:
         """Return what several records of one image say together."""
@@ -327,6 +332,7 @@ class AnnotationStore:
             done=self._is_done(number),
             labels=before.labels + self._labels_of(record),
             ignored_labels=before.ignored_labels + self._labels_of(record, ignored=True),
+            reasons=before.reasons + found.reasons,
         )
 
     def _is_done(self, number: int) -> bool:
@@ -388,6 +394,7 @@ class AnnotationStore:
             size,
             annotation.labels,
             annotation.ignored_labels,
+            annotation.reasons,
         )
 
     def _write_backgrounds(self) -> None:

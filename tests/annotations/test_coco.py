@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.annotations import coco
-from fercli.annotations.base import AnnotatedImage
+from fercli.annotations.base import AnnotatedImage, Reason
 from fercli.annotations.reading import read_annotations
 from fercli.common.errors import AnnotationError
 
@@ -168,3 +168,21 @@ def test_boxes_that_seem_to_be_corners_are_told(tmp_path, notes, boxes, told):
         [f"{tmp_path / 'a.json'}: boxes that leave their images, taken as x, y, width, height; "
          "as two corners all fit: 1"] if told else []
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("marks", "reason"),
+    [
+        ({}, 0),
+        ({"iscrowd": 1}, Reason.IGNORED),
+        ({"ignore": 1}, Reason.IGNORED),
+        ({"ignore": 1, "difficult": 1}, Reason.DIFFICULT),
+        ({"iscrowd": 1, "ignore": 1, "difficult": 1}, Reason.IGNORED | Reason.DIFFICULT),
+    ],
+)
+def test_why_boxes_are_not_counted(tmp_path, marks, reason):
+    box = {"image_id": 1, "bbox": [1, 2, 3, 4], **marks}
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [box]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (record,) = coco.read(tmp_path / "a.json")
+    assert record.boxes[0].ignored == reason

@@ -248,6 +248,6 @@ def test_ignored_boxes_come_back_with_their_labels(tmp_path):
         "path,x,y,w,h,label,ignored\na.png,1,2,3,4,cat,\na.png,5,6,7,8,dog,1\nb.png,,,,,,\n"
     )
     first, second = csv_table.read(tmp_path / "boxes.csv")
-    assert [(box.label, box.ignored) for box in first.boxes] == [("cat", False), ("dog", True)]
+    assert [(box.label, box.ignored) for box in first.boxes] == [("cat", 0), ("dog", 1)]
     assert first.in_pixels().ignored_xywh == ((5, 6, 7, 8),)
     assert second.boxes == ()

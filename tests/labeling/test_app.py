@@ -106,6 +106,9 @@ def test_a_page_of_an_earlier_start_writes_to_no_other_image(annotator):
         ({"boxes": [[0, 0, 1, 1]] * 10_001}, "at most 10000"),
         ({"boxes": [[1, 2, 3, 4]], "negative": True}, "must have no boxes"),
         ({"ignored": [[1]]}, "Expected integers"),
+        ({"ignored": [[1, 2, 3, 4]], "reasons": [4]}, "Expected a reason for each ignored box"),
+        ({"ignored": [[1, 2, 3, 4]], "reasons": [True]}, "Expected a reason for each"),
+        ({"reasons": [1]}, "Expected a reason for each"),
     ],
 )
 def test_what_is_no_box_is_refused(annotator, tmp_path, said, text):
@@ -114,14 +117,18 @@ def test_what_is_no_box_is_refused(annotator, tmp_path, said, text):
 
 
 def test_boxes_that_are_not_counted_need_a_place(make_annotator, tmp_path):
-    said = {"boxes": [[1, 2, 3, 4]], "ignored": [[5, 5, 9, 9]]}
-    refused(put(make_annotator(), **said), 422, "The format info has no place for boxes")
+    said = {"boxes": [[1, 2, 3, 4]], "ignored": [[5, 5, 9, 9]], "reasons": [1]}
+    refused(put(make_annotator(), **said), 422, "The format info has no place for boxes that are")
+    voc = make_annotator("voc", format="voc")
+    refused(put(voc, **said), 422, "The format voc has no place for boxes that are to be ignored")
+    assert put(voc, **said | {"reasons": [2]}).status_code == 200
     client = make_annotator("boxes.csv")
     assert put(client, **said).status_code == 200
     assert (tmp_path / "boxes.csv").read_text() == (
         "path,x,y,w,h,ignored\nphotos/a.png,1,2,3,4,\nphotos/a.png,5,5,9,9,1\n"
     )
-    refused(put(client, 1, ignored=[[5, 5, 9, 9]], negative=True), 422, "must have no boxes")
+    said = {"ignored": [[5, 5, 9, 9]], "reasons": [1], "negative": True}
+    refused(put(client, 1, **said), 422, "must have no boxes")
 
 
 def test_odd_requests_are_answered(annotator):

@@ -429,11 +429,14 @@ def test_the_list_of_boxes(session):
         rows[0].click()
         assert page.text("#selected").startswith("face, 1 of 2")
         page.find("#list li:nth-child(2) select").send_keys("h")
-        page.find("#list li:nth-child(1) input").click()  # difficult
-        text = "path,x,y,w,h,label,ignored\nphotos/a.png,220,20,80,60,hand,\n"
-        text += "photos/a.png,100,100,100,100,face,1\n"
+        page.find("#list li:nth-child(1) input[data-key^=difficult]").click()
+        page.find("#list li:nth-child(1) input[data-key^=ignore]").click()
+        page.press("e")  # not difficult after all
+        page.press("k", "e")
+        text = "path,x,y,w,h,label,ignored,difficult\n"
+        text += "photos/a.png,100,100,100,100,face,1,\nphotos/a.png,220,20,80,60,hand,,1\n"
         page.until(lambda: page.out.exists() and page.out.read_text() == text)
-        assert page.text("#state") == "unfinished, 1 box"
+        assert page.text("#selected").startswith("Difficult 2 of 2")
         page.find("#list li:nth-child(2) button[title^=Delete]").click()
         page.until(lambda: page.text("#state") == "unfinished, 0 boxes")
         page.press("n")
@@ -447,7 +450,9 @@ def test_a_format_without_a_place_for_difficult_boxes_says_so(session):
     with session() as page:
         page.drag((100, 100), (200, 200))
         page.press("i")
-        page.until(lambda: "has no place for boxes that are not counted" in page.text("#status"))
+        page.until(lambda: "has no place for boxes that are to be ignored" in page.text("#status"))
+        page.press("e")
+        page.until(lambda: "has no place for boxes that are difficult" in page.text("#status"))
         page.saved({"a.png": [(100, 100, 100, 100)]})
 
 
@@ -611,10 +616,13 @@ def test_a_video_is_annotated_by_its_ends(window, tmp_path):
             page.press("d")
         page.until(lambda: page.find("#end").is_displayed())
         page.find("#end-unfinished").click()
-        for frame in (10, 20, 30):
-            page.shows(f"walk-{frame:06d}.jpg")
-            page.until(lambda: page.text("#finding") == "1 suggestion")
-            page.press("f")
+        page.shows("walk-000010.jpg")
+        page.until(lambda: page.text("#finding") == "1 suggestion")
+        page.press("f")
+        page.shows("walk-000020.jpg")
+        page.hold(Keys.SHIFT, "f")  # in all that are left between the two
+        page.until(lambda: page.text("#status") == "2 frames finished.")
+        assert page.text("#counts").startswith("5 of")
         ends = {f"walk-{frame:06d}.jpg": [place(frame)] for frame in range(0, 41, EVERY)}
         page.saved(ends, slack=3)
 

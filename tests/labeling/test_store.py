@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fercli.annotations.base import Reason
 from fercli.annotations.opencv_lists import read_background_list
 from fercli.annotations.reading import read_annotations
 from fercli.common.errors import (
@@ -27,7 +28,6 @@ from fercli.common.errors import (
 )
 from fercli.common.images import read_gray
 from fercli.labeling import BoxOutput, ConflictError, ImageAnnotation, ReviewOutput, open_store
-from fercli.labeling.outputs import IGNORED_FORMATS
 from fercli.labeling.review import crop_box
 
 #: Where boxes go, and the name of the format where the name does not say it.
@@ -144,13 +144,18 @@ def test_records_of_other_images_stay(photos, make_image):
 
 @pytest.mark.parametrize(("out", "format"), OUTPUTS)
 def test_ignored_boxes_stay_where_there_is_a_place_for_them(photos, out, format):
+    """Difficult and ignored, which were one mark before, stay apart."""
     store = store_of(photos, out, format)
-    assert store.output.holds_ignored == (store.output.format.name in IGNORED_FORMATS)
-    save(store, 0, (3, 5, 20, 21), ignored_xywh=((1, 1, 4, 4),))
-    if store.output.holds_ignored:
-        save(store, 1, ignored_xywh=((2, 2, 4, 4),))
+    given = [each for each in map(Reason, (1, 2, 3)) if each in store.output.reasons]
+    wanted = {"coco": 3, "csv": 3, "dlib": 3, "voc": 1}
+    assert len(given) == wanted.get(store.output.format.name, 0)
+    boxes = tuple((at, 1, 4, 4) for at in range(len(given)))
+    save(store, 0, (3, 5, 20, 21), ignored_xywh=boxes, reasons=tuple(given))
+    if given:
+        save(store, 1, ignored_xywh=((2, 2, 4, 4),), reasons=tuple(given[-1:]))
         again = store_of(photos, out, format)
-        assert again.annotation(0, SIZE).ignored_xywh == ((1, 1, 4, 4),)
+        assert again.annotation(0, SIZE).ignored_xywh == boxes
+        assert again.annotation(0, SIZE).reasons == tuple(given)
         assert again.annotation(1, SIZE).ignored_xywh == ((2, 2, 4, 4),)
         # An image whose only objects are not counted is finished, and no negative.
         assert again.states()[:2] == [("done", 1), ("done", 0)]

@@ -15,7 +15,7 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -227,7 +227,16 @@ def analyzed(server, video) -> str:
 
 
 @pytest.fixture
-def visit(request, browser, tmp_path):
+def serve_here(make_app):
+    """Serve an application of these settings from this process, and return its address."""
+    with ExitStack() as servers:
+        yield lambda **settings: servers.enter_context(
+            served_here(make_app(**settings), make_server)
+        )
+
+
+@pytest.fixture
+def visit(request, browser, tmp_path, serve_here):  # whose servers outlive the pages
     """Open a page, of the server with a camera or of another: ``visit("/image", address)``."""
     with visiting(browser, tmp_path / "saved") as addresses:
 
@@ -237,12 +246,6 @@ def visit(request, browser, tmp_path):
             return browser
 
         yield go
-
-
-@pytest.fixture
-def serve_here(make_app):
-    """Serve an application of these settings from this process, which starts in a moment."""
-    return lambda **settings: served_here(make_app(**settings), make_server)
 
 
 # Helpers

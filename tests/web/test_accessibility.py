@@ -60,7 +60,6 @@ def test_errors(visit):
 
 
 def test_signing_in(visit, serve_here):
-    with serve_here(token="another token of sixteen letters") as address:
-        browser = visit("/", address)
-        assert "Sign in" in browser.title
-        assert violations(browser) == {}
+    browser = visit("/", serve_here(token="another token of sixteen letters"))
+    assert "Sign in" in browser.title
+    assert violations(browser) == {}

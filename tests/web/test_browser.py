@@ -301,17 +301,15 @@ def test_cells_of_a_recording_are_no_formulas(visit):
 
 
 def test_the_browsers_camera_keeps_to_the_threshold(visit, serve_here):
-    with serve_here(recognition=RecognitionOptions(threshold=1)) as address:
-        browser = visit("/my-camera", address)
-        start_my_camera(browser)  # to the second answer, which is smoothed
-        titles = until(
-            browser,
-            lambda: browser.execute_script(
-                "return [...document.querySelectorAll('#faces h3')].map((one) => one.textContent)"
-            ),
-        )
-        assert all("unclear" in title for title in titles)
-        find(browser, "#stop").click()
+    browser = visit("/my-camera", serve_here(recognition=RecognitionOptions(threshold=1)))
+    start_my_camera(browser)  # to the second answer, which is smoothed
+    titles = until(
+        browser,
+        lambda: browser.execute_script(
+            "return [...document.querySelectorAll('#faces h3')].map((one) => one.textContent)"
+        ),
+    )
+    assert all("unclear" in title for title in titles)
 
 
 def test_the_browsers_camera_is_unplugged(visit):
@@ -352,17 +350,17 @@ def test_the_servers_camera(visit):
 
 def test_the_token_is_asked_for_once(visit, serve_here, jpeg, tmp_path):
     token = "sixteen letters and more"
-    with serve_here(token=token) as address:
-        browser = visit("/my-camera?x=1", address)
-        assert "Sign in" in browser.title
-        find(browser, "#token").send_keys("wrong", Keys.ENTER)
-        until(browser, lambda: "This is not the token" in browser.page_source)
-        find(browser, "#token").send_keys(token, Keys.ENTER)
-        until(browser, lambda: "My camera" in browser.title)
-        browser.get(f"{address}/")
-        (tmp_path / "face.jpg").write_bytes(jpeg)
-        find(browser, "#file").send_keys(str(tmp_path / "face.jpg"))
-        status_says(browser, "1 face")
+    address = serve_here(token=token)
+    browser = visit("/my-camera?x=1", address)
+    assert "Sign in" in browser.title
+    find(browser, "#token").send_keys("wrong", Keys.ENTER)
+    until(browser, lambda: "This is not the token" in browser.page_source)
+    find(browser, "#token").send_keys(token, Keys.ENTER)
+    until(browser, lambda: "My camera" in browser.title)
+    browser.get(f"{address}/")
+    (tmp_path / "face.jpg").write_bytes(jpeg)
+    find(browser, "#file").send_keys(str(tmp_path / "face.jpg"))
+    status_says(browser, "1 face")
 
 
 @pytest.mark.parametrize("path", ["/", "/my-camera", "/camera", "/nothing"])

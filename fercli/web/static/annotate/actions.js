@@ -1,14 +1,14 @@
 // What keys and buttons do.
 
-import { ignores, session, review, say, stage, tell } from "./state.js";
+import { reasons, session, review, say, stage, tell } from "./state.js";
 import { openHelp } from "./dialogs.js";
 import { boxBetween, grown, moved } from "./geometry.js";
 import { changed } from "./saving.js";
-import { copyPrevious, next, nextOpen, pointer, previous, suggest } from "./navigation.js";
+import { acceptFrames, copyPrevious, next, nextOpen, pointer, previous, suggest } from "./navigation.js";
 import { cancel, train } from "./training.js";
 import { listens, toggleList } from "./list.js";
 import { byId } from "./labels.js";
-import { isShown, Model } from "./model.js";
+import { DIFFICULT, IGNORED, isShown, Model } from "./model.js";
 
 // An act on what is selected, remembered to be undone.
 function change(what, act) {
@@ -55,6 +55,17 @@ function shift(what, by) {
 function zoom(factor) {
   session.view.zoom(factor);
   session.redraw();
+}
+
+// Say of a box that it counts neither way, and is not trained on; or take that back.
+function mark(reason, at = session.model?.selected ?? -1) {
+  const item = session.model?.items[at];
+  if (review || !item || item.kind === "pending") return;
+  if (!(reasons & reason)) {
+    const [what, formats] = reason === IGNORED ? ["to be ignored", "CSV, COCO"] : ["difficult", "CSV, COCO, VOC"];
+    return say(`This format has no place for boxes that are ${what}: use ${formats} or dlib.`, true);
+  }
+  change(null, (model) => model.mark(at, reason));
 }
 
 // A new box in the middle of what is seen.
@@ -135,15 +146,8 @@ export const actions = {
     change(null, (model) => model.setKind(model.selected, "ignored"));
     selectPending();
   },
-  // Difficult, or to be ignored: counts neither way, and is not trained on.
-  ignore(at = session.model?.selected ?? -1) {
-    const item = session.model?.items[at];
-    if (review || !item || item.kind === "pending") return;
-    if (item.kind === "box" && !ignores) {
-      return say("This format has no place for boxes that are not counted: use CSV, COCO, VOC or dlib.", true);
-    }
-    change(null, (model) => model.setKind(at, item.kind === "box" ? "ignored" : "box"));
-  },
+  ignore: () => mark(IGNORED),
+  difficult: () => mark(DIFFICULT),
   pick: select,
   list: toggleList,
   enter: () => (session.model?.current?.kind === "pending" ? actions.accept() : next()),
@@ -160,6 +164,7 @@ export const actions = {
     actions.acceptAll();
     next();
   },
+  acceptFrames: () => acceptFrames().catch((error) => say(error.message, true)),
   refuseAll() {
     if (!session.model?.of("pending").length) return;
     change(null, (model) => (review ? model.settle("ignored") : model.dropPending()));
@@ -190,7 +195,7 @@ export const actions = {
 // What the rows of the list do to the box with their number.
 Object.assign(listens, {
   pick: actions.pick,
-  ignore: actions.ignore,
+  mark: (at, reason) => mark(reason, at),
   label(at, name) { change(null, (model) => { model.items[at].label = name; }); },
   accept(at) { change(null, (model) => model.setKind(at, "box")); },
   remove(at) {

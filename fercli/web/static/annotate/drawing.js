@@ -1,7 +1,7 @@
 // The image and its boxes on a canvas.
 
 import { handlesOf } from "./geometry.js";
-import { isShown, Model } from "./model.js";
+import { DIFFICULT, isShown, Model } from "./model.js";
 
 // Okabe and Ito's colors, told apart by nearly all eyes; each on a dark rim, to be seen on any ground.
 const KINDS = {
@@ -15,9 +15,11 @@ export const HANDLE = 5; // half of a handle's side, in pixels of the screen
 const CLASSES = ["#56b4e9", "#e69f00", "#2fd3a1", "#e78ac3", "#ff8a3c", "#b3a2ff", "#d9d94c", "#ff7f7f", "#c9c9c9"];
 export const colorOfClass = (label) => CLASSES[Math.max(0, Model.classes.indexOf(label)) % CLASSES.length];
 
-function lookOf({ kind, label }, mode) {
+// What is to be ignored is gray, what is difficult keeps its color; both are dotted.
+function lookOf({ kind, label, reason }, mode) {
   const [color, dash] = KINDS[mode][kind];
-  return [label && kind === "box" ? colorOfClass(label) : color, dash];
+  const colored = kind === "box" || (mode === "annotate" && kind === "ignored" && reason === DIFFICULT);
+  return [colored ? (label ? colorOfClass(label) : KINDS[mode].box[0]) : color, dash];
 }
 
 export const colorOf = (item, mode) => lookOf(item, mode)[0];

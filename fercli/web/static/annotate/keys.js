@@ -14,12 +14,13 @@ export function press(event, actions) {
     return event.shiftKey ? actions.grow(right, down) : actions.move(right, down);
   }
   if (control || event.altKey) return false;
+  if (event.shiftKey && key === "f") return actions.acceptFrames(), true;
   if (/^[1-9]$/.test(key)) return actions.label(Number(key) - 1);
   const act = {
     w: actions.draw, d: actions.next, c: actions.copyPrevious, g: actions.jump, n: actions.next, PageDown: actions.next, p: actions.previous, PageUp: actions.previous, u: actions.unseen,
     x: actions.negative, b: actions.create, j: actions.select, k: actions.selectBefore, Delete: actions.remove,
     Backspace: actions.remove, Enter: actions.enter, a: actions.acceptAll, r: actions.refuseAll, s: actions.suggest,
-    o: actions.object, i: actions.ignore, f: actions.acceptNext, v: actions.list, t: actions.train, l: actions.lock, "+": actions.zoomIn, "=": actions.zoomIn, "-": actions.zoomOut, 0: actions.fit,
+    o: actions.object, i: actions.ignore, e: actions.difficult, f: actions.acceptNext, v: actions.list, t: actions.train, l: actions.lock, "+": actions.zoomIn, "=": actions.zoomIn, "-": actions.zoomOut, 0: actions.fit,
     Escape: actions.leave, "?": actions.help, h: actions.help,
   }[key];
   if (!act) return false;

@@ -11,11 +11,11 @@ export const wordsOf = (review) => ({
     negative: review ? "no false alarm" : "no object",
     unreadable: "cannot be read",
   }[state]),
-  kind: {
+  kind: ({ kind, reason }) => ({
     box: review ? "False alarm" : "Box",
     pending: review ? "Detection" : "Suggestion",
-    ignored: review ? "Really the object" : "Not counted",
-  },
+    ignored: review ? "Really the object" : ["Ignored", "Ignored", "Difficult", "Difficult, ignored"][reason ?? 1],
+  })[kind],
 });
 
 export function count(images) {

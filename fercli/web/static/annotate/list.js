@@ -1,11 +1,11 @@
-// The list of the boxes of the image that is shown: select, class, not counted, delete; sizes.
+// The list of the boxes of the image that is shown: select, class, difficult, ignore, delete; sizes.
 
 import { colorOf } from "./drawing.js";
 import { byId } from "./labels.js";
-import { isShown, Model } from "./model.js";
-import { ignores, mode, review, session, stage, watchTell, words } from "./state.js";
+import { DIFFICULT, IGNORED, isShown, Model } from "./model.js";
+import { mode, reasons, review, session, stage, watchTell, words } from "./state.js";
 
-export const listens = {}; // what the rows do, by name: pick, label, ignore, accept, remove
+export const listens = {}; // what the rows do, by name: pick, label, mark, accept, remove
 
 let shape = ""; // what the rows are of, but for the numbers in them
 
@@ -21,7 +21,7 @@ function tellList() {
   const { items = [], selected = -1 } = session.model ?? {};
   const shown = [...items.keys()].filter((at) => isShown(items[at]));
   byId("list-none").hidden = shown.length > 0;
-  const now = JSON.stringify([session.model?.number, shown, shown.map((at) => [items[at].kind, items[at].label])]);
+  const now = JSON.stringify([session.model?.number, shown, shown.map((at) => [items[at].kind, items[at].label, items[at].reason])]);
   if (now !== shape) rebuild(shown, items);
   shape = now;
   shown.forEach((at, place) => {
@@ -33,7 +33,7 @@ function tellList() {
   });
 }
 
-const nameOf = ({ kind }, place) => `${words.kind[kind]} ${place + 1}`;
+const nameOf = (item, place) => `${words.kind(item)} ${place + 1}`;
 
 // Make the rows anew; who had the focus keeps it.
 function rebuild(shown, items) {
@@ -55,7 +55,7 @@ function row(at, place, item) {
   line.append(pick);
   if (Model.classes.length && item.kind !== "pending") line.append(classes(at, place, item));
   if (item.kind === "pending") line.append(small(`accept-${place}`, "✓", `Accept ${name}`, () => listens.accept(at)));
-  else if (ignores && !review) line.append(check(at, place, item));
+  else if (!review) line.append(...MARKS.filter(({ reason }) => reasons & reason).map((one) => check(at, place, item, one)));
   line.append(small(`remove-${place}`, "×", `Delete ${name}`, () => listens.remove(at)));
   return line;
 }
@@ -81,12 +81,17 @@ function classes(at, place, { label }) {
   return made;
 }
 
-function check(at, place, { kind }) {
+const MARKS = [
+  { reason: DIFFICULT, name: "difficult", title: "Hard to recognize: not counted, and not trained on (E)" },
+  { reason: IGNORED, name: "ignore", title: "Not counted, and not trained on: a crowd, a picture on a wall … (I)" },
+];
+
+function check(at, place, { kind, reason: given = IGNORED }, { reason, name, title }) {
   const label = document.createElement("label");
-  label.title = "Difficult, or to be ignored: not counted, and not trained on (I)";
-  const box = control("input", `ignore-${place}`, "", () => listens.ignore(at));
-  Object.assign(box, { type: "checkbox", checked: kind === "ignored", autocomplete: "off" });
-  label.append(box, " difficult");
+  label.title = title;
+  const box = control("input", `${name}-${place}`, "", () => listens.mark(at, reason));
+  Object.assign(box, { type: "checkbox", checked: kind === "ignored" && given & reason, autocomplete: "off" });
+  label.append(box, ` ${name}`);
   return label;
 }
 

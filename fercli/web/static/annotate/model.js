@@ -1,7 +1,7 @@
 // What is said of one image, with all that was done to it, to be undone.
 //
 // An item is {box, kind}: "box", "pending" (suggested, and nobody has said anything of it yet) or
-// "ignored" (not counted; in a review, really the object). A suggestion has the score, the round and
+// "ignored" (not counted, for a reason; in a review, really the object). A suggestion has the score, the round and
 // the cascade (its class, "") that it is of, and is shown from a score on; null: it was followed
 // through a video.
 
@@ -12,11 +12,17 @@ const copy = (items) => items.map((item) => ({ ...item, box: [...item.box] }));
 // Whether an item is to be seen: suggestions of low scores are not.
 export const isShown = ({ kind, score, cascade }) => kind !== "pending" || score >= (Model.thresholds[cascade] ?? 0);
 
+// Why a box is not counted: one of these, or the sum.
+export const [IGNORED, DIFFICULT] = [1, 2];
+
 // The items of an image as the server has it.
-export const itemsOf = ({ boxes, ignored, labels, ignored_labels: others }) => [
+export const itemsOf = ({ boxes, ignored, labels, ignored_labels: others, reasons }) => [
   ...boxes.map((box, at) => ({ box, kind: "box", label: labels[at] })),
-  ...ignored.map((box, at) => ({ box, kind: "ignored", label: others[at] })),
+  ...ignored.map((box, at) => ({ box, kind: "ignored", label: others[at], reason: reasons[at] })),
 ];
+
+const versionOf = ({ boxes, ignored, negative, done, labels, ignored_labels: others, reasons }) =>
+  JSON.stringify([boxes, ignored, negative, done, labels, others, reasons]);
 
 export class Model {
   static classes = []; // of boxes, where there are several
@@ -56,7 +62,7 @@ export class Model {
   accepted(known) {
     this.revision = known.revision;
     this.state = known.state;
-    this.saved = JSON.stringify([known.boxes, known.ignored, known.negative, known.done, known.labels, known.ignored_labels]);
+    this.saved = versionOf(known);
   }
 
   of(kind) { return this.items.filter((item) => item.kind === kind && isShown(item)).map(({ box }) => box); }
@@ -64,16 +70,14 @@ export class Model {
   // Whether there is a box; in a review, one that is really the object is none.
   get holds() { return this.of("box").length > 0 || (!this.negative && !Model.review && this.of("ignored").length > 0); }
 
-  get dirty() {
-    const { labels, ignored_labels: others } = this.body;
-    return JSON.stringify([this.of("box"), this.of("ignored"), this.negative, this.done, labels, others]) !== this.saved;
-  }
+  get dirty() { return versionOf(this.body) !== this.saved; }
 
   get body() {
     const { name, revision, negative, done } = this;
     return {
       name, revision, negative, done, boxes: this.of("box"), ignored: this.of("ignored"),
-      labels: this.labelsOf("box"), ignored_labels: this.labelsOf("ignored"), ...this.said,
+      labels: this.labelsOf("box"), ignored_labels: this.labelsOf("ignored"),
+      reasons: this.items.filter(({ kind }) => kind === "ignored").map(({ reason = IGNORED }) => reason), ...this.said,
     };
   }
 
@@ -152,6 +156,13 @@ export class Model {
   setKind(at, kind) {
     this.items[at].kind = kind;
     if (kind === "box") this.negative = false;
+  }
+
+  // Mark a box with a reason not to count it, or take that back.
+  mark(at, reason) {
+    const item = this.items[at];
+    item.reason = (item.kind === "ignored" ? item.reason ?? IGNORED : 0) ^ reason;
+    this.setKind(at, item.reason ? "ignored" : "box");
   }
 
   settle(kind) {

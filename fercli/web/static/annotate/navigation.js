@@ -5,11 +5,11 @@ import { tellEnd } from "./dialogs.js";
 import { inImage, overlap } from "./geometry.js";
 import { itemsOf, Model } from "./model.js";
 import { Pointer } from "./pointer.js";
-import { allIsKept, watchers } from "./saving.js";
+import { allIsKept, saver, watchers } from "./saving.js";
 import { getImage, getSuggestions, imageAddress, listImages } from "./server.js";
 import { seen } from "./threshold.js";
 import { Strip } from "./thumbnails.js";
-import { byId } from "./labels.js";
+import { byId, plural } from "./labels.js";
 
 const strip = new Strip(byId("strip"), (at) => go(at), words.state, look);
 watchers.push((number) => strip.update(number));
@@ -134,11 +134,16 @@ async function load(number) {
   return [known, image];
 }
 
+function modelOf(known) {
+  const before = models.get(known.number);
+  const model = before?.revision === known.revision ? before : new Model(known);
+  models.set(known.number, model);
+  return model;
+}
+
 function show(known, image) {
   const { number, state, boxes } = known;
-  const before = models.get(number);
-  const model = before?.revision === known.revision ? before : new Model(known);
-  models.set(number, model);
+  const model = modelOf(known);
   Object.assign(session.images[number], { state, boxes: boxes.length });
   Object.assign(session, { image, model });
   session.view.size = model.size;
@@ -204,6 +209,34 @@ export async function suggest(model, asked = false) {
       session.redraw();
     }
   }
+}
+
+// Accept what is suggested in all frames between the two finished ones around this one. All are looked
+// at before the first is finished, so that none is followed from another.
+export async function acceptFrames() {
+  const { images, wanted } = session;
+  if (!tracks || !session.model || !(await allIsKept())) return;
+  if (!isOpen(images[wanted])) return say("This frame is finished: go to one between two finished ones.", true);
+  const open = (at) => images[at] && isOpen(images[at]);
+  let [first, last] = [wanted, wanted];
+  while (open(first - 1)) first -= 1;
+  while (open(last + 1)) last += 1;
+  const frames = [];
+  for (let at = first; at <= last; at += 1) {
+    say(`Suggestions of frame ${at - first + 1} of ${last - first + 1} …`);
+    const model = modelOf(await getImage(at));
+    model.suggest(await getSuggestions(at));
+    if (model.of("pending").length) frames.push(model);
+  }
+  for (const model of frames) {
+    model.remember();
+    model.settle("box");
+    model.done = true;
+    await saver.now(model);
+  }
+  const left = last - first + 1 - frames.length;
+  say(`${plural(frames.length, "frame", "frames")} finished${left ? `; ${left} without a suggestion` : ""}.`);
+  session.redraw();
 }
 
 // Forget all suggestions, since a new cascade is there.

@@ -7,7 +7,7 @@ import { byId, count, wordsOf } from "./labels.js";
 
 const { dataset } = byId("annotator");
 export const review = dataset.review === "true";
-export const ignores = dataset.ignores === "true"; // whether the output holds boxes that are not counted
+export const reasons = Number(dataset.reasons); // for which the output holds boxes that are not counted
 export const tracks = dataset.tracks === "true"; // whether the images are frames of a video
 export const trains = dataset.trains === "true";
 export const mode = review ? "review" : "annotate";
@@ -68,7 +68,7 @@ export function tell() {
 
 function describe({ current, items }) {
   const [x, y, width, height] = current.box;
-  const what = current.label && current.kind === "box" ? `${current.label},` : words.kind[current.kind];
+  const what = current.label && current.kind === "box" ? `${current.label},` : words.kind(current);
   const shown = items.filter(isShown);
   return `${what} ${shown.indexOf(current) + 1} of ${shown.length}: ${width} × ${height} at ${x}, ${y}`;
 }
