@@ -13,6 +13,7 @@ from fercli.common.errors import InputError, OptionError, OutputError, VideoErro
 from fercli.common.files import IMAGE_EXTENSIONS, atomic_write, require_absent
 from fercli.common.images import ImageNotes
 from fercli.common.parallel import Workers, parallel_map
+from fercli.common.processes import return_large_blocks
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.tables import counted
 from fercli.recognition.image_task import SMALLER_FACES, ImageTask, InputJob, draw, near_limit
@@ -284,6 +285,7 @@ class ClassifyRun:
 
     def run_video(self, job: InputJob) -> InputResult:
         """Return the result of a video, a camera or a stream."""
+        return_large_blocks()
         source = job.source
         result = InputResult(
             source, summary=Summary(thumbnails=self._outputs.keeps_thumbnails(job.plots))

@@ -5,13 +5,13 @@
     frames → detect or track faces → crop → classify → identities → frames with faces
 
 Each arrow is a bounded queue between two threads, so that memory does not grow with the length of
-a video.
+a video; large frames count as several.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from queue import Empty, Full, Queue
@@ -30,12 +30,14 @@ from fercli.recognition.tracking import FaceTracker, Identities, SceneCuts
 
 DEFAULTS = VideoOptions()
 
-#: Frames decoded ahead.
-DEPTH = 8
+#: Frames decoded ahead, frames whose faces are detected, and results that wait.
+DEPTH, DETECTED = 8, 16
 
-#: Most frames from one detection to the next, and most pixels of them: bounds memory, whatever
-#: the interval. 16 frames of 1920×1080, 4 of 3840×2160.
-LONGEST, MOST_PIXELS = 16, 16 * 1920 * 1080
+#: Most frames from one detection to the next: bounds memory, whatever the interval.
+LONGEST = 16
+
+#: A frame of more pixels counts as several: one of 3840×2160 as four.
+USUAL_PIXELS = 1920 * 1080
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,21 @@ def recognize_frames(
         Process each frame at once and drop frames that come too fast. Defaults to False: frames
         are processed in groups, which misses fewer faces and takes less time.
     """
-    source = LatestOnly(frames) if live else prefetch(frames, DEPTH)
-    detected = prefetch(_detected(recognizer, source, options, live), 1 if live else 4)
-    batches = _batched(detected, 1 if live else options.batch)
-    return prefetch(_identified(recognizer, batches, options), 1 if live else DEPTH)
+    source = LatestOnly(frames) if live else prefetch(frames, DEPTH, _weight)
+    detected = _detected(recognizer, source, options, live)
+    groups = prefetch(detected, 1 if live else DETECTED, _weight_of_group)
+    batches = _batched(groups, 1 if live else options.batch)
+    found = _identified(recognizer, batches, options)
+    return prefetch(found, 1 if live else DEPTH, lambda one: _weight(one.frame))
+
+
+def _weight(frame: Frame) -> int:
+    """Return as how many frames one counts."""
+    return max(-(-frame.pixels // USUAL_PIXELS), 1)
+
+
+def _weight_of_group(group: Sequence[_FrameCrops]) -> int:
+    return sum(_weight(one.frame) for one in group)
 
 
 def _detected(
@@ -122,7 +135,7 @@ class _DetectionStage:
         return self._is_analyzed(frame) and self._tracker.is_due(frame.seconds)
 
     def is_full(self) -> bool:
-        return len(self._group) >= min(LONGEST, MOST_PIXELS // self._group[-1].pixels)
+        return len(self._group) * _weight(self._group[-1]) >= LONGEST
 
     def ends_with_analyzed(self) -> bool:
         return bool(self._group) and self._is_analyzed(self._group[-1])
@@ -155,13 +168,13 @@ class _DetectionStage:
 def _batched(
     runs: Iterable[list[_FrameCrops]], size: int
 ) -> Generator[list[_FrameCrops], None, None]:
-    """Yield groups joined until there are at least `size` frames."""
+    """Yield groups joined until they count as at least `size` frames."""
     group: list[_FrameCrops] = []
     failed: list[Exception] = []
     with closing(until_failure(runs, failed)) as source:
         for run in source:
             group += run
-            if len(group) >= size:
+            if _weight_of_group(group) >= size:
                 yield group
                 group = []
     if group:
@@ -218,7 +231,7 @@ T = TypeVar("T")
 _HandOver = Callable[[Queue[Any], Any, threading.Event], bool]
 
 #: Seconds between two checks of a waiting thread whether it should end.
-PATIENCE = 0.1
+CHECK_SECONDS = 0.1
 
 
 class _End:
@@ -228,7 +241,9 @@ class _End:
         self.error = error
 
 
-def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
+def prefetch(
+    items: Iterable[T], depth: int, weigh: Callable[[T], int] = lambda _: 1
+) -> Generator[T, None, None]:
     """Yield `items`, which a thread takes from their source up to `depth` ahead.
 
     An exception of the source is raised here, after the items before it. When the generator is
@@ -240,13 +255,36 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
         Iterated by the new thread alone.
     depth : int
         Most items that wait.
+    weigh : callable, optional
+        Returns as how many items one counts.
     """
-    return _taken(items, depth, _put)
+    return _taken(items, _WeightedQueue(depth, weigh), _put)
 
 
-def _taken(items: Iterable[T], depth: int, hand_over: _HandOver) -> Generator[T, None, None]:
+class _WeightedQueue(Queue[Any]):
+    """A queue that is full when the weights of its items reach `maxsize`."""
+
+    def __init__(self, maxsize: int, weigh: Callable[[Any], int]) -> None:
+        self._weigh = weigh
+        self._weight = 0
+        super().__init__(maxsize)
+
+    def _qsize(self) -> int:
+        return self._weight
+
+    def _put(self, item: Any) -> None:
+        weight = 1 if isinstance(item, _End) else self._weigh(item)
+        super()._put((item, weight))
+        self._weight += weight
+
+    def _get(self) -> Any:
+        item, weight = super()._get()
+        self._weight -= weight
+        return item
+
+
+def _taken(items: Iterable[T], queue: Queue[Any], hand_over: _HandOver) -> Generator[T, None, None]:
     """Yield items that a thread takes from their source and puts into a queue."""
-    queue: Queue[Any] = Queue(depth)
     stopped = threading.Event()
     thread = threading.Thread(target=_produce, args=(items, queue, stopped, hand_over), daemon=True)
     thread.start()
@@ -281,7 +319,7 @@ def _put(queue: Queue[Any], item: Any, stopped: threading.Event) -> bool:
     """Put an item when there is room; return False once the consumer is gone."""
     while not stopped.is_set():
         try:
-            queue.put(item, timeout=PATIENCE)
+            queue.put(item, timeout=CHECK_SECONDS)
         except Full:
             continue
         return True
@@ -303,7 +341,7 @@ class LatestOnly(Iterable[T]):
         self._items = items
 
     def __iter__(self) -> Iterator[T]:
-        return _taken(self._items, 1, _replace)
+        return _taken(self._items, Queue(1), _replace)
 
 
 def _replace(queue: Queue[Any], item: Any, stopped: threading.Event) -> bool:

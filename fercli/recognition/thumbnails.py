@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import cv2
@@ -26,23 +27,32 @@ BETTER = 1.05
 #: A face that is wider than so many pixels is no better for it.
 WIDE = 2 * SIDE
 
+#: Where more than twice so many people have thumbnails, these keep theirs: those seen most.
+PEOPLE = 250
+
 
 class Thumbnails:
     """The clearest face of each person with each label: the most probable, and large.
 
-    Takes about 3 kB for each person and label, whatever the length of a video.
+    Takes about 3 kB for each label of at most 2 × `PEOPLE` people, whatever the length of a video.
     """
 
     def __init__(self) -> None:
         self._best: dict[int, dict[str, tuple[float, bytes]]] = {}
+        self._frames: Counter[int] = Counter()
 
     def add(self, one: FrameFaces) -> None:
         """Look at the faces of a frame; its colors are read if one is better than those before."""
+        self._frames.update(face.person for face in one.found)
         for face in one.found:
             best = self._best.setdefault(face.person, {})
             clear = face.probability * min(face.box_xywh[2], WIDE)
             if clear > BETTER * best.get(face.label, (0.0,))[0]:
                 best[face.label] = clear, encode_face(one.frame.color, face.box_xywh)
+        if len(self._best) > 2 * PEOPLE:
+            kept = {face.person for face in one.found}
+            kept.update(sorted(self._best, key=lambda person: -self._frames[person])[:PEOPLE])
+            self._best = {person: self._best[person] for person in kept}
 
     def of(self, person: int) -> dict[str, str]:
         """Return a person's thumbnails by label, as ``data:`` addresses."""

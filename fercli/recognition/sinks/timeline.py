@@ -35,6 +35,9 @@ BLOCK = 64
 #: Most points drawn for each person, and most people of a plot and of a page: those seen longest.
 POINTS, PEOPLE, PAGE_PEOPLE = 600, 30, 100
 
+#: Where there were more than twice so many people, only these are remembered: those seen longest.
+REMEMBERED = 250
+
 #: Lines are drawn for so many people and seconds at most; lanes for more.
 LINES, SHORT = 4, 600.0
 
@@ -59,7 +62,7 @@ TEMPLATE = Path(__file__).with_name("timeline.html")
 class Timeline:
     """Probabilities of each person over time, added frame by frame.
 
-    Takes at most `BINS` bins for each person, whatever the length of the video.
+    Takes at most `BINS` bins for each of 2 × `REMEMBERED` people, whatever the length of the video.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -67,6 +70,7 @@ class Timeline:
         self._step = BIN
         self._analyzed, self._first, self._last = 0, 0.0, 0.0
         self._people: dict[int, dict[int, NDArray[np.float32]]] = {}
+        self._forgotten = 0
 
     def add(self, one: FrameFaces) -> None:
         """Add a frame."""
@@ -85,6 +89,14 @@ class Timeline:
             )
             bins[at % BLOCK, :-1] += face.probabilities
             bins[at % BLOCK, -1] += 1
+        if len(self._people) > 2 * REMEMBERED:
+            self._forget_brief({face.person for face in one.found})
+
+    def _forget_brief(self, present: set[int]) -> None:
+        """Forget all but those seen longest and those who are there now."""
+        kept = present.union(self._seen_longest(REMEMBERED))
+        self._forgotten += len(self._people) - len(kept)
+        self._people = {person: self._people[person] for person in kept}
 
     def _double_step(self) -> None:
         """Join each two bins."""
@@ -169,8 +181,9 @@ class Timeline:
         shown = self._seen_longest(PEOPLE)
         start, end = self._extent()
         lanes = len(shown) > LINES or end - start > SHORT
-        if len(shown) < len(self._people):
-            title += f", {len(shown)} of {len(self._people):,} people, those seen longest"
+        people = len(self._people) + self._forgotten
+        if len(shown) < people:
+            title += f", {len(shown)} of {people:,} people, those seen longest"
         row = 0.36 if lanes else 1.5
         figure, first = new_plot(title, "", "", size_inches=(10, 1.2 + row * max(len(shown), 1)))
         rows = [first]
@@ -276,7 +289,7 @@ class Timeline:
             "extent": self._extent(),
             "video": _address(video, path),
             "start": start,
-            "left_out": len(self._people) - len(shown),
+            "left_out": len(self._people) + self._forgotten - len(shown),
             "people": [self._plain(person, several, summary) for person in shown],
         }
         # "<" could end the script element.

@@ -32,6 +32,9 @@ SD = Colors(matrix=5, colorspace=6, primaries=6, transfer=6, full_range=False)
 #: x264's quality (smaller is better, 23 its default) and speed.
 QUALITY, SPEED = "21", "veryfast"
 
+#: Frames of more lines are encoded with fewer in memory.
+HD_LINES = 1200
+
 
 class VideoWriter:
     """Writes a video. A context manager.
@@ -216,6 +219,8 @@ class VideoWriter:
         codec.colorspace, codec.color_range = colors.colorspace, _range(colors)
         codec.color_primaries, codec.color_trc = colors.primaries, colors.transfer
         stream.options = {"crf": QUALITY, "preset": SPEED}
+        if height > HD_LINES:  # x264 keeps 45 MB for each frame that it looks ahead in 4K
+            stream.options |= {"rc-lookahead": "3", "bf": "0"}
         return stream
 
     def _finish(self) -> None:

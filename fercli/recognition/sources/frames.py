@@ -242,7 +242,12 @@ def orientation_of(frame: VideoFrame) -> tuple[bool, bool, bool]:
     swapped, upside_down, mirrored : bool
         Whether rows and columns are swapped, and then the order of rows and of columns reversed.
     """
-    matrix = next((one for one in frame.side_data if one.type.name == "DISPLAYMATRIX"), None)
+    from av.sidedata.sidedata import SideDataContainer
+
+    # Not `frame.side_data`, which the frame would keep and which keeps the frame: a cycle, so that
+    # frames would stay in memory until the garbage collector comes.
+    side_data = SideDataContainer(frame)  # type: ignore[call-arg]  # its stub lacks it
+    matrix = next((one for one in side_data if one.type.name == "DISPLAYMATRIX"), None)
     if matrix is None:
         return False, False, False
     # x' = a x + c y, y' = b x + d y

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fercli.common.errors import OutputError
+from fercli.recognition import thumbnails as thumbnails_module
 from fercli.recognition.results import FrameFaces, Summary
 from fercli.recognition.sinks import timeline as timeline_module
 from fercli.recognition.sinks.timeline import Timeline
@@ -51,6 +52,20 @@ def test_a_long_timeline_stays_small(make_face):
     for second in range(7200):
         timeline.add(frame_faces(second, make_face(), rate=1))
     assert len(timeline.curve(1)[0]) <= 601
+
+
+def test_outputs_stay_small_however_many_people_come(make_face, monkeypatch):
+    monkeypatch.setattr(timeline_module, "REMEMBERED", 5)
+    monkeypatch.setattr(thumbnails_module, "PEOPLE", 5)
+    timeline = Timeline(CLASSES)
+    frames = (frame_faces(at, make_face(person=1 + at // 3), make_face(person=1 + 4 * (at // 12)))
+              for at in range(300))  # fmt: skip
+    summary = add_all(timeline, frames)
+    kept = [person for person in summary.people if summary.thumbnails.of(person)]
+    assert len(summary.people) == 100
+    assert len(kept) <= 10
+    assert all(person % 4 == 1 for person in kept[:5])  # those who are there longest
+    assert len(timeline._people) <= 10
 
 
 def add_all(timeline, frames):

@@ -1,5 +1,6 @@
 """Video files read."""
 
+import gc
 import os
 import re
 from fractions import Fraction
@@ -30,6 +31,21 @@ def test_frames_have_numbers_times_and_images(video, read_video):
     assert frames[0].color.shape == (180, 240, 3)
     gray = cv2.cvtColor(frames[0].color, cv2.COLOR_BGR2GRAY)
     assert np.abs(gray.astype(int) - frames[0].gray).mean() < 1.5  # full range, not video's 16…235
+
+
+def test_frames_are_freed_without_the_garbage_collector(video):
+    def count():
+        return sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+
+    gc.disable()
+    try:
+        before = count()
+        with VideoFile(video) as opened:
+            for frame in opened.frames():
+                assert frame.gray.size < frame.color.size
+        assert count() < before + 10  # of 24: the last, and those of the decoder
+    finally:
+        gc.enable()
 
 
 def test_a_part_of_a_video(video, read_video):
