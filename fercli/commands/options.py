@@ -9,7 +9,7 @@ import functools
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
@@ -262,6 +262,7 @@ def from_fields(
     but: Collection[str] = (),
     checked: bool = True,
     types: Mapping[str, Any] | None = None,
+    engine: bool = True,
 ) -> Callable[..., Any]:
     """Return a decorator that adds the options of the fields of an options dataclass.
 
@@ -280,9 +281,11 @@ def from_fields(
         Whether bounds are checked when the command line is read. Defaults to True.
     types : mapping, optional
         Types of fields that the command line reads in a way of its own.
+    engine : bool
+        Whether the help names the engine of an option that only one has. Defaults to True.
     """
     chosen = [
-        field
+        field if engine else replace(field, option=replace(field.option, engine=None))
         for name, field in option_fields(kind).items()
         if (only is None or name in only) and name not in but
     ]

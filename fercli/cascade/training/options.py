@@ -275,13 +275,13 @@ class CascadeTrainingOptions(EngineOptions):
     )
     variants: int = option(
         0,
-        help="Train on this many variants of each positive as well; see the --jitter options.",
+        help="Make this many variants of each positive as well; see the --jitter options.",
         metavar="N",
         minimum=0,
         maximum=1000,
         engine="native",
     )
-    mirror: bool = option(False, help="Train on mirror images as well.", engine="native")
+    mirror: bool = option(False, help="Add mirror images of the positives.", engine="native")
     jitter_shift: float = option(
         Jitter.shift,
         help="Shift variants by up to this share of the window.",
@@ -490,3 +490,30 @@ class CascadeTrainingOptions(EngineOptions):
                     f"`{name}` {value:g} has no effect without `variants`",
                     hint="use `variants` 1 or more",
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationOptions:
+    """What a calibration is asked for, besides its samples."""
+
+    target_false_alarms: float | None = option(
+        None,
+        help="Let about this share of the background windows pass all stages.",
+        metavar="X",
+        above=0,
+        below=1,
+        default_text="as many as pass now",
+    )
+    max_cost: float = option(
+        1.0,
+        help="Evaluate at most this many times as many weak classifiers a window as now.",
+        metavar="X",
+        above=0,
+        maximum=100,
+    )
+    negatives: int = option(
+        50_000,
+        help="Measure false alarms on this many windows that pass lower thresholds.",
+        metavar="N",
+        minimum=1000,
+    )

@@ -16,6 +16,7 @@ from fercli.cli import LazyGroup
         "create-samples",
         "samples",
         "train",
+        "calibrate",
         "evaluate",
         "detect",
         "inspect",
