@@ -86,7 +86,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationResult:
     """The result of a calibration.
 
     Parameters
@@ -198,7 +198,7 @@ def calibrate_cascade(
     options: CalibrationOptions | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
-) -> Calibration:
+) -> CalibrationResult:
     """Set the thresholds of all stages of a cascade anew, and write it.
 
     Parameters
@@ -271,7 +271,7 @@ def calibrate_cascade(
         for number, threshold in zip(stages, thresholds, strict=True)
     )
     write_cascade(out, replace(given, stages=trained), overwrite=overwrite)
-    return Calibration(
+    return CalibrationResult(
         out, sums.positives.shape[1], sums.negatives.shape[1], len(given.stages), stages,
         before, after, held_out,
         (*positives.notes, *_notes(sums, target, wanted, before, after, held_out)),
