@@ -7,7 +7,9 @@ import json
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
+from PIL import Image
 
 pytest.importorskip("selenium", reason="pip install 'fercli[test]'")
 
@@ -20,8 +22,10 @@ from fercli.recognition.results import Face, FrameFaces, Summary
 from fercli.recognition.sinks.timeline import Timeline
 from fercli.recognition.sinks.video_writer import VideoWriter
 from fercli.recognition.sources.frames import Frame
+from fercli.web.app import services
+from fercli.web.server import make_server
 
-from ..browser import colors, find, saved, screen, status_says, until
+from ..browser import colors, find, saved, screen, served_here, status_says, until
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +56,8 @@ def test_a_image(visit, jpeg, tmp_path):
     find(browser, "#json").click()
     (image,) = json.loads(saved(browser, "a face ü-faces.json").read_text())["images"]
     assert image["faces"][0]["expression"] == "happy"
+    find(browser, "#png").click()
+    assert cv2.imread(str(saved(browser, "a face ü-faces.png"))).shape == (180, 240, 3)  # its own
 
 
 def test_several_images(visit, jpeg, tmp_path):
@@ -69,8 +75,85 @@ def test_several_images(visit, jpeg, tmp_path):
     status_says(browser, "1 face in c.jpg")
 
 
+def test_screen_readers_get_the_newest_message_every_two_seconds(visit):
+    browser = visit("/my-camera")
+    said = browser.execute_async_script(
+        """
+        const done = arguments[0], timers = [];
+        import("/static/common.js").then(({ say }) => {
+          const kept = window.setTimeout;
+          window.setTimeout = (act, milliseconds) => timers.push([act, milliseconds]);
+          for (const text of ["one", "two", "three"]) say(text);
+          window.setTimeout = kept;
+          timers[0][0]();
+          done([timers.map(([, wait]) => wait), document.getElementById("spoken").textContent]);
+        });
+        """
+    )
+    assert said == [[2000], "three"]
+
+
 def strip(browser):
     return browser.find_elements(By.CSS_SELECTOR, "#strip button")
+
+
+def test_an_image_is_pasted_and_one_dropped(visit, jpeg, tmp_path):
+    browser = visit("/")
+    clipboard = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    browser.execute_cdp_cmd("Browser.grantPermissions", clipboard)
+    browser.execute_async_script(COPY_THE_SAMPLE)
+    paste = {"type": "rawKeyDown", "key": "v", "modifiers": 2, "commands": ["paste"]}
+    browser.execute_cdp_cmd("Input.dispatchKeyEvent", paste)
+    status_says(browser, "1 face in image.png")
+    (tmp_path / "dropped.jpg").write_bytes(jpeg)
+    at = browser.execute_script("return document.querySelector('.drop').getBoundingClientRect()")
+    data = {"items": [], "files": [str(tmp_path / "dropped.jpg")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        event = {"type": kind, "x": at["x"] + 50, "y": at["y"] + 50, "data": data}
+        browser.execute_cdp_cmd("Input.dispatchDragEvent", event)
+    status_says(browser, "1 face in dropped.jpg")
+
+
+#: The sample image as PNG, the only format of images that pages may put into the clipboard.
+COPY_THE_SAMPLE = """
+const done = arguments[arguments.length - 1];
+(async () => {
+  const image = await createImageBitmap(await (await fetch("/static/sample.jpg")).blob());
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  const png = await canvas.convertToBlob();
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+})().then(done);
+"""
+
+
+def test_the_camera_of_a_phone_is_offered_where_there_is_one(visit, jpeg, tmp_path):
+    browser = visit("/")
+    label = find(browser, "label[for=photo]")
+    assert not label.is_displayed()
+    with screen(browser, 360, 700):
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+        assert label.is_displayed()
+        assert find(browser, "#photo").get_attribute("capture") == "environment"
+        (tmp_path / "photo.jpg").write_bytes(jpeg)
+        find(browser, "#photo").send_keys(str(tmp_path / "photo.jpg"))
+        status_says(browser, "1 face in photo.jpg")
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+@pytest.mark.parametrize(("suffix", "shown"), [("avif", True), ("heic", False)])
+def test_images_of_phones(visit, portrait, tmp_path, suffix, shown):
+    """Chromium shows no HEIC, whose faces are told all the same."""
+    pillow_heif.register_heif_opener()
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(portrait[:, :, ::-1]).save(path)
+    browser = visit("/")
+    find(browser, "#file").send_keys(str(path))
+    status_says(browser, f"1 face in a.{suffix}.")
+    said = find(browser, "#status").text
+    assert ("Your browser cannot show this format" in said) == (not shown)
+    assert (colors(browser, "#canvas") > 500) == shown
+    assert "happy" in find(browser, ".face h3").text
 
 
 def test_faces_are_numbered_as_one_reads(visit, portrait, tmp_path):
@@ -108,6 +191,12 @@ def test_an_example_shows_what_the_page_does(visit):
     assert "happy" in find(browser, ".face h3").text
     find(browser, "#sample").click()
     status_says(browser, "1 face in sample.jpg")
+    # One that comes after something was chosen is not shown over it.
+    browser.execute_async_script(
+        "const done = arguments[0]; import('/static/image.js').then((page) => {"
+        "page.leaveImages(); return page.showExample(); }).then(done)"
+    )
+    assert not find(browser, "#result").is_displayed()
 
 
 def test_no_image_is_named(visit, tmp_path):
@@ -346,6 +435,24 @@ def test_the_servers_camera(visit):
     assert cv2.imread(str(saved(browser, "camera-*.png"))).shape == (360, 480, 3)
     find(browser, "main a.button").click()
     assert find(browser, "main form button").text == "Start"
+
+
+def test_a_page_of_another_site_cannot_switch_the_camera_on(visit, make_client, stream, tmp_path):
+    """Before, a hidden frame did."""
+    app = make_client(camera=stream).application
+    with served_here(app, make_server) as address:
+        page = tmp_path / "other.html"
+        page.write_text(
+            f'<iframe src="{address}/camera?watch=1"></iframe><img src="{address}/camera/stream">'
+            f'<iframe name="a"></iframe><form method="post" action="{address}/camera" target="a">'
+            '<input name="key" value="x"></form><script>document.forms[0].submit()</script>'
+        )
+        visit("/nothing", address)
+        browser = visit("", page.as_uri())
+        until(browser, lambda: browser.execute_script("return document.readyState") == "complete")
+        browser.get("about:blank")
+        assert not services(app).camera.is_open
+        browser.get_log("browser")  # which tells that all was refused
 
 
 def test_the_token_is_asked_for_once(visit, serve_here, jpeg, tmp_path):

@@ -11,6 +11,7 @@ const CROP = 72; // pixels of a face on its card
 let entries = []; // of each image {name, file, image, answer} or {name, file, error}
 let shown = null;
 let latest = null;
+let begun = false; // whether anything was chosen
 
 const chosen = () => {
   const query = new URLSearchParams({ model: byId("model").value });
@@ -48,6 +49,7 @@ async function analyze(entry, signal) {
 export function leaveImages() {
   latest?.abort();
   latest = null;
+  begun = true;
   entries = [];
   showStrip();
   byId("result").hidden = true;
@@ -59,7 +61,7 @@ export async function showExample() {
   const [blob, known] = await Promise.all([
     fetch(image).then((response) => response.blob()), fetch(answer).then((response) => response.json()),
   ]);
-  if (latest || location.hash) return;
+  if (begun || location.hash) return;
   show({ name: "sample.jpg", file: blob, image: await createImageBitmap(blob), answer: known });
   byId("result-title").textContent = "Example";
   say("");
