@@ -23,8 +23,8 @@ from fercli.common.errors import ImageError, OptionError
 from fercli.common.files import folder_lock, make_folder
 from fercli.common.processes import signals_as_interrupts
 from fercli.common.progress import SILENT, Progress
+from fercli.labeling.box_output import REASONS, BoxOutput
 from fercli.labeling.images import ShownImage
-from fercli.labeling.outputs import REASONS, BoxOutput
 from fercli.labeling.quick_training import QuickTraining
 from fercli.labeling.request_body import annotation_of, json_object, suggested_of
 from fercli.labeling.session import AnnotateSettings, LabelingSession, open_session

@@ -26,7 +26,7 @@ from fercli.common.boxes import Box, clip_box, fit_box
 from fercli.common.errors import ImageError, OptionError, OutputExistsError
 from fercli.common.files import relative_name
 from fercli.common.images import read_color, write_image
-from fercli.labeling.outputs import BoxOutput
+from fercli.labeling.box_output import BoxOutput
 
 #: What is cut out around a false alarm, on each side, as a share of its size.
 AROUND = 0.5

@@ -8,8 +8,8 @@ from pathlib import Path
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import DEFAULTS
 from fercli.common.progress import SILENT, Progress
+from fercli.labeling.box_output import BoxOutput
 from fercli.labeling.images import Finder, ImageCache
-from fercli.labeling.outputs import BoxOutput
 from fercli.labeling.quick_training import QuickTraining
 from fercli.labeling.review import ReviewOutput
 from fercli.labeling.store import AnnotationStore, open_store

@@ -21,7 +21,7 @@ from fercli.annotations.opencv_lists import read_background_list, write_backgrou
 from fercli.common.boxes import Box
 from fercli.common.errors import FerError, InputError
 from fercli.common.files import find_files, output_error, parse_json, read_text, write_text
-from fercli.labeling.outputs import BoxOutput, keep_original
+from fercli.labeling.box_output import BoxOutput, keep_original
 
 Size = tuple[int, int]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from fercli.cascade import HIT_RATE, STAGES
 from fercli.cascade.list_builder.box_sizes import SizeStatistics, draw_histogram
 from fercli.cascade.list_builder.image_audit import AuditedImage, LeftOut
-from fercli.cascade.samples.statistics import usable_positives
+from fercli.cascade.samples.inspection import usable_positives
 from fercli.common.tables import counted
 
 #: So many of what was left out are shown; all are in the table beside the list.

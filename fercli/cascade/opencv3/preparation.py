@@ -19,7 +19,7 @@ from fercli.annotations.opencv_lists import (
 )
 from fercli.annotations.reading import read_objects
 from fercli.cascade.opencv3 import ProgramSettings
-from fercli.cascade.samples.statistics import usable_positives
+from fercli.cascade.samples.inspection import usable_positives
 from fercli.cascade.samples.vec import VecInfo, describe_vec
 from fercli.common.errors import AnnotationError, ImageError, OptionError, VecError
 from fercli.common.files import find_files, make_folder, write_text

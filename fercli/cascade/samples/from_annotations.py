@@ -34,7 +34,7 @@ WRITTEN_AT_ONCE = 512
 
 #: Below this time per image (in seconds) one core crops all of them: threads would lose more to
 #: the interpreter's lock than they gain.
-QUICK = 200e-6
+ONE_CORE_SECONDS = 200e-6
 
 
 def create_from_annotations(
@@ -181,7 +181,7 @@ def _cropped(
             first, second = second, crop_batch(batch)
             seconds = min(seconds, (time.thread_time() - started) / len(batch))
         where = Workers.of(workers)
-        if seconds < QUICK and where.scheduler is None:
+        if seconds < ONE_CORE_SECONDS and where.scheduler is None:
             where = Workers(1)
         others = parallel_map(
             crop_batch, batches[2:], workers=where, prefer="threads", note=progress.note

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.list_builder.collect import in_drawn_order
+from fercli.cascade.samples.inspection import CHUNK, assumed_size, digests
 from fercli.cascade.samples.options import Written
-from fercli.cascade.samples.statistics import CHUNK, assumed_size, digests
 from fercli.cascade.samples.vec import Samples, describe_vec, read_vec, vec_writer
 from fercli.common.errors import OptionError, VecError
 from fercli.common.files import require_absent

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fercli.cascade.samples.inspection import assumed_size
 from fercli.cascade.samples.options import Written
-from fercli.cascade.samples.statistics import assumed_size
 from fercli.cascade.samples.vec import Samples, read_vec
 from fercli.common.errors import OptionError, OutputExistsError
 from fercli.common.files import make_folder, require_absent

@@ -142,9 +142,17 @@ def _random(seed: tuple[int, ...], search: int) -> np.random.Generator:
     return np.random.default_rng([*seed, search])
 
 
-def rates(sums: NDArray[np.float64], positives: int, hit_rate: float) -> tuple[float, float, float]:
-    """Return the threshold that keeps the hit rate, the hit rate and the false alarm rate."""
-    threshold = threshold_for(sums[:positives], hit_rate)
+def rates(
+    sums: NDArray[np.float64],
+    positives: int,
+    hit_rate: float,
+    held_out: NDArray[np.float64] | None = None,
+) -> tuple[float, float, float]:
+    """Return the threshold that keeps the hit rate, the hit rate and the false alarm rate.
+
+    The threshold is set on the sums of positives that were held out, if there are any.
+    """
+    threshold = threshold_for(sums[:positives] if held_out is None else held_out, hit_rate)
     passes = reaches(sums, threshold)
     return threshold, float(passes[:positives].mean()), float(passes[positives:].mean())
 

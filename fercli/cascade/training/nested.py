@@ -25,8 +25,7 @@ from fercli.cascade.training.boosting import (
     Search,
     TrainedStage,
     Watcher,
-    reaches,
-    threshold_for,
+    rates,
     train_stage,
 )
 from fercli.cascade.training.checkpoint import with_stage
@@ -106,11 +105,8 @@ def train_nested_stage(
     reached = [leaves_reached(trees, whole.features, windows, pool) for windows in samples]
     while True:
         trees, sums = fit_votes(trees, reached[0], positives)
-        judged = sums_of(trees, reached[1]) if len(reached) > 1 else sums[:positives]
-        threshold = threshold_for(judged, options.hit_rate)
-        passing = reaches(sums, threshold)
-        hit_rate = float(passing[:positives].mean())
-        false_alarm_rate = float(passing[positives:].mean())
+        judged = sums_of(trees, reached[1]) if len(reached) > 1 else None
+        threshold, hit_rate, false_alarm_rate = rates(sums, positives, options.hit_rate, judged)
         new = len(trees) - len(earlier)
         watch(len(trees), hit_rate, false_alarm_rate)
         step = min(max(len(trees) // GROWTH, 1), options.max_weak_count - new)

@@ -102,7 +102,7 @@ def info(vec: Path, size: tuple[int, int] | None, as_json: bool, progress: Progr
       fer cascade samples info faces.vec
       fer cascade samples info faces.vec --json
     """
-    from fercli.cascade.samples.statistics import examine_vec
+    from fercli.cascade.samples.inspection import examine_vec
 
     statistics = examine_vec(vec, size, progress=progress)
     options.echo(statistics, as_json)

@@ -44,7 +44,7 @@ def create(info, tmp_path, name="out.vec", size=SIZE, workers=None, **rules):
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_box_becomes_a_sample_in_order(marked, tmp_path, workers, monkeypatch):
     monkeypatch.setattr("fercli.cascade.samples.from_annotations.BATCH", 2)
-    monkeypatch.setattr("fercli.cascade.samples.from_annotations.QUICK", 0)
+    monkeypatch.setattr("fercli.cascade.samples.from_annotations.ONE_CORE_SECONDS", 0)
     info, expected = marked
     created, samples = create(info, tmp_path, workers=workers)
     np.testing.assert_array_equal(samples, expected)

@@ -39,13 +39,13 @@ from fercli.common.parallel import Workers, parallel_map
 from fercli.common.progress import SILENT, Bar, Progress
 
 #: Images that cannot be used are named one by one up to so many.
-NAMED = 10
-#: The first round scans at least so many tiles: variety where images are few.
-VARIETY = 1000
+MOST_ERRORS_SHOWN = 10
+#: The first round scans at least so many tiles, several of each image where images are few.
+LEAST_FIRST_TILES = 1000
 #: Tiles of a task.
 TASK_TILES = 8
 #: Windows of a tile that are kept for later rounds, beyond those that it may give at once.
-SPARE = 32
+KEPT_FOR_LATER = 32
 
 
 @dataclass(frozen=True)
@@ -211,10 +211,10 @@ class NegativeMiner:
                 f"large as the window of {self.size_wh[0]}x{self.size_wh[1]}{why}",
                 hint="use larger images, or names that are right from this folder",
             )
-        for error in new[:NAMED]:
+        for error in new[:MOST_ERRORS_SHOWN]:
             progress.note(f"left out: {error}")
-        if len(new) > NAMED:
-            progress.note(f"left out: {len(new) - NAMED} more background images")
+        if len(new) > MOST_ERRORS_SHOWN:
+            progress.note(f"left out: {len(new) - MOST_ERRORS_SHOWN} more background images")
 
 
 class NegativeBuffer:
@@ -333,11 +333,11 @@ class MiningRounds:
     def run(self, bar: Bar) -> None:
         """Scan until enough windows are found, or all have been seen."""
         images = np.arange(len(self.backgrounds))
-        first, count = 0, math.ceil(VARIETY / len(images))
+        first, count = 0, math.ceil(LEAST_FIRST_TILES / len(images))
         quota = math.ceil(self.buffer.wanted / (len(images) * count))
         while len(images) and self.needs_more:
             order = self.worker.random(ORDER, first).permutation(images)
-            tasks = self._tasks(order, first, first + count, quota + SPARE)
+            tasks = self._tasks(order, first, first + count, quota + KEPT_FOR_LATER)
             images = self._scan(tasks, quota, bar)
             self._rounds += 1
             # The next round is as large as all before it, and a tile may give twice as many.

@@ -177,7 +177,7 @@ def test_when_backgrounds_run_dry_every_window_has_been_seen(make_image, stages)
 
 def test_tiles_with_more_windows_than_were_kept_are_scanned_again(make_image, monkeypatch):
     """One tile alone has all the windows, and more of them than it may give at once."""
-    monkeypatch.setattr(miner, "SPARE", 0)
+    monkeypatch.setattr(miner, "KEPT_FOR_LATER", 0)
     path = make_image("a.png", 60, 60)
     cascade = lbp_cascade(5)
     everything = NegativeMiner([path], SIZE).mine(cascade, 10**6, stage_index=1)
@@ -218,7 +218,7 @@ def test_nothing_accepted_ends(images):
 
 @pytest.mark.compiled
 def test_gives_up_below_the_lowest_ratio(images, monkeypatch):
-    monkeypatch.setattr(miner, "VARIETY", 12)  # a first round that is not all there is
+    monkeypatch.setattr(miner, "LEAST_FIRST_TILES", 12)  # a first round that is not all there is
     cascade = lbp_cascade(1, stages=4)
     result = NegativeMiner(images, SIZE).mine(cascade, 10**6, stage_index=4, lowest_ratio=0.05)
     assert result.rare

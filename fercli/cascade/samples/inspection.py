@@ -189,14 +189,12 @@ def _listed(numbers: list[int]) -> str:
 # How many of the samples of a ``.vec`` a training may use in each stage.
 
 
-def usable_positives(
-    samples: int, *, stages: int = STAGES, hit_rate: float = HIT_RATE, spare: float = 0.0
-) -> int:
+def usable_positives(samples: int, *, stages: int = STAGES, hit_rate: float = HIT_RATE) -> int:
     """Return the largest number of positives per stage that `samples` can fill all stages with.
 
     Each stage may reject ``1 - hit_rate`` of its positives, which the next one replaces:
     ``samples >= positives + (stages - 1) * (1 - hit_rate) * positives``. Atypical samples that
-    earlier stages reject beyond that come on top (`spare`).
+    earlier stages reject beyond that come on top.
 
     Parameters
     ----------
@@ -206,7 +204,5 @@ def usable_positives(
         Number of stages to train. Defaults to 20.
     hit_rate : float
         Least hit rate of a stage. Defaults to 0.995.
-    spare : float
-        Share of the samples kept in reserve for atypical ones. Defaults to 0.
     """
-    return int(samples * (1 - spare) / (1 + (stages - 1) * (1 - hit_rate)))
+    return int(samples / (1 + (stages - 1) * (1 - hit_rate)))
