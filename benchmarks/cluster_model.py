@@ -31,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.common.cluster import AHEAD, BATCH_SECONDS, BATCHES_A_SECOND
+from fercli.common.cluster import BATCH_SECONDS, BATCHES_A_SECOND, BATCHES_PER_CORE
 from fercli.common.tables import format_table
 
 ROOT = Path(__file__).parents[1]
@@ -118,7 +118,7 @@ def _round(
     each = figures.decode + tiles * figures.tile
     size = max(1, int(max(BATCH_SECONDS, cores / BATCHES_A_SECOND) / each))
     size = min(size, -(-tasks // (2 * cores)))
-    ahead = AHEAD * cores + 2
+    ahead = BATCHES_PER_CORE * cores + 2
     free = [at] * cores
     scheduled = read = taken = at
     ends: list[float] = []

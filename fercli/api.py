@@ -33,6 +33,7 @@ def train_cascade(
     negatives: PathName | None = None,
     out: PathName,
     engine: Literal["native", "opencv"] | None = None,
+    scheduler: str | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -51,6 +52,9 @@ def train_cascade(
         The folder of results, with ``cascade.xml``.
     engine : {"native", "opencv"}, optional
         fer's own, or OpenCV 3.4's program. Defaults to "native", or the one to be resumed.
+    scheduler : str, optional
+        The Dask scheduler whose workers read the images and mine the negatives, such as
+        ``"tcp://node1:8786"``. Defaults to this machine.
     resume : bool
         Continue the training in `out`, with its own options but for those given here.
     overwrite : bool
@@ -77,7 +81,10 @@ def train_cascade(
         given[kind] = Path(positives)
     if negatives is not None:
         given["bg"] = Path(negatives)
-    return train(engine, given, Path(out), resume=resume, overwrite=overwrite, progress=progress)
+    return train(
+        engine, given, Path(out),
+        resume=resume, overwrite=overwrite, scheduler=scheduler, progress=progress,
+    )  # fmt: skip
 
 
 def evaluate_cascade(
@@ -94,6 +101,7 @@ def evaluate_cascade(
     max_size_ratio: float | None = None,
     box_scale: float | Literal["auto"] = 1.0,
     out: PathName | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
     **options: Any,
@@ -113,6 +121,8 @@ def evaluate_cascade(
         When a detection is the object, as ``fer cascade evaluate`` explains.
     out : path-like, optional
         A folder for curves, tables and images of the errors.
+    scheduler : str, optional
+        The Dask scheduler whose workers search the images. Defaults to this machine.
     overwrite : bool
         Replace results that are there.
     **options
@@ -143,6 +153,7 @@ def evaluate_cascade(
         ),
         box_scale=box_scale,
         out=_path(out),
+        scheduler=scheduler,
         overwrite=overwrite,
         progress=progress,
     )
@@ -154,6 +165,7 @@ def build_info(
     *,
     out: PathName,
     workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
     **options: Any,
@@ -168,6 +180,8 @@ def build_info(
         The folder of the lists.
     workers : int, optional
         How many cores are used. Defaults to all.
+    scheduler : str, optional
+        The Dask scheduler whose workers open the images. Defaults to this machine.
     overwrite : bool
         Replace lists that are there.
     **options
@@ -183,6 +197,7 @@ def build_info(
     """
     from fercli.cascade.list_builder.build import build_description
     from fercli.cascade.list_builder.options import BoxRules, CollectOptions, FileOptions
+    from fercli.common.parallel import Workers
 
     rules, rest = _split(BoxRules, options)
     files, rest = _split(FileOptions, rest)
@@ -192,7 +207,7 @@ def build_info(
         Path(out),
         from_options(CollectOptions, {**rest, "rules": from_options(BoxRules, rules)}),
         from_options(FileOptions, {**files, "overwrite": overwrite}),
-        workers=workers,
+        workers=Workers(workers, scheduler=scheduler),
         progress=progress,
     )
 
@@ -203,6 +218,7 @@ def create_samples(
     image: PathName | Sequence[PathName] = (),
     out: PathName,
     workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
     **options: Any,
@@ -219,6 +235,8 @@ def create_samples(
         The ``.vec`` file.
     workers : int, optional
         How many cores are used. Defaults to all.
+    scheduler : str, optional
+        The Dask scheduler whose workers cut or warp them. Defaults to this machine.
     overwrite : bool
         Replace a file that is there.
     **options
@@ -234,11 +252,16 @@ def create_samples(
     """
     from fercli.cascade.samples.options import CropRules, Distortion, WarpRules
     from fercli.common.errors import OptionError
+    from fercli.common.parallel import Workers
 
     images = _paths(image)
     if (info is None) == (not images):
         raise OptionError("Expected samples of `info` or of `image`, and not of both")
-    common: dict[str, Any] = {"workers": workers, "overwrite": overwrite, "progress": progress}
+    common: dict[str, Any] = {
+        "workers": Workers(workers, scheduler=scheduler),
+        "overwrite": overwrite,
+        "progress": progress,
+    }
     if info is not None:
         from fercli.cascade.samples.from_annotations import create_from_annotations
 
@@ -358,6 +381,7 @@ def import_dataset(
     classes: str | None = None,
     map: Mapping[str, str] | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
     **options: Any,
@@ -376,6 +400,8 @@ def import_dataset(
         What words of the source mean; "" leaves them out.
     workers : int, optional
         How many processes. Defaults to all cores.
+    scheduler : str, optional
+        The Dask scheduler whose workers read and write the images. Defaults to this machine.
     overwrite : bool
         Replace a tree that is there.
     **options
@@ -403,7 +429,7 @@ def import_dataset(
         Path(out),
         chosen,
         overwrite=overwrite,
-        workers=Workers(workers),
+        workers=Workers(workers, scheduler=scheduler),
         progress=progress,
     )
 

@@ -4,13 +4,14 @@ import inspect
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 import fercli
-from fercli.common.errors import OptionError
+from fercli.common.errors import DependencyError, OptionError
 
 
 def test_every_public_name_is_there_and_explained():
@@ -43,6 +44,29 @@ def test_arguments_are_named_by_the_errors(tmp_path):
     with pytest.raises(OptionError, match="`channels`: expected keep, gray or color, got blue"):
         fercli.import_dataset(tmp_path, out=tmp_path / "tree", channels="blue")
     assert not (tmp_path / "run").exists()
+
+
+def test_every_function_that_takes_a_scheduler_asks_it(tmp_path, monkeypatch, face_cascade):
+    monkeypatch.setattr("fercli.common.cluster.SCHEDULER_TIMEOUT", 0.1)
+    monkeypatch.chdir(tmp_path)
+    for at in range(4):
+        Path(f"faces/{at}").mkdir(parents=True)
+        cv2.imwrite(f"faces/{at}/{at}.png", np.full((48, 48), 50 * at, np.uint8))
+    Path("info.dat").write_text("".join(f"faces/{at}/{at}.png 1 4 4 24 24\n" for at in range(4)))
+    Path("bg.txt").write_text("".join(f"faces/{at}/{at}.png\n" for at in range(4)))
+    there = {"scheduler": "tcp://127.0.0.1:9"}
+    for call in (
+        lambda: fercli.build_info("info.dat", "faces", out="lists", **there),
+        lambda: fercli.create_samples(info="info.dat", out="a.vec", **there),
+        lambda: fercli.create_samples(image="faces/0/0.png", bg="bg.txt", out="a.vec", **there),
+        lambda: fercli.train_cascade(positives="info.dat", negatives="faces", out="run", **there),
+        lambda: fercli.evaluate_cascade(face_cascade, "info.dat", **there),
+        lambda: fercli.import_dataset(
+            "faces", out="tree", map={"0": "happy", "1": "sad", "2": "fear", "3": "angry"}, **there
+        ),
+    ):
+        with pytest.raises(DependencyError, match=r"No Dask scheduler answers at tcp://127\.0"):
+            call()
 
 
 def test_samples_of_an_image_take_the_options_of_the_command(tmp_path):

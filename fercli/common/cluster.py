@@ -25,7 +25,15 @@ from itertools import islice
 from threading import Event
 from typing import Any, ClassVar, Generic, TypeVar
 
-from fercli.common.cluster_worker import KEPT, BatchResult, Done, Home, run_batch, same, text_of
+from fercli.common.cluster_worker import (
+    KEPT,
+    BatchResult,
+    Done,
+    Requirements,
+    run_batch,
+    same,
+    text_of,
+)
 from fercli.common.errors import DependencyError, errors_made
 from fercli.common.parallel import Noted, until_failure, with_notes
 
@@ -35,16 +43,16 @@ R = TypeVar("R")
 #: How long to wait for a scheduler to answer at first, in seconds.
 SCHEDULER_TIMEOUT = 10
 #: How long to wait for a scheduler, or for all workers, that went away.
-PATIENCE = 60
+RECONNECT_TIMEOUT = 60
 #: About how long a batch takes, and how many of them a second there are to be at most: each takes
 #: the scheduler and this process some 2 ms.
 BATCH_SECONDS, BATCHES_A_SECOND = 0.25, 100
 #: Batches that are under way for each core, so that none waits for the next.
-AHEAD = 3
+BATCHES_PER_CORE = 3
 #: How often to look how many workers there are, in seconds.
-LOOK = 2.0
+CHECK_INTERVAL = 2.0
 #: Failures at what works here, after which a worker is left out.
-STRIKES = 3
+MAX_FAILURES = 3
 
 
 class _SchedulerLostError(Exception):
@@ -107,7 +115,7 @@ def map_on_cluster(
                 before = errors_made()
                 result = with_notes(function, item)
                 if errors_made() == before:
-                    cluster.suspect(found.worker, outcome.reason)
+                    cluster.count_failure(found.worker, outcome.reason)
                 yield result
     finally:
         batches.release()
@@ -128,7 +136,7 @@ class _Batches(Generic[T]):
         self._cluster = cluster
         self._function = cloudpickle.dumps(function)
         self._digest = hashlib.blake2b(self._function, digest_size=16).hexdigest()
-        self._home = Home.here()
+        self._required = Requirements.here()
         self._left = total
         called = function.func if isinstance(function, partial) else function
         self._kind = getattr(called, "__qualname__", type(called).__qualname__)
@@ -140,7 +148,7 @@ class _Batches(Generic[T]):
     def results(self, items: Iterator[T]) -> Iterator[tuple[_Batch[T], BatchResult]]:
         """Yield batches with their results, in order."""
         while True:
-            while len(self._pending) < AHEAD * self._cluster.cores() + 2:
+            while len(self._pending) < BATCHES_PER_CORE * self._cluster.cores() + 2:
                 some = list(islice(items, self._next_size()))
                 if not some:
                     break
@@ -182,7 +190,7 @@ class _Batches(Generic[T]):
         return max(1, int(wanted / max(seconds, 1e-6)))
 
     def _submit(self, batch: _Batch[T]) -> None:
-        work = (self._digest, self._dumps(batch.items), self._home)
+        work = (self._digest, self._dumps(batch.items), self._required)
         batch.future = self._cluster.submit(self._function, *work)
 
     def _result(self) -> BatchResult:
@@ -273,16 +281,16 @@ class Cluster:
 
     def cores(self) -> int:
         """Return how many threads the workers have, as of a moment ago."""
-        if time.monotonic() >= self._next_look:
-            self._look()
+        if time.monotonic() >= self._next_check:
+            self._check_workers()
         return max(sum(self._usable().values()), 1)
 
-    def submit(self, function: bytes, digest: str, items: bytes, home: Home) -> Any:
+    def submit(self, function: bytes, digest: str, items: bytes, required: Requirements) -> Any:
         """Return the future of a batch; None if the scheduler is away."""
         only = {"workers": list(self._usable())} if self._excluded else {}
         try:
             held = self._hold(function, digest)
-            return self._client.submit(run_batch, held, digest, items, home, pure=False, **only)
+            return self._client.submit(run_batch, held, digest, items, required, pure=False, **only)
         except Exception:
             if self.is_connected:
                 raise
@@ -298,12 +306,12 @@ class Cluster:
                 if future is None or future.cancelled():
                     raise _SchedulerLostError
                 with self._client.as_current():
-                    wait(future, timeout=LOOK)
+                    wait(future, timeout=CHECK_INTERVAL)
             except TimeoutError:
                 if stop.is_set():
                     raise _StoppedError from None
                 before = set(self._usable())
-                self._look()
+                self._check_workers()
                 if self._excluded and before - set(self._usable()):
                     return False
             except FuturesCancelledError as error:
@@ -321,10 +329,10 @@ class Cluster:
                 raise
             raise _SchedulerLostError from error
 
-    def suspect(self, worker: str, reason: str) -> None:
-        """Count a failure of a worker at what this machine can do; leave it out after `STRIKES`."""
+    def count_failure(self, worker: str, reason: str) -> None:
+        """Count a failure of a worker at what works here; leave it out after `MAX_FAILURES`."""
         self._failures[worker] += 1
-        if self._failures[worker] == STRIKES:
+        if self._failures[worker] == MAX_FAILURES:
             self.exclude(worker, reason)
 
     def exclude(self, worker: str, reason: str) -> None:
@@ -351,10 +359,10 @@ class Cluster:
         Raises
         ------
         DependencyError
-            It did not come back in `PATIENCE` seconds.
+            It did not come back in `RECONNECT_TIMEOUT` seconds.
         """
         self.note(f"the Dask scheduler at {self.scheduler} went away; waiting for it")
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + RECONNECT_TIMEOUT
         self._close()
         while True:
             try:
@@ -364,7 +372,7 @@ class Cluster:
                 if time.monotonic() > deadline:
                     raise DependencyError(
                         f"The Dask scheduler at {self.scheduler} went away, and did not come back "
-                        f"with workers in {PATIENCE:g} s",
+                        f"with workers in {RECONNECT_TIMEOUT:g} s",
                         hint="start it and its workers, and run the same command again",
                     ) from error
                 time.sleep(0.5)
@@ -374,7 +382,7 @@ class Cluster:
         self._held: OrderedDict[str, Any] = OrderedDict()
         self._workers: dict[str, int] = {}
         self._without_workers: float | None = None
-        self._look()
+        self._check_workers()
         if not self._workers:
             self._close()
             raise DependencyError(
@@ -386,18 +394,19 @@ class Cluster:
         with suppress(Exception):
             self._client.close(timeout=2)
 
-    def _look(self) -> None:
+    def _check_workers(self) -> None:
         """Find out which workers there are; raise if there have been none for long."""
-        self._next_look = time.monotonic() + LOOK
+        self._next_check = time.monotonic() + CHECK_INTERVAL
         with suppress(OSError, ValueError, AttributeError):  # the scheduler is away
             self._workers = dict(self._client.nthreads())
         if self._workers or not self.is_connected:
             self._without_workers = None
         elif self._without_workers is None:
             self._without_workers = time.monotonic()
-        elif time.monotonic() > self._without_workers + PATIENCE:
+        elif time.monotonic() > self._without_workers + RECONNECT_TIMEOUT:
             raise DependencyError(
-                f"The Dask scheduler at {self.scheduler} has had no workers for {PATIENCE:g} s",
+                f"The Dask scheduler at {self.scheduler} has had no workers for "
+                f"{RECONNECT_TIMEOUT:g} s",
                 hint="start some, and run the same command again",
             )
 

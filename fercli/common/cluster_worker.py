@@ -26,7 +26,7 @@ KEPT = 2
 
 
 @dataclass(frozen=True)
-class Home:
+class Requirements:
     """What a worker must have in common with this process.
 
     Parameters
@@ -40,7 +40,7 @@ class Home:
     versions: str
 
     @classmethod
-    def here(cls) -> Home:
+    def here(cls) -> Requirements:
         """Return that of this process."""
         return cls(str(os.getcwd()), _versions())  # noqa: PTH109
 
@@ -62,7 +62,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Doubtful:
+class Failed:
     """An item that failed on a worker, or an error was noted: to be done again elsewhere."""
 
     reason: str
@@ -74,19 +74,19 @@ class BatchResult:
 
     worker: str
     seconds: float
-    outcomes: list[Done | Doubtful]
+    outcomes: list[Done | Failed]
     fault: str = ""
 
 
-def run_batch(pickled: bytes, digest: str, items: bytes, home: Home) -> BatchResult:
+def run_batch(pickled: bytes, digest: str, items: bytes, required: Requirements) -> BatchResult:
     """Call a function with some items; runs on a worker."""
     from distributed import get_worker
 
     began, worker = time.perf_counter(), get_worker().address
-    fault = home.fault()
+    fault = required.fault()
     if fault:
         return BatchResult(worker, 0.0, [], fault)
-    with _DIRECTORY.entered(home.folder):
+    with _DIRECTORY.entered(required.folder):
         try:
             function, todo = _FUNCTIONS.get(digest, pickled), pickle.loads(items)
         except Exception as error:
@@ -100,13 +100,13 @@ def same(content: bytes) -> bytes:
     return content
 
 
-def _outcome(function: Callable[[Any], Any], item: Any) -> Done | Doubtful:
+def _outcome(function: Callable[[Any], Any], item: Any) -> Done | Failed:
     before = errors_made()
     try:
         done = Done(*with_notes(function, item))
     except Exception as error:
-        return Doubtful(text_of(error))
-    return Doubtful(last_error()) if errors_made() > before else done
+        return Failed(text_of(error))
+    return Failed(last_error()) if errors_made() > before else done
 
 
 def memory_limit() -> int | None:

@@ -145,7 +145,7 @@ if sys.platform == "win32":
 
     def _lock_beside(folder: Path) -> int | None:
         os.scandir(folder).close()  # an error that names the folder, if it is none
-        handle = _open_patiently(folder.parent / f".{folder.name}.fer-lock")
+        handle = _open_lock(folder.parent / f".{folder.name}.fer-lock")
         if handle is None:
             return os.open(os.devnull, os.O_RDWR)
         try:
@@ -155,7 +155,7 @@ if sys.platform == "win32":
             return None
         return handle
 
-    def _open_patiently(path: Path) -> int | None:
+    def _open_lock(path: Path) -> int | None:
         """Open the file of a lock; None where nothing may be written."""
         for pause in PAUSES[:4]:
             with suppress(PermissionError):  # it may be about to be removed by another process

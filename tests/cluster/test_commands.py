@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import skimage.data
 
+import fercli
+
 pytestmark = pytest.mark.slow
 
 
@@ -65,7 +67,7 @@ def photos(tmp_path, rng):
     return folder
 
 
-def test_lists(both, photos, tmp_path):
+def test_lists(both, cluster, photos, tmp_path):
     there, here = both(
         "cascade", "build-info", "boxes.csv", "--images", "photos", "-n", "photos/broken.png",
         "-n", "logo.png", "--size", "12x12", "--out", "OUT",
@@ -74,6 +76,11 @@ def test_lists(both, photos, tmp_path):
     assert "images of another size than stated, boxes scaled: 10" in there
     assert files(tmp_path / "out-1") == files(tmp_path / "out-2")
     assert b"unreadable" in files(tmp_path / "out-1")["info_left_out.csv"]
+    fercli.build_info(
+        "boxes.csv", ["photos/broken.png", "logo.png"], images="photos", size=(12, 12),
+        out="out-3", scheduler=cluster.address,
+    )  # fmt: skip
+    assert files(tmp_path / "out-1") == files(tmp_path / "out-3")
 
 
 def test_samples_of_boxes(both, photos, tmp_path):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fercli.cascade.detection.scanner import compile_cascade
 from fercli.cascade.detection.scanner_kernels import Tables
 from fercli.cascade.model.cascade import MOST_RECTANGLES, Cascade
-from fercli.cascade.model.export import following_trees, identifier
+from fercli.cascade.model.export import following_trees, identifier, wrapped
 
 TEMPLATE = Path(__file__).with_name("detector.h")
 
@@ -396,15 +396,7 @@ def _rectangles(tables: Tables) -> NDArray[np.int64]:
 
 
 def _table(kind: str, name: str, values: Iterable[str]) -> str:
-    """Return an array, in lines of about 100 characters."""
-    lines, line = [], "   "
-    for value in values:
-        if len(line) + len(value) > 97:
-            lines.append(line)
-            line = "   "
-        line += f" {value},"
-    inside = "\n".join([*lines, line.rstrip(",")])
-    return f"static const {kind} @NAME@_{name} = {{\n{inside}}};"
+    return f"static const {kind} @NAME@_{name} = {{\n{wrapped(values, '   ', ' ')}}};"
 
 
 def _rows(array: Any, text: Callable[[Any], str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ import numpy as np
 from fercli.cascade.detection.scanner import compile_cascade
 from fercli.cascade.detection.scanner_kernels import Tables
 from fercli.cascade.model.cascade import Cascade
-from fercli.cascade.model.export import following_trees, identifier
+from fercli.cascade.model.export import following_trees, identifier, wrapped
 
 MODULE, PAGE = (Path(__file__).with_name(name) for name in ("detector.js", "camera.html"))
 
@@ -27,7 +27,17 @@ function locate(stride, tiltedAt) {
   for (let i = 0; i < offsets.length; i++)
     offsets[i] = @START@corners[2 * i] + corners[2 * i + 1] * stride;
 }"""
-_STAGES_PASSED_HAAR = """\
+_NEXT_NODE = """\
+      const child = children[side];
+      if (child < 0) vote += leaves[side];
+      node = child < 0 ? -child : child; // a leaf: the next tree
+    }
+    if (vote < thresholds[stage]) return stage;
+  }
+  return thresholds.length;
+}"""
+_STAGES_PASSED_HAAR = (
+    """\
 const AREA = (W - 2) * (H - 2);
 
 /** How many stages in a row a window passes; -1 if it is too flat. */
@@ -51,15 +61,11 @@ function stagesPassed(at, stride) {
           - sums[at + offsets[o + 9]] - sums[at + offsets[o + 10]]
           + sums[at + offsets[o + 11]]) | 0)));
       const side = 2 * node + (Math.fround(value * norm) < splits[node] ? 0 : 1);
-      const child = children[side];
-      if (child < 0) vote += leaves[side];
-      node = child < 0 ? -child : child; // a leaf: the next tree
-    }
-    if (vote < thresholds[stage]) return stage;
-  }
-  return thresholds.length;
-}"""
-_STAGES_PASSED_LBP = """\
+"""
+    + _NEXT_NODE
+)
+_STAGES_PASSED_LBP = (
+    """\
 /** How many stages in a row a window passes. */
 function stagesPassed(at) {
   const I = sums;
@@ -85,14 +91,9 @@ function stagesPassed(at) {
         | (((p8 - p9 - p12 + p13) | 0) >= middle ? 2 : 0)
         | (((p4 - p5 - p8 + p9) | 0) >= middle ? 1 : 0);
       const side = 2 * node + ((subsets[8 * node + word] >>> bit) & 1 ? 0 : 1);
-      const child = children[side];
-      if (child < 0) vote += leaves[side];
-      node = child < 0 ? -child : child; // a leaf: the next tree
-    }
-    if (vote < thresholds[stage]) return stage;
-  }
-  return thresholds.length;
-}"""
+"""
+    + _NEXT_NODE
+)
 
 
 def js_module(cascade: Cascade, *, name: str = "cascade", file: str = "") -> str:
@@ -164,14 +165,7 @@ def _tables(tables: Tables) -> Iterator[str]:
 
 
 def _table(kind: str, name: str, values: Iterator[str]) -> str:
-    """Return an array, in lines of about 100 characters."""
-    lines, line = [], "  "
-    for value in values:
-        if len(line) + len(value) > 99:
-            lines.append(line)
-            line = "  "
-        line += value + ","
-    return "\n".join([f"const {name} = new {kind}Array([", *lines, f"{line.rstrip(',')}]);"])
+    return f"const {name} = new {kind}Array([\n{wrapped(values, '  ')}]);"
 
 
 def _real(value: Any) -> str:
