@@ -493,15 +493,16 @@ def test_unreadable_images_are_passed_over_and_listed(session, photos):
 
 def test_boxes_outlive_a_server_that_goes_away(window, photos, tmp_path):
     out = tmp_path / "info.dat"
+    app = create_app(open_session(AnnotateSettings(photos, out)))
     with ExitStack() as later:
-        with served(photos, out) as address:
+        with served_here(app, make_server) as address:
             page = later.enter_context(at_page(window, address, out))
             page.open()
         page.drag((100, 100), (200, 200))
         page.until(lambda: "Not saved: the server does not answer" in page.text("#status"))
         page.press("n")
         assert page.text("#name") == "a.png"
-        later.enter_context(served(photos, out, "--port", address.rsplit(":", 1)[1].strip("/")))
+        later.enter_context(served(photos, out, "--port", address.rsplit(":", 1)[1]))
         page.saved({"a.png": [(100, 100, 100, 100)]})
         page.until(lambda: page.text("#status") == "")
         window.get_log("browser")  # which tells that the server was away
@@ -566,6 +567,14 @@ def test_images_are_reached_by_number_and_filtered(session):
         )
         names = "return [...document.querySelectorAll('#strip button')].map((one) => one.title)"
         page.until(lambda: page.browser.execute_script(names) == ["3: c.png, no object"])
+        gray = "const {canvas} = document.getElementById('canvas').getContext('2d');"
+        gray += "return canvas.getContext('2d').getImageData(canvas.width / 2, 30, 1, 1).data[0]"
+        before = page.browser.execute_script(gray)
+        page.browser.execute_script(
+            "const slider = document.getElementById('brightness'); slider.value = 2;"
+            "slider.dispatchEvent(new Event('input'))"
+        )
+        page.until(lambda: page.browser.execute_script(gray) == 2 * before)
 
 
 def test_classes(session, tmp_path):

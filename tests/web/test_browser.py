@@ -53,6 +53,9 @@ def test_a_image(visit, jpeg, tmp_path):
     browser.execute_script("document.querySelector('.face').focus()")  # marks the box, too
     assert "active" in find(browser, ".mark").get_attribute("class")
     assert "pixels were not looked for" in find(browser, "#unsearched").text
+    find(browser, "#zoom").click()
+    view = "const view = document.getElementById('image-view');"
+    assert browser.execute_script(f"{view} return view.scrollWidth > view.clientWidth")
     find(browser, "#json").click()
     (image,) = json.loads(saved(browser, "a face ü-faces.json").read_text())["images"]
     assert image["faces"][0]["expression"] == "happy"

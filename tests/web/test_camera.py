@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from fercli.web.app import ServerSettings, create_app, services
+from fercli.web.server import make_server
 
+from ..browser import served_here
 from .conftest import eventually, health, parts, started
 
 
@@ -92,9 +94,11 @@ def test_a_server_with_viewers_ends_in_good_order(run_server, stream):
 
 
 @pytest.fixture(scope="module")
-def watched(run_server, stream):
-    with run_server("--camera", stream) as address:
+def watched(stream):
+    app = create_app(ServerSettings(camera=stream))
+    with served_here(app, make_server) as address:
         yield address
+        services(app).close()
 
 
 def test_two_watch_while_a_third_asks(watched, jpeg):

@@ -67,9 +67,9 @@ def test_networks_tell_nobody_what_they_run(tmp_path):
     assert not {"deviceid", "onnxruntime.db", ".ses"} & set(kept)
 
 
-@pytest.fixture(scope="module")
-def watched(run_server):
-    with run_server("--no-camera") as address:
+@pytest.fixture
+def watched(make_app):
+    with served_here(make_app(), make_server) as address:
         yield address
 
 
@@ -112,8 +112,8 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(watched):
     assert answer_to_headers(watched, "/api/v1/classify", 100 << 20) == b"413"
 
 
-def test_strangers_may_send_no_more_than_a_token(run_server):
-    with run_server("--no-camera", "--token", TOKEN) as address:
+def test_strangers_may_send_no_more_than_a_token(make_app):
+    with served_here(make_app(token=TOKEN), make_server) as address:
         assert answer_to_headers(address, "/api/v1/jobs", 1 << 20) == b"413"
         known = (f"Authorization: Bearer {TOKEN}", "Expect: 100-continue")
         assert answer_to_headers(address, "/api/v1/jobs", 1 << 20, *known) == b"100"
@@ -307,6 +307,11 @@ def test_a_proxy_that_is_trusted_tells_the_scheme_and_the_host(make_app):
         b"Origin: https://fer.example\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         b"Content-Length: 24\r\n\r\ntoken=" + TOKEN.replace(" ", "+").encode()[:18]
     )
+    page = (
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+        b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: fer.example\r\n"
+        b"Authorization: Bearer " + TOKEN[:18].encode() + b"\r\n\r\n"
+    )
     answers = []
     for proxy in ("127.0.0.1", "127.0.0.8"):
         token = TOKEN[:18]
@@ -314,7 +319,12 @@ def test_a_proxy_that_is_trusted_tells_the_scheme_and_the_host(make_app):
         with served_here(app, make_server) as address, connect(address) as one:
             one.sendall(sent)
             answers.append(one.recv(10_000).decode())
-    trusted, other = answers
+            one.sendall(page)
+            answers.append(whole(one).decode())
+    trusted, shown, other, hidden = answers
     assert trusted.startswith("HTTP/1.1 303")
     assert "Secure; HttpOnly" in trusted
+    assert "curl -H" in shown
+    assert "https://fer.example/api/v1/classify" in shown
     assert other.startswith("HTTP/1.1 403")  # its headers are dropped, its origin is another
+    assert "http://127.0.0.1/api/v1/classify" in hidden

@@ -19,7 +19,7 @@ PROGRESS = (
 SAVES = tuple(
     json.dumps({"name": "a.png", "revision": "0", "done": True, **said}).encode()
     for said in (
-        {"boxes": [[1, 2, 20, 20], [30, 3, 9, 9]], "ignored": []},
+        {"boxes": [[1, 2, 20, 20], [30, 3, 9, 9]], "ignored": [[1, 2, 3, 4]], "reasons": [2]},
         {"boxes": [], "ignored": [[0, 0, 48, 48]], "negative": True},
     )
 )
