@@ -260,6 +260,12 @@ def test_the_timeline_seeks(visit, analyzed):
     until(browser, lambda: abs(browser.execute_script(time_is) - middle) < 0.05)
     find(browser, "#people th button").click()
     assert find(browser, "#people th").get_attribute("aria-sort") == "ascending"
+    find(browser, "#people input").click()
+    assert "0 of 1 person shown." in find(browser, "#timeline").text
+    assert canvas.size["height"] == 26  # the axis alone
+    find(browser, "#timeline .legend button:last-child").click()
+    assert canvas.size["height"] == 56
+    assert "shown" not in find(browser, "#timeline").text
 
 
 def test_a_video_that_is_canceled(visit, make_video, tmp_path):

@@ -1,6 +1,6 @@
 // Each person's expression over the time of a video. Click, drag or the arrow keys seek.
 
-import { clock, make, percent } from "./common.js";
+import { clock, make, percent, plural } from "./common.js";
 
 // One color for each class, told apart by nearly all eyes (Okabe and Ito, Tol).
 const COLORS = ["#8a8f94", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#7a5c00", "#882255", "#44aa99"];
@@ -10,7 +10,7 @@ const GAP = 0.5; // seconds without a face that end a band
 
 export class Timeline {
   constructor(place, player) {
-    Object.assign(this, { place, player, canvas: place.querySelector("canvas"), hidden: new Set(), all: false });
+    Object.assign(this, { place, player, canvas: place.querySelector("canvas"), hidden: new Set(), shown: new Set() });
     const { canvas } = this;
     const seek = (event) => event.buttons & 1 && this.seekTo(event);
     canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); seek(event); });
@@ -27,7 +27,7 @@ export class Timeline {
     this.colors = new Map(classes.map((name, at) => [name, COLORS[at % COLORS.length]]));
     this.bands = bandsOf(frames);
     this.last = frames.at(-1)?.seconds ?? 0;
-    this.all = false;
+    this.shown = new Set(people.slice(0, MOST).map(({ person }) => person));
     this.hidden.clear();
     this.showLegend();
     this.draw();
@@ -35,7 +35,22 @@ export class Timeline {
 
   get duration() { return this.player.duration || this.last || 1; }
 
-  get rows() { return this.all ? this.people : this.people.slice(0, MOST); }
+  get rows() { return this.people.filter(({ person }) => this.shown.has(person)); }
+
+  // Show a person, or no longer.
+  choose(person, isShown) {
+    if (isShown) this.shown.add(person);
+    else this.shown.delete(person);
+    this.tellShown();
+    this.draw();
+  }
+
+  tellShown() {
+    const { people, shown } = this;
+    const [count, all] = [...this.place.querySelector(".legend").children].slice(-2);
+    count.textContent = `${shown.size} of ${plural(people.length, "person", "people")} shown.`;
+    count.hidden = all.hidden = shown.size === people.length;
+  }
 
   showLegend() {
     const legend = this.place.querySelector(".legend");
@@ -53,17 +68,13 @@ export class Timeline {
       });
       return button;
     }));
-    if (this.people.length > MOST) {
-      const more = make("button", "plain", `Show all ${this.people.length} people`);
-      more.type = "button";
-      legend.append(make("span", "quiet", `${MOST} of ${this.people.length} people are shown.`), more);
-      more.addEventListener("click", () => {
-        this.all = true;
-        more.previousSibling.remove();
-        more.remove();
-        this.draw();
-      });
-    }
+    const all = make("button", "plain", "Show all");
+    all.type = "button";
+    all.addEventListener("click", () => {
+      for (const box of document.querySelectorAll("#people input:not(:checked)")) box.click();
+    });
+    legend.append(make("span", "quiet"), all);
+    this.tellShown();
   }
 
   draw() {
@@ -155,8 +166,9 @@ function bandsOf(frames) {
   return bands;
 }
 
-// A table of people whose columns sort; a click on a person's time leads there.
-export function showPeople(table, people, seek) {
+// A table of people whose columns sort; a click on a person's time leads there, a box chooses whom the
+// timeline shows.
+export function showPeople(table, people, timeline, seek) {
   const classes = [...new Set(people.flatMap((one) => Object.keys(one.expressions)))];
   const columns = [
     { name: "Person", value: (one) => one.person },
@@ -173,7 +185,7 @@ export function showPeople(table, people, seek) {
     const row = make("tr");
     row.append(...columns.map(({ name, value, text = value }) => {
       const cell = make("td", "", name === "From" ? undefined : text(one));
-      if (name === "Person") cell.prepend(...portraitOf(one));
+      if (name === "Person") cell.prepend(choiceOf(one, timeline), ...portraitOf(one));
       if (name === "From") {
         const button = make("button", "plain", text(one));
         button.type = "button";
@@ -205,6 +217,13 @@ export function showPeople(table, people, seek) {
   top.append(head);
   table.replaceChildren(top, body);
   fill(people);
+}
+
+function choiceOf({ person }, timeline) {
+  const box = make("input");
+  Object.assign(box, { type: "checkbox", checked: timeline.shown.has(person), ariaLabel: `Person ${person} in the timeline` });
+  box.addEventListener("change", () => timeline.choose(person, box.checked));
+  return box;
 }
 
 // The face of a person, with the expression that was shown longest.

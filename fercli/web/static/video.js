@@ -103,7 +103,7 @@ async function show(known) {
   const first = lines.find(({ faces }) => faces.length);
   timeline.show(lines, people, [...Object.keys(first?.faces[0].probabilities ?? {}), "unclear"]);
   const { inputs: [withThumbnails] } = await (await fetch(results.summary)).json();
-  showPeople(byId("people"), withThumbnails.people, (seconds) => {
+  showPeople(byId("people"), withThumbnails.people, timeline, (seconds) => {
     timeline.seek(seconds);
     byId("player").scrollIntoView({ block: "nearest", behavior: "smooth" });
   });

@@ -68,6 +68,7 @@ function listen() {
 }
 
 function resize() {
+  session.cross = null; // it was of another layout
   const { view } = session;
   const { fitted } = view;
   const { clientWidth: width, clientHeight: height } = stage;
