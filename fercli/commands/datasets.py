@@ -142,10 +142,11 @@ def crop(
     from fercli.cascade.model import bundled_cascade
     from fercli.datasets import face_cropping
 
+    cascade = choices["cascade"] or (bundled_cascade(),)
     result = face_cropping.crop_folder(
         folder,
         out,
-        options.build(FaceOptions, {**choices, "cascade": choices["cascade"] or bundled_cascade()}),
+        options.build(FaceOptions, {**choices, "cascade": cascade}),
         overwrite=overwrite,
         workers=workers,
         progress=progress,

@@ -221,6 +221,7 @@ class FieldOption(click.Option):
         elif is_list(field.kind):
             attributes["multiple"] = True
             attributes["callback"] = _none_if_empty
+            attributes["type"] = path_type() if field.kind == tuple[Path, ...] else str
         else:
             attributes["type"] = _click_type(field, checked)
         super().__init__(names, default=None, help=_field_help(field), **attributes)
@@ -512,7 +513,7 @@ cores_or_cluster_uncounted = _spread("cores", counted=False)
 # Options of the commands that detect and classify faces.
 
 
-face_cascade = from_option("cascade", None, Path, FACE_CASCADE)
+face_cascade = from_option("cascade", None, tuple[Path, ...], FACE_CASCADE)
 model = click.option(
     "--model",
     default="ferplus",

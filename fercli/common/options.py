@@ -292,7 +292,8 @@ def fits(value: Any, wanted: Any) -> bool:
     if origin is Literal:
         return value in get_args(wanted)
     if is_list(wanted):
-        return isinstance(value, tuple | list) and all(isinstance(each, str) for each in value)
+        kind = get_args(wanted)[0]
+        return isinstance(value, tuple | list) and all(isinstance(each, kind) for each in value)
     if origin is tuple and not isinstance(value, str):
         numbers = isinstance(value, tuple) and len(value) == 2
         return numbers and all(fits(each, get_args(wanted)[0]) for each in value)
@@ -304,8 +305,8 @@ def fits(value: Any, wanted: Any) -> bool:
 
 
 def is_list(wanted: Any) -> bool:
-    """Return whether a type is that of any number of texts."""
-    return bool(wanted == tuple[str, ...])
+    """Return whether a type is that of any number of texts or paths."""
+    return bool(wanted in (tuple[str, ...], tuple[Path, ...]))
 
 
 def in_words(wanted: Any) -> str:
@@ -314,7 +315,7 @@ def in_words(wanted: Any) -> str:
     if get_origin(wanted) in (Union, UnionType):
         return " or ".join(map(in_words, get_args(wanted)))
     if is_list(wanted):
-        return "a list of texts"
+        return "a list of texts" if wanted == tuple[str, ...] else "a list of paths"
     if get_origin(wanted) is Literal:
         return " or ".join(get_args(wanted))
     return _WORDS[get_origin(wanted) or wanted]

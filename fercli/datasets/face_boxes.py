@@ -30,10 +30,11 @@ def find_faces(image: ImageArray, options: FaceOptions) -> list[Box]:
         return []
     settings = DetectionOptions(options.scale_factor, options.min_neighbors, min_size_wh=least)
     detector = _detector(options.cascade)
-    if options.faces == "largest":
+    if options.faces == "largest" and len(options.cascade) == 1:
         largest = find_largest(detector, image, settings)
         return [] if largest is None else [largest]
-    return sorted(map(tuple, detector.detect(image, settings).boxes_xywh.tolist()))
+    boxes = sorted(map(tuple, detector.detect(image, settings).boxes_xywh.tolist()))
+    return sorted(boxes, key=_area)[-1:] if options.faces == "largest" else boxes
 
 
 def cut_face(image: ImageArray, box_xywh: Box, options: FaceOptions) -> ImageArray:
@@ -92,8 +93,8 @@ def _center_from_eyes(
 
 
 @lru_cache(maxsize=1)
-def _detector(cascade: Path) -> Detector:
-    """Return a cascade's detector, loaded once in each process."""
+def _detector(cascade: tuple[Path, ...]) -> Detector:
+    """Return the detector of some cascades, loaded once in each process."""
     if parent_process() is not None:
         # There is a worker for each core: cv2's own threads would be in each other's way.
         cv2.setNumThreads(1)
@@ -215,6 +216,8 @@ STEP = 1.5
 def find_largest(detector: Detector, image: ImageArray, options: DetectionOptions) -> Box | None:
     """Return the box (x, y, width, height) of the largest detection, or None if there is none.
 
+    The detector is of one cascade: the boxes of several may be ousted by much smaller ones.
+
     Of equally large ones it is the one furthest left, then up, as of all boxes of
     `fercli.cascade.detection.detector.Detector.detect`.
 
@@ -245,7 +248,11 @@ def find_largest(detector: Detector, image: ImageArray, options: DetectionOption
 
 def _largest(windows: AcceptedWindows, options: DetectionOptions) -> Box | None:
     boxes = sorted(map(tuple, windows.group(options.min_neighbors).boxes_xywh.tolist()))
-    return max(boxes, key=lambda box: box[2] * box[3], default=None)
+    return max(boxes, key=_area, default=None)
+
+
+def _area(box_xywh: Box) -> int:
+    return box_xywh[2] * box_xywh[3]
 
 
 def _ranges(

@@ -401,9 +401,11 @@ def open_log(
 
 def plan_of(source: Path, options: FaceOptions) -> dict[str, Any]:
     """Return the source and the options as plain values."""
-    digest = hashlib.sha256(options.cascade.read_bytes()).hexdigest()
-    choices = asdict(options) | {"cascade": str(options.cascade)}
-    return {"source": str(source), "cascade_sha256": digest, "options": choices}
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in options.cascade))
+    names = [str(path) for path in options.cascade]
+    # Of one cascade, as ever: folders that are there go on.
+    choices = asdict(options) | {"cascade": names if len(names) > 1 else names[0]}
+    return {"source": str(source), "cascade_sha256": digest.hexdigest(), "options": choices}
 
 
 def remove_crops(out: Path, records: Iterable[CropRecord]) -> None:

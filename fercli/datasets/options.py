@@ -40,7 +40,7 @@ class FaceOptions:
         An option is out of range.
     """
 
-    cascade: Path = option(MISSING, FACE_CASCADE)
+    cascade: tuple[Path, ...] = option(MISSING, FACE_CASCADE)
     size_wh: tuple[int, int] = option((48, 48), help="Scale the crops to this size.")
     margin: float = option(0.0, MARGIN)
     channels: Literal["gray", "color"] = option("gray", help="Store the crops this way.")

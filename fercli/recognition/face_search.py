@@ -15,8 +15,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,7 @@ from fercli.common.boxes import Box, intersections
 from fercli.common.images import ImageArray, resize
 
 if TYPE_CHECKING:
-    from fercli.cascade.detection.scanner import Scanner
-    from fercli.cascade.model import Node
+    from fercli.cascade.model import Cascade, Node
 
 Boxes = NDArray[np.int32]
 
@@ -53,7 +51,7 @@ NO_BOXES: Boxes = np.empty((0, 4), np.int32)
 
 
 class FaceSearch:
-    """Searches images for the faces of one cascade. Threads may share it.
+    """Searches images for the faces of a cascade, or of several. Threads may share it.
 
     All threads may call all methods at once, each for an image of its own: what is shared is only
     read, and scratch arrays belong to a thread. Kernels run without the GIL, so that two threads
@@ -67,8 +65,9 @@ class FaceSearch:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+        self._several = len(detector.cascades) > 1
         self._lock = threading.Lock()
-        self._scanners: tuple[Scanner, Scanner] | None = None
+        self._searches: tuple[_WindowSearch, ...] | None = None
 
     def __getstate__(self) -> Detector:
         return self._detector
@@ -78,8 +77,8 @@ class FaceSearch:
 
     @property
     def window_wh(self) -> tuple[int, int]:
-        """Width and height of the cascade's window: the smallest face."""
-        return self._detector.cascade.size_wh
+        """Width and height of the narrowest window of a cascade: the smallest face."""
+        return self._detector.window_wh
 
     def load(self) -> None:
         """Make the own scanner ready; the first time takes a second, once a machine ten."""
@@ -117,13 +116,13 @@ class FaceSearch:
             x, y, width, height in pixels of `gray`.
         """
         scale, small = _reduced(gray, side)
-        least_wh = self._window_size(max(round(min_face * scale), 1))
+        least_wh = _window_size(max(round(min_face * scale), 1), self.window_wh)
         if small.shape[1] < least_wh[0] or small.shape[0] < least_wh[1]:
             return NO_BOXES  # cv2 would look for smaller ones
-        if self._scanners is None or not min_neighbors:
+        if not self._several and (self._searches is None or not min_neighbors):
             found = self._detect_with_cv2(small, scale_factor, min_neighbors, least_wh)
         else:
-            found = self._detect(small, scale_factor, min_neighbors, least_wh, workers)
+            found = self._detect(small, scale_factor, min_neighbors, least_wh[0], workers)
         return np.asarray(np.rint(found / scale), np.int32)
 
     def quick(
@@ -169,36 +168,13 @@ class FaceSearch:
         boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
         return self._confirmed(gray, boxes, TRACK_RATIO, scale_factor, min_neighbors)
 
-    def _ready(self) -> tuple[Scanner, Scanner]:
-        """Return the scanners of all stages and of the first ones."""
-        if self._scanners is None:
+    def _ready(self) -> tuple[_WindowSearch, ...]:
+        """Return what searches for the windows of each cascade."""
+        if self._searches is None:
             with self._lock:
-                if self._scanners is None:
-                    self._scanners = self._load()
-        return self._scanners
-
-    def _load(self) -> tuple[Scanner, Scanner]:
-        from fercli.cascade.detection.scanner import Scanner
-
-        cascade = self._detector.cascade
-        first = cascade.stages[: self._stages(COARSE)]
-        return Scanner(cascade), Scanner(replace(cascade, stages=first))
-
-    @cached_property
-    def _near(self) -> int:
-        return self._stages(NEAR)
-
-    def _stages(self, share: float) -> int:
-        """Return how many stages have a share of the different weak classifiers, at least one."""
-        seen: set[tuple[Node, ...]] = set()
-        counts = []
-        for stage in self._detector.cascade.stages:
-            seen.update(weak.nodes for weak in stage.weak_classifiers)
-            counts.append(len(seen))
-        return max(sum(count <= share * counts[-1] for count in counts), 1)
-
-    def _window_size(self, width: int) -> tuple[int, int]:
-        return width, round(width * self.window_wh[1] / self.window_wh[0])
+                if self._searches is None:
+                    self._searches = tuple(map(_WindowSearch, self._detector.cascades))
+        return self._searches
 
     def _detect_with_cv2(
         self, gray: ImageArray, scale_factor: float, min_neighbors: int, least_wh: tuple[int, int]
@@ -218,38 +194,25 @@ class FaceSearch:
         gray: ImageArray,
         scale_factor: float,
         min_neighbors: int,
-        least_wh: tuple[int, int],
+        least: int,
         workers: int,
     ) -> Boxes:
         """Detect with the scanner what `_detect_with_cv2` detects."""
-        from fercli.cascade.detection.grid import detector_layers
-
-        image_wh = gray.shape[1], gray.shape[0]
-        layers = detector_layers(
-            image_wh, self.window_wh, scale_factor=scale_factor, min_size=least_wh
+        windows = np.concatenate(
+            [each.all(gray, scale_factor, least, workers) for each in self._ready()]
         )
-        windows = self._ready()[0].scan_layers(gray, layers, workers=workers).boxes_xywh
-        boxes, counts = _grouped(windows, min_neighbors)
-        boxes[:, 2:] = np.minimum(boxes[:, 2:], np.array(image_wh, np.int32) - boxes[:, :2])
+        if not min_neighbors:
+            return merge_windows(_inside(windows, gray))
+        boxes, counts = self._grouped(windows, min_neighbors)
+        image_wh = np.array((gray.shape[1], gray.shape[0]), np.int32)
+        boxes[:, 2:] = np.minimum(boxes[:, 2:], image_wh - boxes[:, :2])
         return _surest(boxes, counts)
 
     def _candidates(self, gray: ImageArray, min_face: float) -> NDArray[np.float64]:
         """Return where faces may be, shape (n, 4): x, y, width, height."""
-        from fercli.cascade.detection.grid import layer_at
         from fercli.cascade.detection.grouping import label_similar
 
-        image_wh = gray.shape[1], gray.shape[0]
-        scale = max(min_face / self.window_wh[0], 1.0)
-        found = [NO_BOXES]
-        while (layer := layer_at(scale, image_wh, self.window_wh)).columns > 0 < layer.rows:
-            sides = zip(layer.size_wh, self.window_wh, strict=True)
-            columns, rows = ((side - window) // STEP + 1 for side, window in sides)
-            scanned = self._ready()[1].scan_layer(
-                layer.resize(gray), STEP, columns=columns, rows=rows
-            )
-            found.append(layer.boxes(scanned.positions_xy))
-            scale *= COARSE_FACTOR
-        windows = np.concatenate(found)
+        windows = np.concatenate([each.candidates(gray, min_face) for each in self._ready()])
         ordered = windows[np.lexsort(windows.T[::-1])].astype(np.int64, order="C")
         labels = label_similar(ordered, SAME_PLACE)
         counts = np.bincount(labels)
@@ -271,17 +234,69 @@ class FaceSearch:
         faces. For others it makes steps of one pixel: so do we where too few windows agree.
         """
         windows, passed = self._windows(gray, places_xywh, ratio, scale_factor, STEP, least)
-        boxes, neighbors = _grouped(windows[passed], min_neighbors)
-        places, _ = _grouped(windows, 0)
+        boxes, neighbors = self._grouped(windows[passed], min_neighbors)
+        places, _ = self._grouped(windows, 0)
         doubtful = unlike(places[places[:, 2] >= 2 * self.window_wh[0]], boxes)
         if len(doubtful):
             again, _ = self._windows(gray, doubtful, DOUBT_RATIO, scale_factor, STEP // 2, least)
-            more, counts = _grouped(again, min_neighbors)
+            more, counts = self._grouped(again, min_neighbors)
             boxes = np.concatenate([boxes, more])
             neighbors = np.concatenate([neighbors * (STEP * STEP), counts])
         return _surest(_inside(boxes, gray), neighbors)
 
-    def _windows(
+    def _windows(self, *where: Any) -> tuple[Boxes, NDArray[np.bool_]]:
+        """Return the windows of all cascades at some places; arguments as `_WindowSearch.near`."""
+        found = [each.near(*where) for each in self._ready()]
+        windows, passed = zip(*found, strict=True)
+        return np.concatenate(windows), np.concatenate(passed)
+
+    def _grouped(self, windows_xywh: Boxes, min_neighbors: int) -> tuple[Boxes, NDArray[np.int32]]:
+        from fercli.cascade.detection.grouping import group_windows
+
+        ones = np.ones(len(windows_xywh))
+        groups = group_windows(
+            windows_xywh, ones, min_neighbors=min_neighbors, several=self._several
+        )
+        return groups.boxes_xywh, groups.counts
+
+
+class _WindowSearch:
+    """Searches images for the windows that one cascade accepts."""
+
+    def __init__(self, cascade: Cascade) -> None:
+        from fercli.cascade.detection.scanner import Scanner
+
+        self._window_wh = cascade.size_wh
+        self._whole = Scanner(cascade)
+        self._first = Scanner(replace(cascade, stages=cascade.stages[: _stages(cascade, COARSE)]))
+        self._near_stages = _stages(cascade, NEAR)
+
+    def all(self, gray: ImageArray, scale_factor: float, least: int, workers: int) -> Boxes:
+        """Return all windows from a width on."""
+        from fercli.cascade.detection.grid import detector_layers
+
+        layers = detector_layers(
+            (gray.shape[1], gray.shape[0]), self._window_wh,
+            scale_factor=scale_factor, min_size=_window_size(least, self._window_wh),
+        )  # fmt: skip
+        return self._whole.scan_layers(gray, layers, workers=workers).boxes_xywh
+
+    def candidates(self, gray: ImageArray, min_face: float) -> Boxes:
+        """Return windows in a few sizes that the first stages accept."""
+        from fercli.cascade.detection.grid import layer_at
+
+        image_wh = gray.shape[1], gray.shape[0]
+        scale = max(min_face / self._window_wh[0], 1.0)
+        found = [NO_BOXES]
+        while (layer := layer_at(scale, image_wh, self._window_wh)).columns > 0 < layer.rows:
+            sides = zip(layer.size_wh, self._window_wh, strict=True)
+            columns, rows = ((side - window) // STEP + 1 for side, window in sides)
+            scanned = self._first.scan_layer(layer.resize(gray), STEP, columns=columns, rows=rows)
+            found.append(layer.boxes(scanned.positions_xy))
+            scale *= COARSE_FACTOR
+        return np.concatenate(found)
+
+    def near(
         self,
         gray: ImageArray,
         places_xywh: NDArray[np.float64] | Boxes,
@@ -295,7 +310,7 @@ class FaceSearch:
         Sizes are powers of the scale factor and positions whole steps, so that a window which
         several places have in common is there once.
         """
-        window = np.array(self.window_wh)
+        window = np.array(self._window_wh)
         levels = np.log(np.maximum(places_xywh[:, 2] / window[0], 1.0)) / math.log(scale_factor)
         reach = math.log(ratio) / math.log(scale_factor)
         # As in the exact search, the smallest windows are those that round to the smallest face.
@@ -311,9 +326,9 @@ class FaceSearch:
         corners = np.rint(centers / steps[:, np.newaxis] - half).astype(np.int64)
         tiles = _distinct(np.column_stack([level, corners]))
         steps = step * scale_factor ** tiles[:, 0]
-        found = self._ready()[0].scan_tiles(
+        found = self._whole.scan_tiles(
             gray, tiles[:, 1:] * steps[:, np.newaxis], steps / step,
-            positions=positions, step=step, near=self._near if step == STEP else None,
+            positions=positions, step=step, near=self._near_stages if step == STEP else None,
         )  # fmt: skip
         windows = np.column_stack([tiles[found[:, 0]], found[:, 3]])
         windows[:, 1:3] += found[:, 1:3]
@@ -323,6 +338,21 @@ class FaceSearch:
         ends = boxes[:, :2] + boxes[:, 2:] - (gray.shape[1], gray.shape[0])
         inside = (boxes[:, :2] >= -scales).all(axis=1) & (ends <= scales).all(axis=1)
         return np.rint(boxes[inside]).astype(np.int32), windows[inside, 3] > 0
+
+
+def _stages(cascade: Cascade, share: float) -> int:
+    """Return how many stages have a share of the different weak classifiers, at least one."""
+    seen: set[tuple[Node, ...]] = set()
+    counts = []
+    for stage in cascade.stages:
+        seen.update(weak.nodes for weak in stage.weak_classifiers)
+        counts.append(len(seen))
+    return max(sum(count <= share * counts[-1] for count in counts), 1)
+
+
+def _window_size(width: int, window_wh: tuple[int, int]) -> tuple[int, int]:
+    """Return a window's size at a width."""
+    return width, round(width * window_wh[1] / window_wh[0])
 
 
 def overlap(box_xywh: NDArray[np.int32], boxes_xywh: Boxes) -> NDArray[np.float64]:
@@ -372,14 +402,6 @@ def _reduced(gray: ImageArray, side: int) -> tuple[float, ImageArray]:
         return scale, gray
     height, width = (max(round(length * scale), 1) for length in gray.shape)
     return scale, resize(gray, (width, height))
-
-
-def _grouped(windows_xywh: Boxes, min_neighbors: int) -> tuple[Boxes, NDArray[np.int32]]:
-    from fercli.cascade.detection.grouping import group_windows
-
-    ones = np.ones(len(windows_xywh))
-    groups = group_windows(windows_xywh, ones, min_neighbors=min_neighbors)
-    return groups.boxes_xywh, groups.counts
 
 
 def _distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:

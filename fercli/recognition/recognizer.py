@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fercli.cascade.detection.detector import Detector
+from fercli.cascade.detection.detector import Detector, PathName
 from fercli.cascade.model import bundled_cascade
 from fercli.common.boxes import Box
 from fercli.common.errors import OptionError
@@ -50,8 +50,8 @@ class Recognizer:
 
     Parameters
     ----------
-    cascade : path-like, optional
-        The cascade's file. Defaults to the one that fer ships.
+    cascade : path-like or a sequence of them, optional
+        The cascade's file, or those of several, as `Detector`. Defaults to the one that fer ships.
     model : str
         A shipped model's name, or an ``.onnx`` or ``.keras`` file. Defaults to the one that fer
         ships.
@@ -75,18 +75,17 @@ class Recognizer:
 
     def __init__(
         self,
-        cascade: str | PathLike[str] | None = None,
+        cascade: PathName | Sequence[PathName] | None = None,
         model: str = DEFAULT,
         options: RecognitionOptions = DEFAULTS,
         settings: ModelSettings | None = None,
         **changes: Any,
     ) -> None:
         self._made_of = cascade, model, options, settings, changes
-        self.cascade = Path(cascade) if cascade else bundled_cascade()
         self.options = changed(options, changes)
         self._model = open_model(model, settings)
         self._keras_lock = threading.Lock()
-        self._search = FaceSearch(Detector(self.cascade))
+        self._search = FaceSearch(Detector(cascade or bundled_cascade()))
         self._landmark_detector: LandmarkDetector | None = None
         if self.options.detector is not None:
             if cascade:

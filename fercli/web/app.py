@@ -80,8 +80,8 @@ class ServerSettings:
 
     Parameters
     ----------
-    cascade : Path, optional
-        Defaults to the cascade that fer ships.
+    cascade : tuple of Path, optional
+        Those of `Recognizer`. Defaults to the cascade that fer ships.
     model : str
         A shipped model's name or a file. Defaults to the one that fer ships.
     model_settings : ModelSettings
@@ -99,7 +99,7 @@ class ServerSettings:
     limits : Limits
     """
 
-    cascade: Path | None = None
+    cascade: tuple[Path, ...] | None = None
     model: str = DEFAULT
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     recognition: RecognitionOptions = field(default_factory=RecognitionOptions)

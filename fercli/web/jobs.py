@@ -190,7 +190,7 @@ class JobQueue:
         if settings.recognition.detector is not None:  # the worker works in another folder
             recognition["detector"] = str(Path(settings.recognition.detector).resolve())
         return {
-            "cascade": str(settings.cascade.resolve()) if settings.cascade else None,
+            "cascade": [str(path.resolve()) for path in settings.cascade or ()],
             "model": model,
             "model_settings": asdict(model_settings),
             "recognition": recognition,

@@ -96,7 +96,7 @@ def classify_video(task: dict[str, Any], progress: Progress) -> InputResult:
     os.chdir(task["folder"])
     _refuse_large(Path(UPLOADED), task["pixels"])
     recognizer = Recognizer(
-        Path(task["cascade"]) if task["cascade"] else None,
+        task["cascade"],
         task["model"],
         RecognitionOptions(**task["recognition"]),
         _settings(task["model_settings"]),

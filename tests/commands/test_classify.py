@@ -16,6 +16,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from fercli.cascade.model import bundled_cascade
+
 FER = [sys.executable, "-m", "fercli"]
 
 
@@ -183,7 +185,7 @@ def test_tiny_images(fer, tmp_path, size):
         (["photo.png", "--timeline", "a.png"], "--timeline needs a video"),
         (["photo.png", "--summary", "a.txt"], "--summary: expected a name that ends in .json"),
         (["photo.png", "--save", "a.mp4"], "Expected a name for an image"),
-        (["photo.png", "--cascade", "photo.png"], "photo.png"),
+        (["photo.png", "--cascade", bundled_cascade(), "--cascade", "photo.png"], "photo.png"),
         (["photo.png", "--model", "photo.png"], "There is no model"),
         (["photo.png", "--csv", "photo.png"], "photo.png: The output would replace an input"),
         (

@@ -46,7 +46,7 @@ EYES = ((202, 106), (246, 106))
 
 @pytest.fixture(scope="session")
 def cascade(face_cascade):
-    return face_cascade
+    return (face_cascade,)
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +121,7 @@ def test_the_result_is_the_same_with_any_number_of_workers(
         put(f"photos/{number}.jpg", image=astronaut[number:260, 20 + number : 360])
     found = []
     for name, options in (("a", ["-j1"]), ("b", ["-j2"]), ("c", ["-j2", "--parallel=threads"])):
-        command = ["datasets", "crop", photos, "--cascade", cascade, "--out", tmp_path / name]
+        command = ["datasets", "crop", photos, "--cascade", *cascade, "--out", tmp_path / name]
         result = fer(*command, *options, "--json")
         assert result.status == 0
         found.append((json.loads(result.out), crops(tmp_path / name)))
@@ -157,6 +157,15 @@ def test_other_options_need_overwrite(photos, cascade, tmp_path):
     (tmp_path / "mine/a.txt").touch()
     with pytest.raises(OutputExistsError, match="The folder is not empty"):
         crop_folder(photos, tmp_path / "mine", FaceOptions(cascade), overwrite=True)
+
+
+def test_another_cascade_beside_the_first_is_another_plan(photos, cascade, tmp_path):
+    out, both = tmp_path / "out", FaceOptions((*cascade, FRONTAL_FACE))
+    crop_folder(photos, out, FaceOptions(cascade))
+    with pytest.raises(OutputExistsError):
+        crop_folder(photos, out, both)
+    assert crop_folder(photos, out, both, overwrite=True).without_face == ["none.png"]
+    assert crop_folder(photos, out, both).looked_at == 0
 
 
 def test_a_tree_gives_a_tree(put, astronaut, cascade, tmp_path):
@@ -352,7 +361,7 @@ def test_only_one_crops_into_a_folder(photos, cascade, tmp_path):
 def test_what_is_no_image_is_counted_and_listed(fer, photos, cascade, tmp_path):
     (photos / "notes.txt").touch()
     (photos / "sub/talk.mp4").touch()
-    command = ["datasets", "crop", photos, "--cascade", cascade, "--out", tmp_path / "out"]
+    command = ["datasets", "crop", photos, "--cascade", *cascade, "--out", tmp_path / "out"]
     result = fer(*command)
     assert "skipped 2 of 6 files that are not images by their suffix" in result.out
     again = json.loads(fer(*command, "--json").out)
@@ -375,7 +384,7 @@ def test_formats_that_few_know_are_cropped_in_a_folder(astronaut, cascade, tmp_p
     assert set(crops(tmp_path / "out")) == {"day 1/a.png"}
 
 
-OPTIONS = FaceOptions(FRONTAL_FACE)
+OPTIONS = FaceOptions((FRONTAL_FACE,))
 WHOLE = CropRecord("b.png", 2, 3, 1, "1 2 3 4", "b.png", "00")
 
 

@@ -173,9 +173,43 @@ def test_windows_that_are_not_square_are_looked_for_in_their_own_shape(
     assert len(search.track(0 * gray + 90, [box], scale_factor=1.1, min_neighbors=0)) == 0
 
 
+@pytest.fixture(scope="module")
+def search_of_two(face_cascade):
+    """A search by fer's own cascade of 24 pixels and by an LBP cascade."""
+    search = FaceSearch(Detector([bundled_cascade(), face_cascade]))
+    search.load()
+    return search
+
+
+def test_several_cascades_find_the_faces_of_each_once(search, search_of_two, group):
+    area = {"side": 640, "min_face": 40}
+    face = search.exact(group, **USUAL, **area)[:1]
+    for one, two in (
+        (search.exact(group, **USUAL, **area), search_of_two.exact(group, **USUAL, **area)),
+        (search.quick(group, **USUAL, **area), search_of_two.quick(group, **USUAL, **area)),
+        (search.track(group, face, **USUAL), search_of_two.track(group, face, **USUAL)),
+    ):  # fmt: skip
+        assert len(one)
+        assert len(unlike(one, two)) == 0
+        assert without_duplicates(two).tolist() == two.tolist()
+
+
+def test_the_exact_search_of_several_is_that_of_the_detector(search_of_two, group):
+    for min_neighbors in (0, 3):
+        found = search_of_two.exact(
+            group, side=640, min_face=40, scale_factor=1.1, min_neighbors=min_neighbors
+        )
+        grouped = search_of_two._detector.detect(
+            group, min_size_wh=(40, 40), min_neighbors=max(min_neighbors, 1)
+        )
+        assert len(unlike(grouped.boxes_xywh, found)) == 0
+        if min_neighbors:
+            assert {*map(tuple, found.tolist())} <= {*map(tuple, grouped.boxes_xywh.tolist())}
+
+
 def test_tiles_are_scanned_as_the_layers_of_an_image(search, group):
     """At whole positions of the image itself, sampling changes nothing."""
-    scanner = search._ready()[0]
+    scanner = search._ready()[0]._whole
     small = cv2.resize(group, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
     whole = scanner.scan_layer(small, 2, columns=60, rows=40).positions_xy // 2
     corners = np.array([(x, y) for y in range(0, 40, 10) for x in range(0, 60, 10)])

@@ -24,7 +24,8 @@ MIN_NEIGHBORS = Option(
     maximum=LARGEST,
 )
 FACE_CASCADE = Option(
-    help="Detect faces with this cascade, OpenCV's or yours.",
+    help="Detect faces with this cascade, OpenCV's or yours; may be repeated: windows that several "
+    "accept are joined, and their votes added.",
     metavar="FILE.xml",
     default_text="fer's own",
 )

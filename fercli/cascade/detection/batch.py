@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.cascade.detection import DetectionOptions
-from fercli.cascade.detection.detector import DEFAULTS, Detections, Detector
+from fercli.cascade.detection.detector import DEFAULTS, Detections, Detector, paths_of
 from fercli.common.drawing import draw_boxes
 from fercli.common.errors import ImageError, InputError, OutputError, image_errors
 from fercli.common.files import (
@@ -85,7 +85,7 @@ def images_of(inputs: Sequence[Path], notes: list[str] | None = None) -> list[Pa
 
 
 def find_objects(
-    cascade: Path,
+    cascade: Path | Sequence[Path],
     images: Sequence[Path],
     options: DetectionOptions = DEFAULTS,
     *,
@@ -99,8 +99,8 @@ def find_objects(
 
     Parameters
     ----------
-    cascade : Path
-        The cascade's file.
+    cascade : Path or sequence of Path
+        The cascade's file, or those of several, as `Detector`.
     images : sequence of Path
         The error of one that cannot be read is in its `ImageDetections`; the run goes on.
     options : DetectionOptions
@@ -126,7 +126,7 @@ def find_objects(
     output_paths: list[Path] = []
     if out is not None:
         output_paths = _copies(out, images, folders)
-        require_apart(output_paths, [cascade, *images])
+        require_apart(output_paths, [*paths_of(cascade), *images])
         for path in output_paths:
             require_absent(path, overwrite=overwrite)
         make_folder(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.model import Cascade, cascade_text, read_cascade
-from fercli.common.errors import CascadeFileError, DependencyError, ImageError
+from fercli.common.errors import CascadeFileError, DependencyError, ImageError, OptionError
 from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
+
+PathName = str | PathLike[str]
 
 #: What cv2 subtracts from the thresholds of stages when it loads them.
 EPSILON = 1e-5
@@ -54,11 +57,14 @@ class AcceptedWindows(NamedTuple):
     margins : ndarray of float64, shape (n,)
         How far the sum of the last stage is above its threshold.
     image_wh : (int, int)
+    several : bool
+        Whether they are those of several cascades.
     """
 
     boxes_xywh: NDArray[np.int32]
     margins: NDArray[np.float64]
     image_wh: tuple[int, int]
+    several: bool = False
 
     def group(self, min_neighbors: int) -> Detections:
         """Join similar windows to detections, clipped to the image as cv2 clips them."""
@@ -66,7 +72,7 @@ class AcceptedWindows(NamedTuple):
         from fercli.cascade.detection.grouping import group_windows
 
         boxes, scores, counts = group_windows(
-            self.boxes_xywh, self.margins**2, min_neighbors=min_neighbors
+            self.boxes_xywh, self.margins**2, min_neighbors=min_neighbors, several=self.several
         )
         boxes[:, 2:] = np.minimum(boxes[:, 2:], np.array(self.image_wh, np.int32) - boxes[:, :2])
         return Detections(boxes, np.sqrt(scores), counts)
@@ -76,41 +82,56 @@ DEFAULTS = DetectionOptions()
 
 
 class Detector:
-    """Finds the objects of a cascade in images. Threads may share a detector.
+    """Finds the objects of a cascade, or of several, in images. Threads may share a detector.
 
     Parameters
     ----------
-    cascade : path-like
+    cascade : path-like, or a sequence of them
         The cascade's file. cv2 is given the cascade that was read and checked, not the name of
-        the file: it does not open names with a question mark, and prints errors to stderr.
+        the file: it does not open names with a question mark, and prints errors to stderr. Windows
+        of several cascades are grouped together, and groups that overlap joined: votes add up.
 
     Raises
     ------
     CascadeFileError
         The file is not a cascade that a detector may load.
+    OptionError
+        There is no cascade.
     DependencyError
         This cv2 has no cascades.
     """
 
-    def __init__(self, cascade: str | PathLike[str]) -> None:
+    def __init__(self, cascade: PathName | Sequence[PathName]) -> None:
         if not hasattr(cv2, "CascadeClassifier"):
             raise DependencyError(
                 f"OpenCV {cv2.__version__} has no CascadeClassifier",
                 hint="pip uninstall opencv-python; "
                 "pip install --force-reinstall opencv-contrib-python",
             )
-        self.path = Path(cascade)
+        paths = paths_of(cascade)
+        self.path = paths[0]
+        self._others = tuple(map(Detector, paths[1:]))
         self.cascade = read_cascade(self.path)
         self._text = cascade_text(_with_two_stages(self.cascade))
         self._own = threading.local()
         self._begin()
 
-    def __getstate__(self) -> tuple[Path, Cascade, str]:
-        return self.path, self.cascade, self._text
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.path, self.cascade, self._text, self._others
 
-    def __setstate__(self, state: tuple[Path, Cascade, str]) -> None:
-        self.path, self.cascade, self._text = state
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.path, self.cascade, self._text, self._others = state
         self._own = threading.local()
+
+    @property
+    def cascades(self) -> tuple[Cascade, ...]:
+        """All cascades; `cascade` is the first."""
+        return self.cascade, *(other.cascade for other in self._others)
+
+    @property
+    def window_wh(self) -> tuple[int, int]:
+        """Width and height of the narrowest window: the smallest object."""
+        return min(cascade.size_wh for cascade in self.cascades)
 
     @property
     def classifier(self) -> cv2.CascadeClassifier:
@@ -159,6 +180,16 @@ class Detector:
 
         Raises `ImageError` if OpenCV cannot search the image.
         """
+        found = [each._scan_alone(image, options) for each in (self, *self._others)]
+        return AcceptedWindows(
+            np.concatenate([one.boxes_xywh for one in found]),
+            np.concatenate([one.margins for one in found]),
+            found[0].image_wh,
+            several=len(found) > 1,
+        )
+
+    def _scan_alone(self, image: ImageArray, options: DetectionOptions) -> AcceptedWindows:
+        """Return the windows of the first cascade."""
         gray = to_gray(image)
         if options.equalize:
             gray = cv2.equalizeHist(gray)
@@ -240,6 +271,15 @@ class Detector:
             found[clipped[same]] = windows[same]
             clipped = clipped[~same]
         return found
+
+
+def paths_of(cascade: PathName | Sequence[PathName]) -> tuple[Path, ...]:
+    """Return the files of one or several cascades; raise `OptionError` if there are none."""
+    several = [cascade] if isinstance(cascade, str | PathLike) else cascade
+    paths = tuple(Path(each) for each in several)
+    if not paths:
+        raise OptionError("`cascade`: expected at least one file, got none")
+    return paths
 
 
 def _with_two_stages(cascade: Cascade) -> Cascade:

@@ -14,10 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.common.boxes import intersections
 from fercli.common.kernels import compiled
 
 #: How far the edges of two windows may be apart, as a share of their mean side (cv2: GROUP_EPS).
 SIMILARITY = 0.2
+#: Groups of several cascades are of one object if they share more than this of the smaller box.
+SAME_OBJECT = 0.5
 #: A group of fewer windows is dropped inside any larger one (cv2: a constant in the code).
 FEW = 3
 
@@ -41,7 +44,11 @@ class Groups(NamedTuple):
 
 
 def group_windows(
-    windows_xywh: NDArray[np.int32], scores: NDArray[np.float64], *, min_neighbors: int = 3
+    windows_xywh: NDArray[np.int32],
+    scores: NDArray[np.float64],
+    *,
+    min_neighbors: int = 3,
+    several: bool = False,
 ) -> Groups:
     """Join similar windows and drop groups that are too small or lie inside larger ones.
 
@@ -51,6 +58,9 @@ def group_windows(
     scores : ndarray of float64, shape (n,)
     min_neighbors : int
         A group is kept if it has more windows than this. Defaults to 3, as in cv2.
+    several : bool
+        Whether the windows are those of several cascades, which box an object each in its way:
+        groups that lie over each other are then joined. Defaults to False.
 
     Returns
     -------
@@ -62,6 +72,8 @@ def group_windows(
     windows = np.ascontiguousarray(windows_xywh[order], np.int64)
     labels = label_similar(windows, SIMILARITY)
     groups = _merged(windows, scores[order], labels)
+    if several:
+        groups = join_overlapping(groups)
     kept = keep_groups(groups.boxes_xywh.astype(np.int64), groups.counts, min_neighbors)
     best = np.lexsort((*groups.boxes_xywh.T[::-1], -groups.scores))
     best = best[kept[best]]
@@ -80,6 +92,26 @@ def _merged(
         np.rint(means).astype(np.int32),
         np.bincount(labels, scores, count).astype(np.float64),
         counts.astype(np.int32),
+    )
+
+
+def join_overlapping(groups: Groups) -> Groups:
+    """Join each group to the largest that it lies over, whose box stays; votes are added."""
+    boxes, scores, counts = groups
+    order = np.lexsort((*boxes.T[::-1], -counts))
+    boxes, scores, counts = boxes[order], scores[order], counts[order]
+    areas = boxes[:, 2:].astype(np.float64).prod(axis=1)
+    over = intersections(boxes, boxes) > SAME_OBJECT * np.minimum(areas[:, np.newaxis], areas)
+    joined_to = np.arange(len(boxes))
+    for at in range(len(boxes)):
+        if joined_to[at] == at:
+            later = np.flatnonzero(over[at, at + 1 :]) + at + 1
+            joined_to[later[joined_to[later] == later]] = at
+    first = np.flatnonzero(joined_to == np.arange(len(boxes)))
+    return Groups(
+        boxes[first],
+        np.bincount(joined_to, scores, len(boxes))[first].astype(np.float64),
+        np.bincount(joined_to, counts, len(boxes))[first].astype(np.int32),
     )
 
 

@@ -14,6 +14,15 @@ from fercli.common.progress import Progress
 @options.command()
 @click.argument("cascade", type=options.path_type())
 @click.argument("inputs", nargs=-1, required=True, type=options.path_type())
+@click.option(
+    "--cascade",
+    "others",
+    type=options.path_type(),
+    multiple=True,
+    metavar="FILE.xml",
+    help="Detect with this cascade as well; may be repeated: windows that several accept are "
+    "joined, and their votes added.",
+)
 @options.out("DIR", "Write the images with the boxes drawn to this folder.", required=False)
 @click.option(
     "--csv",
@@ -30,6 +39,7 @@ from fercli.common.progress import Progress
 def detect(
     cascade: Path,
     inputs: tuple[Path, ...],
+    others: tuple[Path, ...],
     out: Path | None,
     csv_file: Path | None,
     workers: Workers,
@@ -48,6 +58,7 @@ def detect(
     Examples:
       fer cascade detect cascade.xml photo.jpg --out found/
       fer cascade detect cascade.xml photos/ --csv boxes.csv --min-size 40x40
+      fer cascade detect frontal.xml photos/ --cascade profile.xml --out found/
     """
     from fercli.cascade.detection.batch import (
         COLUMNS,
@@ -63,11 +74,11 @@ def detect(
     notes: list[str] = []
     images = images_of(inputs, notes)
     if csv_file is not None:
-        require_apart([csv_file], [cascade, *images])
+        require_apart([csv_file], [cascade, *others, *images])
         require_absent(csv_file, overwrite=overwrite)
     with alone_in(out, "a search"):
         found = find_objects(
-            cascade,
+            [cascade, *others],
             images,
             options.build(DetectionOptions, choices),
             out=out,

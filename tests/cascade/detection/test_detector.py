@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import cv2
@@ -14,6 +15,7 @@ from fercli.cascade.model import (
     Stage,
     WeakClassifier,
     WeightedRectangle,
+    bundled_cascade,
     read_cascade,
     write_cascade,
 )
@@ -53,6 +55,28 @@ def test_a_score_is_the_norm_of_the_margins_of_its_windows(detector, astronaut):
     found = detector.detect(face, options)
     assert len(margins) > 5
     assert found.scores.tolist() == pytest.approx([np.linalg.norm(margins)])
+
+
+def test_windows_of_several_cascades_are_grouped_together(detector, face_cascade, astronaut):
+    face = astronaut[50:200, 150:300]
+    options = DetectionOptions(min_size_wh=(60, 60))
+    once, own = detector.detect(face, options), Detector(bundled_cascade())
+    twice = Detector([face_cascade, face_cascade]).detect(face, options)
+    assert twice.boxes_xywh.tolist() == once.boxes_xywh.tolist()
+    assert twice.neighbors.tolist() == (2 * once.neighbors).tolist()
+    both = pickle.loads(pickle.dumps(Detector([face_cascade, bundled_cascade()])))
+    windows = [each.scan(face, options).boxes_xywh for each in (detector, own)]
+    assert all(map(len, windows))
+    found = both.scan(face, options).boxes_xywh
+    assert sorted(found.tolist()) == sorted(np.concatenate(windows).tolist())
+    (neighbors,) = both.detect(face, options).neighbors
+    assert neighbors > max(once.neighbors)
+    assert both.window_wh == (24, 24)
+
+
+def test_no_cascade_at_all_is_an_error():
+    with pytest.raises(OptionError, match="`cascade`: expected at least one file, got none"):
+        Detector([])
 
 
 def test_color_images_are_searched_as_gray(detector, astronaut):

@@ -102,3 +102,17 @@ def test_a_small_group_inside_a_larger_one_is_dropped():
 def test_nothing_gives_nothing():
     grouped = group_windows(np.empty((0, 4), np.int32), np.empty(0))
     assert [part.shape for part in grouped] == [(0, 4), (0,), (0,)]
+
+
+def test_groups_of_several_cascades_that_overlap_are_joined():
+    small = [(20, 20, 50, 50)] * 3
+    large = [(10, 10, 75, 75)] * 4
+    apart = [(200, 10, 75, 75)] * 2
+    windows = np.array(small + large + apart, np.int32)
+    scores = np.arange(9.0)
+    joined = group_windows(windows, scores, min_neighbors=4, several=True)
+    assert joined.boxes_xywh.tolist() == [[10, 10, 75, 75]]
+    assert (joined.counts.tolist(), joined.scores.tolist()) == ([7], [21])
+    every = group_windows(windows, scores, min_neighbors=0, several=True)
+    assert every.counts.tolist() == [7, 2]
+    assert group_windows(windows, scores, min_neighbors=4).counts.tolist() == []

@@ -8,6 +8,7 @@ import pytest
 import skimage.data
 
 from fercli.annotations.reading import read_annotations
+from fercli.cascade.model import bundled_cascade
 
 PACKAGE = Path(skimage.data.__file__).parent
 
@@ -34,6 +35,15 @@ def test_finds_the_face_and_draws_it(fer, face_cascade, photo, tmp_path):
     assert (left, right) == (box["x"], box["x"] + box["w"])
     assert bottom == box["y"] + box["h"]
     assert 0 < box["y"] - top < 25  # the label stands above
+
+
+def test_several_cascades_find_the_face_once(fer, face_cascade, photo):
+    result = fer("cascade", "detect", bundled_cascade(), photo, "--cascade", face_cascade, "--json",
+                 "--min-size", 60, "--min-neighbors", 8)  # fmt: skip
+    (box,) = json.loads(result.out)
+    assert covers(box, 222, 117)
+    result = fer("cascade", "detect", bundled_cascade(), photo, "--cascade", photo)
+    assert (result.status, str(photo) in result.err) == (1, True)
 
 
 def test_the_table_is_read_by_the_other_commands(fer, face_cascade, photo, tmp_path):
