@@ -268,6 +268,23 @@ def test_the_timeline_seeks(visit, analyzed):
     assert "shown" not in find(browser, "#timeline").text
 
 
+def test_what_is_said_of_a_video(visit):
+    browser = visit("/")
+    said = browser.execute_async_script(
+        """
+        const done = arguments[0];
+        import("/static/video.js").then(({ timeLeft, inOneSentence }) => done([
+          // Slow at first: the last ten seconds count.
+          ...[[0, 0], [1, 1], [60, 5], [65, 25], [66, 29], [67, 690]].map(([seconds, frames]) =>
+            timeLeft({ frames, total: 700 }, 1000 * seconds)),
+          inOneSentence({ summary: { people: [], frames: 1 }, seconds: 2 }),
+        ]));
+        """
+    )
+    assert said == ["", "", "", ", about 3 min left", ", about 3 min left", ", about 1 s left",
+                    "No face was found in the 1 frame of video."]  # fmt: skip
+
+
 def test_a_video_that_is_canceled(visit, make_video, tmp_path):
     browser = visit("/")
     find(browser, "#file").send_keys(str(make_video(tmp_path / "long.mp4", 4000)))

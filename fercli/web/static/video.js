@@ -72,8 +72,7 @@ function tell(known) {
 }
 
 // The time left, at the speed of the last seconds.
-function timeLeft({ frames, total }) {
-  const now = performance.now();
+export function timeLeft({ frames, total }, now = performance.now()) {
   speeds = [...speeds.filter(([at]) => now - at < 1000 * RECENT), [now, frames]];
   const [[at, before]] = speeds;
   if (!total || frames === before || now - at < 2000) return "";
@@ -81,12 +80,13 @@ function timeLeft({ frames, total }) {
   return seconds < 60 ? `, about ${seconds} s left` : `, about ${Math.ceil(seconds / 60)} min left`;
 }
 
+export const inOneSentence = ({ summary: { people, frames }, seconds }) => (people.length
+  ? `${name}: ${plural(frames, "frame")} in ${seconds.toFixed(1)} s; ${plural(people.length, "person", "people")}.`
+  : `No face was found in the ${plural(frames, "frame")} of ${name}.`);
+
 async function show(known) {
-  const { summary, results, notes } = known;
-  const { people } = summary;
-  say(people.length
-    ? `${name}: ${plural(summary.frames, "frame")} in ${known.seconds.toFixed(1)} s; ${plural(people.length, "person", "people")}.`
-    : `No face was found in the ${plural(summary.frames, "frame")} of ${name}.`);
+  const { summary: { people }, results, notes } = known;
+  say(inOneSentence(known));
   byId("video-title").textContent = name;
   byId("player").src = results.video;
   byId("over-time").hidden = !people.length;
