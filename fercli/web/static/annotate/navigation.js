@@ -216,11 +216,13 @@ export async function suggest(model, asked = false) {
 export async function acceptFrames() {
   const { images, wanted } = session;
   if (!tracks || !session.model || !(await allIsKept())) return;
-  if (!isOpen(images[wanted])) return say("This frame is finished: go to one between two finished ones.", true);
   const open = (at) => images[at] && isOpen(images[at]);
   let [first, last] = [wanted, wanted];
   while (open(first - 1)) first -= 1;
   while (open(last + 1)) last += 1;
+  if (!open(wanted) || !images[first - 1] || !images[last + 1]) {
+    return say("This is for unfinished frames between two finished ones.", true);
+  }
   const frames = [];
   for (let at = first; at <= last; at += 1) {
     say(`Suggestions of frame ${at - first + 1} of ${last - first + 1} …`);
