@@ -153,6 +153,11 @@ def video(settings: Settings) -> list[Command]:
     return [["benchmarks/video.py", clip, "--runs", runs, *peer]]
 
 
+def identities(settings: Settings) -> list[Command]:
+    there(settings.data / "ck48")
+    return [["benchmarks/identities.py", settings.data, "--seeds", 2 if settings.quick else 12]]
+
+
 def serve_load(settings: Settings) -> list[Command]:
     clients, seconds = (5, 10) if settings.quick else (50, 60)
     return [["benchmarks/serve_load.py", "--clients", clients, "--seconds", seconds]]
@@ -200,5 +205,10 @@ BENCHMARKS = {
         training_input,
     ),
     "video": Benchmark("Video", "`fer classify` and what people use.", video),
+    "identities": Benchmark(
+        "Identities",
+        "Who is who, on clips of photographs of known people that move over real backgrounds.",
+        identities,
+    ),
     "serve": Benchmark("The web page under load", "Many clients at once.", serve_load),
 }  # fmt: skip

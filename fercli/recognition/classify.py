@@ -23,7 +23,7 @@ from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces, InputResult, Summary
 from fercli.recognition.sinks.draw import Annotator
 from fercli.recognition.sinks.outputs import (
-    PAGE,
+    PAGE_SUFFIX,
     CsvWriter,
     JsonLinesWriter,
     OutputPaths,
@@ -42,7 +42,7 @@ from fercli.recognition.sources.video_file import Animation, VideoFile, is_anima
 Video = VideoFile | Animation | Camera | Stream
 
 #: Suffixes of images that are never animated.
-STILLS = tuple(
+STILL_IMAGE_SUFFIXES = tuple(
     suffix
     for suffix in IMAGE_EXTENSIONS
     if suffix not in (".apng", ".avif", ".gif", ".png", ".webp")
@@ -290,7 +290,7 @@ class ClassifyRun:
         result = InputResult(
             source, summary=Summary(thumbnails=self._outputs.keeps_thumbnails(job.plots))
         )
-        if source.kind == "video" and source.path.suffix.lower() in STILLS:
+        if source.kind == "video" and source.path.suffix.lower() in STILL_IMAGE_SUFFIXES:
             result.notes.append(f"Read as a video by its content, although its name ends in "
                                 f"{source.path.suffix}")  # fmt: skip
         try:
@@ -356,7 +356,7 @@ class ClassifyRun:
         """Write the plot, the page or both."""
         title, overwrite = f"{name}: expressions over time", self._outputs.overwrite
         for path in paths:
-            if path.suffix.lower() != PAGE:
+            if path.suffix.lower() != PAGE_SUFFIX:
                 timeline.save(path, title, overwrite=overwrite)
                 continue
             assert result.summary is not None

@@ -33,7 +33,7 @@ HINT = (
 OVERLAP, MOST = 0.3, 5000
 
 #: A face that is tracked needs so much less of a score than one that is detected.
-LENIENT = 0.2
+TRACKING_LOWER_SCORE = 0.2
 
 #: Tracking and landmarks: the surroundings of a face, as a share of its side on each side, and
 #: the size at which the network sees them.
@@ -138,7 +138,7 @@ class LandmarkDetector:
         size = (max(round(region.shape[1] * scale), 1), max(round(region.shape[0] * scale), 1))
         seen = np.zeros((REGION, REGION, *region.shape[2:]), np.uint8)  # of one size: see _found
         seen[: size[1], : size[0]] = resize(region, size)
-        score = max(self._min_score - (0.0 if strict else LENIENT), 0.0)
+        score = max(self._min_score - (0.0 if strict else TRACKING_LOWER_SCORE), 0.0)
         points = self._found(seen, score, "region") / scale + np.array((left, top), np.float32)
         distances = [math.dist(one.mean(axis=0), (x + width / 2, y + height / 2)) for one in points]
         if not distances or min(distances) > max(width, height) / 2:

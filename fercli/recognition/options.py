@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from fercli.cascade.detection import LARGEST, MIN_NEIGHBORS, SCALE_FACTOR
 from fercli.common.errors import OptionError
@@ -113,6 +114,11 @@ class VideoOptions:
     )
     batch: int = option(
         16, help="Classify the faces of this many frames at once.", metavar="N", minimum=1
+    )
+    identities: Literal["appearance", "off"] = option(
+        "appearance",
+        help="Know people again by the look of their faces after a cut, or when they come back; "
+        "off: by place alone.",
     )
     search_interval: float = option(
         0.1,

@@ -22,19 +22,20 @@ from numpy.typing import NDArray
 
 from fercli.common.parallel import until_failure
 from fercli.recognition.face_search import NO_BOXES, Boxes
+from fercli.recognition.identities import Identities
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import Face, FrameFaces
 from fercli.recognition.sources.frames import Frame
-from fercli.recognition.tracking import FaceTracker, Identities, SceneCuts
+from fercli.recognition.tracking import FaceTracker, SceneCuts
 
 DEFAULTS = VideoOptions()
 
 #: Frames decoded ahead, frames whose faces are detected, and results that wait.
-DEPTH, DETECTED = 8, 16
+QUEUED_FRAMES, GROUPED_FRAMES = 8, 16
 
 #: Most frames from one detection to the next: bounds memory, whatever the interval.
-LONGEST = 16
+MAX_GROUP = 16
 
 #: A frame of more pixels counts as several: one of 3840×2160 as four.
 USUAL_PIXELS = 1920 * 1080
@@ -72,12 +73,12 @@ def recognize_frames(
         Process each frame at once and drop frames that come too fast. Defaults to False: frames
         are processed in groups, which misses fewer faces and takes less time.
     """
-    source = LatestOnly(frames) if live else prefetch(frames, DEPTH, _weight)
+    source = LatestOnly(frames) if live else prefetch(frames, QUEUED_FRAMES, _weight)
     detected = _detected(recognizer, source, options, live)
-    groups = prefetch(detected, 1 if live else DETECTED, _weight_of_group)
+    groups = prefetch(detected, 1 if live else GROUPED_FRAMES, _weight_of_group)
     batches = _batched(groups, 1 if live else options.batch)
     found = _identified(recognizer, batches, options)
-    return prefetch(found, 1 if live else DEPTH, lambda one: _weight(one.frame))
+    return prefetch(found, 1 if live else QUEUED_FRAMES, lambda one: _weight(one.frame))
 
 
 def _weight(frame: Frame) -> int:
@@ -135,7 +136,7 @@ class _DetectionStage:
         return self._is_analyzed(frame) and self._tracker.is_due(frame.seconds)
 
     def is_full(self) -> bool:
-        return len(self._group) * _weight(self._group[-1]) >= LONGEST
+        return len(self._group) * _weight(self._group[-1]) >= MAX_GROUP
 
     def ends_with_analyzed(self) -> bool:
         return bool(self._group) and self._is_analyzed(self._group[-1])
@@ -186,7 +187,8 @@ def _batched(
 def _identified(
     recognizer: Recognizer, groups: Generator[list[_FrameCrops], None, None], options: VideoOptions
 ) -> Iterator[FrameFaces]:
-    identities = Identities(recognizer.label, options.smooth)
+    appearance = options.identities == "appearance"
+    identities = Identities(recognizer.label, options.smooth, appearance=appearance)
     last: tuple[Face, ...] = ()
     with closing(groups):
         for group in groups:
@@ -197,7 +199,9 @@ def _identified(
                     continue
                 if one.new_scene:
                     identities.reset()
-                found = identities.update(one.frame.seconds, one.boxes, next(probabilities))
+                found = identities.update(
+                    one.frame.seconds, one.boxes, next(probabilities), one.crops
+                )
                 last = tuple(
                     replace(face, box_xywh=one.frame.stored_box(face.box_xywh)) for face in found
                 )

@@ -42,7 +42,7 @@ DEFAULTS = RecognitionOptions()
 MANY_PLACES = 400_000
 
 #: A face that is tracked needs so many neighbors fewer than one that is detected.
-LENIENT = 2
+TRACKING_FEWER_NEIGHBORS = 2
 
 
 class Recognizer:
@@ -286,7 +286,7 @@ class Recognizer:
         chosen = self.options
         if self._landmark_detector is not None:
             return self._landmark_detector.track(gray, boxes_xywh, strict=strict)
-        fewer = 0 if strict else LENIENT
+        fewer = 0 if strict else TRACKING_FEWER_NEIGHBORS
         return self._search.track(
             gray,
             boxes_xywh,

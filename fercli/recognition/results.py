@@ -96,7 +96,7 @@ def label_of(probabilities: NDArray[np.float32], classes: Sequence[str], thresho
 
 
 #: People seen for less than this, in seconds, are counted but not listed.
-BRIEF = 0.5
+MIN_LISTED_SECONDS = 0.5
 
 
 @dataclass
@@ -235,11 +235,11 @@ class Summary:
     def to_text(self, classes: Sequence[str]) -> str:
         """Return a table of people with their share of each expression."""
         people = list(self.people.values())
-        listed = [one for one in people if one.last - one.first >= BRIEF] or people
+        listed = [one for one in people if one.last - one.first >= MIN_LISTED_SECONDS] or people
         lines = [format_table(*_table(listed, classes))] if listed else []
         brief = len(people) - len(listed)
         if brief:
-            lines.append(f"and {brief} seen for less than {BRIEF} s")
+            lines.append(f"and {brief} seen for less than {MIN_LISTED_SECONDS} s")
         without = self.analyzed - self.with_faces
         lines.append(
             f"{counted(self.frames, 'frame')}, {self.analyzed:,} analyzed: "

@@ -64,12 +64,15 @@ def test_a_face_that_appears_between_two_searches_is_found_back(recognizer, port
     assert [len(one.found) for one in seen] == [0, 0, 0, 1, 1, 1, 1, 1]
 
 
-def test_a_cut_makes_new_people_and_no_ghosts(recognizer, portrait):
+@pytest.mark.parametrize(("identities", "back"), [("appearance", True), ("off", False)])
+def test_a_cut_leaves_no_ghosts_and_who_comes_back_is_known(recognizer, portrait, identities, back):
     images = [portrait] * 4 + [255 - portrait[::-1]] * 4 + [portrait] * 4
     frames = [Frame(at, at / 20, image) for at, image in enumerate(images)]
-    seen = list(recognize_frames(recognizer, frames))
+    seen = list(recognize_frames(recognizer, frames, VideoOptions(identities=identities)))
     assert [[face.person for face in one.faces] for one in seen[:4]] == [[1]] * 4
-    assert all(face.person != 1 for one in seen[4:] for face in one.faces)
+    assert all(face.person != 1 for one in seen[4:8] for face in one.faces)
+    assert all((face.person == 1) == back for one in seen[8:] for face in one.faces)
+    assert all(one.found for one in seen[8:])
 
 
 def test_live_frames_are_answered_and_may_be_dropped(recognizer, video):

@@ -14,7 +14,7 @@ from fercli.common.errors import OptionError, OutputError
 from fercli.common.files import MOST_NAMES, free_name, input_among, shortened, subfolder_of
 from fercli.common.tables import counted
 from fercli.recognition.results import Face
-from fercli.recognition.sinks.video_writer import SUFFIXES
+from fercli.recognition.sinks.video_writer import VIDEO_SUFFIXES
 from fercli.recognition.sources.inputs import Input
 
 
@@ -64,7 +64,7 @@ class Outputs:
         path = self.summary
         in_summary = path is not None and path.suffix.lower() == ".json"
         return self.thumbnails and (
-            in_summary or any(page.suffix.lower() == PAGE for page in pages)
+            in_summary or any(page.suffix.lower() == PAGE_SUFFIX for page in pages)
         )
 
 
@@ -72,16 +72,16 @@ class Outputs:
 
 
 #: Formats of annotated images; an image of another format is written as PNG.
-WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SAVED_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 #: Suffixes that an annotated image may be asked for by name.
-WRITABLE = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
 
 #: The suffix of a timeline that is a page.
-PAGE = ".html"
+PAGE_SUFFIX = ".html"
 
 #: The longest stem, in bytes: most disks take names of 255, and a number and a suffix follow.
-LONGEST = 220
+MAX_STEM_BYTES = 220
 
 
 class OutputPaths:
@@ -151,7 +151,7 @@ class OutputPaths:
         path = self._timelines.get(source.name)
         if path is None:
             return []
-        return [path, path.with_suffix(PAGE)] if self._folder_of_timelines else [path]
+        return [path, path.with_suffix(PAGE_SUFFIX)] if self._folder_of_timelines else [path]
 
     def all(self) -> Iterator[Path]:
         """Yield all paths."""
@@ -159,7 +159,7 @@ class OutputPaths:
         for path in self._timelines.values():
             yield path
             if self._folder_of_timelines:
-                yield path.with_suffix(PAGE)
+                yield path.with_suffix(PAGE_SUFFIX)
 
 
 def _is_folder(path: Path) -> bool:
@@ -202,7 +202,7 @@ def _require_file_name(inputs: Sequence[Input], path: Path, *, plot: bool) -> No
 
 
 def _require_suitable(source: Input, folder_or_file: Path, *, plot: bool) -> None:
-    allowed = (".png", ".svg", ".pdf", PAGE) if plot else _allowed(source)
+    allowed = (".png", ".svg", ".pdf", PAGE_SUFFIX) if plot else _allowed(source)
     if folder_or_file.suffix.lower() not in allowed:
         what = "plot" if plot else "image" if source.kind == "image" else "video"
         article = "an" if what == "image" else "a"
@@ -213,14 +213,14 @@ def _require_suitable(source: Input, folder_or_file: Path, *, plot: bool) -> Non
 
 
 def _allowed(source: Input) -> tuple[str, ...]:
-    return WRITABLE if source.kind == "image" else SUFFIXES
+    return IMAGE_SUFFIXES if source.kind == "image" else VIDEO_SUFFIXES
 
 
 def _suffix(source: Input) -> str:
     if source.kind != "image":
         return ".mp4"
     suffix = source.path.suffix
-    return suffix if suffix.lower() in WRITTEN else ".png"
+    return suffix if suffix.lower() in SAVED_SUFFIXES else ".png"
 
 
 def _plot_suffix(source: Input) -> str:
@@ -235,7 +235,7 @@ def _stem(source: Input) -> str:
         stem = "".join(c if c.isalnum() else "-" for c in address).strip("-") or "stream"
     else:
         stem = source.path.stem
-    return shortened(stem, LONGEST)
+    return shortened(stem, MAX_STEM_BYTES)
 
 
 # Rows of tables
@@ -245,7 +245,7 @@ def _stem(source: Input) -> str:
 COLUMNS = ("source", "frame", "seconds", "person", "x", "y", "width", "height", "expression")
 
 #: Spreadsheets take cells that begin so for formulas.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 class CsvWriter:
@@ -285,12 +285,12 @@ class CsvWriter:
 
 def cell_of(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULAS) else cell
+    return f"'{cell}" if cell.startswith(FORMULA_PREFIXES) else cell
 
 
 def name_of(source: str) -> str:
     """Return an input's name as a cell that is no formula: as a path, "./=a.jpg" is the same."""
-    return f"./{source}" if source.startswith(FORMULAS) else source
+    return f"./{source}" if source.startswith(FORMULA_PREFIXES) else source
 
 
 class JsonLinesWriter:

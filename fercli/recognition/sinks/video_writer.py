@@ -16,7 +16,7 @@ from fercli.common.images import ImageArray, resize
 from fercli.recognition.sources.frames import SD_LINES, SQUARE, Colors
 
 #: Suffixes of what can be written.
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 
 #: Ticks a second: those of MPEG, of which all usual frame rates are parts.
 TICKS = 90_000
@@ -69,7 +69,7 @@ class VideoWriter:
     Raises
     ------
     OutputError
-        The file exists, cannot be written, or its suffix is not one of `SUFFIXES`.
+        The file exists, cannot be written, or its suffix is not one of `VIDEO_SUFFIXES`.
     """
 
     def __init__(
@@ -238,9 +238,9 @@ def _range(colors: Colors) -> int:
 
 def require_video_suffix(path: Path) -> None:
     """Raise `OutputError` unless a name has the suffix of a video that can be written."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
         raise OutputError(
-            f"Expected the suffix of a video ({', '.join(SUFFIXES)}), got {path.suffix!r}",
+            f"Expected the suffix of a video ({', '.join(VIDEO_SUFFIXES)}), got {path.suffix!r}",
             hint="use a name that ends in .mp4",
             path=path,
         )
@@ -275,7 +275,7 @@ def _close_quietly(container: Any) -> None:
 
 
 #: Codecs of sound that are copied into a file of each suffix; others are encoded as AAC.
-KEPT = {
+COPIED_CODECS = {
     ".mp4": ("aac", "ac3", "mp3", "opus"),
     ".m4v": ("aac", "ac3"),
     ".mov": ("aac", "ac3", "mp3"),
@@ -325,7 +325,7 @@ class Audio:
         if self._given is None:
             return
         self._container = container
-        copied = self._given.codec_context.name in KEPT[suffix]
+        copied = self._given.codec_context.name in COPIED_CODECS[suffix]
         if copied:
             self._taken = container.add_stream_from_template(self._given)
         else:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fercli.common.errors import OutputError
-from fercli.recognition.sinks.video_writer import KEPT, VideoWriter
+from fercli.recognition.sinks.video_writer import COPIED_CODECS, VideoWriter
 from fercli.recognition.sources.frames import Colors
 from fercli.recognition.sources.video_file import VideoFile
 
@@ -118,7 +118,7 @@ def test_sound_that_a_file_does_not_take_is_encoded_anew(
 
 @pytest.mark.parametrize("suffix", [".m4v", ".mov"])  # refused when added; with the header
 def test_sound_that_cannot_be_written_is_left_out(tmp_path, monkeypatch, suffix, make_sounding):
-    monkeypatch.setitem(KEPT, suffix, ("opus",))
+    monkeypatch.setitem(COPIED_CODECS, suffix, ("opus",))
     source = make_sounding(tmp_path / "a.mkv", "libopus", 48_000)
     out, (problem,) = copy(source, tmp_path / f"out{suffix}")
     assert problem.startswith("The copy has no sound from here on: ")
