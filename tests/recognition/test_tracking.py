@@ -1,9 +1,32 @@
-"""Scene cuts, and pipelines of threads."""
+"""Tracking, scene cuts, and pipelines of threads."""
 
+import cv2
 import numpy as np
 
+from fercli.recognition import recognizer as recognizer_module
 from fercli.recognition.pipeline import LatestOnly, prefetch
-from fercli.recognition.tracking import SceneCuts
+from fercli.recognition.sources.frames import Frame
+from fercli.recognition.tracking import FaceTracker, SceneCuts
+
+
+def test_a_face_that_no_search_confirms_is_dropped_after_a_second(portrait, monkeypatch):
+    monkeypatch.setattr(recognizer_module, "TRACKING_FEWER_NEIGHBORS", 15)
+    recognizer = recognizer_module.Recognizer(min_neighbors=20)
+    tracker = FaceTracker(recognizer, 0.1)
+    ((upright,),) = tracker.process([Frame(0, 0.0, portrait)], detect=True)
+    center, size_wh = tuple((upright[:2] + upright[2:] / 2).tolist()), portrait.shape[1::-1]
+
+    def only_tracked(image):
+        gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        near = recognizer.track(gray, [upright])
+        sure = recognizer.track(gray, near, strict=True), recognizer.detect(gray, quick=True)
+        return len(near) and not any(map(len, sure))
+
+    turns = (cv2.getRotationMatrix2D(center, angle, 1) for angle in range(20, 30))
+    images = (cv2.warpAffine(portrait, turn, size_wh, borderMode=1) for turn in turns)
+    doubtful = next(filter(only_tracked, images))
+    seen = [tracker.process([Frame(at, at / 10, doubtful)], detect=True)[0] for at in range(1, 15)]
+    assert [len(boxes) for boxes in seen] == [1] * 10 + [0] * 4
 
 
 def test_cuts(rng):
