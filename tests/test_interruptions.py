@@ -11,12 +11,13 @@ from scripts.interruptions.jobs import JOBS
 
 ROOT = Path(__file__).parents[1]
 NEEDS_PROGRAM = "train, opencv"
-#: Killed, and compared with a run that nobody disturbed, in tests/datasets/test_interruptions.py.
-KILLED_ELSEWHERE = {"import", "crop", "augment"}
+#: Killed, and compared with a run that nobody disturbed, in tests/datasets/test_interruptions.py and
+#: tests/models/test_training.py.
+KILLED_ELSEWHERE = {"import", "crop", "augment", "models train"}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # a minute on two idle cores, minutes on busy ones
+@pytest.mark.timeout(900)  # half a minute on two idle cores, minutes on busy ones
 def test_jobs_survive_an_interruption():
     works = all(status.works for status in examine_programs())
     jobs = [name for name in JOBS if works or name != NEEDS_PROGRAM]
