@@ -11,8 +11,8 @@ from scripts.interruptions.jobs import JOBS
 
 ROOT = Path(__file__).parents[1]
 NEEDS_PROGRAM = "train, opencv"
-#: Killed, and compared with a run that nobody disturbed, in tests/datasets/test_interruptions.py and
-#: tests/models/test_training.py.
+#: Killed, and compared with a run that nobody disturbed, in tests/datasets/test_interruptions.py
+#: and tests/models/test_training.py.
 KILLED_ELSEWHERE = {"import", "crop", "augment", "models train"}
 
 
