@@ -2,11 +2,14 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from fercli.recognition.classify import ClassifyRun
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.sinks.outputs import Outputs
+from fercli.recognition.sinks.video_writer import VideoWriter
+from fercli.recognition.sources.frames import Colors
 from fercli.recognition.sources.inputs import find_inputs
 
 
@@ -49,3 +52,13 @@ def test_that_smaller_faces_may_be_missed_is_said(tmp_path, portrait, make_video
     assert results[2].notes == []
     (said,) = run.notes
     assert said.startswith("2 images: smaller faces may be missed; a smaller `min_face`")
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_that_tones_of_hdr_are_not_mapped_is_said(tmp_path, portrait, transfer, name):
+    bt2020 = Colors(matrix=9, colorspace=9, primaries=9, transfer=transfer, full_range=False)
+    with VideoWriter(tmp_path / "a.mp4", 20, colors=bt2020) as writer:
+        writer.write(portrait, 0.0)
+    run = ClassifyRun(Recognizer(), VideoOptions(), Outputs())
+    (result,) = run.run(find_inputs([str(tmp_path / "a.mp4")]))
+    assert f"The video is HDR ({name}); its tones are not mapped" in result.notes
