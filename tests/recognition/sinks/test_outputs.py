@@ -6,15 +6,20 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from fercli.common.errors import OptionError, OutputError
+from fercli.recognition.results import FrameFaces, Summary
 from fercli.recognition.sinks.outputs import (
     CsvWriter,
     JsonLinesWriter,
     OutputPaths,
     require_separate,
 )
+from fercli.recognition.sinks.timeline import Timeline
+from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import Input, find_inputs
 
 
@@ -176,3 +181,23 @@ def test_csv_cells_are_no_formulas(make_face):
     assert header[-2:] == ["'=cmd()", "b"]
     assert [row[0] for row in rows] == ["./=1+1.jpg", "./@a.jpg", "./-a.jpg", "./+a.jpg", "a=b.jpg"]
     assert {row[8] for row in rows} == {"'=cmd()"}
+
+
+def test_memory_does_not_grow_with_frames_and_people(tmp_path, make_face):
+    image = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    classes = ("angry", "happy", "neutral")
+    summary, timeline = Summary(thumbnails=True), Timeline(classes)
+    sizes = []
+    with (tmp_path / "a.csv").open("w") as table, (tmp_path / "a.jsonl").open("w") as lines:
+        tables = CsvWriter(table, classes), JsonLinesWriter(lines, classes)
+        for at in range(6_000):
+            faces = make_face(), make_face(person=2 + at // 5)
+            one = FrameFaces(Frame(at, at / 25, image), faces)
+            for writer in tables:
+                writer.write("a.mp4", at, one.frame.seconds, faces)
+            summary.add(one)
+            timeline.add(one)
+            if at % 1000 == 999:
+                sizes.append(psutil.Process().memory_info().rss)
+    assert len(summary.people) == 1201
+    assert sizes[-1] - sizes[2] < 2e6  # 4 MB if all were remembered
