@@ -31,8 +31,8 @@ from fercli.recognition.tracking import FaceTracker, SceneCuts
 
 DEFAULTS = VideoOptions()
 
-#: Frames decoded ahead, frames whose faces are detected, and results that wait.
-QUEUED_FRAMES, GROUPED_FRAMES = 8, 16
+#: Frames that wait in each queue.
+QUEUED_FRAMES = 8
 
 #: Most frames from one detection to the next: bounds memory, whatever the interval.
 MAX_GROUP = 16
@@ -75,7 +75,7 @@ def recognize_frames(
     """
     source = LatestOnly(frames) if live else prefetch(frames, QUEUED_FRAMES, _weight)
     detected = _detected(recognizer, source, options, live)
-    groups = prefetch(detected, 1 if live else GROUPED_FRAMES, _weight_of_group)
+    groups = prefetch(detected, 1 if live else QUEUED_FRAMES, _weight_of_group)
     batches = _batched(groups, 1 if live else options.batch)
     found = _identified(recognizer, batches, options)
     return prefetch(found, 1 if live else QUEUED_FRAMES, lambda one: _weight(one.frame))
