@@ -91,9 +91,9 @@ class Identities:
         crops : ndarray of uint8, shape (n, height, width, channels), optional
             The faces; needed where people are known by appearance.
         """
-        if not math.isnan(self._updated):
-            self._intervals.append(seconds - self._updated)
-        self._updated = seconds
+        last, self._updated = self._updated, seconds
+        if not math.isnan(last):
+            self._intervals.append(seconds - last)
         # The least of some: one gap among frames that come quickly is no time lapse.
         memory = max(REMEMBERED, INTERVALS * min(self._intervals, default=0.0))
         self._people = [one for one in self._people if 0 <= seconds - one.seen <= memory]
@@ -101,7 +101,7 @@ class Identities:
         present = {
             at: self._people[person]
             for at, person in matches.items()
-            if not self._is_other(self._people[person], seconds, at, crops)
+            if not self._is_other(self._people[person], last, at, crops)
         }
         known = self._known_again(crops, {at: one.number for at, one in present.items()})
         for at, (box, answer) in enumerate(zip(boxes_xywh, probabilities, strict=True)):
@@ -118,10 +118,13 @@ class Identities:
         )
 
     def _is_other(
-        self, one: _Person, seconds: float, at: int, crops: NDArray[np.uint8] | None
+        self, one: _Person, last: float, at: int, crops: NDArray[np.uint8] | None
     ) -> bool:
-        """Whether a face where a person was, a moment ago, looks like somebody else."""
-        if self._gallery is None or crops is None or seconds - one.seen <= DRAWN:
+        """Whether a face looks like somebody else than who was there.
+
+        Only where the person was out of sight in the `last` frame, and not just lost.
+        """
+        if self._gallery is None or crops is None or last - one.seen <= DRAWN:
             return False
         return self._gallery.similarity(one.number, describe(crops[at])) < UNLIKE
 
@@ -217,7 +220,7 @@ def _distance(box: NDArray[np.int32], last: NDArray[np.float64]) -> float:
 
 #: A face is a known person's if one of the person's looks is so similar: 1 is the same. Where a
 #: person was before being out of sight, one that is less similar than the other is somebody else's.
-SIMILAR, UNLIKE = 0.82, 0.7
+SIMILAR, UNLIKE = 0.82, 0.78
 
 #: Looks of a person that are kept, and people whose looks are; how often a look is taken, in
 #: seconds.

@@ -113,10 +113,13 @@ def test_a_person_is_known_again_by_appearance():
     # long after: by the look, and not by the place
     faces = people_seen.update(60.0, elsewhere, HAPPY[None], face(2, lighter=-0.2))
     assert people(faces) == [2]
+    # looks far apart: the place is enough
+    assert people(people_seen.update(61.5, elsewhere, HAPPY[None], face(3))) == [2]
     # out of sight, and somebody else in the place
     nobody = boxes(), np.empty((0, 2), np.float32), np.empty((0, 48, 48, 1), np.uint8)
-    people_seen.update(60.5, *nobody)
-    assert people(people_seen.update(60.6, elsewhere, HAPPY[None], face(3))) == [3]
+    for seconds in (61.6, 61.8):
+        people_seen.update(seconds, *nobody)
+    assert people(people_seen.update(61.9, elsewhere, HAPPY[None], face(4))) == [3]
 
 
 def naive_description(gray):
