@@ -8,7 +8,7 @@ AXE     := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fer/axe
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist test test-fast coverage fuzz interruptions versions lint format docs tools browser bench detection-quality cascade datasets models clean
+.PHONY: help setup demo dist test test-fast coverage fuzz interruptions versions lint format docs tools browser bench detection-quality cascade cascade-small datasets models clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -106,6 +106,18 @@ cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=fold
 	    --out runs/cascade/frontalface $(OPTIONS)
 	$(BIN)/fer cascade convert runs/cascade/frontalface/cascade.xml --compact --overwrite \
 	    --out runs/cascade/frontalface.xml
+
+cascade-small: SMALL = $(BIN)/fer cascade train --recipe frontalface-small \
+    --vec runs/cascade/positives1.vec --bg "$(or $(NEGATIVES),runs/cascade/scenes)" $(OPTIONS) --out runs/cascade
+cascade-small: $(VENV)/.setup  ## train the small face cascade, after make cascade, which makes its positives: NEGATIVES=folder
+	$(SMALL)/small1 --nested-from 1 --stages 6 --min-hit-rate 0.985 --max-false-alarm-rate 0.4 --negatives 8000
+	$(SMALL)/small2 --continue-from runs/cascade/small1/cascade.xml --nested-from 1 --stages 8 \
+	    --min-hit-rate 0.985 --max-false-alarm-rate 0.2 --negatives 10000
+	$(SMALL)/small3 --continue-from runs/cascade/small2/cascade.xml --stages 11 \
+	    --min-hit-rate 0.99 --max-false-alarm-rate 0.4 --negatives 8000
+	$(SMALL)/small4 --continue-from runs/cascade/small3/cascade.xml
+	$(BIN)/fer cascade convert runs/cascade/small4/cascade.xml --compact --overwrite \
+	    --out runs/cascade/frontalface-small.xml
 
 datasets: $(VENV)/.setup  ## import, split and examine FER-2013 and FER+: DOWNLOADS=folder
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/datasets.sh "$(DOWNLOADS)" runs/datasets

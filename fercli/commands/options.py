@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -49,6 +50,20 @@ LARGEST_SIDE = 32_767
 def path_type() -> click.Path:
     """Return the type of a path; whether it exists is checked by the library, which names it."""
     return click.Path(path_type=Path)
+
+
+class CascadeFile(click.Path):
+    """The file of a cascade, or the name of one that comes with fer."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; a file of that name comes first."""
+        from fercli.cascade.model import BUNDLED
+
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        return path if path.exists() else BUNDLED.get(str(path), path)
 
 
 class FiniteRange(click.FloatRange):

@@ -14,10 +14,11 @@ from fercli.cascade.model.cascade import (
     WeightedRectangle,
     check_cascade,
 )
-from fercli.cascade.model.read import FRONTAL_FACE, bundled_cascade, read_cascade
+from fercli.cascade.model.read import BUNDLED, FRONTAL_FACE, bundled_cascade, read_cascade
 from fercli.cascade.model.write import cascade_text, write_cascade
 
 __all__ = [
+    "BUNDLED",
     "FRONTAL_FACE",
     "Cascade",
     "HaarFeature",

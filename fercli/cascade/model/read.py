@@ -31,8 +31,12 @@ from fercli.cascade.model.xml_storage import (
 )
 from fercli.common.errors import CascadeFileError, DependencyError
 
-#: The face cascade that comes with fer.
-FRONTAL_FACE = Path(__file__).parent / "data" / "frontalface.xml"
+#: The cascades that come with fer, by name; the first finds faces wherever none is given.
+BUNDLED = {
+    name: Path(__file__).parent / "data" / f"{name}.xml"
+    for name in ("frontalface", "frontalface-small")
+}
+FRONTAL_FACE = BUNDLED["frontalface"]
 
 #: The parameters of a training, by where they stand and how they are read.
 PARAMETERS: tuple[tuple[str, str, type], ...] = (

@@ -18,7 +18,7 @@ SAMPLES = (
 
 
 @options.command()
-@click.argument("cascade", type=options.path_type())
+@click.argument("cascade", type=options.CascadeFile())
 @options.out("FILE.xml", "Write the cascade to this file.")
 @options.from_fields(CalibrationOptions)
 @options.from_fields(CascadeTrainingOptions, only=SAMPLES, engine=False)

@@ -8,7 +8,7 @@ from fercli.commands import options
 
 
 @options.command()
-@click.argument("file", type=options.path_type())
+@click.argument("file", type=options.CascadeFile())
 @options.out("FILE", "Write the cascade to this file.")
 @click.option(
     "--stages", type=int, metavar="N", help="Keep only the first N stages.  [default: all]"

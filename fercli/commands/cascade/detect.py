@@ -12,7 +12,7 @@ from fercli.common.progress import Progress
 
 
 @options.command()
-@click.argument("cascade", type=options.path_type())
+@click.argument("cascade", type=options.CascadeFile())
 @click.argument("inputs", nargs=-1, required=True, type=options.path_type())
 @click.option(
     "--cascade",

@@ -26,7 +26,7 @@ class BoxScale(click.ParamType):  # type: ignore[type-arg]  # generic from click
 
 
 @options.command()
-@click.argument("cascades", nargs=-1, required=True, type=options.path_type())
+@click.argument("cascades", nargs=-1, required=True, type=options.CascadeFile())
 @click.option(
     "--truth",
     type=options.path_type(),

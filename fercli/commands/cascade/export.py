@@ -12,7 +12,7 @@ FORMATS = ("openmv", "c", "js", "opencv1")
 
 
 @options.command()
-@click.argument("file", type=options.path_type())
+@click.argument("file", type=options.CascadeFile())
 @click.option(
     "--to", type=click.Choice(FORMATS), required=True, help="Write this format; see above."
 )

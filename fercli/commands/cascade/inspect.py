@@ -8,7 +8,7 @@ from fercli.commands import options
 
 
 @options.command()
-@click.argument("file", type=options.path_type())
+@click.argument("file", type=options.CascadeFile())
 @options.as_json
 @options.no_progress
 def inspect(file: Path, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from fercli.common.progress import Progress
 
 
 @options.command()
-@click.argument("cascade", type=options.path_type())
+@click.argument("cascade", type=options.CascadeFile())
 @click.argument("images", nargs=-1, type=options.path_type())
 @options.out("DIR", "Write the images to this folder.")
 @click.option(

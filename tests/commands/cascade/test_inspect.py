@@ -23,6 +23,13 @@ def test_for_programs(fer, cascade):
     assert json.loads(result.out)["window"] == [24, 24]
 
 
+def test_a_cascade_that_comes_with_fer_is_known_by_name(fer, cascade, monkeypatch):
+    assert "all stumps" in fer("cascade", "inspect", "frontalface-small").out
+    monkeypatch.chdir(cascade.parent)
+    Path("frontalface-small").write_bytes(cascade.read_bytes())
+    assert "LBP" in fer("cascade", "inspect", "frontalface-small").out  # a file comes first
+
+
 def test_what_is_no_cascade_ends_with_1_on_one_line(fer, tmp_path):
     path = Path(skimage.data.lbp_frontal_face_cascade_filename())
     result = fer("cascade", "inspect", path)

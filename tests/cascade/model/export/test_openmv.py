@@ -3,12 +3,15 @@
 import struct
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
+import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.cascade.model import (
+    BUNDLED,
     Cascade,
     HaarFeature,
     Node,
@@ -87,6 +90,15 @@ def test_the_bytes_are_those_of_the_table(small):
             bytes([0, 0, 12, 9, 0, 0, 6, 4, 6, 4, 6, 5]) * 2,
         ]
     )
+
+
+def test_the_small_face_cascade_is_one_for_the_camera():
+    data = openmv_bytes(read_cascade(BUNDLED["frontalface-small"]))
+    assert len(data) < 40_000
+    assert max(parse(data)["counts"]) <= 255
+    gray = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
+    found = cv2.CascadeClassifier(str(BUNDLED["frontalface-small"])).detectMultiScale(gray, 1.1, 5)
+    assert len(found) == 1
 
 
 def test_a_second_parser_finds_the_cascade(random_stumps):
