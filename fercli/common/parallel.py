@@ -13,11 +13,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from threading import Event
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -235,22 +235,26 @@ def _spread(function: Callable[[T], R], items: Iterator[T], **settings: Any) -> 
     _start_trackers()
     failed: list[Exception] = []
     pool = joblib.Parallel(return_as="generator", **settings)
+    errors: list[FerError] = []
     call = joblib.delayed(_error_or_result)
-    calls = (call(function, item) for item in until_failure(items, failed))
+    wanted = takewhile(lambda _: not errors, until_failure(items, failed))
+    calls = (call(function, item) for item in wanted)
     try:
         with _interrupts_held():
             results = pool(calls)
-        for result in results:
-            if isinstance(result, FerError):
-                raise result
-            yield result
+        with closing(results):
+            for result in results:
+                if isinstance(result, FerError):
+                    errors.append(result)  # and take what is under way, which joblib would warn of
+                elif not errors:
+                    yield result
     except TerminatedWorkerError as error:
         raise FerError(
             "A worker process was killed, probably because memory ran out",
             hint="use fewer `workers`, or smaller images",
         ) from error
-    if failed:
-        raise failed[0]
+    if errors or failed:
+        raise (errors or failed)[0]
 
 
 def _start_trackers() -> None:
