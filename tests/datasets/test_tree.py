@@ -32,7 +32,7 @@ def test_a_class_that_was_added_by_hand_is_one_of_the_new_tree(small_tree, put, 
 
 
 def crop(tree, out, placing):
-    crop_folder(tree, out, FaceOptions(tree / "none.xml"))
+    crop_folder(tree, out, FaceOptions((tree / "none.xml",)))
 
 
 def import_again(tree, out, placing):

@@ -163,7 +163,7 @@ def _faces() -> Any:
     from fercli.cascade.model import FRONTAL_FACE
     from fercli.datasets.options import FaceOptions
 
-    return FaceOptions(FRONTAL_FACE, without_face="keep")
+    return FaceOptions((FRONTAL_FACE,), without_face="keep")
 
 
 def _lay_crops(folder: Path) -> None:
