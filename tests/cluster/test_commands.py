@@ -188,7 +188,8 @@ def test_faces_of_a_folder_of_images_and_of_two_videos(both, portrait, tmp_path)
     assert there_files == here_files
 
 
-def test_what_is_live_stays_on_this_machine(fer, portrait):
+def test_what_is_live_stays_on_this_machine(fer, portrait, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     cv2.imwrite("a.png", portrait)
     on_cluster = ["--parallel", "dask", "--scheduler", "tcp://127.0.0.1:9"]
     camera = fer("classify", "0", *on_cluster)
