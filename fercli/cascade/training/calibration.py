@@ -240,8 +240,7 @@ def calibrate_cascade(
             given, positives.training[chosen], training, options.negatives, pool, progress
         )
     sizes = np.array([len(stage.weak_classifiers) for stage in given.stages])
-    now = np.array([stage.threshold for stage in given.stages], np.float32)
-    before = rates(sums, sizes, now, ratio)
+    before = rates(sums, sizes, _thresholds(given), ratio)
     wanted = options.target_false_alarms or before.false_alarm_rate
     if not wanted:
         raise InputError(
@@ -259,18 +258,15 @@ def calibrate_cascade(
         originals = count // training.jitter.copies
         first = np.less(chosen % originals, originals // 2)
         for fitted, kept in _halves(sums, first, training.seed):
-            left, levels = fit(fitted, sizes, target)
-            folds.append(rates(kept.of_stages(left), sizes[list(left)], levels, ratio))
+            of_half, levels = fit(fitted, sizes, target)
+            folds.append(rates(kept.of_stages(of_half), sizes[list(of_half)], levels, ratio))
             bar.advance()
     after, held_out = (
         rates(sums.of_stages(stages), sizes[list(stages)], thresholds, ratio),
         _mean(folds),
     )
-    trained = tuple(
-        replace(given.stages[number], threshold=float(threshold))
-        for number, threshold in zip(stages, thresholds, strict=True)
-    )
-    write_cascade(out, replace(given, stages=trained), overwrite=overwrite)
+    left = replace(given, stages=tuple(given.stages[number] for number in stages))
+    write_cascade(out, _with_thresholds(left, thresholds), overwrite=overwrite)
     return CalibrationResult(
         out, sums.positives.shape[1], sums.negatives.shape[1], len(given.stages), stages,
         before, after, held_out,
@@ -322,7 +318,7 @@ def _measure(
     """Return the sums of all stages, and the share of windows that pass the lowest thresholds."""
     backgrounds = read_backgrounds(samples.bg, samples.info)
     of_positives = stage_sums(cascade, positives, pool)
-    now = np.array([stage.threshold for stage in cascade.stages], np.float32)
+    now = _thresholds(cascade)
     low, high = np.quantile(of_positives, (LOWEST, HIGHEST), axis=1).astype(np.float32)
     lowest = np.minimum(now, low)
     miner = NegativeMiner(
@@ -334,10 +330,7 @@ def _measure(
         refuse_flat=cascade.feature_type == "HAAR",
     )
     anything = miner.mine(None, RANDOM_WINDOWS, stage_index=_RANDOM, progress=progress)
-    lowered = replace(cascade, stages=tuple(
-        replace(stage, threshold=float(threshold))
-        for stage, threshold in zip(cascade.stages, lowest, strict=True)
-    ))  # fmt: skip
+    lowered = _with_thresholds(cascade, lowest)
     near = miner.mine(lowered, negatives, stage_index=_NEAR, progress=progress)
     if len(near.windows) < FEW_FALSE_ALARMS:
         raise InputError(
@@ -383,6 +376,17 @@ def _mean(folds: Sequence[Rates]) -> Rates:
 
 
 # Thresholds
+
+
+def _thresholds(cascade: Cascade) -> Sums:
+    return np.array([stage.threshold for stage in cascade.stages], np.float32)
+
+
+def _with_thresholds(cascade: Cascade, thresholds: Sums) -> Cascade:
+    stages = zip(cascade.stages, thresholds, strict=True)
+    return replace(
+        cascade, stages=tuple(replace(stage, threshold=float(level)) for stage, level in stages)
+    )
 
 
 def passes(sums: Sums, thresholds: Sums) -> Bools:
