@@ -136,7 +136,7 @@ def augment_tree(
     _check(tree, options)
     require_apart(tree.root, out)
     jobs = _jobs(tree, options)
-    images = summarize(to_line(job.record) for job in jobs)
+    images = summarize((job.source, to_line(job.record)) for job in jobs)
     plan = {"augment": str(tree.root), "options": asdict(options), "images": images}
     with Journal(out, plan, overwrite=overwrite) as journal:
         waiting = [job for job in jobs if job.record.file not in journal.done]

@@ -248,7 +248,7 @@ def _write(
     progress: Progress,
 ) -> Manifest:
     moved = _moved(tree.records, names)
-    images = summarize(f"{to_line(old)}{new.file}\n" for old, new in moved)
+    images = summarize((tree.path(old), f"{to_line(old)}{new.file}\n") for old, new in moved)
     of_what = {"options": asdict(options), "images": images}
     made = {"command": "split", "of": str(tree.root), **of_what}
     if options.folds and not overwrite and (finished := _finished(out, made)):

@@ -451,15 +451,25 @@ def _held_out(
 
 
 def identify(training: Faces, validation: Faces) -> dict[str, Any]:
-    """Return the classes, and checksums (CRC-32) of the labels, of the images of a training.
+    """Return the classes, and checksums (CRC-32) of the labels and of the files, of a training.
 
-    These stay the same when a tree is moved; that the images do, too, is not looked at.
+    These stay the same when a tree is moved.
     """
     return {
         "classes": list(training.classes),
         "labels to train on": zlib.crc32(training.targets.tobytes()),
         "labels to validate on": zlib.crc32(validation.labels.tobytes()),
+        "images to train on": _checksum(training.paths),
+        "images to validate on": _checksum(validation.paths),
     }
+
+
+def _checksum(paths: Sequence[Path]) -> int:
+    """Return the checksum of the content of files, in their order."""
+    checksum = 0
+    for path in paths:
+        checksum = zlib.crc32(path.read_bytes(), checksum)
+    return checksum
 
 
 def _check_counts(training: Faces) -> None:

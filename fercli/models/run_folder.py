@@ -72,15 +72,16 @@ class ModelFolder(RunFolder):
         Raises
         ------
         TrainingError
-            The training that is there has other classes or labels.
+            The training that is there has other classes, labels or images.
         InputError
             The checkpoint cannot be read.
         """
-        before = images_of(self.path / CHECKPOINT)
-        other = [name for name in images if before is not None and before.get(name) != images[name]]
+        # What an older fer did not note is taken to be the same.
+        before = images_of(self.path / CHECKPOINT) or {}
+        other = [name for name in images if before.get(name, images[name]) != images[name]]
         if other:
             raise TrainingError(
-                f"The folder holds a training with other {' and '.join(other)} than {data} has",
+                f"The folder holds a training with other {other[0]} than {data} has",
                 hint="use the same `data` to continue it, another `out`, or `overwrite` to start "
                 "anew",
                 path=self.path,

@@ -172,7 +172,7 @@ def train(
         Options that cannot be, or not with this tree.
     TrainingError
         The tree has one class only or a class without images; the checkpoint is of other
-        options, classes or labels; the loss is not a number any more.
+        options, classes, labels or images; the loss is not a number any more.
     OutputError
         Another training is under way in `out`.
     DependencyError

@@ -161,7 +161,7 @@ def test_each_image_is_held_out_in_one_fold(put, tmp_path):
         split_tree(tree, tmp_path / "out", replace(options, seed=1))
 
 
-@pytest.mark.parametrize("change", ["more images", "other names"])
+@pytest.mark.parametrize("change", ["more images", "other names", "edited"])
 @pytest.mark.parametrize("killed", [False, True])
 def test_folds_of_other_images_are_not_gone_on_with(small_tree, put, tmp_path, change, killed):
     options = SplitOptions(folds=2, duplicates="apart")
@@ -170,8 +170,10 @@ def test_folds_of_other_images_are_not_gone_on_with(small_tree, put, tmp_path, c
         shutil.rmtree(tmp_path / "out/fold2")
     if change == "more images":
         put("tree/train/sad/more.png")
-    else:
+    elif change == "other names":
         (small_tree / "train/sad/0.png").rename(small_tree / "train/sad/zero.png")
+    else:
+        shutil.copy(small_tree / "train/sad/1.png", small_tree / "train/sad/0.png")
     with pytest.raises(OutputExistsError, match=r"fold1: .* holds .* already; .*--overwrite"):
         split_tree(read_tree(small_tree), tmp_path / "out", options)
     assert (tmp_path / "out/fold2").exists() != killed

@@ -278,6 +278,15 @@ def test_other_images_do_not_go_on(run, tmp_path, counts, classes, other, epochs
     assert (run / "recipe.toml").read_text() == before
 
 
+def test_images_that_were_changed_do_not_go_on(run, tree, tmp_path):
+    root = tmp_path / "tree"
+    shutil.copytree(tree, root)
+    image = root / "validation" / "left" / "003.png"
+    shutil.copy(root / "validation" / "left" / "004.png", image)
+    with pytest.raises(TrainingError, match="with other images to validate on than"):
+        train(root, run, QUICK)
+
+
 def test_a_tree_may_be_moved(run, tree, tmp_path):
     out, moved = tmp_path / "out", tmp_path / "moved"
     shutil.copytree(run, out)

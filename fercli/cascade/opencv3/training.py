@@ -35,6 +35,7 @@ from fercli.cascade.opencv3.traincascade import (
     explain_stop,
 )
 from fercli.cascade.samples.vec import write_vec
+from fercli.cascade.training.backgrounds import BackgroundFiles
 from fercli.cascade.training.folder import (
     PARAMETERS,
     CascadeFolder,
@@ -45,14 +46,18 @@ from fercli.cascade.training.folder import (
     weak_classifiers,
 )
 from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
+from fercli.cascade.training.sample_digests import (
+    digest_samples,
+    note_of_changes,
+    read_digests,
+    write_digests,
+)
 from fercli.common.errors import CascadeFileError, DependencyError, TrainingError
 from fercli.common.parallel import Workers, require_no_cluster
 from fercli.common.progress import SILENT, Bar, Progress
 from fercli.common.recipes import typed_options
 from fercli.common.tables import counted
 from fercli.run_folder import changes, other_training
-
-ENGINE = "opencv"
 
 BACKGROUNDS = "bg.txt"
 
@@ -81,17 +86,26 @@ def train(
     program = _program(settings.tools)
     settings = resolve_counts(settings, check_positives(settings, progress))
     with CascadeFolder.locked(out) as (folder, lock):
-        recipe = {"engine": ENGINE, **settings.to_options()}
-        continues = not overwrite and may_continue(folder, recipe, resume=resume)
+        recipe = {"engine": settings.engine, **settings.to_options()}
+        continues = not overwrite and _require_same_training(folder, recipe, resume=resume)
         backgrounds = check_backgrounds(settings.bg, settings.size_wh, progress=progress)
+        digests = digest_samples(
+            BackgroundFiles(backgrounds.usable, {}), vec=settings.vec, progress=progress
+        )
+        before = read_digests(folder.engine) if continues else None
+        there = len(stage_files(folder.engine))
+        notes = note_of_changes(before or digests, digests, there, folder.path, resume=resume)
+        for note in notes:
+            progress.note(note)
         buffers = plan_buffers(settings, count_features(settings))
         note_plan(settings, backgrounds, buffers, progress)
         if continues:
             adopt_by_hand(folder)
         folder.begin(recipe, _libraries(program), continues=continues)
+        write_digests(folder.engine, digests)
         bg = prepare_backgrounds(backgrounds, folder.engine / "backgrounds", progress)
         traincascade = TrainCascade(program, folder.engine, folder.log, lock)
-        training = _Training(folder, settings, bg, buffers, traincascade, progress)
+        training = _Training(folder, settings, bg, buffers, traincascade, progress, notes)
         try:
             return training.run()
         except KeyboardInterrupt:
@@ -160,6 +174,7 @@ class _Training:
         buffers: Buffers,
         traincascade: TrainCascade,
         progress: Progress,
+        notes: tuple[str, ...],
     ) -> None:
         self.folder = folder
         self.settings = settings
@@ -168,6 +183,7 @@ class _Training:
         self.buffers = buffers
         self.traincascade = traincascade
         self.progress = progress
+        self.notes = notes
         self.stages = known_stages(folder, keep_whole_stages(folder.engine, progress))
 
     def run(self) -> CascadeTrainingResult:
@@ -187,7 +203,7 @@ class _Training:
         seconds = earlier + time.monotonic() - begun
         stages = self.stages[: self.settings.stages]
         why = explain_stop(run, self.settings, len(stages))
-        return _conclude(self.folder, self.settings, run, stages, seconds, why)
+        return _conclude(self.folder, self.settings, run, stages, seconds, why, self.notes)
 
     def _attempt(self, bar: Bar) -> ProgramRun:
         def on_stage(record: StageRecord) -> None:
@@ -231,6 +247,7 @@ def _conclude(
     stages: list[StageRecord],
     seconds: float,
     why: tuple[str, str],
+    notes: tuple[str, ...] = (),
 ) -> CascadeTrainingResult:
     """Put the cascade of a run in its place, and write down what came of it."""
     if not run.cascade.exists():
@@ -245,7 +262,7 @@ def _conclude(
         ) from error
     result = CascadeTrainingResult(
         cascade=folder.cascade,
-        engine=ENGINE,
+        engine=settings.engine,
         feature_type=settings.feature_type,
         size_wh=settings.size_wh,
         stages=tuple(stages),
@@ -253,6 +270,7 @@ def _conclude(
         seconds=round(seconds, 2),
         stopped_because=why[0],
         advice=why[1],
+        notes=notes,
     )
     folder.write_result(result)
     # Last, since where it is, the training has ended.
@@ -278,7 +296,9 @@ def _libraries(program: Path) -> dict[str, object]:
 # Stages of a training for which the program was run by hand.
 
 
-def may_continue(folder: CascadeFolder, options: Mapping[str, Any], *, resume: bool) -> bool:
+def _require_same_training(
+    folder: CascadeFolder, options: Mapping[str, Any], *, resume: bool
+) -> bool:
     """Return whether there is a training to continue, by the engine or by hand.
 
     Raises

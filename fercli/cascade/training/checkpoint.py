@@ -7,14 +7,12 @@ second is lost, there is one stage too many, which is trained again.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fercli.annotations.reading import read_records
 from fercli.cascade.model import (
     Cascade,
     HaarFeature,
@@ -24,13 +22,9 @@ from fercli.cascade.model import (
     read_cascade,
     write_cascade,
 )
-from fercli.cascade.training.backgrounds import BackgroundFiles
-from fercli.cascade.training.options import CascadeTrainingOptions
 from fercli.cascade.training.report import StageRecord
-from fercli.common.errors import FerError, InputError, TrainingError
-from fercli.common.files import input_error, parse_json, read_text, write_text
-from fercli.common.parallel import Workers, parallel_map
-from fercli.common.progress import SILENT, Progress
+from fercli.common.errors import FerError, TrainingError
+from fercli.common.files import parse_json, read_text, write_text
 
 STAGES, STATE = "stages.xml", "training.json"
 
@@ -153,86 +147,3 @@ def with_stage(
     )
     added = replace(stage, weak_classifiers=weak_classifiers)
     return replace(cascade, stages=(*cascade.stages, added), features=tuple(features))
-
-
-# Digests of the samples, by which changed ones are noticed.
-
-
-#: Incremented whenever the engine trains other stages of the same samples.
-ENGINE = 4
-
-
-def origin(
-    options: CascadeTrainingOptions,
-    backgrounds: BackgroundFiles,
-    workers: Workers,
-    progress: Progress = SILENT,
-) -> dict[str, str | int]:
-    """Return what two trainings must have in common, besides options, to train the same stages.
-
-    `workers` read the images.
-
-    Returns
-    -------
-    dict
-        Plain values, by names that can be told to people.
-    """
-    found: dict[str, str | int] = {
-        "version of the engine": ENGINE,
-        "positives": _digest_positives(options, workers, progress),
-        "backgrounds": _digest_backgrounds(backgrounds, workers, progress),
-    }
-    if options.continue_from is not None:
-        found["first stages"] = _digest_file(options.continue_from)
-    return found
-
-
-def _digest_positives(options: CascadeTrainingOptions, workers: Workers, progress: Progress) -> str:
-    if options.vec is not None:
-        return _digest_file(options.vec)
-    assert options.info is not None
-    records = read_records(options.info, labels=options.label, note_labels=False)
-    images = _digest_images((record.path for record in records), workers, progress)
-    return _digest_lines(f"{r.boxes} {r.normalized} {images[r.path]}" for r in records)
-
-
-def _digest_backgrounds(backgrounds: BackgroundFiles, workers: Workers, progress: Progress) -> str:
-    objects, images = backgrounds.objects, _digest_images(backgrounds.paths, workers, progress)
-    return _digest_lines(f"{images[path]} {objects.get(path, ())}" for path in backgrounds.paths)
-
-
-def _digest_images(paths: Iterable[Path], workers: Workers, progress: Progress) -> dict[Path, str]:
-    """Return the digests of the content of images: names may change, a copy is as good.
-
-    Neither the size of a file nor its time says whether it was edited in place.
-    """
-    different = list(dict.fromkeys(paths))
-    digests = parallel_map(
-        _digest_or_none, different, workers=workers, prefer="threads", note=progress.note
-    )
-    return dict(zip(different, digests, strict=True))
-
-
-def _digest_or_none(path: Path) -> str:
-    try:
-        return _digest_file(path)
-    except InputError:  # it is reported where it is read
-        return "none"
-
-
-def _digest_file(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
-    except OSError as error:
-        raise input_error(error, path) from error
-    return digest.hexdigest()
-
-
-def _digest_lines(lines: Iterable[str]) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for line in lines:
-        digest.update(f"{line}\n".encode())
-    return digest.hexdigest()

@@ -18,13 +18,12 @@ from fercli.cascade.features import haar_kernels, lbp
 from fercli.cascade.features.haar import haar_features
 from fercli.cascade.features.sample_matrix import to_sample_matrix
 from fercli.cascade.model import Cascade, read_cascade, write_cascade
-from fercli.cascade.training.backgrounds import read_backgrounds
+from fercli.cascade.training.backgrounds import BackgroundFiles, read_backgrounds
 from fercli.cascade.training.boosting import train_stage
 from fercli.cascade.training.checkpoint import (
     STATE,
     Checkpoint,
     first_stages,
-    origin,
     read_checkpoint,
     save_checkpoint,
 )
@@ -32,6 +31,7 @@ from fercli.cascade.training.folder import CascadeFolder
 from fercli.cascade.training.options import CascadeTrainingOptions, StageOptions
 from fercli.cascade.training.positives import load_positives
 from fercli.cascade.training.report import CascadeTrainingResult
+from fercli.cascade.training.sample_digests import digest_file, digest_samples, note_of_changes
 from fercli.cascade.training.split_search import HaarSearch
 from fercli.cascade.training.trainer import StopReason, Training
 from fercli.common.errors import FerError, InputError, OptionError, TrainingError
@@ -42,7 +42,8 @@ from fercli.common.progress import SILENT, Progress
 from fercli.common.recipes import typed_options
 from fercli.common.tables import counted
 
-ENGINE = "native"
+#: Incremented whenever the engine trains other stages of the same samples.
+VERSION = 4
 
 #: A kernel that every search among features of a type uses.
 KERNELS = {"HAAR": haar_kernels.find_corners, "LBP": lbp.write_codes}
@@ -74,11 +75,13 @@ def train(
         KernelPool(wanted.workers) as pool,
         compiled_beside(*SCANNER) as wait_for_scanner,
     ):
-        recipe = {"engine": ENGINE, **wanted.to_options()}
+        recipe = {"engine": wanted.engine, **wanted.to_options()}
         continues = folder.may_continue(recipe, resume=resume, overwrite=overwrite)
         checkpoint = _where_to_start(folder, wanted, start, continues=continues)
-        now = origin(wanted, backgrounds, where, progress)
-        changed = _changed_samples(checkpoint, now, folder, resume=resume)
+        now = _trained_on(wanted, backgrounds, where, progress)
+        changed = note_of_changes(
+            checkpoint.origin, now, len(checkpoint.records), folder.path, resume=resume
+        )
         checkpoint = replace(checkpoint, origin=now)
         positives = load_positives(wanted, workers=where, progress=progress)
         training = Training(
@@ -239,25 +242,19 @@ def _where_to_start(
     return replace(checkpoint, cascade=cascade)
 
 
-def _changed_samples(
-    checkpoint: Checkpoint, now: Mapping[str, Any], folder: CascadeFolder, *, resume: bool
-) -> tuple[str, ...]:
-    """Return a note if the stages that there are had other samples; raise unless resuming."""
-    changed = [name for name in now if checkpoint.origin.get(name) != now[name]]
-    if not checkpoint.records or not changed:
-        return ()
-    if not resume:
-        raise TrainingError(
-            f"The training cannot continue as it was: the {' and the '.join(changed)} changed "
-            "since its stages were trained",
-            hint="use `resume` to continue with the present ones, or `overwrite` to start anew",
-            path=folder.path,
-        )
-    stages = counted(len(checkpoint.records), "stage")
-    return (
-        f"the {' and the '.join(changed)} changed after {stages}: further stages use the present "
-        "ones",
-    )
+def _trained_on(
+    options: CascadeTrainingOptions, backgrounds: BackgroundFiles, workers: Workers,
+    progress: Progress,
+) -> dict[str, str | int]:  # fmt: skip
+    """Return what two trainings must have in common, besides options, to train the same stages."""
+    digests = digest_samples(
+        backgrounds, vec=options.vec, info=options.info, label=options.label, workers=workers,
+        progress=progress,
+    )  # fmt: skip
+    found: dict[str, str | int] = {"version of the engine": VERSION, **digests}
+    if options.continue_from is not None:
+        found["first stages"] = digest_file(options.continue_from)
+    return found
 
 
 def _conclude(
@@ -272,7 +269,7 @@ def _conclude(
     after = f" (after {reached.given} that were given)" if reached.given else ""
     result = CascadeTrainingResult(
         cascade=folder.cascade,
-        engine=ENGINE,
+        engine=options.engine,
         feature_type=options.feature_type,
         size_wh=options.size_wh,
         stages=reached.records,

@@ -184,6 +184,23 @@ def test_other_settings_are_refused_unless_they_may_change(copied, train, option
     assert json.loads((copied / "result.json").read_text())["stages"][3]["negatives"] == 50
 
 
+def test_changed_samples_are_noticed(copied, train, material, tmp_path):
+    vec, recipe = tmp_path / "faces.vec", copied / "recipe.toml"
+    faces = read_vec(material / "faces.vec", (SIZE, SIZE))
+    write_vec(vec, faces)
+    (copied / "cascade.xml").unlink()
+    assert train("--recipe", recipe, "--vec", vec, "--out", copied, "--resume").status == 0
+    write_vec(vec, faces[::-1], overwrite=True)
+    (copied / "cascade.xml").unlink()
+    refused = train("--recipe", recipe, "--out", copied)
+    assert refused.status == 1
+    assert "the positives changed since its stages were trained; try: use --resume" in refused.err
+    resumed = train("--recipe", recipe, "--out", copied, "--resume", "--json")
+    said = "the positives changed after 3 stages: further stages use the present ones"
+    assert resumed.status == 0
+    assert json.loads(resumed.out)["notes"] == [said]
+
+
 def test_finishing_writes_the_first_stages(copied, train):
     result = train("--finish", "--out", copied, "--stages", 2, "--quiet")
     assert result.status == 0
