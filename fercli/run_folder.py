@@ -126,7 +126,7 @@ class RunFolder:
             The folder holds files of something else.
         """
         try:
-            with alone_in(out, "a training", clear=True) as lock:
+            with output_folder(out, "a training", clear=True) as lock:
                 assert lock is not None
                 folder = cls(out.absolute())
                 folder.clean_up()
@@ -222,7 +222,7 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def alone_in(folder: Path | None, doing: str, *, clear: bool = False) -> Iterator[int | None]:
+def output_folder(folder: Path | None, doing: str, *, clear: bool = False) -> Iterator[int | None]:
     """Keep other processes of fer out of a folder while the body runs.
 
     A folder that was made here and is still empty at the end is removed.
@@ -266,7 +266,7 @@ def remove_unfinished(folder: Path, names: Sequence[str]) -> None:
     Parameters
     ----------
     folder : Path
-        Held by `alone_in` or `folder_lock`.
+        Held by `output_folder` or `folder_lock`.
     names : sequence of str
         Of the files. What is left of others, of a single file that another process may be writing
         to the same folder, stays.

@@ -9,7 +9,7 @@ from fercli.cascade.training.report import CascadeTrainingResult, StageRecord
 from fercli.common.errors import OutputError, OutputExistsError, RecipeError, TrainingError
 from fercli.common.files import folder_lock
 from fercli.models.run_folder import ModelFolder
-from fercli.run_folder import alone_in, changes, remove_unfinished
+from fercli.run_folder import changes, output_folder, remove_unfinished
 
 OPTIONS = {"engine": "opencv", "size": "20x20", "stages": 3, "min_hit_rate": 0.995, "tools": None}
 
@@ -182,13 +182,13 @@ def test_what_is_kept_of_an_interrupted_training_is_counted(tmp_path):
 
 
 def test_a_folder_that_stays_empty_is_removed(tmp_path):
-    with alone_in(tmp_path / "a" / "b", "work"):
+    with output_folder(tmp_path / "a" / "b", "work"):
         assert (tmp_path / "a" / "b").is_dir()
     assert not (tmp_path / "a" / "b").exists()
-    with alone_in(tmp_path / "a", "work"):
+    with output_folder(tmp_path / "a", "work"):
         (tmp_path / "a" / "kept").touch()
     assert (tmp_path / "a" / "kept").exists()
-    with alone_in(None, "work"):
+    with output_folder(None, "work"):
         pass
 
 
@@ -207,8 +207,11 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
 
 
 def test_the_second_is_told_what_the_first_does(tmp_path):
-    with alone_in(tmp_path, "a search"), pytest.raises(OutputError, match="a search is under way"):
-        alone_in(tmp_path, "a search").__enter__()
+    with (
+        output_folder(tmp_path, "a search"),
+        pytest.raises(OutputError, match="a search is under way"),
+    ):
+        output_folder(tmp_path, "a search").__enter__()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def datasets() -> None:
 
 
 #: The named formats are listed here again because reading them off the library is slow.
-FORMATS = (
+FORMAT_NAMES = (
     "ferplus", "tree", "fer2013", "affectnet", "rafdb", "ckplus", "rafd", "jaffe", "kdef", "csv",
     "folder",
 )  # fmt: skip

@@ -185,9 +185,9 @@ def evaluate(
       fer models evaluate other.onnx --classes happy,sad --mean 0 --std 255 --data mine/
     """
     from fercli.models import evaluation as report
-    from fercli.run_folder import alone_in
+    from fercli.run_folder import output_folder
 
-    with alone_in(out, "an evaluation"):
+    with output_folder(out, "an evaluation"):
         if out is not None:
             report.require_no_report(out, overwrite=overwrite)
         faces, found = report.evaluate_files(
@@ -375,9 +375,9 @@ def embed(
       fer models embed run/best.keras --data mine/ --split test --clusters 20 --out points/
     """
     from fercli.models.inference import embed_tree
-    from fercli.run_folder import alone_in
+    from fercli.run_folder import output_folder
 
-    with alone_in(out, "an embedding"):
+    with output_folder(out, "an embedding"):
         result = embed_tree(
             model,
             data,

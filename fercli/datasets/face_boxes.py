@@ -32,9 +32,12 @@ def find_faces(image: ImageArray, options: FaceOptions) -> list[Box]:
     detector = _detector(options.cascade)
     if options.faces == "largest" and len(options.cascade) == 1:
         largest = find_largest(detector, image, settings)
-        return [] if largest is None else [largest]
-    boxes = sorted(map(tuple, detector.detect(image, settings).boxes_xywh.tolist()))
-    return sorted(boxes, key=_area)[-1:] if options.faces == "largest" else boxes
+    else:
+        boxes = detector.detect(image, settings).boxes_xywh
+        if options.faces == "all":
+            return _sorted(boxes)
+        largest = _largest(boxes)
+    return [] if largest is None else [largest]
 
 
 def cut_face(image: ImageArray, box_xywh: Box, options: FaceOptions) -> ImageArray:
@@ -240,19 +243,19 @@ def find_largest(detector: Detector, image: ImageArray, options: DetectionOption
             np.concatenate([found.margins, more.margins]),
             image_wh,
         )
-        largest = _largest(found, options)
+        largest = _largest(found.group(options.min_neighbors).boxes_xywh)
         if largest is not None and largest[2] > _width_to_exceed(found.boxes_xywh, least):
             break
     return largest
 
 
-def _largest(windows: AcceptedWindows, options: DetectionOptions) -> Box | None:
-    boxes = sorted(map(tuple, windows.group(options.min_neighbors).boxes_xywh.tolist()))
-    return max(boxes, key=_area, default=None)
+def _largest(boxes_xywh: NDArray[np.int32]) -> Box | None:
+    return max(_sorted(boxes_xywh), key=lambda box: box[2] * box[3], default=None)
 
 
-def _area(box_xywh: Box) -> int:
-    return box_xywh[2] * box_xywh[3]
+def _sorted(boxes_xywh: NDArray[np.int32]) -> list[Box]:
+    """Return boxes from the left."""
+    return sorted(map(tuple, boxes_xywh.tolist()))
 
 
 def _ranges(

@@ -53,7 +53,7 @@ from fercli.datasets.tree import (
     save_image,
     with_unlisted,
 )
-from fercli.run_folder import alone_in, remove_all_unfinished
+from fercli.run_folder import output_folder, remove_all_unfinished
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def crop_folder(
     if manifest is not None:
         for image in images:
             require_shape(FileRecord(image.relative_to(source).as_posix()), source)
-    with alone_in(out, "cropping"):
+    with output_folder(out, "cropping"):
         known = open_log(out, source, options, overwrite=overwrite)
         (out / CROPPING).touch()
         jobs = _pending_jobs(images, source, out, known)

@@ -15,7 +15,7 @@ from fercli.common.errors import OptionError
 from fercli.common.files import find_files, input_error, write_text
 from fercli.common.tables import counted
 from fercli.datasets.entries import Counts, DatasetFormat, ReadOptions
-from fercli.datasets.formats import FORMATS, detect_format, require_there
+from fercli.datasets.formats import DATASET_FORMATS, detect_format, require_there
 from fercli.datasets.formats.fer2013 import votes_file
 from fercli.datasets.tree import require_finished
 
@@ -123,7 +123,7 @@ class SourceReport:
 def parse_source(text: str) -> tuple[str | None, Path]:
     """Return the format (None: to be found out) and the path of ``[FORMAT=]PATH``."""
     name, sign, path = text.partition("=")
-    return (name, Path(path)) if sign and name in FORMATS else (None, Path(text))
+    return (name, Path(path)) if sign and name in DATASET_FORMATS else (None, Path(text))
 
 
 def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source]:
@@ -142,10 +142,10 @@ def find_sources(texts: Sequence[str], votes: Path | None = None) -> list[Source
         name, path = parse_source(text)
         require_there(path)
         require_finished(path)
-        form = FORMATS[name] if name else detect_format(path)
+        form = DATASET_FORMATS[name] if name else detect_format(path)
         # FER-2013's table together with votes can only mean FER+.
         if name is None and form.name == "fer2013" and votes is not None and path.is_file():
-            form = FORMATS["ferplus"]
+            form = DATASET_FORMATS["ferplus"]
         used[form.name] += 1
         number = used[form.name]
         sources.append(Source(form.name + (str(number) if number > 1 else ""), form, path))

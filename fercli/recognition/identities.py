@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fercli.common.images import to_gray
 from fercli.recognition.face_search import Boxes
 from fercli.recognition.results import Face
 
@@ -257,7 +258,7 @@ def describe(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     -------
     ndarray of float32, shape (CELLS² · 59,)
     """
-    gray = crop[..., 0] if crop.shape[2] == 1 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    gray = crop[..., 0] if crop.shape[2] == 1 else to_gray(crop[..., ::-1])
     levels = cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     levels = cv2.GaussianBlur(levels, (3, 3), 0)
     inner, codes = levels[1:-1, 1:-1], np.zeros((SIDE - 2, SIDE - 2), np.uint8)

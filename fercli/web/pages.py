@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
 from fercli.common.errors import VideoError
+from fercli.recognition.sinks.outputs import COLUMNS
 from fercli.web.app import services
 from fercli.web.auth import local_address
 from fercli.web.camera import MIMETYPE, SharedCamera
@@ -64,7 +65,7 @@ def upload() -> ResponseReturnValue:
 def my_camera() -> ResponseReturnValue:
     """Show the page for the browser's own camera."""
     threshold = services().settings.recognition.threshold
-    return render_template("my_camera.html", threshold=threshold)
+    return render_template("my_camera.html", threshold=threshold, columns=" ".join(COLUMNS))
 
 
 @pages.get("/camera")

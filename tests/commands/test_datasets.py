@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from fercli.commands.datasets import FORMATS
-from fercli.datasets.formats import FORMATS as READ
+from fercli.commands.datasets import FORMAT_NAMES
+from fercli.datasets.formats import DATASET_FORMATS
 from fercli.datasets.tree import read_tree
 
 
@@ -25,7 +25,7 @@ def tree(tmp_path):
 
 
 def test_what_commands_list_is_what_the_library_has():
-    assert tuple(READ) == FORMATS
+    assert tuple(DATASET_FORMATS) == FORMAT_NAMES
 
 
 def test_split_and_augment(fer, tree, tmp_path):

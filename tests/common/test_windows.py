@@ -24,7 +24,7 @@ from fercli.common import files, processes, windows
 from fercli.common.errors import DependencyError, OutputError
 from fercli.common.processes import lower_priority, running
 from fercli.common.recipes import read_recipe
-from fercli.run_folder import alone_in
+from fercli.run_folder import output_folder
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_lock_is_a_file_beside_the_folder_that_goes_with_it(windows_locks, tmp
         with pytest.raises(OutputError, match="a training is under way there already"):
             files.folder_lock(folder, "a training").__enter__()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    with alone_in(folder / "new", "a search"):
+    with output_folder(folder / "new", "a search"):
         pass
     assert not [*folder.iterdir()]
     with pytest.raises(OutputError, match="No such file"):

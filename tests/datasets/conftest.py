@@ -9,7 +9,7 @@ import pytest
 
 from fercli.datasets.entries import Dropped, Entry, Note, ReadOptions
 from fercli.datasets.expressions import expression_of
-from fercli.datasets.formats import FORMATS, detect_format
+from fercli.datasets.formats import DATASET_FORMATS, detect_format
 
 FER_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -24,7 +24,7 @@ OPTIONS = ReadOptions(label_of=expression_of)
 
 def read(path, options=OPTIONS, form=None):
     """Return {name: (label, split, subject)} and [reason, …] as the found-out format reads it."""
-    form = FORMATS[form] if form else detect_format(path)
+    form = DATASET_FORMATS[form] if form else detect_format(path)
     items = list(form.read(path, options))
     entries = {e.name: (e.label, e.split, e.subject) for e in items if isinstance(e, Entry)}
     return form.name, entries, [e.reason for e in items if isinstance(e, Dropped)]
@@ -38,7 +38,7 @@ def texture(seed, width=48, height=48):
 
 def notes(path, options=OPTIONS, form=None):
     """Return what the found-out format notes."""
-    form = FORMATS[form] if form else detect_format(path)
+    form = DATASET_FORMATS[form] if form else detect_format(path)
     return [item.text for item in form.read(path, options) if isinstance(item, Note)]
 
 

@@ -292,6 +292,17 @@ def test_the_largest_face_is_that_of_a_search_over_all_sizes(
     assert found >= 3
 
 
+@pytest.mark.parametrize("cascades", [1, 2])
+def test_of_equally_large_faces_the_left_one_is_taken(astronaut, cascade, cascades):
+    options = FaceOptions(cascade * cascades, least_face=24, scale_factor=9, min_neighbors=1)
+    face = cv2.resize(astronaut[:300, 80:380], (76, 76))
+    twice = np.concatenate([face, face], axis=1)
+    boxes = find_faces(twice, replace(options, faces="all"))
+    assert len(boxes) == 2
+    assert boxes[0][2:] == boxes[1][2:]
+    assert find_faces(twice, options) == boxes[:1]
+
+
 @pytest.mark.parametrize("smallest", [8, 24, 60])
 def test_the_ranges_of_widths_hold_each_width_once(smallest):
     """Of all sides to 2,000: at one in twenty-five the last range was empty, and cv2 refused it."""

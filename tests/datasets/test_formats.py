@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from fercli.common.errors import InputError
-from fercli.datasets.formats import FORMATS, detect_format
+from fercli.datasets.formats import DATASET_FORMATS, detect_format
 
 from .conftest import OPTIONS, read
 
@@ -138,7 +138,7 @@ def test_ferplus_votes_come_in_the_order_of_expressions(fer_csv, tmp_path):
         VOTES_HEADER + "Training,fer0000000.png,1,2,3,4,5,6,7,8,9,10\n"
         "PublicTest,fer0000001.png,0,9,0,0,0,0,0,0,1,0\nPrivateTest,,0,0,0,0,0,0,0,0,0,10\n"
     )
-    items = list(FORMATS["ferplus"].read(path, OPTIONS))
+    items = list(DATASET_FORMATS["ferplus"].read(path, OPTIONS))
     assert items[0].votes == (5, 8, 6, 7, 2, 1, 4, 3, 9, 10)
     assert [item.name for item in items] == list(WANTED)
 

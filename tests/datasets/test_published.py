@@ -6,7 +6,7 @@ import pytest
 from fercli.common.errors import InputError
 from fercli.common.images import read_color
 from fercli.datasets.entries import ReadOptions
-from fercli.datasets.formats import FORMATS
+from fercli.datasets.formats import DATASET_FORMATS
 from fercli.datasets.tree import read_tree
 
 from .conftest import AFFECTNET_HEADER, OPTIONS, read
@@ -27,7 +27,7 @@ def test_affectnet_tables(put, tmp_path, lists):
     name, entries, dropped = read(root)
     assert (name, dropped) == ("affectnet", ["labeled no face"])
     assert entries == {"1-a": ("angry", "train", ""), "2-b": ("contempt", "validation", "")}
-    first, _, last = FORMATS["affectnet"].read(root, OPTIONS)
+    first, _, last = DATASET_FORMATS["affectnet"].read(root, OPTIONS)
     assert first.box_xywh == (4, 5, 30, 31)
     assert last.box_xywh is None
     assert first.image == root / "Manually_Annotated_Images/1/a.jpg"
@@ -148,7 +148,7 @@ def test_rafdb(put, tmp_path, folder):
     labels.write_text("train_00001.jpg 5\ntest_0001.jpg 7\n")
     wanted = {"train_00001": ("sad", "train", ""), "test_0001": ("neutral", "test", "")}
     assert read(tmp_path / "RAF") == ("rafdb", wanted, [])
-    entry = next(FORMATS["rafdb"].read(tmp_path / "RAF", OPTIONS))
+    entry = next(DATASET_FORMATS["rafdb"].read(tmp_path / "RAF", OPTIONS))
     assert entry.image.is_file()
     labels.write_text("train_00001.jpg 5\ntrain_00002.jpg 8\n")
     with pytest.raises(InputError, match=r"list_patition_label\.txt:2: Expected a line such as"):
@@ -225,5 +225,5 @@ def test_affectnet_arrays_that_are_damaged(put, tmp_path, content):
 def test_affectnet_tables_of_odd_names_and_boxes(tmp_path, path):
     table = tmp_path / "training.csv"
     table.write_text(AFFECTNET_HEADER + f"{path},inf,nan,9,1e999,,6,,\n")
-    (entry,) = FORMATS["affectnet"].read(tmp_path, OPTIONS)
+    (entry,) = DATASET_FORMATS["affectnet"].read(tmp_path, OPTIONS)
     assert entry.box_xywh is None

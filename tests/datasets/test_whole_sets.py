@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from fercli.datasets.entries import Entry
-from fercli.datasets.formats import FORMATS, ckplus, detect_format, rafdb
+from fercli.datasets.formats import DATASET_FORMATS, ckplus, detect_format, rafdb
 from fercli.datasets.formats.affectnet import LABELS as AFFECTNET_LABELS
 from fercli.datasets.formats.affectnet import PUBLISHED as AFFECTNET
 from fercli.datasets.sources import compare_counts
@@ -117,11 +117,11 @@ def test_whole_sets_have_the_published_counts(tmp_path, form, make, total, dropp
     make(tmp_path / "set")
     assert detect_format(tmp_path / "set").name == form
     found, left_out = Counter(), Counter()
-    for item in FORMATS[form].read(tmp_path / "set", OPTIONS):
+    for item in DATASET_FORMATS[form].read(tmp_path / "set", OPTIONS):
         if isinstance(item, Entry):
             found[item.split, item.label] += 1
         else:
             left_out[item.reason] += 1
     assert (found.total(), left_out) == (total, dropped)
-    verdicts = compare_counts(found, FORMATS[form].published)
+    verdicts = compare_counts(found, DATASET_FORMATS[form].published)
     assert set(verdicts.values()) == {"as published"}

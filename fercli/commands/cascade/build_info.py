@@ -123,7 +123,7 @@ def build_info(
       fer cascade build-info faces/ -n web/ -o work/ --parallel dask --scheduler tcp://node1:8786
     """
     from fercli.cascade.list_builder.build import build_description
-    from fercli.run_folder import alone_in
+    from fercli.run_folder import output_folder
 
     choices |= {
         "rules": options.build(BoxRules, choices),
@@ -131,7 +131,7 @@ def build_info(
         "separator": SEPARATORS[separator],
         "overwrite": overwrite,
     }
-    with alone_in(out, "the making of lists"):
+    with output_folder(out, "the making of lists"):
         report = build_description(
             positives,
             negatives,

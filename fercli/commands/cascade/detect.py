@@ -69,14 +69,14 @@ def detect(
     )
     from fercli.common.files import require_absent, write_text
     from fercli.common.tables import counted, format_table
-    from fercli.run_folder import alone_in
+    from fercli.run_folder import output_folder
 
     notes: list[str] = []
     images = images_of(inputs, notes)
     if csv_file is not None:
         require_apart([csv_file], [cascade, *others, *images])
         require_absent(csv_file, overwrite=overwrite)
-    with alone_in(out, "a search"):
+    with output_folder(out, "a search"):
         found = find_objects(
             [cascade, *others],
             images,

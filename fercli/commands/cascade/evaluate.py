@@ -129,11 +129,11 @@ def evaluate(
       fer cascade evaluate cascade.xml --bg scenes/bg.txt
     """
     from fercli.cascade.evaluation import evaluate_files, match_rule, report_text, summary
-    from fercli.run_folder import alone_in
+    from fercli.run_folder import output_folder
 
     if truth is None and bg is None:
         raise click.UsageError("--truth PATH, --bg FILE or both are needed")
-    with alone_in(out, "an evaluation"):
+    with output_folder(out, "an evaluation"):
         evaluation = evaluate_files(
             cascades,
             truth,

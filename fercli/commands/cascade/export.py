@@ -8,13 +8,13 @@ import click
 from fercli.commands import options
 from fercli.common.progress import Progress
 
-FORMATS = ("openmv", "c", "js", "opencv1")
+TARGETS = ("openmv", "c", "js", "opencv1")
 
 
 @options.command()
 @click.argument("file", type=options.CascadeFile())
 @click.option(
-    "--to", type=click.Choice(FORMATS), required=True, help="Write this format; see above."
+    "--to", type=click.Choice(TARGETS), required=True, help="Write this format; see above."
 )
 @options.out("FILE", "Write the cascade to this file.")
 @click.option(

@@ -57,9 +57,9 @@ def visualize(
     from fercli.cascade.detection.batch import images_of
     from fercli.cascade.visualization import visualize_cascade
     from fercli.common.tables import counted
-    from fercli.run_folder import alone_in
+    from fercli.run_folder import output_folder
 
-    with alone_in(out, "the drawing of a cascade"):
+    with output_folder(out, "the drawing of a cascade"):
         drawn = visualize_cascade(
             cascade,
             out,

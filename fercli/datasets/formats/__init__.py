@@ -11,7 +11,7 @@ from fercli.datasets.formats import affectnet, ckplus, fer2013, file_names, gene
 from fercli.datasets.formats.tables import open_text
 
 #: By name, in the order in which they are tried on a path: the particular before the general.
-FORMATS = {
+DATASET_FORMATS = {
     form.name: form
     for form in (
         fer2013.FERPLUS,
@@ -48,7 +48,7 @@ def detect_format(path: Path) -> DatasetFormat:
         Nothing is there, or it is of no format that fer knows.
     """
     require_there(path)
-    for form in FORMATS.values():
+    for form in DATASET_FORMATS.values():
         if form is not fer2013.FERPLUS and form.recognizes(path):
             return form
     if path.is_file():
@@ -56,7 +56,7 @@ def detect_format(path: Path) -> DatasetFormat:
         with open_text(path) as stream:
             stream.readable()
     raise InputError(
-        f"The format is none of those known: {', '.join(FORMATS)}",
+        f"The format is none of those known: {', '.join(DATASET_FORMATS)}",
         hint="use FORMAT=PATH if it is one of them",
         path=path,
     )

@@ -294,16 +294,16 @@ def _seconds(container: Any, stream: Any) -> float | None:
 
 
 #: Formats that are read here; FFmpeg reads animated GIF and PNG.
-FORMATS = ("WebP", "AVIF")
+ANIMATED = ("WebP", "AVIF")
 
 #: How long a frame without a duration is shown, in seconds, as browsers do.
 DEFAULT_DURATION = 0.1
 
 
 def is_animation(path: Path) -> bool:
-    """Whether a file is an image of one of `FORMATS`."""
+    """Whether a file is an image of one of `ANIMATED`."""
     with path.open("rb") as file:
-        return content_kind(file.read(HEADER_BYTES))[1] in FORMATS
+        return content_kind(file.read(HEADER_BYTES))[1] in ANIMATED
 
 
 class Animation:

@@ -9,7 +9,7 @@ const SMOOTH = 0.4; // share of a new answer in what is shown
 const RECENT = 20; // frames over which rate and delay are averaged
 const MOST_ROWS = 200_000; // of a recording
 const THRESHOLD = Number(byId("result").dataset.threshold); // below it a face is unclear
-const COLUMNS = ["source", "frame", "seconds", "person", "x", "y", "width", "height", "expression"];
+const COLUMNS = byId("result").dataset.columns.split(" "); // of `fer classify --csv`
 
 // What browsers call the reasons for which there is no camera.
 const REASONS = {
@@ -164,9 +164,10 @@ class Recording {
   add(taken, classes) {
     this.classes = classes;
     const seconds = Math.max(0, (taken - this.begin) / 1000);
-    for (const { person, box, expression, probabilities } of people) {
+    for (const { person, box: [x, y, width, height], expression, probabilities } of people) {
+      const face = { source: this.source, frame: this.frame, seconds: seconds.toFixed(3), person, x, y, width, height, expression };
       const shares = classes.map((name) => probabilities[name].toFixed(6));
-      this.rows.push([this.source, this.frame, seconds.toFixed(3), person, ...box, expression, ...shares]);
+      this.rows.push([...COLUMNS.map((name) => face[name] ?? ""), ...shares]);
     }
     this.frame += 1;
     byId("recorded").textContent = `Recording: ${clock(Math.floor(seconds))}, ${plural(this.rows.length, "row")}`;

@@ -91,7 +91,7 @@ LABEL_STUDIO = (
   "polygonlabels": ["cat"]}}]}]}]
 """,
 )
-COUNTED = (b"1 2 3 20 20\n", b"2\n1 2 3 4\n5 6 7 8\n")
+INFO_FOLDER = (b"1 2 3 20 20\n", b"2\n1 2 3 4\n5 6 7 8\n")
 
 
 def two_images(folder: Path) -> None:
@@ -159,7 +159,7 @@ READERS = (
            two_images),
     Reader("Label Studio", "tasks.json", lambda: LABEL_STUDIO,
            _read_as("label-studio", "tasks.json"), two_images),
-    Reader("counted boxes", "set/a.txt", lambda: COUNTED, _read_as("info-folder", "set"),
+    Reader("counted boxes", "set/a.txt", lambda: INFO_FOLDER, _read_as("info-folder", "set"),
            _yolo_beside),
     Reader("Pascal VOC", "voc/a.xml", lambda: VOC, _read_as("voc", "voc"), two_images, 1.5),
     Reader("YOLO", "set/a.txt", lambda: YOLO, _read_as("yolo", "set"), _yolo_beside),

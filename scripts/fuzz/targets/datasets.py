@@ -89,15 +89,15 @@ def _import(source: str, form: str) -> Callable[[Path], object]:
 
     def read(folder: Path) -> object:
         from fercli.datasets.expressions import ImportOptions, parse_classes
-        from fercli.datasets.formats import FORMATS
+        from fercli.datasets.formats import DATASET_FORMATS
         from fercli.datasets.importing import import_sources
         from fercli.datasets.sources import Source
 
         out = folder / "out"
         shutil.rmtree(out, ignore_errors=True)
-        for known in FORMATS.values():
+        for known in DATASET_FORMATS.values():
             known.recognizes(folder / source)
-        sources = [Source(path=folder / source, form=FORMATS[form], name="it")]
+        sources = [Source(path=folder / source, form=DATASET_FORMATS[form], name="it")]
         return import_sources(sources, out, ImportOptions(parse_classes("8")), workers=1)
 
     return read
