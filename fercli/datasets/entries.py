@@ -272,11 +272,18 @@ def _to_channels(image: ImageArray, channels: Channels) -> ImageArray:
 def _from_text(entry: Entry) -> ImageArray:
     assert isinstance(entry.image, bytes)
     width, height = entry.size_wh
+    words = entry.image.split()
     try:
-        levels = bytes(map(int, entry.image.split()))
+        levels = bytes(map(int, words))
     except ValueError as error:
+        wrong = next(
+            word for word in words if not word.isdigit() or len(word) > 3 or int(word) > 255
+        )
         raise InputError(
-            f"Expected gray levels from 0 to 255: {error}", path=entry.source_file, line=entry.line
+            "Expected gray levels from 0 to 255, whole numbers with spaces between, got "
+            f"{wrong[:20].decode('utf-8', 'replace')!r}",
+            path=entry.source_file,
+            line=entry.line,
         ) from error
     if len(levels) != width * height:
         raise InputError(

@@ -345,8 +345,9 @@ def _require_images(reports: Sequence[SourceReport]) -> None:
     reasons = Counter(item.reason for item in skipped)
     for report in reports:
         reasons.update(report.dropped)
-    if reasons and not any(report.images for report in reports):
+    if not any(report.images for report in reports):
         listed = "; ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
+        listed = listed or "there is none in it"
         example = f", such as {skipped[0].origin}" if skipped else ""
         raise InputError(
             f"No image can be used: {listed}{example}",

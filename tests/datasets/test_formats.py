@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from fercli.common.errors import InputError
+from fercli.datasets.entries import Note
 from fercli.datasets.formats import DATASET_FORMATS, detect_format
 
 from .conftest import OPTIONS, read
@@ -152,7 +153,7 @@ def test_ferplus_votes_come_in_the_order_of_expressions(fer_csv, tmp_path):
             "Expected the usage of the image in fer2013.csv:3",
         ),
         ("Training,a,x,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: Expected whole numbers"),
-        ("Training,a,-1,0,0,0,0,0,0,0,0,0\n" * 3, "fer2013new.csv:2: Expected counts"),
+        ("Training,a,-1,0,0,0,0,0,0,0,0,0\n" * 3, "Expected whole numbers of votes, got '-1'"),
     ],
 )
 def test_votes_that_do_not_go_with_the_images(fer_csv, tmp_path, rows, message):
@@ -160,6 +161,28 @@ def test_votes_that_do_not_go_with_the_images(fer_csv, tmp_path, rows, message):
     (tmp_path / "fer2013new.csv").write_text(VOTES_HEADER + rows)
     with pytest.raises(InputError, match=message):
         read(path, form="ferplus")
+
+
+def test_votes_that_were_put_into_another_order_are_told(fer_csv, tmp_path):
+    path = fer_csv([(3, "Training"), (4, "Training"), (5, "Training")])
+    for numbers, expected in (((0, 2, 4), []), ((0, 4, 2), ["fer2013new.csv, line 4: the image"])):
+        rows = "".join(f"Training,fer{n:07d}.png,1,0,0,0,0,0,0,0,0,0\n" for n in numbers)
+        (tmp_path / "fer2013new.csv").write_text(VOTES_HEADER + rows)
+        items = DATASET_FORMATS["ferplus"].read(path, OPTIONS)
+        assert [one.text[:34] for one in items if isinstance(one, Note)] == expected
+
+
+def test_a_column_that_is_there_twice(fer_csv):
+    path = fer_csv(ROWS)
+    path.write_text(path.read_text().replace("Usage", "emotion", 1))
+    with pytest.raises(InputError, match="csv:1: Expected each column once, got 2 called emotion"):
+        read(path, form="fer2013")
+
+
+def test_the_table_in_a_folder_is_named(fer_csv):
+    path = fer_csv(ROWS)
+    with pytest.raises(InputError, match=f"holds a table that is; try: name it: {path}"):
+        detect_format(path.parent)
 
 
 def test_ferplus_without_votes(fer_csv):

@@ -72,6 +72,8 @@ def test_fer2013_to_a_tree(fer, fer_csv, tmp_path):
         (" ".join(["7"] * 2303), "fer2013.csv:3: Expected 2304 gray levels .*got 2303"),
         (" ".join(["256"] * 2304), "fer2013.csv:3: Expected gray levels from 0 to 255"),
         (" ".join(["nan"] * 2304), "fer2013.csv:3: Expected gray levels from 0 to 255"),
+        (",".join(["7"] * 2304), r"spaces between, got '7,7,7,7,7,7,7,7,7,7,'"),
+        ("9" * 5000, "got '99999999999999999999'"),
     ],
 )
 def test_a_row_of_other_pixels_is_named_and_counted(fer_csv, tmp_path, pixels, message):
@@ -354,7 +356,7 @@ GOOD_ROWS = "emotion,pixels,Usage\n" + f"4,{' '.join(['9'] * 2304)},Training\n" 
     ("text", "classes", "message"),
     [
         ("path,label\na.png,wink\n", None, "list.csv:2: 'wink' is not an expression"),
-        ("path,label\n", None, "No image is left"),
+        ("path,label\n", None, "list.csv: No image can be used: there is none in it"),
         ("path,label\na.png,sad\n", "happy,angry", r"used: sad: not among the classes \(1\)"),
         ("path,label\na/b.png,sad\n", None, r"found nothing of that name \(1\), such as a/b\.png"),
         ("emotion,pixels,Usage\n3,1 2 3,Training\n", None, r"gray levels .* such as list\.csv:2"),

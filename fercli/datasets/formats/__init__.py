@@ -55,6 +55,13 @@ def detect_format(path: Path) -> DatasetFormat:
         # That it may not be read, or not be unpacked, says more than that its form is not known.
         with open_text(path) as stream:
             stream.readable()
+    for inside in sorted(path.iterdir()) if path.is_dir() else ():
+        if inside.is_file() and any(form.recognizes(inside) for form in DATASET_FORMATS.values()):
+            raise InputError(
+                "The folder is of no format that is known, but holds a table that is",
+                hint=f"name it: {inside}",
+                path=path,
+            )
     raise InputError(
         f"The format is none of those known: {', '.join(DATASET_FORMATS)}",
         hint="use FORMAT=PATH if it is one of them",

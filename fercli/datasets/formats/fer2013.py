@@ -11,6 +11,7 @@ expression recognition with crowd-sourced label distribution", ICMI 2016; cards
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -146,6 +147,9 @@ FER2013 = DatasetFormat(
 
 VOTES_FILE = "fer2013new.csv"
 
+#: The name of an image there, with the number of its row in FER-2013 as published.
+NUMBERED = re.compile(r"fer(\d{7})\.png")
+
 #: The file's columns of votes, in the order of `VOTED`.
 COLUMNS = (
     "anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise",
@@ -167,13 +171,21 @@ def _read_ferplus(path: Path, options: ReadOptions) -> Iterator[Item]:
         )
     _require_same_length(path, votes)
     rows = read_rows(votes, ("usage", *COLUMNS))
-    with_usage = True
+    with_usage, last, in_order = True, -1, True
     for _, item in read_table(path, replace(options, label_of=_nothing)):
         if isinstance(item, Note):
             with_usage = with_usage and "usage" not in item.text
             yield item
             continue
         vote_row = next(rows)
+        number = NUMBERED.fullmatch(vote_row[1].get("image name", "").strip())
+        if number and in_order:
+            in_order, last = int(number[1]) > last, int(number[1])
+            if not in_order:
+                yield Note(
+                    f"{votes.name}, line {vote_row[0]}: the image names are not in ascending order, "
+                    f"as published; votes and images go together by their rows"
+                )
         split = usage_split(vote_row[1]["usage"], votes, vote_row[0])
         entry = item if with_usage else replace(item, split=split)
         yield replace(entry, label="", votes=_votes(vote_row, entry, votes))
@@ -202,14 +214,12 @@ def _votes(row: Row, entry: Entry, path: Path) -> tuple[int, ...]:
             path=path,
             line=line,
         )
-    try:
-        counts = tuple(int(cells[column]) for column in COLUMNS)
-    except ValueError as error:
-        message = f"Expected whole numbers of votes: {error}"
-        raise InputError(message, path=path, line=line) from error
-    if min(counts) < 0:
-        raise InputError(f"Expected counts of votes, got {min(counts)}", path=path, line=line)
-    return counts
+    for column in COLUMNS:
+        if not cells[column].strip().isdecimal():
+            raise InputError(
+                f"Expected whole numbers of votes, got {cells[column][:20]!r}", path=path, line=line
+            )
+    return tuple(int(cells[column]) for column in COLUMNS)
 
 
 def _recognizes_ferplus(path: Path) -> bool:

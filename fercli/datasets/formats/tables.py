@@ -49,7 +49,7 @@ def read_rows(path: Path, columns: Sequence[str] | Mapping[str, Sequence[str]]) 
     Raises
     ------
     InputError
-        The file cannot be read or unpacked, a column is missing, or a row has too few or too
+        The file cannot be read or unpacked, a column is missing or there twice, or a row has too few or too
         many cells.
     """
     with _long_cells(), open_text(path) as stream:
@@ -184,6 +184,14 @@ def _header(
                 line=1,
             )
         found[at] = name
+    twice = [name for name in found if name and found.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"Expected each column once, got {found.count(twice[0])} called {twice[0]}",
+            hint="rename or remove all but one",
+            path=path,
+            line=1,
+        )
     return found
 
 
