@@ -144,6 +144,19 @@ class Reason(IntFlag):
 COUNTED = Reason(0)
 
 
+def is_set(mark: object) -> bool:
+    """Whether a mark of a box, such as ``difficult``, is set.
+
+    It is by a number above 0, true, or any word that does not deny it: files say 0, "0", "0.0" (of
+    pandas), -1 (unknown), false or nothing where it is not.
+    """
+    text = str(mark).strip().lower()
+    try:
+        return float(text) > 0
+    except ValueError:
+        return text not in ("", "false", "no", "none", "null", "unknown", "unspecified")
+
+
 @dataclass(frozen=True)
 class AnnotatedImage:
     """An image and the boxes of the objects in it.

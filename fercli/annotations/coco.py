@@ -23,6 +23,7 @@ from fercli.annotations.base import (
     Reason,
     Record,
     are_fractions,
+    is_set,
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator
@@ -89,7 +90,11 @@ def _content(path: Path) -> dict[str, Any]:
     lists: dict[str, Any] = content if isinstance(content, dict) else {}
     for key in ("images", "annotations"):
         if not isinstance(lists.get(key), list):
-            raise AnnotationError(f"The file is not COCO's JSON: it has no list {key!r}", path=path)
+            raise AnnotationError(
+                f"The file is not COCO's JSON: it has no list {key!r}",
+                hint="export it as COCO, or name what it is with --format",
+                path=path,
+            )
     return lists
 
 
@@ -185,9 +190,10 @@ def _box(annotation: Mapping[str, Any], labels: Mapping[str, str]) -> LabeledBox
 
 
 def _reason(annotation: Mapping[str, Any]) -> Reason:
-    difficult = Reason.DIFFICULT if annotation.get("difficult") else COUNTED
+    difficult = Reason.DIFFICULT if is_set(annotation.get("difficult")) else COUNTED
     # A difficult object is to be ignored by programs that know no difficult ones.
-    ignored = annotation.get("iscrowd") or (annotation.get("ignore") and not difficult)
+    crowd, ignore = (is_set(annotation.get(name)) for name in ("iscrowd", "ignore"))
+    ignored = crowd or (ignore and not difficult)
     return difficult | (Reason.IGNORED if ignored else COUNTED)
 
 

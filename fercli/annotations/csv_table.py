@@ -29,6 +29,7 @@ from fercli.annotations.base import (
     Reason,
     Record,
     are_fractions,
+    is_set,
     raise_it,
 )
 from fercli.annotations.image_paths import ImageLocator
@@ -54,9 +55,12 @@ LABELS = (
     "label", "class", "class_name", "classname", "category", "labelname", "label_name", "object",
     "name",
 )  # fmt: skip
-IGNORED = ("ignored", "ignore", "iscrowd", "is_crowd")
+IGNORED = ("ignored", "ignore", "iscrowd", "is_crowd", "isgroupof")
 DIFFICULT = ("difficult", "is_difficult")
-LEFT, TOP = ("x", "left", "xmin", "x_min", "bbox_x"), ("y", "top", "ymin", "y_min", "bbox_y")
+LEFT, TOP = (
+    ("x", "left", "xmin", "x_min", "bbox_x", "x1", "x_1"),
+    ("y", "top", "ymin", "y_min", "bbox_y", "y1", "y_1"),
+)
 WIDTHS, HEIGHTS = (
     ("w", "width", "bbox_width", "box_width"),
     ("h", "height", "bbox_height", "box_height"),
@@ -65,6 +69,7 @@ CORNERS = (
     ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"),
     ("x1", "y1", "x2", "y2"), ("x0", "y0", "x1", "y1"), ("left", "top", "right", "bottom"),
     ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"), ("xtl", "ytl", "xbr", "ybr"),
+    ("roi.x1", "roi.y1", "roi.x2", "roi.y2"),
 )  # fmt: skip
 CENTERS = (("x_center", "y_center"), ("xcenter", "ycenter"), ("cx", "cy"), ("xc", "yc"))
 ONE_COLUMN = ("bbox", "box", "bounding_box")
@@ -131,9 +136,10 @@ def read(
     if box_format:
         columns = replace(columns, form=box_format)
     records = _records(path, rows, columns, images, on_error)
-    if named or box_format or not _may_be_corners(records):
+    if box_format or columns.form != "xywh" or not _may_be_corners(records):
         return records
-    return _as_xywh_or_corners(path, rows, columns, records, images)
+    said = named and len(columns.box) == 4
+    return _as_xywh_or_corners(path, rows, columns, records, images, said=said)
 
 
 def _records(
@@ -284,7 +290,8 @@ def _first(names: Sequence[str], wanted: Sequence[str], used: Sequence[int] = ()
 
 
 def _note_columns(columns: _Columns, row: Sequence[str], path: Path) -> None:
-    parts = ("path", ",".join(COLUMNS[1:5]), *COLUMNS[5:], "size of the image")
+    sides = ",".join(COLUMNS[1:5]) if len(columns.box) == 4 else "box"
+    parts = ("path", sides, *COLUMNS[5:], "size of the image")
     forms = {"xyxy": "corners", "center": "center and sides"}
     places = (
         (columns.path,), columns.box, (columns.label,), (columns.ignored,), (columns.difficult,),
@@ -323,7 +330,7 @@ def _name_and_box(row: Sequence[str], columns: _Columns) -> tuple[str, LabeledBo
     label = "" if columns.label is None else _fields(row, [columns.label])[0]
     box = _box(numbers, columns.form, label)
     for reason, at in zip(Reason, (columns.ignored, columns.difficult), strict=True):
-        if at is not None and _fields(row, [at])[0].lower() not in ("", "0", "false", "no"):
+        if at is not None and is_set(_fields(row, [at])[0]):
             box = replace(box, ignored=box.ignored | reason)
     return name, box
 
@@ -356,15 +363,22 @@ def _as_xywh_or_corners(
     columns: _Columns,
     records: list[Record],
     images: Path | None,
+    *,
+    said: bool,
 ) -> list[Record]:
-    """Return the records of a table without names whose numbers may be corners; either is said.
+    """Return the records of a table whose numbers may be corners; how they are taken is told.
 
-    They are taken for corners where boxes would else leave their images and corners do not.
+    They are taken for corners where boxes would else leave their images and corners do not, unless
+    the names of the columns have `said` what they are.
     """
     corners = _records(path, rows, replace(columns, form="xyxy"), images, lambda error: None)
     if _leave_images(records) and not _leave_images(corners):
         kind = "boxes taken for corners x1,y1,x2,y2, since as x,y,w,h they leave their images"
-        records = corners
+        if said:
+            kind = "boxes that leave their images, taken as x,y,w,h; as two corners all fit"
+        records = records if said else corners
+    elif said:
+        return records
     else:
         kind = (
             "boxes taken for x,y,w,h, though in each line the third number exceeds the first and "

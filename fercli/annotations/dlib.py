@@ -22,6 +22,7 @@ from fercli.annotations.base import (
     Reason,
     Record,
     are_fractions,
+    is_set,
     raise_it,
     read_each,
 )
@@ -83,7 +84,7 @@ def _boxes(document: Document, image: Element) -> Iterator[LabeledBox]:
         label = document.text(box, "label", "")
         reason = COUNTED
         for name, one in REASONS.items():
-            reason |= one if box.get(name) in ("1", "true") else COUNTED
+            reason |= one if is_set(box.get(name)) else COUNTED
         yield LabeledBox(x, y, width, height, label, reason)
 
 

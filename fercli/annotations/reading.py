@@ -68,6 +68,12 @@ def find_annotations(
     if format is not None and format not in FORMATS:
         raise OptionError(f"`format` must be one of {', '.join(FORMATS)}, not {format}")
     _require_there(path)
+    if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
+        raise AnnotationError(
+            "A YAML file names classes and folders, but has no boxes",
+            hint=f"use the folder with the labels, such as {path.parent}",
+            path=path,
+        )
     if not path.is_dir() or format == "images":
         return AnnotationSource(_format_of_file(path, format), (path,))
     found = in_folder(path, format, ignored) or beside_folder(path, format)

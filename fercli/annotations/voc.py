@@ -25,6 +25,7 @@ from fercli.annotations.base import (
     Reason,
     Record,
     are_fractions,
+    is_set,
     raise_it,
     read_each,
 )
@@ -126,7 +127,7 @@ def _boxes(document: Document) -> Iterator[LabeledBox]:
 
 
 def _reason(document: Document, thing: Element) -> Reason:
-    is_difficult = document.text(thing, "difficult", "0") == "1"
+    is_difficult = is_set(document.text(thing, "difficult", ""))
     return Reason.DIFFICULT if is_difficult else COUNTED
 
 

@@ -63,7 +63,22 @@ def read(path: Path, images: Path | None = None, on_error: OnError = raise_it) -
             records.append(_record(image, labels.get(key), names))
         except FerError as error:
             on_error(error)
+    _note_corners(records, path)
     return records
+
+
+def _note_corners(records: Sequence[Record], path: Path) -> None:
+    """Note boxes that seem to be two corners: some leave the images, as corners all would fit."""
+    boxes = [box for record in records for box in record.boxes]
+    if any(box.x > box.width / 2 or box.y > box.height / 2 for box in boxes):
+        return
+    # Beyond the six digits of the files.
+    outside = sum(
+        min(b.x, b.y) < -1e-5 or max(b.x + b.width, b.y + b.height) > 1 + 1e-5 for b in boxes
+    )
+    if outside:
+        kind = "boxes that leave their images, taken as center and sides; as two corners all fit"
+        NOTES.add(path, kind, count=outside)
 
 
 def write_each(folder: Path, name: Path, image: AnnotatedImage, label: str) -> None:

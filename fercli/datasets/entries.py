@@ -276,9 +276,7 @@ def _from_text(entry: Entry) -> ImageArray:
     try:
         levels = bytes(map(int, words))
     except ValueError as error:
-        wrong = next(
-            word for word in words if not word.isdigit() or len(word) > 3 or int(word) > 255
-        )
+        wrong = next(w for w in words if not w.isdigit() or len(w) > 3 or int(w) > 255)
         raise InputError(
             "Expected gray levels from 0 to 255, whole numbers with spaces between, got "
             f"{wrong[:20].decode('utf-8', 'replace')!r}",

@@ -175,6 +175,7 @@ def test_boxes_that_seem_to_be_corners_are_told(tmp_path, notes, boxes, told):
     [
         ({}, 0),
         ({"iscrowd": 1}, Reason.IGNORED),
+        ({"iscrowd": "0", "ignore": "0", "difficult": "0"}, 0),
         ({"ignore": 1}, Reason.IGNORED),
         ({"ignore": 1, "difficult": 1}, Reason.DIFFICULT),
         ({"iscrowd": 1, "ignore": 1, "difficult": 1}, Reason.IGNORED | Reason.DIFFICULT),

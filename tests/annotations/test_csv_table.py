@@ -133,7 +133,14 @@ EXACT = [  # a header, a line, the box that it means, and what is said of the co
         "image_id,width,height,bbox,source",
         'a.png,64,48,"[1.0, 2.0, 3.0, 4.0]",x',
         (1, 2, 3, 4),
-        "image_id as path; bbox as x,y,w,h; width,height as size of the image; not used: source",
+        "image_id as path; bbox as box; width,height as size of the image; not used: source",
+    ),
+    ("image_id,x_1,y_1,width,height", "a.png,1,2,3,4", (1, 2, 3, 4), "x_1,y_1,width,height as"),
+    (  # the German Traffic Sign Recognition Benchmark
+        "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId",
+        "a.png;64;48;1;2;4;6;0",
+        (1, 2, 3, 4),
+        "Roi.X1,Roi.Y1,Roi.X2,Roi.Y2 as corners; Width,Height as size of the image",
     ),
 ]
 
@@ -184,6 +191,25 @@ def test_numbers_that_only_fit_their_images_as_corners(tmp_path, make_image, not
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "box", "told"),
+    [  # a column bbox does not say what is in it, columns x, y, w, h do
+        ('path,bbox\na.png,"[30, 20, 60, 48]"\n', (30, 20, 30, 28), "boxes taken for corners"),
+        ("path,x,y,w,h\na.png,30,20,60,48\n", (30, 20, 60, 48), "taken as x,y,w,h; as two corners"),
+        ('path,bbox\na.png,"[3, 2, 6, 4]"\n', (3, 2, 6, 4), "boxes taken for x,y,w,h, though"),
+        ("path,x,y,w,h\na.png,3,2,6,4\n", (3, 2, 6, 4), ""),
+    ],
+)
+def test_named_columns_that_may_hold_corners(tmp_path, make_image, notes, text, box, told):
+    make_image("a.png", 64, 48)
+    path = tmp_path / "boxes.csv"
+    path.write_text(text)
+    (record,) = csv_table.read(path)
+    assert record.in_pixels().boxes_xywh == (box,)
+    told_of_corners = [note for note in notes() if "corners" in note]
+    assert [told in note for note in told_of_corners] == ([True] if told else [])
+
+
 def test_a_single_line_that_cannot_be_corners_settles_it(tmp_path, notes):
     path = tmp_path / "boxes.csv"
     path.write_text("a.png,10,20,40,28\nb.png,50,2,5,9\n")
@@ -226,15 +252,15 @@ def test_a_table_in_utf_16(tmp_path):
     assert read_annotations(path)[0].path.name == "ä.png"
 
 
-@pytest.mark.parametrize("column", ["ignored", "difficult", "Ignore", "iscrowd"])
+@pytest.mark.parametrize("column", ["ignored", "difficult", "Ignore", "iscrowd", "IsGroupOf"])
 def test_boxes_that_are_not_counted(tmp_path, column):
     table = tmp_path / "boxes.csv"
-    said = ["", "0", "1", "false", "True", "no", "yes"]
+    said = ["", "0", "1", "false", "True", "no", "yes", "0.0", "1.0", "-1", "nan"]
     rows = [f"a.png,{n},1,5,5,{word}" for n, word in enumerate(said)]
     table.write_text("\n".join([f"path,x,y,w,h,{column}", *rows]) + "\n")
     (record,) = csv_table.read(table)
     ignored = [said[int(box.x)] for box in record.boxes if box.ignored]
-    assert ignored == ["1", "True", "yes"]
+    assert ignored == ["1", "True", "yes", "1.0"]
 
 
 def test_ignored_boxes_come_back_with_their_labels(tmp_path):

@@ -30,6 +30,18 @@ VOC = """<annotation><folder>f</folder><filename>a.png</filename>
 </annotation>"""
 
 
+@pytest.mark.parametrize(("said", "difficult"), [("true", True), ("1.0", True), ("False", False)])
+def test_marks_of_difficult_objects(tmp_path, said, difficult):
+    """Whatever number or word a program writes."""
+    for text, old in ((VOC, ">0<"), (DLIB, "ignore='1'")):
+        path = tmp_path / "a.xml"
+        new = f">{said}<" if text is VOC else f"ignore='{said}'"
+        path.write_text(text.replace(old, new), encoding="iso-8859-1")
+        (image, *_) = read_annotations(path)
+        first = (0, 1, 3, 5) if text is VOC else (5, -6, 7, 8)
+        assert (first in image.ignored_xywh) == difficult
+
+
 def test_dlib(tmp_path):
     path = tmp_path / "boxes.xml"
     path.write_text(DLIB, encoding="iso-8859-1")

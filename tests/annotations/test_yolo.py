@@ -192,6 +192,21 @@ def test_polygons_among_boxes_become_their_bounding_boxes(tree, notes):
     assert notes() == [f"{folder / 'a.txt'}: polygons, their bounding boxes used: 1"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("0 0.4 0.2 0.7 0.9\n0 0.2 0.3 0.3 0.5\n", 1),  # 0.2 - 0.9 / 2 < 0
+        ("0 0.4 0.5 0.7 0.9\n0 0.2 0.3 0.3 0.5\n", 0),  # the same as centers and sides
+        ("0 0.4 0.2 0.7 0.9\n0 0.5 0.5 0.3 0.5\n", 0),  # the second cannot be corners
+    ],
+)
+def test_boxes_that_seem_to_be_corners_are_told(tree, notes, lines, told):
+    folder = tree({"a.png": None, "a.txt": lines})
+    read_annotations(folder)
+    kind = "boxes that leave their images, taken as center and sides; as two corners all fit: 1"
+    assert notes() == ([f"{folder}: {kind}"] if told else [])
+
+
 def test_the_box_of_a_pose_is_used(tree, notes):
     folder = tree({"a.png": None, "a.txt": f"{LINE.strip()} 0.4 0.4 2 0.6 0.6 1\n"})
     assert found(folder) == [("a.png", ((24, 12, 16, 24),))]
@@ -202,3 +217,10 @@ def test_labels_in_utf_16(tree):
     folder = tree({"a.png": None, "a.txt": LINE})
     (folder / "a.txt").write_text(LINE, encoding="utf-16")
     assert found(folder, format="yolo") == [("a.png", ((24, 12, 16, 24),))]
+
+
+def test_the_names_of_the_classes_alone(tree):
+    folder = tree({"images/a.png": None, "labels/a.txt": LINE, "data.yaml": "names: [face]\n"})
+    for format in (None, "yolo"):
+        with pytest.raises(AnnotationError, match=f"no boxes; try: use the folder .*{folder}"):
+            read_annotations(folder / "data.yaml", format=format)

@@ -169,7 +169,7 @@ def test_votes_that_were_put_into_another_order_are_told(fer_csv, tmp_path):
         rows = "".join(f"Training,fer{n:07d}.png,1,0,0,0,0,0,0,0,0,0\n" for n in numbers)
         (tmp_path / "fer2013new.csv").write_text(VOTES_HEADER + rows)
         items = DATASET_FORMATS["ferplus"].read(path, OPTIONS)
-        assert [one.text[:34] for one in items if isinstance(one, Note)] == expected
+        assert [one.text[:33] for one in items if isinstance(one, Note)] == expected
 
 
 def test_a_column_that_is_there_twice(fer_csv):

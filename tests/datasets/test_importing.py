@@ -72,8 +72,11 @@ def test_fer2013_to_a_tree(fer, fer_csv, tmp_path):
         (" ".join(["7"] * 2303), "fer2013.csv:3: Expected 2304 gray levels .*got 2303"),
         (" ".join(["256"] * 2304), "fer2013.csv:3: Expected gray levels from 0 to 255"),
         (" ".join(["nan"] * 2304), "fer2013.csv:3: Expected gray levels from 0 to 255"),
-        (",".join(["7"] * 2304), r"spaces between, got '7,7,7,7,7,7,7,7,7,7,'"),
-        ("9" * 5000, "got '99999999999999999999'"),
+        (
+            ",".join(["7"] * 2304),
+            "fer2013.csv:3: Expected gray levels .*got '7,7,7,7,7,7,7,7,7,7,'",
+        ),
+        ("9" * 5000, "fer2013.csv:3: Expected gray levels .*got '99999999999999999999'"),
     ],
 )
 def test_a_row_of_other_pixels_is_named_and_counted(fer_csv, tmp_path, pixels, message):

@@ -183,8 +183,8 @@ def _read_ferplus(path: Path, options: ReadOptions) -> Iterator[Item]:
             in_order, last = int(number[1]) > last, int(number[1])
             if not in_order:
                 yield Note(
-                    f"{votes.name}, line {vote_row[0]}: the image names are not in ascending order, "
-                    f"as published; votes and images go together by their rows"
+                    f"{votes.name}, line {vote_row[0]}: the image names do not ascend, as they do "
+                    "where published; votes and images go together by their rows"
                 )
         split = usage_split(vote_row[1]["usage"], votes, vote_row[0])
         entry = item if with_usage else replace(item, split=split)

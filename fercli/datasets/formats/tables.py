@@ -49,8 +49,8 @@ def read_rows(path: Path, columns: Sequence[str] | Mapping[str, Sequence[str]]) 
     Raises
     ------
     InputError
-        The file cannot be read or unpacked, a column is missing or there twice, or a row has too few or too
-        many cells.
+        The file cannot be read or unpacked, a column is missing or there twice, or a row has too
+        few or too many cells.
     """
     with _long_cells(), open_text(path) as stream:
         line, text = _first_row(stream)
