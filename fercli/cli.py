@@ -58,7 +58,8 @@ class Command(click.Command):
                 if isinstance(param, click.Option)
                 else param.human_readable_name
             )
-            names.update({str(param.name): shown, key_of(str(param.name)): shown})
+            name = key_of(str(param.name))
+            names.update({str(param.name): shown, name: shown, f"{name}_wh": shown})
         return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
 
 

@@ -28,6 +28,17 @@ def all_commands(group=fer, path=()):
             yield from all_commands(command, (*path, name))
 
 
+def test_errors_show_the_option_for_a_size():
+    """Whether the parameter of the command is called `size` or `size_wh`."""
+    sized = [
+        command
+        for _, command in all_commands()
+        if any("--size" in param.opts and param.name != "window_wh" for param in command.params)
+    ]
+    assert len(sized) > 10
+    assert {command.in_its_words("set `size_wh`") for command in sized} == {"set --size"}
+
+
 def test_version(fer):
     result = fer("--version")
     assert (result.status, result.out) == (0, f"fer, version {__version__}\n")
