@@ -124,6 +124,19 @@ def test_of_several_columns_the_plainest_is_read_and_said(tmp_path):
     ]
 
 
+def test_columns_that_are_not_read_are_said(tmp_path):
+    """Boxes would cut the faces out; a number of the row means nothing, and has no name."""
+    header = ("", "path", "label", "split", "x", "y", "w", "h")
+    path = write(tmp_path / "a.csv", header, ("0", "a.png", "sad", "train", "1", "2", "30", "30"))
+    assert notes(path) == ["columns not read: x, y, w, h; the whole of each image is taken"]
+
+
+def test_the_only_folder_in_an_unpacked_archive_is_named(put, tmp_path):
+    put("set/data/train/happy/1.jpg")
+    with pytest.raises(InputError, match=r"'data' is not an expression; try: use .*set/data, what"):
+        read(tmp_path / "set")
+
+
 @pytest.mark.parametrize("top", ["", "DATASET/"])
 def test_rafdb_as_folders(fer, put, tmp_path, top):
     """1 is surprise, 6 angry: the order of RAF-DB's own list."""

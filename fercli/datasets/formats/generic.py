@@ -78,6 +78,13 @@ def _folder_entry(
     expression = expression_of(folder) if known else None
     label = expression or options.label_of(folder)
     if label is None:
+        around = _visible_folders(path)
+        if len(around) == 1 and _visible_folders(around[0]):  # as archives are unpacked
+            raise InputError(
+                f"{folder!r} is not an expression",
+                hint=f"use {around[0]}, what is in it",
+                path=path,
+            )
         raise unknown_label(folder, path)
     if not label:
         return Dropped(origin, f"labeled {folder}")
@@ -200,6 +207,8 @@ COLUMNS = {
     "label": ("label", "expression", "emotion", "class"),
 }
 
+READ = ("split", "usage", "subject", *COLUMNS["path"], *COLUMNS["label"])
+
 
 def _read_csv(path: Path, options: ReadOptions) -> Iterator[Item]:
     yield from _assumptions(header_of(path))
@@ -220,7 +229,10 @@ def _read_csv(path: Path, options: ReadOptions) -> Iterator[Item]:
 
 
 def _assumptions(header: list[str]) -> Iterator[Note]:
-    """Say which column is read where a table has several that could be meant."""
+    """Say which column is read where a table has several that could be meant, and which is not."""
+    unread = [word for word in header if word and word not in READ]
+    if unread:
+        yield Note(f"columns not read: {', '.join(unread)}; the whole of each image is taken")
     for name, words in COLUMNS.items():
         possible = [word for word in words if word in header]
         if len(possible) > 1 or (possible and possible[0] != name):
