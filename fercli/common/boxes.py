@@ -32,6 +32,32 @@ def intersections(
     return common
 
 
+def turn_boxes(
+    boxes_xywh: NDArray[np.generic], quarters: int, image_wh: tuple[int, int]
+) -> NDArray[np.int32]:
+    """Return boxes as they lie in the image that ``np.rot90(image, quarters)`` gives.
+
+    Parameters
+    ----------
+    boxes_xywh : ndarray, shape (n, 4)
+        Boxes in the image as it is.
+    quarters : int
+        Quarters of a turn, counterclockwise.
+    image_wh : (int, int)
+        The size of the image as it is.
+
+    Returns
+    -------
+    ndarray of int32, shape (n, 4)
+    """
+    x, y, width, height = boxes_xywh.astype(np.int32).T
+    across, down = image_wh
+    for _ in range(quarters % 4):
+        x, y, width, height = y, across - x - width, height, width
+        across, down = down, across
+    return np.stack([x, y, width, height], axis=1)
+
+
 def clip_box(box_xywh: Box, image_wh: tuple[int, int]) -> Box | None:
     """Return the part of a box that lies in the image; None if that is less than half of it.
 

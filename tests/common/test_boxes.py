@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.common.boxes import clip_box, fit_box, has_shape
+from fercli.common.boxes import clip_box, fit_box, has_shape, turn_boxes
 
 SIZE = (100, 80)
 
@@ -63,3 +64,16 @@ def test_what_fits_lies_in_the_image_around_what_was_clipped(box, size_wh, windo
     assert x + width >= clipped[0] + clipped[2]
     assert y + height >= clipped[1] + clipped[3]
     assert has_shape(fitted, window_wh) or width == size_wh[0] or height == size_wh[1]
+
+
+@pytest.mark.parametrize("quarters", [-1, 0, 1, 2, 3, 6])
+def test_turned_boxes_hold_what_they_held(quarters):
+    image = np.arange(100 * 80).reshape(80, 100)
+    turned = np.rot90(image, quarters)
+    given = np.array([[10, 20, 30, 5], [0, 0, 100, 80], [99, 79, 1, 1]])
+    boxes = turn_boxes(given, quarters, SIZE)
+    for (x, y, w, h), (a, b, c, d) in zip(given, boxes, strict=True):
+        inside = np.rot90(image[y : y + h, x : x + w], quarters)
+        assert turned[b : b + d, a : a + c].tolist() == inside.tolist()
+    back = turn_boxes(boxes, -quarters, turned.shape[::-1])
+    assert back.tolist() == given.tolist()

@@ -356,6 +356,12 @@ class CascadeTrainingOptions(EngineOptions):
         maximum=0.5,
         engine="native",
     )
+    turn_backgrounds: bool = option(
+        False,
+        help="Where the backgrounds have too few windows that pass, look at them turned by a half "
+        "and by quarters too; not for objects that a background may show turned, like arrows.",
+        engine="native",
+    )
     nested_from: int | None = option(
         None,
         help="Begin each stage from this one on, counted from 0, with all weak classifiers so far, "

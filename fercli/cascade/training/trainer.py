@@ -122,6 +122,7 @@ class Training:
             memory_bytes=memory.backgrounds,
             objects=backgrounds.objects,
             refuse_flat=options.feature_type == "HAAR",
+            turned=options.turn_backgrounds,
         )
 
     @property
@@ -265,7 +266,8 @@ class Training:
         return None
 
     def _exhausted(self, mined: MiningResult, index: int) -> StopReason:
-        advice = "use more backgrounds, or fewer negatives a stage"
+        turned = "" if self._options.turn_backgrounds else " or `turn_backgrounds`,"
+        advice = f"use more backgrounds,{turned} or fewer negatives a stage"
         return StopReason(
             f"the backgrounds are exhausted: of their {mined.windows_seen:,} windows, "
             f"{len(mined.windows):,} {self._usable(index)}, and {self._wanted:,} are needed",

@@ -42,6 +42,8 @@ from fercli.common.progress import SILENT, Bar, Progress
 MOST_ERRORS_SHOWN = 10
 #: The first round scans at least so many tiles, several of each image where images are few.
 LEAST_FIRST_TILES = 1000
+#: Quarters by which images are turned, once they have been seen as they are.
+TURNS = (2, 1, 3)
 #: Tiles of a task.
 TASK_TILES = 8
 #: Windows of a tile that are kept for later rounds, beyond those that it may give at once.
@@ -111,6 +113,9 @@ class NegativeMiner:
     refuse_flat : bool
         Whether flat windows are left out where there is no cascade yet: true for Haar features,
         whose detector refuses them, and false for LBP. Defaults to True.
+    turned : bool
+        Whether windows of the images turned by a half and by quarters are taken too, once all of
+        them as they are have been seen. Defaults to False.
 
     Raises
     ------
@@ -131,6 +136,7 @@ class NegativeMiner:
         scale_factor: float = 1.1,
         objects: Mapping[Path, Boxes] | None = None,
         refuse_flat: bool = True,
+        turned: bool = False,
     ) -> None:
         if not scale_factor > 1:
             raise OptionError(f"`scale_factor`: expected more than 1, got {scale_factor:g}")
@@ -144,6 +150,7 @@ class NegativeMiner:
         self.scale_factor = scale_factor
         self.objects = dict(objects or {})
         self.refuse_flat = refuse_flat
+        self.turned = turned
         #: Why images are left out, by number: as far as they have been asked for.
         self.left_out: dict[int, ImageError] = {}
 
@@ -187,6 +194,8 @@ class NegativeMiner:
         began = time.monotonic()
         with progress.bar(f"Negatives for stage {stage_index}", total=wanted, unit="window") as bar:
             rounds.run(bar)
+            for turn in TURNS if self.turned else ():
+                rounds.run(bar, turn)
         self._note_left_out(rounds.left_out, progress)
         windows, images, boxes = rounds.buffer.contents()
         return MiningResult(
@@ -257,7 +266,7 @@ class NegativeBuffer:
                 self._known.add(digest)
                 self._windows[self._count] = window
                 self._images[self._count] = tile.image
-                self._boxes[self._count] = tile.layer.boxes(tile.positions_xy[tile.used, None])
+                self._boxes[self._count] = tile.boxes_xywh[tile.used]
                 self._count += 1
                 tile.given += 1
             tile.used += 1
@@ -307,8 +316,8 @@ class MiningRounds:
         # Tiles with more windows than they may give as yet, and how many windows those are.
         self._remaining: list[TileResult] = []
         self._kept = 0
-        # Tiles with more accepted windows than are kept of them: image and number.
-        self._truncated: list[tuple[int, int]] = []
+        # Tiles with more accepted windows than are kept of them: image, number and turn.
+        self._truncated: list[tuple[int, int, int]] = []
         self._began = time.monotonic()
 
     @property
@@ -330,14 +339,14 @@ class MiningRounds:
         """
         return not self.buffer.full and not self.rare
 
-    def run(self, bar: Bar) -> None:
-        """Scan until enough windows are found, or all have been seen."""
+    def run(self, bar: Bar, turn: int = 0) -> None:
+        """Scan until enough windows are found, or all of the images so turned have been seen."""
         images = np.arange(len(self.backgrounds))
         first, count = 0, math.ceil(LEAST_FIRST_TILES / len(images))
         quota = math.ceil(self.buffer.wanted / (len(images) * count))
         while len(images) and self.needs_more:
             order = self.worker.random(ORDER, first).permutation(images)
-            tasks = self._tasks(order, first, first + count, quota + KEPT_FOR_LATER)
+            tasks = self._tasks(order, first, first + count, quota + KEPT_FOR_LATER, turn)
             images = self._scan(tasks, quota, bar)
             self._rounds += 1
             # The next round is as large as all before it, and a tile may give twice as many.
@@ -347,16 +356,16 @@ class MiningRounds:
         self._rescan_truncated(bar)
 
     def _tasks(
-        self, images: NDArray[np.int64], first: int, last: int, limit: int
+        self, images: NDArray[np.int64], first: int, last: int, limit: int, turn: int
     ) -> Iterator[MiningTask]:
         """Yield tasks of up to `TASK_TILES` tiles: one for each image, then their next ones."""
         for start in range(first, last, TASK_TILES):
             for image in images:
-                yield self._task(int(image), start, min(start + TASK_TILES, last), limit)
+                yield self._task(int(image), start, min(start + TASK_TILES, last), limit, turn)
 
-    def _task(self, image: int, first: int, last: int, limit: int) -> MiningTask:
+    def _task(self, image: int, first: int, last: int, limit: int, turn: int) -> MiningTask:
         path = self.backgrounds[image]
-        return MiningTask(image, first, last, limit, path, self.objects.get(path, ()))
+        return MiningTask(image, first, last, limit, path, self.objects.get(path, ()), turn)
 
     def _scan(self, tasks: Iterable[MiningTask], quota: int, bar: Bar) -> NDArray[np.int64]:
         """Run tasks; return the images that have more tiles."""
@@ -388,7 +397,7 @@ class MiningRounds:
         remaining = len(tile.windows) - tile.used
         fits = self._kept + remaining <= 2 * self.buffer.wanted
         if tile.accepted > len(tile.windows) or not fits:
-            self._truncated.append((tile.image, tile.number))
+            self._truncated.append((tile.image, tile.number, tile.turn))
         if remaining and fits:
             tile.drop_used()
             self._remaining.append(tile)
@@ -413,16 +422,19 @@ class MiningRounds:
             share = math.ceil(self.buffer.missing / len(self._truncated))
             self._truncated = self._rescan(share, bar)
 
-    def _rescan(self, most: int, bar: Bar) -> list[tuple[int, int]]:
+    def _rescan(self, most: int, bar: Bar) -> list[tuple[int, int, int]]:
         """Take up to `most` new windows of each tile that had more; return those that gave them."""
         more = []
         limit = self.buffer.wanted
-        tasks = (self._task(image, number, number + 1, limit) for image, number in self._truncated)
+        tasks = (
+            self._task(image, number, number + 1, limit, turn)
+            for image, number, turn in self._truncated
+        )
         for result in self._results(tasks):
             for tile in result.tiles:
                 bar.advance(self.buffer.add(tile, most))
                 if tile.given == most:
-                    more.append((tile.image, tile.number))
+                    more.append((tile.image, tile.number, tile.turn))
             if self.buffer.full:
                 break
         return more

@@ -2,7 +2,8 @@
 
 Together, the tiles of an image hold every window of the detector's grid (`Sweep.GRID`), then the
 windows between them (`Sweep.BETWEEN`: the grid steps two pixels where the scale is below 2), then
-all those of the scales half-way between the detector's (`Sweep.HALF_SCALES`).
+all those of the scales half-way between the detector's (`Sweep.HALF_SCALES`). The same goes for an
+image that is turned.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +28,7 @@ from fercli.cascade.detection.grid import (
     layer_at,
 )
 from fercli.cascade.detection.scanner import Scanner
-from fercli.common.boxes import Box
+from fercli.common.boxes import Box, turn_boxes
 from fercli.common.cluster_worker import memory_limit
 from fercli.common.errors import ImageError
 from fercli.common.images import read_gray
@@ -156,6 +157,8 @@ class MiningTask:
         The file of the image.
     boxes_xywh : tuple of boxes
         Known objects in it, which no window may touch.
+    turn : int
+        Quarters, counterclockwise, by which it is turned.
     """
 
     image: int
@@ -164,6 +167,7 @@ class MiningTask:
     limit: int
     path: Path
     boxes_xywh: Boxes = ()
+    turn: int = 0
 
 
 @dataclass
@@ -172,13 +176,12 @@ class TileResult:
 
     Parameters
     ----------
-    image, number : int
-        The image, and the tile's number in its random order.
-    layer : Layer
+    image, number, turn : int
+        The image, the tile's number in its random order, and how the image is turned.
     windows : ndarray of uint8, shape (n, height, width)
         A random choice of the accepted windows, first those of different spots.
-    positions_xy : ndarray of int32, shape (n, 2)
-        Where they are in the layer.
+    boxes_xywh : ndarray of int32, shape (n, 4)
+        Where they are in the image.
     seen, accepted : int
         How many windows were scanned, and accepted: perhaps more than there are in `windows`.
     used, given : int
@@ -187,9 +190,9 @@ class TileResult:
 
     image: int
     number: int
-    layer: Layer
+    turn: int
     windows: NDArray[np.uint8]
-    positions_xy: NDArray[np.int32]
+    boxes_xywh: NDArray[np.int32]
     seen: int
     accepted: int
     used: int = 0
@@ -198,7 +201,7 @@ class TileResult:
     def drop_used(self) -> None:
         """Free the memory of windows that the buffer was offered."""
         self.windows = self.windows[self.used :].copy()
-        self.positions_xy = self.positions_xy[self.used :].copy()
+        self.boxes_xywh = self.boxes_xywh[self.used :].copy()
         self.used = 0
 
 
@@ -267,7 +270,12 @@ class MiningWorker:
             image = self._backgrounds.read(task.path)
         except ImageError as error:
             return TaskResult(task.image, [], 0, False, error)
-        tiles = self._tiles(task.image, image, task.last + 1)
+        if task.turn:
+            size = (image.shape[1], image.shape[0])
+            boxes = turn_boxes(np.array(task.boxes_xywh).reshape(-1, 4), task.turn, size)
+            task = replace(task, boxes_xywh=tuple(map(tuple, boxes.tolist())))
+            image = np.rot90(image, task.turn).copy()
+        tiles = self._tiles(task, image)
         if not tiles:
             return TaskResult(task.image, [], 0, False, self._too_small(task.path, image))
         scanned = [
@@ -278,15 +286,16 @@ class MiningWorker:
         seen = sum(tile.seen for tile in scanned)
         return TaskResult(task.image, found, seen, len(tiles) > task.last)
 
-    def _tiles(self, number: int, image: ImageArray, wanted: int) -> list[Tile]:
-        """Return the first tiles of an image in its random order, sweep by sweep."""
+    def _tiles(self, task: MiningTask, image: ImageArray) -> list[Tile]:
+        """Return an image's tiles up to those of a task and one, in its order, sweep by sweep."""
         size = (image.shape[1], image.shape[0])
+        wanted = task.last + 1
         tiles: list[Tile] = []
         for sweep in Sweep:
             if len(tiles) >= wanted:
                 break
             new = tiles_of(sweep, size, self._scanner.cascade.size_wh, self._scale_factor)
-            order = self.random(TILES, number, sweep).permutation(len(new))
+            order = self.random(TILES, task.image, sweep, *_if_any(task.turn)).permutation(len(new))
             tiles.extend(new[at] for at in order)
         return tiles[:wanted]
 
@@ -313,7 +322,9 @@ class MiningWorker:
         chosen = self._choose(positions, task, number)
         width, height = tile.layer.window_wh
         windows = sliding_window_view(pixels, (height, width))[chosen[:, 1], chosen[:, 0]]
-        return TileResult(task.image, number, tile.layer, windows, chosen, seen, len(positions))
+        size = (image.shape[1], image.shape[0])
+        boxes = turn_boxes(tile.layer.boxes(chosen), -task.turn, size)
+        return TileResult(task.image, number, task.turn, windows, boxes, seen, len(positions))
 
     def _choose(
         self, positions: NDArray[np.int32], task: MiningTask, number: int
@@ -321,7 +332,7 @@ class MiningWorker:
         """Return up to a limit of windows in random order, but one of each spot first."""
         if len(positions) == 0:
             return positions
-        random = self.random(CHOICE, task.image, number)
+        random = self.random(CHOICE, task.image, number, *_if_any(task.turn))
         shuffled = positions[random.permutation(len(positions))]
         width, height = self._scanner.cascade.size_wh
         # A spot is half a window wide and high: about as far as false alarms hang together.
@@ -331,6 +342,11 @@ class MiningWorker:
         repeats[firsts] = False
         shuffled[:SPREAD] = shuffled[np.argsort(repeats, kind="stable")]
         return shuffled[: task.limit]
+
+
+def _if_any(turn: int) -> tuple[int, ...]:
+    """Return what tells the random numbers of a turned image; nothing of one as it is."""
+    return (turn,) if turn else ()
 
 
 class BackgroundCache:

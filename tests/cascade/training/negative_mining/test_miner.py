@@ -105,6 +105,31 @@ def test_windows_are_where_they_are_said_to_be(images):
 
 
 @pytest.mark.compiled
+def test_turned_images_are_looked_at_once_all_are_seen_as_they_are(make_image):
+    path = make_image("a.png", 60, 40)
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    # Known objects are kept away from: the left edge of the image, which turns with it.
+    miner = NegativeMiner([path], SIZE, turned=True, objects={path: ((0, 0, 9, 40),)})
+    upright = NegativeMiner([path], SIZE, objects=miner.objects).mine(None, 10**6, stage_index=0)
+    assert upright.exhausted
+    count = len(upright.windows)
+    few = miner.mine(None, count, stage_index=0)
+    assert as_set(few.windows) == as_set(upright.windows)
+    every = miner.mine(None, 10**6, stage_index=0)
+    assert every.windows_seen > 3 * upright.windows_seen
+    assert as_set(every.windows[:count]) == as_set(upright.windows)
+    turns = [0, 0, 0, 0]
+    for window, (x, y, w, h) in zip(every.windows, every.boxes_xywh, strict=True):
+        if (w, h) == SIZE:
+            crop = image[y : y + h, x : x + w]
+            turns[[(np.rot90(crop, turn) == window).all() for turn in range(4)].index(True)] += 1
+            assert x >= 9
+    # Of 28 columns and 17 rows; a window that is too even is left out.
+    assert turns == [turns[0]] * 4
+    assert 0 < turns[0] <= 28 * 17
+
+
+@pytest.mark.compiled
 def test_without_a_cascade_takes_windows_of_all_images_and_scales(images):
     result = NegativeMiner(images, SIZE).mine(None, 1000, stage_index=0)
     assert result.windows.shape == (1000, 24, 24)

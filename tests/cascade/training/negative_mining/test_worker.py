@@ -2,7 +2,6 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.cascade.detection.grid import layer_at
 from fercli.cascade.detection.scanner import detector_layers
 from fercli.cascade.training.negative_mining import worker
 from fercli.cascade.training.negative_mining.worker import (
@@ -88,13 +87,13 @@ def test_windows_on_boxes_are_those_that_share_a_pixel():
 
 def test_what_is_kept_of_a_tile_holds_no_more_memory_than_it_needs(rng):
     windows = rng.integers(0, 256, (10, 12, 12), np.uint8)
-    positions = rng.integers(0, 50, (10, 2)).astype(np.int32)
-    tile = TileResult(0, 0, layer_at(1.0, (64, 64), (12, 12)), windows, positions, 99, 20, used=7)
+    boxes = rng.integers(0, 50, (10, 4)).astype(np.int32)
+    tile = TileResult(0, 0, 0, windows, boxes, 99, 20, used=7)
     tile.drop_used()
     assert tile.used == 0
     assert tile.windows.base is None
     assert tile.windows.tolist() == windows[7:].tolist()
-    assert tile.positions_xy.tolist() == positions[7:].tolist()
+    assert tile.boxes_xywh.tolist() == boxes[7:].tolist()
 
 
 def test_keeps_as_much_as_the_bound_allows(make_image):
