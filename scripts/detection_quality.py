@@ -31,7 +31,7 @@ from fercli.cascade.evaluation import (
 )
 from fercli.cascade.evaluation.report import details_text
 from fercli.cascade.evaluation.results import FALSE_ALARM_RATES, CascadeResult, total
-from fercli.cascade.model import bundled_cascade
+from fercli.cascade.model import bundled_cascade, find_cascade
 from fercli.common.errors import FerError
 from fercli.common.progress import Progress, TerminalProgress
 from fercli.common.tables import counted, format_table
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     try:
         truths = {str(path): read_annotations(path) for path in asked.truth}
-        cascades = asked.cascades or default_cascades()
+        cascades = [find_cascade(path) for path in asked.cascades] or default_cascades()
         found = {
             name: measure(cascades, images, TerminalProgress()) for name, images in truths.items()
         }

@@ -60,10 +60,9 @@ class CascadeFile(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """Return the path; a file of that name comes first."""
-        from fercli.cascade.model import BUNDLED
+        from fercli.cascade.model import find_cascade
 
-        path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        return path if path.exists() else BUNDLED.get(str(path), path)
+        return find_cascade(Path(os.fsdecode(super().convert(value, param, ctx))))
 
 
 class FiniteRange(click.FloatRange):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercli.cascade.detection import DetectionOptions
-from fercli.cascade.model import Cascade, cascade_text, read_cascade
+from fercli.cascade.model import Cascade, cascade_text, find_cascade, read_cascade
 from fercli.common.errors import CascadeFileError, DependencyError, ImageError, OptionError
 from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
@@ -87,9 +87,10 @@ class Detector:
     Parameters
     ----------
     cascade : path-like, or a sequence of them
-        The cascade's file. cv2 is given the cascade that was read and checked, not the name of
-        the file: it does not open names with a question mark, and prints errors to stderr. Windows
-        of several cascades are grouped together, and groups that overlap joined: votes add up.
+        The cascade's file, or the name of one that comes with fer. cv2 is given the cascade that
+        was read and checked, not the name of the file: it does not open names with a question mark,
+        and prints errors to stderr. Windows of several cascades are grouped together, and groups
+        that overlap joined: votes add up.
 
     Raises
     ------
@@ -108,7 +109,7 @@ class Detector:
                 hint="pip uninstall opencv-python; "
                 "pip install --force-reinstall opencv-contrib-python",
             )
-        paths = paths_of(cascade)
+        paths = [find_cascade(path) for path in paths_of(cascade)]
         self.path = paths[0]
         self._others = tuple(map(Detector, paths[1:]))
         self.cascade = read_cascade(self.path)

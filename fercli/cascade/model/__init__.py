@@ -14,11 +14,10 @@ from fercli.cascade.model.cascade import (
     WeightedRectangle,
     check_cascade,
 )
-from fercli.cascade.model.read import BUNDLED, FRONTAL_FACE, bundled_cascade, read_cascade
+from fercli.cascade.model.read import FRONTAL_FACE, bundled_cascade, find_cascade, read_cascade
 from fercli.cascade.model.write import cascade_text, write_cascade
 
 __all__ = [
-    "BUNDLED",
     "FRONTAL_FACE",
     "Cascade",
     "HaarFeature",
@@ -30,6 +29,7 @@ __all__ = [
     "bundled_cascade",
     "cascade_text",
     "check_cascade",
+    "find_cascade",
     "read_cascade",
     "write_cascade",
 ]

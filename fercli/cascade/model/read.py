@@ -67,6 +67,11 @@ def bundled_cascade() -> Path:
     return FRONTAL_FACE
 
 
+def find_cascade(name_or_path: Path) -> Path:
+    """Return the path; of a cascade that comes with fer its name will do, if no file has it."""
+    return name_or_path if name_or_path.exists() else BUNDLED.get(str(name_or_path), name_or_path)
+
+
 def read_cascade(path: Path, *, repair: bool = False) -> Cascade:
     """Return the cascade of a file, new format or old (``opencv-haar-classifier``).
 

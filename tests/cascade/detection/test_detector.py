@@ -1,5 +1,6 @@
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from fercli.cascade.model import (
     WeakClassifier,
     WeightedRectangle,
     bundled_cascade,
+    find_cascade,
     read_cascade,
     write_cascade,
 )
@@ -274,3 +276,12 @@ def test_what_opencv_cannot_search_is_named(face_cascade):
     detector._own.classifier = Failing()
     with pytest.raises(ImageError, match="OpenCV cannot search 40 × 30 pixels"):
         detector.scan(np.zeros((30, 40), np.uint8))
+
+
+def test_a_cascade_that_comes_with_fer_is_known_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = Detector("frontalface-small")
+    assert named.cascade == read_cascade(find_cascade(Path("frontalface-small")))
+    # A file of that name comes first.
+    Path("frontalface-small").write_bytes(bundled_cascade().read_bytes())
+    assert Detector("frontalface-small").cascade == read_cascade(bundled_cascade())

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.cascade.model import (
-    BUNDLED,
     Cascade,
     HaarFeature,
     Node,
@@ -19,12 +19,15 @@ from fercli.cascade.model import (
     WeakClassifier,
     WeightedRectangle,
     check_cascade,
+    find_cascade,
     read_cascade,
     write_cascade,
 )
 from fercli.cascade.model.export.openmv import openmv_bytes, read_openmv, with_camera_norm
 from fercli.cascade.model.write import convert_cascade
 from fercli.common.errors import CascadeFileError
+
+SMALL = find_cascade(Path("frontalface-small"))
 
 
 def parse(data):
@@ -93,11 +96,11 @@ def test_the_bytes_are_those_of_the_table(small):
 
 
 def test_the_small_face_cascade_is_one_for_the_camera():
-    data = openmv_bytes(read_cascade(BUNDLED["frontalface-small"]))
+    data = openmv_bytes(read_cascade(SMALL))
     assert len(data) < 40_000
     assert max(parse(data)["counts"]) <= 255
     gray = cv2.cvtColor(skimage.data.astronaut(), cv2.COLOR_RGB2GRAY)
-    found = cv2.CascadeClassifier(str(BUNDLED["frontalface-small"])).detectMultiScale(gray, 1.1, 5)
+    found = cv2.CascadeClassifier(str(SMALL)).detectMultiScale(gray, 1.1, 5)
     assert len(found) == 1
 
 
