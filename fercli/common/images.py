@@ -398,8 +398,6 @@ def _decode(data: bytes, path: Path | None, notes: list[str] | None) -> ImageArr
     name = content_kind(data)[1]
     _refuse_unusable(data, name, path)
     note = _note_to(path, notes)
-    if path is not None and name and name not in _BY_SUFFIX.get(path.suffix.lower(), (name,)):
-        note("read by its content", f"is {name}, although its name ends in {path.suffix}")
     image: Any = None
     if _is_transparent(data, name):
         image = _if_transparent(data, name, partial(_pillow_pixels, note=note))
@@ -407,6 +405,8 @@ def _decode(data: bytes, path: Path | None, notes: list[str] | None) -> ImageArr
         image = _decode_with_cv2(data, path)
     if image is None:
         image = _decode_with_pillow(data, name, path, note)
+    if path is not None and name and name not in _BY_SUFFIX.get(path.suffix.lower(), (name,)):
+        note("read by its content", f"is {name}, although its name ends in {path.suffix}")
     frames = _frame_count(data, name)
     if frames > 1:
         note("the first alone is read", f"holds {frames} frames or pages")

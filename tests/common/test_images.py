@@ -100,8 +100,10 @@ def test_truncated_images_are_refused(tmp_path, image, suffix):
 def test_what_is_no_image_is_named(tmp_path, content, message):
     path = tmp_path / "a.png"
     path.write_bytes(content)
+    IMAGE_NOTES.take()
     with pytest.raises(ImageError, match=message):
         read_gray(path)
+    assert IMAGE_NOTES.take() == []  # such as "is HTML, although …: read by its content"
 
 
 def test_what_is_no_file_is_named(tmp_path):

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from fercli.annotations.base import AnnotatedImage, Record, input_notes, joined_by_path
+from fercli.annotations.base import NOTES, AnnotatedImage, Record, input_notes, joined_by_path
 from fercli.annotations.reading import read_records
 from fercli.cascade.detection import DetectionOptions
 from fercli.cascade.detection.detector import (
@@ -101,6 +101,7 @@ class WindowDetector(Protocol):
 class _ImageDetections:
     """Detections of a cascade in an image, before matching."""
 
+    image_wh: tuple[int, int]
     chosen: Detections
     ranked: Detections
     tried: Mapping[int, Detections]
@@ -246,11 +247,23 @@ def _search_all(
             left_out.append(of_image)
             continue
         searched.append(image)
+        _note_boxes_outside(image, of_image[0].image_wh)
         for of_cascade, one in zip(found, of_image, strict=True):
             of_cascade.append(one)
     if not searched:
         raise InputError(f"None of the images can be read: {left_out[0]}")
     return searched, found, left_out
+
+
+def _note_boxes_outside(image: AnnotatedImage, image_wh: tuple[int, int]) -> None:
+    """Note boxes that lie outside of their image, as where it was scaled after it was annotated."""
+    width, height = image_wh
+    for box in image.boxes_xywh:
+        x, y, wide, high = box
+        if x >= width or y >= height or x + wide <= 0 or y + high <= 0:
+            kind = "boxes outside of their images, which no detection can hit"
+            found = f"{' '.join(map(str, box))} (x y width height) in {width}x{height} pixels"
+            NOTES.add(image.path, kind, box, found)
 
 
 def _search(
@@ -261,7 +274,7 @@ def _search(
     chosen = windows.group(options.min_neighbors)
     milliseconds = 1000 * (time.perf_counter() - start)
     tried = {count: windows.group(count) for count in range(1, DROPPING_NEIGHBORS + 1)}
-    return _ImageDetections(chosen, ranking.of(windows), tried, milliseconds)
+    return _ImageDetections(windows.image_wh, chosen, ranking.of(windows), tried, milliseconds)
 
 
 def _judge(

@@ -74,6 +74,16 @@ def test_boxes_without_extent_are_refused(face_cascade, make_annotated, tmp_path
         evaluate_files([face_cascade], truth)
 
 
+def test_boxes_outside_of_their_images_are_told(face_cascade, make_annotated, face, tmp_path):
+    """They count as misses, as of images that were scaled after they had been annotated."""
+    make_annotated("a.png")
+    truth = write_info(tmp_path, f"a.png 2 {numbers(face)} 5000 90 80 80")
+    evaluation = evaluate_files([face_cascade], truth)
+    assert (evaluation.cascades[0].counts.truths, evaluation.cascades[0].counts.hits) == (2, 1)
+    (note,) = evaluation.notes
+    assert "a.png: boxes outside of their images, which no detection can hit: 1: 5000 90" in note
+
+
 def test_what_is_left_out_and_another_size_of_boxes_are_told(
     face_cascade, make_annotated, face, tmp_path
 ):
