@@ -41,6 +41,8 @@ def test_arguments_are_named_by_the_errors(tmp_path):
         fercli.evaluate_cascade("a.xml", "info.dat", min_neighbors=-1)
     with pytest.raises(OptionError, match="`info` or of `image`"):
         fercli.create_samples(out=tmp_path / "a.vec")
+    with pytest.raises(OptionError, match="`size_wh`: expected 1 or more pixels a side, got 0x5"):
+        fercli.create_samples(info=tmp_path, out=tmp_path / "a.vec", size=(0, 5))
     with pytest.raises(OptionError, match="`channels`: expected keep, gray or color, got blue"):
         fercli.import_dataset(tmp_path, out=tmp_path / "tree", channels="blue")
     assert not (tmp_path / "run").exists()

@@ -127,10 +127,35 @@ def to_gray(image: ImageArray) -> ImageArray:
     Returns
     -------
     ndarray of uint8, shape (height, width)
+
+    Raises
+    ------
+    ImageError
+        It is no such array: cv2 would take values from 0 to 1 for black.
     """
+    _require_pixels(image)
     if image.ndim == 2:
         return image
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+def _require_pixels(image: object) -> None:
+    """Raise `ImageError` for what is no array of gray levels or of BGR, which callers may give."""
+    if not isinstance(image, np.ndarray):
+        found = "None" if image is None else f"{type(image).__name__}"
+        hint = "give what cv2.imread returns; that is None where it cannot read the file"
+    elif image.dtype != np.uint8:
+        found = f"{image.dtype}"
+        hint = "scale the values to 0 … 255 and convert them: image.astype(np.uint8)"
+    elif not image.size or (image.ndim != 2 and image.shape[2:] != (3,)):
+        found = f"the shape {image.shape}"
+        hint = "take the two dimensions of a gray image, or the three channels of a color image"
+    else:
+        return
+    raise ImageError(
+        f"Expected an array of uint8, of shape (height, width) or (height, width, 3), got {found}",
+        hint=hint,
+    )
 
 
 def resize(image: ImageArray, size_wh: tuple[int, int]) -> ImageArray:

@@ -157,6 +157,8 @@ class OptionField:
         if not fits(value, self.kind):
             return f"expected {in_words(self.kind)}, got {quoted_value(value)}"
         numbers = value if isinstance(value, tuple) else [value]
+        if not self.option.range_text and self.name.endswith("_wh") and min(value) < 1:
+            return f"expected 1 or more pixels a side, got {shown_value(value)}"
         if not self.option.range_text and not any(isinstance(each, float) for each in numbers):
             return None
         if all(self.option.holds(each) for each in numbers if isinstance(each, Real)):

@@ -149,6 +149,8 @@ def _checked(manifest: Manifest) -> Manifest:
     names = [*manifest.classes, *manifest.counts]
     if not manifest.classes or not all(type(name) is str and name for name in names):
         raise ValueError("classes and splits have names")
+    if len(set(manifest.classes)) < len(manifest.classes):
+        raise ValueError("each class is there once")
     for row in manifest.counts.values():
         if not all(type(count) is int for count in row.values()):
             raise ValueError("counts are whole numbers")

@@ -106,6 +106,26 @@ def test_what_is_no_image_is_named(tmp_path, content, message):
     assert IMAGE_NOTES.take() == []  # such as "is HTML, although …: read by its content"
 
 
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        (None, "None; try: .* cv2.imread"),
+        ("a.png", "str; try: .* cv2.imread"),
+        (np.full((9, 9, 3), 0.5), "float64; try: scale"),
+        (np.full((9, 9), 0.5, np.float32), "float32"),
+        (np.full((9, 9), 50_000, np.uint16), "uint16"),
+        (np.zeros((9, 9, 1), np.uint8), "the shape .9, 9, 1"),
+        (np.zeros((9, 9, 4), np.uint8), "the shape .9, 9, 4"),
+        (np.zeros((2, 9, 9, 3), np.uint8), "the shape .2, 9, 9, 3"),
+        (np.zeros((0, 9), np.uint8), "the shape .0, 9"),
+    ],
+)
+def test_arrays_that_are_no_images(image, found):
+    """cv2 finds nothing in some of them, without a word."""
+    with pytest.raises(ImageError, match=f"Expected an array of uint8, .* got {found}"):
+        to_gray(image)
+
+
 def test_what_is_no_file_is_named(tmp_path):
     with pytest.raises(ImageError, match="found nothing of that name"):
         read_gray(tmp_path / "missing.png")

@@ -84,6 +84,7 @@ def test_a_head_without_end(tmp_path):
         {"classes": 5},
         {"classes": [1, 2]},
         {"classes": []},
+        {"classes": ["happy", "sad", "happy"]},
         {"classes": "happy"},
         {"counts": ["train"]},
         {"counts": {"train": {"happy": "many"}}},
