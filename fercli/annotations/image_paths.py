@@ -78,7 +78,10 @@ class ImageLocator:
             return None
         if self._bases is None:
             folder = self.source.parent
-            usual = [folder, *(folder / each for each in USUAL_FOLDERS[1:4]), *extra]
+            # COCO's own: annotations/instances_train2017.json is of train2017/.
+            split = self.source.stem.rpartition("_")[2]
+            of_split = [folder.parent / split, folder.parent / "images" / split]
+            usual = [folder, *(folder / each for each in USUAL_FOLDERS[1:4]), *of_split, *extra]
             bases = [self.images, *extra] if self.images else usual
             self._bases = [str(base) for base in bases if base.is_dir()]
         for base in self._bases:
@@ -91,7 +94,9 @@ class ImageLocator:
     def _indexed(self, name: str) -> Path | None:
         """Return the only file of a base name, or without a suffix the only image of a stem."""
         if self._index is None:
-            self._index = _index_of(self.images or self.source.parent)
+            folder = self.source.parent
+            above = folder.parent if folder.name.lower() in LAYOUT_FOLDERS else folder
+            self._index = _index_of(self.images or above)
         found = self._index.get(name) or self._index.get(f"{name}.*")
         if found is None and name in self._index:
             NOTES.add(self.source, "image names that several files have, not used", name, name)

@@ -116,6 +116,25 @@ def test_yolo_splits_beside_each_other(tmp_path, make_image):
     assert found.boxes_xywh == WANTED
 
 
+@pytest.mark.parametrize("above", ["", "images/"])
+def test_the_layout_of_coco(tmp_path, make_image, above):
+    """The whole of their images was used, since the list is not beside them."""
+    images = [make_image(f"{above}{split}2017/a.png", 64, 48) for split in ("train", "val")]
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / f"annotations/instances_{split}2017.json").write_text(coco())
+    found = read_annotations(tmp_path)
+    assert [(one.path, one.boxes_xywh) for one in found] == [(path, WANTED) for path in images]
+
+
+def test_images_in_any_folder_beside_that_of_the_annotations(tmp_path, make_image):
+    image = make_image("photos/a.png", 64, 48)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations/all.json").write_text(coco())
+    for given in (tmp_path, tmp_path / "annotations/all.json"):
+        assert [one.path for one in read_annotations(given)] == [image]
+
+
 def test_what_is_used_and_what_is_not_is_said(tmp_path, make_image, notes):
     for name in ("in/a.png", "in/b.png", "in/c.png", "other/d.png"):
         make_image(name)
