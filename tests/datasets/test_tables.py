@@ -157,8 +157,13 @@ def test_rafdb_as_folders(fer, put, tmp_path, top):
 
 def test_other_folders_of_numbers_are_not_guessed(put, tmp_path):
     put("mine/1/a.png")
-    with pytest.raises(InputError, match=r"'1' is not .*rafdb=.* \(1 surprise, 2 fear"):
+    with pytest.raises(InputError, match=r"'1' is not .*: 1 surprise, 2 fear.* or rafdb="):
         read(tmp_path / "mine")
+    # A table is no folder of RAF-DB, whatever its numbers mean.
+    path = write(tmp_path / "a.csv", ("path", "label"), ("a.png", "1"))
+    with pytest.raises(InputError, match=r"'1' is not .*: 1 surprise") as caught:
+        read(path)
+    assert "rafdb=" not in str(caught.value)
 
 
 def test_pixels_of_another_size(tmp_path):

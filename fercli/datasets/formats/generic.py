@@ -152,9 +152,12 @@ def unknown_label(word: str, path: Path, line: int | None = None) -> InputError:
     )
     if word.strip().replace(",", "").replace(".", "").isdigit():  # each set numbers otherwise
         hint = (
-            f"use --map {shown}=LABEL as the card of the data set says, or rafdb={path} if it is "
-            "RAF-DB (1 surprise, 2 fear, 3 disgust, 4 happy, 5 sad, 6 angry, 7 neutral)"
+            f"use --map {shown}=LABEL …, as the card of the data set says (FER-2013: 0 angry, "
+            "1 disgust, 2 fear, 3 happy, 4 sad, 5 surprise, 6 neutral; RAF-DB: 1 surprise, 2 fear, "
+            "3 disgust, 4 happy, 5 sad, 6 angry, 7 neutral)"
         )
+        if line is None:  # a folder
+            hint += f", or rafdb={path} if it is RAF-DB"
     return InputError(f"{shown!r} is not an expression", hint=hint, path=path, line=line)
 
 
