@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 matplotlib.use("Agg")
@@ -58,6 +60,7 @@ def main(out: Path) -> None:
         for name, names in COMPARED.items():
             compare(work, names, out / f"{name}.png")
         copy_run(work, out)
+        draw_devices(work, out)
         fer(work, "demo", "faces", "faces")
         copy_front_page(work, out)
 
@@ -96,6 +99,42 @@ def copy_run(work: Path, out: Path) -> None:
         shutil.copy(work / source, out / name)
     photo = cv2.imread(str(work / "signs" / "photos" / "00.png"))
     cv2.imwrite(str(out / "photo.png"), photo)
+
+
+def draw_devices(work: Path, out: Path) -> None:
+    """Draw what an OpenMV camera's search and the program of the page on C find in a photograph."""
+    from fercli.cascade.detection.openmv import camera_tables, find_features, raise_contrast
+    from fercli.cascade.model.export.openmv import read_openmv
+
+    gray = cv2.imread(str(work / "signs/test/00.png"), cv2.IMREAD_GRAYSCALE)
+    export = ("cascade", "export", "usual.xml", "--quiet", "--to")
+    fer(work, *export, "openmv", "--camera-norm", "--no-measure", "--out", "signs.cascade")
+    tables = camera_tables(read_openmv(work / "signs.cascade"))
+    panels = []
+    for contrast in (1, 2):
+        seen = raise_contrast(gray, contrast)
+        panels.append(with_boxes(seen, find_features(seen, tables, scale_factor=1.1)))
+    cv2.imwrite(str(out / "openmv.png"), np.hstack(panels))
+
+    page = (HERE.parent / "docs/c-header.md").read_text(encoding="utf-8")
+    program = page.split("```c\n")[1].split("```")[0]
+    (work / "main.c").write_text(program)
+    fer(work, *export, "c", "--out", "signs.h")
+    subprocess.run(["gcc", "-std=c99", "-O2", "main.c", "-o", "signs-in-c"], cwd=work, check=True)
+    cv2.imwrite(str(work / "photo.pgm"), gray)
+    printed = subprocess.run(
+        [work / "signs-in-c", "photo.pgm"], cwd=work, check=True, capture_output=True, text=True
+    ).stdout
+    boxes = [[int(word) for word in line.split()] for line in printed.splitlines()]
+    cv2.imwrite(str(out / "c-header.png"), with_boxes(gray, np.array(boxes)))
+
+
+def with_boxes(gray: NDArray[np.uint8], boxes_xywh: NDArray[Any]) -> Any:
+    """Return an image in color with boxes in it."""
+    drawn = cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
+    for x, y, width, height in boxes_xywh.tolist():
+        cv2.rectangle(drawn, (x, y), (x + width, y + height), (0, 200, 0), 3)
+    return drawn
 
 
 def copy_front_page(work: Path, out: Path) -> None:

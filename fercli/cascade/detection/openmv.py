@@ -6,7 +6,7 @@ the sums and the squares; with n the area of the window, windows with a variance
 a whole number; a weak classifier compares ``Σ rectangle · weight · 4096`` with
 ``threshold · std``; a stage passes if its leaves reach ``factor · threshold`` (a float32).
 
-See: OpenMV, ``src/omv/imlib/haar.c``.
+See: OpenMV, ``haar.c``, ``integral_mw.c``, ``rectangle.c`` and ``mathop.c`` of ``imlib``.
 """
 
 from __future__ import annotations
@@ -140,6 +140,8 @@ class CameraDetector:
         As `read_openmv` read it.
     any_contrast : bool
         Whether windows of little variance are looked at, too. Defaults to False.
+    contrast : float
+        Of the images before they are searched, see `raise_contrast`. Defaults to 1.
     beside : CameraDetector, optional
         One of the same cascade that is run on the same images first: its decisions are used.
     """
@@ -149,18 +151,21 @@ class CameraDetector:
         cascade: Cascade,
         *,
         any_contrast: bool = False,
+        contrast: float = 1.0,
         beside: CameraDetector | None = None,
     ) -> None:
         self.cascade = cascade
         self._tables = camera_tables(cascade)
         self._any_contrast = any_contrast
+        self._contrast = contrast
         self._last: list[Any] = beside._last if beside else [None, None]
 
     def scan(self, image: ImageArray, options: DetectionOptions = DEFAULTS) -> AcceptedWindows:
         """Return the windows of an image that the camera accepts; parameters as `Detector.scan`."""
         gray = to_gray(image)
         if self._last[0] is not gray:
-            self._last[:] = gray, list(self._decide(gray, options))
+            raised = raise_contrast(gray, self._contrast)
+            self._last[:] = gray, list(self._decide(raised, options))
         boxes, margins = [np.empty((0, 4), np.int32)], [np.empty(0)]
         for layer, decided in self._last[1]:
             accepted = decided.passed == len(self.cascade.stages)
@@ -182,6 +187,77 @@ class CameraDetector:
         ):  # fmt: skip
             grid = {"step": layer.step, "columns": layer.columns, "rows": layer.rows}
             yield layer, decide(layer.resize(gray), self._tables, **grid)
+
+
+def raise_contrast(gray: ImageArray, factor: float) -> ImageArray:
+    """Return an image with its gray levels so many times as far from their mean.
+
+    As a camera's ``img.gamma_corr(contrast=factor, brightness=(1 - factor) * mean / 255)`` does it,
+    with mean from ``img.get_statistics().mean()``: what exceeds black and white is lost. The camera
+    computes in float32, and may come out a level lower.
+    """
+    levels = factor * np.arange(256) + (1 - factor) * round(float(gray.mean()))
+    table = np.clip(levels, 0, 255).astype(np.uint8)
+    raised: ImageArray = table[gray]
+    return raised
+
+
+def find_features(
+    gray: ImageArray, tables: CameraTables, *, scale_factor: float = 1.25
+) -> NDArray[np.int32]:
+    """Return the boxes that a camera's ``img.find_features`` returns, at its threshold of 1.
+
+    The camera looks at other windows than cv2. It reduces an image by leaving pixels out, goes on
+    by a twentieth of the image's width at its own size and by ever less at smaller ones, leaves
+    out the last row and column, and returns the means of windows that overlap.
+
+    Parameters
+    ----------
+    gray : ndarray of uint8, shape (height, width)
+    tables : CameraTables
+    scale_factor : float
+        From one size of the image to the next. Defaults to 1.25.
+
+    Returns
+    -------
+    ndarray of int32, shape (n, 4)
+        x, y, width, height.
+    """
+    height, width = gray.shape
+    step, scale = min(width // 20, tables.height), np.float32(1)
+    boxes: list[tuple[int, ...]] = []
+    while True:
+        columns, rows = int(width / scale), int(height / scale)
+        if columns < tables.width or rows < tables.height:
+            return np.array(_merged(boxes), np.int32).reshape(-1, 4)
+        step = int(step / scale) or 1
+        # The table of sums has no zeros before the first row and column: it begins one later.
+        xs = np.arange(1, columns) * ((width << 16) // columns + 1) >> 16
+        ys = np.arange(1, rows) * ((height << 16) // rows + 1) >> 16
+        decided = decide(
+            gray[np.ix_(ys, xs)], tables, step=step,
+            columns=-(-(columns - tables.width) // step), rows=-(-(rows - tables.height) // step),
+        )  # fmt: skip
+        accepted = (decided.passed == len(tables.counts)) & ~decided.low_contrast
+        size = (int(tables.width * scale + 0.5), int(tables.height * scale + 0.5))
+        for y, x in np.argwhere(accepted) * step:
+            boxes.append((int(x * scale + 0.5), int(y * scale + 0.5), *size))
+        scale *= np.float32(scale_factor)
+
+
+def _merged(boxes: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return the mean of the first box and those that it overlaps, and so on with the rest."""
+    means = []
+    while boxes:
+        x, y, width, height = boxes[0]
+        joined = [
+            (a, b, w, h)
+            for a, b, w, h in boxes
+            if x < a + w and a < x + width and y < b + h and b < y + height
+        ]
+        means.append(tuple(sum(values) // len(joined) for values in zip(*joined, strict=True)))
+        boxes = [box for box in boxes if box not in joined]
+    return means
 
 
 def _integral(pixels: NDArray[np.uint8] | Int64s) -> NDArray[np.uint32]:

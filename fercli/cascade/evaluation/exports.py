@@ -6,7 +6,8 @@ Each format is a module of `fercli.cascade.model.export`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,16 +15,29 @@ import numpy as np
 
 from fercli.annotations.base import AnnotatedImage
 from fercli.cascade.detection.grid import Layer, detector_layers
-from fercli.cascade.detection.openmv import CameraDetector, camera_tables, decide
+from fercli.cascade.detection.openmv import (
+    CameraDetector,
+    CameraTables,
+    camera_tables,
+    decide,
+    find_features,
+    raise_contrast,
+)
 from fercli.cascade.detection.scanner import Scanner
 from fercli.cascade.downloads import skimage_file
 from fercli.cascade.evaluation.evaluate import annotated_images, evaluate
+from fercli.cascade.evaluation.matching import CenterRule, match
 from fercli.cascade.model import Cascade, read_cascade
 from fercli.cascade.model.export import identifier
 from fercli.cascade.model.export.c import c_header, has_whole_numbers, table_bytes, work_bytes
 from fercli.cascade.model.export.js import js_module, js_page
 from fercli.cascade.model.export.opencv1 import opencv1_text, unbalanced
-from fercli.cascade.model.export.openmv import openmv_bytes, read_openmv, with_camera_norm
+from fercli.cascade.model.export.openmv import (
+    openmv_bytes,
+    padding,
+    read_openmv,
+    with_camera_norm,
+)
 from fercli.common.errors import (
     CascadeFileError,
     DependencyError,
@@ -40,11 +54,34 @@ FormatName = Literal["openmv", "c", "js", "opencv1"]
 
 #: Windows that decisions are compared on, at least, if there are so many.
 WINDOWS = 1_000_000
+#: Of the camera's own search that is tried, and what counts as found.
+SCALE_FACTORS = (1.25, 1.1)
+FOUND = CenterRule(max_distance=0.3, max_size_ratio=2.0)
 #: Photographs of scikit-image's package that are looked at when none are given.
 PHOTOGRAPHS = (
     "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png",
     "motorcycle_right.png", "rocket.jpg",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CameraSearch:
+    """What ``img.find_features`` of a camera finds.
+
+    Parameters
+    ----------
+    scale_factor : float
+    found, false_alarms : int
+        Detections whose center and size fit an object (`FOUND`), and others.
+    """
+
+    scale_factor: float
+    found: int
+    false_alarms: int
+
+    def __str__(self) -> str:
+        false_alarms = counted(self.false_alarms, "false alarm")
+        return f"{self.found:,} with {false_alarms} at scale_factor {self.scale_factor:g}"
 
 
 @dataclass(frozen=True)
@@ -67,6 +104,8 @@ class CameraCost:
         By the camera's arithmetic, without its rule on the variance.
     average_precision_camera : float, optional
         With it.
+    searches : tuple of CameraSearch
+        What the camera finds by its own search, which looks at fewer windows than cv2.
     """
 
     images: int
@@ -79,6 +118,7 @@ class CameraCost:
     average_precision: float | None = None
     average_precision_fixed_point: float | None = None
     average_precision_camera: float | None = None
+    searches: tuple[CameraSearch, ...] = ()
 
     def to_text(self) -> str:
         """Return the cost in lines."""
@@ -96,6 +136,7 @@ class CameraCost:
                 f"point {self.average_precision_fixed_point:.3f}, with the camera's rule on "
                 f"contrast {self.average_precision_camera:.3f}"
             )
+            lines.append(f"its own search finds {', '.join(map(str, self.searches))}")
         return "\n".join(lines)
 
 
@@ -149,6 +190,9 @@ class MeasuringImages:
         scikit-image's package are taken.
     format, labels, box_format
         See `truth`.
+    contrast : float
+        How many times the camera raises the contrast of an image before it searches it, see
+        `raise_contrast`. Defaults to 1.
     """
 
     truth: Path | None = None
@@ -156,6 +200,7 @@ class MeasuringImages:
     format: str | None = None
     labels: Collection[str] = ()
     box_format: Literal["xywh", "xyxy"] | None = None
+    contrast: float = 1.0
 
     def annotated(self) -> list[AnnotatedImage]:
         """Return the images, with their boxes if there is a ground truth.
@@ -190,6 +235,7 @@ def export_cascade(
     *,
     images: MeasuringImages | None = None,
     camera_norm: bool = False,
+    align: bool = False,
     page: Path | None = None,
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -207,6 +253,9 @@ def export_cascade(
         openmv: what it is measured on. Defaults to nothing: it is not measured.
     camera_norm : bool
         openmv: whether thresholds are fitted to the camera's norm, see `with_camera_norm`.
+    align : bool
+        openmv: whether the file is one for firmware that has its own cascades in ``/rom``, see
+        `openmv_bytes`. Defaults to False.
     page : Path, optional
         js: where to write a page with the module that shows what a camera sees.
     overwrite : bool
@@ -219,18 +268,21 @@ def export_cascade(
         The file is no cascade, or one that the format cannot express; says which options of a
         training avoid it.
     OptionError
-        `camera_norm` or `images` with another format than openmv, `page` with another than js, or
-        one that is `out`.
+        `camera_norm`, `align` or `images` with another format than openmv, `page` with another
+        than js, or one that is `out`.
     OutputExistsError, OutputError
         `out` or `page` exists and `overwrite` is False, or cannot be written.
     """
     cascade = read_cascade(source, repair=True)
     notes: list[str] = []
     cost = None
-    if camera_norm and to != "openmv":
-        raise OptionError(f"`camera_norm` is for openmv, not for {to}")
+    for given, option in ((camera_norm, "camera_norm"), (align, "align")):
+        if given and to != "openmv":
+            raise OptionError(f"`{option}` is for openmv, not for {to}")
     if images is not None and to != "openmv":
-        raise OptionError(f"`truth`, `images`: nothing is measured for {to}, only for openmv")
+        raise OptionError(
+            f"`truth`, `images`, `contrast`: nothing is measured for {to}, only for openmv"
+        )
     if page is not None:
         if to != "js":
             raise OptionError(f"`page` is for js, not for {to}")
@@ -239,7 +291,9 @@ def export_cascade(
         require_absent(page, overwrite=overwrite)
     try:
         if to == "openmv":
-            data = openmv_bytes(with_camera_norm(cascade) if camera_norm else cascade)
+            fitted = with_camera_norm(cascade) if camera_norm else cascade
+            data = openmv_bytes(fitted, align=align)
+            notes += _notes_of_openmv(len(cascade.stages), align)
         elif to == "c":
             data = c_header(cascade, name=out.stem).encode()
             notes += _notes_of_c(cascade, out)
@@ -264,10 +318,23 @@ def export_cascade(
         notes.append(f"{page}: a page with the module inside, which works from a file")
     if to == "openmv" and images is not None:
         try:
-            cost = camera_cost(source, out, images.annotated(), progress=progress)
+            cost = camera_cost(
+                source, out, images.annotated(), contrast=images.contrast, progress=progress
+            )
         except DependencyError as error:
             notes.append(f"not measured: {error.message}; give images with `images` or `truth`")
     return Export(out, to, len(cascade.stages), cascade.weak_count, len(data), cost, tuple(notes))
+
+
+def _notes_of_openmv(stages: int, align: bool) -> Iterator[str]:
+    skipped = padding(stages)
+    if align and skipped:
+        yield "firmware without cascades in /rom cannot read this file"
+    elif skipped:
+        yield (
+            f"firmware with cascades in /rom skips {counted(skipped, 'byte')} after the sizes of "
+            f"{counted(stages, 'stage')}, and needs a file written with `align`"
+        )
 
 
 def _notes_of_c(cascade: Cascade, out: Path) -> Iterator[str]:
@@ -293,6 +360,7 @@ def camera_cost(
     exported: Path,
     images: Sequence[AnnotatedImage],
     *,
+    contrast: float = 1.0,
     windows: int = WINDOWS,
     progress: Progress = SILENT,
 ) -> CameraCost:
@@ -304,6 +372,8 @@ def camera_cost(
         The cascade, and its file for OpenMV.
     images : sequence of AnnotatedImage
         Average precision is measured on all of them, if they have objects.
+    contrast : float
+        As `MeasuringImages`.
     windows : int
         Windows are compared in one image after the other until there are so many.
     progress : Progress, optional
@@ -328,17 +398,33 @@ def camera_cost(
             progress.note(f"left out: {error}")
             continue
         looked_at += 1
+        raised = raise_contrast(gray, contrast)
         for layer in detector_layers(gray.shape[::-1], on_camera.size_wh):
-            counts += _compared(layer.resize(gray), layer, scanner, tables)
+            counts += _compared(layer.resize(gray), layer.resize(raised), layer, scanner, tables)
     if not looked_at:
         raise InputError("None of the images can be read")
-    precisions = _precisions(cascade, on_camera, images, progress)
-    return CameraCost(looked_at, *counts.tolist(), *precisions)
+    seen, accepted, accepted_by_camera, different, low_contrast = counts.tolist()
+    cost = CameraCost(looked_at, seen, accepted, accepted_by_camera, different, low_contrast)
+    if not (objects := sum(len(image.boxes_xywh) for image in images)):
+        return cost
+    by_cv2, fixed_point, by_camera = _precisions(cascade, on_camera, images, contrast, progress)
+    return replace(
+        cost,
+        objects=objects,
+        average_precision=by_cv2,
+        average_precision_fixed_point=fixed_point,
+        average_precision_camera=by_camera,
+        searches=tuple(_searches(tables, images, contrast, progress)),
+    )
 
 
-def _compared(pixels: ImageArray, layer: Layer, scanner: Scanner, tables: Any) -> Any:
+def _compared(
+    pixels: ImageArray, by_camera_pixels: ImageArray, layer: Layer, scanner: Scanner, tables: Any
+) -> Any:
     """Return how many windows there are, are accepted by each, differ, and are too flat."""
-    decided = decide(pixels, tables, step=layer.step, columns=layer.columns, rows=layer.rows)
+    decided = decide(
+        by_camera_pixels, tables, step=layer.step, columns=layer.columns, rows=layer.rows
+    )
     found = scanner.scan_layer(pixels, layer.step, columns=layer.columns, rows=layer.rows)
     accepted = np.zeros(decided.passed.shape, np.bool_)
     columns, rows = (found.positions_xy // layer.step).T
@@ -350,14 +436,15 @@ def _compared(pixels: ImageArray, layer: Layer, scanner: Scanner, tables: Any) -
 
 
 def _precisions(
-    cascade: Path, on_camera: Cascade, images: Sequence[AnnotatedImage], progress: Progress
+    cascade: Path,
+    on_camera: Cascade,
+    images: Sequence[AnnotatedImage],
+    contrast: float,
+    progress: Progress,
 ) -> tuple[Any, ...]:
-    """Return the number of objects, and the three average precisions."""
-    objects = sum(len(image.boxes_xywh) for image in images)
-    if not objects:
-        return (0,)
+    """Return the three average precisions."""
     by_cv2 = evaluate([cascade], images, box_scale="auto", progress=progress).cascades[0]
-    fixed_point = CameraDetector(on_camera, any_contrast=True)
+    fixed_point = CameraDetector(on_camera, any_contrast=True, contrast=contrast)
     by_camera = evaluate(
         [cascade, cascade],
         images,
@@ -366,4 +453,19 @@ def _precisions(
         progress=progress,
     ).cascades
     results = (by_cv2, *by_camera)
-    return objects, *(result.average_precision or 0.0 for result in results)
+    return tuple(result.average_precision or 0.0 for result in results)
+
+
+def _searches(
+    tables: CameraTables, images: Sequence[AnnotatedImage], contrast: float, progress: Progress
+) -> Iterator[CameraSearch]:
+    """Yield what the camera finds by its own search, at each of `SCALE_FACTORS`."""
+    for scale_factor in SCALE_FACTORS:
+        found = detections = 0
+        for image in progress.track(images, "searching as the camera", unit="image"):
+            with suppress(ImageError):
+                gray = raise_contrast(read_gray(image.path), contrast)
+                boxes = find_features(gray, tables, scale_factor=scale_factor)
+                found += int((match(boxes, image.boxes_xywh, FOUND) >= 0).sum())
+                detections += len(boxes)
+        yield CameraSearch(scale_factor, found, detections - found)

@@ -23,6 +23,11 @@ TARGETS = ("openmv", "c", "js", "opencv1")
     help="openmv: fit the thresholds to the camera, which normalizes by the whole window.",
 )
 @click.option(
+    "--align",
+    is_flag=True,
+    help="openmv: write the file that firmware with its own cascades in /rom reads.",
+)
+@click.option(
     "--page",
     type=options.path_type(),
     metavar="FILE.html",
@@ -35,6 +40,12 @@ TARGETS = ("openmv", "c", "js", "opencv1")
     help="openmv: measure on these annotated images, of any format that build-info reads.",
 )
 @options.annotation_options
+@click.option(
+    "--contrast",
+    type=options.FiniteRange(0.1, 100),
+    metavar="X",
+    help="openmv: measure a camera that raises the contrast of its images so many times.",
+)
 @click.option(
     "--measure/--no-measure",
     default=True,
@@ -49,8 +60,10 @@ def export(
     to: Any,
     out: Path,
     camera_norm: bool,
+    align: bool,
     page: Path | None,
     truth: Path | None,
+    contrast: float | None,
     measure: bool,
     overwrite: bool,
     as_json: bool,
@@ -63,7 +76,8 @@ def export(
     in stumps, in fixed point. How many of a million windows the camera's arithmetic decides
     otherwise than OpenCV is counted on the images of --truth or --images, else on a few
     photographs of scikit-image's; with --truth, so is its cost in average precision.
-    --camera-norm lowers it.
+    --camera-norm lowers it. Firmware that has its own cascades in /rom skips some bytes where
+    the number of stages is no multiple of four, older firmware does not: --align is for the newer.
 
     --to c is one C99 header of tables and the detector, which needs no library and no allocation
     and decides windows as OpenCV does; its names begin with that of --out. It keeps as many rows
@@ -87,14 +101,17 @@ def export(
     """
     from fercli.cascade.evaluation.exports import MeasuringImages, export_cascade
 
-    images_given = truth is not None or any(annotations.values())
+    images_given = truth is not None or contrast is not None or any(annotations.values())
     measured = measure and (to == "openmv" or images_given)
     done = export_cascade(
         file,
         out,
         to,
-        images=MeasuringImages(truth, **annotations) if measured else None,
+        images=MeasuringImages(truth, contrast=contrast or 1.0, **annotations)
+        if measured
+        else None,
         camera_norm=camera_norm,
+        align=align,
         page=page,
         overwrite=overwrite,
         progress=progress,

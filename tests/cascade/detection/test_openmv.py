@@ -6,7 +6,14 @@ import math
 import numpy as np
 import pytest
 
-from fercli.cascade.detection.openmv import CameraDetector, camera_tables, decide
+from fercli.cascade.detection.openmv import (
+    CameraDetector,
+    _merged,
+    camera_tables,
+    decide,
+    find_features,
+    raise_contrast,
+)
 from fercli.cascade.model import (
     Cascade,
     HaarFeature,
@@ -108,3 +115,50 @@ def test_the_detector_passes_over_windows_of_little_contrast(cascade, rng):
     assert len(all_of_them.scan(pale).margins) > 10
     beside = CameraDetector(cascade, beside=all_of_them)
     assert len(beside.scan(pale).margins) == 0
+
+
+def test_contrast_about_the_mean():
+    """Of mean 120: twice as far from it, where there is room, cut off as the camera does."""
+    gray = np.array([[20, 100, 121, 239]], np.uint8)
+    assert raise_contrast(gray, 2.0).tolist() == [[0, 80, 122, 255]]
+    assert (raise_contrast(gray, 1.0) == gray).all()
+
+
+def naive_find_features(gray, cascade, scale_factor):
+    """Window by window and pixel by pixel, as the description says."""
+    (height, width), (w, h) = gray.shape, cascade.size_wh
+    step, scale, boxes = min(width // 20, h), np.float32(1), []
+    while int(width / scale) >= w and int(height / scale) >= h:
+        columns, rows = int(width / scale), int(height / scale)
+        step = max(int(step / scale), 1)
+        across, down = (width * 65536) // columns + 1, (height * 65536) // rows + 1
+        for y in range(0, rows - h, step):
+            for x in range(0, columns - w, step):
+                window = np.empty((h, w), np.uint8)
+                for j in range(h):
+                    for i in range(w):
+                        at = (y + j + 1) * down // 65536, (x + i + 1) * across // 65536
+                        window[j, i] = gray[at]
+                if naive(window, cascade) == (len(cascade.stages), False):
+                    boxes.append([int(v * scale + 0.5) for v in (x, y, w, h)])
+        scale *= np.float32(scale_factor)
+    return boxes
+
+
+def test_the_search_of_the_camera(cascade, rng, monkeypatch):
+    """Of a noisy image, which is reduced four times; the step is 2 pixels, then 1."""
+    gray = (rng.integers(0, 2, (24, 40)) * rng.integers(60, 256, (24, 40))).astype(np.uint8)
+    tables = camera_tables(cascade)
+    merged = find_features(gray, tables)
+    monkeypatch.setattr("fercli.cascade.detection.openmv._merged", lambda boxes: boxes)
+    expected = naive_find_features(gray, cascade, 1.25)
+    assert len({width for _, _, width, _ in expected}) > 2
+    assert find_features(gray, tables).tolist() == expected
+    assert 0 < len(merged) < len(expected)
+    assert find_features(gray[:5], tables).shape == (0, 4)
+
+
+def test_overlapping_boxes_are_averaged():
+    """The first with those that it overlaps, in whole numbers; touching is not overlapping."""
+    boxes = [(0, 0, 10, 10), (3, 5, 10, 10), (10, 0, 10, 10), (12, 6, 5, 5)]
+    assert _merged(boxes) == [(1, 2, 10, 10), (11, 3, 7, 7)]

@@ -69,6 +69,34 @@ def test_openmv_with_ground_truth(fer, upright, rng, tmp_path):
     assert fitted["different"] - fitted["low_contrast"] < cost["different"] - cost["low_contrast"]
 
 
+def test_openmv_with_more_contrast(fer, upright, rng, tmp_path):
+    """A standard deviation of 30, too little for the camera, becomes 90."""
+    coarse = 98 + 60 * rng.integers(0, 2, (10, 13)).astype(np.float32)
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images/a.png"), cv2.resize(coarse, (90, 70)))
+    command = ["cascade", "export", upright, "--to", "openmv", "--images", tmp_path / "images"]
+    command += ["--out", tmp_path / "a.cascade", "--overwrite", "-q", "--json"]
+    plain, raised = (
+        json.loads(fer(*command, *more).out)["cost"] for more in ([], ["--contrast", 3])
+    )
+    assert plain["accepted"] == raised["accepted"]
+    assert (plain["accepted_by_camera"], plain["low_contrast"]) == (0, plain["accepted"])
+    assert raised["accepted_by_camera"] > 0.9 * raised["accepted"]
+
+
+def test_openmv_of_other_firmware(fer, upright, tmp_path):
+    three = tmp_path / "three.xml"
+    assert fer("cascade", "convert", upright, "--stages", 3, "--out", three).status == 0
+    out = tmp_path / "a.cascade"
+    command = ["cascade", "export", three, "--to", "openmv", "--no-measure", "--out", out]
+    assert "in /rom skips 1 byte after the sizes of 3 stages" in fer(*command).out
+    aligned = fer(*command, "--align", "--overwrite")
+    assert "firmware without cascades in /rom cannot read this file" in aligned.out
+    assert read_openmv(out).weak_count == 15
+    result = fer("cascade", "export", three, "--to", "c", "--align", "--out", tmp_path / "a.h")
+    assert (result.status, "--align" in result.err) == (1, True)
+
+
 def test_a_named_error_says_how_to_train(fer, tmp_path):
     result = fer("cascade", "export", bundled_cascade(), "--to", "openmv", "-o", tmp_path / "a")
     assert result.status == 1

@@ -17,15 +17,19 @@ order  type       count          content
 10     uint8 × 4  rectangles     x, y, width, height
 =====  =========  =============  ==========================================
 
-Fixed-point values are rounded to the nearest, where OpenMV's own converter cuts them off.
+Fixed-point values are rounded to the nearest, where OpenMV's own converter cuts them off. Firmware
+that has its own cascades in ``/rom`` skips bytes after row 3, up to a multiple of four; where the
+number of stages is none, it and older firmware read different files.
 
-See: OpenMV, ``ml/haarcascade/cascade_convert.py`` and ``src/omv/imlib/haar.c``.
+See: OpenMV, ``ml/haarcascade/cascade_convert.py`` and ``src/omv/imlib/haar.c``, later
+``lib/imlib/haar.c``.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,13 +60,16 @@ FEWER_WEAK = f"train with `fer cascade train --max-weak-count {MOST}`"
 HEADER = struct.Struct("<iii")
 
 
-def openmv_bytes(cascade: Cascade) -> bytes:
+def openmv_bytes(cascade: Cascade, *, align: bool = False) -> bytes:
     """Return the file of a cascade for OpenMV.
 
     Parameters
     ----------
     cascade : Cascade
         Upright Haar features of two or three rectangles with whole weights, in stumps.
+    align : bool
+        Whether zeros follow the counts of the stages, up to a multiple of four bytes, as firmware
+        with cascades in ``/rom`` reads them. Defaults to False.
 
     Raises
     ------
@@ -87,8 +94,15 @@ def openmv_bytes(cascade: Cascade) -> bytes:
         np.array([part.weight for part in parts], np.int8),
         np.array([(part.x, part.y, part.width, part.height) for part in parts], np.uint8),
     ]
+    if align:
+        arrays.insert(1, np.zeros(padding(len(cascade.stages)), np.uint8))
     header = HEADER.pack(*cascade.size_wh, len(cascade.stages))
     return header + b"".join(array.tobytes() for array in arrays)
+
+
+def padding(stages: int) -> int:
+    """Return how many bytes newer firmware skips after the counts of so many stages."""
+    return -stages % 4
 
 
 def with_camera_norm(cascade: Cascade) -> Cascade:
@@ -189,7 +203,7 @@ def is_openmv(data: bytes) -> bool:
 
 
 def read_openmv(path: Path) -> Cascade:
-    """Return the cascade of an OpenMV file, which `openmv_bytes` writes as the same bytes.
+    """Return the cascade of an OpenMV file, aligned or not, which `openmv_bytes` writes again.
 
     Raises
     ------
@@ -203,11 +217,24 @@ def read_openmv(path: Path) -> Cascade:
         found = input_error(error, path, wanted="a cascade file")
         raise CascadeFileError(found.message, path=path) from error
     try:
-        cascade = _Reader(data).cascade()
+        cascade = _parsed(data)
         check_cascade(cascade)
     except CascadeFileError as error:
         raise CascadeFileError(error.message, hint=error.hint, path=path) from error
     return cascade
+
+
+def _parsed(data: bytes) -> Cascade:
+    """Return the cascade of a file, written with `align` or without."""
+    try:
+        return _Reader(data).cascade()
+    except CascadeFileError:
+        if is_openmv(data):
+            stages = HEADER.unpack_from(data)[2]
+            end = HEADER.size + stages
+            with suppress(CascadeFileError):
+                return _Reader(data[:end] + data[end + padding(stages) :]).cascade()
+        raise
 
 
 class _Reader:

@@ -170,6 +170,17 @@ def test_there_and_back(random_stumps, tmp_path):
     assert openmv_bytes(read_cascade(again)) == path.read_bytes()
 
 
+@pytest.mark.parametrize("stages", [1, 2, 3, 4, 5])
+def test_a_file_for_firmware_that_skips_to_a_multiple_of_four(random_stumps, stages, tmp_path):
+    cascade = random_stumps(counts=(2,) * stages)
+    plain, aligned = openmv_bytes(cascade), openmv_bytes(cascade, align=True)
+    end = 12 + stages
+    assert aligned == plain[:end] + bytes({0: 0, 1: 3, 2: 2, 3: 1}[stages % 4]) + plain[end:]
+    for data in (plain, aligned):
+        (tmp_path / "a.cascade").write_bytes(data)
+        assert openmv_bytes(read_openmv(tmp_path / "a.cascade")) == plain
+
+
 int16 = st.integers(-(1 << 15), (1 << 15) - 1)
 
 
