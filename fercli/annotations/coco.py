@@ -10,7 +10,9 @@ See: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,13 @@ from fercli.annotations.base import (
 )
 from fercli.annotations.image_paths import ImageLocator
 from fercli.annotations.opencv_lists import named_images
-from fercli.annotations.text_files import json_of, number_of, size_of, write_json
+from fercli.annotations.text_files import (
+    box_around_rotated,
+    json_of,
+    number_of,
+    size_of,
+    write_json,
+)
 from fercli.common.boxes import Box
 from fercli.common.errors import AnnotationError
 
@@ -149,6 +157,8 @@ def _boxes(
             continue
         if not annotation.get("bbox"):
             NOTES.add(path, "polygons without a bbox, their bounding boxes used", at)
+        if _rotation(annotation):
+            NOTES.add(path, "rotated boxes, the boxes around them used", at)
         if labels and not box.label:
             NOTES.add(path, "boxes without a category", at)
         boxes[image].append(box)
@@ -186,7 +196,21 @@ def _box(annotation: Mapping[str, Any], labels: Mapping[str, str]) -> LabeledBox
         x, y, width, height = _bbox(bbox)
     category = annotation.get("category_id")
     label = "" if category in (None, "") else labels.get(str(category), str(category))
-    return LabeledBox(x, y, width, height, label, _reason(annotation))
+    box = LabeledBox(x, y, width, height, label)
+    if turn := _rotation(annotation):
+        box = box_around_rotated((x + width / 2, y + height / 2), (width, height), turn, label)
+    return replace(box, ignored=_reason(annotation))
+
+
+def _rotation(annotation: Mapping[str, Any]) -> float:
+    """Return by how much CVAT's user has turned a box, in radians; its ``bbox`` is not turned."""
+    attributes = annotation.get("attributes")
+    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
+    try:
+        radians = math.radians(number_of(degrees)) if annotation.get("bbox") else 0.0
+    except ValueError:  # none, or an attribute of that name with another meaning
+        return 0.0
+    return radians if math.isfinite(radians) else 0.0
 
 
 def _reason(annotation: Mapping[str, Any]) -> Reason:

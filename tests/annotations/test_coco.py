@@ -171,6 +171,26 @@ def test_boxes_that_seem_to_be_corners_are_told(tmp_path, notes, boxes, told):
 
 
 @pytest.mark.parametrize(
+    ("rotation", "box", "told"),
+    [
+        (90.0, (15, 15, 10, 30), True),
+        ("0.0", (5, 25, 30, 10), False),
+        ("left", (5, 25, 30, 10), False),
+    ],
+)
+def test_boxes_that_were_turned_in_cvat(tmp_path, notes, rotation, box, told):
+    """Its COCO has the box as it was drawn first, and the angle beside it."""
+    turned = {"image_id": 1, "bbox": [5, 25, 30, 10], "attributes": {"rotation": rotation}}
+    content = {"images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 80}],
+               "annotations": [turned]}  # fmt: skip
+    (image,) = read_annotations(write(tmp_path, content))
+    assert image.boxes_xywh == (box,)
+    assert ["rotated boxes, the boxes around them used: 1" in note for note in notes()] == (
+        [True] if told else []
+    )
+
+
+@pytest.mark.parametrize(
     ("marks", "reason"),
     [
         ({}, 0),
