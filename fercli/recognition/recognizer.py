@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fercli.cascade.detection.detector import Detector, PathName
 from fercli.cascade.model import bundled_cascade
 from fercli.common.boxes import Box
-from fercli.common.errors import OptionError
+from fercli.common.errors import ImageError, OptionError
 from fercli.common.images import ImageArray, to_gray
 from fercli.common.options import changed
 from fercli.models.catalog import DEFAULT, open_model
@@ -176,7 +176,12 @@ class Recognizer:
     def recognize_many(
         self, images: Sequence[ImageArray], *, quick: bool = False
     ) -> list[list[Face]]:
-        """Return the faces of each image; all are classified in one call."""
+        """Return the faces of each image; all are classified in one call.
+
+        Raises `ImageError` for a single color image, whose rows would be taken for images.
+        """
+        if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[2] == 3:
+            raise ImageError(f"Expected several images, got one of the shape {images.shape}")
         if not len(images):
             return []
         side, least = (VIDEO_SIDE, VIDEO_FACE) if quick else (IMAGE_SIDE, IMAGE_FACE)

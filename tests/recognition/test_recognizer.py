@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fercli.common.errors import OptionError
+from fercli.common.errors import ImageError, OptionError
 from fercli.recognition.options import RecognitionOptions, VideoOptions
 from fercli.recognition.recognizer import Recognizer
 from fercli.recognition.results import UNCLEAR
@@ -34,6 +34,8 @@ def test_many_images_have_the_same_faces_as_each_alone(recognizer, portrait):
     assert [len(faces) for faces in together] == [1, 0, 1]
     assert together[0][0].box_xywh == recognizer.recognize(portrait)[0].box_xywh
     assert recognizer.recognize_many([]) == []
+    with pytest.raises(ImageError, match="Expected several images, got one of the shape"):
+        recognizer.recognize_many(portrait)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (23, 23), (40, 2000)])
