@@ -174,7 +174,7 @@ class Recognizer:
                 yield from found
 
     def recognize_many(
-        self, images: Sequence[ImageArray], *, quick: bool = False
+        self, images: Sequence[ImageArray] | ImageArray, *, quick: bool = False
     ) -> list[list[Face]]:
         """Return the faces of each image; all are classified in one call.
 
