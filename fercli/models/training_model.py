@@ -19,6 +19,7 @@ from fercli.models.keras_model import load_model
 from fercli.models.labeled_faces import Faces
 from fercli.models.model_card import MIDDLE, ModelCard
 from fercli.models.onnx_model import OnnxModel, scaled, to_probabilities
+from fercli.models.sharpness import sharpness_aware
 from fercli.models.training_options import ModelTrainingOptions, RateOptions, learning_rate
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def compiled_model(training: Faces, steps: int, options: ModelTrainingOptions) -
         _set_dropout(model, options.dropout, options.architecture)
     if _on_tensorflows_cpu():
         model = with_fused_normalizations(model)
+    if options.sharpness:
+        model = sharpness_aware(model, options.sharpness)
     _freeze(model, options.freeze)
     adjusted = options.class_weights == "logit-adjusted"
     optimizer = _optimizer(options, steps)

@@ -130,6 +130,14 @@ class ModelTrainingOptions:
         metavar="X",
         minimum=0,
     )
+    sharpness: float = option(
+        0.0,
+        help="Learn by the gradient at the worst weights at this distance, 0.05 for example: "
+        "labels are learned by heart less, and a step takes twice as long; needs TensorFlow; "
+        "0: never.",
+        metavar="X",
+        minimum=0,
+    )
     soft_labels: bool = option(False, help="Learn the distribution of people's votes.")
     class_weights: Literal["none", "balanced", "logit-adjusted"] = option(
         "none",
