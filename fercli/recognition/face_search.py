@@ -5,8 +5,8 @@ until `FaceSearch.load` has made the own scanner ready, whose boxes are the same
 times sooner: a single small image need not wait for numba.
 
 The quick search goes from coarse to fine: the first stages of the cascade find where faces may be,
-in a few sizes; only there all stages decide, in sizes close to each other. It finds nearly all
-faces of the exact one in a fraction of the time.
+in a few sizes; only there all stages decide, on the windows that the exact search would look at. It
+finds nearly all faces of the exact one in a fraction of the time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,24 +26,22 @@ from fercli.common.boxes import Box, intersections
 from fercli.common.images import ImageArray, resize
 
 if TYPE_CHECKING:
-    from fercli.cascade.model import Cascade, Node
+    from fercli.cascade.model import Cascade, Node, Stage
 
 Boxes = NDArray[np.int32]
 
 #: Coarse search: the first stages decide, which hold this share of the cascade's different weak
-#: classifiers; then the factor from one size to the next, and the step of the window. Chosen, as
-#: those below, on the same clips that BENCHMARKS.md tells of.
-COARSE, COARSE_FACTOR, STEP = 0.27, 1.3, 2
+#: classifiers, and the next one, whose threshold may be missed by a share of the difference that
+#: its weak classifiers make in all; then the factor from one size to the next, and the step of the
+#: window. Chosen, as those below, on the same clips that BENCHMARKS.md tells of.
+COARSE, MARGIN, COARSE_FACTOR, STEP = 0.27, 0.015, 1.3, 2
 
 #: Candidates whose edges are no farther apart than this share of their side are of one place.
 SAME_PLACE = 0.2
 
 #: How much larger and smaller than a candidate, than a face that is tracked, and than one in doubt
 #: the sizes are that all stages look at, and at how many positions across and down, a `STEP` apart.
-FINE_RATIO, TRACK_RATIO, DOUBT_RATIO, POSITIONS, DOUBT_POSITIONS = 1.22, 1.11, 1.22, 8, 9
-
-#: Where windows pass only the first stages, with this share, all stages look again.
-NEAR = 0.61
+FINE_RATIO, TRACK_RATIO, DOUBT_RATIO, POSITIONS, DOUBT_POSITIONS = 1.22, 1.11, 1.34, 8, 9
 
 #: Two boxes that overlap by more than this share of the smaller are of one face.
 SAME_FACE = 0.5
@@ -165,7 +164,7 @@ class FaceSearch:
         -------
         ndarray of int32, shape (m, 4)
         """
-        boxes = np.asarray(boxes_xywh, np.float64).reshape(-1, 4)
+        boxes = np.asarray(boxes_xywh, np.int32).reshape(-1, 4)
         return self._confirmed(gray, boxes, TRACK_RATIO, scale_factor, min_neighbors)
 
     def _ready(self) -> tuple[_WindowSearch, ...]:
@@ -208,8 +207,8 @@ class FaceSearch:
         boxes[:, 2:] = np.minimum(boxes[:, 2:], image_wh - boxes[:, :2])
         return _surest(boxes, counts)
 
-    def _candidates(self, gray: ImageArray, min_face: float) -> NDArray[np.float64]:
-        """Return where faces may be, shape (n, 4): x, y, width, height."""
+    def _candidates(self, gray: ImageArray, min_face: float) -> Boxes:
+        """Return where faces may be."""
         from fercli.cascade.detection.grouping import label_similar
 
         windows = np.concatenate([each.candidates(gray, min_face) for each in self._ready()])
@@ -217,12 +216,12 @@ class FaceSearch:
         labels = label_similar(ordered, SAME_PLACE)
         counts = np.bincount(labels)
         means = [np.bincount(labels, part) / counts for part in ordered.T]
-        return np.stack(means, axis=1).reshape(-1, 4)
+        return np.rint(np.stack(means, axis=1)).astype(np.int32)
 
     def _confirmed(
         self,
         gray: ImageArray,
-        places_xywh: NDArray[np.float64] | Boxes,
+        places_xywh: Boxes,
         ratio: float,
         scale_factor: float,
         min_neighbors: int,
@@ -233,22 +232,19 @@ class FaceSearch:
         Windows are two pixels of the cascade's apart, as those of the exact search are for small
         faces. For others it makes steps of one pixel: so do we where too few windows agree.
         """
-        windows, passed = self._windows(gray, places_xywh, ratio, scale_factor, STEP, least)
-        boxes, neighbors = self._grouped(windows[passed], min_neighbors)
-        places, _ = self._grouped(windows, 0)
-        doubtful = unlike(places[places[:, 2] >= 2 * self.window_wh[0]], boxes)
+        windows = self._windows(gray, places_xywh, ratio, scale_factor, STEP, least)
+        boxes, neighbors = self._grouped(windows, min_neighbors)
+        doubtful = unlike(places_xywh[places_xywh[:, 2] >= 2 * self.window_wh[0]], boxes)
         if len(doubtful):
-            again, _ = self._windows(gray, doubtful, DOUBT_RATIO, scale_factor, STEP // 2, least)
+            again = self._windows(gray, doubtful, DOUBT_RATIO, scale_factor, STEP // 2, least)
             more, counts = self._grouped(again, min_neighbors)
             boxes = np.concatenate([boxes, more])
             neighbors = np.concatenate([neighbors * (STEP * STEP), counts])
         return _surest(_inside(boxes, gray), neighbors)
 
-    def _windows(self, *where: Any) -> tuple[Boxes, NDArray[np.bool_]]:
+    def _windows(self, *where: Any) -> Boxes:
         """Return the windows of all cascades at some places; arguments as `_WindowSearch.near`."""
-        found = [each.near(*where) for each in self._ready()]
-        windows, passed = zip(*found, strict=True)
-        return np.concatenate(windows), np.concatenate(passed)
+        return np.concatenate([each.near(*where) for each in self._ready()])
 
     def _grouped(self, windows_xywh: Boxes, min_neighbors: int) -> tuple[Boxes, NDArray[np.int32]]:
         from fercli.cascade.detection.grouping import group_windows
@@ -268,8 +264,7 @@ class _WindowSearch:
 
         self._window_wh = cascade.size_wh
         self._whole = Scanner(cascade)
-        self._first = Scanner(replace(cascade, stages=cascade.stages[: _stages(cascade, COARSE)]))
-        self._near_stages = _stages(cascade, NEAR)
+        self._coarse = Scanner(replace(cascade, stages=_coarse_stages(cascade)))
 
     def all(self, gray: ImageArray, scale_factor: float, least: int, workers: int) -> Boxes:
         """Return all windows from a width on."""
@@ -282,7 +277,7 @@ class _WindowSearch:
         return self._whole.scan_layers(gray, layers, workers=workers).boxes_xywh
 
     def candidates(self, gray: ImageArray, min_face: float) -> Boxes:
-        """Return windows in a few sizes that the first stages accept."""
+        """Return windows in a few sizes that the stages of the coarse search accept."""
         from fercli.cascade.detection.grid import layer_at
 
         image_wh = gray.shape[1], gray.shape[0]
@@ -291,7 +286,7 @@ class _WindowSearch:
         while (layer := layer_at(scale, image_wh, self._window_wh)).columns > 0 < layer.rows:
             sides = zip(layer.size_wh, self._window_wh, strict=True)
             columns, rows = ((side - window) // STEP + 1 for side, window in sides)
-            scanned = self._first.scan_layer(layer.resize(gray), STEP, columns=columns, rows=rows)
+            scanned = self._coarse.scan_layer(layer.resize(gray), STEP, columns=columns, rows=rows)
             found.append(layer.boxes(scanned.positions_xy))
             scale *= COARSE_FACTOR
         return np.concatenate(found)
@@ -299,55 +294,73 @@ class _WindowSearch:
     def near(
         self,
         gray: ImageArray,
-        places_xywh: NDArray[np.float64] | Boxes,
+        places_xywh: Boxes,
         ratio: float,
         scale_factor: float,
         step: int,
         least: int,
-    ) -> tuple[Boxes, NDArray[np.bool_]]:
-        """Return the windows at some places that pass `NEAR` stages, and whether they pass all.
+    ) -> Boxes:
+        """Return the windows at some places that all stages accept.
 
-        Sizes are powers of the scale factor and positions whole steps, so that a window which
-        several places have in common is there once.
+        They are windows of the exact search, so that what both look at is decided alike.
         """
-        window = np.array(self._window_wh)
-        levels = np.log(np.maximum(places_xywh[:, 2] / window[0], 1.0)) / math.log(scale_factor)
-        reach = math.log(ratio) / math.log(scale_factor)
-        # As in the exact search, the smallest windows are those that round to the smallest face.
-        smallest = math.ceil(math.log(max((least - 0.5) / window[0], 1)) / math.log(scale_factor))
-        lowest = np.maximum(np.ceil(levels - reach), smallest).astype(int)
-        counts = np.maximum(np.floor(levels + reach).astype(int) - lowest, 0) + 1
-        place = np.repeat(np.arange(len(counts)), counts)
-        level = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts - lowest, counts)
-        steps = step * scale_factor**level
+        image_wh = gray.shape[1], gray.shape[0]
+        scales, sizes = _layers(image_wh, self._window_wh, scale_factor)
+        ratios = np.array(image_wh) / sizes
         positions = POSITIONS if step == STEP else DOUBT_POSITIONS
-        half = window / step / 2 + (positions - 1) / 2
-        centers = places_xywh[place, :2] + places_xywh[place, 2:] / 2
-        corners = np.rint(centers / steps[:, np.newaxis] - half).astype(np.int64)
-        tiles = _distinct(np.column_stack([level, corners]))
-        steps = step * scale_factor ** tiles[:, 0]
+        reach, last = math.log(ratio) / math.log(scale_factor), len(scales) - 1
+        smallest = int(np.searchsorted(np.rint(scales * self._window_wh[0]), least))
+        tiles = set()
+        for x, y, width, height in places_xywh.tolist():
+            level = math.log(max(width / self._window_wh[0], 1)) / math.log(scale_factor)
+            lowest = min(max(math.ceil(level - reach), smallest), last)
+            for at in range(max(lowest, 0), max(min(int(level + reach), last), lowest) + 1):
+                across, down = ratios[at].tolist()
+                left = _first((x + width / 2) / across, self._window_wh[0], positions, step)
+                top = _first((y + height / 2) / down, self._window_wh[1], positions, step)
+                tiles.add((at, left, top))
+        places = np.array(sorted(tiles), np.int64).reshape(-1, 3)
         found = self._whole.scan_tiles(
-            gray, tiles[:, 1:] * steps[:, np.newaxis], steps / step,
-            positions=positions, step=step, near=self._near_stages if step == STEP else None,
-        )  # fmt: skip
-        windows = np.column_stack([tiles[found[:, 0]], found[:, 3]])
-        windows[:, 1:3] += found[:, 1:3]
+            gray, places[:, 1:], ratios[places[:, 0]], positions=positions, step=step
+        )
+        windows = places[found[:, 0]]
+        windows[:, 1:] += found[:, 1:] * step
         windows = _distinct(windows)
-        scales = (scale_factor ** windows[:, 0])[:, np.newaxis]
-        boxes = np.hstack([windows[:, 1:3] * step * scales, window * scales])
-        ends = boxes[:, :2] + boxes[:, 2:] - (gray.shape[1], gray.shape[0])
-        inside = (boxes[:, :2] >= -scales).all(axis=1) & (ends <= scales).all(axis=1)
-        return np.rint(boxes[inside]).astype(np.int32), windows[inside, 3] > 0
+        layers, corners = windows[:, 0], windows[:, 1:]
+        inside = ((corners >= 0) & (corners <= sizes[layers] - self._window_wh)).all(axis=1)
+        boxes = np.empty((len(windows), 4), np.float32)
+        boxes[:, :2], boxes[:, 2:] = corners, self._window_wh
+        boxes *= scales[layers, np.newaxis]
+        return np.rint(boxes[inside]).astype(np.int32)
 
 
-def _stages(cascade: Cascade, share: float) -> int:
-    """Return how many stages have a share of the different weak classifiers, at least one."""
+def _first(center: float, side: int, positions: int, step: int) -> int:
+    """Return where the first of some windows is that lie around a center, in whole steps."""
+    return round((center - side / 2) / step - (positions - 1) / 2) * step
+
+
+@lru_cache(maxsize=8)
+def _layers(
+    image_wh: tuple[int, int], window_wh: tuple[int, int], scale_factor: float
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scale and size (width, height) of all layers of the exact search."""
+    from fercli.cascade.detection.grid import detector_scales, layer_at
+
+    scales = list(detector_scales(image_wh, window_wh, scale_factor))
+    sizes = [layer_at(scale, image_wh, window_wh).size_wh for scale in scales]
+    return np.array(scales, np.float32), np.array(sizes, np.int64).reshape(-1, 2)
+
+
+def _coarse_stages(cascade: Cascade) -> tuple[Stage, ...]:
+    """Return the stages of the coarse search, at least one; the last has a lower threshold."""
     seen: set[tuple[Node, ...]] = set()
     counts = []
     for stage in cascade.stages:
         seen.update(weak.nodes for weak in stage.weak_classifiers)
         counts.append(len(seen))
-    return max(sum(count <= share * counts[-1] for count in counts), 1)
+    *first, last = cascade.stages[: sum(count <= COARSE * counts[-1] for count in counts) + 1]
+    span = sum(max(weak.leaves) - min(weak.leaves) for weak in last.weak_classifiers)
+    return *first, replace(last, threshold=last.threshold - MARGIN * span)
 
 
 def _window_size(width: int, window_wh: tuple[int, int]) -> tuple[int, int]:

@@ -89,8 +89,8 @@ class VideoOptions:
     probabilities and boxes. A camera or stream, whose frames come one at a time, does not wait
     for a `batch`. Between two searches of whole frames (`search_interval`) the surroundings of
     known faces are searched; at 0 each frame is searched whole and exactly, which takes
-    several times as long. At 0.1 s 96 % of the boxes of that are found on a dark, crowded clip,
-    and some of the others are hands.
+    several times as long. At 0.1 s 98 % of the boxes of that are found on a dark, crowded clip,
+    and most of the others are hands.
 
     Raises
     ------

@@ -180,7 +180,8 @@ class SceneCuts:
 
     def is_new(self, gray: ImageArray) -> bool:
         """Return whether a frame is unlike the one before; the first is not new."""
-        small = cv2.resize(gray, SIZE_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
+        # Every fourth row will do, in a quarter of the time.
+        small = cv2.resize(gray[::4], SIZE_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
         small -= small.mean()
         last, self._last = self._last, small
         if last is None:

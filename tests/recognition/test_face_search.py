@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fercli.cascade.detection.detector import Detector
+from fercli.cascade.detection.grid import layer_at
 from fercli.cascade.detection.scanner_kernels import sample_tiles
 from fercli.cascade.model import bundled_cascade, read_cascade, write_cascade
 from fercli.recognition import face_search
@@ -213,22 +214,40 @@ def test_tiles_are_scanned_as_the_layers_of_an_image(search, group):
     small = cv2.resize(group, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
     whole = scanner.scan_layer(small, 2, columns=60, rows=40).positions_xy // 2
     corners = np.array([(x, y) for y in range(0, 40, 10) for x in range(0, 60, 10)])
-    found = scanner.scan_tiles(small, corners * 2.0, np.ones(len(corners)), positions=10)
-    assert found[:, 3].all()
-    positions = corners[found[:, 0]] + found[:, 1:3]
+    found = scanner.scan_tiles(small, corners * 2, np.ones((len(corners), 2)), positions=10)
+    positions = corners[found[:, 0]] + found[:, 1:]
     assert sorted(positions.tolist()) == sorted(whole.tolist())
     assert len(whole) > 2
-    near = scanner.scan_tiles(small, corners * 2.0, np.ones(len(corners)), positions=10, near=13)
-    assert len(near) > len(found)
-    assert near[near[:, 3] == 1].tolist() == found.tolist()
 
 
 def test_tiles_are_sampled_by_bilinear_interpolation():
     image = np.array([[0, 100, 200], [40, 140, 240], [80, 180, 255]], np.uint8)
-    tiles, outside = np.zeros((3, 2, 2), np.uint8), np.zeros(3, np.bool_)
-    corners = np.array([(0.5, 0.5), (0.0, 0.0), (3.0, 0.0)])
-    sample_tiles(image, corners, np.array([1.0, 1.5, 1.0]), tiles, outside)
-    # between four pixels; 0.25 and 1.75 of a pixel from the first; beyond the image
-    assert tiles[0].tolist() == [[70, 170], [110, 204]]
-    assert tiles[1].tolist() == [[35, 185], [95, 231]]
-    assert outside.tolist() == [False, False, True]
+    tiles, outside = np.zeros((2, 2, 2), np.uint8), np.zeros(2, np.bool_)
+    sample_tiles(image, np.array([(0, 0), (2, 0)]), np.full((2, 2), 1.5), tiles, outside)
+    # 0.25 and 1.75 of a pixel from the first; beyond the image
+    assert tiles[0].tolist() == [[35, 185], [95, 231]]
+    assert outside.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.1, 1.5, 2.14358881, 3.7])
+def test_tiles_are_sampled_as_the_detector_resizes_the_image(rng, scale):
+    image = cv2.GaussianBlur(rng.integers(0, 256, (361, 637), np.uint8), (3, 3), 0)
+    layer = layer_at(scale, (637, 361), (24, 24))
+    width, height = layer.size_wh
+    corners = np.column_stack([rng.integers(0, width - 29, 8), rng.integers(0, height - 29, 8)])
+    tiles, outside = np.zeros((8, 30, 30), np.uint8), np.zeros(8, np.bool_)
+    ratios = np.tile([637 / width, 361 / height], (8, 1))
+    sample_tiles(image, corners, ratios, tiles, outside)
+    resized = layer.resize(image)
+    for tile, (x, y) in zip(tiles, corners, strict=True):
+        assert (tile == resized[y : y + 30, x : x + 30]).all()
+
+
+def test_what_is_found_near_a_face_are_windows_of_the_exact_search(search, group):
+    one = search._ready()[0]
+    face = search.exact(group, **USUAL, side=640, min_face=30)[:1]
+    every = {tuple(box) for box in one.all(group, 1.1, 24, 1).tolist()}
+    near = one.near(group, face, 1.22, 1.1, 1, 24)
+    assert len(near) > 20
+    # The exact search leaves out windows after those that the first stage rejects.
+    assert len({tuple(box) for box in near.tolist()} - every) < len(near) / 10

@@ -217,43 +217,39 @@ class Scanner:
         return ScannedImage(np.concatenate([np.empty((0, 4), np.int32), *boxes]), entered)
 
     def scan_tiles(
-        self, image: ImageArray, corners_xy: NDArray[np.float64], scales: NDArray[np.float64],
-        *, positions: int, step: int = 2, near: int | None = None,
+        self, image: ImageArray, corners_xy: NDArray[np.int64], scales_xy: NDArray[np.float64],
+        *, positions: int, step: int = 2,
     ) -> NDArray[np.int32]:  # fmt: skip
         """Evaluate a few windows at each of many places and sizes of an image, in one call.
 
         Parameters
         ----------
         image : ndarray of uint8, shape (height, width)
-        corners_xy : ndarray of float64, shape (n, 2)
-            The first window's corner at each place, in pixels of the image.
-        scales : ndarray of float64, shape (n,)
-            The windows' width at each place, by that of the cascade's window.
+        corners_xy : ndarray of int64, shape (n, 2)
+            The first window's corner at each place, in pixels of the image resized to its layer.
+        scales_xy : ndarray of float64, shape (n, 2)
+            Width and height of the image by those of the layer.
         positions : int
             Windows across and down at each place.
         step : int
             1 or 2 pixels of the cascade's window from one to the next. Defaults to 2.
-        near : int, optional
-            Return the windows, too, that pass so many stages. Defaults to all stages.
 
         Returns
         -------
-        ndarray of int32, shape (m, 4)
-            Of each window the place, the column and the row, and 1 if all stages accept it, else 0.
+        ndarray of int32, shape (m, 3)
+            Of each accepted window the place, and the column and the row there.
         """
         width, height = (side + step * (positions - 1) for side in self.cascade.size_wh)
-        stages = len(self.cascade.stages)
-        near = stages if near is None else min(near, stages)
-        found = [np.empty((0, 4), np.int32)]
-        for first in range(0, len(scales), TILES):
+        found = [np.empty((0, 3), np.int32)]
+        for first in range(0, len(scales_xy), TILES):
             part = slice(first, first + TILES)
-            count = len(scales[part])
+            count = len(scales_xy[part])
             tiles = np.zeros((count, height + height % step, width), np.uint8)
             outside = np.zeros(count, np.bool_)
-            sample_tiles(image, corners_xy[part], scales[part], tiles, outside)
-            accepted = np.empty((count * positions**2, 4), np.int32)
-            n = scan_tiles(tiles, outside, step, self._tables, near, self._offsets(), accepted)
-            found.append(accepted[:n] + np.array([first, 0, 0, 0], np.int32))
+            sample_tiles(image, corners_xy[part], scales_xy[part], tiles, outside)
+            accepted = np.empty((count * positions**2, 3), np.int32)
+            n = scan_tiles(tiles, outside, step, self._tables, self._offsets(), accepted)
+            found.append(accepted[:n] + np.array([first, 0, 0], np.int32))
         return np.concatenate(found)
 
     def _scan_band(
@@ -332,15 +328,17 @@ def compile_cascade(cascade: Cascade) -> Tables:
         stage_first.append(len(rows.features))
     lbp = cascade.feature_type == "LBP"
     count = len(rows.features)
+    corners = np.array([feature_corners(feature) for feature in rows.features], np.int32)
+    corners = corners.reshape(count, 16 if lbp else 4 * MOST_RECTANGLES, 2)
+    tilted = np.array([getattr(f, "tilted", False) for f in rows.features], np.bool_)
     thresholds = np.array([stage.threshold for stage in cascade.stages], np.float32)
     return Tables(
         *cascade.size_wh,
         lbp=lbp,
         normalized=not lbp,
-        corners=np.array([feature_corners(feature) for feature in rows.features], np.int32).reshape(
-            count, 16 if lbp else 4 * MOST_RECTANGLES, 2
-        ),
-        tilted=np.array([getattr(f, "tilted", False) for f in rows.features], np.bool_),
+        corners=corners,
+        packed_corners=_packed(corners, tilted, cascade.size_wh),
+        tilted=tilted,
         weights=np.array([_weights(f) for f in rows.features], np.float32).reshape(
             -1, MOST_RECTANGLES
         ),
@@ -353,6 +351,15 @@ def compile_cascade(cascade: Cascade) -> Tables:
         stage_first=np.array(stage_first, np.int64),
         stage_thresholds=(thresholds - EPSILON).astype(np.float64),
     )
+
+
+def _packed(
+    corners: NDArray[np.int32], tilted: NDArray[np.bool_], size_wh: tuple[int, int]
+) -> NDArray[np.uint32]:
+    """Return where corners are in the integral images of packed windows, the tilted one below."""
+    width, height = size_wh[0] + 1, size_wh[1] + 1
+    rows = corners[..., 1] + tilted[:, np.newaxis] * height
+    return np.asarray((rows * width + corners[..., 0]) * LANES, np.uint32)
 
 
 def feature_corners(feature: HaarFeature | LbpFeature) -> list[Corner]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 #: Video keeps black at 16 and white at 235 (ITU-R BT.601); images use 0…255.
-_FROM_LIMITED = np.clip(np.rint((np.arange(256) - 16.0) * 255 / 219), 0, 255).astype(np.uint8)
+BLACK, WHITE = 16, 235
 
 #: Pixel formats whose first plane is the brightness, 8 bits a pixel.
 _PLANAR = ("gray", "nv12", "nv21", "yuv420p", "yuv422p", "yuv444p", "yuv411p", "yuv410p")
@@ -222,7 +222,8 @@ def _gray_levels(frame: VideoFrame) -> ImageArray:
     levels = lines.reshape(frame.height, plane.line_size)[:, : frame.width]
     if name in _PLANAR_FULL or name == "gray" or frame.color_range == _FULL_RANGE:
         return np.ascontiguousarray(levels)
-    return np.asarray(cv2.LUT(levels, _FROM_LIMITED), np.uint8)
+    scale = 255 / (WHITE - BLACK)
+    return np.asarray(cv2.convertScaleAbs(cv2.subtract(levels, BLACK), alpha=scale), np.uint8)
 
 
 def _turned(image: ImageArray, frame: VideoFrame) -> ImageArray:

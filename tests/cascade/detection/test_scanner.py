@@ -99,6 +99,25 @@ def test_finds_what_cv2_finds_with_a_real_cascade(face_cascade, astronaut):
 
 
 @pytest.mark.compiled
+@pytest.mark.parametrize("kind", ["haar, tilted trees, wide", "lbp"])
+def test_finds_what_cv2_finds_with_stages_of_very_many_trees(kind, random_cascade, load, rng):
+    """Windows are then packed, but in the first stage, which decides what cv2 leaves out."""
+    cascade = random_cascade(**KINDS[kind])
+    long = [
+        dataclasses.replace(
+            stage, threshold=300 * stage.threshold, weak_classifiers=300 * stage.weak_classifiers
+        )
+        for stage in cascade.stages
+    ]
+    cascade = dataclasses.replace(cascade, stages=tuple(long))
+    image = texture(rng, 150, 110)
+    image[:, 75:] = 90
+    boxes = found(Scanner(cascade), image)
+    assert len(boxes)
+    assert_array_equal(boxes, found_by_cv2(load(cascade), image))
+
+
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [

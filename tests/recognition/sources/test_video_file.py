@@ -14,6 +14,7 @@ from PIL import Image
 from fercli.common.errors import VideoError
 from fercli.recognition.classify import ClassifyRun
 from fercli.recognition.sinks.video_writer import VideoWriter
+from fercli.recognition.sources.frames import Frame
 from fercli.recognition.sources.inputs import find_inputs
 from fercli.recognition.sources.video_file import VideoFile
 
@@ -31,6 +32,13 @@ def test_frames_have_numbers_times_and_images(video, read_video):
     assert frames[0].color.shape == (180, 240, 3)
     gray = cv2.cvtColor(frames[0].color, cv2.COLOR_BGR2GRAY)
     assert np.abs(gray.astype(int) - frames[0].gray).mean() < 1.5  # full range, not video's 16…235
+
+
+def test_brightness_of_video_is_spread_over_all_gray_levels():
+    stored = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    planes = np.vstack([stored, stored[:8]])
+    gray = Frame(0, 0.0, av.VideoFrame.from_ndarray(planes, "yuv420p")).gray
+    assert gray.tolist() == np.clip(np.rint((stored - 16.0) * 255 / 219), 0, 255).tolist()
 
 
 def test_frames_are_freed_without_the_garbage_collector(video):
