@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
-from fercli.common.errors import VideoError
+from fercli.common.errors import ImageError, VideoError
 from fercli.recognition.options import VideoOptions
 from fercli.recognition.pipeline import recognize_frames
 from fercli.recognition.sources.frames import Frame
@@ -139,7 +139,7 @@ def test_an_error_in_the_middle_closes_the_source(recognizer, portrait):
         finally:
             closed.append(True)
 
-    with pytest.raises(cv2.error):
+    with pytest.raises(ImageError, match="float64"):
         list(recognize_frames(recognizer, source()))
     assert closed == [True]
 
