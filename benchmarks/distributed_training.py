@@ -1,8 +1,8 @@
 """Measure `fer models train --distribute` on two hosts, which this machine plays, a core each.
 
 CPU seconds, wall seconds and bytes of a step are those of all epochs but the first, which compiles.
-Needs Keras with JAX, and Linux: bytes
-are those of the network interface lo, which nothing else may use meanwhile:
+Needs Keras with JAX, and Linux: bytes are those of the network interface lo, which nothing else
+may use meanwhile:
 
     unshare -rn sh -c 'ip link set lo up; python benchmarks/distributed_training.py'
 
@@ -63,13 +63,13 @@ def train(options: list[str], hosts: int, epochs: int) -> NDArray[np.float64]:
             )
             for at in range(hosts)
         ]
-        seen = [used_after(epoch, Path(out) / "0", running) for epoch in (1, 1 + epochs)]
+        before, after = (used_after(n, Path(out) / "0", running) for n in (1, 1 + epochs))
         if any([process.wait() for process in running]):  # noqa: C419 - all are waited for
             raise SystemExit("a training failed")
-    return np.subtract(*reversed(seen))
+    return after - before
 
 
-def used_after(epoch: int, out: Path, running: list[psutil.Popen]) -> tuple[float, float, int]:
+def used_after(epoch: int, out: Path, running: list[psutil.Popen]) -> NDArray[np.float64]:
     """Wait for an epoch, and return what was used until then."""
     history = out / "history.csv"
     while not history.exists() or len(history.read_text().splitlines()) <= epoch:
@@ -77,7 +77,7 @@ def used_after(epoch: int, out: Path, running: list[psutil.Popen]) -> tuple[floa
             raise SystemExit("a training failed")
         time.sleep(0.02)
     cpu = sum(sum(process.cpu_times()[:2]) for process in running) / len(running)
-    return cpu, time.perf_counter(), bytes_of_lo()
+    return np.array([cpu, time.perf_counter(), bytes_of_lo()])
 
 
 def bytes_of_lo() -> int:
