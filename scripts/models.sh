@@ -22,11 +22,25 @@ tree() {  # tree NAME OPTIONS...: import once
 
 tree_of() {  # tree_of RECIPE: the tree that it is trained on
     case $1 in
-        fernet-ferplus | fernet-large-start) echo ferplus ;;
+        fernet-ferplus* | fernet-large-start) echo ferplus ;;
         five-class) echo ferplus5 ;;
         average-pooling) echo ck-subject ;;
         *) echo fer2013 ;;
     esac
+}
+
+before() {  # before RECIPE: the recipe of the model that it starts from, if there is one
+    case $1 in
+        fernet-fer2013-start) echo fernet-ferplus-start ;;
+        *) [ ! -f "fercli/recipes/models/$1-start.toml" ] || echo "$1-start" ;;
+    esac
+}
+
+train() {  # train RECIPE: after the one before; what is complete is not trained again
+    [ -z "$(before "$1")" ] || train "$(before "$1")"
+    first=$(before "$1")
+    fer models train --recipe "$1" --data "$out/data/$(tree_of "$1")" --out "$out/$1" \
+        ${first:+--init "$out/$first/best.keras"}
 }
 
 tree fer2013 "$table"
@@ -45,13 +59,7 @@ for name in $names; do
         continue
     fi
     echo "== $name"
-    set --
-    if [ -f "fercli/recipes/models/$name-start.toml" ]; then
-        fer models train --recipe "$name-start" \
-            --data "$out/data/$(tree_of "$name-start")" --out "$run-start"
-        set -- --init "$run-start/best.keras"
-    fi
-    fer models train --recipe "$name" --data "$data" --out "$run" "$@"
+    train "$name"
     fer models export "$run/best.keras" --out "$run/model.onnx" --data "$data" --calibrate --overwrite
     fer models evaluate "$run/model.onnx" --data "$data" --check-copies --out "$run/report" \
         --overwrite

@@ -219,7 +219,9 @@ def _ten(model: Model) -> list[Callable[[Pixels], Pixels]]:
     networks", NeurIPS 2012, section 4.1.
     """
     card = model.card
-    step = (min(card.size_wh) - card.crop) // 2 if card.crop else max(min(card.size_wh) // 24, 1)
+    side = min(card.size_wh)
+    # A model that sees the whole image is shown it shifted a little.
+    step = (side - (card.crop or side)) // 2 or max(side // 24, 1)
     shifts = [(0, 0), *((x, y) for x in (-step, step) for y in (-step, step))]
     return [_shifted(x, y, mirror) for x, y in shifts for mirror in (False, True)]
 
