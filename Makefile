@@ -89,6 +89,7 @@ detection-quality: $(VENV)/.setup  ## measure cascades, with intervals: TRUTH='a
 
 cascade: VEC_USED = $(or $(VEC),runs/cascade/faces.vec)
 cascade: NEGATIVES_USED = $(or $(NEGATIVES),runs/cascade/scenes)
+cascade: TRAIN_OPTIONS = $(if $(NEGATIVES),,--turn-backgrounds) $(OPTIONS)
 cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=folder FER2013=fer2013.csv, else fetched ones
 	$(if $(and $(VEC),$(NEGATIVES)),,$(BIN)/fer cascade fetch-faces --out runs/cascade/faces.vec \
 	    $(if $(NEGATIVES),,--negatives runs/cascade/scenes))
@@ -100,10 +101,10 @@ cascade: $(VENV)/.setup  ## train the face cascade: VEC=faces.vec NEGATIVES=fold
 	    $(if $(FER2013),--fer2013 "$(FER2013)" --aligner runs/cascade/start/cascade.xml) || exit 1; done
 	$(BIN)/fer cascade train --recipe frontalface-stages \
 	    --vec runs/cascade/positives1.vec --bg "$(NEGATIVES_USED)" \
-	    --out runs/cascade/stages $(OPTIONS)
+	    --out runs/cascade/stages $(TRAIN_OPTIONS)
 	$(BIN)/fer cascade train --recipe frontalface --continue-from runs/cascade/stages/cascade.xml \
 	    --vec runs/cascade/positives3.vec --bg "$(NEGATIVES_USED)" \
-	    --out runs/cascade/frontalface $(OPTIONS)
+	    --out runs/cascade/frontalface $(TRAIN_OPTIONS)
 	$(BIN)/fer cascade convert runs/cascade/frontalface/cascade.xml --compact --overwrite \
 	    --out runs/cascade/frontalface.xml
 
