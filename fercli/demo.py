@@ -19,7 +19,7 @@ from PIL import Image
 from fercli.cascade.downloads import skimage_file
 from fercli.common.boxes import Box
 from fercli.common.files import write_text
-from fercli.common.images import ImageArray, read_color, to_gray, write_image
+from fercli.common.images import ImageArray, read_color, write_image
 
 
 class ImageWriter:
@@ -49,7 +49,7 @@ def read_photograph(name: str) -> ImageArray:
     By Pillow, which prints no warning about unusual color profiles.
     """
     with Image.open(skimage_file(name)) as image:
-        return to_gray(np.array(image.convert("RGB"))[..., ::-1])
+        return np.array(image.convert("L"))
 
 
 # Faces, photographs without faces, and a test with known boxes.

@@ -118,11 +118,13 @@ def all_options():
 
 #: Options that mean something else in some command, and why their name is the same.
 DIFFERENT = {
+    "--align": "of faces that are cropped, and of bytes in a file for OpenMV",
     "--average": "of weights in training, of crops in evaluation",
     "--bg": "OpenCV's name, for what each of its programs does with backgrounds",
     "--cascade": "one more in `cascade detect`",
     "--channels": "crops are of one kind, imported images may keep theirs",
     "--classes": "of a data set, of a foreign model, of an architecture",
+    "--contrast": "of augmentation, and of a camera",
     "--data": "a second use, in `models export`, is optional",
     "--engine": "of samples and of training",
     "--every": "of frames to classify, and of frames to annotate",

@@ -80,8 +80,8 @@ def test_boxes_outside_of_their_images_are_told(face_cascade, make_annotated, fa
     truth = write_info(tmp_path, f"a.png 2 {numbers(face)} 5000 90 80 80")
     evaluation = evaluate_files([face_cascade], truth)
     assert (evaluation.cascades[0].counts.truths, evaluation.cascades[0].counts.hits) == (2, 1)
-    (note,) = evaluation.notes
-    assert "a.png: boxes outside of their images, which no detection can hit: 1: 5000 90" in note
+    told = "a.png: boxes outside of their images, which no detection can hit: 1: 5000 90"
+    assert any(told in note for note in evaluation.notes)
 
 
 def test_what_is_left_out_and_another_size_of_boxes_are_told(
