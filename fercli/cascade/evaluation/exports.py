@@ -414,7 +414,7 @@ def camera_cost(
         average_precision=by_cv2,
         average_precision_fixed_point=fixed_point,
         average_precision_camera=by_camera,
-        searches=tuple(_searches(tables, images, contrast, progress)),
+        searches=_searches(tables, images, contrast, progress),
     )
 
 
@@ -458,14 +458,15 @@ def _precisions(
 
 def _searches(
     tables: CameraTables, images: Sequence[AnnotatedImage], contrast: float, progress: Progress
-) -> Iterator[CameraSearch]:
-    """Yield what the camera finds by its own search, at each of `SCALE_FACTORS`."""
-    for scale_factor in SCALE_FACTORS:
-        found = detections = 0
-        for image in progress.track(images, "searching as the camera", unit="image"):
-            with suppress(ImageError):
-                gray = raise_contrast(read_gray(image.path), contrast)
+) -> tuple[CameraSearch, ...]:
+    """Return what the camera finds by its own search, at each of `SCALE_FACTORS`."""
+    counts = np.zeros((len(SCALE_FACTORS), 2), np.int64)
+    for image in progress.track(images, "searching as the camera", unit="image"):
+        with suppress(ImageError):
+            gray = raise_contrast(read_gray(image.path), contrast)
+            for at, scale_factor in enumerate(SCALE_FACTORS):
                 boxes = find_features(gray, tables, scale_factor=scale_factor)
-                found += int((match(boxes, image.boxes_xywh, FOUND) >= 0).sum())
-                detections += len(boxes)
-        yield CameraSearch(scale_factor, found, detections - found)
+                found = int((match(boxes, image.boxes_xywh, FOUND) >= 0).sum())
+                counts[at] += found, len(boxes) - found
+    pairs = zip(SCALE_FACTORS, counts.tolist(), strict=True)
+    return tuple(CameraSearch(scale_factor, *pair) for scale_factor, pair in pairs)
